@@ -1,0 +1,401 @@
+/* glimpse.h -- see what a language model says while it is being trained in C or CUDA.  The whole public API.
+ *
+ *   #include <glimpse.h>
+ *
+ *   glimpse_config *cfg = glimpse_config_new();
+ *   glimpse_parse_args(cfg, &argc, argv);               // takes Glimpse's own flags out of argv, leaves the rest alone
+ *   if (glimpse_is_sample_only(cfg)) return glimpse_run(cfg);
+ *
+ *   glimpse_model model = GLIMPSE_MODEL_INIT;           // dimensions, bos, eos, tokenizer
+ *   model.n_layers = L; model.n_heads = NH; model.channels = C; model.vocab_size = V; model.max_seq_len = T;
+ *   glimpse_bind(&model, "transformer.wte.weight", wte, GLIMPSE_F32, 2, (int64_t[]){Vp, C});    // one call a tensor
+ *   glimpse *g = glimpse_open(cfg, &model);             // NULL = off, the reason was said once; every call accepts NULL
+ *   for (step = 0; ...; step++) {
+ *       if (step % eval_interval == 0) glimpse_eval(g, step, train_loss, val_loss);             // NAN = not known
+ *       train_step();
+ *   }
+ *   glimpse_close(g); glimpse_model_free(&model); glimpse_config_free(cfg);
+ *
+ * Manners.  No call exits, aborts, prints to stdout (glimpse_run alone may), changes a signal handler, the locale, the
+ * environment, the random numbers or the floating-point mode of its caller.  What there is to say goes to stderr, or to
+ * the function given to glimpse_set_log.
+ *
+ * Threads.  One thread at a time for each `glimpse`; different ones may be used at once.  Errors are per thread.
+ *
+ * Ownership.  "borrowed": must stay valid until the time named.  "copied": may go when the call returns.  "returned":
+ * freed with the function named.  Strings are UTF-8.
+ *
+ * ABI.  Structs start with their size and are only ever appended to; enum values are pinned.
+ *
+ * Letters for shapes: B batch, T time (positions), C channels, V vocabulary, Vp padded vocabulary, L layers, H heads,
+ * KV key/value heads, hd head size, F width of the feed-forward layer. */
+#ifndef GLIMPSE_H
+#define GLIMPSE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define GLIMPSE_VERSION_MAJOR 0
+#define GLIMPSE_VERSION_MINOR 1
+#define GLIMPSE_VERSION_PATCH 0
+#define GLIMPSE_VERSION_STRING "0.1.0"
+
+#if defined(__GNUC__)
+#define GLIMPSE_API __attribute__((visibility("default")))
+#else
+#define GLIMPSE_API
+#endif
+
+/* === Status ======================================================================================================
+ * Zero: done (inline mode) or posted (worker mode).  Positive: an outcome that is no error.  Negative: an error,
+ * explained by glimpse_error(). */
+#define GLIMPSE_STATUS_LIST(X)                                                                    \
+    X(GLIMPSE_OK, 0, "done")                                                                      \
+    X(GLIMPSE_NOT_DUE, 1, "no sample is due at this eval")                                        \
+    X(GLIMPSE_SKIPPED, 2, "skipped: the eval before is still being sampled")                      \
+    X(GLIMPSE_E_INVALID, -1, "invalid argument or flag")                                          \
+    X(GLIMPSE_E_MEMORY, -2, "out of memory")                                                      \
+    X(GLIMPSE_E_IO, -3, "a file could not be read or written")                                    \
+    X(GLIMPSE_E_FORMAT, -4, "a file is not what it should be")                                    \
+    X(GLIMPSE_E_MODEL, -5, "the model's description and its tensors do not fit")                  \
+    X(GLIMPSE_E_TOKENIZER, -6, "the tokenizer is missing or does not fit")                        \
+    X(GLIMPSE_E_UNSUPPORTED, -7, "not supported")                                                 \
+    X(GLIMPSE_E_NONFINITE, -8, "the model's numbers are not finite")                              \
+    X(GLIMPSE_E_CHECK, -9, "the loss computed from the bound tensors is not the trainer's")       \
+    X(GLIMPSE_E_DEVICE, -10, "the device failed")                                                 \
+    X(GLIMPSE_E_WORKER, -11, "the worker failed")                                                 \
+    X(GLIMPSE_E_LIBRARY, -12, "a part of Glimpse was not found or is of another build")           \
+    X(GLIMPSE_E_STATE, -13, "called at the wrong time")                                           \
+    X(GLIMPSE_E_INTERNAL, -14, "a defect in Glimpse")
+
+typedef enum glimpse_status {
+#define GLIMPSE_STATUS_ENUM(name, value, text) name = value,
+    GLIMPSE_STATUS_LIST(GLIMPSE_STATUS_ENUM)
+#undef GLIMPSE_STATUS_ENUM
+} glimpse_status;
+
+/* The text of a status code; never NULL.  Thread-safe. */
+GLIMPSE_API const char *glimpse_status_text(glimpse_status status);
+
+/* What the last failed call of this thread has to say: what was wrong, where, and a line "hint: ..." where a person can
+ * act.  "" if nothing failed.  Borrowed until this thread's next call. */
+GLIMPSE_API const char *glimpse_error(void);
+
+/* "0.1.0 (build id)".  Static. */
+GLIMPSE_API const char *glimpse_version(void);
+
+/* === Configuration ===============================================================================================
+ * One table holds every option: its name, other names, type, range, default in training and offline, help text.  Flags,
+ * JSON keys (--config FILE), environment (GLIMPSE_ARGS), `glimpse --help`, the man page and glimpse_set all come from it.
+ * A flag beats the environment, the environment beats the file, the file beats the defaults. */
+typedef struct glimpse_config glimpse_config;
+
+/* A configuration with every option at its default; reads GLIMPSE_ARGS.  Returned: glimpse_config_free.  NULL: out of
+ * memory (every function below accepts a NULL configuration and fails with GLIMPSE_E_MEMORY). */
+GLIMPSE_API glimpse_config *glimpse_config_new(void);
+GLIMPSE_API void glimpse_config_free(glimpse_config *cfg);
+
+/* Set option `name` (underscores or hyphens, other names accepted) from text, as a flag would; NULL = back to the
+ * default.  Copied.  Option "flag_scope" = "trainer" (the default) or "all" says which flags glimpse_parse_args takes
+ * bare.  GLIMPSE_E_INVALID: unknown name (the nearest is named) or bad value (the range is named); nothing changed. */
+GLIMPSE_API glimpse_status glimpse_set(glimpse_config *cfg, const char *name, const char *value);
+
+/* The value in force as text (a list's elements joined with ','), NULL for an unknown name or an option without value.
+ * Borrowed until the next call on `cfg`. */
+GLIMPSE_API const char *glimpse_get(glimpse_config *cfg, const char *name);
+
+/* Take Glimpse's flags out of argv; the others keep their order and argv[*argc] = NULL.  In a trainer's scope only
+ * --max_sample_tokens --sample_each_eval --sample_start_tokens --sample_only --dataset_benchmarks --sample_metrics
+ * --colorize_output --colorize_mode --show_heatmaps --chart_type --last_k_tokens --sample_file --token_boundary are
+ * taken bare; every other flag is written --glimpse_NAME, because --seed, --batch_size and their like are the trainer's.  "--" ends the flags.
+ * On an error argc and argv are as they were, the reason is in glimpse_error(), and glimpse_open with this
+ * configuration says it once and returns NULL. */
+GLIMPSE_API glimpse_status glimpse_parse_args(glimpse_config *cfg, int *argc, char **argv);
+
+/* 1 if --sample_only, --interactive or another flag asks to sample from a checkpoint instead of training. */
+GLIMPSE_API int glimpse_is_sample_only(const glimpse_config *cfg);
+
+/* Sample from the checkpoint named by the configuration (else the newest in out_dir): text on stdout, all else on
+ * stderr and in out_dir.  Returns a process exit code: 0, 1 (failed, said on stderr) or 2 (bad flags). */
+GLIMPSE_API int glimpse_run(glimpse_config *cfg);
+
+/* Where Glimpse's lines go instead of stderr.  `line` has no newline at its end and may hold several lines.  Called on
+ * the thread that called Glimpse.  NULL = stderr. */
+typedef void (*glimpse_log_fn)(void *user, const char *line);
+GLIMPSE_API void glimpse_set_log(glimpse_config *cfg, glimpse_log_fn fn, void *user);
+
+/* === The model ===================================================================================================
+ * A description says what the forward pass must do; the tensors are bound by name.  GPT-2 is the default value of the
+ * description, other architectures are other values of it. */
+typedef enum glimpse_dtype { GLIMPSE_F32 = 0, GLIMPSE_BF16 = 1, GLIMPSE_F16 = 2 } glimpse_dtype;
+typedef enum glimpse_norm { GLIMPSE_LAYERNORM = 0, GLIMPSE_RMSNORM = 1 } glimpse_norm;
+typedef enum glimpse_activation {
+    GLIMPSE_GELU_TANH = 0, /* 0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))): GPT-2's, llm.c's */
+    GLIMPSE_GELU_ERF = 1,  /* 0.5 x (1 + erf(x / sqrt 2)) */
+    GLIMPSE_SILU = 2,      /* x / (1 + e^-x) */
+    GLIMPSE_RELU = 3
+} glimpse_activation;
+typedef enum glimpse_positions { GLIMPSE_LEARNED = 0, GLIMPSE_ROPE = 1, GLIMPSE_NO_POSITIONS = 2 } glimpse_positions;
+
+enum { /* flags of a tensor */
+    GLIMPSE_TRANSPOSED = 1, /* a matrix stored (in, out) instead of (out, in): Hugging Face's GPT-2 files */
+};
+
+typedef struct glimpse_tensor {
+    size_t size;             /* sizeof(glimpse_tensor) */
+    const char *name;        /* see glimpse_bind; copied by glimpse_bind_tensor */
+    const void *data;        /* borrowed until glimpse_close; read at each eval */
+    glimpse_dtype dtype;
+    int32_t n_dims;          /* 1 to 4 */
+    int64_t dims[4];         /* outermost first */
+    int64_t strides[4];      /* in elements; all 0 = row-major and dense */
+    uint32_t flags;          /* GLIMPSE_TRANSPOSED */
+} glimpse_tensor;
+#define GLIMPSE_TENSOR_INIT { sizeof(glimpse_tensor), 0, 0, GLIMPSE_F32, 0, {0, 0, 0, 0}, {0, 0, 0, 0}, 0 }
+
+/* A tokenizer, in one of three ways; the first that is set counts.  All zero: looked for (gpt2_tokenizer.bin,
+ * tokenizer.bin or tokenizer.json in the working directory, in out_dir, beside the dataset), else ids are shown. */
+typedef struct glimpse_tokenizer {
+    size_t size;
+    /* 1. Two functions, called on one thread at a time.  encode: write at most `cap` ids of `text`, return their number,
+     * or the negative number needed when `cap` is too small, or INT32_MIN if the text cannot be encoded.  decode: write
+     * at most `cap` bytes of token `id`, return their number or the negative number needed. */
+    int32_t (*encode)(void *user, const char *text, size_t bytes, int32_t *ids, int32_t cap);
+    int32_t (*decode)(void *user, int32_t id, char *out, int32_t cap);
+    void *user;
+    /* 2. V byte strings, copied by glimpse_open.  Encoded by characters if every piece is one character, else by
+     * byte-pair merges in order of id if all 256 bytes are pieces, else by the longest match. */
+    const char *const *pieces; /* (V) */
+    const int32_t *piece_bytes; /* (V), bytes of each */
+    int32_t n_pieces;
+    /* 3. A file in a format that Glimpse reads: llm.c's .bin, tokenizer.json, ...; copied. */
+    const char *path;
+} glimpse_tokenizer;
+
+/* A model given as a function instead of tensors: the logits of the last position of each row.
+ *   ids     (B, T)  row-major, rows padded at the right; lengths (B): how many ids of a row count, 1..T
+ *   out     (B, V)  the logits that follow the last counted id of each row
+ * Returns 0, anything else fails the eval.  Called on the caller's thread (inline mode only).
+ * glimpse_logits_all_fn writes (B, T, V), all positions; used to score texts in one call. */
+typedef int (*glimpse_logits_fn)(void *user, int B, int T, const int *ids, const int *lengths, float *out);
+
+typedef struct glimpse_model {
+    size_t size;
+    const char *name;          /* shown in records, e.g. "my-gpt"; NULL = the architecture's; copied by glimpse_open */
+    const char *arch;          /* "gpt2" (NULL), "llama", ...: sets what is left at 0 or unset below; shown in records */
+    int32_t n_layers;          /* L */
+    int32_t n_heads;           /* H */
+    int32_t n_kv_heads;        /* KV; 0 = H */
+    int32_t channels;          /* C */
+    int32_t head_size;         /* hd; 0 = C / H */
+    int32_t ffn_size;          /* F; 0 = from the tensor */
+    int32_t vocab_size;        /* V: ids that can be drawn; rows V..Vp-1 of the embedding are padding */
+    int32_t max_seq_len;       /* longest context in tokens */
+    int32_t bos, eos;          /* ids, -1 = none */
+    int32_t norm;              /* glimpse_norm */
+    float norm_eps;            /* 0 = 1e-5 */
+    int32_t norm_plus_one;     /* 1: weights are stored as w - 1 (Gemma) */
+    int32_t activation;        /* glimpse_activation */
+    int32_t positions;         /* glimpse_positions */
+    float rope_theta;          /* 0 = 10000 */
+    int32_t rope_interleaved;  /* 1: pairs (2i, 2i+1); 0: halves (i, i + hd/2) */
+    int32_t rope_dims;         /* rotated dimensions of a head; 0 = hd */
+    float attention_scale;     /* 0 = 1 / sqrt(hd) */
+    float attention_softcap;   /* 0 = none */
+    float logit_softcap;       /* 0 = none */
+    float embedding_scale;     /* 0 = 1 */
+    int32_t window;            /* sliding window in tokens; 0 = none */
+    int32_t trainer_bf16;      /* 1: the trainer's residual stream is bf16: glimpse_check allows 2e-2 nats, not 1e-4 */
+    glimpse_tokenizer tokenizer;
+    void *stream;              /* CUstream/cudaStream_t on which the weights are written; NULL = the legacy stream */
+    glimpse_logits_fn logits;          /* instead of tensors; NULL = tensors */
+    glimpse_logits_fn logits_all;      /* optional twin: out is (B, T, V) */
+    void *logits_user;
+    /* Filled by glimpse_bind; not for the caller to touch. */
+    glimpse_tensor *tensors;
+    int32_t n_tensors, cap_tensors;
+    int32_t bind_status;
+} glimpse_model;
+
+#define GLIMPSE_TOKENIZER_INIT { sizeof(glimpse_tokenizer), 0, 0, 0, 0, 0, 0, 0 }
+#define GLIMPSE_MODEL_INIT                                                                                             \
+    { sizeof(glimpse_model), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,           \
+      GLIMPSE_TOKENIZER_INIT, 0, 0, 0, 0, 0, 0, 0, 0 }
+
+/* Bind one tensor by Hugging Face's name.  `data` is borrowed until glimpse_close and read at each eval (host or device
+ * memory); the name is copied.  A `*` in the name stands for the layer, and the first dimension is then L ("stacked"):
+ * "transformer.h.*.ln_1.weight" (L, C).  Matrices are (out, in) unless GLIMPSE_TRANSPOSED is set by glimpse_bind_tensor.
+ *   GPT-2: transformer.wte.weight (Vp, C)  transformer.wpe.weight (T, C)  lm_head.weight (Vp, C), absent = tied
+ *          transformer.h.N.ln_1.weight/bias (C)      .attn.c_attn.weight (3C, C) /bias (3C)   rows: q, k, v
+ *          .attn.c_proj.weight (C, C) /bias (C)      .ln_2.weight/bias (C)
+ *          .mlp.c_fc.weight (F, C) /bias (F)         .mlp.c_proj.weight (C, F) /bias (C)
+ *          transformer.ln_f.weight/bias (C)          every bias may be absent
+ * An error is also kept in the model: glimpse_open says it and returns NULL, so the results need no check. */
+GLIMPSE_API glimpse_status glimpse_bind(glimpse_model *model, const char *name, const void *data, glimpse_dtype dtype,
+                                        int32_t n_dims, const int64_t *dims);
+/* The same with strides and flags. */
+GLIMPSE_API glimpse_status glimpse_bind_tensor(glimpse_model *model, const glimpse_tensor *tensor);
+/* Free what the binds allocated; the tensors' memory is the caller's.  NULL is fine. */
+GLIMPSE_API void glimpse_model_free(glimpse_model *model);
+
+/* === In the training loop ========================================================================================*/
+typedef struct glimpse glimpse;
+
+/* Check the configuration and the description, prepare everything that an eval needs.  `cfg` and `model` are copied,
+ * the tensors borrowed until glimpse_close.  NULL = off (no --max_sample_tokens, GLIMPSE=off, or an error): the reason
+ * was said in one line, is in glimpse_error(), and training goes on: every call below accepts NULL. */
+GLIMPSE_API glimpse *glimpse_open(const glimpse_config *cfg, const glimpse_model *model);
+
+/* Call at each evaluation with the losses (NAN = not known).  Samples if an eval is due: always at the first one, when
+ * the validation loss improved or is not finite, or with --sample_each_eval.  Says one line in any case.
+ * Returns GLIMPSE_OK, GLIMPSE_NOT_DUE, GLIMPSE_SKIPPED or an error (also that of an earlier posted eval).  After three
+ * failures in a row Glimpse switches itself off, with one line; training goes on. */
+GLIMPSE_API glimpse_status glimpse_eval(glimpse *g, int64_t step, double train_loss, double val_loss);
+
+/* Compare the loss that the bound tensors give with the trainer's own, now: a wrong layout, eps or activation shows
+ * before anybody reads a sample.
+ *   ids, targets (B, T); target -1 = not counted      loss: the trainer's mean cross-entropy over them, nats
+ * GLIMPSE_OK within 1e-4 nats (2e-2 with model.trainer_bf16); GLIMPSE_E_CHECK otherwise: said once, and every sample
+ * then says MODEL CHECK FAILED. */
+GLIMPSE_API glimpse_status glimpse_check(glimpse *g, const int32_t *ids, const int32_t *targets, int32_t B, int32_t T,
+                                         double loss);
+
+/* Wait until everything posted is written.  Inline mode: nothing to wait for. */
+GLIMPSE_API glimpse_status glimpse_drain(glimpse *g);
+
+/* Finish what is queued, write the last views, free.  NULL is fine. */
+GLIMPSE_API glimpse_status glimpse_close(glimpse *g);
+
+/* === Records =====================================================================================================
+ * What an eval produced: exactly the line of evals.jsonl, numbers rounded as they are recorded.  What is not finite is
+ * NAN here and null there.  Arrays of structs are walked with GLIMPSE_AT, so that they may grow. */
+#define GLIMPSE_AT(array, i) ((__typeof__(array))(const void *)((const char *)(array) + (size_t)(i) * (array)->size))
+
+typedef struct glimpse_candidate {
+    int32_t id;
+    float p;       /* the model's own probability at T = 1, before any filter */
+    float p_final; /* among the survivors it was drawn from; 0 = filtered out */
+} glimpse_candidate;
+
+typedef struct glimpse_token {
+    size_t size;
+    int32_t id;
+    int32_t rank;    /* 1 + ids with a larger raw logit (the smaller id first among equals) */
+    int32_t kept;    /* how many ids survived the filters */
+    int32_t n_top;
+    float logit;     /* raw */
+    float logprob;   /* ln p, nats: the model's own at T = 1 before any filter */
+    float p_temp;    /* probability after temperature, before the filters */
+    float p_final;   /* probability among the survivors */
+    float left;      /* probability mass of the ids ranked above it */
+    float entropy;   /* of the model's own distribution, nats: 0 .. ln V */
+    float dot;       /* cosine of its embedding to that of the generated token before; 0 for the first */
+    const glimpse_candidate *top; /* (n_top) by falling p */
+} glimpse_token;
+
+typedef enum glimpse_stop {
+    GLIMPSE_STOP_LENGTH = 0,    /* max_sample_tokens reached */
+    GLIMPSE_STOP_EOS = 1,       /* the model ended the text; the EOS token is recorded, not part of the text */
+    GLIMPSE_STOP_STRING = 2,    /* a --stop string; it is not part of the text */
+    GLIMPSE_STOP_CONTEXT = 3,   /* the model's context is full */
+    GLIMPSE_STOP_NONFINITE = 4, /* NaN or +inf logits: `why` says where */
+    GLIMPSE_STOP_SCORED = 5     /* a given text, scored and not generated */
+} glimpse_stop;
+
+typedef struct glimpse_metric {
+    const char *name;
+    double value;
+} glimpse_metric;
+
+typedef struct glimpse_sample {
+    size_t size;
+    int32_t prompt;            /* index of the prompt */
+    int32_t setting;           /* index of the setting */
+    int32_t sample;            /* index among num_samples */
+    int32_t n_samples;         /* num_samples */
+    const char *prompt_text;   /* (prompt_bytes) bytes as given, NUL after them */
+    size_t prompt_bytes;
+    const int32_t *prompt_ids; /* (n_prompt_ids) */
+    int32_t n_prompt_ids;
+    const char *label;         /* the setting, short: "top_k=5", as used in file names and rules */
+    const char *samplers;      /* the chain: "top_k=5;temperature=0.8" */
+    uint64_t seed;
+    double temperature;
+    int32_t top_k;             /* 0 = off */
+    const char *text;          /* (text_bytes) what was generated: any bytes, NUL after them */
+    size_t text_bytes;
+    glimpse_stop stop;
+    const char *why;           /* for NONFINITE and others; NULL = nothing to say */
+    const glimpse_token *tokens; /* (n_tokens) */
+    int32_t n_tokens;
+    const glimpse_metric *metrics; /* (n_metrics) */
+    int32_t n_metrics;
+} glimpse_sample;
+
+typedef struct glimpse_piece { /* the bytes of an id that occurs in the record */
+    int32_t id;
+    int32_t bytes;
+    const char *text;
+} glimpse_piece;
+
+typedef struct glimpse_record {
+    size_t size;
+    int32_t version;           /* of the journal's format: 1 */
+    const char *run;           /* short hexadecimal name of the run */
+    const char *run_name;      /* for people: the last part of out_dir, or --run_name */
+    int64_t seq;               /* number of the line in the journal, from 0 */
+    const char *kind;          /* "train", "offline", "probe", "api" */
+    int64_t step;
+    const char *time;          /* ISO 8601, UTC */
+    double train_loss, val_loss;       /* NAN = not known */
+    double best_val_loss;              /* up to and including this eval; NAN = none yet */
+    int64_t best_step;                 /* -1 = none yet */
+    const char *arch;          /* "gpt2" */
+    int64_t n_params;
+    int32_t vocab_size;
+    const char *dtype, *cache_dtype, *device; /* "f32", "f32", "cpu" */
+    const char *check;         /* "ok", "failed", "none" */
+    const char *status;        /* "ok", "skipped", "failed" */
+    const char *why;           /* NULL = nothing to say */
+    double blocked_s, prefill_s, decode_s, write_s; /* seconds */
+    const glimpse_piece *pieces; /* (n_pieces) by rising id */
+    int32_t n_pieces;
+    const glimpse_sample *samples; /* (n_samples) */
+    int32_t n_samples;
+} glimpse_record;
+
+/* The bytes of id in this record, NULL if it does not occur.  Borrowed as long as the record. */
+GLIMPSE_API const glimpse_piece *glimpse_record_piece(const glimpse_record *record, int32_t id);
+/* Free a record returned by glimpse_generate or glimpse_score.  NULL is fine. */
+GLIMPSE_API void glimpse_record_free(glimpse_record *record);
+
+/* A hook of your own: called with the record of each eval after it is written, on the thread of the caller of
+ * glimpse_eval, glimpse_drain or glimpse_close.  The record is borrowed until the hook returns.  Any number of hooks. */
+typedef void (*glimpse_hook_fn)(void *user, const glimpse_record *record);
+GLIMPSE_API glimpse_status glimpse_add_hook(glimpse *g, glimpse_hook_fn fn, void *user);
+
+/* === For programs of one's own: ids or text in, records out (inline mode) ========================================*/
+typedef struct glimpse_request {
+    size_t size;
+    const char *text;       /* (text_bytes); used if `ids` is NULL */
+    size_t text_bytes;      /* 0 with text != NULL: strlen(text) */
+    const int32_t *ids;     /* (n_ids) */
+    int32_t n_ids;
+    const char *options;    /* "temperature=0.7 top_k=40 num_samples=4 max_sample_tokens=64": over those of glimpse_open */
+} glimpse_request;
+#define GLIMPSE_REQUEST_INIT { sizeof(glimpse_request), 0, 0, 0, 0, 0 }
+
+/* Continue a prompt: one record, a sample for each of num_samples × settings.  Returned: glimpse_record_free. */
+GLIMPSE_API glimpse_status glimpse_generate(glimpse *g, const glimpse_request *request, glimpse_record **record);
+/* Score a text: one record with one sample whose tokens are the text's own from the second on (from the first, if the
+ * model has a BOS, which is then put before it); stop = GLIMPSE_STOP_SCORED.  Returned: glimpse_record_free. */
+GLIMPSE_API glimpse_status glimpse_score(glimpse *g, const glimpse_request *request, glimpse_record **record);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
