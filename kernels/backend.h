@@ -1,0 +1,62 @@
+/* backend.h -- what executes a plan: the CPU (kernels/cpu), the reference in double (kernels/reference.c), CUDA.
+ *
+ * A backend holds the key/value cache, cut into strips: a strip is room for `strip_tokens` positions of one sequence in
+ * every layer.  A sequence reads positions 0 .. prefix_tokens - 1 from its prefix strip (the prompt's, shared by all its
+ * samples, read once for all of them) and the others from its own strip, which it also writes.
+ *
+ *   strip states:   free --(generate takes it)--> being filled (prefill) --> prefix, read only --> free
+ *                                             \--> own strip of a sequence (decode) -----------> free
+ *
+ * Numbers.  One dot product has one order of summation whatever the batch, the tile, the number of threads and the
+ * instruction set: 16 partial sums, lane j over k = j, j + 16, ... by fma in rising k, then the tree
+ * (j, j + 8), (j, j + 4), (j, j + 2), (j, j + 1).  Attention adds over positions in rising order.  So logits are
+ * bitwise the same cached or uncached, alone or in a batch, with 1 thread or 8, AVX2 or AVX-512.
+ *
+ * Called by sampling/generate.c and score.c on one thread at a time.  No allocation after open. */
+#ifndef GLIMPSE_KERNELS_BACKEND_H
+#define GLIMPSE_KERNELS_BACKEND_H
+
+#include "kernels/plan.h"
+
+typedef struct backend_config {
+    int32_t threads;       /* >= 1 */
+    int32_t max_rows;      /* most rows of one run */
+    int32_t max_logits;    /* most rows of one run whose logits are wanted */
+    int32_t n_strips;
+    int32_t strip_tokens;  /* positions a strip holds */
+    const char *isa;       /* "avx512", "avx2", "generic", NULL = the best that runs here (tests compare them) */
+} backend_config;
+
+typedef struct backend_row {
+    int32_t id;            /* token, 0 <= id < V */
+    int32_t pos;           /* its position; its keys and values go to position pos of its own strip */
+    int32_t strip;         /* own strip */
+    int32_t prefix_strip;  /* -1 = none */
+    int32_t prefix_tokens; /* positions 0 .. prefix_tokens - 1 are read from prefix_strip, 0 = none */
+    int32_t want_logits;   /* 1: a row of logits, in order of rows */
+} backend_row;
+
+typedef struct backend backend;
+
+typedef struct backend_ops {
+    const char *name;      /* "cpu", "reference", "cuda" */
+    /* Check the plan and take all memory.  `p` is borrowed until close. */
+    glimpse_status (*open)(backend **out, const plan *p, const backend_config *cfg);
+    /* The weights changed: re-lay what is kept in another layout (transposed matrices).  Called before each eval. */
+    glimpse_status (*refresh)(backend *be);
+    /* Run the plan over rows.  Rows of one sequence must stand in rising, contiguous positions, so a row may attend to
+     * those before it in the same run.  logits: set to (number of rows wanted, vocab) f32, row stride `*stride`, borrowed
+     * until the next call.  GLIMPSE_E_INVALID: a row out of range (names it). */
+    glimpse_status (*forward)(backend *be, const backend_row *rows, int32_t n_rows, const float **logits,
+                              int64_t *stride);
+    const char *(*isa)(const backend *be);         /* what runs: "avx512", ... */
+    int64_t (*bytes)(const backend *be);           /* memory held */
+    void (*close)(backend *be);                    /* NULL is fine */
+} backend_ops;
+
+struct backend { const backend_ops *ops; };        /* first member of every backend's own struct */
+
+extern const backend_ops backend_cpu, backend_reference;
+
+
+#endif
