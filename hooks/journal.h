@@ -1,0 +1,48 @@
+/* journal.h -- evals.jsonl: one line an eval, the source of truth; every other file is drawn from it.
+ *
+ * A line is JSON (cJSON reads it), written with one write and synced, never rewritten.  The form:
+ *   {"v":1,"run":"9f2c1a","run_name":"demo","seq":17,"kind":"train","step":250,"time":"2026-11-21T03:04:05Z",
+ *    "train_loss":..,"val_loss":..,"best":{"val_loss":..,"step":..},
+ *    "model":{"arch","params","vocab","dtype","cache","device","check"},"status":"ok|skipped|failed","why":null,
+ *    "seconds":{"blocked","prefill","decode","write"},"pieces":{"464":"The","262":{"b64":"/w=="}},
+ *    "samples":[{"prompt":0,"prompt_text":"..","prompt_ids":[..],"setting":0,"label":"top_k=5","samplers":"..","sample":0,
+ *      "n_samples":3,"seed":1337,"temperature":..,"top_k":5,"text":"..","stop":"length","why":null,"metrics":{..},
+ *      "tokens":[{"id","logit","logprob","p_temp","p_final","rank","kept","left","entropy","dot","top":[[id,p,p_final],..]}]}],
+ *    "dataset":{},"lm_eval":{},"probes":[]}
+ * Text that is not valid UTF-8 stands as {"b64":"..."}.  Numbers carry the digits of record.h; what is not finite is null.
+ *
+ * Encoding and decoding are exact inverses of each other on rounded records: decode(encode(r)) == r, and
+ * encode(decode(line)) == line.  A torn last line is cut off and kept aside as evals.jsonl.torn-<time>. */
+#ifndef GLIMPSE_HOOKS_JOURNAL_H
+#define GLIMPSE_HOOKS_JOURNAL_H
+
+#include "include/internal/record.h"
+#include <stdbool.h>
+
+glimpse_status journal_encode(const glimpse_record *r, buffer *line);            /* appends one line with its '\n' */
+glimpse_status journal_decode(const char *line, size_t n, owned_record **out);   /* GLIMPSE_E_FORMAT says where */
+
+typedef struct journal journal;
+typedef struct journal_state { /* restored from the lines that are there */
+    char run[16];
+    int64_t next_seq;
+    int64_t last_step;         /* -1 = none */
+    double best_val_loss;      /* NAN = none */
+    int64_t best_step;
+    int64_t n_lines;
+    bool continued;            /* an older run of the same model goes on */
+} journal_state;
+
+/* Open DIR/evals.jsonl for appending, one writer (flock on DIR/.glimpse.lock: another writer -> GLIMPSE_E_STATE).
+ * `first_step` 0, or another model (arch, params) than the last line's, begins a new run: the older journal is set aside
+ * as evals.<run>.jsonl.  Returned: journal_close. */
+glimpse_status journal_open(const char *dir, int64_t first_step, const char *arch, int64_t n_params, journal **out,
+                            journal_state *state);
+glimpse_status journal_append(journal *j, const buffer *line);  /* whole and synced, or cut back to what was before */
+void journal_close(journal *j);
+
+/* Walk the lines of a journal that is not open: later lines of the same kind and step supersede earlier ones.
+ * `each` is called in order of seq with every line that counts; returning an error ends the walk. */
+glimpse_status journal_read(const char *path, glimpse_status (*each)(void *user, owned_record *r), void *user);
+
+#endif

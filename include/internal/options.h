@@ -1,0 +1,77 @@
+/* options.h -- the one table of options and their values.
+ *
+ * OPTIONS_TABLE in options.def states each option once; flags, JSON keys, GLIMPSE_ARGS, --help, the man page,
+ * glimpse_set and every check come from it.  A leaf: libc only, because both the guest (which parses) and the session
+ * (which reads values) have it.  Values are kept as checked text; typed getters read them.
+ *
+ * Adding an option is one line in options.def; reading it is opt_int(o, OPT_num_samples). */
+#ifndef GLIMPSE_INTERNAL_OPTIONS_H
+#define GLIMPSE_INTERNAL_OPTIONS_H
+
+#include <glimpse.h>
+#include <stdbool.h>
+
+typedef enum opt_type {
+    OPT_BOOL, OPT_INT, OPT_FLOAT, OPT_STRING, OPT_ENUM,
+    OPT_INTS,     /* list by commas or spaces */
+    OPT_STRINGS   /* repeatable */
+} opt_type;
+
+/* OPTION(name, other names "a,b" or "", type, default in training, default offline (NULL = unset), min, max or choices,
+ *        seed 001's bare name in a trainer (1/0), group, metavar, help) -- see options.def */
+typedef enum opt_id {
+#define OPTION(name, ...) OPT_##name,
+#include "include/internal/options.def"
+#undef OPTION
+    OPT_COUNT
+} opt_id;
+
+typedef enum opt_level { OPT_LEVEL_DEFAULT, OPT_LEVEL_LIKE, OPT_LEVEL_FILE, OPT_LEVEL_ENV, OPT_LEVEL_FLAG } opt_level;
+
+typedef struct options options;
+
+typedef struct opt_info { /* a row of the table */
+    const char *name, *aliases;
+    opt_type type;
+    const char *def_train, *def_offline; /* NULL = unset */
+    double min, max;
+    const char *choices;                 /* "auto|always|never", NULL = any */
+    bool bare;                           /* taken without the prefix glimpse_ in a trainer */
+    const char *group, *metavar, *help;
+} opt_info;
+
+const opt_info *opt_info_of(opt_id id);
+/* The option of a name (aliases, hyphens, "no_" not included); -1 if unknown. */
+int opt_find(const char *name, size_t bytes);
+/* The known name nearest to a wrong one, NULL if nothing is near. */
+const char *opt_nearest(const char *name, size_t bytes);
+
+options *options_new(void);                       /* NULL = out of memory */
+options *options_copy(const options *o);
+void options_free(options *o);
+/* Which column of defaults counts: offline or in training. */
+void options_set_offline(options *o, bool offline);
+bool options_is_offline(const options *o);
+
+/* Check and set.  A value of lower level never replaces one of higher level; within one level a repeatable option's
+ * values are added, others replaced.  NULL text takes the value of that level away.  Messages name option, value, range. */
+glimpse_status options_set(options *o, opt_id id, const char *text, opt_level level);
+bool opt_is_set(const options *o, opt_id id);     /* by anybody, default apart */
+opt_level opt_level_of(const options *o, opt_id id);
+
+/* Values in force; borrowed until the next set.  An unset string is NULL, an unset number 0 (ask opt_has). */
+bool opt_has(const options *o, opt_id id);        /* has a value, set or by default */
+bool opt_bool(const options *o, opt_id id);
+int64_t opt_int(const options *o, opt_id id);
+double opt_float(const options *o, opt_id id);
+const char *opt_str(const options *o, opt_id id);
+int opt_count(const options *o, opt_id id);       /* elements of a list */
+int64_t opt_int_at(const options *o, opt_id id, int i);
+const char *opt_str_at(const options *o, opt_id id, int i);
+
+/* All that is set, as bytes and back: how a configuration crosses to another process. */
+struct buffer;
+glimpse_status options_pack(const options *o, struct buffer *out);
+glimpse_status options_unpack(const void *bytes, size_t n, options **out);
+
+#endif

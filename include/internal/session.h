@@ -1,0 +1,45 @@
+/* session.h -- the contract between the guest (libglimpse.so) and the session (libglimpse_session.so).
+ *
+ * The session is loaded with dlopen(RTLD_NOW | RTLD_LOCAL) and found through one data symbol, glimpse_session_v1.  Both
+ * sides are built together: the build id must match, so structs of include/internal may cross.  Used inline by the guest
+ * (plugin/inline.c), by the program and, in worker mode, by `glimpse worker`. */
+#ifndef GLIMPSE_INTERNAL_SESSION_H
+#define GLIMPSE_INTERNAL_SESSION_H
+
+#include <glimpse.h>
+#include "include/internal/options.h"
+
+typedef struct session session;
+
+/* What the session asks of whoever runs it. */
+typedef struct session_host {
+    void *user;
+    void (*log)(void *user, const char *line);                       /* one or more lines for people, no final newline */
+    void (*record)(void *user, const glimpse_record *record);        /* for the user's hooks, after it is written */
+    int (*out)(void *user, const char *bytes, size_t n);             /* offline: the generated text (stdout) */
+    int terminal;                                                    /* log goes to a terminal: colours, \r discipline */
+} session_host;
+
+typedef struct session_api {
+    uint32_t version;      /* 1 */
+    const char *build_id;
+    const char *(*error)(void);                                      /* text of this thread's last error in the session */
+    /* Options of a configuration file (--config) into `o`, level OPT_LEVEL_FILE. */
+    glimpse_status (*read_config)(options *o, const char *path);
+    /* `o` copied; `model` as in glimpse_open; `host` copied. */
+    glimpse_status (*open)(const options *o, const glimpse_model *model, const session_host *host, session **out);
+    glimpse_status (*eval)(session *s, int64_t step, double train_loss, double val_loss);
+    glimpse_status (*check)(session *s, const int32_t *ids, const int32_t *targets, int32_t B, int32_t T, double loss);
+    glimpse_status (*generate)(session *s, const glimpse_request *request, glimpse_record **record);
+    glimpse_status (*score)(session *s, const glimpse_request *request, glimpse_record **record);
+    void (*record_free)(glimpse_record *record);
+    glimpse_status (*close)(session *s);
+    /* Offline: what glimpse_run does, from the options alone.  Returns a status; the text goes through host->out. */
+    glimpse_status (*run)(const options *o, const session_host *host);
+    /* `glimpse report DIR`: draw every view anew from the journal in `dir`. */
+    glimpse_status (*report)(const options *o, const char *dir, const session_host *host);
+} session_api;
+
+#define GLIMPSE_SESSION_SYMBOL "glimpse_session_v1"
+
+#endif

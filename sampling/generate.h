@@ -1,0 +1,70 @@
+/* generate.h -- prompts × settings × samples as one batch: prefill each prompt once, decode all, record every token.
+ *
+ * Called by hooks/session.c.  A generator owns a backend, its cache and one chain for each setting; it allocates in
+ * generator_open and at the start of a batch, not per token. */
+#ifndef GLIMPSE_SAMPLING_GENERATE_H
+#define GLIMPSE_SAMPLING_GENERATE_H
+
+#include "kernels/backend.h"
+#include "sampling/model/model.h"
+#include "sampling/samplers/chain.h"
+#include "sampling/tokenizer/tokenizer.h"
+
+typedef struct generator generator;
+
+typedef struct generator_config {
+    int32_t threads;          /* >= 1 */
+    const char *isa;          /* NULL = best */
+    const backend_ops *ops;   /* NULL = backend_cpu */
+} generator_config;
+
+/* `m` and `t` (NULL = none: ids only) are borrowed until generator_close. */
+glimpse_status generator_open(const model *m, tokenizer *t, const generator_config *cfg, generator **out);
+void generator_close(generator *g);
+/* The weights changed. */
+glimpse_status generator_refresh(generator *g);
+const char *generator_device(const generator *g); /* "cpu (avx512)" */
+
+typedef struct batch_prompt {
+    const char *text;        /* (bytes); what the user gave, for the record */
+    size_t bytes;
+    const int32_t *ids;      /* (n_ids), n_ids >= 1 */
+    int32_t n_ids;
+} batch_prompt;
+
+typedef struct batch_request {
+    const batch_prompt *prompts;
+    int32_t n_prompts;
+    const sampler_settings *settings;
+    const char *const *labels;    /* (n_settings) "top_k=5" */
+    int32_t n_settings;
+    int32_t num_samples;
+    int32_t max_tokens;
+    int32_t n_top;                /* alternatives recorded for each token */
+    uint64_t seed;
+    uint32_t step_key;            /* 0, or the step with --seed_each_step */
+    bool ignore_eos;
+    const char *const *stops;     /* (n_stops) stop strings */
+    int32_t n_stops;
+    /* Optional, for streaming: called once for every drawn token, on the caller's thread; `sequence` counts samples in
+     * the order of the result.  Returning non-zero ends the batch with what there is. */
+    int (*on_token)(void *user, int32_t sequence, const glimpse_token *token);
+    void *user;
+} batch_request;
+
+typedef struct batch_result {
+    glimpse_sample *samples;  /* (n_samples), order: prompt, setting, sample; owned by the arena */
+    int32_t n_samples;
+    double prefill_s, decode_s;
+    struct arena *arena;      /* everything the samples point to */
+} batch_result;
+
+/* GLIMPSE_E_NONFINITE only if every sample ended so at its first token; otherwise such a sample ends as NONFINITE. */
+glimpse_status generate_batch(generator *g, const batch_request *request, batch_result *out);
+void batch_result_free(batch_result *r);
+
+/* Score ids (n): the record of ids[1..n-1] given those before; and the mean cross-entropy of B rows (glimpse_check). */
+glimpse_status score_ids(generator *g, const int32_t *ids, int32_t n, int32_t n_top, batch_result *out);
+glimpse_status score_loss(generator *g, const int32_t *ids, const int32_t *targets, int32_t B, int32_t T, double *loss);
+
+#endif

@@ -1,0 +1,54 @@
+/* view.h -- from records to what one looks at.  viz sees records and nothing else: no logits, no model, no file names
+ * but those it is told.  Every function is deterministic: the same record gives the same bytes.
+ *
+ *   colors.h    a number of a token to a colour (modes, palettes, terminal depths)
+ *   text.h      sample.txt entries, sample.ansi entries, the eval's log for the terminal
+ *   canvas.h    an indexed picture: rectangles, lines, text        png.h  its encoding
+ *   charts.h    heatmap, bar chart, sheet, minmax chart */
+#ifndef GLIMPSE_VIZ_VIEW_H
+#define GLIMPSE_VIZ_VIEW_H
+
+#include "include/internal/record.h"
+#include <stdbool.h>
+
+typedef enum color_mode {
+    COLOR_MINMAX, COLOR_SOFTMAX, COLOR_SOFTMAX_TOP_K, COLOR_RANK, COLOR_DOT_PRODUCT, COLOR_ENTROPY, COLOR_TOPK, COLOR_ALL
+} color_mode;
+typedef enum palette { PALETTE_VIRIDIS, PALETTE_CIVIDIS, PALETTE_REDGREEN } palette;
+typedef enum color_depth { DEPTH_NONE, DEPTH_16, DEPTH_256, DEPTH_TRUE } color_depth;
+
+typedef struct view_style {     /* how texts look; taken from the options */
+    color_mode mode;
+    palette colors;
+    color_depth depth;          /* DEPTH_NONE = no escape codes */
+    bool light;                 /* the terminal's ground is light */
+    bool colorize;              /* --colorize_output */
+    const char *token_boundary; /* NULL = none */
+    int width;                  /* columns, for the terminal log */
+} view_style;
+
+/* One entry a sample, as sample.txt has it (no escape codes; control characters shown as escapes; a line of dashes in
+ * the text gets a backslash; a skipped or failed eval has an entry too).  Appends. */
+glimpse_status view_sample_txt(const glimpse_record *r, const view_style *style, buffer *out);
+/* The same content in colour. */
+glimpse_status view_sample_ansi(const glimpse_record *r, const view_style *style, buffer *out);
+/* The log of an eval: begins and ends at column 0, at most 24 lines, then where the rest is.  `before` (NULL = none) is
+ * the eval before, for the digest line; `where` the path of the eval's sample.txt, or NULL. */
+glimpse_status view_terminal(const glimpse_record *r, const glimpse_record *before, const char *where,
+                             const view_style *style, buffer *out);
+/* One token while text streams: escape codes around, control characters made visible, incomplete UTF-8 held back in
+ * `held` until it is whole. */
+glimpse_status view_stream_token(const glimpse_record *pieces, const glimpse_token *t, const char *bytes, size_t n,
+                                 const view_style *style, buffer *held, buffer *out);
+
+typedef enum chart_type { CHART_HEATMAP, CHART_BARCHART } chart_type;
+
+/* PNG of token i of a sample: 960 x 240 for a heatmap; `last_k` tokens of context.  Appends the file's bytes. */
+glimpse_status chart_token(const glimpse_record *r, const glimpse_sample *s, int32_t i, chart_type type, int32_t last_k,
+                           buffer *png);
+/* PNG of a whole sample: candidates under each token, entropy and -ln p as curves. */
+glimpse_status chart_sheet(const glimpse_record *r, const glimpse_sample *s, buffer *png);
+/* PNG of the chosen tokens' logits over the sample. */
+glimpse_status chart_minmax(const glimpse_record *r, const glimpse_sample *s, buffer *png);
+
+#endif
