@@ -1,5 +1,6 @@
 /* model.c -- from a description and bound tensors to a checked `model`: fills in defaults, places every tensor (place.c),
  * finds what is missing.  Called by the session for a trainer's model and by sampling/checkpoint for a file's. */
+#define _GNU_SOURCE
 #include "sampling/model/model.h"
 
 #include <math.h>

@@ -1,5 +1,6 @@
 /* names.c -- the tables of names.h and the search in them.  The names are those of Hugging Face's transformers
  * (modeling_gpt2.py, modeling_llama.py and their like), which nanoGPT and most exporters share. */
+#define _GNU_SOURCE
 #include "sampling/model/names.h"
 
 #include <stdio.h>
