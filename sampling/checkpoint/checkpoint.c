@@ -24,7 +24,7 @@ static int64_t step_of_name(const char *name) {
 
 int64_t checkpoint_step(const char *path) { return step_of_name(path_base(path)); }
 
-static glimpse_status newest_in(const char *dir, char **file) {
+static glimpse_status newest_in(const char *dir, char **found) {
     glimpse_status st = GLIMPSE_OK;
     int64_t best = -1;
     char *best_path = NULL;
@@ -50,7 +50,7 @@ static glimpse_status newest_in(const char *dir, char **file) {
         FAIL_GOTO(GLIMPSE_E_IO, "%s: no checkpoint in this directory: a file model_<step>.bin was looked for\n"
                   "hint: --checkpoint names another file or directory", dir);
     }
-    *file = best_path;
+    *found = best_path;
     best_path = NULL;
 out:
     free(best_path);
@@ -58,8 +58,8 @@ out:
     return st;
 }
 
-glimpse_status checkpoint_find_newest(const char *path, char **file) {
-    if (path_is_dir(path)) return newest_in(path, file);
+glimpse_status checkpoint_find_newest(const char *path, char **found) {
+    if (path_is_dir(path)) return newest_in(path, found);
     if (!path_exists(path)) {
         const char *slash = strchr(path, '/');
         bool hub = slash && slash != path && slash[1] && !strchr(slash + 1, '/') && !strchr("./~", path[0]);
@@ -70,7 +70,7 @@ glimpse_status checkpoint_find_newest(const char *path, char **file) {
     }
     char *copy = strdup(path);
     if (!copy) FAIL(GLIMPSE_E_MEMORY, "no memory for a path");
-    *file = copy;
+    *found = copy;
     return GLIMPSE_OK;
 }
 

@@ -19,8 +19,8 @@ typedef void (*checkpoint_progress)(void *user, int64_t done, int64_t total);
 glimpse_status checkpoint_open(const char *path, checkpoint_progress progress, void *user, model **out);
 
 /* The file to open: `path` itself if it is a file; in a directory the model_<step>.bin with the highest step, compared
- * as numbers.  *file is *returned* (free).  GLIMPSE_E_IO when there is none: says where it was looked for. */
-glimpse_status checkpoint_find_newest(const char *path, char **file);
+ * as numbers.  *found is *returned* (free).  GLIMPSE_E_IO when there is none: says where it was looked for. */
+glimpse_status checkpoint_find_newest(const char *path, char **found);
 
 /* The step that a file name states, model_00000250.bin -> 250; -1 if it states none. */
 int64_t checkpoint_step(const char *path);

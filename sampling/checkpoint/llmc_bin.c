@@ -105,7 +105,7 @@ static bool same_file(const struct stat *a, const struct stat *b) {
 glimpse_status llmc_bin_read(const file *f, checkpoint_progress progress, void *user, model **out) {
     glimpse_status st = GLIMPSE_OK;
     char *memory = NULL;
-    header h;
+    header h = {0};
     struct stat before, after;
     glimpse_tensor tensors[N_TENSORS];
     glimpse_model d = GLIMPSE_MODEL_INIT;
