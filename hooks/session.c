@@ -72,6 +72,8 @@ glimpse_status session_open_model(const options *o, model *m, tokenizer *t, cons
     s->o = options_copy(o);
     s->out_dir = strdup(out_dir);
     if (!s->o || !s->out_dir) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for the session");
+    if (t && m->d.bos < 0 && t->bos < m->d.vocab_size) m->d.bos = t->bos;
+    if (t && m->d.eos < 0 && t->eos < m->d.vocab_size) m->d.eos = t->eos;
     TRY_GOTO(mkdir_p(out_dir));
     s->run_name = name_of_run(o, out_dir);
     TRY_GOTO(views_options(o, &views));
