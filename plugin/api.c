@@ -130,18 +130,35 @@ out:
     return st;
 }
 
+static glimpse_status report_with(const glimpse_config *cfg, const char *dir) {
+    glimpse_status st = GLIMPSE_OK;
+    const session_api *api = NULL;
+    options *o = NULL;
+    TRY_GOTO(settle(cfg, true, &api, &o));
+    TRY_GOTO(session_load(&api));
+    TRY_GOTO(inline_offline(api, o, dir ? dir : opt_str(o, OPT_out_dir), &cfg->log));
+out:
+    options_free(o);
+    return st;
+}
+
+/* What the shell is told, after the error was said; refused flags give 2 whatever was wrong with them. */
+static int exit_code(const glimpse_config *cfg, glimpse_status st) {
+    static const guest_log to_stderr = {0};
+    if (st >= 0) return 0;
+    guest_say_error(cfg ? &cfg->log : &to_stderr);
+    return st == GLIMPSE_E_INVALID || (cfg && cfg->bad < 0) ? 2 : 1;
+}
+
 int glimpse_run(glimpse_config *cfg) {
     int err = errno, code = 0;
-    static const guest_log to_stderr = {0};
-    glimpse_status st = GLIMPSE_OK;
-    if (guest_is_off()) {
-        guest_say(cfg ? &cfg->log : &to_stderr, "glimpse: off, because GLIMPSE is set to off: nothing was sampled");
-    } else {
-        st = cfg ? run_with(cfg) : status_fail(GLIMPSE_E_MEMORY, __FILE__, __LINE__, "no configuration: out of memory");
-        if (st < 0) guest_say_error(cfg ? &cfg->log : &to_stderr);
-        /* Refused flags end with 2 whatever was wrong with them. */
-        code = st >= 0 ? 0 : st == GLIMPSE_E_INVALID || (cfg && cfg->bad < 0) ? 2 : 1;
-    }
+    if (cfg && guest_is_off())
+        guest_say(&cfg->log, "glimpse: off, because GLIMPSE is set to off: nothing was sampled");
+    else
+        code = exit_code(cfg, cfg ? run_with(cfg)
+                                  : status_fail(GLIMPSE_E_MEMORY, __FILE__, __LINE__, "no configuration: out of memory"));
     errno = err;
     return code;
 }
+
+int guest_report(const glimpse_config *cfg, const char *dir) { return exit_code(cfg, report_with(cfg, dir)); }
