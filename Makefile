@@ -98,8 +98,8 @@ $(B)/libglimpse.a: $(call obj,$(GUEST))
 	rm -f $@; ar rcs $@ $(B)/obj/libglimpse.o
 
 # === Programs
-$(B)/glimpse: $(call obj,$(PROGRAM) $(LEAVES)) $(LIBRARIES)
-	$(LINK) $(filter %.o,$^) -L$(B) -lglimpse $(RPATH) $(LIBS_PROGRAM) -o $@
+$(B)/glimpse: $(call obj,$(PROGRAM) $(GUEST)) $(LIBRARIES)
+	$(LINK) $(filter %.o,$^) $(LIBS_PROGRAM) -o $@
 $(B)/train_gpt: $(call obj,$(wildcard examples/train_gpt/*.c))
 $(B)/train_gpt: LIBS_EXAMPLE := -lopenblas -fopenmp
 $(EXAMPLES): $(B)/%: $(B)/obj/examples/%.o $(LIBRARIES)
