@@ -81,7 +81,7 @@ $(B)/gen/flags: FORCE
 	@$(call write_if_new,$(CC) $(subst ',,$(CFLAGS_ALL) $(IDEPS)))
 
 $(B)/obj/examples/train_gpt%: EXTRA := $(or $(OPENMP),-Wno-unknown-pragmas)
-$(B)/obj/%.o: INCLUDES = -Iinclude -I. -I$(B) $(IDEPS)
+$(B)/obj/%.o: INCLUDES = -Iinclude -I. -I$(B) -I$(B)/gen $(IDEPS)
 $(B)/obj/tests/%.o: EXTRA = $(if $(filter release,$(MODE)),,-DTEST_SLOW_BUILD)
 $(B)/obj/%.o: %.c $(B)/gen/flags | $(B)/gen/build_id.h
 	@mkdir -p $(@D)
@@ -101,8 +101,8 @@ $(B)/libglimpse.a: $(call obj,$(GUEST))
 	rm -f $@; ar rcs $@ $(B)/obj/libglimpse.o
 
 # === Programs
-$(B)/glimpse: $(call obj,$(PROGRAM) $(LEAVES)) $(LIBRARIES)
-	$(LINK) $(filter %.o,$^) -L$(B) -lglimpse $(RPATH) $(LIBS_PROGRAM) -o $@
+$(B)/glimpse: $(call obj,$(PROGRAM) $(GUEST)) $(LIBRARIES)
+	$(LINK) $(filter %.o,$^) $(RPATH) $(LIBS_PROGRAM) -o $@
 $(B)/train_gpt: $(call obj,$(TRAINER))
 $(B)/train_gpt: LIBS_EXAMPLE := $(LIBS_TRAINER)
 $(EXAMPLES): $(B)/%: $(B)/obj/examples/%.o $(LIBRARIES)

@@ -197,13 +197,13 @@ out:
 }
 
 /* The lines of --prompts FILE, each a spec of its own; NUL-terminated in place. */
-static glimpse_status split_lines(buffer *file, buffer *starts) {
-    for (size_t i = 0, from = 0; i <= file->n; i++) {
-        if (i < file->n && file->bytes[i] != '\n') continue;
-        size_t to = i > from && file->bytes[i - 1] == '\r' ? i - 1 : i;
+static glimpse_status split_lines(buffer *lines, buffer *starts) {
+    for (size_t i = 0, from = 0; i <= lines->n; i++) {
+        if (i < lines->n && lines->bytes[i] != '\n') continue;
+        size_t to = i > from && lines->bytes[i - 1] == '\r' ? i - 1 : i;
         if (to > from) {
-            file->bytes[to] = 0;
-            const char *s = file->bytes + from;
+            lines->bytes[to] = 0;
+            const char *s = lines->bytes + from;
             buf_put(starts, &s, sizeof s);
         }
         from = i + 1;
@@ -215,7 +215,7 @@ static glimpse_status split_lines(buffer *file, buffer *starts) {
 glimpse_status prompt_list_make(const options *o, const model *m, tokenizer *t, int32_t max_tokens, prompt_list *out) {
     glimpse_status st = GLIMPSE_OK;
     prompt_list p = {0};
-    buffer file = {0}, specs = {0};
+    buffer lines = {0}, specs = {0};
     const char *path = opt_str(o, OPT_prompts);
     if (!path || opt_is_set(o, OPT_sample_start_tokens))
         for (int i = 0; i < opt_count(o, OPT_sample_start_tokens); i++) {
@@ -223,8 +223,8 @@ glimpse_status prompt_list_make(const options *o, const model *m, tokenizer *t, 
             buf_put(&specs, &s, sizeof s);
         }
     if (path) {
-        TRY_GOTO(file_read_all(path, MAX_PROMPT, &file));
-        TRY_GOTO(split_lines(&file, &specs));
+        TRY_GOTO(file_read_all(path, MAX_PROMPT, &lines));
+        TRY_GOTO(split_lines(&lines, &specs));
     }
     size_t n = specs.n / sizeof(char *);
     if (buf_failed(&specs) || n > 100000) FAIL_GOTO(GLIMPSE_E_INVALID, "more prompts than can be sampled: %zu", n);
@@ -236,7 +236,7 @@ glimpse_status prompt_list_make(const options *o, const model *m, tokenizer *t, 
     p.arena = NULL;
 out:
     prompt_list_free(&p);
-    buf_free(&file);
+    buf_free(&lines);
     buf_free(&specs);
     return st;
 }

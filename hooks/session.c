@@ -72,6 +72,8 @@ glimpse_status session_open_model(const options *o, model *m, tokenizer *t, cons
     s->o = options_copy(o);
     s->out_dir = strdup(out_dir);
     if (!s->o || !s->out_dir) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for the session");
+    if (t && m->d.bos < 0 && t->bos < m->d.vocab_size) m->d.bos = t->bos;
+    if (t && m->d.eos < 0 && t->eos < m->d.vocab_size) m->d.eos = t->eos;
     TRY_GOTO(mkdir_p(out_dir));
     s->run_name = name_of_run(o, out_dir);
     TRY_GOTO(views_options(o, &views));
@@ -228,10 +230,10 @@ static glimpse_status open_journal(session *s, int64_t step) {
     TRY(journal_open(s->out_dir, step, s->m->arch, s->m->n_params, &s->j, &s->js));
     s->facts.run = s->js.run;
     if (s->js.set_aside[0]) {
-        const char *file = opt_str(s->o, OPT_sample_file);
+        const char *texts = opt_str(s->o, OPT_sample_file);
         session_log(s, "glimpse: a new run; the older one is kept as evals.%s.jsonl", s->js.set_aside);
         if (rename_aside(s, "evals", s->js.set_aside) < 0 || rename_aside(s, "sample.ansi", s->js.set_aside) < 0
-            || (file && file[0] != '/' && !strchr(file, '/') && rename_aside(s, file, s->js.set_aside) < 0))
+            || (texts && !strchr(texts, 47) && rename_aside(s, texts, s->js.set_aside) < 0))
             session_log(s, "glimpse: %s", status_text());
     }
     if (s->js.continued) {

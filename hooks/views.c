@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const opt_id view_opts[] = { OPT_colorize_output, OPT_colorize_mode, OPT_palette, OPT_token_boundary, OPT_escapes,
                                     OPT_sample_file, OPT_sheets, OPT_show_heatmaps, OPT_chart_type, OPT_last_k_tokens };
@@ -79,8 +80,8 @@ glimpse_status view_plan_of(const glimpse_record *r, view_plan *out) {
     p.heatmaps = opt_bool(o, OPT_show_heatmaps);
     p.chart = opt_is(o, OPT_chart_type, "barchart") ? CHART_BARCHART : CHART_HEATMAP;
     p.last_k = (int32_t)opt_int(o, OPT_last_k_tokens);
-    const char *file = opt_str(o, OPT_sample_file);
-    p.sample_file = strdup(file ? file : "sample.txt");
+    const char *name = opt_str(o, OPT_sample_file);
+    p.sample_file = strdup(name ? name : "sample.txt");
     if (!p.sample_file || buf_failed(&p.boundary)) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for the view options");
     *out = p;
     p = (view_plan){0};
@@ -127,7 +128,7 @@ static void clear_folder(const char *dir, int depth) {
         bool ours = (n > 4 && !strcmp(e->d_name + n - 4, ".png")) || !strcmp(e->d_name, "sample.txt");
         if (path && path_is_dir(path) && depth < 1 && e->d_name[0] == 'p') {
             clear_folder(path, depth + 1);
-            remove(path);
+            rmdir(path);
         } else if (path && ours)
             io.unlink(path);
         free(path);
@@ -206,9 +207,9 @@ static glimpse_status write_texts(const view_plan *p, const char *dir, const gli
                                   const buffer *text) {
     glimpse_status st = GLIMPSE_OK;
     buffer ansi = {0}, name = {0};
-    const char *file = how == VIEWS_APPEND ? p->sample_file : path_base(p->sample_file);
-    char *txt_path = path_join(dir, file), *ansi_path = NULL;
-    ansi_name(file, &name);
+    const char *texts = how == VIEWS_APPEND ? p->sample_file : path_base(p->sample_file);
+    char *txt_path = path_join(dir, texts), *ansi_path = NULL;
+    ansi_name(texts, &name);
     if (!buf_failed(&name)) ansi_path = path_join(dir, buf_str(&name));
     if (!txt_path || !ansi_path) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for file names");
     view_style coloured = p->style;

@@ -4,6 +4,7 @@
  *
  * A word is a flag's value unless it looks like a flag, as in Python's argparse: it begins with '-', and is neither "-"
  * alone, nor a negative number, nor holds a blank; --flag=VALUE takes anything. */
+#define _GNU_SOURCE
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,5 +1,6 @@
 /* config.c -- glimpse_config: the options by name, what flags refused, and where lines for people go.  Called by the
  * trainer's main and by the program. */
+#define _GNU_SOURCE
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

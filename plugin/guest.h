@@ -39,6 +39,8 @@ void guest_say(const guest_log *log, const char *text);
 void guest_say_error(const guest_log *log);
 /* GLIMPSE=off in the environment. */
 bool guest_is_off(void);
+/* `glimpse report DIR` (NULL = out_dir): every view drawn anew from the journal.  Returns an exit code, error said. */
+int guest_report(const glimpse_config *cfg, const char *dir);
 
 /* === args.c === */
 /* Take flags out of argv[0..*argc) into `o`; on failure nothing changed.  `all`: every name is ours, and an unknown one

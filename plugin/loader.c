@@ -2,6 +2,7 @@
  * its bin, and then wherever the dynamic loader looks.  The two are built together, so structs of include/internal cross
  * between them; a library of another build is refused by name instead of being called.  Called by glimpse_open and
  * glimpse_run; the program has a copy of its own for `glimpse report`. */
+#define _GNU_SOURCE
 #include <dlfcn.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -9,7 +10,7 @@
 #include <unistd.h>
 
 #include "include/internal/file.h"
-#include "plugin/build_id.h"
+#include "build_id.h" /* written by the Makefile: GLIMPSE_BUILD_ID */
 #include "plugin/guest.h"
 
 #define SESSION_FILE "libglimpse_session.so.0"

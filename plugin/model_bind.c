@@ -3,6 +3,7 @@
  * session's to say.  Called by the trainer before glimpse_open, and by glimpse_open.
  *
  * model->tensors points into a block that begins with the first error's text, so that glimpse_open can say it. */
+#define _GNU_SOURCE
 #include <stdlib.h>
 #include <string.h>
 
