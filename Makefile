@@ -21,7 +21,7 @@ OPT_tsan    := -O1 -fno-omit-frame-pointer -fsanitize=thread
 OPT         := $(or $(OPT_$(MODE)),$(error MODE=$(MODE): expected release, debug, asan, ubsan or tsan))
 WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla
 CFLAGS_ALL = -std=c17 $(OPT) -g -fPIC -fvisibility=hidden -ffunction-sections -fdata-sections \
-    -ffp-contract=off -fno-math-errno $(WARN) $(CFLAGS)
+    -D_GNU_SOURCE= -ffp-contract=off -fno-math-errno $(WARN) $(CFLAGS)
 RPATH := -Wl,-rpath,'$$ORIGIN' -Wl,-rpath,'$$ORIGIN/../lib'
 LINK   = $(CC) $(OPT) $(LDFLAGS) -Wl,--as-needed -Wl,--gc-sections $(LDEPS)
 ifeq ($(MODE),release)
@@ -98,8 +98,8 @@ $(B)/libglimpse.a: $(call obj,$(GUEST))
 	rm -f $@; ar rcs $@ $(B)/obj/libglimpse.o
 
 # === Programs
-$(B)/glimpse: $(call obj,$(PROGRAM) $(LEAVES)) $(LIBRARIES)
-	$(LINK) $(filter %.o,$^) -L$(B) -lglimpse $(RPATH) $(LIBS_PROGRAM) -o $@
+$(B)/glimpse: $(call obj,$(PROGRAM) $(GUEST)) $(LIBRARIES)
+	$(LINK) $(filter %.o,$^) $(LIBS_PROGRAM) -o $@
 $(B)/train_gpt: $(call obj,$(wildcard examples/train_gpt/*.c))
 $(B)/train_gpt: LIBS_EXAMPLE := -lopenblas -fopenmp
 $(EXAMPLES): $(B)/%: $(B)/obj/examples/%.o $(LIBRARIES)
