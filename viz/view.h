@@ -40,7 +40,7 @@ glimpse_status view_terminal(const glimpse_record *r, const glimpse_record *befo
 /* The line of an eval that made no sample: why, or "skipped (..)", "failed (..)". */
 glimpse_status view_one_line(const glimpse_record *r, const view_style *style, buffer *out);
 /* One token while text streams: escape codes around, control characters made visible, incomplete UTF-8 held back in
- * `held` until it is whole; t = NULL shows what is still held at the end.  `pieces` gives the vocabulary's size and, in
+ * `held` (from {0} for each sample) until it is whole; t = NULL shows what is still held at the end.  `pieces` gives the vocabulary's size and, in
  * its first sample, top_k.  The modes that need the finished sample show as softmax. */
 glimpse_status view_stream_token(const glimpse_record *pieces, const glimpse_token *t, const char *bytes, size_t n,
                                  const view_style *style, buffer *held, buffer *out);
