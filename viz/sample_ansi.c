@@ -82,34 +82,35 @@ static color_mode stream_mode(color_mode mode) {
     return mode == COLOR_SOFTMAX_TOP_K || mode == COLOR_RANK || mode == COLOR_ENTROPY ? mode : COLOR_SOFTMAX;
 }
 
-static const glimpse_sample *first_sample(const glimpse_record *r) { return r->n_samples > 0 ? r->samples : NULL; }
+static const glimpse_sample *first_sample(const glimpse_record *r) { return r && r->n_samples > 0 ? r->samples : NULL; }
 
 glimpse_status view_stream_token(const glimpse_record *pieces, const glimpse_token *t, const char *bytes, size_t n,
                                  const view_style *style, buffer *held, buffer *out) {
     const glimpse_sample none = {.size = sizeof none, .temperature = 1}, *s = first_sample(pieces);
     paint p = paint_of(PAINT_PLAIN);
     double v;
-    if (t && style->colorize) {
-        color_scale scale = color_scale_of(stream_mode(style->mode), s ? s : &none, pieces->vocab_size);
+    if (t && bytes && style->colorize) {
+        color_scale scale = color_scale_of(stream_mode(style->mode), s ? s : &none, pieces ? pieces->vocab_size : 0);
         if (n > 6 && !memcmp(bytes, "\xe2\x9f\xa8", 3) && !memcmp(bytes + n - 3, "\xe2\x9f\xa9", 3))
             p = paint_of(PAINT_SPECIAL);
         else if (color_scale_value(&scale, t, &v)) p = (paint){PAINT_GROUND, style->colors, (float)v};
     }
     size_t before = out->n;
     styled line = {0};
-    if (t && held->bytes && !held->n && style->token_boundary) {
+    if (bytes && held->bytes && !held->n && style->token_boundary) {
         styled_escape(&line, style->token_boundary, strlen(style->token_boundary), TEXT_LINES, paint_of(PAINT_DIM));
         styled_emit(&line, 0, line.text.n, style->depth, out);
         styled_clear(&line);
     }
-    if (n) buf_put(held, bytes, n);
-    size_t whole = t ? utf8_complete_prefix(buf_str(held), held->n) : held->n;
+    if (bytes && n) buf_put(held, bytes, n);
+    size_t whole = bytes ? utf8_complete_prefix(buf_str(held), held->n) : held->n;
     styled_escape(&line, buf_str(held), whole, TEXT_LINES, p);
     styled_emit(&line, 0, line.text.n, style->depth, out);
     bool failed = styled_failed(&line) || buf_failed(held);
     styled_free(&line);
     TRY(finish(failed, out, before));
-    if (whole) {
+    if (!bytes) buf_free(held);
+    else if (whole) {
         memmove(held->bytes, held->bytes + whole, held->n - whole);
         held->n -= whole;
         held->bytes[held->n] = 0;
@@ -121,7 +122,8 @@ glimpse_status view_stream_legend(const glimpse_record *pieces, const view_style
     color_mode mode = stream_mode(style->mode);
     styled t = {0};
     size_t before = out->n;
-    text_legend(pieces, first_sample(pieces), mode, style, &t);
+    const glimpse_record none = {.size = sizeof none};
+    text_legend(pieces ? pieces : &none, first_sample(pieces), mode, style, &t);
     if (mode != style->mode)
         styled_printf(&t, PAINT_DIM, "  (%s needs the finished text)", color_mode_name(style->mode));
     styled_puts(&t, "\n", PAINT_PLAIN);

@@ -284,6 +284,30 @@ static void digest(log_view *v, const glimpse_record *before, const glimpse_samp
     end_row(v);
 }
 
+/* What a person may want to change, from the metrics of the samples shown; one row at most. */
+static bool advice_of(const glimpse_sample *s, char out[160]) {
+    double repeats = text_metric(s, "repetition"), invalid = text_metric(s, "invalid_utf8_rate");
+    if (s->n_tokens == 1 && s->stop == GLIMPSE_STOP_EOS)
+        c_snprintf(out, 160, "hint: the model ended the text at once: ignore_eos, or another prompt");
+    else if (invalid > 0.01)
+        c_snprintf(out, 160, "hint: %.0f %% is no UTF-8: is this the tokenizer it was trained with?", 100 * invalid);
+    else if (repeats > 0.3)
+        c_snprintf(out, 160, "hint: %.0f %% of the 4-grams repeat: repetition_penalty=1.1 may help", 100 * repeats);
+    else return false;
+    return true;
+}
+
+static void advice(log_view *v, const int32_t *shown, int n) {
+    char text[160];
+    for (int k = 0; k < n; k++)
+        if (advice_of(GLIMPSE_AT(v->r->samples, shown[k]), text)) {
+            begin_row(v, INDENT);
+            add_cut(v, PAINT_BAD, text, strlen(text), false, v->columns);
+            end_row(v);
+            return;
+        }
+}
+
 static void legend(log_view *v, const glimpse_sample *s) {
     begin_row(v, INDENT);
     text_legend(v->r, s, v->style->mode, v->style, &v->line);
@@ -347,6 +371,7 @@ static int pick(const glimpse_record *r, int32_t shown[MAX_PAIRS]) {
 
 glimpse_status view_terminal(const glimpse_record *r, const glimpse_record *before, const char *where,
                              const view_style *style, buffer *out) {
+    if (r->n_samples <= 0 && !text_is(r->status, "failed")) return view_one_line(r, style, out);
     size_t width = style->width <= 0 ? DEFAULT_WIDTH : style->width < MIN_WIDTH ? MIN_WIDTH : (size_t)style->width;
     size_t start = out->n;
     log_view v = {.r = r, .style = style, .columns = width - 1, .rows_left = ROWS, .out = out};
@@ -361,13 +386,15 @@ glimpse_status view_terminal(const glimpse_record *r, const glimpse_record *befo
         styled_escape(&t, r->status ? r->status : "", r->status ? strlen(r->status) : 0, TEXT_ONE_LINE, paint_of(PAINT_BAD));
         if (r->why) {
             styled_puts(&t, ": ", PAINT_BAD);
-            styled_escape(&t, r->why, strlen(r->why), TEXT_ONE_LINE, paint_of(PAINT_PLAIN));
+            styled_escape(&t, r->why, strlen(r->why), TEXT_LINES, paint_of(PAINT_PLAIN)); /* "hint: " on a row of its own */
         }
-        put_wrapped(&v, &t, 4);
+        put_wrapped(&v, &t, 6);
         if (styled_failed(&t)) v.line.text.failed = true;
         styled_free(&t);
     }
     int tail = rows_of_path(&v, where) + (colored && n) + (n && same_sample(before, GLIMPSE_AT(r->samples, shown[0])) != NULL);
+    char hint[160];
+    for (int k = 0, hints = 0; k < n && !hints; k++) tail += hints = advice_of(GLIMPSE_AT(r->samples, shown[k]), hint);
     for (int k = 0; k < n && v.rows_left - tail >= 3; k++) {
         const glimpse_sample *s = GLIMPSE_AT(r->samples, shown[k]);
         int rows = (v.rows_left - tail) / (n - k) - 2 - (s->why != NULL);
@@ -376,6 +403,7 @@ glimpse_status view_terminal(const glimpse_record *r, const glimpse_record *befo
         sample_numbers(&v, s);
     }
     if (n) digest(&v, before, GLIMPSE_AT(r->samples, shown[0]));
+    advice(&v, shown, n);
     if (n) where_the_rest_is(&v, n, where);
     if (colored && n) legend(&v, n == 1 ? GLIMPSE_AT(r->samples, shown[0]) : NULL);
     bool failed = styled_failed(&v.line) || buf_failed(out);
@@ -395,13 +423,14 @@ glimpse_status view_one_line(const glimpse_record *r, const view_style *style, b
     size_t start = out->n;
     styled_puts(&t, "glimpse", PAINT_STRONG);
     styled_printf(&t, PAINT_PLAIN, " %lld: ", (long long)r->step);
-    if (!text_is(r->status, "ok")) {
-        styled_escape(&t, r->status ? r->status : "", r->status ? strlen(r->status) : 0, TEXT_ONE_LINE, paint_of(PAINT_BAD));
+    const char *why = r->why && *r->why ? r->why : NULL;
+    if (text_is(r->status, "failed")) {
+        styled_puts(&t, "failed", PAINT_BAD);
     } else if (r->n_samples > 0) {
         styled_printf(&t, PAINT_PLAIN, "%d sample%s", (int)r->n_samples, r->n_samples == 1 ? "" : "s");
     } else {
         styled_puts(&t, "no sample", PAINT_PLAIN);
-        if (isfinite(r->val_loss) && isfinite(r->best_val_loss)) {
+        if (!why && isfinite(r->val_loss) && isfinite(r->best_val_loss)) {
             char val[32], best[32];
             int digits = 2; /* as many as show why */
             do {
@@ -413,10 +442,9 @@ glimpse_status view_one_line(const glimpse_record *r, const view_style *style, b
             styled_puts(&t, " (--sample_each_eval)", PAINT_DIM);
         }
     }
-    if (r->why && *r->why) {
-        styled_puts(&t, " (", PAINT_PLAIN);
-        styled_escape(&t, r->why, strlen(r->why), TEXT_ONE_LINE, paint_of(PAINT_PLAIN));
-        styled_puts(&t, ")", PAINT_PLAIN);
+    if (why) {
+        styled_puts(&t, text_is(r->status, "failed") ? ": " : ", ", PAINT_PLAIN);
+        styled_escape(&t, why, strlen(why), TEXT_ONE_LINE, paint_of(PAINT_PLAIN));
     }
     if (text_check_failed(r)) {
         styled_puts(&t, "  ", PAINT_PLAIN);

@@ -45,7 +45,7 @@ typedef struct piece_bytes {
 } piece_bytes;
 
 static piece_bytes bytes_of(const glimpse_record *r, const glimpse_token *t) {
-    const glimpse_piece *p = glimpse_record_piece(r, t->id);
+    const glimpse_piece *p = record_piece(r, t->id);
     return p && p->text && p->bytes > 0 ? (piece_bytes){p->text, (size_t)p->bytes} : (piece_bytes){"", 0};
 }
 
