@@ -41,7 +41,7 @@ DEPS_LIB := $(CURDIR)/$(DEPS)/lib/$(ARCH)
 IDEPS := -I$(DEPS)/include -I$(DEPS)/include/$(ARCH) -I$(DEPS)/include/freetype2 \
     -I$(DEPS)/include/$(ARCH)/openblas-pthread -DGLIMPSE_DEPS_DIR='"$(CURDIR)/$(DEPS)"'
 LDEPS := $(foreach d,$(DEPS_LIB) $(DEPS_LIB)/openblas-pthread,-L$(d) -Wl,-rpath,$(d)) \
-    -Wl,-rpath-link,/usr/lib/$(ARCH):/lib/$(ARCH)
+    -Wl,--disable-new-dtags -Wl,-rpath-link,/usr/lib/$(ARCH):/lib/$(ARCH)
 endif
 IDEPS += $(shell pkg-config --cflags freetype2 2>/dev/null || echo -I/usr/include/freetype2)
 LIBS_GUEST   := -lm

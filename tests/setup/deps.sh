@@ -76,6 +76,10 @@ else
                 if [ -f "$dir/${target##*/}" ]; then ln -sf "$dir/${target##*/}" "$link"; break; fi
             done
         done
+        # What the system has too (libc, if a compiler was unpacked) must be the system's at run time.
+        for lib in "$D/usr/lib/$triplet"/*.so.*; do
+            [ ! -f "/lib/$triplet/${lib##*/}" ] || ln -sf "/lib/$triplet/${lib##*/}" "$lib"
+        done
         # The compiler and its tools run from where they are; the Makefile looks in build/deps/tools first.
         if [ -x "$D/usr/bin/gcc" ]; then
             mkdir -p "$D/tools"
