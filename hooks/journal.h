@@ -4,11 +4,12 @@
  *   {"v":1,"run":"9f2c1a","run_name":"demo","seq":17,"kind":"train","step":250,"time":"2026-11-21T03:04:05Z",
  *    "train_loss":..,"val_loss":..,"best":{"val_loss":..,"step":..},
  *    "model":{"arch","params","vocab","dtype","cache","device","check"},"status":"ok|skipped|failed","why":null,
- *    "seconds":{"blocked","prefill","decode","write"},"pieces":{"464":"The","262":{"b64":"/w=="}},
+XX:{"464":"The","262":{"b64":"/w=="}},
  *    "samples":[{"prompt":0,"prompt_text":"..","prompt_ids":[..],"setting":0,"label":"top_k=5","samplers":"..","sample":0,
  *      "n_samples":3,"seed":1337,"temperature":..,"top_k":5,"text":"..","stop":"length","why":null,"metrics":{..},
  *      "tokens":[{"id","logit","logprob","p_temp","p_final","rank","kept","left","entropy","dot","top":[[id,p,p_final],..]}]}],
- *    "dataset":{},"lm_eval":{},"probes":[]}
+ *    "views":{"colorize_mode":"minmax",..},"dataset":{},"lm_eval":{},"probes":[]}
+ * "seconds": blocked = the caller's wait up to the writing of the line; write = metrics and encoding.
  * Text that is not valid UTF-8 stands as {"b64":"..."}.  Numbers carry the digits of record.h; what is not finite is null.
  *
  * Encoding and decoding are exact inverses of each other on rounded records: decode(encode(r)) == r, and
@@ -18,6 +19,9 @@
 
 #include "include/internal/record.h"
 #include <stdbool.h>
+
+/* The names of glimpse_stop in the journal. */
+extern const char *const journal_stops[];
 
 glimpse_status journal_encode(const glimpse_record *r, buffer *line);            /* appends one line with its '\n' */
 glimpse_status journal_decode(const char *line, size_t n, owned_record **out);   /* GLIMPSE_E_FORMAT says where */
@@ -29,13 +33,17 @@ typedef struct journal_state { /* restored from the lines that are there */
     int64_t last_step;         /* -1 = none */
     double best_val_loss;      /* NAN = none */
     int64_t best_step;
-    int64_t n_lines;
     bool continued;            /* an older run of the same model goes on */
+    char set_aside[16];        /* the run whose journal was set aside, "" = none */
+    owned_record *last;        /* the last line, NULL = none; given to the caller (record_free) */
 } journal_state;
+
+/* The options that views are drawn with, as they stand in a record: pairs of name and value. */
+glimpse_status journal_views(const char *const *names, const char *const *values, int n, buffer *out);
 
 /* Open DIR/evals.jsonl for appending, one writer (flock on DIR/.glimpse.lock: another writer -> GLIMPSE_E_STATE).
  * `first_step` 0, or another model (arch, params) than the last line's, begins a new run: the older journal is set aside
- * as evals.<run>.jsonl.  Returned: journal_close. */
+ * as evals.<run>.jsonl.  A torn end is cut off and kept as evals.jsonl.torn-<time>.  Returned: journal_close. */
 glimpse_status journal_open(const char *dir, int64_t first_step, const char *arch, int64_t n_params, journal **out,
                             journal_state *state);
 glimpse_status journal_append(journal *j, const buffer *line);  /* whole and synced, or cut back to what was before */

@@ -366,6 +366,7 @@ typedef struct glimpse_record {
     int32_t n_pieces;
     const glimpse_sample *samples; /* (n_samples) */
     int32_t n_samples;
+    const char *views;         /* the options that views of this record are drawn with: a JSON object of texts */
 } glimpse_record;
 
 /* The bytes of id in this record, NULL if it does not occur.  Borrowed as long as the record. */

@@ -24,7 +24,8 @@ typedef struct view_style {     /* how texts look; taken from the options */
     bool light;                 /* the terminal's ground is light */
     bool colorize;              /* --colorize_output */
     const char *token_boundary; /* NULL = none */
-    int width;                  /* columns, for the terminal log */
+    int width;                  /* columns, for the terminal log; 0 = 80 */
+    bool terminal;              /* the log goes to a terminal: a progress bar that stands on the line is cleared first */
 } view_style;
 
 /* One entry a sample, as sample.txt has it (no escape codes; control characters shown as escapes; a line of dashes in
@@ -36,10 +37,16 @@ glimpse_status view_sample_ansi(const glimpse_record *r, const view_style *style
  * the eval before, for the digest line; `where` the path of the eval's sample.txt, or NULL. */
 glimpse_status view_terminal(const glimpse_record *r, const glimpse_record *before, const char *where,
                              const view_style *style, buffer *out);
+/* The line of an eval without samples: "glimpse 750: no sample, val 2.51 >= best 2.47 @ 500 (--sample_each_eval)", from
+ * `why` or else the losses.  view_terminal says it for a record that has none. */
+glimpse_status view_one_line(const glimpse_record *r, const view_style *style, buffer *out);
 /* One token while text streams: escape codes around, control characters made visible, incomplete UTF-8 held back in
- * `held` until it is whole. */
+ * `held` until it is whole; bytes = NULL at the end shows what is still held and frees it.  `pieces` (may be NULL)
+ * gives the vocabulary's size and, in its first sample, temperature and top_k.  The modes that need the finished sample show as softmax. */
 glimpse_status view_stream_token(const glimpse_record *pieces, const glimpse_token *t, const char *bytes, size_t n,
                                  const view_style *style, buffer *held, buffer *out);
+/* The legend's line for streamed text, which says so where the mode shows as softmax. */
+glimpse_status view_stream_legend(const glimpse_record *pieces, const view_style *style, buffer *out);
 
 typedef enum chart_type { CHART_HEATMAP, CHART_BARCHART } chart_type;
 

@@ -17,12 +17,10 @@ typedef enum opt_type {
     OPT_STRINGS   /* repeatable */
 } opt_type;
 
-/* OPTION(name, other names "a,b" or "", type, default in training, default offline (NULL = unset), min, max or choices,
- *        seed 001's bare name in a trainer (1/0), group, metavar, help) -- see options.def */
+/* The columns are described in options.def, which undefines its macros itself. */
 typedef enum opt_id {
 #define OPTION(name, ...) OPT_##name,
 #include "include/internal/options.def"
-#undef OPTION
     OPT_COUNT
 } opt_id;
 
@@ -34,9 +32,10 @@ typedef struct opt_info { /* a row of the table */
     const char *name, *aliases;
     opt_type type;
     const char *def_train, *def_offline; /* NULL = unset */
-    double min, max;
+    double min, max;                     /* of each element; of a text: its length in bytes */
     const char *choices;                 /* "auto|always|never", NULL = any */
     bool bare;                           /* taken without the prefix glimpse_ in a trainer */
+    const char *missing;                 /* "VALUE=why": refused, not in this version; NULL = everything works */
     const char *group, *metavar, *help;
 } opt_info;
 
@@ -54,12 +53,15 @@ void options_set_offline(options *o, bool offline);
 bool options_is_offline(const options *o);
 
 /* Check and set.  A value of lower level never replaces one of higher level; within one level a repeatable option's
- * values are added, others replaced.  NULL text takes the value of that level away.  Messages name option, value, range. */
+ * values are added, others replaced.  NULL text takes the value of that level away.  Setting `like` sets that system's
+ * own defaults at OPT_LEVEL_LIKE, which is not for callers.  Texts are kept raw: escapes are the session's to read.
+ * GLIMPSE_E_INVALID: the message names option, value and range.  On failure nothing changed. */
 glimpse_status options_set(options *o, opt_id id, const char *text, opt_level level);
 bool opt_is_set(const options *o, opt_id id);     /* by anybody, default apart */
 opt_level opt_level_of(const options *o, opt_id id);
 
-/* Values in force; borrowed until the next set.  An unset string is NULL, an unset number 0 (ask opt_has). */
+/* Values in force; borrowed until the next set.  An unset string is NULL (one set to nothing is ""), an unset number 0
+ * (ask opt_has).  opt_str of a list is its first element; opt_int of an enum is the index of its choice. */
 bool opt_has(const options *o, opt_id id);        /* has a value, set or by default */
 bool opt_bool(const options *o, opt_id id);
 int64_t opt_int(const options *o, opt_id id);
@@ -68,6 +70,7 @@ const char *opt_str(const options *o, opt_id id);
 int opt_count(const options *o, opt_id id);       /* elements of a list */
 int64_t opt_int_at(const options *o, opt_id id, int i);
 const char *opt_str_at(const options *o, opt_id id, int i);
+bool opt_is(const options *o, opt_id id, const char *choice); /* the enum has this value */
 
 /* All that is set, as bytes and back: how a configuration crosses to another process. */
 struct buffer;

@@ -1,0 +1,160 @@
+# Glimpse.  `make help` lists the targets, `make info` says what was found on this machine.
+## all: the libraries, the program and the examples, into build/MODE/ (the default)
+MODE   ?= release
+PREFIX ?= /usr/local
+ifeq ($(origin CC),default)
+CC := $(firstword $(wildcard $(CURDIR)/build/deps/tools/gcc) gcc)
+endif
+export PATH := $(if $(wildcard build/deps/tools),$(CURDIR)/build/deps/tools:)$(PATH)
+B      := build/$(MODE)
+, := ,
+VERSION := $(shell sed -n 's/.*GLIMPSE_VERSION_STRING "\(.*\)".*/\1/p' include/glimpse.h)
+SO     := 0
+ARCH   := $(shell $(CC) -dumpmachine 2>/dev/null)
+CUDA   ?= $(if $(wildcard $(or $(CUDA_HOME),/usr/local/cuda)/bin/nvcc)$(shell command -v nvcc),1,0)
+
+# === Flags.  Never fast-math: linked into a library it changes the host's denormals, compiled it removes NaN checks.
+OPT_release := -O3
+OPT_debug   := -O0
+OPT_asan    := -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
+OPT_ubsan   := -O1 -fno-omit-frame-pointer -fsanitize=undefined -fno-sanitize-recover=undefined
+OPT_tsan    := -O1 -fno-omit-frame-pointer -fsanitize=thread
+OPT         := $(or $(OPT_$(MODE)),$(error MODE=$(MODE): expected release, debug, asan, ubsan or tsan))
+WARN := -Wall -Wextra -Werror -Wstrict-prototypes -Wmissing-prototypes -Wvla $(if $(findstring clang,$(CC)),,-Wshadow=local)
+CFLAGS_ALL = -std=c17 $(OPT) -g -fPIC -fvisibility=hidden -ffunction-sections -fdata-sections \
+    -D_GNU_SOURCE= -ffp-contract=off -fno-math-errno $(WARN) $(CFLAGS)
+RPATH := -Wl,-rpath,'$$ORIGIN' -Wl,-rpath,'$$ORIGIN/../lib'
+LINK   = $(CC) $(OPT) $(LDFLAGS) -Wl,--as-needed -Wl,--gc-sections $(LDEPS)
+ifeq ($(MODE),release)
+NO_UNDEFINED := -Wl,-z,defs
+endif
+# The vector kernels, each file for the instructions that its name promises.
+ifneq ($(filter x86_64-%,$(ARCH)),)
+%_avx2.o:   VECTOR := -mavx2 -mfma -mf16c -mbmi2
+%_avx512.o: VECTOR := -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx2 -mfma -mf16c -mbmi2
+endif
+
+# === Libraries of the session and the program: the system's, or those that tests/setup/deps.sh unpacked into build/deps.
+DEPS := $(wildcard build/deps/usr)
+ifneq ($(DEPS),)
+DEPS_LIB := $(CURDIR)/$(DEPS)/lib/$(ARCH)
+IDEPS := -I$(DEPS)/include -I$(DEPS)/include/$(ARCH) -I$(DEPS)/include/freetype2 \
+    -I$(DEPS)/include/$(ARCH)/openblas-pthread -DGLIMPSE_DEPS_DIR='"$(CURDIR)/$(DEPS)"'
+LDEPS := $(foreach d,$(DEPS_LIB) $(DEPS_LIB)/openblas-pthread,-L$(d) -Wl,-rpath,$(d)) \
+    -Wl,-rpath-link,/usr/lib/$(ARCH):/lib/$(ARCH)
+endif
+IDEPS += $(shell pkg-config --cflags freetype2 2>/dev/null || echo -I/usr/include/freetype2)
+LIBS_GUEST   := -lm
+LIBS_SESSION := -lcjson -lpng -lz -lfreetype -lpcre2-8 -lutf8proc -lm
+LIBS_PROGRAM := -ledit -lm
+OPENMP := $(shell echo 'int main(void) { return 0; }' | $(CC) -fopenmp -x c - -o /dev/null 2>/dev/null && echo -fopenmp)
+LIBS_TRAINER := -lopenblas $(OPENMP)
+
+# === Sources by folder
+LEAVES  := $(wildcard include/internal/*.c)
+GUEST   := $(wildcard plugin/*.c) $(LEAVES)
+SESSION := $(wildcard kernels/*.c kernels/cpu/*.c sampling/*.c sampling/*/*.c viz/*.c hooks/*.c) $(LEAVES)
+PROGRAM := $(wildcard plugin/cli/*.c)
+TESTS   := $(wildcard tests/*.c)
+BENCH   := $(wildcard tests/bench/bench_*.c)
+FUZZ    := $(wildcard tests/fuzz/fuzz_*.c)
+EXAMPLE := $(wildcard examples/*.c)
+TRAINER := $(wildcard examples/train_gpt/*.c)
+obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
+EVERYTHING := $(sort $(call obj,$(GUEST) $(SESSION) $(filter-out plugin/cli/main.c,$(PROGRAM))))
+LIBRARIES := $(if $(wildcard plugin/*.c),$(B)/libglimpse.so $(B)/libglimpse.a) \
+    $(if $(wildcard hooks/*.c),$(B)/libglimpse_session.so)
+PROGRAMS  := $(if $(PROGRAM),$(B)/glimpse)
+EXAMPLES  := $(if $(wildcard plugin/*.c),$(EXAMPLE:examples/%.c=$(B)/%))
+
+.PHONY: all help info deps test test-all run-tests bench fuzz demo run-demo install uninstall clean FORCE
+.DELETE_ON_ERROR:
+.SECONDARY:
+all: $(LIBRARIES) $(PROGRAMS) $(EXAMPLES)
+
+# Everything is compiled anew when a flag changes; the build id changes when a source of the libraries does, so that
+# parts that do not belong together refuse each other.
+write_if_new = mkdir -p $(@D); echo '$(1)' > $@.new; if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
+BUILD_ID = $(shell (echo $(MODE) $(ARCH) $(CC) $(subst ','\'',$(CFLAGS_ALL)); find include kernels sampling viz hooks \
+    plugin -name '*.[chm]*' -type f 2>/dev/null | LC_ALL=C sort | xargs cat) | sha256sum | cut -c1-16)
+$(B)/gen/build_id.h: FORCE
+	@$(call write_if_new,#define GLIMPSE_BUILD_ID "$(BUILD_ID)")
+$(B)/gen/flags: FORCE
+	@$(call write_if_new,$(CC) $(subst ',,$(CFLAGS_ALL) $(IDEPS)))
+
+$(B)/obj/examples/train_gpt%: EXTRA := $(or $(OPENMP),-Wno-unknown-pragmas)
+$(B)/obj/%.o: INCLUDES = -Iinclude -I. -I$(B) -I$(B)/gen $(IDEPS)
+$(B)/obj/tests/%.o: EXTRA = $(if $(filter release,$(MODE)),,-DTEST_SLOW_BUILD)
+$(B)/obj/%.o: %.c $(B)/gen/flags | $(B)/gen/build_id.h
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) $(VECTOR) $(INCLUDES) $(EXTRA) $(CPPFLAGS) -MMD -MP -c $< -o $@
+
+# === Libraries
+$(B)/libglimpse.so.$(SO): $(call obj,$(GUEST)) plugin/glimpse.map
+	$(LINK) -shared -Wl,-soname,$(@F) -Wl,--version-script=plugin/glimpse.map $(NO_UNDEFINED) $(filter %.o,$^) $(LIBS_GUEST) -o $@
+$(B)/libglimpse_session.so.$(SO): $(call obj,$(SESSION)) hooks/session.map
+	$(LINK) -shared -Wl,-soname,$(@F) -Wl,--version-script=hooks/session.map $(NO_UNDEFINED) $(RPATH) $(filter %.o,$^) $(LIBS_SESSION) -o $@
+$(B)/%.so: $(B)/%.so.$(SO)
+	ln -sf $(<F) $@
+# One object, its inner names made local: a trainer that links it statically may have a buf_put of its own.
+$(B)/libglimpse.a: $(call obj,$(GUEST))
+	ld -r $^ -o $(B)/obj/libglimpse.o
+	objcopy --localize-hidden $(B)/obj/libglimpse.o
+	rm -f $@; ar rcs $@ $(B)/obj/libglimpse.o
+
+# === Programs
+$(B)/glimpse: $(call obj,$(PROGRAM) $(GUEST)) $(LIBRARIES)
+	$(LINK) $(filter %.o,$^) $(RPATH) $(LIBS_PROGRAM) -o $@
+$(B)/train_gpt: $(call obj,$(TRAINER))
+$(B)/train_gpt: LIBS_EXAMPLE := $(LIBS_TRAINER)
+$(EXAMPLES): $(B)/%: $(B)/obj/examples/%.o $(LIBRARIES)
+	$(LINK) $(filter %.o,$^) -L$(B) -lglimpse $(RPATH) $(LIBS_EXAMPLE) -lm -o $@
+
+# === Tests: every object of the project and every tests/*.c in one runner
+WRAP := $(addprefix -Wl$(,)--wrap=,malloc calloc realloc aligned_alloc posix_memalign strdup strndup)
+LINK_TEST = $(LINK) $(filter %.o,$^) $(LIBS_SESSION) $(LIBS_PROGRAM) $(LIBS_TRAINER) -lpthread -ldl
+$(B)/tests/runner: $(call obj,$(TESTS) $(TRAINER)) $(EVERYTHING)
+	@mkdir -p $(@D)
+	$(LINK_TEST) $(WRAP) -o $@
+$(B)/bench/%: $(B)/obj/tests/bench/%.o $(B)/obj/tests/oracle.o $(EVERYTHING)
+	@mkdir -p $(@D)
+	$(LINK_TEST) -o $@
+$(B)/fuzz/%: $(B)/obj/tests/fuzz/%.o $(B)/obj/tests/fuzz/replay.o $(EVERYTHING)
+	@mkdir -p $(@D)
+	$(LINK_TEST) -o $@
+
+## deps: install what is missing (apt-get as root or through sudo, else unpacked into build/deps)
+deps:
+	@sh tests/setup/deps.sh
+## test: install what is missing, build, run every test; T=part-of-a-name, NOFORK=1 (gdb), J=4 at once, V=1 names them all
+test: deps
+	@$(MAKE) --no-print-directory run-tests
+## test-all: the same with the full counts
+test-all: deps
+	@GLIMPSE_TEST_FULL=1 $(MAKE) --no-print-directory run-tests
+run-tests: all $(B)/tests/runner $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(FUZZ))
+	@CC='$(CC)' MODE=$(MODE) $(B)/tests/runner $(T)
+## bench: build and run the benchmarks; T=part-of-a-name
+bench: $(patsubst tests/bench/%.c,$(B)/bench/%,$(BENCH))
+	@for b in $(foreach b,$^,$(if $(findstring $(T),$(b)),$(b))); do echo "== $$b"; $$b || exit 1; done
+## demo: install what is missing, build, train a small GPT on this CPU for a minute while samples appear in out/demo
+demo: deps
+	@$(MAKE) --no-print-directory run-demo
+run-demo: all
+	@sh examples/demo.sh $(B)
+
+## install: PREFIX=/usr/local DESTDIR=
+install uninstall: %: all
+	@sh tests/setup/install.sh $@ '$(B)' '$(DESTDIR)' '$(PREFIX)' '$(VERSION)' '$(SO)'
+## info: what was found on this machine
+info:
+	@CC='$(CC)' CUDA='$(CUDA)' MODE='$(MODE)' sh tests/setup/info.sh
+## clean: remove what was built, in all modes; what was unpacked into build/deps stays
+clean:
+	rm -rf $(filter-out build/deps,$(wildcard build/*))
+## help: this list
+help:
+	@echo 'make [TARGET] [MODE=release|debug|asan|ubsan|tsan] [CC=gcc|clang] [CUDA=0|1]'
+	@sed -n 's/^## \([a-z-]*\): \(.*\)/  \1\t\2/p' Makefile | expand -t 14
+FORCE:
+-include $(shell find $(B)/obj -name '*.d' 2>/dev/null)

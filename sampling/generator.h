@@ -1,0 +1,27 @@
+/* generator.h -- what generate.c and score.c share: the generator's own struct, and what they call to run a model. */
+#ifndef GLIMPSE_SAMPLING_GENERATOR_H
+#define GLIMPSE_SAMPLING_GENERATOR_H
+
+#include "include/internal/threads.h"
+#include "sampling/generate.h"
+
+struct generator {
+    const model *m;       /* borrowed */
+    tokenizer *t;         /* borrowed, NULL = none */
+    generator_config cfg;
+    plan *plan;           /* NULL for a model given as a function */
+    backend *be;          /* opened when a batch needs it, kept while it is large enough */
+    backend_config be_cfg;
+    pool *pool;           /* draws of one step run side by side */
+};
+
+/* A backend with at least this room, and the weights as they are now: the one that is open, or a new one. */
+glimpse_status generator_backend(generator *g, int32_t rows, int32_t logits, int32_t strips, int32_t strip_tokens);
+
+/* A model given as a function, behind the face of a backend: strips hold ids instead of keys and values. */
+glimpse_status function_backend_open(const model *m, const backend_config *cfg, backend **out);
+
+/* cos(wte[a], wte[b]) in double; 0 if a row is all zero. */
+double embedding_cosine(const model *m, int32_t a, int32_t b);
+
+#endif

@@ -1,0 +1,241 @@
+/* text.c -- escapes and paint (text.h). */
+#include "viz/text.h"
+
+#include "include/internal/utf8.h"
+#include <stdarg.h>
+#include <string.h>
+
+/* === Escapes ==================================================================================================== */
+
+/* Drawn as nothing at all, so that two different texts would look the same.  The joiners U+200C/D and the variation
+ * selectors stay: scripts and emoji need them. */
+static bool is_invisible(uint32_t cp) {
+    return cp == 0xAD || cp == 0x34F || cp == 0x115F || cp == 0x1160 || cp == 0x17B4 || cp == 0x17B5 || cp == 0x180E ||
+           cp == 0x200B || (cp >= 0x2060 && cp <= 0x2064) || cp == 0x3164 || cp == 0xFFA0 ||
+           (cp >= 0x1BCA0 && cp <= 0x1BCA3) || (cp >= 0x1D173 && cp <= 0x1D17A) || (cp >= 0xE0080 && cp <= 0xE0FFF);
+}
+
+static void escape_cp(buffer *out, uint32_t cp) {
+    switch (cp) {
+    case '\r': buf_puts(out, "\\r"); return;
+    case '\n': buf_puts(out, "\\n"); return;
+    case '\t': buf_puts(out, "\\t"); return;
+    default: break;
+    }
+    if (cp < 0x80) buf_printf(out, "\\x%02x", (unsigned)cp);
+    else if (cp <= 0xFFFF) buf_printf(out, "\\u%04x", (unsigned)cp);
+    else buf_printf(out, "\\U%08x", (unsigned)cp);
+}
+
+/* `quote`: the quotation mark that with the backslash is escaped too, 0 = none. */
+static void escape(buffer *out, const char *s, size_t n, int flags, char quote) {
+    size_t from = 0; /* what is safe is copied in one piece */
+    for (size_t i = 0; i < n;) {
+        uint32_t cp;
+        int len = utf8_decode(s + i, n - i, &cp);
+        bool quoted = quote && len == 1 && (cp == (unsigned char)quote || cp == '\\');
+        bool keep = len > 0 && !quoted && !utf8_is_control(cp) && !is_invisible(cp);
+        if ((flags & TEXT_LINES) && (cp == '\n' || cp == '\t')) keep = true;
+        size_t step = len > 0 ? (size_t)len : len < 0 ? (size_t)-len : n - i;
+        if (!keep) {
+            buf_put(out, s + from, i - from);
+            if (quoted) buf_printf(out, "\\%c", (char)cp);
+            else if (len > 0) escape_cp(out, cp);
+            else
+                for (size_t k = 0; k < step; k++) buf_printf(out, "\\x%02x", (unsigned)(unsigned char)s[i + k]);
+            from = i + step;
+        }
+        i += step;
+    }
+    if (n > from) buf_put(out, s + from, n - from);
+}
+
+void text_escape(buffer *out, const char *s, size_t n, int flags) { escape(out, s, n, flags, 0); }
+
+void text_repr(buffer *out, const char *s, size_t n) {
+    char quote = n && memchr(s, '\'', n) && !memchr(s, '"', n) ? '"' : '\'';
+    buf_putc(out, quote);
+    escape(out, s, n, TEXT_ONE_LINE, quote);
+    buf_putc(out, quote);
+}
+
+bool text_is_rule(const char *line, size_t n) {
+    bool dash = false;
+    for (size_t i = 0; i < n; i++) {
+        if (line[i] == '-') dash = true;
+        else if (line[i] != ' ' && line[i] != '\t') return false;
+    }
+    return dash;
+}
+
+/* === Paint ====================================================================================================== */
+
+void text_ground_16(palette p, double v, int *ground, int *text) {
+    static const uint8_t grounds[3][5] = {
+        [PALETTE_VIRIDIS] = {45, 44, 46, 42, 103}, /* magenta, blue, cyan, green, bright yellow */
+        [PALETTE_CIVIDIS] = {44, 44, 46, 47, 103},
+        [PALETTE_REDGREEN] = {41, 41, 103, 42, 42},
+    };
+    int i = v >= 1 ? 4 : v > 0 ? (int)(v * 5) : 0;
+    *ground = grounds[(unsigned)p < 3 ? p : 0][i];
+    *text = *ground == 41 || *ground == 44 || *ground == 45 ? 97 : 30; /* whatever the theme: light on dark, dark on light */
+}
+
+static void sgr_ground(paint p, color_depth depth, char *out) {
+    if (depth == DEPTH_16) {
+        int ground, text;
+        text_ground_16(p.colors, p.v, &ground, &text);
+        c_snprintf(out, 64, "%d;%d", text, ground);
+        return;
+    }
+    rgb c = palette_rgb(p.colors, p.v);
+    if (depth == DEPTH_256) {
+        int i = color_256_of(c);
+        c_snprintf(out, 64, "38;5;%d;48;5;%d", rgb_text_on(color_256_rgb(i)).r ? 231 : 16, i);
+        return;
+    }
+    rgb t = rgb_text_on(c);
+    c_snprintf(out, 64, "38;2;%d;%d;%d;48;2;%d;%d;%d", t.r, t.g, t.b, c.r, c.g, c.b);
+}
+
+void text_sgr(paint p, color_depth depth, char *out) {
+    /* by depth 16, 256, true; the contrast of the two latter is tested against black and white */
+    static const char *const fixed[][3] = {
+        [PAINT_PLAIN] = {"", "", ""},
+        [PAINT_DIM] = {"2", "38;5;243", "38;2;118;118;118"},
+        [PAINT_STRONG] = {"1", "1", "1"},
+        [PAINT_GOOD] = {"32", "38;5;29", "38;2;0;135;95"},
+        [PAINT_BAD] = {"31", "38;5;131", "38;2;230;30;60"},
+        [PAINT_ALARM] = {"1;97;41", "1;38;5;231;48;5;160", "1;38;2;255;255;255;48;2;200;0;40"},
+        [PAINT_SPECIAL] = {"2;3", "3;38;5;243", "3;38;2;118;118;118"},
+    };
+    out[0] = 0;
+    if (depth == DEPTH_NONE) return;
+    if (p.kind < PAINT_GROUND) {
+        c_snprintf(out, 64, "%s", fixed[p.kind][depth - DEPTH_16]);
+        return;
+    }
+    char ground[64];
+    sgr_ground(p, depth, ground);
+    c_snprintf(out, 64, "%s%s", p.kind == PAINT_CHOSEN ? "1;4;" : "", ground);
+}
+
+/* === Styled text ================================================================================================ */
+
+typedef struct styled_run {
+    size_t end; /* in the text */
+    paint p;
+} styled_run;
+
+static bool same_paint(paint a, paint b) {
+    return a.kind == b.kind && (a.kind < PAINT_GROUND || (a.colors == b.colors && a.v == b.v));
+}
+
+static size_t n_runs(const styled *t) { return t->runs.n / sizeof(styled_run); }
+static styled_run run_at(const styled *t, size_t i) {
+    styled_run r;
+    memcpy(&r, t->runs.bytes + i * sizeof r, sizeof r);
+    return r;
+}
+
+/* What was appended to the text since the last run is painted p. */
+static void close_run(styled *t, paint p) {
+    size_t n = n_runs(t), before = n ? run_at(t, n - 1).end : 0;
+    if (t->text.n == before) return;
+    if (n && same_paint(run_at(t, n - 1).p, p)) t->runs.n -= sizeof(styled_run);
+    styled_run r = {.end = t->text.n, .p = p};
+    buf_put(&t->runs, &r, sizeof r);
+}
+
+void styled_put(styled *t, const char *safe, size_t n, paint p) {
+    buf_put(&t->text, safe, n);
+    close_run(t, p);
+}
+
+void styled_puts(styled *t, const char *safe, paint_kind kind) { styled_put(t, safe, strlen(safe), paint_of(kind)); }
+
+void styled_escape(styled *t, const char *s, size_t n, int flags, paint p) {
+    text_escape(&t->text, s, n, flags);
+    close_run(t, p);
+}
+
+void styled_printf(styled *t, paint_kind kind, const char *fmt, ...) {
+    va_list args;
+    va_start(args, fmt);
+    buf_vprintf(&t->text, fmt, args);
+    va_end(args);
+    close_run(t, paint_of(kind));
+}
+
+void styled_clear(styled *t) {
+    buf_clear(&t->text);
+    buf_clear(&t->runs);
+}
+
+void styled_free(styled *t) {
+    buf_free(&t->text);
+    buf_free(&t->runs);
+}
+
+bool styled_failed(const styled *t) { return buf_failed(&t->text) || buf_failed(&t->runs); }
+
+/* The first run that ends after `at`. */
+static size_t run_of(const styled *t, size_t at) {
+    size_t lo = 0, hi = n_runs(t);
+    while (lo < hi) {
+        size_t mid = (lo + hi) / 2;
+        if (run_at(t, mid).end > at) hi = mid;
+        else lo = mid + 1;
+    }
+    return lo;
+}
+
+void styled_copy(styled *t, const styled *from, size_t begin, size_t end) {
+    for (size_t i = run_of(from, begin), n = n_runs(from); begin < end && i < n; i++) {
+        styled_run r = run_at(from, i);
+        size_t stop = r.end < end ? r.end : end;
+        styled_put(t, from->text.bytes + begin, stop - begin, r.p);
+        begin = stop;
+    }
+}
+
+void styled_emit(const styled *t, size_t from, size_t to, color_depth depth, buffer *out) {
+    char open[64] = "", want[64];
+    if (to > t->text.n) to = t->text.n;
+    for (size_t i = run_of(t, from), n = n_runs(t); from < to && i < n; i++) {
+        styled_run r = run_at(t, i);
+        size_t end = r.end < to ? r.end : to;
+        text_sgr(r.p, depth, want);
+        while (from < end) {
+            const char *s = t->text.bytes + from, *nl = memchr(s, '\n', end - from);
+            size_t len = nl ? (size_t)(nl - s) : end - from;
+            if (len && strcmp(open, want)) {
+                /* One escape both ends the old paint and begins the new one. */
+                if (!*want) buf_puts(out, "\x1b[0m");
+                else buf_printf(out, "\x1b[%s%sm", *open ? "0;" : "", want);
+                memcpy(open, want, sizeof open);
+            }
+            buf_put(out, s, len);
+            from += len;
+            if (nl) {
+                if (*open) buf_puts(out, "\x1b[0m");
+                open[0] = 0;
+                buf_putc(out, '\n');
+                from++;
+            }
+        }
+    }
+    if (*open) buf_puts(out, "\x1b[0m");
+}
+
+void styled_emit_guarded(const styled *t, color_depth depth, buffer *out) {
+    for (size_t at = 0; at < t->text.n;) {
+        const char *s = t->text.bytes + at, *nl = memchr(s, '\n', t->text.n - at);
+        size_t len = nl ? (size_t)(nl - s) : t->text.n - at;
+        if (text_is_rule(s, len)) buf_putc(out, '\\');
+        styled_emit(t, at, at + len, depth, out);
+        buf_putc(out, '\n');
+        at += len + (nl != NULL);
+    }
+    if (!t->text.n) buf_putc(out, '\n');
+}

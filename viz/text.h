@@ -1,0 +1,100 @@
+/* text.h -- text that is safe to show, and how it is painted: what the views of sample.txt, sample.ansi and the terminal
+ * are made of.
+ *
+ * A `styled` is safe text with runs of paint.  Bytes enter it escaped: nothing that a model emits can move a cursor,
+ * reorder or hide text.  It leaves it line by line, and every line closes what it opened.
+ *
+ * Paint.  The tokens' colours are *grounds* with black or white text on them, whichever has more contrast (>= 4.58 : 1):
+ * legible on a dark and on a light terminal alike, and the palette keeps its order, which text in the palette's colours
+ * could not.  The dim grey and the accents are chosen so that they have 4.5 : 1 on black and on white. */
+#ifndef GLIMPSE_VIZ_TEXT_H
+#define GLIMPSE_VIZ_TEXT_H
+
+#include "viz/colors.h"
+
+/* === Escapes =====================================================================================================*/
+enum { TEXT_ONE_LINE = 0, TEXT_LINES = 1 /* newline and tab stay what they are */ };
+
+/* Append `s` with what must not reach a terminal as \r, \x1b (C0, DEL; bytes that are no UTF-8), \u202e, \U000e0001
+ * (C1, bidi controls, invisible characters).  A backslash stays as it is.  `s` is taken as whole. */
+void text_escape(buffer *out, const char *s, size_t n, int flags);
+/* The same between quotes as Python's repr() writes a str: 'a\n', "it's". */
+void text_repr(buffer *out, const char *s, size_t n);
+/* True for a line that could pass for a rule of an entry: dashes and blanks only, at least one dash. */
+bool text_is_rule(const char *line, size_t n);
+
+/* === Width =======================================================================================================
+ * Columns as wcwidth would count them on a UTF-8 terminal: wide East Asian characters and emoji 2, combining 0. */
+int text_char_width(uint32_t cp);
+size_t text_width(const char *s, size_t n);
+/* Bytes of the longest prefix of whole grapheme clusters that fits `columns`; *used = its width (may be NULL). */
+size_t text_fit(const char *s, size_t n, size_t columns, size_t *used);
+/* One line of a paragraph: bytes to show, at most `columns` wide, broken after a blank where there is one; *next =
+ * where the line after it starts.  A newline ends the line. */
+size_t text_wrap(const char *s, size_t n, size_t columns, size_t *next);
+
+/* === Styled text =================================================================================================*/
+typedef enum paint_kind {
+    PAINT_PLAIN, PAINT_DIM, PAINT_STRONG, PAINT_GOOD, PAINT_BAD, PAINT_ALARM, PAINT_SPECIAL, PAINT_GROUND,
+    PAINT_CHOSEN /* PAINT_GROUND, bold and underlined: the token drawn, in the table */
+} paint_kind;
+
+typedef struct paint {
+    paint_kind kind;
+    palette colors; /* grounds */
+    float v;
+} paint;
+
+typedef struct styled { /* start from {0} */
+    buffer text;
+    buffer runs; /* struct styled_run: where a paint ends */
+} styled;
+
+static inline paint paint_of(paint_kind kind) { return (paint){kind, PALETTE_VIRIDIS, 0}; }
+
+void styled_put(styled *t, const char *safe, size_t n, paint p); /* text that is already safe */
+void styled_puts(styled *t, const char *safe, paint_kind kind);
+void styled_escape(styled *t, const char *s, size_t n, int flags, paint p);
+void styled_printf(styled *t, paint_kind kind, const char *fmt, ...) BUF_PRINTF_LIKE(3, 4); /* safe arguments only */
+void styled_copy(styled *t, const styled *from, size_t begin, size_t end); /* bytes begin .. end with their paint */
+void styled_clear(styled *t);
+void styled_free(styled *t);
+bool styled_failed(const styled *t);
+
+/* Append bytes from .. to of the text in paint; spans are closed before each newline and at the end. */
+void styled_emit(const styled *t, size_t from, size_t to, color_depth depth, buffer *out);
+/* Append all lines, a backslash before each that could pass for a rule; a newline at the end if there is none. */
+void styled_emit_guarded(const styled *t, color_depth depth, buffer *out);
+
+/* The parameters of the SGR escape for a paint, "" for none; `out` holds at least 64 bytes.  colors on 16-colour
+ * terminals: text_ground_16. */
+void text_sgr(paint p, color_depth depth, char *out);
+/* Ground and text of a value on a 16-colour terminal, as SGR numbers (40-47, 100-107; 30 or 97). */
+void text_ground_16(palette p, double v, int *ground, int *text);
+
+/* === Parts of the views ==========================================================================================*/
+/* The words of a sample: prompt (dim; left out if it is blank: it stands in the header), then what was generated, each
+ * token painted by `mode` if `colored`, the token boundary between tokens.  A token that ends inside a character waits
+ * for the rest.  The last EOS token follows, dim, if `colored`. */
+void text_body(const glimpse_record *r, const glimpse_sample *s, color_mode mode, bool colored, const view_style *style,
+               styled *out);
+/* "minmax [bar] logit -3.1 .. 14.2": what the colours of a sample mean.  `s` NULL: of any sample. */
+void text_legend(const glimpse_record *r, const glimpse_sample *s, color_mode mode, const view_style *style, styled *out);
+/* The table of mode topk, rows 0 .. n_rows - 1, with a heading; lines cut at `columns` (0 = never). */
+void text_topk_table(const glimpse_record *r, const glimpse_sample *s, int32_t n_rows, size_t columns,
+                     const view_style *style, styled *out);
+
+/* The rule, the fields and the rule that open an entry; s = NULL for an eval that was skipped or failed. */
+void text_entry_head(const glimpse_record *r, const glimpse_sample *s, styled *out);
+/* True if the loss of the bound tensors was not the trainer's; and what every view then says. */
+bool text_check_failed(const glimpse_record *r);
+#define TEXT_CHECK_FAILED "MODEL CHECK FAILED: the loss of the bound tensors is not the trainer's"
+
+/* A metric of the sample by name, NAN if it has none; perplexity and mean_entropy are computed if they are not there. */
+double text_metric(const glimpse_sample *s, const char *name);
+void text_short(char out[32], double x); /* "1.04", "5.9", "123" */
+void text_share(char out[32], double x); /* ".97", "1.00" */
+const char *text_stop_name(glimpse_stop stop); /* "length", "eos", "stop", "context", "nonfinite", "scored" */
+bool text_is(const char *a, const char *b);    /* equal; NULL is equal to nothing */
+
+#endif

@@ -1,0 +1,253 @@
+/* text_body.c -- the words of a sample in paint, the legend of its colours, its table (text.h).
+ * Called by sample_txt.c, sample_ansi.c and terminal.c. */
+#include "viz/text.h"
+
+#include "include/internal/utf8.h"
+#include <math.h>
+#include <string.h>
+
+bool text_is(const char *a, const char *b) { return a && b && strcmp(a, b) == 0; }
+
+const char *text_stop_name(glimpse_stop stop) {
+    static const char *const names[] = {"length", "eos", "stop", "context", "nonfinite", "scored"};
+    return (unsigned)stop < sizeof names / sizeof *names ? names[stop] : "unknown";
+}
+
+double text_metric(const glimpse_sample *s, const char *name) {
+    for (int32_t i = 0; i < s->n_metrics; i++)
+        if (text_is(s->metrics[i].name, name)) return s->metrics[i].value;
+    bool perplexity = text_is(name, "perplexity");
+    if ((!perplexity && !text_is(name, "mean_entropy")) || s->n_tokens <= 0) return NAN;
+    double sum = 0;
+    for (int32_t i = 0; i < s->n_tokens; i++) {
+        const glimpse_token *t = GLIMPSE_AT(s->tokens, i);
+        sum += perplexity ? -(double)t->logprob : (double)t->entropy;
+    }
+    sum /= s->n_tokens;
+    return perplexity ? exp(sum) : sum;
+}
+
+void text_short(char out[32], double x) {
+    double a = fabs(x);
+    c_snprintf(out, 32, a < 2 ? "%.2f" : a < 100 ? "%.1f" : a < 1e6 ? "%.0f" : "%.1e", x);
+}
+
+void text_share(char out[32], double x) {
+    c_snprintf(out, 32, "%.2f", x);
+    if (out[0] == '0' && out[1] == '.') memmove(out, out + 1, strlen(out));
+}
+
+/* === The words ================================================================================================== */
+
+typedef struct piece_bytes {
+    const char *s;
+    size_t n;
+} piece_bytes;
+
+static piece_bytes bytes_of(const glimpse_record *r, const glimpse_token *t) {
+    const glimpse_piece *p = glimpse_record_piece(r, t->id);
+    return p && p->text && p->bytes > 0 ? (piece_bytes){p->text, (size_t)p->bytes} : (piece_bytes){"", 0};
+}
+
+/* ⟨name⟩, as special tokens are recorded. */
+static bool is_special(piece_bytes p) {
+    return p.n > 6 && !memcmp(p.s, "\xe2\x9f\xa8", 3) && !memcmp(p.s + p.n - 3, "\xe2\x9f\xa9", 3);
+}
+
+/* Tokens that are part of the text: the EOS that ended it is not. */
+static int32_t text_tokens(const glimpse_sample *s) {
+    return s->stop == GLIMPSE_STOP_EOS && s->n_tokens > 0 ? s->n_tokens - 1 : s->n_tokens;
+}
+
+/* How the tokens' pieces make up the text: it begins `*skip` bytes into them (a tokenizer that drops the first blank)
+ * and may end before they do (a stop string).  False: they do not, and the text is shown as it was recorded. */
+static bool pieces_make_text(const glimpse_record *r, const glimpse_sample *s, size_t *skip) {
+    for (*skip = 0; *skip < 2; ++*skip) {
+        size_t at = 0, drop = *skip; /* bytes of the text matched, bytes still to leave out */
+        bool ok = true;
+        for (int32_t i = 0, n = text_tokens(s); i < n && ok && at < s->text_bytes; i++) {
+            piece_bytes p = bytes_of(r, GLIMPSE_AT(s->tokens, i));
+            if (drop && p.n) {
+                ok = p.s[0] == ' ';
+                p.s++, p.n--, drop = 0;
+            }
+            if (p.n > s->text_bytes - at) p.n = s->text_bytes - at;
+            ok = ok && !memcmp(s->text + at, p.s, p.n);
+            at += p.n;
+        }
+        if (ok && at == s->text_bytes) return true;
+    }
+    return false;
+}
+
+static bool is_blank(const char *s, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        if (!strchr(" \t\r\n", s[i]) || !s[i]) return false;
+    return true;
+}
+
+void text_body(const glimpse_record *r, const glimpse_sample *s, color_mode mode, bool colored, const view_style *style,
+               styled *out) {
+    const paint plain = paint_of(PAINT_PLAIN), dim = paint_of(PAINT_DIM);
+    const char *boundary = style->token_boundary && *style->token_boundary ? style->token_boundary : NULL;
+    size_t skip = 0, left = s->text_bytes;
+    if (s->prompt_bytes && !is_blank(s->prompt_text, s->prompt_bytes))
+        styled_escape(out, s->prompt_text, s->prompt_bytes, TEXT_LINES, colored ? dim : plain);
+    if (!pieces_make_text(r, s, &skip)) {
+        styled_escape(out, s->text, s->text_bytes, TEXT_LINES, plain);
+        return;
+    }
+    color_scale scale = color_scale_of(mode, s, r->vocab_size);
+    buffer held = {0}; /* a character that is not complete yet */
+    paint p = plain;
+    bool first = true;
+    for (int32_t i = 0, n = text_tokens(s); i < n && left; i++) {
+        const glimpse_token *t = GLIMPSE_AT(s->tokens, i);
+        piece_bytes piece = bytes_of(r, t);
+        if (skip && piece.n) piece.s++, piece.n--, skip = 0;
+        if (piece.n > left) piece.n = left;
+        left -= piece.n;
+        if (boundary && !first && !held.n) styled_escape(out, boundary, strlen(boundary), TEXT_LINES, colored ? dim : plain);
+        first = false;
+        double v;
+        p = plain;
+        if (colored && is_special(piece)) p = paint_of(PAINT_SPECIAL);
+        else if (colored && color_scale_value(&scale, t, &v)) p = (paint){PAINT_GROUND, style->colors, (float)v};
+        buf_put(&held, piece.s, piece.n);
+        size_t whole = utf8_complete_prefix(buf_str(&held), held.n);
+        styled_escape(out, buf_str(&held), whole, TEXT_LINES, p);
+        if (whole) memmove(held.bytes, held.bytes + whole, held.n - whole);
+        held.n -= whole;
+    }
+    styled_escape(out, buf_str(&held), held.n, TEXT_LINES, p);
+    if (buf_failed(&held)) out->text.failed = true;
+    buf_free(&held);
+    if (colored && s->stop == GLIMPSE_STOP_EOS && s->n_tokens > 0) {
+        piece_bytes eos = bytes_of(r, GLIMPSE_AT(s->tokens, s->n_tokens - 1));
+        styled_escape(out, eos.s, eos.n, TEXT_ONE_LINE, paint_of(PAINT_SPECIAL));
+    }
+}
+
+/* === Legend ===================================================================================================== */
+
+enum { LEGEND_CELLS = 16 };
+
+static void put_number(styled *out, double x) {
+    char text[32];
+    c_snprintf(text, sizeof text, "%.1f", fabs(x));
+    styled_printf(out, PAINT_DIM, "%s%s", x < 0 && strcmp(text, "0.0") ? "\xe2\x88\x92" : "", text); /* U+2212 */
+}
+
+void text_legend(const glimpse_record *r, const glimpse_sample *s, color_mode mode, const view_style *style,
+                 styled *out) {
+    if (mode == COLOR_ALL) mode = COLOR_MINMAX;
+    styled_printf(out, PAINT_DIM, "%s ", color_mode_name(mode));
+    for (int i = 0; i < LEGEND_CELLS; i++)
+        styled_put(out, " ", 1, (paint){PAINT_GROUND, style->colors, (float)i / (LEGEND_CELLS - 1)});
+    styled_puts(out, "  ", PAINT_PLAIN);
+    switch (mode) {
+    case COLOR_MINMAX:
+    case COLOR_DOT_PRODUCT: {
+        const char *what = mode == COLOR_MINMAX ? "logit" : "cosine";
+        color_scale scale = s ? color_scale_of(mode, s, r->vocab_size) : (color_scale){.lo = NAN};
+        if (!s || !isfinite(scale.lo)) {
+            styled_printf(out, PAINT_DIM, "%s, lowest \xe2\x80\xa6 highest of each sample", what);
+            break;
+        }
+        double unit = mode == COLOR_MINMAX ? scale.temperature : 1; /* shown raw, as the journal has them */
+        styled_printf(out, PAINT_DIM, "%s ", what);
+        put_number(out, scale.lo * unit);
+        styled_puts(out, " \xe2\x80\xa6 ", PAINT_DIM);
+        put_number(out, scale.hi * unit);
+        break;
+    }
+    case COLOR_RANK: {
+        int32_t k = s && s->top_k > 2 ? s->top_k : 2;
+        if (s) styled_printf(out, PAINT_DIM, "rank %d \xe2\x80\xa6 2; 1 and above %d plain", k, k);
+        else styled_puts(out, "rank k \xe2\x80\xa6 2; 1 and above k plain", PAINT_DIM);
+        break;
+    }
+    case COLOR_ENTROPY:
+        if (r->vocab_size > 1) styled_printf(out, PAINT_DIM, "0 \xe2\x80\xa6 %.1f nats", log((double)r->vocab_size));
+        break;
+    case COLOR_SOFTMAX_TOP_K: styled_puts(out, "p among the kept 0 \xe2\x80\xa6 1", PAINT_DIM); break;
+    default: styled_puts(out, "p 0 \xe2\x80\xa6 1", PAINT_DIM); break;
+    }
+}
+
+/* === Table of mode topk ========================================================================================= */
+
+enum { TOKEN_COLUMNS = 14, CANDIDATE_COLUMNS = 8, CANDIDATES = 10 };
+
+/* A piece in exactly `columns` columns, blanks visible, cut with an ellipsis. */
+static void put_cell(styled *out, buffer *scratch, piece_bytes piece, int32_t id, size_t columns, paint p) {
+    buf_clear(scratch);
+    if (!piece.n) buf_printf(scratch, "#%d", (int)id);
+    for (size_t i = 0; i < piece.n;) { /* runs without a blank are escaped as they are */
+        const char *mark = piece.s[i] == ' ' ? "\xe2\x90\xa3" : piece.s[i] == '\n' ? "\xe2\x86\xb5"
+                         : piece.s[i] == '\t' ? "\xe2\x86\x92" : NULL;
+        size_t n = 1;
+        if (mark) buf_puts(scratch, mark);
+        else {
+            while (i + n < piece.n && !strchr(" \n\t", piece.s[i + n])) n++;
+            if (n > 200) n = 200;
+            text_escape(scratch, piece.s + i, n, TEXT_ONE_LINE);
+            if (scratch->n > 400) break;
+        }
+        i += n;
+    }
+    size_t used, fits = text_fit(buf_str(scratch), scratch->n, columns, &used);
+    if (fits < scratch->n) {
+        fits = text_fit(buf_str(scratch), scratch->n, columns - 1, &used);
+        scratch->n = fits;
+        buf_puts(scratch, "\xe2\x80\xa6");
+        used++;
+    }
+    buf_fill(scratch, ' ', columns - used);
+    styled_put(out, buf_str(scratch), scratch->n, p);
+}
+
+/* Six columns. */
+static void put_p(styled *out, double p, paint_kind kind) {
+    char text[32];
+    if (!isfinite(p)) {
+        styled_puts(out, "    - ", kind);
+        return;
+    }
+    c_snprintf(text, sizeof text, "%6.3f", p);
+    styled_puts(out, text, kind);
+}
+
+void text_topk_table(const glimpse_record *r, const glimpse_sample *s, int32_t n_rows, size_t columns,
+                     const view_style *style, styled *out) {
+    const size_t fixed = TOKEN_COLUMNS + 8 + 6 + 6 + 1 + 6 + 3; /* as the formats below add up */
+    int32_t n_candidates = CANDIDATES;
+    if (columns) {
+        n_candidates = columns > fixed ? (int32_t)((columns - fixed) / (CANDIDATE_COLUMNS + 1)) : 0;
+        if (n_candidates > CANDIDATES) n_candidates = CANDIDATES;
+    }
+    buffer scratch = {0};
+    styled_printf(out, PAINT_DIM, "%-*s  -ln p  rank      p   left   %s\n", TOKEN_COLUMNS, "token",
+                  n_candidates ? "the most probable" : "");
+    for (int32_t i = 0; i < s->n_tokens && i < n_rows; i++) {
+        const glimpse_token *t = GLIMPSE_AT(s->tokens, i);
+        put_cell(out, &scratch, bytes_of(r, t), t->id, TOKEN_COLUMNS, paint_of(PAINT_STRONG));
+        if (isfinite(t->logprob)) styled_printf(out, PAINT_PLAIN, " %6.2f ", fabs((double)t->logprob));
+        else styled_puts(out, "      - ", PAINT_PLAIN);
+        styled_printf(out, PAINT_PLAIN, "%5d ", (int)t->rank);
+        put_p(out, exp((double)t->logprob), PAINT_PLAIN);
+        styled_puts(out, " ", PAINT_PLAIN);
+        put_p(out, t->left, PAINT_PLAIN);
+        styled_puts(out, "   ", PAINT_PLAIN);
+        for (int32_t k = 0; k < n_candidates && k < t->n_top; k++) {
+            const glimpse_candidate *c = &t->top[k];
+            const glimpse_token as_token = {.id = c->id};
+            paint p = {c->id == t->id ? PAINT_CHOSEN : PAINT_GROUND, style->colors, c->p};
+            put_cell(out, &scratch, bytes_of(r, &as_token), c->id, CANDIDATE_COLUMNS, p);
+            if (k + 1 < n_candidates) styled_puts(out, " ", PAINT_PLAIN);
+        }
+        styled_puts(out, "\n", PAINT_PLAIN);
+    }
+    if (buf_failed(&scratch)) out->text.failed = true;
+    buf_free(&scratch);
+}
