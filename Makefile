@@ -3,8 +3,9 @@
 MODE   ?= release
 PREFIX ?= /usr/local
 ifeq ($(origin CC),default)
-CC := gcc
+CC := $(firstword $(wildcard $(CURDIR)/build/deps/tools/gcc) gcc)
 endif
+export PATH := $(if $(wildcard build/deps/tools),$(CURDIR)/build/deps/tools:)$(PATH)
 B      := build/$(MODE)
 , := ,
 VERSION := $(shell sed -n 's/.*GLIMPSE_VERSION_STRING "\(.*\)".*/\1/p' include/glimpse.h)
@@ -19,7 +20,7 @@ OPT_asan    := -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-san
 OPT_ubsan   := -O1 -fno-omit-frame-pointer -fsanitize=undefined -fno-sanitize-recover=undefined
 OPT_tsan    := -O1 -fno-omit-frame-pointer -fsanitize=thread
 OPT         := $(or $(OPT_$(MODE)),$(error MODE=$(MODE): expected release, debug, asan, ubsan or tsan))
-WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla
+WARN := -Wall -Wextra -Werror -Wstrict-prototypes -Wmissing-prototypes -Wvla $(if $(findstring clang,$(CC)),,-Wshadow=local)
 CFLAGS_ALL = -std=c17 $(OPT) -g -fPIC -fvisibility=hidden -ffunction-sections -fdata-sections \
     -D_GNU_SOURCE= -ffp-contract=off -fno-math-errno $(WARN) $(CFLAGS)
 RPATH := -Wl,-rpath,'$$ORIGIN' -Wl,-rpath,'$$ORIGIN/../lib'
@@ -39,12 +40,15 @@ ifneq ($(DEPS),)
 DEPS_LIB := $(CURDIR)/$(DEPS)/lib/$(ARCH)
 IDEPS := -I$(DEPS)/include -I$(DEPS)/include/$(ARCH) -I$(DEPS)/include/freetype2 \
     -I$(DEPS)/include/$(ARCH)/openblas-pthread -DGLIMPSE_DEPS_DIR='"$(CURDIR)/$(DEPS)"'
-LDEPS := $(foreach d,$(DEPS_LIB) $(DEPS_LIB)/openblas-pthread,-L$(d) -Wl,-rpath,$(d))
+LDEPS := $(foreach d,$(DEPS_LIB) $(DEPS_LIB)/openblas-pthread,-L$(d) -Wl,-rpath,$(d)) \
+    -Wl,--disable-new-dtags -Wl,-rpath-link,/usr/lib/$(ARCH):/lib/$(ARCH)
 endif
 IDEPS += $(shell pkg-config --cflags freetype2 2>/dev/null || echo -I/usr/include/freetype2)
 LIBS_GUEST   := -lm
 LIBS_SESSION := -lcjson -lpng -lz -lfreetype -lpcre2-8 -lutf8proc -lm
 LIBS_PROGRAM := -ledit -lm
+OPENMP := $(shell echo 'int main(void) { return 0; }' | $(CC) -fopenmp -x c - -o /dev/null 2>/dev/null && echo -fopenmp)
+LIBS_TRAINER := -lopenblas $(OPENMP)
 
 # === Sources by folder
 LEAVES  := $(wildcard include/internal/*.c)
@@ -55,6 +59,7 @@ TESTS   := $(wildcard tests/*.c)
 BENCH   := $(wildcard tests/bench/bench_*.c)
 FUZZ    := $(wildcard tests/fuzz/fuzz_*.c)
 EXAMPLE := $(wildcard examples/*.c)
+TRAINER := $(wildcard examples/train_gpt/*.c)
 obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 EVERYTHING := $(sort $(call obj,$(GUEST) $(SESSION) $(filter-out plugin/cli/main.c,$(PROGRAM))))
 LIBRARIES := $(if $(wildcard plugin/*.c),$(B)/libglimpse.so $(B)/libglimpse.a) \
@@ -77,12 +82,12 @@ $(B)/gen/build_id.h: FORCE
 $(B)/gen/flags: FORCE
 	@$(call write_if_new,$(CC) $(subst ',,$(CFLAGS_ALL) $(IDEPS)))
 
-$(B)/obj/examples/%.o: INCLUDES = -Iinclude $(IDEPS) $(if $(findstring train_gpt,$*),-fopenmp)
-$(B)/obj/%.o: INCLUDES = -Iinclude -I. -I$(B)/gen $(IDEPS)
-$(B)/obj/tests/%.o: CPPTEST = $(if $(filter release,$(MODE)),,-DTEST_SLOW_BUILD)
+$(B)/obj/examples/train_gpt%: EXTRA := $(or $(OPENMP),-Wno-unknown-pragmas)
+$(B)/obj/%.o: INCLUDES = -Iinclude -I. -I$(B) -I$(B)/gen $(IDEPS)
+$(B)/obj/tests/%.o: EXTRA = $(if $(filter release,$(MODE)),,-DTEST_SLOW_BUILD)
 $(B)/obj/%.o: %.c $(B)/gen/flags | $(B)/gen/build_id.h
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) $(VECTOR) $(INCLUDES) $(CPPTEST) $(CPPFLAGS) -MMD -MP -c $< -o $@
+	$(CC) $(CFLAGS_ALL) $(VECTOR) $(INCLUDES) $(EXTRA) $(CPPFLAGS) -MMD -MP -c $< -o $@
 
 # === Libraries
 $(B)/libglimpse.so.$(SO): $(call obj,$(GUEST)) plugin/glimpse.map
@@ -98,17 +103,17 @@ $(B)/libglimpse.a: $(call obj,$(GUEST))
 	rm -f $@; ar rcs $@ $(B)/obj/libglimpse.o
 
 # === Programs
-$(B)/glimpse: $(call obj,$(PROGRAM) $(LEAVES)) $(LIBRARIES)
-	$(LINK) $(filter %.o,$^) -L$(B) -lglimpse $(RPATH) $(LIBS_PROGRAM) -o $@
-$(B)/train_gpt: $(call obj,$(wildcard examples/train_gpt/*.c))
-$(B)/train_gpt: LIBS_EXAMPLE := -lopenblas -fopenmp
+$(B)/glimpse: $(call obj,$(PROGRAM) $(GUEST)) $(LIBRARIES)
+	$(LINK) $(filter %.o,$^) $(RPATH) $(LIBS_PROGRAM) -o $@
+$(B)/train_gpt: $(call obj,$(TRAINER))
+$(B)/train_gpt: LIBS_EXAMPLE := $(LIBS_TRAINER)
 $(EXAMPLES): $(B)/%: $(B)/obj/examples/%.o $(LIBRARIES)
 	$(LINK) $(filter %.o,$^) -L$(B) -lglimpse $(RPATH) $(LIBS_EXAMPLE) -lm -o $@
 
 # === Tests: every object of the project and every tests/*.c in one runner
 WRAP := $(addprefix -Wl$(,)--wrap=,malloc calloc realloc aligned_alloc posix_memalign strdup strndup)
-LINK_TEST = $(LINK) $(filter %.o,$^) $(LIBS_SESSION) $(LIBS_PROGRAM) -lpthread -ldl
-$(B)/tests/runner: $(call obj,$(TESTS)) $(EVERYTHING)
+LINK_TEST = $(LINK) $(filter %.o,$^) $(LIBS_SESSION) $(LIBS_PROGRAM) $(LIBS_TRAINER) -lpthread -ldl
+$(B)/tests/runner: $(call obj,$(TESTS) $(TRAINER)) $(EVERYTHING)
 	@mkdir -p $(@D)
 	$(LINK_TEST) $(WRAP) -o $@
 $(B)/bench/%: $(B)/obj/tests/bench/%.o $(B)/obj/tests/oracle.o $(EVERYTHING)
@@ -144,9 +149,9 @@ install uninstall: %: all
 ## info: what was found on this machine
 info:
 	@CC='$(CC)' CUDA='$(CUDA)' MODE='$(MODE)' sh tests/setup/info.sh
-## clean: remove build/ (what was unpacked into build/deps too)
+## clean: remove what was built, in all modes; what was unpacked into build/deps stays
 clean:
-	rm -rf build
+	rm -rf $(filter-out build/deps,$(wildcard build/*))
 ## help: this list
 help:
 	@echo 'make [TARGET] [MODE=release|debug|asan|ubsan|tsan] [CC=gcc|clang] [CUDA=0|1]'

@@ -5,6 +5,7 @@
 #ifndef GLIMPSE_SAMPLING_GENERATE_H
 #define GLIMPSE_SAMPLING_GENERATE_H
 
+#include "include/internal/record.h"
 #include "kernels/backend.h"
 #include "sampling/model/model.h"
 #include "sampling/samplers/chain.h"
@@ -56,7 +57,7 @@ typedef struct batch_result {
     glimpse_sample *samples;  /* (n_samples), order: prompt, setting, sample; owned by the arena */
     int32_t n_samples;
     double prefill_s, decode_s;
-    struct arena *arena;      /* everything the samples point to */
+    arena *arena;      /* everything the samples point to */
 } batch_result;
 
 /* GLIMPSE_E_NONFINITE only if every sample ended so at its first token; otherwise such a sample ends as NONFINITE. */

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <locale.h>
 #include <math.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -48,6 +49,20 @@ bool test_is_slow_build(void) {
 #else
     return false;
 #endif
+}
+
+/* Few machines have a German locale: compile a small one, of our own, into the test's directory. */
+bool test_use_comma_locale(void) {
+    char command[1024], source[160];
+    snprintf(source, sizeof source, "%s/comma", tmp_dir);
+    FILE *f = fopen(source, "w");
+    if (!f) return false;
+    fputs("LC_NUMERIC\ndecimal_point \",\"\nthousands_sep \".\"\ngrouping 3;3\nEND LC_NUMERIC\n", f);
+    fclose(f);
+    snprintf(command, sizeof command, "localedef -c -i %s %s/xx >/dev/null 2>&1", source, tmp_dir);
+    if (system(command) < 0) return false;
+    setenv("LOCPATH", tmp_dir, 1);
+    return setlocale(LC_ALL, "xx") && strcmp(localeconv()->decimal_point, ",") == 0;
 }
 
 /* === What the macros report === */

@@ -44,6 +44,9 @@ bool test_is_slow_build(void);
 /* True for `make test-all`: the full counts. */
 bool test_is_full(void);
 
+/* Give this process a locale whose decimal point is a comma, as a host may have; false where none can be made. */
+bool test_use_comma_locale(void);
+
 /* What the macros call.  Each returns whether the expectation held. */
 bool test_check(bool ok, const char *file, int line, const char *fmt, ...) PRINTF_LIKE(4, 5);
 bool test_check_eq(long long a, long long b, const char *as, const char *bs, const char *file, int line);

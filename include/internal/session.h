@@ -18,6 +18,7 @@ typedef struct session_host {
     void (*record)(void *user, const glimpse_record *record);        /* for the user's hooks, after it is written */
     int (*out)(void *user, const char *bytes, size_t n);             /* offline: the generated text (stdout) */
     int terminal;                                                    /* log goes to a terminal: colours, \r discipline */
+    int out_terminal;                                                /* `out` goes to a terminal */
 } session_host;
 
 typedef struct session_api {

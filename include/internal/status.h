@@ -39,11 +39,17 @@
         }                                                                                                              \
     } while (0)
 
-/* Record what happened and return (or go to `out` with) `code`.  The format may end in "\nhint: what to do". */
-#define FAIL(code, ...) return status_fail((code), __FILE__, __LINE__, __VA_ARGS__)
+/* Record what happened and return (or go to `out` with) `code`, which is evaluated twice so that the compiler sees that
+ * it is negative.  The format may end in "\nhint: what to do". */
+#define FAIL(code, ...)                                                                                                \
+    do {                                                                                                               \
+        status_fail((code), __FILE__, __LINE__, __VA_ARGS__);                                                          \
+        return (code);                                                                                                 \
+    } while (0)
 #define FAIL_GOTO(code, ...)                                                                                           \
     do {                                                                                                               \
-        st = status_fail((code), __FILE__, __LINE__, __VA_ARGS__);                                                     \
+        status_fail((code), __FILE__, __LINE__, __VA_ARGS__);                                                          \
+        st = (code);                                                                                                   \
         goto out;                                                                                                      \
     } while (0)
 

@@ -1,0 +1,23 @@
+/* eval_record.h -- from a batch of samples to the record of an eval: pieces, metrics, and the round trip through the
+ * journal's line, so that what views see is exactly what is written. */
+#ifndef GLIMPSE_HOOKS_EVAL_RECORD_H
+#define GLIMPSE_HOOKS_EVAL_RECORD_H
+
+#include "hooks/metrics.h"
+#include "include/internal/record.h"
+#include "sampling/generate.h"
+
+/* What stands in every record of a session. */
+typedef struct record_facts {
+    const char *run, *run_name, *kind, *arch, *dtype, *device, *check, *views;
+    int64_t n_params;
+    int32_t vocab_size;
+} record_facts;
+
+/* Fill a record: the facts, the time now, the samples of `batch` (NULL = none; borrowed as long as the record), and the
+ * bytes of every id in them.  Metrics are measured if `with_metrics` (the model's own always).  The record's other
+ * fields are the caller's. */
+glimpse_status eval_record_fill(glimpse_record *r, arena *a, const record_facts *facts, const batch_result *batch,
+                                tokenizer *t, bool with_metrics, speller *sp);
+
+#endif

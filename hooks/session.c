@@ -1,0 +1,382 @@
+/* session.c -- the session: what happens at an eval, from the question whether one is due to the last file.
+ *
+ *   due? --no--> one line, one journal line
+ *     \--yes--> prompts, batch, record --> journal line, synced --> decoded again --> views, terminal, hooks
+ * Called through session_api.c by the guest (inline), by the program and by the worker. */
+#include "hooks/session_state.h"
+
+#include "hooks/prompts.h"
+#include "hooks/views.h"
+#include "include/internal/file.h"
+#include "include/internal/status.h"
+#include "include/internal/threads.h"
+#include <math.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static double now_s(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+void session_log(const session *s, const char *fmt, ...) {
+    if (!s->host.log) return;
+    buffer b = {0};
+    va_list args;
+    va_start(args, fmt);
+    buf_vprintf(&b, fmt, args);
+    va_end(args);
+    if (!buf_failed(&b)) s->host.log(s->host.user, buf_str(&b));
+    buf_free(&b);
+}
+
+/* --- opening ------------------------------------------------------------------------------------------------------ */
+
+static glimpse_status find_tokenizer(const options *o, const glimpse_model *d, int32_t vocab, tokenizer **out) {
+    const char *path = opt_str(o, OPT_tokenizer);
+    if (path) return tokenizer_load(path, out);
+    if (d->tokenizer.encode || d->tokenizer.decode || d->tokenizer.pieces || d->tokenizer.path)
+        return tokenizer_from_description(&d->tokenizer, vocab, d->eos, out);
+    const char *dirs[] = { ".", opt_str(o, OPT_out_dir) };
+    return tokenizer_find(dirs, 2, out);
+}
+
+static char *name_of_run(const options *o, const char *out_dir) {
+    const char *given = opt_str(o, OPT_run_name);
+    if (given && *given) return strdup(given);
+    char *real = realpath(out_dir, NULL);
+    char *name = strdup(path_base(real ? real : out_dir));
+    free(real);
+    return name;
+}
+
+glimpse_status session_open_model(const options *o, model *m, tokenizer *t, const char *kind, const char *out_dir,
+                                  const session_host *host, session **out) {
+    glimpse_status st = GLIMPSE_OK;
+    buffer views = {0};
+    session *s = calloc(1, sizeof *s);
+    if (!s) {
+        model_close(m);
+        tokenizer_close(t);
+        FAIL(GLIMPSE_E_MEMORY, "no memory for the session");
+    }
+    s->m = m;
+    s->t = t;
+    s->host = *host;
+    s->kind = kind;
+    s->best_val_loss = NAN;
+    s->best_step = s->top_step = -1;
+    s->o = options_copy(o);
+    s->out_dir = strdup(out_dir);
+    if (!s->o || !s->out_dir) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for the session");
+    if (t && m->d.bos < 0 && t->bos < m->d.vocab_size) m->d.bos = t->bos;
+    if (t && m->d.eos < 0 && t->eos < m->d.vocab_size) m->d.eos = t->eos;
+    TRY_GOTO(mkdir_p(out_dir));
+    s->run_name = name_of_run(o, out_dir);
+    TRY_GOTO(views_options(o, &views));
+    s->views = buf_take(&views, NULL);
+    if (!s->run_name || !s->views) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for the session");
+    int64_t threads = opt_int(o, OPT_threads);
+    generator_config cfg = { .threads = threads > 0 ? (int32_t)threads : cpu_count() };
+    TRY_GOTO(generator_open(m, t, &cfg, &s->g));
+    if (t && t->vocab_size > m->d.vocab_size)
+        session_log(s, "glimpse: the tokenizer (%s) has %d ids, the model %d: is this the one it is trained with?",
+                    t->source, t->vocab_size, m->d.vocab_size);
+    static const char *const dtypes[] = { "f32", "bf16", "f16" };
+    s->facts = (record_facts){ .run_name = s->run_name, .kind = kind, .arch = m->arch, .dtype = dtypes[m->dtype],
+                               .device = generator_device(s->g), .check = "none", .views = s->views,
+                               .n_params = m->n_params, .vocab_size = m->d.vocab_size };
+    if (opt_bool(o, OPT_sample_metrics) && speller_open(&s->sp) < 0)
+        session_log(s, "glimpse: %s: metrics without spelling", status_text());
+    *out = s;
+    return GLIMPSE_OK;
+out:
+    buf_free(&views);
+    session_close(s);
+    return st;
+}
+
+glimpse_status session_open(const options *o, const glimpse_model *d, const session_host *host, session **out) {
+    model *m = NULL;
+    tokenizer *t = NULL;
+    TRY(model_from_description(d, &m));
+    glimpse_status st = find_tokenizer(o, d, m->d.vocab_size, &t);
+    if (st < 0) {
+        model_close(m);
+        return st;
+    }
+    session *s;
+    TRY(session_open_model(o, m, t, "train", opt_str(o, OPT_out_dir), host, &s));
+    if (!t)
+        session_log(s, "glimpse: no tokenizer found: ids are shown\nhint: set --tokenizer FILE (gpt2_tokenizer.bin, "
+                       "tokenizer.bin), or model.tokenizer");
+    int64_t n = opt_count(o, OPT_top_k) * opt_int(o, OPT_num_samples), tokens = opt_int(o, OPT_max_sample_tokens);
+    if (opt_bool(o, OPT_show_heatmaps))
+        session_log(s, "glimpse: --show_heatmaps draws %lld charts of 960 x 240 for each prompt at each eval, about %.1f MB",
+                    (long long)(n * tokens), (double)(n * tokens) * 8e-3);
+    *out = s;
+    return GLIMPSE_OK;
+}
+
+glimpse_status session_close(session *s) {
+    if (!s) return GLIMPSE_OK;
+    journal_close(s->j);
+    if (s->before) record_free(&s->before->record);
+    generator_close(s->g);
+    tokenizer_close(s->t);
+    model_close(s->m);
+    speller_close(s->sp);
+    options_free(s->o);
+    free(s->out_dir);
+    free(s->run_name);
+    free(s->views);
+    free(s);
+    return GLIMPSE_OK;
+}
+
+/* --- sampling ----------------------------------------------------------------------------------------------------- */
+
+glimpse_status session_settings(const options *o, arena *a, batch_request *rq) {
+    int n = opt_count(o, OPT_top_k);
+    if (n < 1) n = 1;
+    sampler_settings *set = arena_alloc(a, (size_t)n * sizeof *set);
+    const char **labels = arena_alloc(a, (size_t)n * sizeof *labels);
+    int n_stops = opt_count(o, OPT_stop);
+    const char **stops = arena_alloc(a, (size_t)n_stops * sizeof *stops + 1);
+    if (!set || !labels || !stops) FAIL(GLIMPSE_E_MEMORY, "no memory for %d settings", n);
+    for (int i = 0; i < n; i++) {
+        set[i] = (sampler_settings){ .temperature = opt_float(o, OPT_temperature),
+                                     .top_k = (int32_t)opt_int_at(o, OPT_top_k, i), .top_p = opt_float(o, OPT_top_p),
+                                     .min_p = opt_float(o, OPT_min_p),
+                                     .repetition_penalty = opt_float(o, OPT_repetition_penalty) };
+        char label[32];
+        c_snprintf(label, sizeof label, "top_k=%d", set[i].top_k);
+        labels[i] = arena_text(a, label, strlen(label));
+        if (!labels[i]) FAIL(GLIMPSE_E_MEMORY, "no memory for %d settings", n);
+    }
+    for (int i = 0; i < n_stops; i++) {
+        const char *raw = opt_str_at(o, OPT_stop, i);
+        buffer b = {0};
+        glimpse_status st = GLIMPSE_OK;
+        if (opt_bool(o, OPT_escapes)) st = unescape(raw, strlen(raw), &b);
+        else buf_puts(&b, raw);
+        stops[i] = st >= 0 && !buf_failed(&b) ? arena_text(a, b.bytes, b.n) : NULL;
+        buf_free(&b);
+        TRY(st);
+        if (!stops[i]) FAIL(GLIMPSE_E_MEMORY, "no memory for a stop string");
+    }
+    rq->settings = set;
+    rq->labels = labels;
+    rq->n_settings = n;
+    rq->stops = stops;
+    rq->n_stops = n_stops;
+    rq->num_samples = (int32_t)opt_int(o, OPT_num_samples);
+    rq->max_tokens = (int32_t)opt_int(o, OPT_max_sample_tokens);
+    rq->seed = (uint64_t)opt_int(o, OPT_seed);
+    rq->ignore_eos = opt_bool(o, OPT_ignore_eos);
+    rq->n_top = (int32_t)opt_int(o, OPT_record_top);
+    if (opt_bool(o, OPT_show_heatmaps) && !opt_is_set(o, OPT_record_top)) rq->n_top = 40;
+    return GLIMPSE_OK;
+}
+
+glimpse_status session_sample(session *s, const options *o, int64_t step, batch_result *out, buffer *note) {
+    glimpse_status st = GLIMPSE_OK;
+    prompt_list prompts = {0};
+    batch_request rq = {0};
+    arena *a = arena_new();
+    if (!a) FAIL(GLIMPSE_E_MEMORY, "no memory for a batch");
+    TRY_GOTO(session_settings(o, a, &rq));
+    TRY_GOTO(prompt_list_make(o, s->m, s->t, rq.max_tokens, &prompts));
+    if (note && prompts.note) buf_puts(note, prompts.note);
+    rq.prompts = prompts.prompts;
+    rq.n_prompts = prompts.n;
+    rq.step_key = opt_bool(o, OPT_seed_each_step) ? (uint32_t)step : 0;
+    rq.on_token = s->on_token;
+    rq.user = s->on_token_user;
+    if (rq.n_top > s->m->d.vocab_size) rq.n_top = s->m->d.vocab_size;
+    TRY_GOTO(generator_refresh(s->g));
+    TRY_GOTO(generate_batch(s->g, &rq, out));
+out:
+    prompt_list_free(&prompts);
+    arena_free(a);
+    return st;
+}
+
+/* --- one eval ----------------------------------------------------------------------------------------------------- */
+
+static glimpse_status rename_aside(const session *s, const char *name, const char *run) {
+    glimpse_status st = GLIMPSE_OK;
+    const char *dot = strrchr(name, '.');
+    buffer to = {0};
+    char *from = path_join(s->out_dir, name), *target = NULL;
+    buf_put(&to, name, dot ? (size_t)(dot - name) : strlen(name));
+    buf_printf(&to, ".%s%s", run, dot ? dot : "");
+    target = path_join(s->out_dir, buf_str(&to));
+    if (!from || !target || buf_failed(&to)) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a file name");
+    if (path_exists(from) && io.rename(from, target))
+        FAIL_GOTO(GLIMPSE_E_IO, "%s cannot be set aside as %s", from, target);
+out:
+    buf_free(&to);
+    free(from);
+    free(target);
+    return st;
+}
+
+/* The journal, and what it remembers of the evals before; the views of an older run go aside with its journal. */
+static glimpse_status open_journal(session *s, int64_t step) {
+    TRY(journal_open(s->out_dir, step, s->m->arch, s->m->n_params, &s->j, &s->js));
+    s->facts.run = s->js.run;
+    if (s->js.set_aside[0]) {
+        const char *texts = opt_str(s->o, OPT_sample_file);
+        session_log(s, "glimpse: a new run; the older one is kept as evals.%s.jsonl", s->js.set_aside);
+        if (rename_aside(s, "evals", s->js.set_aside) < 0 || rename_aside(s, "sample.ansi", s->js.set_aside) < 0
+            || (texts && !strchr(texts, '/') && rename_aside(s, texts, s->js.set_aside) < 0))
+            session_log(s, "glimpse: %s", status_text());
+    }
+    if (s->js.continued) {
+        s->best_val_loss = s->js.best_val_loss;
+        s->best_step = s->js.best_step;
+        s->top_step = s->js.last_step;
+        s->evals = s->js.next_seq;
+        if (s->js.last->record.n_samples) s->before = s->js.last;
+        else record_free(&s->js.last->record);
+        s->js.last = NULL;
+    }
+    return GLIMPSE_OK;
+}
+
+static glimpse_status redraw_texts(void *user, owned_record *r) {
+    session *s = user;
+    s->evals++; /* counts here the entries drawn */
+    return views_write_texts(s->out_dir, &r->record, s->evals == 1 ? VIEWS_REDRAW_FIRST : VIEWS_REDRAW);
+}
+
+/* A repeated step supersedes its older line: the text files are drawn anew from the journal. */
+static glimpse_status redraw_after_resume(session *s) {
+    int64_t evals = s->evals;
+    char *path = path_join(s->out_dir, "evals.jsonl");
+    if (!path) FAIL(GLIMPSE_E_MEMORY, "no memory for a file name");
+    s->evals = 0;
+    glimpse_status st = journal_read(path, redraw_texts, s);
+    s->evals = evals;
+    free(path);
+    return st;
+}
+
+/* Is a sample due?  If not, `why` says so. */
+static bool is_due(const session *s, double val_loss, char why[160]) {
+    if (opt_int(s->o, OPT_max_sample_tokens) < 1) {
+        c_snprintf(why, 160, "--max_sample_tokens 0");
+        return false;
+    }
+    if (!s->evals || opt_bool(s->o, OPT_sample_each_eval) || !isfinite(val_loss) || !isfinite(s->best_val_loss)
+        || val_loss < s->best_val_loss)
+        return true;
+    c_snprintf(why, 160, "val %.4g \xe2\x89\xa5 best %.4g @ %lld (--sample_each_eval)", val_loss, s->best_val_loss,
+               (long long)s->best_step);
+    return false;
+}
+
+/* Encode, append, decode: *out is what the journal says.  Nothing is shown that is not written. */
+static glimpse_status write_line(session *s, glimpse_record *r, owned_record **out) {
+    glimpse_status st = GLIMPSE_OK;
+    buffer line = {0};
+    TRY_GOTO(journal_encode(r, &line));
+    TRY_GOTO(journal_append(s->j, &line));
+    s->js.next_seq++;
+    TRY_GOTO(journal_decode(line.bytes, line.n - 1, out));
+out:
+    buf_free(&line);
+    return st;
+}
+
+static void show(session *s, owned_record *rec, int64_t step) {
+    buffer where = {0}, log = {0};
+    glimpse_status st = views_write(s->out_dir, &rec->record, VIEWS_APPEND, &where);
+    if (st >= 0 && step <= s->top_step) st = redraw_after_resume(s);
+    if (st < 0) session_log(s, "glimpse: step %lld: %s\nhint: `glimpse report %s` draws the files anew", (long long)step,
+                            status_text(), s->out_dir);
+    if (s->host.log && !opt_bool(s->o, OPT_quiet)) {
+        view_style style = session_terminal_style(s->o, &s->host, false);
+        const glimpse_record *before = s->before ? &s->before->record : NULL;
+        if (view_terminal(&rec->record, before, where.n ? buf_str(&where) : NULL, &style, &log) >= 0 && !buf_failed(&log)) {
+            if (log.n && log.bytes[log.n - 1] == '\n') log.bytes[--log.n] = 0;
+            s->host.log(s->host.user, buf_str(&log));
+        }
+    }
+    if (s->host.record) s->host.record(s->host.user, &rec->record);
+    buf_free(&where);
+    buf_free(&log);
+}
+
+/* The record of this eval: its losses, whatever came of sampling, and the caller's wait so far. */
+static glimpse_status record_eval(session *s, int64_t step, double train_loss, double val_loss, const char *status,
+                                  const char *why, const batch_result *batch, double t0, owned_record **out) {
+    glimpse_status st = GLIMPSE_OK;
+    double t1 = now_s();
+    owned_record *rec = record_new();
+    if (!rec) FAIL(GLIMPSE_E_MEMORY, "no memory for a record");
+    glimpse_record *r = &rec->record;
+    s->facts.check = s->check_failed ? "failed" : s->checked ? "ok" : "none";
+    TRY_GOTO(eval_record_fill(r, rec->arena, &s->facts, batch, s->t, opt_bool(s->o, OPT_sample_metrics), s->sp));
+    r->version = 1;
+    r->seq = s->js.next_seq;
+    r->step = step;
+    r->train_loss = record_round(train_loss, RECORD_LOSS_DIGITS);
+    r->val_loss = record_round(val_loss, RECORD_LOSS_DIGITS);
+    r->best_val_loss = record_round(s->best_val_loss, RECORD_LOSS_DIGITS);
+    r->best_step = s->best_step;
+    r->status = status;
+    r->why = why;
+    double t2 = now_s();
+    r->write_s = record_round(t2 - t1, RECORD_SECONDS_DIGITS);
+    r->blocked_s = record_round(t2 - t0, RECORD_SECONDS_DIGITS);
+    TRY_GOTO(write_line(s, r, out));
+out:
+    record_free(r);
+    return st;
+}
+
+glimpse_status session_eval(session *s, int64_t step, double train_loss, double val_loss) {
+    glimpse_status st = GLIMPSE_OK, sampled = GLIMPSE_OK;
+    double t0 = now_s();
+    batch_result batch = {0};
+    owned_record *rec = NULL;
+    buffer note = {0}, why = {0};
+    char reason[160] = "";
+    if (!s->j) TRY_GOTO(open_journal(s, step));
+    bool due = is_due(s, val_loss, reason);
+    if (isfinite(val_loss) && !(val_loss >= s->best_val_loss)) {
+        s->best_val_loss = val_loss;
+        s->best_step = step;
+    }
+    if (due) {
+        sampled = session_sample(s, s->o, step, &batch, &note);
+        if (sampled < 0) buf_puts(&why, status_text());
+        if (note.n && !s->note_said) {
+            session_log(s, "glimpse: %s", buf_str(&note));
+            s->note_said = true;
+        }
+    } else buf_puts(&why, reason);
+    TRY_GOTO(record_eval(s, step, train_loss, val_loss, sampled < 0 ? "failed" : due ? "ok" : "skipped",
+                         why.n ? buf_str(&why) : NULL, batch.n_samples ? &batch : NULL, t0, &rec));
+    s->evals++;
+    show(s, rec, step);
+    if (step > s->top_step) s->top_step = step;
+    if (rec->record.n_samples) {
+        if (s->before) record_free(&s->before->record);
+        s->before = rec;
+        rec = NULL;
+    }
+    if (sampled < 0) st = status_set_text(sampled, buf_str(&why));
+    else if (!due) st = GLIMPSE_NOT_DUE;
+out:
+    if (rec) record_free(&rec->record);
+    batch_result_free(&batch);
+    buf_free(&note);
+    buf_free(&why);
+    return st;
+}

@@ -1,0 +1,135 @@
+/* session_api.c -- the one symbol of libglimpse_session.so, and the calls that need no more than a few lines. */
+#include "hooks/prompts.h"
+#include "hooks/session_state.h"
+#include "include/internal/status.h"
+#include "gen/build_id.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static glimpse_status session_check(session *s, const int32_t *ids, const int32_t *targets, int32_t B, int32_t T,
+                                    double loss) {
+    double ours, limit = s->m->d.trainer_bf16 ? 2e-2 : 1e-4;
+    if (!ids || !targets) FAIL(GLIMPSE_E_INVALID, "glimpse_check needs ids and targets");
+    TRY(generator_refresh(s->g));
+    TRY(score_loss(s->g, ids, targets, B, T, &ours));
+    s->checked = true;
+    s->check_failed = !(fabs(ours - loss) <= limit);
+    if (!s->check_failed) return GLIMPSE_OK;
+    FAIL(GLIMPSE_E_CHECK, "MODEL CHECK FAILED: from the bound tensors the loss is %.6f, the trainer's is %.6f; at most %g "
+         "apart is right\nhint: a wrong layout (transposed, q k v in another order), norm eps, activation or position "
+         "scheme; every sample says so until a check succeeds", ours, loss, limit);
+}
+
+/* "temperature=0.7 top_k=1,5" over the session's options; a value with blanks stands in double quotes. */
+static glimpse_status apply_options(options *o, const char *text) {
+    while (text && *text) {
+        text += strspn(text, " \t\n");
+        size_t n = strcspn(text, "= \t\n");
+        if (!n) break;
+        if (text[n] != '=') FAIL(GLIMPSE_E_INVALID, "\"%.*s\" in the request's options is no NAME=VALUE", (int)n, text);
+        int id = opt_find(text, n);
+        if (id < 0) {
+            const char *near = opt_nearest(text, n);
+            FAIL(GLIMPSE_E_INVALID, "the request's options: there is no option \"%.*s\"%s%s", (int)n, text,
+                 near ? "\nhint: the nearest name is " : "", near ? near : "");
+        }
+        const char *v = text + n + 1;
+        bool quoted = *v == '"';
+        v += quoted;
+        size_t len = quoted ? strcspn(v, "\"") : strcspn(v, " \t\n");
+        char *value = strndup(v, len);
+        if (!value) FAIL(GLIMPSE_E_MEMORY, "no memory for an option");
+        glimpse_status st = options_set(o, (opt_id)id, value, OPT_LEVEL_FLAG);
+        free(value);
+        TRY(st);
+        text = v + len + (quoted && v[len]);
+    }
+    return GLIMPSE_OK;
+}
+
+static glimpse_status finish_api_record(session *s, batch_result *batch, glimpse_record **out) {
+    glimpse_status st = GLIMPSE_OK;
+    buffer line = {0};
+    owned_record *rec = record_new(), *whole = NULL;
+    if (!rec) FAIL(GLIMPSE_E_MEMORY, "no memory for a record");
+    record_facts facts = s->facts;
+    facts.kind = "api";
+    facts.run = s->js.run[0] ? s->js.run : "0";
+    facts.check = s->check_failed ? "failed" : s->checked ? "ok" : "none";
+    TRY_GOTO(eval_record_fill(&rec->record, rec->arena, &facts, batch, s->t, opt_bool(s->o, OPT_sample_metrics), s->sp));
+    rec->record.version = 1;
+    /* Through the journal's form, so that a record is the same thing everywhere and owns all its memory. */
+    TRY_GOTO(journal_encode(&rec->record, &line));
+    TRY_GOTO(journal_decode(line.bytes, line.n - 1, &whole));
+    *out = &whole->record;
+out:
+    record_free(&rec->record);
+    buf_free(&line);
+    return st;
+}
+
+static glimpse_status request_prompt(session *s, const glimpse_request *rq, int32_t max_tokens, prompt_list *out) {
+    size_t bytes = rq->text ? rq->text_bytes ? rq->text_bytes : strlen(rq->text) : 0;
+    if (!rq->ids && !rq->text) FAIL(GLIMPSE_E_INVALID, "a request needs a text or ids");
+    if (rq->ids && rq->n_ids < 1) FAIL(GLIMPSE_E_INVALID, "a request with %d ids", rq->n_ids);
+    return prompt_list_one(rq->text, bytes, rq->ids, rq->n_ids, s->m, s->t, max_tokens, out);
+}
+
+static glimpse_status session_generate(session *s, const glimpse_request *request, glimpse_record **record) {
+    glimpse_status st = GLIMPSE_OK;
+    prompt_list prompts = {0};
+    batch_request rq = {0};
+    batch_result batch = {0};
+    arena *a = arena_new();
+    options *o = options_copy(s->o);
+    if (!a || !o) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a request");
+    TRY_GOTO(apply_options(o, request->options));
+    TRY_GOTO(session_settings(o, a, &rq));
+    if (rq.max_tokens < 1) FAIL_GOTO(GLIMPSE_E_INVALID, "max_sample_tokens is %d: nothing to generate", rq.max_tokens);
+    TRY_GOTO(request_prompt(s, request, rq.max_tokens, &prompts));
+    rq.prompts = prompts.prompts;
+    rq.n_prompts = prompts.n;
+    if (rq.n_top > s->m->d.vocab_size) rq.n_top = s->m->d.vocab_size;
+    TRY_GOTO(generator_refresh(s->g));
+    TRY_GOTO(generate_batch(s->g, &rq, &batch));
+    TRY_GOTO(finish_api_record(s, &batch, record));
+out:
+    batch_result_free(&batch);
+    prompt_list_free(&prompts);
+    options_free(o);
+    arena_free(a);
+    return st;
+}
+
+static glimpse_status session_score(session *s, const glimpse_request *request, glimpse_record **record) {
+    glimpse_status st = GLIMPSE_OK;
+    buffer ids = {0};
+    batch_result batch = {0};
+    int32_t bos = s->m->d.bos >= 0 ? s->m->d.bos : s->t ? s->t->bos : -1;
+    if (bos >= 0) buf_put(&ids, &bos, sizeof bos);
+    if (request->ids) {
+        if (request->n_ids < 1) FAIL_GOTO(GLIMPSE_E_INVALID, "a request with %d ids", request->n_ids);
+        buf_put(&ids, request->ids, (size_t)request->n_ids * sizeof *request->ids);
+    } else if (request->text) {
+        if (!s->t) FAIL_GOTO(GLIMPSE_E_TOKENIZER, "without a tokenizer a text cannot be scored\nhint: give ids, or a tokenizer");
+        TRY_GOTO(tokenizer_encode(s->t, request->text, request->text_bytes ? request->text_bytes : strlen(request->text), &ids));
+    } else FAIL_GOTO(GLIMPSE_E_INVALID, "a request needs a text or ids");
+    if (buf_failed(&ids)) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory to score a text");
+    int32_t n_top = (int32_t)opt_int(s->o, OPT_record_top);
+    if (n_top > s->m->d.vocab_size) n_top = s->m->d.vocab_size;
+    TRY_GOTO(generator_refresh(s->g));
+    TRY_GOTO(score_ids(s->g, (const int32_t *)(const void *)ids.bytes, (int32_t)(ids.n / sizeof(int32_t)), n_top, &batch));
+    TRY_GOTO(finish_api_record(s, &batch, record));
+out:
+    batch_result_free(&batch);
+    buf_free(&ids);
+    return st;
+}
+
+__attribute__((visibility("default"))) extern const session_api glimpse_session_v1;
+const session_api glimpse_session_v1 = {
+    .version = 1, .build_id = GLIMPSE_BUILD_ID, .error = status_text, .read_config = session_read_config,
+    .open = session_open, .eval = session_eval, .check = session_check, .generate = session_generate,
+    .score = session_score, .record_free = record_free, .close = session_close, .run = session_run,
+    .report = session_report };

@@ -1,0 +1,55 @@
+/* session_state.h -- what session.c, offline.c and report.c share: the session itself and the steps of an eval. */
+#ifndef GLIMPSE_HOOKS_SESSION_STATE_H
+#define GLIMPSE_HOOKS_SESSION_STATE_H
+
+#include "hooks/eval_record.h"
+#include "hooks/journal.h"
+#include "include/internal/options.h"
+#include "include/internal/session.h"
+#include "sampling/generate.h"
+#include "viz/view.h"
+
+struct session {
+    options *o;
+    session_host host;
+    model *m;
+    tokenizer *t;         /* NULL = ids are shown */
+    generator *g;
+    speller *sp;          /* NULL = no dictionary, or not wanted */
+    journal *j;           /* opened at the first eval, which knows the step */
+    journal_state js;
+    owned_record *before; /* the last record with samples, for the digest line */
+    record_facts facts;
+    char *out_dir, *run_name, *views;
+    const char *kind;
+    double best_val_loss; /* NAN = none */
+    int64_t best_step, evals;
+    int64_t top_step;     /* the greatest step in the journal */
+    bool check_failed, checked, spelling_said, note_said;
+    /* offline: */
+    int (*on_token)(void *user, int32_t sequence, const glimpse_token *token);
+    void *on_token_user;
+};
+
+void session_log(const session *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* The settings of a batch as the options have them: one for each --top_k, with its label.  In the arena. */
+glimpse_status session_settings(const options *o, arena *a, batch_request *rq);
+/* Prompts, settings, batch: the samples of the weights as they are now.  `note` (may be NULL) as in prompts.h, copied to
+ * the buffer. */
+glimpse_status session_sample(session *s, const options *o, int64_t step, batch_result *out, buffer *note);
+
+glimpse_status session_open(const options *o, const glimpse_model *description, const session_host *host, session **out);
+/* The same for a model that is open already (given; closed with the session) and its tokenizer (given, NULL = none). */
+glimpse_status session_open_model(const options *o, model *m, tokenizer *t, const char *kind, const char *out_dir,
+                                  const session_host *host, session **out);
+glimpse_status session_eval(session *s, int64_t step, double train_loss, double val_loss);
+glimpse_status session_close(session *s);
+glimpse_status session_run(const options *o, const session_host *host);
+glimpse_status session_report(const options *o, const char *dir, const session_host *host);
+glimpse_status session_read_config(options *o, const char *path);
+
+/* The terminal's style from the options and the environment. */
+view_style session_terminal_style(const options *o, const session_host *host, bool for_out);
+
+#endif

@@ -1,0 +1,272 @@
+/* views.c -- the files drawn from a record (views.h).  Called by the session after each journal line, and by report. */
+#include "hooks/views.h"
+
+#include "hooks/journal.h"
+#include "hooks/prompts.h"
+#include "include/internal/file.h"
+#include "include/internal/status.h"
+#include <cjson/cJSON.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const opt_id view_opts[] = { OPT_colorize_output, OPT_colorize_mode, OPT_palette, OPT_token_boundary, OPT_escapes,
+                                    OPT_sample_file, OPT_sheets, OPT_show_heatmaps, OPT_chart_type, OPT_last_k_tokens };
+enum { N_VIEW_OPTS = sizeof view_opts / sizeof *view_opts };
+
+glimpse_status views_options(const options *o, buffer *out) {
+    const char *names[N_VIEW_OPTS], *values[N_VIEW_OPTS];
+    for (int i = 0; i < N_VIEW_OPTS; i++) {
+        names[i] = opt_info_of(view_opts[i])->name;
+        values[i] = opt_str(o, view_opts[i]);
+    }
+    return journal_views(names, values, N_VIEW_OPTS, out);
+}
+
+/* --- from the record's options to a plan -------------------------------------------------------------------------- */
+
+static bool is_view_option(int id) {
+    for (int i = 0; i < N_VIEW_OPTS; i++)
+        if ((int)view_opts[i] == id) return true;
+    return false;
+}
+
+static glimpse_status read_options(const char *json, options *o) {
+    glimpse_status st = GLIMPSE_OK;
+    cJSON *all = cJSON_Parse(json ? json : "{}"), *e;
+    if (!all) FAIL(GLIMPSE_E_FORMAT, "the record's view options are no JSON");
+    cJSON_ArrayForEach(e, all) {
+        int id = e->string ? opt_find(e->string, strlen(e->string)) : -1;
+        if (!is_view_option(id) || !cJSON_IsString(e)) continue; /* a later version's option */
+        TRY_GOTO(options_set(o, (opt_id)id, e->valuestring, OPT_LEVEL_FLAG));
+    }
+out:
+    cJSON_Delete(all);
+    return st;
+}
+
+glimpse_status view_plan_of(const glimpse_record *r, view_plan *out) {
+    glimpse_status st = GLIMPSE_OK;
+    view_plan p = {0};
+    options *o = options_new();
+    if (!o) FAIL(GLIMPSE_E_MEMORY, "no memory for the view options");
+    TRY_GOTO(read_options(r->views, o));
+    static const struct {
+        const char *name;
+        palette value;
+    } palettes[] = { { "viridis", PALETTE_VIRIDIS }, { "cividis", PALETTE_CIVIDIS }, { "redgreen", PALETTE_REDGREEN } };
+    static const struct {
+        const char *name;
+        color_mode value;
+    } modes[] = { { "minmax", COLOR_MINMAX }, { "softmax", COLOR_SOFTMAX }, { "softmax_top_k", COLOR_SOFTMAX_TOP_K },
+                  { "rank", COLOR_RANK }, { "dot_product", COLOR_DOT_PRODUCT }, { "entropy", COLOR_ENTROPY },
+                  { "topk", COLOR_TOPK }, { "all", COLOR_ALL } };
+    for (size_t i = 0; i < sizeof palettes / sizeof *palettes; i++)
+        if (opt_is(o, OPT_palette, palettes[i].name)) p.style.colors = palettes[i].value;
+    for (size_t i = 0; i < sizeof modes / sizeof *modes; i++)
+        if (opt_is(o, OPT_colorize_mode, modes[i].name)) p.style.mode = modes[i].value;
+    p.style.colorize = opt_bool(o, OPT_colorize_output);
+    p.style.width = 80;
+    const char *boundary = opt_str(o, OPT_token_boundary);
+    if (boundary && *boundary) {
+        if (opt_bool(o, OPT_escapes)) TRY_GOTO(unescape(boundary, strlen(boundary), &p.boundary));
+        else buf_puts(&p.boundary, boundary);
+        p.style.token_boundary = buf_str(&p.boundary);
+    }
+    p.sheets = opt_bool(o, OPT_sheets);
+    p.heatmaps = opt_bool(o, OPT_show_heatmaps);
+    p.chart = opt_is(o, OPT_chart_type, "barchart") ? CHART_BARCHART : CHART_HEATMAP;
+    p.last_k = (int32_t)opt_int(o, OPT_last_k_tokens);
+    const char *name = opt_str(o, OPT_sample_file);
+    p.sample_file = strdup(name ? name : "sample.txt");
+    if (!p.sample_file || buf_failed(&p.boundary)) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for the view options");
+    *out = p;
+    p = (view_plan){0};
+out:
+    view_plan_free(&p);
+    options_free(o);
+    return st;
+}
+
+void view_plan_free(view_plan *p) {
+    free(p->sample_file);
+    buf_free(&p->boundary);
+    *p = (view_plan){0};
+}
+
+/* --- files -------------------------------------------------------------------------------------------------------- */
+
+static glimpse_status append_file(const char *path, const buffer *text, bool anew) {
+    glimpse_status st = GLIMPSE_OK;
+    int fd = io.open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK | (anew ? O_TRUNC : 0), 0666);
+    if (fd < 0) FAIL(GLIMPSE_E_IO, "%s: %s", path, strerror(errno));
+    TRY_GOTO(file_write_fd(fd, path, text->bytes, text->n));
+out:
+    io.close(fd);
+    return st;
+}
+
+/* sample.txt -> sample.ansi; a name without an ending gets one. */
+static void ansi_name(const char *sample_file, buffer *out) {
+    const char *base = path_base(sample_file), *dot = strrchr(base, '.');
+    size_t n = dot && dot > base ? (size_t)(dot - sample_file) : strlen(sample_file);
+    buf_put(out, sample_file, n);
+    buf_puts(out, ".ansi");
+}
+
+/* Remove what an earlier eval of the same step left: pictures and texts of ours, nothing else. */
+static void clear_folder(const char *dir, int depth) {
+    DIR *d = opendir(dir);
+    if (!d) return;
+    for (struct dirent *e; (e = readdir(d));) {
+        if (e->d_name[0] == '.') continue;
+        char *path = path_join(dir, e->d_name);
+        size_t n = strlen(e->d_name);
+        bool ours = (n > 4 && !strcmp(e->d_name + n - 4, ".png")) || !strcmp(e->d_name, "sample.txt");
+        if (path && path_is_dir(path) && depth < 1 && e->d_name[0] == 'p') {
+            clear_folder(path, depth + 1);
+            rmdir(path);
+        } else if (path && ours)
+            io.unlink(path);
+        free(path);
+    }
+    closedir(d);
+}
+
+void view_sample_name(const glimpse_sample *s, buffer *out) {
+    buf_printf(out, "p%d_", s->prompt);
+    for (const char *c = s->label; *c; c++) {
+        bool plain = (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c >= '0' && *c <= '9') || *c == '.' || *c == '-';
+        buf_putc(out, plain ? *c : '_');
+    }
+    buf_printf(out, "_s%d", s->sample);
+}
+
+static glimpse_status write_png(const char *dir, const char *name, const buffer *png) {
+    char *path = path_join(dir, name);
+    if (!path || buf_failed(png)) {
+        free(path);
+        FAIL(GLIMPSE_E_MEMORY, "no memory for a picture");
+    }
+    glimpse_status st = file_write_atomic(path, png->bytes, png->n, false);
+    free(path);
+    return st;
+}
+
+static glimpse_status token_charts(const view_plan *p, const glimpse_record *r, const glimpse_sample *s, const char *dir) {
+    glimpse_status st = GLIMPSE_OK;
+    buffer png = {0};
+    TRY_GOTO(mkdir_p(dir));
+    for (int32_t i = 0; i < s->n_tokens; i++) {
+        char name[32];
+        c_snprintf(name, sizeof name, "token_%04d.png", i + 1);
+        buf_clear(&png);
+        TRY_GOTO(chart_token(r, s, i, p->chart, p->last_k, &png));
+        TRY_GOTO(write_png(dir, name, &png));
+    }
+    buf_clear(&png);
+    TRY_GOTO(chart_minmax(r, s, &png));
+    TRY_GOTO(write_png(dir, "minmax.png", &png));
+out:
+    buf_free(&png);
+    return st;
+}
+
+static glimpse_status sample_pictures(const view_plan *p, const glimpse_record *r, const glimpse_sample *s,
+                                      const char *folder) {
+    glimpse_status st = GLIMPSE_OK;
+    buffer png = {0}, name = {0};
+    char *dir = NULL;
+    view_sample_name(s, &name);
+    dir = path_join(folder, buf_str(&name));
+    buf_puts(&name, ".png");
+    if (!dir || buf_failed(&name)) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a file name");
+    if (p->sheets) {
+        TRY_GOTO(chart_sheet(r, s, &png));
+        TRY_GOTO(write_png(folder, buf_str(&name), &png));
+    }
+    if (p->heatmaps) TRY_GOTO(token_charts(p, r, s, dir));
+out:
+    buf_free(&png);
+    buf_free(&name);
+    free(dir);
+    return st;
+}
+
+/* Later failures do not hide the first, and do not stop the other files. */
+static void first_failure(glimpse_status *first, buffer *why, glimpse_status st) {
+    if (st >= 0 || *first < 0) return;
+    *first = st;
+    buf_puts(why, status_text());
+}
+
+static glimpse_status write_texts(const view_plan *p, const char *dir, const glimpse_record *r, views_how how,
+                                  const buffer *text) {
+    glimpse_status st = GLIMPSE_OK;
+    buffer ansi = {0}, name = {0};
+    const char *texts = how == VIEWS_APPEND ? p->sample_file : path_base(p->sample_file);
+    char *txt_path = path_join(dir, texts), *ansi_path = NULL;
+    ansi_name(texts, &name);
+    if (!buf_failed(&name)) ansi_path = path_join(dir, buf_str(&name));
+    if (!txt_path || !ansi_path) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for file names");
+    view_style coloured = p->style;
+    coloured.depth = DEPTH_TRUE;
+    TRY_GOTO(view_sample_ansi(r, &coloured, &ansi));
+    if (buf_failed(&ansi)) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for the samples' text");
+    TRY_GOTO(append_file(txt_path, text, how == VIEWS_REDRAW_FIRST));
+    TRY_GOTO(append_file(ansi_path, &ansi, how == VIEWS_REDRAW_FIRST));
+out:
+    buf_free(&ansi);
+    buf_free(&name);
+    free(txt_path);
+    free(ansi_path);
+    return st;
+}
+
+glimpse_status views_write_texts(const char *dir, const glimpse_record *r, views_how how) {
+    glimpse_status st = GLIMPSE_OK;
+    view_plan p = {0};
+    buffer text = {0};
+    TRY_GOTO(view_plan_of(r, &p));
+    TRY_GOTO(view_sample_txt(r, &p.style, &text));
+    TRY_GOTO(write_texts(&p, dir, r, how, &text));
+out:
+    view_plan_free(&p);
+    buf_free(&text);
+    return st;
+}
+
+glimpse_status views_write(const char *dir, const glimpse_record *r, views_how how, buffer *where) {
+    glimpse_status st = GLIMPSE_OK, first = GLIMPSE_OK;
+    view_plan p = {0};
+    buffer text = {0}, folder = {0}, why = {0};
+    char *own = NULL;
+    TRY_GOTO(view_plan_of(r, &p));
+    TRY_GOTO(view_sample_txt(r, &p.style, &text));
+    buf_printf(&folder, "%s/evals/step_%08lld", dir, (long long)r->step);
+    own = path_join(buf_str(&folder), "sample.txt");
+    if (!own || buf_failed(&text) || buf_failed(&folder)) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for the samples' text");
+    first_failure(&first, &why, write_texts(&p, dir, r, how, &text));
+    if (r->n_samples) {
+        glimpse_status made = mkdir_p(buf_str(&folder));
+        first_failure(&first, &why, made);
+        if (made >= 0) {
+            clear_folder(buf_str(&folder), 0);
+            first_failure(&first, &why, file_write_atomic(own, text.bytes, text.n, false));
+            for (int32_t i = 0; i < r->n_samples; i++)
+                first_failure(&first, &why, sample_pictures(&p, r, GLIMPSE_AT(r->samples, i), buf_str(&folder)));
+            if (where) buf_puts(where, own);
+        }
+    }
+    if (first < 0) st = status_set_text(first, buf_str(&why));
+out:
+    view_plan_free(&p);
+    buf_free(&text);
+    buf_free(&folder);
+    buf_free(&why);
+    free(own);
+    return st;
+}

@@ -1,0 +1,44 @@
+/* views.h -- the files drawn from a record: sample.txt and its coloured twin, the folder of each eval with its sheets and
+ * charts.  Drawn from the record alone, so that a run and `glimpse report` write the same bytes.
+ *
+ *   DIR/sample.txt, DIR/sample.ansi                 one entry a sample, appended
+ *   DIR/evals/step_00000250/sample.txt              this eval's entries
+ *   DIR/evals/step_00000250/p0_top_k_5_s0.png       the sheet of a sample
+ *   DIR/evals/step_00000250/p0_top_k_5_s0/token_0001.png, minmax.png    with --show_heatmaps */
+#ifndef GLIMPSE_HOOKS_VIEWS_H
+#define GLIMPSE_HOOKS_VIEWS_H
+
+#include "include/internal/options.h"
+#include "viz/view.h"
+
+/* The view options in force as the JSON object that a record carries.  Appends. */
+glimpse_status views_options(const options *o, buffer *out);
+
+/* What a record says about its views. */
+typedef struct view_plan {
+    view_style style;
+    bool sheets, heatmaps;
+    chart_type chart;
+    int32_t last_k;
+    char *sample_file;    /* as the option gives it */
+    buffer boundary;
+} view_plan;
+glimpse_status view_plan_of(const glimpse_record *r, view_plan *out);
+void view_plan_free(view_plan *p);
+
+typedef enum views_how {
+    VIEWS_APPEND,       /* the run itself: texts are appended */
+    VIEWS_REDRAW,       /* report: the same, but an absolute --sample_file is drawn inside `dir` */
+    VIEWS_REDRAW_FIRST  /* and the text files are begun anew */
+} views_how;
+
+/* Append the entries of this record to sample.txt and its coloured twin. */
+glimpse_status views_write_texts(const char *dir, const glimpse_record *r, views_how how);
+/* Every file of this record under `dir`.  The first failure is returned, the other files are still tried.  `where`
+ * (NULL = not wanted) gets the path of the eval's sample.txt. */
+glimpse_status views_write(const char *dir, const glimpse_record *r, views_how how, buffer *where);
+
+/* The base name of a sample's files: "p0_top_k_5_s0".  Appends. */
+void view_sample_name(const glimpse_sample *s, buffer *out);
+
+#endif

@@ -1,0 +1,164 @@
+/* api.c -- the calls of a training loop and of programs of one's own: what is refused before a session is asked, and the
+ * promise that every call accepts NULL.  Called by the trainer; inline.c does the work. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "build_id.h" /* written by the Makefile: GLIMPSE_BUILD_ID */
+#include "include/internal/record.h"
+#include "plugin/guest.h"
+
+const char *glimpse_status_text(glimpse_status status) {
+    switch (status) {
+#define TEXT_OF(name, value, text)                                                                                     \
+    case name: return text;
+        GLIMPSE_STATUS_LIST(TEXT_OF)
+#undef TEXT_OF
+    }
+    return "unknown status";
+}
+
+const char *glimpse_error(void) { return status_text(); }
+const char *glimpse_version(void) { return GLIMPSE_VERSION_STRING " (" GLIMPSE_BUILD_ID ")"; }
+
+/* The options in force: those of `cfg` and, beneath them, of --config.  Returned: options_free. */
+static glimpse_status settle(const glimpse_config *cfg, bool offline, const session_api **api, options **out) {
+    if (cfg->bad < 0) return status_set_text(cfg->bad, cfg->bad_text);
+    options *o = options_copy(cfg->o);
+    if (!o) FAIL(GLIMPSE_E_MEMORY, "no memory for the options");
+    options_set_offline(o, offline);
+    glimpse_status st = GLIMPSE_OK;
+    const char *path = opt_str(o, OPT_config);
+    if (path) {
+        host_state host;
+        TRY_GOTO(session_load(api));
+        host_enter(&host);
+        st = (*api)->read_config(o, path);
+        if (st < 0) st = status_set_text(st, (*api)->error());
+        host_leave(&host);
+        if (st < 0) goto out;
+    }
+    *out = o;
+    o = NULL;
+out:
+    options_free(o);
+    return st;
+}
+
+static glimpse_status open_with(const glimpse_config *cfg, const glimpse_model *model, glimpse **out) {
+    glimpse_status st = GLIMPSE_OK;
+    const session_api *api = NULL;
+    options *o = NULL;
+    glimpse_model m;
+    TRY_GOTO(settle(cfg, false, &api, &o));
+    if (opt_bool(o, OPT_sample_only) && opt_level_of(o, OPT_sample_only) == OPT_LEVEL_FILE)
+        FAIL_GOTO(GLIMPSE_E_INVALID, "sample_only in %s comes too late to keep a trainer from training\nhint: give it as the "
+                  "flag --sample_only", opt_str(o, OPT_config));
+    if (opt_int(o, OPT_max_sample_tokens) == 0)
+        FAIL_GOTO(GLIMPSE_E_STATE, "off: no tokens to sample were asked for\nhint: --max_sample_tokens 128");
+    TRY_GOTO(model_view(model, &m));
+    TRY_GOTO(session_load(&api));
+    TRY_GOTO(inline_open(api, o, &m, &cfg->log, out));
+out:
+    options_free(o);
+    return st;
+}
+
+glimpse *glimpse_open(const glimpse_config *cfg, const glimpse_model *model) {
+    int err = errno;
+    static const guest_log to_stderr = {0};
+    glimpse *g = NULL;
+    glimpse_status st;
+    if (guest_is_off()) st = status_fail(GLIMPSE_E_STATE, __FILE__, __LINE__, "off, because GLIMPSE=%s", getenv("GLIMPSE"));
+    else if (!cfg) st = status_fail(GLIMPSE_E_MEMORY, __FILE__, __LINE__, "off: no configuration, out of memory");
+    else st = open_with(cfg, model, &g);
+    if (st < 0) guest_say_error(cfg ? &cfg->log : &to_stderr);
+    errno = err;
+    return g;
+}
+
+glimpse_status glimpse_eval(glimpse *g, int64_t step, double train_loss, double val_loss) {
+    return g ? inline_eval(g, step, train_loss, val_loss) : GLIMPSE_NOT_DUE;
+}
+
+glimpse_status glimpse_check(glimpse *g, const int32_t *ids, const int32_t *targets, int32_t B, int32_t T, double loss) {
+    return g ? inline_check(g, ids, targets, B, T, loss) : GLIMPSE_NOT_DUE;
+}
+
+glimpse_status glimpse_drain(glimpse *g) {
+    (void)g; /* inline: everything was written when the eval returned */
+    return GLIMPSE_OK;
+}
+
+glimpse_status glimpse_close(glimpse *g) { return g ? inline_close(g) : GLIMPSE_OK; }
+
+glimpse_status glimpse_add_hook(glimpse *g, glimpse_hook_fn fn, void *user) {
+    return g ? inline_add_hook(g, fn, user) : GLIMPSE_OK;
+}
+
+glimpse_status glimpse_generate(glimpse *g, const glimpse_request *request, glimpse_record **record) {
+    if (!g) FAIL(GLIMPSE_E_STATE, "glimpse_generate: Glimpse is off");
+    return inline_request(g, 0, request, record);
+}
+
+glimpse_status glimpse_score(glimpse *g, const glimpse_request *request, glimpse_record **record) {
+    if (!g) FAIL(GLIMPSE_E_STATE, "glimpse_score: Glimpse is off");
+    return inline_request(g, 1, request, record);
+}
+
+const glimpse_piece *glimpse_record_piece(const glimpse_record *record, int32_t id) { return record_piece(record, id); }
+/* Both libraries are of one build and share malloc: a record made by the session is freed here, also after its close. */
+void glimpse_record_free(glimpse_record *record) { record_free(record); }
+
+/* --- offline ----------------------------------------------------------------------------------------------------- */
+
+static glimpse_status run_with(const glimpse_config *cfg) {
+    glimpse_status st = GLIMPSE_OK;
+    const session_api *api = NULL;
+    options *o = NULL;
+    TRY_GOTO(settle(cfg, true, &api, &o));
+    if ((opt_is(o, OPT_like, "generate") || opt_is(o, OPT_like, "generate_text")) &&
+        !opt_is_set(o, OPT_sample_start_tokens) && !opt_is_set(o, OPT_prompts))
+        FAIL_GOTO(GLIMPSE_E_INVALID, "--prompt is required with --like %s", opt_str(o, OPT_like));
+    if (opt_int(o, OPT_max_sample_tokens) == 0)
+        FAIL_GOTO(GLIMPSE_E_INVALID, "max_sample_tokens is 0: nothing to sample");
+    TRY_GOTO(session_load(&api));
+    TRY_GOTO(inline_offline(api, o, NULL, &cfg->log));
+out:
+    options_free(o);
+    return st;
+}
+
+static glimpse_status report_with(const glimpse_config *cfg, const char *dir) {
+    glimpse_status st = GLIMPSE_OK;
+    const session_api *api = NULL;
+    options *o = NULL;
+    TRY_GOTO(settle(cfg, true, &api, &o));
+    TRY_GOTO(session_load(&api));
+    TRY_GOTO(inline_offline(api, o, dir ? dir : opt_str(o, OPT_out_dir), &cfg->log));
+out:
+    options_free(o);
+    return st;
+}
+
+/* What the shell is told, after the error was said; refused flags give 2 whatever was wrong with them. */
+static int exit_code(const glimpse_config *cfg, glimpse_status st) {
+    static const guest_log to_stderr = {0};
+    if (st >= 0) return 0;
+    guest_say_error(cfg ? &cfg->log : &to_stderr);
+    return st == GLIMPSE_E_INVALID || (cfg && cfg->bad < 0) ? 2 : 1;
+}
+
+int glimpse_run(glimpse_config *cfg) {
+    int err = errno, code = 0;
+    if (cfg && guest_is_off())
+        guest_say(&cfg->log, "glimpse: off, because GLIMPSE is set to off: nothing was sampled");
+    else
+        code = exit_code(cfg, cfg ? run_with(cfg)
+                                  : status_fail(GLIMPSE_E_MEMORY, __FILE__, __LINE__, "no configuration: out of memory"));
+    errno = err;
+    return code;
+}
+
+int guest_report(const glimpse_config *cfg, const char *dir) { return exit_code(cfg, report_with(cfg, dir)); }

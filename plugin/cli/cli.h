@@ -1,0 +1,16 @@
+/* cli.h -- the program `glimpse`: its commands, and the texts that come from the table of options. */
+#ifndef GLIMPSE_PLUGIN_CLI_H
+#define GLIMPSE_PLUGIN_CLI_H
+
+#include "include/internal/buffer.h"
+#include "include/internal/options.h"
+
+/* The whole program; returns its exit code: 0, 1 failed, 2 bad flags.  argv is changed. */
+int cli_main(int argc, char **argv);
+
+/* Append a page made from the table; nothing is wider than 80 columns. */
+void help_all(buffer *b);
+void help_option(buffer *b, opt_id id);
+void help_man(buffer *b);   /* roff, for man(1) */
+
+#endif

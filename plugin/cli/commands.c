@@ -1,0 +1,121 @@
+/* commands.c -- what the first word of the command line asks for: sample (also without a word), report, help.  Text
+ * that was asked for goes to stdout, all else to stderr.  Called by main.c. */
+#define _GNU_SOURCE
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "include/internal/file.h"
+#include "plugin/cli/cli.h"
+#include "plugin/guest.h"
+
+static const guest_log to_stderr;
+
+static int say_error(int code) {
+    guest_say_error(&to_stderr);
+    return code;
+}
+
+/* Write and free the page. */
+static int print(buffer *b) {
+    glimpse_status st = buf_failed(b) ? status_fail(GLIMPSE_E_MEMORY, __FILE__, __LINE__, "no memory for the text")
+                                      : file_write_fd(STDOUT_FILENO, "stdout", b->bytes, b->n);
+    buf_free(b);
+    return st < 0 ? say_error(1) : 0;
+}
+
+static int print_version(void) {
+    buffer b = {0};
+    buf_puts(&b, "glimpse ");
+    buf_puts(&b, glimpse_version());
+    buf_putc(&b, '\n');
+    return print(&b);
+}
+
+static int help(int argc, char **argv) {
+    buffer b = {0};
+    if (argc < 3) {
+        help_all(&b);
+        return print(&b);
+    }
+    const char *name = argv[2] + strspn(argv[2], "-");
+    int id = opt_find(name, strlen(name));
+    if (id < 0 && (strncmp(name, "no_", 3) == 0 || strncmp(name, "no-", 3) == 0)) id = opt_find(name + 3, strlen(name + 3));
+    if (id >= 0) {
+        help_option(&b, (opt_id)id);
+        return print(&b);
+    }
+    const char *near = opt_nearest(name, strlen(name));
+    if (near) status_fail(GLIMPSE_E_INVALID, __FILE__, __LINE__, "no flag --%.60s\nhint: did you mean --%s?", name, near);
+    else status_fail(GLIMPSE_E_INVALID, __FILE__, __LINE__, "no flag --%.60s\nhint: `glimpse --help` lists the flags", name);
+    return say_error(2);
+}
+
+/* The configuration that the flags give; what is left in argv are words.  NULL: said. */
+static glimpse_config *configure(int *argc, char **argv) {
+    glimpse_config *cfg = glimpse_config_new();
+    if (!cfg || glimpse_set(cfg, "flag_scope", "all") < 0 || glimpse_parse_args(cfg, argc, argv) < 0) {
+        say_error(2);
+        glimpse_config_free(cfg);
+        return NULL;
+    }
+    int n = 1;
+    for (int i = 1; i < *argc; i++)
+        if (strcmp(argv[i], "--") != 0) argv[n++] = argv[i];
+    *argc = n;
+    return cfg;
+}
+
+static int unexpected(const char *word) {
+    if (word[0] == '-' && word[1])
+        status_fail(GLIMPSE_E_INVALID, __FILE__, __LINE__, "unknown flag %.60s\nhint: flags begin with two hyphens; `glimpse "
+                    "--help` lists them", word);
+    else
+        status_fail(GLIMPSE_E_INVALID, __FILE__, __LINE__, "unexpected word \"%.60s\"\nhint: the commands are sample, report DIR "
+                    "and help FLAG; a prompt is given with --prompt", word);
+    return say_error(2);
+}
+
+static int sample(int argc, char **argv) {
+    glimpse_config *cfg = configure(&argc, argv);
+    if (!cfg) return 2;
+    int code = argc > 1 ? unexpected(argv[1]) : glimpse_run(cfg);
+    glimpse_config_free(cfg);
+    return code;
+}
+
+static int report(int argc, char **argv) {
+    glimpse_config *cfg = configure(&argc, argv);
+    if (!cfg) return 2;
+    int code = argc > 2 ? unexpected(argv[2]) : guest_report(cfg, argc > 1 ? argv[1] : NULL);
+    glimpse_config_free(cfg);
+    return code;
+}
+
+static bool asks_for(int argc, char **argv, const char *word) {
+    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+        if (strcmp(argv[i], word) == 0) return true;
+    return false;
+}
+
+int cli_main(int argc, char **argv) {
+    buffer b = {0};
+    if (argc < 1) return 2;
+    if (asks_for(argc, argv, "--help") || asks_for(argc, argv, "-h")) {
+        help_all(&b);
+        return print(&b);
+    }
+    if (asks_for(argc, argv, "--version")) return print_version();
+    if (asks_for(argc, argv, "--man")) {
+        help_man(&b);
+        return print(&b);
+    }
+    const char *command = argc > 1 ? argv[1] : "";
+    if (strcmp(command, "help") == 0) return help(argc, argv);
+    bool is_report = strcmp(command, "report") == 0;
+    if (is_report || strcmp(command, "sample") == 0) {
+        memmove(argv + 1, argv + 2, (size_t)(argc - 1) * sizeof *argv); /* the closing NULL too */
+        argc--;
+    }
+    return is_report ? report(argc, argv) : sample(argc, argv);
+}

@@ -1,0 +1,148 @@
+/* config.c -- glimpse_config: the options by name, what flags refused, and where lines for people go.  Called by the
+ * trainer's main and by the program. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "include/internal/file.h"
+#include "plugin/guest.h"
+
+/* Keep the first error of flags: glimpse_open or glimpse_run will say it. */
+static glimpse_status keep_bad(glimpse_config *cfg, glimpse_status st) {
+    if (st >= 0 || cfg->bad < 0) return st;
+    cfg->bad = st;
+    cfg->bad_text = strdup(status_text());
+    return st;
+}
+
+glimpse_config *glimpse_config_new(void) {
+    glimpse_config *cfg = calloc(1, sizeof *cfg);
+    options *o = options_new();
+    if (!cfg || !o) {
+        status_fail(GLIMPSE_E_MEMORY, __FILE__, __LINE__, "no memory for a configuration");
+        free(cfg);
+        options_free(o);
+        return NULL;
+    }
+    cfg->o = o;
+    const char *text = getenv("GLIMPSE_ARGS");
+    if (text) {
+        glimpse_status st = args_parse_text(&cfg->o, OPT_LEVEL_ENV, text);
+        if (st < 0) {
+            buffer b = {0};
+            buf_puts(&b, "GLIMPSE_ARGS: ");
+            buf_puts(&b, status_text());
+            keep_bad(cfg, status_set_text(st, buf_str(&b)));
+            buf_free(&b);
+        }
+    }
+    return cfg;
+}
+
+void glimpse_config_free(glimpse_config *cfg) {
+    if (!cfg) return;
+    options_free(cfg->o);
+    free(cfg->bad_text);
+    buf_free(&cfg->shown);
+    free(cfg);
+}
+
+static bool is_flag_scope(const char *name) { return strcmp(name, "flag_scope") == 0 || strcmp(name, "flag-scope") == 0; }
+
+glimpse_status glimpse_set(glimpse_config *cfg, const char *name, const char *value) {
+    if (!cfg) FAIL(GLIMPSE_E_MEMORY, "no configuration: out of memory");
+    if (!name) FAIL(GLIMPSE_E_INVALID, "glimpse_set: name is NULL");
+    if (is_flag_scope(name)) {
+        bool all = value && strcmp(value, "all") == 0;
+        if (value && !all && strcmp(value, "trainer") != 0)
+            FAIL(GLIMPSE_E_INVALID, "flag_scope = \"%.60s\": expected trainer or all", value);
+        cfg->all_names = all;
+        return GLIMPSE_OK;
+    }
+    int id = opt_find(name, strlen(name));
+    if (id < 0) {
+        const char *near = opt_nearest(name, strlen(name));
+        if (near) FAIL(GLIMPSE_E_INVALID, "unknown option \"%.60s\"\nhint: did you mean %s?", name, near);
+        FAIL(GLIMPSE_E_INVALID, "unknown option \"%.60s\"\nhint: `glimpse --help` lists the options", name);
+    }
+    if (value) return options_set(cfg->o, (opt_id)id, value, OPT_LEVEL_FLAG);
+    /* Back to the default, whoever set it. */
+    TRY(options_set(cfg->o, (opt_id)id, NULL, OPT_LEVEL_FLAG));
+    TRY(options_set(cfg->o, (opt_id)id, NULL, OPT_LEVEL_ENV));
+    return options_set(cfg->o, (opt_id)id, NULL, OPT_LEVEL_FILE);
+}
+
+const char *glimpse_get(glimpse_config *cfg, const char *name) {
+    if (!cfg || !name) return NULL;
+    if (is_flag_scope(name)) return cfg->all_names ? "all" : "trainer";
+    int id = opt_find(name, strlen(name));
+    if (id < 0) return NULL;
+    options_set_offline(cfg->o, glimpse_is_sample_only(cfg)); /* which column of defaults will count */
+    int n = opt_count(cfg->o, (opt_id)id);
+    if (n == 0) return NULL;
+    buf_clear(&cfg->shown);
+    for (int i = 0; i < n; i++) {
+        if (i) buf_putc(&cfg->shown, ',');
+        buf_puts(&cfg->shown, opt_str_at(cfg->o, (opt_id)id, i));
+    }
+    if (buf_failed(&cfg->shown)) {
+        buf_free(&cfg->shown);
+        return NULL;
+    }
+    return buf_str(&cfg->shown);
+}
+
+glimpse_status glimpse_parse_args(glimpse_config *cfg, int *argc, char **argv) {
+    if (!cfg) FAIL(GLIMPSE_E_MEMORY, "no configuration: out of memory");
+    glimpse_status st = args_parse(&cfg->o, cfg->all_names, OPT_LEVEL_FLAG, argc, argv);
+    if (st < 0 && argc && argv) cfg->bad_sample_only = args_ask_sample_only(cfg->all_names, *argc, argv);
+    return keep_bad(cfg, st);
+}
+
+int glimpse_is_sample_only(const glimpse_config *cfg) {
+    return cfg && (opt_bool(cfg->o, OPT_sample_only) || opt_bool(cfg->o, OPT_interactive) || cfg->bad_sample_only);
+}
+
+void glimpse_set_log(glimpse_config *cfg, glimpse_log_fn fn, void *user) {
+    if (cfg) cfg->log = (guest_log){fn, user};
+}
+
+/* --- speaking ---------------------------------------------------------------------------------------------------- */
+
+void guest_say(const guest_log *log, const char *text) {
+    if (log && log->fn) {
+        log->fn(log->user, text);
+        return;
+    }
+    int err = errno;
+    buffer b = {0};
+    buf_puts(&b, text);
+    buf_putc(&b, '\n');
+    signal_guard guard;
+    signal_guard_enter(&guard);
+    /* A closed or full stderr troubles nobody, and must not replace the error that is being told. */
+    for (size_t done = 0; !buf_failed(&b) && done < b.n;) {
+        ssize_t n = io.write(STDERR_FILENO, b.bytes + done, b.n - done);
+        if (n > 0) done += (size_t)n;
+        else if (n == 0 || errno != EINTR) break;
+    }
+    signal_guard_leave(&guard);
+    buf_free(&b);
+    errno = err;
+}
+
+void guest_say_error(const guest_log *log) {
+    buffer b = {0};
+    buf_puts(&b, "glimpse: ");
+    buf_puts(&b, status_text());
+    guest_say(log, buf_failed(&b) ? "glimpse: out of memory" : buf_str(&b));
+    buf_free(&b);
+}
+
+bool guest_is_off(void) {
+    const char *v = getenv("GLIMPSE");
+    return v && (strcmp(v, "off") == 0 || strcmp(v, "OFF") == 0 || strcmp(v, "0") == 0 || strcmp(v, "false") == 0 ||
+                 strcmp(v, "no") == 0);
+}

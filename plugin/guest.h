@@ -1,0 +1,86 @@
+/* guest.h -- the private side of the guest library: what a glimpse_config and a glimpse hold, and how the guest speaks.
+ *
+ *   config.c      options by name, GLIMPSE_ARGS, what to say          args.c    flags out of argv
+ *   model_bind.c  the description and its tensors                     api.c     glimpse_open ... glimpse_score
+ *   inline.c      a session in this process, behind a guard           loader.c  finds libglimpse_session.so.0
+ *
+ * The guest lives in somebody else's process: every entry restores the floating-point environment, errno and the
+ * thread's locale, says what there is to say on stderr in one write, and never ends the process. */
+#ifndef GLIMPSE_PLUGIN_GUEST_H
+#define GLIMPSE_PLUGIN_GUEST_H
+
+#include <fenv.h>
+#include <locale.h>
+#include <stdbool.h>
+
+#include "include/internal/buffer.h"
+#include "include/internal/options.h"
+#include "include/internal/session.h"
+#include "include/internal/status.h"
+
+typedef struct guest_log { /* where lines for people go */
+    glimpse_log_fn fn;     /* NULL = stderr */
+    void *user;
+} guest_log;
+
+struct glimpse_config {
+    options *o;
+    bool all_names;        /* flag_scope "all": every name is taken bare out of argv */
+    guest_log log;
+    glimpse_status bad;    /* the first flag error, kept until glimpse_open or glimpse_run says it */
+    char *bad_text;        /* owned; NULL = the code's own text */
+    bool bad_sample_only;  /* the refused flags asked to sample instead of training: do not train */
+    buffer shown;          /* what glimpse_get returned last */
+};
+
+/* Say one message (it may hold several lines).  stderr gets it in one write with a newline. */
+void guest_say(const guest_log *log, const char *text);
+/* "glimpse: " and the text of this thread's last error, hint and all. */
+void guest_say_error(const guest_log *log);
+/* GLIMPSE=off in the environment. */
+bool guest_is_off(void);
+/* `glimpse report DIR` (NULL = out_dir): every view drawn anew from the journal.  Returns an exit code, error said. */
+int guest_report(const glimpse_config *cfg, const char *dir);
+
+/* === args.c === */
+/* Take flags out of argv[0..*argc) into `o`; on failure nothing changed.  `all`: every name is ours, and an unknown one
+ * an error; otherwise seed 001's names bare and --glimpse_NAME. */
+glimpse_status args_parse(options **o, bool all, opt_level level, int *argc, char **argv);
+/* The same from one string, split as a shell would, without expansions; words that are no flags are an error. */
+glimpse_status args_parse_text(options **o, opt_level level, const char *text);
+/* Whether argv holds --sample_only or --interactive, switched on, of that scope. */
+bool args_ask_sample_only(bool all, int argc, char **argv);
+
+/* === model_bind.c === */
+/* A copy of the description as this version knows it, however old the caller's; the tensors stay the caller's.  Fails
+ * with the first error of the binds. */
+glimpse_status model_view(const glimpse_model *model, glimpse_model *out);
+
+/* === loader.c === */
+/* The session's functions, loaded once for the process.  GLIMPSE_E_LIBRARY: not found, or of another build. */
+glimpse_status session_load(const session_api **out);
+/* Use these functions instead of loading (tests); NULL = load again. */
+void session_use(const session_api *api);
+
+/* === inline.c === */
+typedef struct host_state { /* what a call must leave as it found it */
+    fenv_t fenv;
+    unsigned mxcsr;        /* x86: flush-to-zero and its like, which fenv_t need not hold */
+    int err;
+    locale_t locale;
+} host_state;
+void host_enter(host_state *host);        /* remember the host's, set the defaults: nearest, denormals kept, locale C */
+void host_leave(const host_state *host);  /* the host's again */
+
+glimpse_status inline_open(const session_api *api, const options *o, const glimpse_model *model, const guest_log *log,
+                           glimpse **out);
+glimpse_status inline_eval(glimpse *g, int64_t step, double train_loss, double val_loss);
+glimpse_status inline_check(glimpse *g, const int32_t *ids, const int32_t *targets, int32_t B, int32_t T, double loss);
+glimpse_status inline_add_hook(glimpse *g, glimpse_hook_fn fn, void *user);
+/* score: 0 = generate, 1 = score */
+glimpse_status inline_request(glimpse *g, int score, const glimpse_request *request, glimpse_record **record);
+glimpse_status inline_close(glimpse *g);  /* frees g in any case */
+/* glimpse_run's and `glimpse report`'s: the text on stdout, all else to the log.  dir NULL = run. */
+glimpse_status inline_offline(const session_api *api, const options *o, const char *dir, const guest_log *log);
+
+#endif

@@ -1,0 +1,92 @@
+/* checkpoint.c -- finds the file, looks at its first bytes, hands it to its reader (readers.h). */
+#define _GNU_SOURCE
+#include "sampling/checkpoint/checkpoint.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sampling/checkpoint/readers.h"
+
+enum { HEAD_BYTES = 512 };
+
+/* The number in model_<digits>.bin, -1 for any other name. */
+static int64_t step_of_name(const char *name) {
+    static const char before[] = "model_", after[] = ".bin";
+    int64_t step;
+    size_t n = strlen(name), b = sizeof before - 1, a = sizeof after - 1;
+    if (n <= a + b || strncmp(name, before, b) || strcmp(name + n - a, after)) return -1;
+    for (size_t i = b; i < n - a; i++)
+        if (name[i] < '0' || name[i] > '9') return -1;
+    return parse_i64(name + b, n - a - b, &step) ? step : -1;
+}
+
+int64_t checkpoint_step(const char *path) { return step_of_name(path_base(path)); }
+
+static glimpse_status newest_in(const char *dir, char **found) {
+    glimpse_status st = GLIMPSE_OK;
+    int64_t best = -1;
+    char *best_path = NULL;
+    DIR *d = opendir(dir);
+    if (!d) FAIL(GLIMPSE_E_IO, "%s: the directory cannot be read: %s", dir, strerror(errno));
+    for (struct dirent *e; (e = readdir(d));) {
+        int64_t step = step_of_name(e->d_name);
+        if (step <= best) continue;
+        char *path = path_join(dir, e->d_name);
+        if (!path) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a path");
+        if (path_is_file(path)) {
+            free(best_path);
+            best_path = path;
+            best = step;
+        } else free(path);
+    }
+    if (!best_path) {
+        char *orbax = path_join(dir, "_CHECKPOINT_METADATA");
+        bool is_orbax = orbax && path_exists(orbax);
+        free(orbax);
+        if (is_orbax)
+            FAIL_GOTO(GLIMPSE_E_UNSUPPORTED, "%s is an Orbax checkpoint (JAX), which is not read", dir);
+        FAIL_GOTO(GLIMPSE_E_IO, "%s: no checkpoint in this directory: a file model_<step>.bin was looked for\n"
+                  "hint: --checkpoint names another file or directory", dir);
+    }
+    *found = best_path;
+    best_path = NULL;
+out:
+    free(best_path);
+    closedir(d);
+    return st;
+}
+
+glimpse_status checkpoint_find_newest(const char *path, char **found) {
+    if (path_is_dir(path)) return newest_in(path, found);
+    if (!path_exists(path)) {
+        const char *slash = strchr(path, '/');
+        bool hub = slash && slash != path && slash[1] && !strchr(slash + 1, '/') && !strchr("./~", path[0]);
+        if (hub)
+            FAIL(GLIMPSE_E_IO, "%s: there is no such file or directory\n"
+                 "hint: if it is the name of a model on a hub, fetch it first: nothing is downloaded here", path);
+        FAIL(GLIMPSE_E_IO, "%s: there is no such file or directory", path);
+    }
+    char *copy = strdup(path);
+    if (!copy) FAIL(GLIMPSE_E_MEMORY, "no memory for a path");
+    *found = copy;
+    return GLIMPSE_OK;
+}
+
+glimpse_status checkpoint_open(const char *path, checkpoint_progress progress, void *user, model **out) {
+    glimpse_status st = GLIMPSE_OK;
+    file f = FILE_INIT;
+    char *name = NULL;
+    unsigned char head[HEAD_BYTES] = {0};
+    TRY_GOTO(checkpoint_find_newest(path, &name));
+    TRY_GOTO(file_open_read(name, &f));
+    size_t n = f.size < HEAD_BYTES ? (size_t)f.size : HEAD_BYTES;
+    TRY_GOTO(file_read_at(&f, 0, head, n));
+    if (n >= 4 && read_u32(head) == LLMC_MODEL_MAGIC) TRY_GOTO(llmc_bin_read(&f, progress, user, out));
+    else TRY_GOTO(sniff_refuse(&f, head, n));
+out:
+    file_close(&f);
+    free(name);
+    return st;
+}

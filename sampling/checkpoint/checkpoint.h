@@ -1,0 +1,28 @@
+/* checkpoint.h -- a model from a file, recognised by its content and never by its name.
+ *
+ * Read today: llm.c's model .bin (llmc_bin.c).  Anything else is refused by the name of what it looks like (sniff.c).
+ * Tensors are read into memory of our own: a file that is cut short while it is mapped would kill the process (SIGBUS),
+ * one that is read is an error.  Called by the session for --sample_only, --interactive, --checkpoint. */
+#ifndef GLIMPSE_SAMPLING_CHECKPOINT_H
+#define GLIMPSE_SAMPLING_CHECKPOINT_H
+
+#include "sampling/model/model.h"
+
+/* Called now and then while tensors are read, and once at the end with done == total.  Bytes. */
+typedef void (*checkpoint_progress)(void *user, int64_t done, int64_t total);
+
+/* Read a model.  path: a file, or a directory (checkpoint_find_newest).  progress may be NULL.
+ * *out is *returned* (model_close) and owns its tensors.  What the file does not say is left open: bos and eos are -1
+ * (the tokenizer knows them), name is the architecture's.
+ * GLIMPSE_E_IO: not there, not readable.  GLIMPSE_E_FORMAT: damaged: says what was expected and found, in bytes.
+ * GLIMPSE_E_UNSUPPORTED: another format, or a version of this one that is not read; the hint says what to do. */
+glimpse_status checkpoint_open(const char *path, checkpoint_progress progress, void *user, model **out);
+
+/* The file to open: `path` itself if it is a file; in a directory the model_<step>.bin with the highest step, compared
+ * as numbers.  *found is *returned* (free).  GLIMPSE_E_IO when there is none: says where it was looked for. */
+glimpse_status checkpoint_find_newest(const char *path, char **found);
+
+/* The step that a file name states, model_00000250.bin -> 250; -1 if it states none. */
+int64_t checkpoint_step(const char *path);
+
+#endif

@@ -1,0 +1,156 @@
+/* names.c -- the tables of names.h and the search in them.  The names are those of Hugging Face's transformers
+ * (modeling_gpt2.py, modeling_llama.py and their like), which nanoGPT and most exporters share. */
+#define _GNU_SOURCE
+#include "sampling/model/names.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define OF(field) offsetof(model, field)
+#define IN(field) offsetof(model_layer, field)
+#define COUNT(a) ((int)(sizeof(a) / sizeof *(a)))
+
+static const tensor_rule gpt2_rules[] = {
+    {"transformer.wte.weight", OF(wte), {DIM_VP, DIM_C}, NEED_ALWAYS},
+    {"transformer.wpe.weight", OF(wpe), {DIM_T, DIM_C}, NEED_LEARNED},
+    {"lm_head.weight", OF(head), {DIM_VP, DIM_C}, NEED_NEVER},
+    {"transformer.ln_f.weight", OF(ln_f.weight), {DIM_C}, NEED_ALWAYS},
+    {"transformer.ln_f.bias", OF(ln_f.bias), {DIM_C}, NEED_NEVER},
+    {"transformer.h.#.ln_1.weight", IN(ln1.weight), {DIM_C}, NEED_ALWAYS},
+    {"transformer.h.#.ln_1.bias", IN(ln1.bias), {DIM_C}, NEED_NEVER},
+    {"transformer.h.#.attn.c_attn.weight", IN(qkv[0]), {DIM_QKV, DIM_C}, NEED_ALWAYS},
+    {"transformer.h.#.attn.c_attn.bias", IN(qkv_bias[0]), {DIM_QKV}, NEED_NEVER},
+    {"transformer.h.#.attn.c_proj.weight", IN(attn_out), {DIM_C, DIM_Q}, NEED_ALWAYS},
+    {"transformer.h.#.attn.c_proj.bias", IN(attn_out_bias), {DIM_C}, NEED_NEVER},
+    {"transformer.h.#.ln_2.weight", IN(ln2.weight), {DIM_C}, NEED_ALWAYS},
+    {"transformer.h.#.ln_2.bias", IN(ln2.bias), {DIM_C}, NEED_NEVER},
+    {"transformer.h.#.mlp.c_fc.weight", IN(up[0]), {DIM_UP, DIM_C}, NEED_ALWAYS},
+    {"transformer.h.#.mlp.c_fc.bias", IN(up_bias[0]), {DIM_UP}, NEED_NEVER},
+    {"transformer.h.#.mlp.c_proj.weight", IN(down), {DIM_C, DIM_F}, NEED_ALWAYS},
+    {"transformer.h.#.mlp.c_proj.bias", IN(down_bias), {DIM_C}, NEED_NEVER},
+    /* The causal mask, a buffer in older files. */
+    {"transformer.h.#.attn.bias", 0, {DIM_NONE}, NEED_IGNORED},
+    {"transformer.h.#.attn.masked_bias", 0, {DIM_NONE}, NEED_IGNORED},
+};
+
+/* The value 0 of every enum is GPT-2's. */
+static void gpt2_defaults(glimpse_model *d) { (void)d; }
+
+static const char *const gpt2_archs[] = {"gpt2", NULL};
+
+static const tensor_family families[] = {
+    {gpt2_archs, "transformer.", gpt2_rules, COUNT(gpt2_rules), gpt2_defaults},
+};
+
+const tensor_family *family_find(const char *arch) {
+    if (!arch || !*arch) return &families[0];
+    for (int f = 0; f < COUNT(families); f++)
+        for (const char *const *a = families[f].archs; *a; a++)
+            if (!strcmp(*a, arch)) return &families[f];
+    return NULL;
+}
+
+const char *family_list(void) { return "gpt2"; }
+
+bool rule_in_layer(const tensor_rule *rule) { return strchr(rule->pattern, '#') != NULL; }
+
+/* Does name fit the pattern?  Layers are "0", "7", "31" (no sign, no leading zeros) or "*". */
+static bool fits(const char *pattern, const char *name, int32_t *layer) {
+    *layer = LAYER_NONE;
+    for (; *pattern; pattern++) {
+        if (*pattern != '#') {
+            if (*pattern != *name++) return false;
+            continue;
+        }
+        if (*name == '*') {
+            *layer = LAYER_ALL;
+            name++;
+            continue;
+        }
+        int digits = 0;
+        int32_t value = 0;
+        while (name[digits] >= '0' && name[digits] <= '9' && digits < 6) value = value * 10 + (name[digits++] - '0');
+        if (!digits || (digits > 1 && name[0] == '0')) return false;
+        *layer = value;
+        name += digits;
+    }
+    return *name == 0;
+}
+
+/* torch.compile and DistributedDataParallel put their own names before the model's. */
+static const char *without_wrappers(const char *name) {
+    static const char *const wrappers[] = {"_orig_mod.", "module."};
+    for (int i = 0; i < COUNT(wrappers); i++)
+        if (!strncmp(name, wrappers[i], strlen(wrappers[i]))) {
+            name += strlen(wrappers[i]);
+            i = -1;
+        }
+    return name;
+}
+
+const tensor_rule *name_find(const tensor_family *family, const char *name, int32_t *layer) {
+    size_t prefix = strlen(family->prefix);
+    name = without_wrappers(name);
+    for (int i = 0; i < family->n_rules; i++) {
+        const char *pattern = family->rules[i].pattern;
+        if (fits(pattern, name, layer)) return &family->rules[i];
+        if (!strncmp(pattern, family->prefix, prefix) && fits(pattern + prefix, name, layer)) return &family->rules[i];
+    }
+    return NULL;
+}
+
+/* Levenshtein's distance with one row; both texts are cut to NAME_BYTES. */
+enum { NAME_BYTES = 160 };
+static int distance(const char *a, const char *b) {
+    int row[NAME_BYTES + 1], na = (int)strnlen(a, NAME_BYTES), nb = (int)strnlen(b, NAME_BYTES);
+    for (int j = 0; j <= nb; j++) row[j] = j;
+    for (int i = 1; i <= na; i++) {
+        int diagonal = row[0];
+        row[0] = i;
+        for (int j = 1; j <= nb; j++) {
+            int best = diagonal + (a[i - 1] != b[j - 1]);
+            if (row[j] + 1 < best) best = row[j] + 1;
+            if (row[j - 1] + 1 < best) best = row[j - 1] + 1;
+            diagonal = row[j];
+            row[j] = best;
+        }
+    }
+    return row[nb];
+}
+
+void name_nearest(const tensor_family *family, const char *name, char *out, size_t cap) {
+    /* The layer's number must not count as a difference: every run of digits or '*' that fills a part becomes '#'. */
+    char plain[NAME_BYTES + 1];
+    size_t n = 0;
+    name = without_wrappers(name);
+    for (const char *p = name; *p && n < NAME_BYTES;) {
+        size_t run = p == name || p[-1] == '.' ? strspn(p, "0123456789*") : 0;
+        if (run && (p[run] == '.' || !p[run])) {
+            plain[n++] = '#';
+            p += run;
+        } else plain[n++] = *p++;
+    }
+    plain[n] = 0;
+    const tensor_rule *best = NULL;
+    int best_distance = 0;
+    for (int i = 0; i < family->n_rules; i++) {
+        if (family->rules[i].need == NEED_IGNORED) continue;
+        int d = distance(plain, family->rules[i].pattern);
+        if (!best || d < best_distance) {
+            best = &family->rules[i];
+            best_distance = d;
+        }
+    }
+    if (cap) out[0] = 0;
+    if (!best) return;
+    const char *hash = strchr(best->pattern, '#');
+    if (hash) snprintf(out, cap, "%.*sN%s", (int)(hash - best->pattern), best->pattern, hash + 1);
+    else snprintf(out, cap, "%s", best->pattern);
+}
+
+void name_of(const tensor_rule *rule, int32_t layer, char *out, size_t cap) {
+    const char *hash = strchr(rule->pattern, '#');
+    if (!hash) snprintf(out, cap, "%s", rule->pattern);
+    else if (layer == LAYER_ALL) snprintf(out, cap, "%.*s*%s", (int)(hash - rule->pattern), rule->pattern, hash + 1);
+    else snprintf(out, cap, "%.*s%d%s", (int)(hash - rule->pattern), rule->pattern, (int)layer, hash + 1);
+}

@@ -1,0 +1,30 @@
+#!/bin/sh
+# make install into a DESTDIR: a program built against it with pkg-config runs; uninstall leaves no file.
+[ -f examples/minimal.c ] && [ -f "$B/libglimpse.so" ] || { echo "needs examples/minimal.c and libglimpse.so"; exit 77; }
+[ "$MODE" = release ] || { echo "checked in the release build"; exit 77; }
+set -e
+unset MAKEFLAGS MFLAGS MAKELEVEL T
+at=$TMP/root/opt/glimpse
+make --no-print-directory -s install MODE="$MODE" CC="$CC" DESTDIR="$TMP/root" PREFIX=/opt/glimpse >"$TMP/log" 2>&1 || { cat "$TMP/log"; exit 1; }
+for f in lib/libglimpse.so lib/libglimpse.so.0 lib/libglimpse_session.so.0 lib/libglimpse.a include/glimpse.h bin/glimpse \
+    lib/pkgconfig/glimpse.pc lib/cmake/glimpse/glimpseConfig.cmake share/man/man1/glimpse.1; do
+    [ -s "$at/$f" ] || { echo "not installed: $f"; exit 1; }
+done
+flags() { PKG_CONFIG_PATH=$at/lib/pkgconfig PKG_CONFIG_SYSROOT_DIR=$TMP/root pkg-config "$@" glimpse; }
+$CC -std=c17 examples/minimal.c $(flags --cflags --libs) -lm -Wl,-rpath,"$at/lib" -o "$TMP/minimal"
+$CC -std=c17 examples/minimal.c $(flags --cflags) "$at/lib/libglimpse.a" -lm -o "$TMP/minimal_static"
+cd "$TMP"
+for program in minimal minimal_static; do
+    LD_LIBRARY_PATH=$at/lib GLIMPSE_WORKER=$at/bin/glimpse "./$program" >out 2>err </dev/null || { echo "$program: exit code $?"; cat out err; exit 1; }
+done
+"$at/bin/glimpse" --version >/dev/null
+cd - >/dev/null
+if command -v cmake >/dev/null; then
+    mkdir "$TMP/cm"
+    printf 'cmake_minimum_required(VERSION 3.13)\nproject(t C)\nfind_package(glimpse 0.1 REQUIRED)\nadd_executable(t %s)\ntarget_link_libraries(t glimpse::glimpse m)\n' \
+        "$PWD/examples/minimal.c" >"$TMP/cm/CMakeLists.txt"
+    (cmake -S "$TMP/cm" -B "$TMP/cm/b" -DCMAKE_PREFIX_PATH="$at" && cmake --build "$TMP/cm/b") >"$TMP/log" 2>&1 || { cat "$TMP/log"; exit 1; }
+fi
+make --no-print-directory -s uninstall MODE="$MODE" CC="$CC" DESTDIR="$TMP/root" PREFIX=/opt/glimpse >/dev/null
+left=$(find "$TMP/root" ! -type d)
+[ -z "$left" ] || { echo "uninstall left: $left"; exit 1; }
