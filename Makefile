@@ -3,8 +3,9 @@
 MODE   ?= release
 PREFIX ?= /usr/local
 ifeq ($(origin CC),default)
-CC := gcc
+CC := $(firstword $(wildcard $(CURDIR)/build/deps/tools/gcc) gcc)
 endif
+export PATH := $(if $(wildcard build/deps/tools),$(CURDIR)/build/deps/tools:)$(PATH)
 B      := build/$(MODE)
 , := ,
 VERSION := $(shell sed -n 's/.*GLIMPSE_VERSION_STRING "\(.*\)".*/\1/p' include/glimpse.h)
@@ -39,7 +40,8 @@ ifneq ($(DEPS),)
 DEPS_LIB := $(CURDIR)/$(DEPS)/lib/$(ARCH)
 IDEPS := -I$(DEPS)/include -I$(DEPS)/include/$(ARCH) -I$(DEPS)/include/freetype2 \
     -I$(DEPS)/include/$(ARCH)/openblas-pthread -DGLIMPSE_DEPS_DIR='"$(CURDIR)/$(DEPS)"'
-LDEPS := $(foreach d,$(DEPS_LIB) $(DEPS_LIB)/openblas-pthread,-L$(d) -Wl,-rpath,$(d))
+LDEPS := $(foreach d,$(DEPS_LIB) $(DEPS_LIB)/openblas-pthread,-L$(d) -Wl,-rpath,$(d)) \
+    -Wl,--disable-new-dtags -Wl,-rpath-link,/usr/lib/$(ARCH):/lib/$(ARCH)
 endif
 IDEPS += $(shell pkg-config --cflags freetype2 2>/dev/null || echo -I/usr/include/freetype2)
 LIBS_GUEST   := -lm

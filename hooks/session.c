@@ -233,7 +233,7 @@ static glimpse_status open_journal(session *s, int64_t step) {
         const char *texts = opt_str(s->o, OPT_sample_file);
         session_log(s, "glimpse: a new run; the older one is kept as evals.%s.jsonl", s->js.set_aside);
         if (rename_aside(s, "evals", s->js.set_aside) < 0 || rename_aside(s, "sample.ansi", s->js.set_aside) < 0
-            || (texts && !strchr(texts, 47) && rename_aside(s, texts, s->js.set_aside) < 0))
+            || (texts && !strchr(texts, '/') && rename_aside(s, texts, s->js.set_aside) < 0))
             session_log(s, "glimpse: %s", status_text());
     }
     if (s->js.continued) {
@@ -241,7 +241,8 @@ static glimpse_status open_journal(session *s, int64_t step) {
         s->best_step = s->js.best_step;
         s->top_step = s->js.last_step;
         s->evals = s->js.next_seq;
-        s->before = s->js.last;
+        if (s->js.last->record.n_samples) s->before = s->js.last;
+        else record_free(&s->js.last->record);
         s->js.last = NULL;
     }
     return GLIMPSE_OK;

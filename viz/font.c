@@ -1,14 +1,10 @@
 /* font.c -- see font.h.  Invariants: everything below is reached with the lock held; a glyph that was handed out stays
  * until the lock is given back (the cache is emptied only when the lock is taken); FreeType's handles live as long as
  * the process, since charts are drawn until its end and an unload order does not exist. */
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE /* dladdr */
-#endif
 #include "viz/font.h"
 #include "include/internal/buffer.h"
 #include "viz/font_builtin.h"
 
-#include <dlfcn.h>
 #include <ft2build.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -82,17 +78,9 @@ static FT_Face find_file(const char *name) {
     if (asked && strcmp(asked, "none") == 0) return NULL;
     if (asked && *asked) face = open_under(asked, name);
     for (size_t i = 0; !face && i < sizeof usual / sizeof usual[0]; i++) face = open_under(usual[i], name);
-    Dl_info self;
-    if (!face && dladdr((void *)&fonts, &self) && self.dli_fname && strchr(self.dli_fname, '/')) {
-        /* build/<mode>/lib... -> build/deps: relative to the library, never to the working directory of a stranger */
-        static const char *const up[] = {"../deps", "../../deps", "deps"};
-        for (size_t i = 0; !face && i < sizeof up / sizeof up[0]; i++) {
-            char dir[4096];
-            int n = c_snprintf(dir, sizeof dir, "%.*s/%s/usr/share/fonts",
-                               (int)(strrchr(self.dli_fname, '/') - self.dli_fname), self.dli_fname, up[i]);
-            if (n > 0 && (size_t)n < sizeof dir) face = open_under(dir, name);
-        }
-    }
+#ifdef GLIMPSE_DEPS_DIR /* the build unpacked its packages without root */
+    if (!face) face = open_under(GLIMPSE_DEPS_DIR "/share/fonts", name);
+#endif
     return face;
 }
 

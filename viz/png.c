@@ -30,7 +30,7 @@ static void put_chunk(buffer *out, const char type[5], const void *data, size_t 
     if (!out->failed) put_u32(out, crc_of(out, from));
 }
 
-glimpse_status png_write_indexed(const uint8_t *rows, int w, int h, const rgb *palette, int n_colors, buffer *out) {
+glimpse_status png_write_indexed(const uint8_t *rows, int w, int h, const rgb *colors, int n_colors, buffer *out) {
     if (w < 1 || h < 1 || n_colors < 1 || n_colors > 256)
         FAIL(GLIMPSE_E_INVALID, "a PNG of %d x %d pixels in %d colours cannot be written", w, h, n_colors);
     const size_t stride = (size_t)w + 1, n = stride * (size_t)h, start = out->n;
@@ -45,7 +45,7 @@ glimpse_status png_write_indexed(const uint8_t *rows, int w, int h, const rgb *p
                                 8, 3, 0, 0, 0}; /* 8 bits, indexed, deflate, filters, not interlaced */
     put_chunk(out, "IHDR", header, sizeof header);
     uint8_t entries[768];
-    for (int i = 0; i < n_colors; i++) entries[3 * i] = palette[i].r, entries[3 * i + 1] = palette[i].g, entries[3 * i + 2] = palette[i].b;
+    for (int i = 0; i < n_colors; i++) entries[3 * i] = colors[i].r, entries[3 * i + 1] = colors[i].g, entries[3 * i + 2] = colors[i].b;
     put_chunk(out, "PLTE", entries, 3 * (size_t)n_colors);
 
     const size_t length_at = out->n;

@@ -7,9 +7,9 @@
 #include "viz/colors.h"
 
 /* rows    (h, 1 + w) bytes: a 0 (the filter "none"), then w indices below n_colors; borrowed for the call
- * palette (n_colors) 1 to 256 entries
+ * colors  (n_colors) 1 to 256 entries
  * Appends the file.  GLIMPSE_E_INVALID: sizes of 0 or above 2^31 - 1, a row not opened by 0; GLIMPSE_E_MEMORY.
  * On an error `out` is as long as before. */
-glimpse_status png_write_indexed(const uint8_t *rows, int w, int h, const rgb *palette, int n_colors, buffer *out);
+glimpse_status png_write_indexed(const uint8_t *rows, int w, int h, const rgb *colors, int n_colors, buffer *out);
 
 #endif

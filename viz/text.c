@@ -190,6 +190,15 @@ static size_t run_of(const styled *t, size_t at) {
     return lo;
 }
 
+void styled_copy(styled *t, const styled *from, size_t begin, size_t end) {
+    for (size_t i = run_of(from, begin), n = n_runs(from); begin < end && i < n; i++) {
+        styled_run r = run_at(from, i);
+        size_t stop = r.end < end ? r.end : end;
+        styled_put(t, from->text.bytes + begin, stop - begin, r.p);
+        begin = stop;
+    }
+}
+
 void styled_emit(const styled *t, size_t from, size_t to, color_depth depth, buffer *out) {
     char open[64] = "", want[64];
     if (to > t->text.n) to = t->text.n;

@@ -56,6 +56,7 @@ void styled_put(styled *t, const char *safe, size_t n, paint p); /* text that is
 void styled_puts(styled *t, const char *safe, paint_kind kind);
 void styled_escape(styled *t, const char *s, size_t n, int flags, paint p);
 void styled_printf(styled *t, paint_kind kind, const char *fmt, ...) BUF_PRINTF_LIKE(3, 4); /* safe arguments only */
+void styled_copy(styled *t, const styled *from, size_t begin, size_t end); /* bytes begin .. end with their paint */
 void styled_clear(styled *t);
 void styled_free(styled *t);
 bool styled_failed(const styled *t);
@@ -83,8 +84,16 @@ void text_legend(const glimpse_record *r, const glimpse_sample *s, color_mode mo
 void text_topk_table(const glimpse_record *r, const glimpse_sample *s, int32_t n_rows, size_t columns,
                      const view_style *style, styled *out);
 
+/* The rule, the fields and the rule that open an entry; s = NULL for an eval that was skipped or failed. */
+void text_entry_head(const glimpse_record *r, const glimpse_sample *s, styled *out);
+/* True if the loss of the bound tensors was not the trainer's; and what every view then says. */
+bool text_check_failed(const glimpse_record *r);
+#define TEXT_CHECK_FAILED "MODEL CHECK FAILED: the loss of the bound tensors is not the trainer's"
+
 /* A metric of the sample by name, NAN if it has none; perplexity and mean_entropy are computed if they are not there. */
 double text_metric(const glimpse_sample *s, const char *name);
+void text_short(char out[32], double x); /* "1.04", "5.9", "123" */
+void text_share(char out[32], double x); /* ".97", "1.00" */
 const char *text_stop_name(glimpse_stop stop); /* "length", "eos", "stop", "context", "nonfinite", "scored" */
 bool text_is(const char *a, const char *b);    /* equal; NULL is equal to nothing */
 

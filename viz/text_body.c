@@ -27,6 +27,16 @@ double text_metric(const glimpse_sample *s, const char *name) {
     return perplexity ? exp(sum) : sum;
 }
 
+void text_short(char out[32], double x) {
+    double a = fabs(x);
+    c_snprintf(out, 32, a < 2 ? "%.2f" : a < 100 ? "%.1f" : a < 1e6 ? "%.0f" : "%.1e", x);
+}
+
+void text_share(char out[32], double x) {
+    c_snprintf(out, 32, "%.2f", x);
+    if (out[0] == '0' && out[1] == '.') memmove(out, out + 1, strlen(out));
+}
+
 /* === The words ================================================================================================== */
 
 typedef struct piece_bytes {
@@ -35,7 +45,7 @@ typedef struct piece_bytes {
 } piece_bytes;
 
 static piece_bytes bytes_of(const glimpse_record *r, const glimpse_token *t) {
-    const glimpse_piece *p = glimpse_record_piece(r, t->id);
+    const glimpse_piece *p = record_piece(r, t->id);
     return p && p->text && p->bytes > 0 ? (piece_bytes){p->text, (size_t)p->bytes} : (piece_bytes){"", 0};
 }
 
@@ -91,7 +101,7 @@ void text_body(const glimpse_record *r, const glimpse_sample *s, color_mode mode
     buffer held = {0}; /* a character that is not complete yet */
     paint p = plain;
     bool first = true;
-    for (int32_t i = 0, n = text_tokens(s); i < n && (left || !s->text_bytes); i++) {
+    for (int32_t i = 0, n = text_tokens(s); i < n && left; i++) {
         const glimpse_token *t = GLIMPSE_AT(s->tokens, i);
         piece_bytes piece = bytes_of(r, t);
         if (skip && piece.n) piece.s++, piece.n--, skip = 0;
@@ -197,7 +207,7 @@ static void put_cell(styled *out, buffer *scratch, piece_bytes piece, int32_t id
     styled_put(out, buf_str(scratch), scratch->n, p);
 }
 
-/* ".42", "1.0", ".000" for what is there but small: three columns and a half for a probability. */
+/* Six columns. */
 static void put_p(styled *out, double p, paint_kind kind) {
     char text[32];
     if (!isfinite(p)) {
@@ -210,14 +220,14 @@ static void put_p(styled *out, double p, paint_kind kind) {
 
 void text_topk_table(const glimpse_record *r, const glimpse_sample *s, int32_t n_rows, size_t columns,
                      const view_style *style, styled *out) {
-    size_t fixed = TOKEN_COLUMNS + 8 + 6 + 7 + 7 + 2; /* as the formats below add up */
+    const size_t fixed = TOKEN_COLUMNS + 8 + 6 + 6 + 1 + 6 + 3; /* as the formats below add up */
     int32_t n_candidates = CANDIDATES;
     if (columns) {
         n_candidates = columns > fixed ? (int32_t)((columns - fixed) / (CANDIDATE_COLUMNS + 1)) : 0;
         if (n_candidates > CANDIDATES) n_candidates = CANDIDATES;
     }
     buffer scratch = {0};
-    styled_printf(out, PAINT_DIM, "%-*s  -ln p  rank      p   left  %s\n", TOKEN_COLUMNS, "token",
+    styled_printf(out, PAINT_DIM, "%-*s  -ln p  rank      p   left   %s\n", TOKEN_COLUMNS, "token",
                   n_candidates ? "the most probable" : "");
     for (int32_t i = 0; i < s->n_tokens && i < n_rows; i++) {
         const glimpse_token *t = GLIMPSE_AT(s->tokens, i);

@@ -37,11 +37,12 @@ glimpse_status view_sample_ansi(const glimpse_record *r, const view_style *style
  * the eval before, for the digest line; `where` the path of the eval's sample.txt, or NULL. */
 glimpse_status view_terminal(const glimpse_record *r, const glimpse_record *before, const char *where,
                              const view_style *style, buffer *out);
-/* The line of an eval that made no sample: why, or "skipped (..)", "failed (..)". */
+/* The line of an eval without samples: "glimpse 750: no sample, val 2.51 >= best 2.47 @ 500 (--sample_each_eval)", from
+ * `why` or else the losses.  view_terminal says it for a record that has none. */
 glimpse_status view_one_line(const glimpse_record *r, const view_style *style, buffer *out);
 /* One token while text streams: escape codes around, control characters made visible, incomplete UTF-8 held back in
- * `held` until it is whole; t = NULL shows what is still held at the end.  `pieces` gives the vocabulary's size and, in
- * its first sample, top_k.  The modes that need the finished sample show as softmax. */
+ * `held` until it is whole; bytes = NULL at the end shows what is still held and frees it.  `pieces` (may be NULL)
+ * gives the vocabulary's size and, in its first sample, temperature and top_k.  The modes that need the finished sample show as softmax. */
 glimpse_status view_stream_token(const glimpse_record *pieces, const glimpse_token *t, const char *bytes, size_t n,
                                  const view_style *style, buffer *held, buffer *out);
 /* The legend's line for streamed text, which says so where the mode shows as softmax. */

@@ -1,12 +1,12 @@
 /* adamw.c -- see adamw.h. */
-#include "examples/train_gpt/adamw.h"
+#include "adamw.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "examples/train_gpt/gpt_loops.h"
-#include "examples/train_gpt/gpt_pass.h"
+#include "gpt_loops.h"
+#include "gpt_pass.h"
 
 enum { CHUNK = 16384 }; /* a fixed size, so that the norm does not depend on the number of threads */
 

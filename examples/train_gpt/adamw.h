@@ -3,7 +3,7 @@
 #ifndef TRAIN_GPT_ADAMW_H
 #define TRAIN_GPT_ADAMW_H
 
-#include "examples/train_gpt/gpt.h"
+#include "gpt.h"
 
 typedef struct adamw {
     float beta1, beta2, eps; /* 0.9, 0.95, 1e-8 */

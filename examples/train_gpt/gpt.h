@@ -68,8 +68,9 @@ void gpt_point_tensors(gpt_tensors *tensors, float *memory, const size_t sizes[G
 int gpt_create(gpt *model, gpt_config config);
 void gpt_free(gpt *model);
 
-/* GPT-2's initialisation: N(0, 0.02), the two projections into the residual stream N(0, 0.02 / sqrt(2L)), LayerNorm weights
- * 1, biases 0.  `rng` is advanced (see rng64.h). */
+/* GPT-2's initialisation, N(0, 0.02) at 768 channels and wider for fewer: 0.02 sqrt(768 / C); the two projections into the
+ * residual stream by a further 1 / sqrt(2L), as 2L branches add up in it; LayerNorm weights 1, biases 0; the positions
+ * begin as waves.  `rng` is advanced (see rng64.h). */
 void gpt_init_weights(gpt *model, uint64_t *rng);
 
 /* Allocate what passes over at most B sequences of T tokens need, for `threads` threads.  0, or -1 when memory is short. */

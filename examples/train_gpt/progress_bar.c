@@ -1,6 +1,5 @@
 /* progress_bar.c -- see progress_bar.h. */
-#define _POSIX_C_SOURCE 200809L
-#include "examples/train_gpt/progress_bar.h"
+#include "progress_bar.h"
 
 #include <stdio.h>
 #include <string.h>

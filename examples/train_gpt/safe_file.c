@@ -1,6 +1,5 @@
 /* safe_file.c -- see safe_file.h. */
-#define _POSIX_C_SOURCE 200809L
-#include "examples/train_gpt/safe_file.h"
+#include "safe_file.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -4,11 +4,11 @@
  *   $N hero      $s $S he/He   $o him   $h $H his/His       $F friend   $G girl/boy
  *   $P place     $A animal     $O thing  $C its color        $D food     $W weather    $M mom, dad or grandma
  * and $h_ $M_ the capitalized forms. */
-#include "examples/train_gpt/stories.h"
+#include "stories.h"
 
 #include <string.h>
 
-#include "examples/train_gpt/rng64.h"
+#include "rng64.h"
 
 #define COUNT(a) (sizeof(a) / sizeof(a)[0])
 

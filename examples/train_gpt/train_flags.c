@@ -1,6 +1,5 @@
 /* train_flags.c -- see train_flags.h.  One table makes the parser, the defaults and the help. */
-#define _POSIX_C_SOURCE 200809L
-#include "examples/train_gpt/train_flags.h"
+#include "train_flags.h"
 
 #include <math.h>
 #include <stddef.h>

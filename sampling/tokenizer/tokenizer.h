@@ -13,13 +13,13 @@
 typedef struct tokenizer tokenizer;
 
 typedef struct tokenizer_ops {
-    const char *kind;  /* "llm.c .bin", "characters", "bytes", "functions" */
+    const char *kind;  /* "byte pairs", "characters", "longest match", "bytes", "functions" */
     /* Append the ids of text to `ids` (a buffer of int32_t).  GLIMPSE_E_TOKENIZER names the first character that cannot
      * be encoded and its offset. */
     glimpse_status (*encode)(tokenizer *t, const char *text, size_t bytes, buffer *ids);
     /* Append the bytes of one id; an id without piece appends nothing. */
     glimpse_status (*decode)(tokenizer *t, int32_t id, buffer *out);
-    void (*close)(tokenizer *t);
+    void (*close)(tokenizer *t); /* the kind's own memory and `t` itself; called by tokenizer_close */
 } tokenizer_ops;
 
 struct tokenizer {
@@ -27,6 +27,7 @@ struct tokenizer {
     int32_t vocab_size;   /* ids 0 .. vocab_size - 1 */
     int32_t bos, eos;     /* -1 = none known */
     char *source;         /* for messages and the banner: the path, or "given by the trainer" */
+    struct special_set *specials; /* kinds.h; NULL = none */
 };
 
 /* Encode with special tokens recognised by name (their text as the vocabulary has it, e.g. <|endoftext|>), then the rest

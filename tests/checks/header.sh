@@ -12,7 +12,7 @@ for h in include/glimpse*.h; do
     for cc in gcc clang; do
         command -v $cc >/dev/null || continue
         for std in c11 c17; do
-            $cc -std=$std -Wall -Wextra -Wpedantic -Werror -Iinclude -fsyntax-only "$TMP/h.c" || { echo "$h: $cc -std=$std"; bad=1; }
+            $cc -std=$std -Wall -Wextra -Wpedantic -Wstrict-prototypes -Werror -Iinclude -fsyntax-only "$TMP/h.c" || { echo "$h: $cc -std=$std"; bad=1; }
         done
     done
     for cc in g++ clang++; do

@@ -7,7 +7,7 @@ never='exit _exit _Exit quick_exit abort __assert_fail __assert printf vprintf p
 __printf_chk __vprintf_chk putchar_unlocked puts_unlocked
 signal sigaction bsd_signal sysv_signal sigset siginterrupt setlocale srand srand48 srandom rand random drand48
 setenv putenv unsetenv clearenv chdir fchdir umask fork vfork daemon system popen alarm setitimer atexit on_exit
-fesetround fesetenv feenableexcept fedisableexcept feupdateenv longjmp __longjmp_chk setpriority nice sched_setaffinity'
+fesetround feenableexcept fedisableexcept feupdateenv longjmp __longjmp_chk setpriority nice sched_setaffinity'
 # The worker's own process loads only the session, but inline mode loads it into the trainer as well; libpng's setjmp
 # interface makes it jump.
 bad=0

@@ -11,7 +11,7 @@ same() { # name, expected, found
     bad=1
 }
 defined() { nm "$@" | awk 'NF == 3 && $2 ~ /[A-Z]/ && $2 != "U" { print $3 }' | LC_ALL=C sort -u; }
-declared=$(cat include/glimpse*.h | tr '\n' ' ' | grep -o 'GLIMPSE_API [^;{(]*(' | sed 's/.*[ *]\(glimpse_[a-z0-9_]*\)(/\1/' |
+declared=$(grep -hv '^#' include/glimpse*.h | tr '\n' ' ' | grep -o 'GLIMPSE_API [^;{(]*(' | sed 's/.*[ *]\(glimpse_[a-z0-9_]*\)(/\1/' |
     LC_ALL=C sort -u)
 [ -n "$declared" ] || { echo "found no declaration in glimpse.h"; exit 1; }
 same libglimpse.so "$declared" "$(defined -D --defined-only "$B/libglimpse.so")"

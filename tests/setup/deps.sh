@@ -55,14 +55,20 @@ else
         plan() { apt install -s --no-install-recommends "$@" 2>/dev/null | sed -n 's/^Inst \([^ ]*\) .*/\1/p'; }
         all=$(plan $lack)
         [ -n "$all" ] || all=$(for p in $lack; do plan "$p"; done | sort -u)
+        # A compiler that is unpacked looks for the C library below build/deps too.
+        case " $(echo $all) " in *" gcc-"*) all="$all libc6 libgcc-s1" ;; esac
         (cd "$D/apt/cache/archives" && rm -f ./*.deb && apt download $all >&2)
         for deb in "$D"/apt/cache/archives/*.deb; do
             [ -f "$deb" ] && dpkg -x "$deb" "$D" && dpkg-deb -f "$deb" Package >>$stamp
         done
         rm -f "$D"/apt/cache/archives/*.deb
-        triplet=$(dpkg-architecture -qDEB_HOST_MULTIARCH 2>/dev/null || gcc -dumpmachine)
+        triplet=$(uname -m)-linux-gnu
         # Debian 12 still has libraries in /lib; and a link of a -dev package may point at one that the system has.
         if [ -d "$D/lib" ]; then cp -a "$D/lib/." "$D/usr/lib/" && rm -rf "$D/lib"; fi
+        if [ -d "$D/lib64" ] && [ ! -L "$D/lib64" ]; then
+            mkdir -p "$D/usr/lib64" && cp -a "$D/lib64/." "$D/usr/lib64/" && rm -rf "$D/lib64"
+        fi
+        ln -sfn usr/lib "$D/lib" && ln -sfn usr/lib64 "$D/lib64"
         find "$D/usr/lib" -type l | while read -r link; do
             [ -e "$link" ] && continue
             target=$(readlink "$link")
@@ -70,6 +76,21 @@ else
                 if [ -f "$dir/${target##*/}" ]; then ln -sf "$dir/${target##*/}" "$link"; break; fi
             done
         done
+        # What the system has too (libc, if a compiler was unpacked) must be the system's at run time.
+        for lib in "$D/usr/lib/$triplet"/*.so.*; do
+            [ ! -f "/lib/$triplet/${lib##*/}" ] || ln -sf "/lib/$triplet/${lib##*/}" "$lib"
+        done
+        # The compiler and its tools run from where they are; the Makefile looks in build/deps/tools first.
+        if [ -x "$D/usr/bin/gcc" ]; then
+            mkdir -p "$D/tools"
+            for tool in gcc g++ ld ar nm objcopy readelf; do
+                sysroot=
+                case $tool in g*) sysroot=--sysroot=$D ;; esac
+                printf '#!/bin/sh\nPATH=%s/usr/bin:$PATH LD_LIBRARY_PATH=%s/usr/lib/%s exec %s/usr/bin/%s %s "$@"\n' \
+                    "$D" "$D" "$triplet" "$D" "$tool" "$sysroot" >"$D/tools/$tool"
+                chmod +x "$D/tools/$tool"
+            done
+        fi
     fi
 fi
 

@@ -1,0 +1,46 @@
+/* kinds.h -- what tokenizer.c chooses among: how each kind is made.  Every *out is returned (tokenizer_close). */
+#ifndef GLIMPSE_SAMPLING_KINDS_H
+#define GLIMPSE_SAMPLING_KINDS_H
+
+#include "sampling/tokenizer/piece_index.h"
+#include "sampling/tokenizer/tokenizer.h"
+
+/* Tokens that stand for an event and not for text.  Owned by the tokenizer. */
+typedef struct special_set {
+    piece_index by_text;  /* borrows the bytes of `texts` */
+    buffer texts;
+    int32_t *ids;         /* rising */
+    int32_t n;
+} special_set;
+
+/* True for the text of a special token: <|...|> or one of the usual names (<s>, [EOS], ...). */
+bool special_text(const char *text, size_t n);
+/* The set of `ids` (rising) with their texts (n); a text of 0 bytes cannot be recognised in a prompt. */
+glimpse_status special_set_new(const int32_t *ids, const char *const *texts, const int32_t *bytes, int32_t n,
+                               special_set **out);
+void special_set_free(special_set *s);
+
+/* Fill in what all kinds share; `source` is copied. */
+glimpse_status tokenizer_init(tokenizer *t, const tokenizer_ops *ops, int32_t vocab_size, const char *source);
+
+/* id = byte, 256 of them. */
+glimpse_status bytes_tokenizer_new(const char *source, int32_t eos, tokenizer **out);
+/* n byte strings, copied.  eos -1: looked for by name. */
+glimpse_status pieces_tokenizer_new(const char *const *pieces, const int32_t *bytes, int32_t n, int32_t eos,
+                                    const char *source, tokenizer **out);
+/* A trainer's two functions. */
+glimpse_status functions_tokenizer_new(const glimpse_tokenizer *d, int32_t vocab_size, int32_t eos, tokenizer **out);
+/* llm.c's tokenizer file, all of its n bytes. */
+enum { LLMC_TOKENIZER_MAGIC = 20240328 };
+glimpse_status llmc_tokenizer_new(const char *path, const unsigned char *file, size_t n, tokenizer **out);
+
+/* Four bytes, little-endian. */
+static inline uint32_t u32_le(const void *bytes) {
+    const unsigned char *p = bytes;
+    return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+}
+
+/* "the character "x" (U+0078) at byte 12": what cannot be encoded, for messages. */
+void describe_character(const char *text, size_t n, size_t at, char *out, size_t cap);
+
+#endif

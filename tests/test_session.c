@@ -1,0 +1,392 @@
+/* test_session.c -- the session end to end on a tiny model: schedule, identity of samples, views from the journal alone,
+ * errors that leave the caller alone. */
+#include "hooks/session_state.h"
+#include "include/internal/file.h"
+#include "tests/test.h"
+#include "tests/tiny_gpt.h"
+#include <dirent.h>
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+typedef struct heard {
+    buffer log, out;
+} heard;
+
+static void on_log(void *user, const char *line) {
+    heard *h = user;
+    buf_puts(&h->log, line);
+    buf_putc(&h->log, '\n');
+}
+
+static int on_out(void *user, const char *bytes, size_t n) {
+    buf_put(&((heard *)user)->out, bytes, n);
+    return 0;
+}
+
+static session_host host_of(heard *h) {
+    return (session_host){ .user = h, .log = on_log, .out = on_out };
+}
+
+static options *opts(const char *dir, const char *const (*pairs)[2], int n) {
+    options *o = options_new();
+    EXPECT_OK(options_set(o, OPT_out_dir, dir, OPT_LEVEL_FLAG));
+    for (int i = 0; i < n; i++)
+        EXPECT_OK(options_set(o, (opt_id)opt_find(pairs[i][0], strlen(pairs[i][0])), pairs[i][1], OPT_LEVEL_FLAG));
+    return o;
+}
+#define OPTS(dir, ...) opts(dir, (const char *const[][2]){ __VA_ARGS__ }, (int)(sizeof((const char *const[][2]){ __VA_ARGS__ }) / (2 * sizeof(char *))))
+
+static char *slurp(const char *dir, const char *name, size_t *n) {
+    char *path = path_join(dir, name);
+    buffer b = {0};
+    EXPECT_OK(file_read_all(path, 1 << 28, &b));
+    free(path);
+    return buf_take(&b, n);
+}
+
+TEST(session_same_weights_same_text) {
+    tiny_gpt g;
+    heard h = {0};
+    session_host host = host_of(&h);
+    tiny_gpt_make(&g, 2, 2, 16, 60, 48, -1, 1);
+    options *o = OPTS(test_tmpdir(), { "max_sample_tokens", "24" }, { "sample_each_eval", "true" }, { "num_samples", "2" },
+                      { "top_k", "5,20" }, { "sample_start_tokens", "AB" }, { "sheets", "false" });
+    session *s;
+    REQUIRE_OK(session_open(o, &g.model, &host, &s));
+    REQUIRE_OK(session_eval(s, 0, 3.0, 3.0));
+    owned_record *first = s->before;
+    s->before = NULL;
+    REQUIRE_OK(session_eval(s, 10, 2.0, 2.0));
+    const glimpse_record *a = &first->record, *b = &s->before->record;
+    REQUIRE(a->n_samples == 4 && b->n_samples == 4);
+    for (int i = 0; i < 4; i++) {
+        const glimpse_sample *x = &a->samples[i], *y = &b->samples[i];
+        EXPECT_EQ(x->n_tokens, 24);
+        EXPECT_STREQ(x->text, y->text);
+        EXPECT_EQ(x->top_k, i < 2 ? 5 : 20);
+        for (int k = 0; k < x->n_tokens; k++) {
+            EXPECT_EQ(x->tokens[k].id, y->tokens[k].id);
+            EXPECT_MEM(&x->tokens[k].logit, &y->tokens[k].logit, sizeof(float));
+        }
+    }
+    EXPECT(strcmp(a->samples[0].text, a->samples[1].text)); /* two samples draw with different noise */
+    record_free(&first->record);
+    g.w[0][5] += 0.5f; /* live weights: a change is seen at the next eval */
+    char *before = strdup(b->samples[0].text);
+    for (size_t i = 0; i < g.n[4]; i++) g.w[4][i] = -g.w[4][i];
+    REQUIRE_OK(session_eval(s, 20, 1.0, 1.0));
+    EXPECT(strcmp(before, s->before->record.samples[0].text));
+    free(before);
+    session_close(s);
+    options_free(o);
+    tiny_gpt_free(&g);
+    buf_free(&h.log);
+}
+
+/* The samples of a session with these options, as one text of ids and logits' bits. */
+static char *fingerprint(tiny_gpt *g, const char *dir, const char *threads, const char *num, int pick) {
+    heard h = {0};
+    session_host host = host_of(&h);
+    options *o = OPTS(dir, { "max_sample_tokens", "20" }, { "num_samples", num }, { "threads", threads }, { "sheets", "false" },
+                      { "sample_start_tokens", "HELLO" }, { "top_k", "0" });
+    session *s;
+    buffer b = {0};
+    if (!EXPECT_OK(session_open(o, &g->model, &host, &s))) return NULL;
+    EXPECT_OK(session_eval(s, 0, NAN, NAN));
+    const glimpse_sample *x = &s->before->record.samples[pick];
+    for (int i = 0; i < x->n_tokens; i++) buf_printf(&b, "%d:%a:%a ", x->tokens[i].id, (double)x->tokens[i].logit,
+                                                     (double)x->tokens[i].entropy);
+    session_close(s);
+    options_free(o);
+    buf_free(&h.log);
+    return buf_take(&b, NULL);
+}
+
+TEST(session_batch_and_threads_do_not_matter) {
+    tiny_gpt g;
+    tiny_gpt_make(&g, 3, 4, 40, 61, 64, -1, 3);
+    char *alone = fingerprint(&g, test_tmpdir(), "1", "1", 0), *batch = fingerprint(&g, test_tmpdir(), "1", "16", 0);
+    char *two = fingerprint(&g, test_tmpdir(), "2", "16", 0), *three = fingerprint(&g, test_tmpdir(), "3", "5", 0);
+    char *other = fingerprint(&g, test_tmpdir(), "1", "16", 7);
+    EXPECT_STREQ(alone, batch);
+    EXPECT_STREQ(alone, two);
+    EXPECT_STREQ(alone, three);
+    EXPECT(strcmp(alone, other));
+    free(alone), free(batch), free(two), free(three), free(other);
+    tiny_gpt_free(&g);
+}
+
+TEST(session_schedule) {
+    tiny_gpt g;
+    heard h = {0};
+    session_host host = host_of(&h);
+    tiny_gpt_make(&g, 1, 1, 16, 60, 32, -1, 5);
+    options *o = OPTS(test_tmpdir(), { "max_sample_tokens", "4" }, { "sheets", "false" });
+    static const struct {
+        double val;
+        int want;
+    } evals[] = { { 3, GLIMPSE_OK }, { 2.5, GLIMPSE_OK }, { 2.6, GLIMPSE_NOT_DUE }, { 2.5, GLIMPSE_NOT_DUE },
+                  { NAN, GLIMPSE_OK }, { INFINITY, GLIMPSE_OK }, { 2.4, GLIMPSE_OK } };
+    session *s;
+    REQUIRE_OK(session_open(o, &g.model, &host, &s));
+    for (int i = 0; i < 7; i++) {
+        buf_clear(&h.log);
+        EXPECT_EQ(session_eval(s, i * 10, NAN, evals[i].val), evals[i].want);
+        EXPECT(h.log.n > 0); /* every eval says something */
+        if (i == 2) EXPECT(strstr(buf_str(&h.log), "no sample") && strstr(buf_str(&h.log), "2.5 @ 10"));
+    }
+    EXPECT_NEAR(s->best_val_loss, 2.4, 0);
+    session_close(s);
+    /* resumed at step 30: the best loss is known again, the journal goes on */
+    REQUIRE_OK(session_open(o, &g.model, &host, &s));
+    EXPECT_EQ(session_eval(s, 30, NAN, 2.45), GLIMPSE_NOT_DUE);
+    EXPECT_EQ(s->js.next_seq, 8);
+    session_close(s);
+    options_free(o);
+    tiny_gpt_free(&g);
+    buf_free(&h.log);
+}
+
+/* --- views from the journal alone --------------------------------------------------------------------------------- */
+
+/* Every file below dir but the journals, name and bytes, in order of name. */
+static int by_name(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
+static void tree(const char *root, const char *sub, buffer *out, int *files) {
+    char *dir = *sub ? path_join(root, sub) : strdup(root), *names[4096];
+    int n = 0;
+    DIR *d = opendir(dir);
+    for (struct dirent *e; d && (e = readdir(d)) && n < 4096;)
+        if (e->d_name[0] != '.' && !strstr(e->d_name, "jsonl")) names[n++] = strdup(e->d_name);
+    if (d) closedir(d);
+    qsort(names, (size_t)n, sizeof *names, by_name);
+    for (int i = 0; i < n; i++) {
+        char *rel = *sub ? path_join(sub, names[i]) : strdup(names[i]), *full = path_join(root, rel);
+        if (path_is_dir(full)) tree(root, rel, out, files);
+        else {
+            ++*files;
+            buf_printf(out, "\n== %s\n", rel);
+            EXPECT_OK(file_read_all(full, 1 << 28, out));
+        }
+        free(rel), free(full), free(names[i]);
+    }
+    free(dir);
+}
+
+TEST_LIMIT(session_views_from_journal_alone, 120) {
+    tiny_gpt g;
+    heard h = {0};
+    session_host host = host_of(&h);
+    tiny_gpt_make(&g, 2, 2, 16, 60, 64, -1, 8);
+    char *live = path_join(test_tmpdir(), "live"), *moved = path_join(test_tmpdir(), "moved");
+    options *o = OPTS(live, { "max_sample_tokens", "12" }, { "num_samples", "2" }, { "show_heatmaps", "true" },
+                      { "chart_type", "barchart" }, { "token_boundary", "|" }, { "colorize_mode", "all" },
+                      { "sample_metrics", "true" }, { "palette", "cividis" }, { "sample_start_tokens", "Q\\n" });
+    session *s;
+    REQUIRE_OK(session_open(o, &g.model, &host, &s));
+    EXPECT_OK(session_eval(s, 0, 3, 3));
+    EXPECT_EQ(session_eval(s, 10, 3, 4), GLIMPSE_NOT_DUE);
+    EXPECT_OK(session_eval(s, 20, 3, 2));
+    session_close(s);
+    REQUIRE_OK(session_open(o, &g.model, &host, &s)); /* resumed: step 20 again, superseding its line */
+    EXPECT_OK(session_eval(s, 20, 3, 1.9));
+    EXPECT_OK(session_eval(s, 30, 3, 1.8));
+    session_close(s);
+    size_t n;
+    char *line = slurp(live, "evals.jsonl", &n), *to = path_join(moved, "evals.jsonl");
+    REQUIRE_OK(mkdir_p(moved));
+    REQUIRE_OK(file_write_atomic(to, line, n, false));
+    REQUIRE_OK(session_report(o, moved, &host));
+    buffer a = {0}, b = {0};
+    int fa = 0, fb = 0;
+    tree(live, "", &a, &fa);
+    tree(moved, "", &b, &fb);
+    EXPECT_EQ(fa, fb);
+    EXPECT_LT(3 * 2 * 12, fa);
+    EXPECT_EQ(a.n, b.n);
+    EXPECT_MEM(a.bytes, b.bytes, a.n < b.n ? a.n : b.n);
+    REQUIRE_OK(session_report(o, moved, &host)); /* and again over what is there */
+    buf_clear(&b);
+    fb = 0;
+    tree(moved, "", &b, &fb);
+    EXPECT_EQ(a.n, b.n);
+    buf_free(&a), buf_free(&b), buf_free(&h.log);
+    free(line), free(to), free(live), free(moved);
+    options_free(o);
+    tiny_gpt_free(&g);
+}
+
+/* --- what goes wrong ---------------------------------------------------------------------------------------------- */
+
+TEST(session_broken_models_are_called_broken) {
+    tiny_gpt g;
+    heard h = {0};
+    session_host host = host_of(&h);
+    tiny_gpt_make(&g, 2, 2, 16, 60, 32, -1, 9);
+    options *o = OPTS(test_tmpdir(), { "max_sample_tokens", "6" }, { "sheets", "false" }, { "sample_each_eval", "true" });
+    session *s;
+    REQUIRE_OK(session_open(o, &g.model, &host, &s));
+    int32_t ids[8] = { 1, 2, 3, 4, 5, 6, 7, 8 }, targets[8] = { 2, 3, 4, 5, 6, 7, 8, -1 };
+    double loss;
+    REQUIRE_OK(score_loss(s->g, ids, targets, 1, 8, &loss));
+    extern const session_api glimpse_session_v1;
+    EXPECT_OK(glimpse_session_v1.check(s, ids, targets, 1, 8, loss));
+    EXPECT_OK(session_eval(s, 0, 3, 3));
+    EXPECT_STREQ(s->before->record.check, "ok");
+    EXPECT_ERR(glimpse_session_v1.check(s, ids, targets, 1, 8, loss + 2e-4), GLIMPSE_E_CHECK, "MODEL CHECK FAILED");
+    EXPECT_OK(session_eval(s, 1, 3, 3));
+    EXPECT_STREQ(s->before->record.check, "failed");
+    size_t n;
+    char *text = slurp(test_tmpdir(), "sample.txt", &n);
+    EXPECT(strstr(text, "MODEL CHECK FAILED"));
+    free(text);
+    g.w[14][3] = NAN;
+    EXPECT_ERR(session_eval(s, 2, 3, 3), GLIMPSE_E_NONFINITE, "not finite");
+    EXPECT(strstr(buf_str(&h.log), "not finite"));
+    g.w[14][3] = 1;
+    EXPECT_OK(session_eval(s, 3, 3, 3)); /* and goes on when they are finite again */
+    session_close(s);
+    options_free(o);
+    tiny_gpt_free(&g);
+    buf_free(&h.log);
+}
+
+/* The loss of a description that is wrong on purpose is not the loss of the right one. */
+TEST(session_check_catches_wrong_descriptions) {
+    tiny_gpt g;
+    heard h = {0};
+    session_host host = host_of(&h);
+    extern const session_api glimpse_session_v1;
+    tiny_gpt_make(&g, 2, 2, 16, 60, 32, -1, 10);
+    options *o = OPTS(test_tmpdir(), { "max_sample_tokens", "6" });
+    int32_t ids[24], targets[24];
+    for (int i = 0; i < 24; i++) ids[i] = i * 7 % 60, targets[i] = (i + 1) * 7 % 60;
+    double loss = 0;
+    for (size_t i = 0; i < g.n[10]; i++) g.w[10][i] *= 8; /* activations far from 0, where the GELUs differ */
+    for (int wrong = 0; wrong < 4; wrong++) {
+        glimpse_model m = g.model;
+        if (wrong == 1) m.activation = GLIMPSE_GELU_ERF;
+        if (wrong == 2) m.norm_eps = 1e-3f;
+        if (wrong == 3) /* q and k swapped */
+            for (int l = 0; l < 2; l++)
+                for (int i = 0; i < 16 * 16; i++) {
+                    float *q = g.w[4] + l * 3 * 256 + i, *k = q + 256, t = *q;
+                    *q = *k;
+                    *k = t;
+                }
+        session *s;
+        REQUIRE_OK(session_open(o, &m, &host, &s));
+        if (!wrong) REQUIRE_OK(score_loss(s->g, ids, targets, 1, 24, &loss));
+        glimpse_status st = glimpse_session_v1.check(s, ids, targets, 1, 24, loss);
+        test_check(st == (wrong ? GLIMPSE_E_CHECK : GLIMPSE_OK), __FILE__, __LINE__, "defect %d: status %d", wrong, st);
+        session_close(s);
+    }
+    options_free(o);
+    tiny_gpt_free(&g);
+    buf_free(&h.log);
+}
+
+static io_calls real_io;
+static ssize_t full_disk(int fd, const void *b, size_t n) {
+    (void)fd, (void)b, (void)n;
+    errno = ENOSPC;
+    return -1;
+}
+
+TEST(session_disk_full_and_unwritable) {
+    tiny_gpt g;
+    heard h = {0};
+    session_host host = host_of(&h);
+    tiny_gpt_make(&g, 1, 1, 16, 60, 32, -1, 11);
+    options *o = OPTS(test_tmpdir(), { "max_sample_tokens", "6" });
+    session *s;
+    REQUIRE_OK(session_open(o, &g.model, &host, &s));
+    real_io = io;
+    io.write = full_disk;
+    EXPECT_ERR(session_eval(s, 0, 3, 3), GLIMPSE_E_IO, "No space left");
+    io = real_io;
+    EXPECT_OK(session_eval(s, 1, 3, 2));
+    session_close(s);
+    char *file = path_join(test_tmpdir(), "file");
+    REQUIRE_OK(file_write_atomic(file, "x", 1, false));
+    options_free(o);
+    o = OPTS(file, { "max_sample_tokens", "6" });
+    EXPECT_ERR(session_open(o, &g.model, &host, &s), GLIMPSE_E_IO, NULL);
+    options_free(o);
+    tiny_gpt_free(&g);
+    free(file);
+    buf_free(&h.log);
+}
+
+TEST(session_prompts) {
+    tiny_gpt g;
+    heard h = {0};
+    session_host host = host_of(&h);
+    tiny_gpt_make(&g, 1, 1, 16, 60, 32, -1, 12);
+    options *o = OPTS(test_tmpdir(), { "max_sample_tokens", "6" }, { "sample_start_tokens", "z{" }, { "sheets", "false" });
+    session *s;
+    REQUIRE_OK(session_open(o, &g.model, &host, &s));
+    EXPECT_ERR(session_eval(s, 0, 3, 3), GLIMPSE_E_TOKENIZER, NULL); /* not encodable, neither BOS nor EOS */
+    EXPECT(strstr(buf_str(&h.log), "hint"));
+    session_close(s);
+    g.model.eos = 0;
+    buf_clear(&h.log);
+    REQUIRE_OK(session_open(o, &g.model, &host, &s));
+    EXPECT_OK(session_eval(s, 10, 3, 2)); /* falls back to EOS, and says so */
+    EXPECT(strstr(buf_str(&h.log), "EOS"));
+    session_close(s);
+    options_free(o);
+    char *file = path_join(test_tmpdir(), "prompts");
+    REQUIRE_OK(file_write_atomic(file, "ONE\nIDS:3,4\r\n\nTWO\n", 18, false));
+    o = OPTS(test_tmpdir(), { "max_sample_tokens", "3" }, { "prompts", file }, { "sheets", "false" });
+    REQUIRE_OK(session_open(o, &g.model, &host, &s));
+    EXPECT_OK(session_eval(s, 20, 3, 1));
+    REQUIRE(s->before->record.n_samples == 3);
+    EXPECT_STREQ(s->before->record.samples[0].prompt_text, "ONE");
+    EXPECT_EQ(s->before->record.samples[1].prompt_ids[1], 4);
+    session_close(s);
+    options_free(o);
+    free(file);
+    tiny_gpt_free(&g);
+    buf_free(&h.log);
+}
+
+/* --- a model given as a function ----------------------------------------------------------------------------------- */
+
+/* The next id is the last plus one, unless the noise says otherwise; ids are checked to be a whole prefix. */
+static int counting_model(void *user, int B, int T, const int *ids, const int *lengths, float *out) {
+    for (int b = 0; b < B; b++) {
+        if (lengths[b] < 1 || lengths[b] > T) return 7;
+        int last = ids[b * T + lengths[b] - 1];
+        for (int v = 0; v < 40; v++) out[b * 40 + v] = v == (last + 1) % 40 ? 50.0f : 0.0f;
+    }
+    ++*(int *)user;
+    return 0;
+}
+
+TEST(session_function_model) {
+    heard h = {0};
+    session_host host = host_of(&h);
+    int calls = 0;
+    glimpse_model m = GLIMPSE_MODEL_INIT;
+    m.vocab_size = 40;
+    m.max_seq_len = 64;
+    m.logits = counting_model;
+    m.logits_user = &calls;
+    m.eos = 30;
+    options *o = OPTS(test_tmpdir(), { "max_sample_tokens", "50" }, { "sample_start_tokens", "IDS:5,6" }, { "num_samples", "3" },
+                      { "sheets", "false" });
+    session *s;
+    REQUIRE_OK(session_open(o, &m, &host, &s));
+    EXPECT_OK(session_eval(s, 0, 3, 3));
+    const glimpse_sample *x = s->before->record.samples;
+    EXPECT_EQ(x->n_tokens, 24); /* 7 .. 30 */
+    EXPECT_EQ(x->stop, GLIMPSE_STOP_EOS);
+    for (int i = 0; i < x->n_tokens; i++) EXPECT_EQ(x->tokens[i].id, 7 + i);
+    EXPECT_EQ(calls, 1 + 23); /* one prefill, then one call a step for the whole batch */
+    session_close(s);
+    options_free(o);
+    buf_free(&h.log);
+}

@@ -1,0 +1,134 @@
+/* sample_ansi.c -- entries of sample.ansi (for `less -R`, `tail -f`) and text while it streams: the content of
+ * sample.txt in colour, each sample followed by the legend of its colours.  Nothing is wrapped, every span ends on its
+ * line.  Mode `all` shows the text once for each of the fork's modes, mode `topk` a table instead of the text. */
+#include "viz/text.h"
+
+#include "include/internal/status.h"
+#include "include/internal/utf8.h"
+#include <string.h>
+
+static glimpse_status finish(bool failed, buffer *out, size_t before) {
+    if (!failed && !buf_failed(out)) return GLIMPSE_OK;
+    if (out->bytes) {
+        out->n = before;
+        out->bytes[before] = 0;
+    }
+    FAIL(GLIMPSE_E_MEMORY, "no memory for a coloured text");
+}
+
+/* t is scratch. */
+static void put_text(const glimpse_record *r, const glimpse_sample *s, color_mode mode, const view_style *style,
+                     styled *t, buffer *out) {
+    bool colored = style->colorize && style->depth != DEPTH_NONE;
+    styled_clear(t);
+    if (mode == COLOR_TOPK) {
+        text_topk_table(r, s, s->n_tokens, 0, style, t);
+        styled_emit(t, 0, t->text.n, style->depth, out);
+        return;
+    }
+    text_body(r, s, mode, colored, style, t);
+    styled_emit_guarded(t, style->depth, out);
+}
+
+static void put_legend(const glimpse_record *r, const glimpse_sample *s, color_mode mode, const view_style *style,
+                       styled *t, buffer *out) {
+    styled_clear(t);
+    styled_puts(t, " ", PAINT_PLAIN);
+    text_legend(r, s, mode, style, t);
+    styled_puts(t, "\n", PAINT_PLAIN);
+    styled_emit(t, 0, t->text.n, style->depth, out);
+}
+
+glimpse_status view_sample_ansi(const glimpse_record *r, const view_style *style, buffer *out) {
+    static const color_mode all[] = {COLOR_MINMAX, COLOR_SOFTMAX, COLOR_SOFTMAX_TOP_K, COLOR_DOT_PRODUCT, COLOR_RANK};
+    bool colored = style->colorize && style->depth != DEPTH_NONE;
+    styled t = {0};
+    size_t before = out->n;
+    for (int32_t i = 0; i < r->n_samples; i++) {
+        const glimpse_sample *s = GLIMPSE_AT(r->samples, i);
+        styled_clear(&t);
+        text_entry_head(r, s, &t);
+        styled_emit(&t, 0, t.text.n, style->depth, out);
+        if (colored && style->mode == COLOR_ALL)
+            for (size_t m = 0; m < sizeof all / sizeof *all; m++) {
+                if (m) buf_putc(out, '\n');
+                put_legend(r, s, all[m], style, &t, out);
+                put_text(r, s, all[m], style, &t, out);
+            }
+        else {
+            put_text(r, s, style->mode, style, &t, out);
+            if (colored) {
+                buf_putc(out, '\n');
+                put_legend(r, s, style->mode, style, &t, out);
+            }
+        }
+        buf_puts(out, "\n\n");
+    }
+    if (!text_is(r->status, "ok")) {
+        styled_clear(&t);
+        text_entry_head(r, NULL, &t);
+        styled_emit(&t, 0, t.text.n, style->depth, out);
+        buf_puts(out, "\n\n");
+    }
+    bool failed = styled_failed(&t);
+    styled_free(&t);
+    return finish(failed, out, before);
+}
+
+/* === While text streams ========================================================================================= */
+
+/* What can be known of a token before the sample is finished. */
+static color_mode stream_mode(color_mode mode) {
+    return mode == COLOR_SOFTMAX_TOP_K || mode == COLOR_RANK || mode == COLOR_ENTROPY ? mode : COLOR_SOFTMAX;
+}
+
+static const glimpse_sample *first_sample(const glimpse_record *r) { return r && r->n_samples > 0 ? r->samples : NULL; }
+
+glimpse_status view_stream_token(const glimpse_record *pieces, const glimpse_token *t, const char *bytes, size_t n,
+                                 const view_style *style, buffer *held, buffer *out) {
+    const glimpse_sample none = {.size = sizeof none, .temperature = 1}, *s = first_sample(pieces);
+    paint p = paint_of(PAINT_PLAIN);
+    double v;
+    if (t && bytes && style->colorize) {
+        color_scale scale = color_scale_of(stream_mode(style->mode), s ? s : &none, pieces ? pieces->vocab_size : 0);
+        if (n > 6 && !memcmp(bytes, "\xe2\x9f\xa8", 3) && !memcmp(bytes + n - 3, "\xe2\x9f\xa9", 3))
+            p = paint_of(PAINT_SPECIAL);
+        else if (color_scale_value(&scale, t, &v)) p = (paint){PAINT_GROUND, style->colors, (float)v};
+    }
+    size_t before = out->n;
+    styled line = {0};
+    if (bytes && held->bytes && !held->n && style->token_boundary) {
+        styled_escape(&line, style->token_boundary, strlen(style->token_boundary), TEXT_LINES, paint_of(PAINT_DIM));
+        styled_emit(&line, 0, line.text.n, style->depth, out);
+        styled_clear(&line);
+    }
+    if (bytes && n) buf_put(held, bytes, n);
+    size_t whole = bytes ? utf8_complete_prefix(buf_str(held), held->n) : held->n;
+    styled_escape(&line, buf_str(held), whole, TEXT_LINES, p);
+    styled_emit(&line, 0, line.text.n, style->depth, out);
+    bool failed = styled_failed(&line) || buf_failed(held);
+    styled_free(&line);
+    TRY(finish(failed, out, before));
+    if (!bytes) buf_free(held);
+    else if (whole) {
+        memmove(held->bytes, held->bytes + whole, held->n - whole);
+        held->n -= whole;
+        held->bytes[held->n] = 0;
+    }
+    return GLIMPSE_OK;
+}
+
+glimpse_status view_stream_legend(const glimpse_record *pieces, const view_style *style, buffer *out) {
+    color_mode mode = stream_mode(style->mode);
+    styled t = {0};
+    size_t before = out->n;
+    const glimpse_record none = {.size = sizeof none};
+    text_legend(pieces ? pieces : &none, first_sample(pieces), mode, style, &t);
+    if (mode != style->mode)
+        styled_printf(&t, PAINT_DIM, "  (%s needs the finished text)", color_mode_name(style->mode));
+    styled_puts(&t, "\n", PAINT_PLAIN);
+    styled_emit(&t, 0, t.text.n, style->depth, out);
+    bool failed = styled_failed(&t);
+    styled_free(&t);
+    return finish(failed, out, before);
+}

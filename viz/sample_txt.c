@@ -1,0 +1,161 @@
+/* sample_txt.c -- entries of sample.txt: what a person greps and reads.  No escape codes.
+ *
+ * The form is that of the nanoGPT fork (append_to_sample_file in its sample.py), its fields first and by its names, then
+ * ours:
+ *     ---------------
+ *      run_name: demo
+ *      iter_num: 250
+ *      best_val_loss: 2.5069
+ *      top_k: 200                                     "no_topk" without
+ *      start_token: '\n'                              the prompt as Python's repr
+ *      prompt: 0   sample: 0/3   seed: 1337   temperature: 0.8
+ *      samplers: top_k=200;temperature=0.8
+ *      tokens: 128   stop: length   perplexity: 5.9   check: ok
+ *     ---------------
+ *     the text, exact but for control characters; a line of dashes gets a backslash
+ *     (two empty lines)
+ * Each of the fork's fields is followed by a blank, as there.  Called by the writers of hooks. */
+#include "viz/text.h"
+
+#include "include/internal/status.h"
+#include <math.h>
+#include <string.h>
+
+#define RULE "---------------\n"
+enum { LONG_PROMPT = 400 }; /* bytes of a prompt in its field; the whole of it stands in the text */
+
+static void name_of(styled *out, const char *name) {
+    styled_puts(out, " ", PAINT_PLAIN);
+    styled_puts(out, name, PAINT_DIM);
+    styled_puts(out, ": ", PAINT_DIM);
+}
+
+static void text_field(styled *out, const char *name, const char *value) {
+    name_of(out, name);
+    styled_escape(out, value ? value : "", value ? strlen(value) : 0, TEXT_ONE_LINE, paint_of(PAINT_PLAIN));
+}
+
+static void number_field(styled *out, const char *name, double value, int digits) {
+    name_of(out, name);
+    buffer text = {0};
+    buf_g(&text, value, digits);
+    styled_puts(out, buf_str(&text), PAINT_PLAIN);
+    if (buf_failed(&text)) out->text.failed = true;
+    buf_free(&text);
+}
+
+static void end_line(styled *out) { styled_puts(out, " \n", PAINT_PLAIN); }
+static void gap(styled *out) { styled_puts(out, "  ", PAINT_PLAIN); } /* before a field that has a blank itself */
+
+bool text_check_failed(const glimpse_record *r) { return text_is(r->check, "failed"); }
+
+static void start_token_field(const glimpse_sample *s, styled *out) {
+    size_t n = s->prompt_bytes;
+    if (n > LONG_PROMPT) {
+        n = LONG_PROMPT;
+        while (n > LONG_PROMPT - 4 && ((unsigned char)s->prompt_text[n] & 0xC0) == 0x80) n--;
+    }
+    buffer text = {0};
+    text_repr(&text, s->prompt_text ? s->prompt_text : "", n);
+    name_of(out, "start_token");
+    styled_puts(out, buf_str(&text), PAINT_PLAIN);
+    if (n < s->prompt_bytes) styled_printf(out, PAINT_DIM, "\xe2\x80\xa6 (%zu bytes)", s->prompt_bytes);
+    if (buf_failed(&text)) out->text.failed = true;
+    buf_free(&text);
+    end_line(out);
+}
+
+static void sample_fields(const glimpse_record *r, const glimpse_sample *s, styled *out) {
+    if (s->top_k > 0) number_field(out, "top_k", s->top_k, 10);
+    else text_field(out, "top_k", "no_topk");
+    end_line(out);
+    start_token_field(s, out);
+    number_field(out, "prompt", s->prompt, 10);
+    gap(out);
+    name_of(out, "sample");
+    styled_printf(out, PAINT_PLAIN, "%d/%d", (int)s->sample, (int)s->n_samples);
+    gap(out);
+    name_of(out, "seed");
+    styled_printf(out, PAINT_PLAIN, "%llu", (unsigned long long)s->seed);
+    gap(out);
+    number_field(out, "temperature", s->temperature, 5);
+    styled_puts(out, "\n", PAINT_PLAIN);
+    text_field(out, "samplers", s->samplers);
+    styled_puts(out, "\n", PAINT_PLAIN);
+    number_field(out, "tokens", s->n_tokens, 10);
+    gap(out);
+    text_field(out, "stop", text_stop_name(s->stop));
+    if (s->why) {
+        styled_puts(out, " (", PAINT_PLAIN);
+        styled_escape(out, s->why, strlen(s->why), TEXT_ONE_LINE, paint_of(PAINT_PLAIN));
+        styled_puts(out, ")", PAINT_PLAIN);
+    }
+    double perplexity = text_metric(s, "perplexity");
+    if (isfinite(perplexity)) {
+        char text[32];
+        text_short(text, perplexity);
+        gap(out);
+        text_field(out, "perplexity", text);
+    }
+    gap(out);
+    text_field(out, "check", r->check);
+    styled_puts(out, "\n", PAINT_PLAIN);
+}
+
+void text_entry_head(const glimpse_record *r, const glimpse_sample *s, styled *out) {
+    styled_puts(out, RULE, PAINT_DIM);
+    text_field(out, "run_name", r->run_name);
+    end_line(out);
+    name_of(out, "iter_num");
+    styled_printf(out, PAINT_PLAIN, "%lld", (long long)r->step);
+    end_line(out);
+    if (isfinite(r->best_val_loss)) {
+        number_field(out, "best_val_loss", r->best_val_loss, RECORD_LOSS_DIGITS);
+        end_line(out);
+    }
+    if (s) sample_fields(r, s, out);
+    else {
+        text_field(out, "status", r->status);
+        if (r->why) {
+            styled_puts(out, " (", PAINT_PLAIN);
+            styled_escape(out, r->why, strlen(r->why), TEXT_ONE_LINE, paint_of(PAINT_PLAIN));
+            styled_puts(out, ")", PAINT_PLAIN);
+        }
+        end_line(out);
+    }
+    if (text_check_failed(r)) {
+        styled_puts(out, " ", PAINT_PLAIN);
+        styled_puts(out, "*** " TEXT_CHECK_FAILED " ***", PAINT_ALARM);
+        styled_puts(out, "\n", PAINT_PLAIN);
+    }
+    styled_puts(out, RULE, PAINT_DIM);
+}
+
+glimpse_status view_sample_txt(const glimpse_record *r, const view_style *style, buffer *out) {
+    styled t = {0};
+    size_t before = out->n;
+    for (int32_t i = 0; i < r->n_samples; i++) {
+        const glimpse_sample *s = GLIMPSE_AT(r->samples, i);
+        styled_clear(&t);
+        text_entry_head(r, s, &t);
+        styled_emit(&t, 0, t.text.n, DEPTH_NONE, out);
+        styled_clear(&t);
+        text_body(r, s, COLOR_SOFTMAX, false, style, &t);
+        styled_emit_guarded(&t, DEPTH_NONE, out);
+        buf_puts(out, "\n\n");
+    }
+    if (!text_is(r->status, "ok")) {
+        styled_clear(&t);
+        text_entry_head(r, NULL, &t);
+        styled_emit(&t, 0, t.text.n, DEPTH_NONE, out);
+        buf_puts(out, "\n\n");
+    }
+    bool failed = styled_failed(&t) || buf_failed(out);
+    styled_free(&t);
+    if (!failed) return GLIMPSE_OK;
+    if (out->bytes) {
+        out->n = before;
+        out->bytes[before] = 0;
+    }
+    FAIL(GLIMPSE_E_MEMORY, "no memory for an entry of sample.txt");
+}

@@ -1,0 +1,464 @@
+/* terminal.c -- the log of an eval on a terminal: a glance that tells how the model speaks now, and where the rest is.
+ *
+ *     glimpse  step 250 ▸ train 2.413  val 2.507 ▼0.112 best   3×128 tokens  0.31 s  blocked 0.2 ms
+ *       "\n"  top_k=200 T=0.8 seed=1337                                                  1 of 3
+ *       Once upon a time there was a little girl named Lily. She liked to play …
+ *       ▁▁▂▁▁▃▁▁▇▁▂▁▁▁▂▅▁▁▁▂ entropy 1.8   ppl 5.9   spelling .97   repeats .03   stop length
+ *       since 200: first 11 tokens same · ppl 7.2→5.9 · spelling .93→.97
+ *       … 2 more: out/demo/evals/step_00000250/sample.txt
+ *       minmax ████████  logit −3.1 … 14.2
+ *
+ * At most 24 rows whatever the model says, at any width from 20 columns on: what does not fit is left out from the end
+ * of its line, whole pieces at a time.  The first sample of up to four prompt-and-setting pairs is shown.  The sparkline
+ * is the mean entropy of equal stretches of the sample on a fixed scale, 0 .. ln(V) / 2, so that evals compare.
+ * Called by the log hook. */
+#include "viz/text.h"
+
+#include "include/internal/status.h"
+#include <math.h>
+#include <string.h>
+
+enum { ROWS = 24, MAX_PAIRS = 4, INDENT = 2, DEFAULT_WIDTH = 80, MIN_WIDTH = 20, SPARK_CELLS = 20 };
+
+typedef struct log_view {
+    const glimpse_record *r;
+    const view_style *style;
+    size_t columns;  /* of the terminal; the last one stays free: some wrap on reaching it */
+    int rows_left;
+    styled line;     /* the row being made */
+    size_t width;    /* of it */
+    buffer *out;
+    bool shortened;  /* some text did not fit */
+} log_view;
+
+/* === Rows ======================================================================================================= */
+
+static void begin_row(log_view *v, size_t indent) {
+    styled_clear(&v->line);
+    styled_put(&v->line, "          ", indent, paint_of(PAINT_PLAIN));
+    v->width = indent;
+}
+
+static size_t room(const log_view *v) { return v->columns > v->width ? v->columns - v->width : 0; }
+
+/* Append a piece if the whole of it, with the gap before it, fits. */
+static bool add(log_view *v, size_t gap, paint_kind kind, const char *text) {
+    size_t w = text_width(text, strlen(text));
+    if (gap + w > room(v)) return false;
+    for (size_t i = 0; i < gap; i++) styled_puts(&v->line, " ", PAINT_PLAIN);
+    styled_puts(&v->line, text, kind);
+    v->width += gap + w;
+    return true;
+}
+
+static bool addf(log_view *v, size_t gap, paint_kind kind, const char *fmt, ...) BUF_PRINTF_LIKE(4, 5);
+static bool addf(log_view *v, size_t gap, paint_kind kind, const char *fmt, ...) {
+    char text[256];
+    va_list args;
+    va_start(args, fmt);
+    c_vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    return add(v, gap, kind, text);
+}
+
+/* Append text from outside, escaped, on one line, cut with an ellipsis to `most` columns and to what is left. */
+static void add_cut(log_view *v, paint_kind kind, const char *s, size_t n, bool quoted, size_t most) {
+    buffer safe = {0};
+    bool long_text = n > 4096; /* no terminal is wider */
+    if (quoted) text_repr(&safe, s, long_text ? 4096 : n);
+    else text_escape(&safe, s, long_text ? 4096 : n, TEXT_ONE_LINE);
+    size_t used, limit = room(v) < most ? room(v) : most;
+    size_t fits = text_fit(buf_str(&safe), safe.n, limit, &used);
+    if (fits < safe.n) {
+        fits = limit ? text_fit(buf_str(&safe), safe.n, limit - 1, &used) : 0;
+        styled_put(&v->line, buf_str(&safe), fits, paint_of(kind));
+        if (limit) styled_puts(&v->line, "\xe2\x80\xa6", PAINT_DIM), used++;
+    } else styled_put(&v->line, buf_str(&safe), fits, paint_of(kind));
+    v->width += used;
+    if (buf_failed(&safe)) v->line.text.failed = true;
+    buf_free(&safe);
+}
+
+static void end_row(log_view *v) {
+    styled_emit(&v->line, 0, v->line.text.n, v->style->depth, v->out);
+    buf_putc(v->out, '\n');
+    v->rows_left--;
+}
+
+/* Safe text over as many rows as it takes, at most `rows`; an ellipsis where it is cut. */
+static void put_wrapped(log_view *v, const styled *t, int rows) {
+    size_t columns = v->columns - INDENT, at = 0, n = t->text.n;
+    while (n && (t->text.bytes[n - 1] == '\n' || t->text.bytes[n - 1] == ' ')) n--; /* nothing that ink would show */
+    for (int row = 0; row < rows && at < n; row++) {
+        size_t next, len = text_wrap(t->text.bytes + at, n - at, columns, &next);
+        bool cut = row == rows - 1 && at + next < n;
+        if (cut) len = text_fit(t->text.bytes + at, len, columns - 2, NULL);
+        buf_puts(v->out, "  ");
+        styled_emit(t, at, at + len, v->style->depth, v->out);
+        if (cut) {
+            styled mark = {0};
+            styled_puts(&mark, " \xe2\x80\xa6", PAINT_DIM);
+            styled_emit(&mark, 0, mark.text.n, v->style->depth, v->out);
+            if (styled_failed(&mark)) v->line.text.failed = true;
+            styled_free(&mark);
+            v->shortened = true;
+        }
+        buf_putc(v->out, '\n');
+        v->rows_left--;
+        at += next;
+    }
+}
+
+/* === Headline =================================================================================================== */
+
+static void add_loss(log_view *v, const char *name, double loss, size_t gap) {
+    if (isfinite(loss)) addf(v, gap, PAINT_PLAIN, "%s %.3f", name, loss);
+    else if (isinf(loss)) addf(v, gap, PAINT_BAD, "%s inf", name);
+}
+
+static void add_seconds(log_view *v, const char *name, double s) {
+    if (!isfinite(s) || s < 0) return;
+    if (s < 0.1) addf(v, 2, PAINT_DIM, s < 0.01 ? "%s%.1f ms" : "%s%.0f ms", name, 1000 * s);
+    else addf(v, 2, PAINT_DIM, s < 10 ? "%s%.2f s" : "%s%.0f s", name, s);
+}
+
+static void headline(log_view *v, const glimpse_record *before) {
+    const glimpse_record *r = v->r;
+    begin_row(v, 0);
+    add(v, 0, PAINT_STRONG, "glimpse");
+    addf(v, 2, PAINT_PLAIN, "step %lld", (long long)r->step);
+    add(v, 1, PAINT_DIM, "\xe2\x96\xb8");
+    add_loss(v, "train", r->train_loss, 1);
+    add_loss(v, "val", r->val_loss, isfinite(r->train_loss) ? 2 : 1);
+    if (before && isfinite(before->val_loss) && isfinite(r->val_loss)) {
+        double change = r->val_loss - before->val_loss;
+        addf(v, 1, change > 0 ? PAINT_BAD : PAINT_GOOD, "%s%.3f", change > 0 ? "\xe2\x96\xb2" : "\xe2\x96\xbc", fabs(change));
+    }
+    if (r->best_step == r->step && isfinite(r->val_loss)) add(v, 1, PAINT_GOOD, "best");
+    if (r->n_samples > 0) {
+        int32_t most = 0;
+        for (int32_t i = 0; i < r->n_samples; i++) {
+            const glimpse_sample *s = GLIMPSE_AT(r->samples, i);
+            if (s->n_tokens > most) most = s->n_tokens;
+        }
+        addf(v, 3, PAINT_DIM, "%d\xc3\x97%d tokens", (int)r->n_samples, (int)most);
+    }
+    add_seconds(v, "", r->prefill_s + r->decode_s);
+    add_seconds(v, "blocked ", r->blocked_s);
+    end_row(v);
+}
+
+/* === A sample =================================================================================================== */
+
+static void sample_head(log_view *v, const glimpse_sample *s, int32_t index) {
+    char of[48], t[32];
+    c_snprintf(of, sizeof of, "%d of %d", (int)index + 1, (int)v->r->n_samples);
+    size_t of_width = strlen(of);
+    begin_row(v, INDENT);
+    add_cut(v, PAINT_DIM, s->prompt_text ? s->prompt_text : "", s->prompt_bytes, true, room(v) / 2);
+    const char *label = s->label ? s->label : "";
+    size_t keep = of_width + 2; /* columns for the right edge */
+    if (*label && room(v) > keep + 10) {
+        styled_puts(&v->line, "  ", PAINT_PLAIN);
+        v->width += 2;
+        add_cut(v, PAINT_DIM, label, strlen(label), false, room(v) - keep);
+    }
+    c_snprintf(t, sizeof t, "T=%.4g", s->temperature);
+    if (room(v) > keep + 1 + strlen(t)) add(v, *label ? 1 : 2, PAINT_DIM, t);
+    char seed[32];
+    c_snprintf(seed, sizeof seed, "seed=%llu", (unsigned long long)s->seed);
+    if (room(v) > keep + 1 + strlen(seed)) add(v, 1, PAINT_DIM, seed);
+    if (room(v) > of_width) add(v, room(v) - of_width, PAINT_DIM, of);
+    end_row(v);
+}
+
+/* Newlines beyond the first of a row of them as a mark at the end of the line: empty rows cost a glance. */
+static void squeeze_newlines(const styled *t, styled *out) {
+    size_t at = 0, n = t->text.n;
+    while (at < n && t->text.bytes[at] == '\n') at++; /* how many there are is in sample.txt */
+    styled_clear(out);
+    while (at < n) {
+        const char *s = t->text.bytes + at, *nl = memchr(s, '\n', n - at);
+        size_t end = nl ? (size_t)(nl - t->text.bytes) : n, more = end;
+        styled_copy(out, t, at, end);
+        while (more < n && t->text.bytes[more] == '\n') more++;
+        for (size_t i = 1; i < more - end && i < 4; i++) styled_puts(out, "\xe2\x86\xb5", PAINT_DIM);
+        if (more > end && more < n) styled_puts(out, "\n", PAINT_PLAIN);
+        at = more;
+    }
+}
+
+static void sample_text(log_view *v, const glimpse_sample *s, int rows) {
+    color_mode mode = v->style->mode == COLOR_ALL ? COLOR_MINMAX : v->style->mode;
+    bool colored = v->style->colorize && v->style->depth != DEPTH_NONE;
+    styled t = {0}, squeezed = {0};
+    if (mode == COLOR_TOPK) {
+        text_topk_table(v->r, s, rows - 1, v->columns - INDENT, v->style, &t);
+        if (s->n_tokens > rows - 1) v->shortened = true;
+        put_wrapped(v, &t, rows);
+    } else {
+        text_body(v->r, s, mode, colored, v->style, &t);
+        squeeze_newlines(&t, &squeezed);
+        put_wrapped(v, &squeezed, rows);
+    }
+    if (styled_failed(&t) || styled_failed(&squeezed)) v->line.text.failed = true;
+    styled_free(&t);
+    styled_free(&squeezed);
+}
+
+/* Entropy over the sample in `cells` bars. */
+static void sparkline(log_view *v, const glimpse_sample *s, int cells) {
+    static const char bars[8][4] = {"\xe2\x96\x81", "\xe2\x96\x82", "\xe2\x96\x83", "\xe2\x96\x84",
+                                    "\xe2\x96\x85", "\xe2\x96\x86", "\xe2\x96\x87", "\xe2\x96\x88"};
+    double top = v->r->vocab_size > 1 ? log((double)v->r->vocab_size) / 2 : 1;
+    if (cells > s->n_tokens) cells = s->n_tokens;
+    for (int c = 0; c < cells; c++) {
+        int64_t from = (int64_t)s->n_tokens * c / cells, to = (int64_t)s->n_tokens * (c + 1) / cells;
+        double sum = 0;
+        for (int64_t i = from; i < to; i++) sum += GLIMPSE_AT(s->tokens, i)->entropy;
+        double x = sum / (double)(to - from) / top * 8;
+        add(v, 0, isfinite(x) ? PAINT_DIM : PAINT_BAD, isfinite(x) ? bars[x >= 7 ? 7 : x > 0 ? (int)x : 0] : "!");
+    }
+}
+
+static void add_number(log_view *v, size_t gap, const char *name, double x, void (*format)(char[32], double)) {
+    char text[32];
+    if (!isfinite(x)) return;
+    format(text, x);
+    addf(v, gap, PAINT_DIM, "%s %s", name, text);
+}
+
+static void sample_numbers(log_view *v, const glimpse_sample *s) {
+    begin_row(v, INDENT);
+    sparkline(v, s, v->columns < 70 ? SPARK_CELLS / 2 : SPARK_CELLS);
+    double entropy = text_metric(s, "mean_entropy");
+    add_number(v, s->n_tokens > 0, "entropy", entropy, text_short);
+    size_t gap = v->columns < 70 ? 2 : 3;
+    add_number(v, gap, "ppl", text_metric(s, "perplexity"), text_short);
+    add_number(v, gap, "spelling", text_metric(s, "spelling_token_rate"), text_share);
+    add_number(v, gap, "repeats", text_metric(s, "repetition"), text_share);
+    addf(v, gap, s->stop == GLIMPSE_STOP_NONFINITE ? PAINT_BAD : PAINT_DIM, "stop %s", text_stop_name(s->stop));
+    end_row(v);
+    if (s->why && v->rows_left > 4) {
+        begin_row(v, INDENT);
+        add_cut(v, PAINT_BAD, s->why, strlen(s->why), false, v->columns);
+        end_row(v);
+    }
+}
+
+/* === Digest, advice, where the rest is ========================================================================== */
+
+static const glimpse_sample *same_sample(const glimpse_record *r, const glimpse_sample *s) {
+    for (int32_t i = 0; r && i < r->n_samples; i++) {
+        const glimpse_sample *o = GLIMPSE_AT(r->samples, i);
+        if (o->sample == s->sample && o->prompt_bytes == s->prompt_bytes && text_is(o->label, s->label) &&
+            (!s->prompt_bytes || !memcmp(o->prompt_text, s->prompt_text, s->prompt_bytes)))
+            return o;
+    }
+    return NULL;
+}
+
+static void add_change(log_view *v, const char *name, double from, double to, void (*format)(char[32], double)) {
+    char a[32], b[32];
+    if (!isfinite(from) || !isfinite(to)) return;
+    format(a, from);
+    format(b, to);
+    addf(v, 0, PAINT_DIM, " \xc2\xb7 %s %s\xe2\x86\x92%s", name, a, b);
+}
+
+static void digest(log_view *v, const glimpse_record *before, const glimpse_sample *s) {
+    const glimpse_sample *o = same_sample(before, s);
+    if (!o) return;
+    int32_t same = 0;
+    while (same < s->n_tokens && same < o->n_tokens &&
+           GLIMPSE_AT(s->tokens, same)->id == GLIMPSE_AT(o->tokens, same)->id)
+        same++;
+    begin_row(v, INDENT);
+    addf(v, 0, PAINT_DIM, "since %lld: ", (long long)before->step);
+    if (same == s->n_tokens && same == o->n_tokens) addf(v, 0, PAINT_DIM, "all %d tokens same", (int)same);
+    else if (!same) add(v, 0, PAINT_DIM, "another text from the first token on");
+    else addf(v, 0, PAINT_DIM, "first %d token%s same", (int)same, same == 1 ? "" : "s");
+    add_change(v, "ppl", text_metric(o, "perplexity"), text_metric(s, "perplexity"), text_short);
+    add_change(v, "spelling", text_metric(o, "spelling_token_rate"), text_metric(s, "spelling_token_rate"), text_share);
+    add_change(v, "repeats", text_metric(o, "repetition"), text_metric(s, "repetition"), text_share);
+    end_row(v);
+}
+
+/* What a person may want to change, from the metrics of the samples shown; one row at most. */
+static bool advice_of(const glimpse_sample *s, char out[160]) {
+    double repeats = text_metric(s, "repetition"), invalid = text_metric(s, "invalid_utf8_rate");
+    if (s->n_tokens == 1 && s->stop == GLIMPSE_STOP_EOS)
+        c_snprintf(out, 160, "hint: the model ended the text at once: ignore_eos, or another prompt");
+    else if (invalid > 0.01)
+        c_snprintf(out, 160, "hint: %.0f %% is no UTF-8: is this the tokenizer it was trained with?", 100 * invalid);
+    else if (repeats > 0.3)
+        c_snprintf(out, 160, "hint: %.0f %% of the 4-grams repeat: repetition_penalty=1.1 may help", 100 * repeats);
+    else return false;
+    return true;
+}
+
+static void advice(log_view *v, const int32_t *shown, int n) {
+    char text[160];
+    for (int k = 0; k < n; k++)
+        if (advice_of(GLIMPSE_AT(v->r->samples, shown[k]), text)) {
+            begin_row(v, INDENT);
+            add_cut(v, PAINT_BAD, text, strlen(text), false, v->columns);
+            end_row(v);
+            return;
+        }
+}
+
+static void legend(log_view *v, const glimpse_sample *s) {
+    begin_row(v, INDENT);
+    text_legend(v->r, s, v->style->mode, v->style, &v->line);
+    if (v->style->mode == COLOR_ALL) styled_puts(&v->line, "  (the other modes: sample.ansi)", PAINT_DIM);
+    size_t used, fits = text_fit(buf_str(&v->line.text), v->line.text.n, v->columns, &used);
+    styled_emit(&v->line, 0, fits, v->style->depth, v->out);
+    buf_putc(v->out, '\n');
+    v->rows_left--;
+}
+
+static void where_the_rest_is(log_view *v, int32_t shown, const char *where) {
+    int32_t more = v->r->n_samples - shown;
+    if (!where) return;
+    begin_row(v, INDENT);
+    if (more > 0) addf(v, 0, PAINT_DIM, "\xe2\x80\xa6 %d more: ", (int)more);
+    else add(v, 0, PAINT_DIM, v->shortened ? "\xe2\x80\xa6 the rest: " : "also in ");
+    /* A path that is cut could not be copied: it may run over the edge, and its rows are counted. */
+    styled_escape(&v->line, where, strlen(where), TEXT_ONE_LINE, paint_of(PAINT_DIM));
+    end_row(v);
+}
+
+static int rows_of_path(const log_view *v, const char *where) {
+    if (!where) return 0;
+    size_t n = strlen(where);
+    return 1 + (int)((text_width(where, n > 4096 ? 4096 : n) + 16) / (v->columns + 1));
+}
+
+/* === The log ==================================================================================================== */
+
+static void clear_line(const view_style *style, buffer *out) {
+    if (!style->terminal) return;
+    if (style->depth != DEPTH_NONE) {
+        buf_puts(out, "\r\x1b[K");
+        return;
+    }
+    buf_putc(out, '\r'); /* no escape codes wanted: write over what stands there */
+    buf_fill(out, ' ', style->width > 1 ? (size_t)style->width - 1 : DEFAULT_WIDTH - 1);
+    buf_putc(out, '\r');
+}
+
+static void check_failed_row(log_view *v) {
+    begin_row(v, INDENT);
+    if (!add(v, 0, PAINT_ALARM, " *** " TEXT_CHECK_FAILED " *** ")) add(v, 0, PAINT_ALARM, "MODEL CHECK FAILED");
+    end_row(v);
+}
+
+/* Which samples are shown: the first of each pair of prompt and setting, at most MAX_PAIRS. */
+static int pick(const glimpse_record *r, int32_t shown[MAX_PAIRS]) {
+    int n = 0;
+    for (int32_t i = 0; i < r->n_samples && n < MAX_PAIRS; i++) {
+        const glimpse_sample *s = GLIMPSE_AT(r->samples, i);
+        bool fresh = true;
+        for (int k = 0; k < n; k++) {
+            const glimpse_sample *o = GLIMPSE_AT(r->samples, shown[k]);
+            if (o->prompt == s->prompt && o->setting == s->setting) fresh = false;
+        }
+        if (fresh) shown[n++] = i;
+    }
+    return n;
+}
+
+glimpse_status view_terminal(const glimpse_record *r, const glimpse_record *before, const char *where,
+                             const view_style *style, buffer *out) {
+    if (r->n_samples <= 0 && !text_is(r->status, "failed")) return view_one_line(r, style, out);
+    size_t width = style->width <= 0 ? DEFAULT_WIDTH : style->width < MIN_WIDTH ? MIN_WIDTH : (size_t)style->width;
+    size_t start = out->n;
+    log_view v = {.r = r, .style = style, .columns = width - 1, .rows_left = ROWS, .out = out};
+    bool colored = style->colorize && style->depth != DEPTH_NONE;
+    int32_t shown[MAX_PAIRS];
+    int n = pick(r, shown);
+    clear_line(style, out);
+    headline(&v, before);
+    if (text_check_failed(r)) check_failed_row(&v);
+    if (!text_is(r->status, "ok")) {
+        styled t = {0};
+        styled_escape(&t, r->status ? r->status : "", r->status ? strlen(r->status) : 0, TEXT_ONE_LINE, paint_of(PAINT_BAD));
+        if (r->why) {
+            styled_puts(&t, ": ", PAINT_BAD);
+            styled_escape(&t, r->why, strlen(r->why), TEXT_LINES, paint_of(PAINT_PLAIN)); /* "hint: " on a row of its own */
+        }
+        put_wrapped(&v, &t, 6);
+        if (styled_failed(&t)) v.line.text.failed = true;
+        styled_free(&t);
+    }
+    int tail = rows_of_path(&v, where) + (colored && n) + (n && same_sample(before, GLIMPSE_AT(r->samples, shown[0])) != NULL);
+    char hint[160];
+    for (int k = 0, hints = 0; k < n && !hints; k++) tail += hints = advice_of(GLIMPSE_AT(r->samples, shown[k]), hint);
+    for (int k = 0; k < n && v.rows_left - tail >= 3; k++) {
+        const glimpse_sample *s = GLIMPSE_AT(r->samples, shown[k]);
+        int rows = (v.rows_left - tail) / (n - k) - 2 - (s->why != NULL);
+        sample_head(&v, s, shown[k]);
+        sample_text(&v, s, rows < 1 ? 1 : rows);
+        sample_numbers(&v, s);
+    }
+    if (n) digest(&v, before, GLIMPSE_AT(r->samples, shown[0]));
+    advice(&v, shown, n);
+    if (n) where_the_rest_is(&v, n, where);
+    if (colored && n) legend(&v, n == 1 ? GLIMPSE_AT(r->samples, shown[0]) : NULL);
+    bool failed = styled_failed(&v.line) || buf_failed(out);
+    styled_free(&v.line);
+    if (!failed) return GLIMPSE_OK;
+    if (out->bytes) {
+        out->n = start;
+        out->bytes[start] = 0;
+    }
+    FAIL(GLIMPSE_E_MEMORY, "no memory for the log of an eval");
+}
+
+/* === One line =================================================================================================== */
+
+glimpse_status view_one_line(const glimpse_record *r, const view_style *style, buffer *out) {
+    styled t = {0};
+    size_t start = out->n;
+    styled_puts(&t, "glimpse", PAINT_STRONG);
+    styled_printf(&t, PAINT_PLAIN, " %lld: ", (long long)r->step);
+    const char *why = r->why && *r->why ? r->why : NULL;
+    if (text_is(r->status, "failed")) {
+        styled_puts(&t, "failed", PAINT_BAD);
+    } else if (r->n_samples > 0) {
+        styled_printf(&t, PAINT_PLAIN, "%d sample%s", (int)r->n_samples, r->n_samples == 1 ? "" : "s");
+    } else {
+        styled_puts(&t, "no sample", PAINT_PLAIN);
+        if (!why && isfinite(r->val_loss) && isfinite(r->best_val_loss)) {
+            char val[32], best[32];
+            int digits = 2; /* as many as show why */
+            do {
+                c_snprintf(val, sizeof val, "%.*f", digits, r->val_loss);
+                c_snprintf(best, sizeof best, "%.*f", digits, r->best_val_loss);
+            } while (r->val_loss != r->best_val_loss && text_is(val, best) && digits++ < 6);
+            styled_printf(&t, PAINT_PLAIN, ", val %s \xe2\x89\xa5 best %s", val, best);
+            if (r->best_step >= 0) styled_printf(&t, PAINT_PLAIN, " @ %lld", (long long)r->best_step);
+            styled_puts(&t, " (--sample_each_eval)", PAINT_DIM);
+        }
+    }
+    if (why) {
+        styled_puts(&t, text_is(r->status, "failed") ? ": " : ", ", PAINT_PLAIN);
+        styled_escape(&t, why, strlen(why), TEXT_ONE_LINE, paint_of(PAINT_PLAIN));
+    }
+    if (text_check_failed(r)) {
+        styled_puts(&t, "  ", PAINT_PLAIN);
+        styled_puts(&t, "MODEL CHECK FAILED", PAINT_ALARM);
+    }
+    styled_puts(&t, "\n", PAINT_PLAIN);
+    clear_line(style, out);
+    styled_emit(&t, 0, t.text.n, style->depth, out);
+    bool failed = styled_failed(&t) || buf_failed(out);
+    styled_free(&t);
+    if (!failed) return GLIMPSE_OK;
+    if (out->bytes) {
+        out->n = start;
+        out->bytes[start] = 0;
+    }
+    FAIL(GLIMPSE_E_MEMORY, "no memory for a line");
+}
