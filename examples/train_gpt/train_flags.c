@@ -27,7 +27,7 @@ static const flag table[] = {
     {"heads", NULL, WHOLE, AT(heads), 4, 1, 1024, "attention heads"},
     {"channels", NULL, WHOLE, AT(channels), 128, 1, 65536, "width of the residual stream"},
     {"context", NULL, WHOLE, AT(context), 288, 2, 65536, "tokens of a training window"},
-    {"batch_size", NULL, WHOLE, AT(batch_size), 4, 1, 65536, "windows of a step"},
+    {"batch_size", NULL, WHOLE, AT(batch_size), 2, 1, 65536, "windows of a step"},
     {"steps", NULL, WHOLE, AT(steps), 5000, 0, 99999999, "optimizer steps"},
     {"minutes", NULL, REAL, AT(minutes), 0, 0, 1e6, "stop after so many minutes, too; the learning rate follows whichever ends first; 0 = off"},
     {"lr", "learning_rate", REAL, AT(lr), 3e-3, 0, 10, "largest learning rate; falls to a tenth by a cosine"},
