@@ -20,7 +20,7 @@ OPT_asan    := -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-san
 OPT_ubsan   := -O1 -fno-omit-frame-pointer -fsanitize=undefined -fno-sanitize-recover=undefined
 OPT_tsan    := -O1 -fno-omit-frame-pointer -fsanitize=thread
 OPT         := $(or $(OPT_$(MODE)),$(error MODE=$(MODE): expected release, debug, asan, ubsan or tsan))
-WARN := -Wall -Wextra -Werror -Wstrict-prototypes -Wmissing-prototypes -Wvla $(if $(findstring clang,$(CC)),,-Wshadow=local)
+WARN := -Wall -Wextra -Werror -Wstrict-prototypes -Wmissing-prototypes -Wvla $(if $(findstring clang,$(CC)),,-Wshadow=local -Wno-format-truncation $(if $(filter release,$(MODE)),,-Wno-maybe-uninitialized))
 CFLAGS_ALL = -std=c17 $(OPT) -g -fPIC -fvisibility=hidden -ffunction-sections -fdata-sections \
     -D_GNU_SOURCE= -ffp-contract=off -fno-math-errno $(WARN) $(CFLAGS)
 RPATH := -Wl,-rpath,'$$ORIGIN' -Wl,-rpath,'$$ORIGIN/../lib'

@@ -181,25 +181,37 @@ static inline uint64_t draw_key_make(uint64_t seed, const void *prompt, size_t b
  * own, looked at only where that bound could win.
  *   high: counter (position, id / 128 * 16 + id % 16, purpose, step), 16-bit piece id / 16 % 8, low half of a word first
  *   low:  counter (position, id, purpose + 2^31, step), words 0 and 1 */
+static inline GLIMPSE_HD uint32_t draw_high(draw_key key, uint32_t position, uint32_t id, uint32_t purpose) {
+    philox_block c = {{position, (id >> 7 << 4) | (id & 15), purpose, key.step}};
+    uint32_t piece = (id >> 4) & 7;
+    c = philox4x32(c, (uint32_t)key.key, (uint32_t)(key.key >> 32));
+    return (c.w[piece >> 1] >> (16 * (piece & 1))) & 0xffff;
+}
+
+static inline GLIMPSE_HD uint64_t draw_join(uint32_t high, draw_key key, uint32_t position, uint32_t id,
+                                            uint32_t purpose) {
+    philox_block c = {{position, id, purpose | 0x80000000u, key.step}};
+    c = philox4x32(c, (uint32_t)key.key, (uint32_t)(key.key >> 32));
+    return (uint64_t)high << 48 | (uint64_t)(c.w[1] & 0xffff) << 32 | c.w[0];
+}
+
 static inline GLIMPSE_HD uint64_t draw_bits(draw_key key, uint32_t position, uint32_t id, uint32_t purpose) {
-    philox_block high, low;
-    uint32_t k0 = (uint32_t)key.key, k1 = (uint32_t)(key.key >> 32), piece = (id >> 4) & 7;
-    high.w[0] = low.w[0] = position;
-    high.w[1] = (id >> 7 << 4) | (id & 15);
-    low.w[1] = id;
-    high.w[2] = purpose;
-    low.w[2] = purpose | 0x80000000u;
-    high.w[3] = low.w[3] = key.step;
-    high = philox4x32(high, k0, k1);
-    low = philox4x32(low, k0, k1);
-    uint64_t h = (high.w[piece >> 1] >> (16 * (piece & 1))) & 0xffff;
-    return h << 48 | (uint64_t)(low.w[1] & 0xffff) << 32 | low.w[0];
+    return draw_join(draw_high(key, position, id, purpose), key, position, id, purpose);
 }
 
 /* -log(-log u), u = (bits + 1/2) / 2^64; near u = 1, where the winners are, 1 - u keeps its full precision. */
 static inline GLIMPSE_HD double gumbel_of_bits(uint64_t bits) {
     double e = bits >> 63 ? det_neg_log1m(((double)~bits + 0.5) * 0x1p-64) : -det_log(((double)bits + 0.5) * 0x1p-64);
     return -det_log(e);
+}
+
+/* At least the gumbel of any bits whose 16 high ones are `high`: u < (high + 1) / 2^16, so it is below -log(1 - u) with
+ * 1 - u >= (65535 - high) / 2^16; and log2 w lies above its chord, bits(w) / 2^23 - 127.  0 gives 99, above any noise. */
+static inline GLIMPSE_HD double gumbel_bound(uint32_t high) {
+    float w = (float)(65535 - (int32_t)high);
+    uint32_t b;
+    memcpy(&b, &w, sizeof b);
+    return fma((double)b, -0x1.62e42fefa39efp-24, 99.1210465); /* 143 ln 2 and a thousandth to spare */
 }
 
 static inline GLIMPSE_HD double gumbel(draw_key key, uint32_t position, uint32_t id, uint32_t purpose) {
@@ -232,7 +244,8 @@ enum { ROW_BLOCK = 256 };
 
 typedef struct row_ops {
     const char *isa;   /* "avx2", "generic": the same results, bit for bit */
-    /* One read of the row.  maxima (ROW_MAXIMA(n)): of the 16 elements of block b with index % 16 = j, at [16 b + j]. */
+    /* One read of the row.  maxima (ROW_MAXIMA(n)): of the 16 elements of block b with index % 16 = j, at [16 b + j];
+     * NULL = not wanted. */
     void (*sums)(const float *l, int32_t n, double inv_t, float *maxima, row_sums *out);
     /* draw over a dense row: the id with the largest draw_score, -1 if all are -inf.  hint: an id likely to score high
      * (the argmax), or -1: changes the time, never the result.  Same result as scoring each id in turn. */

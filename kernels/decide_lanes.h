@@ -52,7 +52,7 @@ static TARGET void LANES(sums)(const float *l, int32_t n, double inv_t, float *m
     vi good = ~(vi){}, none = {0};
     float max = -INFINITY, tail[ROW_BLOCK];
     int32_t padding = 0;
-    for (int32_t at = 0; at < n; at += ROW_BLOCK, maxima += 16) {
+    for (int32_t at = 0; at < n; at += ROW_BLOCK) {
         const float *p = l + at;
         if (n - at < ROW_BLOCK) {
             padding = ROW_BLOCK - (n - at);
@@ -70,8 +70,11 @@ static TARGET void LANES(sums)(const float *l, int32_t n, double inv_t, float *m
             good &= (x0 <= limit) & (x1 <= limit);
             none += (x0 == least) + (x1 == least);
         }
-        memcpy(maxima, &m0, sizeof m0);
-        memcpy(maxima + 8, &m1, sizeof m1);
+        if (maxima) {
+            memcpy(maxima, &m0, sizeof m0);
+            memcpy(maxima + 8, &m1, sizeof m1);
+            maxima += 16;
+        }
         m0 = MAXF(m0, m1);
         float top = m0[0];
         for (int j = 1; j < 8; j++) top = m0[j] > top ? m0[j] : top;

@@ -50,7 +50,7 @@ glimpse_status chart_heatmap_draw(canvas *c, const glimpse_record *r, const glim
     chart_bar_standing(c, 900, TOP, 142);
 
     const int n_rows = cells.n > 10 ? 2 : 1, per_row = (cells.n + n_rows - 1) / n_rows;
-    const int h = n_rows == 2 ? 58 : 124, pitch = 84;
+    const int h = n_rows == 2 ? 58 : 142, pitch = 84;
     const int room = RIGHT - CHART_MARGIN - (cells.others ? OTHERS_W + GAP : 0);
     int step = room / per_row;
     if (step > WIDEST) step = WIDEST;

@@ -1,12 +1,12 @@
 /* adamw.c -- see adamw.h. */
-#include "adamw.h"
+#include "examples/train_gpt/adamw.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "gpt_loops.h"
-#include "gpt_pass.h"
+#include "examples/train_gpt/gpt_loops.h"
+#include "examples/train_gpt/gpt_pass.h"
 
 enum { CHUNK = 16384 }; /* a fixed size, so that the norm does not depend on the number of threads */
 
@@ -16,7 +16,7 @@ static const char is_matrix[GPT_TENSORS] = {1, 1, 0, 0, 1, 0, 1, 0, 0, 0, 1, 0, 
 int adamw_create(adamw *opt, size_t n_params, float weight_decay, float grad_clip) {
     memset(opt, 0, sizeof *opt);
     opt->beta1 = 0.9f;
-    opt->beta2 = 0.95f;
+    opt->beta2 = 0.99f;
     opt->eps = 1e-8f;
     opt->weight_decay = weight_decay;
     opt->grad_clip = grad_clip;

@@ -68,8 +68,8 @@ else
         if [ -d "$D/lib64" ] && [ ! -L "$D/lib64" ]; then
             mkdir -p "$D/usr/lib64" && cp -a "$D/lib64/." "$D/usr/lib64/" && rm -rf "$D/lib64"
         fi
-        ln -sfn usr/lib "$D/lib" && ln -sfn usr/lib64 "$D/lib64"
-        find "$D/usr/lib" -type l | while read -r link; do
+        [ ! -d "$D/usr/lib" ] || ln -sfn usr/lib "$D/lib" && ln -sfn usr/lib64 "$D/lib64"
+        [ ! -d "$D/usr/lib" ] || find "$D/usr/lib" -type l | while read -r link; do
             [ -e "$link" ] && continue
             target=$(readlink "$link")
             for dir in "$(dirname "$link")" "$D/usr/lib/$triplet" "/usr/lib/$triplet" "/lib/$triplet"; do
