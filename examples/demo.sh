@@ -1,22 +1,15 @@
 #!/bin/sh
-# demo.sh BUILD_DIR -- what `make demo` runs: train the example for about a minute on this CPU while Glimpse shows what the
-# model says, then once more offline from the checkpoint, and name the files to look at.  MINUTES=2 trains longer.
+# demo.sh BUILD -- what `make demo` runs: a small GPT learns to write stories on this processor for about a minute, samples
+# appear at each of its ten evals, and everything that Glimpse writes lies in out/demo afterwards.
+# OMP_WAIT_POLICY: the sampling worker shares the cores, and a team that spins at its barriers would starve both.
 set -e
-build=${1:-build/release}
-out=out/demo
-rm -rf "$out"
-mkdir -p "$out"
-"$build/train_gpt" --out_dir "$out" --minutes "${MINUTES:-1}" \
-    --max_sample_tokens 240 --sample_each_eval --sample_metrics --show_heatmaps \
-    --sample_start_tokens '\n' --sample_start_tokens 'Once upon a time' --glimpse_run_name demo
+out=${OUT:-out/demo}
+OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive} "$1/train_gpt" --out_dir "$out" --minutes "${MINUTES:-1}" --steps 99999999 \
+    --max_sample_tokens 280 --sample_each_eval --sample_metrics --dataset_benchmarks --show_heatmaps --last_k_tokens 10 \
+    --glimpse_num_samples 2
 echo
-echo "the same session offline, from the checkpoint: glimpse --out_dir $out --prompt 'One day' --temperature 0.5"
-"$build/glimpse" --out_dir "$out" --prompt 'One day' --temperature 0.5 --num_samples 1 --max_new_tokens 120 --quiet
-last=$(ls -d "$out"/evals/step_* | tail -n 1)
-echo
-echo "look at:"
-echo "  $out/sample.txt                   every sample, to read and to grep"
-echo "  less -R $out/sample.ansi          the same, coloured by the model's confidence"
-echo "  $last/              this eval's sheets, and a chart of every token"
-echo "  $last/$(cd "$last" && ls -- *_s0.png | head -n 1)"
-echo "  $out/evals.jsonl                  one line an eval: every number"
+echo "Now look at:"
+for f in report.html sample.ansi sample.txt evals.jsonl metrics.csv; do
+    [ -e "$out/$f" ] && echo "  $out/$f"
+done
+echo "or speak with the model: $1/train_gpt --out_dir $out --sample_only --sample_start_tokens 'Once upon a time'"
