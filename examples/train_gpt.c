@@ -6,6 +6,7 @@
  *
  * What Glimpse asks of a loop is in four places: main (flags), describe_model, open_glimpse and evaluate.  The rest is a
  * trainer as it would be without it; --no_glimpse proves that the numbers are the same. */
+#define _GNU_SOURCE
 #include <glimpse.h>
 
 #include <errno.h>
@@ -17,13 +18,13 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "train_gpt/adamw.h"
-#include "train_gpt/corpus.h"
-#include "train_gpt/gpt.h"
-#include "train_gpt/gpt_checkpoint.h"
-#include "train_gpt/progress_bar.h"
-#include "train_gpt/rng64.h"
-#include "train_gpt/train_flags.h"
+#include "examples/train_gpt/adamw.h"
+#include "examples/train_gpt/corpus.h"
+#include "examples/train_gpt/gpt.h"
+#include "examples/train_gpt/gpt_checkpoint.h"
+#include "examples/train_gpt/progress_bar.h"
+#include "examples/train_gpt/rng64.h"
+#include "examples/train_gpt/train_flags.h"
 
 enum { STORY_BYTES = 8 << 20, AUTO_EVALS = 10 };
 

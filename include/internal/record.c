@@ -88,7 +88,7 @@ static double round_by_text(double x, int digits) {
     char text[48];
     double y = x;
     int n = c_snprintf(text, sizeof text, "%.*e", digits - 1, x);
-    if (n <= 0 || (size_t)n >= sizeof text || !parse_double(text, (size_t)n, &y)) return x;
+    if (n <= 0 || (size_t)n >= sizeof text || !parse_double(text, (size_t)n, &y)) return NAN; /* past the largest double */
     return y;
 }
 

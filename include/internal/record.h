@@ -23,7 +23,7 @@ char *arena_text(arena *a, const void *bytes, size_t n);  /* a copy with a NUL a
 #define RECORD_SECONDS_DIGITS 4
 
 /* The double that x's "%.{digits}g" text reads back to; digits 1..17.  Exact for every x (never a double rounding),
- * the same in any locale.  NaN and infinities give NaN: what is not finite is null in the journal. */
+ * the same in any locale.  NaN, infinities and what rounds to one give NaN: what is not finite is null in the journal. */
 double record_round(double x, int digits);
 
 /* RECORD_DIGITS, as a float: "%.5g" of it gives the same text as that of the rounded double.  Below the smallest normal
