@@ -110,6 +110,50 @@ void ref_model_make(ref_model *r, int index, ref_layout layout, glimpse_dtype dt
     }
 }
 
+void ref_model_to_llama(ref_model *r) {
+    static const struct {
+        const char *from, *to;
+        int first, rows; /* of the matrix; 0 = all */
+    } parts[] = {
+        {"transformer.wte.weight", "model.embed_tokens.weight", 0, 0},
+        {"lm_head.weight", "lm_head.weight", 0, 0},
+        {"transformer.ln_f.weight", "model.norm.weight", 0, 0},
+        {"transformer.h.%d.ln_1.weight", "model.layers.%d.input_layernorm.weight", 0, 0},
+        {"transformer.h.%d.attn.c_attn.weight", "model.layers.%d.self_attn.q_proj.weight", 0, 64},
+        {"transformer.h.%d.attn.c_attn.weight", "model.layers.%d.self_attn.k_proj.weight", 64, 32},
+        {"transformer.h.%d.attn.c_attn.weight", "model.layers.%d.self_attn.v_proj.weight", 96, 32},
+        {"transformer.h.%d.attn.c_proj.weight", "model.layers.%d.self_attn.o_proj.weight", 0, 0},
+        {"transformer.h.%d.ln_2.weight", "model.layers.%d.post_attention_layernorm.weight", 0, 0},
+        {"transformer.h.%d.mlp.c_fc.weight", "model.layers.%d.mlp.gate_proj.weight", 0, 80},
+        {"transformer.h.%d.mlp.c_fc.weight", "model.layers.%d.mlp.up_proj.weight", 80, 80},
+        {"transformer.h.%d.mlp.c_proj.weight", "model.layers.%d.mlp.down_proj.weight", 0, 0},
+    };
+    ref_model old = *r;
+    old.d.tensors = old.tensors;
+    for (int k = 0; k < old.d.n_tensors; k++) old.tensors[k].name = old.names[k];
+    r->d.arch = "llama";
+    r->d.norm = r->d.activation = r->d.positions = 0; /* the architecture's */
+    r->d.n_tensors = 0;
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        for (int l = 0; l < (strchr(parts[i].from, '%') ? REF_L : 1); l++) {
+            const char *split = strchr(parts[i].from, '%'), *into = strchr(parts[i].to, '%');
+            char from[80];
+            int k = r->d.n_tensors++;
+            if (!split) snprintf(from, sizeof from, "%s", parts[i].from), snprintf(r->names[k], 80, "%s", parts[i].to);
+            else {
+                snprintf(from, sizeof from, "%.*s%d%s", (int)(split - parts[i].from), parts[i].from, l, split + 2);
+                snprintf(r->names[k], 80, "%.*s%d%s", (int)(into - parts[i].to), parts[i].to, l, into + 2);
+            }
+            glimpse_tensor t = *ref_tensor(&old, from);
+            t.name = r->names[k];
+            if (parts[i].rows) {
+                t.data = (const float *)t.data + parts[i].first * t.dims[1];
+                t.dims[0] = parts[i].rows;
+            }
+            r->tensors[k] = t;
+        }
+}
+
 void ref_model_free(ref_model *r) {
     for (int i = 0; i < 17; i++) free(r->memory[i]);
 }

@@ -21,6 +21,8 @@ typedef struct ref_model {
 /* Aborts without memory. */
 void ref_model_make(ref_model *r, int index, ref_layout layout, glimpse_dtype dtype);
 void ref_model_free(ref_model *r);
+/* Bind REF_LLAMA_LIKE, made REF_SEPARATE and f32, anew by Llama's names: q, k, v and gate, up each on their own. */
+void ref_model_to_llama(ref_model *r);
 /* The bound tensor of this name, NULL if there is none. */
 glimpse_tensor *ref_tensor(ref_model *r, const char *name);
 /* Id i of prompt p. */

@@ -70,6 +70,27 @@ TEST(forward_layouts_give_the_frozen_logits) {
         for (int layout = 0; layout < REF_LAYOUTS; layout++) check_model(&backend_reference, index, (ref_layout)layout, GLIMPSE_F32);
 }
 
+TEST(forward_llama_names_give_the_frozen_logits) {
+    ref_model r;
+    model *m = NULL;
+    ref_model_make(&r, REF_LLAMA_LIKE, REF_SEPARATE, GLIMPSE_F32);
+    ref_model_to_llama(&r);
+    REQUIRE_OK(model_from_description(&r.d, &m));
+    EXPECT_EQ(m->layers[1].n_qkv, 3);
+    EXPECT(m->layers[1].n_up == 2 && m->layers[1].gated);
+    EXPECT_STREQ(m->arch, "llama");
+    for (int p = 0; p < 3; p++) {
+        EXPECT_LT(error_of(&backend_reference, m, REF_LLAMA_LIKE, p, false), 1e-5);
+        EXPECT_LT(error_of(&backend_cpu, m, REF_LLAMA_LIKE, p, true), 1e-5);
+    }
+    model_close(m);
+    r.d.n_tensors--;
+    m = NULL;
+    EXPECT_ERR(model_from_description(&r.d, &m), GLIMPSE_E_MODEL,
+               "tensor model.layers.2.mlp.down_proj.weight is missing: expected (C, F) = (48, 80)");
+    ref_model_free(&r);
+}
+
 /* A square matrix that is stored the other way round cannot be told by its shape; the logits tell. */
 TEST(forward_wrong_orientation_is_seen) {
     ref_model r;
