@@ -365,7 +365,10 @@ static void clear_line(const view_style *style, buffer *out) {
 
 static void check_failed_row(log_view *v) {
     begin_row(v, INDENT);
-    if (!add(v, 0, PAINT_ALARM, " " TEXT_CHECK_FAILED " ")) add(v, 0, PAINT_ALARM, " MODEL CHECK FAILED ");
+    if (!add(v, 0, PAINT_ALARM, " " TEXT_CHECK_FAILED " ")) {
+        begin_row(v, 0);
+        add(v, 0, PAINT_ALARM, "MODEL CHECK FAILED");
+    }
     end_row(v);
 }
 

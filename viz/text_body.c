@@ -254,9 +254,9 @@ void text_topk_table(const glimpse_record *r, const glimpse_sample *s, int32_t n
         for (int32_t k = 0; k < n_candidates && k < t->n_top; k++) {
             const glimpse_candidate *c = &t->top[k];
             const glimpse_token as_token = {.id = c->id};
+            if (k) styled_puts(out, " ", PAINT_PLAIN);
             paint p = {c->id == t->id ? PAINT_CHOSEN : PAINT_GROUND, style->colors, c->p};
             put_cell(out, &scratch, bytes_of(r, &as_token), c->id, CANDIDATE_COLUMNS, p);
-            if (k + 1 < n_candidates) styled_puts(out, " ", PAINT_PLAIN);
         }
         styled_puts(out, "\n", PAINT_PLAIN);
     }
