@@ -19,7 +19,7 @@ static void draw_axis(canvas *c) {
     }
 }
 
-static void draw_bar(canvas *c, const chart_cell *cell, int x, int w) {
+static void draw_bar(canvas *c, const chart_cell *cell, int x, int w, int pad) {
     const int middle = x + w / 2;
     int h = 0;
     chart_number number;
@@ -34,7 +34,8 @@ static void draw_bar(canvas *c, const chart_cell *cell, int x, int w) {
     if (isfinite(cell->p) && cell->p >= 0) {
         const int y = BOTTOM - height_of(cell->p);
         if (h == 0) canvas_fill(c, x, y - 1, w, 2, C_GREY);
-        canvas_fill(c, x - 6, y - 1, 9, 2, C_GREY), canvas_fill(c, x + w - 3, y - 1, 9, 2, C_GREY);
+        const int out = pad - 3 < 6 ? pad - 3 : 6; /* neighbours keep apart */
+        canvas_fill(c, x - out, y - 1, out + 3, 2, C_GREY), canvas_fill(c, x + w - 3, y - 1, out + 3, 2, C_GREY);
         if (y > label - 12 && y <= label + 3) label = y - 5;
     }
     canvas_puts(c, middle, label, w + 40, FONT_SMALL, C_INK, TEXT_CENTER, cell->filtered ? "filtered" : chart_p(cell->p_final, number));
@@ -59,7 +60,7 @@ glimpse_status chart_barchart_draw(canvas *c, const glimpse_record *r, const gli
         buf_clear(&text);
         if (low) canvas_fill(c, middle, BOTTOM + 3, 1, 22, C_GRID);
         if (k < cells.n) {
-            draw_bar(c, &cells.cell[k], x + pad, w);
+            draw_bar(c, &cells.cell[k], x + pad, w, pad);
             chart_piece(r, cells.cell[k].id, &text);
         } else {
             const int h = height_of(cells.others_mass);
