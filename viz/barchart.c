@@ -1,6 +1,7 @@
 /* barchart.c -- one token: the same candidates and frame as the heatmap, as bars from 0 to 1; the model's own
  * probability as a grey mark across each.  Where labels would touch they stand on two lines, so that twenty are read
  * without turning the head.  Called through chart_token. */
+#include "include/internal/status.h"
 #include "viz/charts.h"
 
 #include <math.h>
@@ -43,7 +44,7 @@ glimpse_status chart_barchart_draw(canvas *c, const glimpse_record *r, const gli
     chart_cells cells;
     buffer text = {0};
     chart_cells_of(chart_token_at(s, i), &cells);
-    chart_header(c, r, s, i, last_k, "grey marks: the model's own p");
+    TRY(chart_header(c, r, s, i, last_k, "grey marks: the model's own p"));
     draw_axis(c);
 
     const int columns = cells.n + (cells.others > 0);
@@ -72,6 +73,8 @@ glimpse_status chart_barchart_draw(canvas *c, const glimpse_record *r, const gli
         canvas_text(c, edge ? c->w - 8 : middle, BOTTOM + (low ? 36 : 18), label_w, face,
                     k < cells.n && cells.cell[k].chosen ? C_ALARM : C_INK, edge ? TEXT_RIGHT : TEXT_CENTER, buf_str(&text), text.n);
     }
+    const bool failed = text.failed;
     buf_free(&text);
+    if (failed) FAIL(GLIMPSE_E_MEMORY, "no memory for the labels of a chart");
     return GLIMPSE_OK;
 }
