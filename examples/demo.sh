@@ -1,12 +1,13 @@
 #!/bin/sh
 # demo.sh BUILD -- what `make demo` runs: a small GPT learns to write stories on this processor for about a minute, samples
 # appear at each of its evals, and everything that Glimpse writes lies in out/demo afterwards; then the same session once
-# offline, from the checkpoint.  MINUTES=2 trains longer.
+# offline, from the checkpoint.  MINUTES=2 trains longer.  On a machine so busy that a minute is not 1200 steps it goes on
+# until then: before, the words are not yet words.
 # OMP_WAIT_POLICY: whoever samples shares the cores, and a team that spins at its barriers would starve both.
 set -e
 out=${OUT:-out/demo}
 rm -rf "$out"
-OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive} "$1/train_gpt" --out_dir "$out" --minutes "${MINUTES:-1}" --steps 99999999 \
+OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive} "$1/train_gpt" --out_dir "$out" --minutes "${MINUTES:-1}" --min_steps 1200 --steps 99999999 \
     --max_sample_tokens 280 --sample_each_eval --sample_metrics --show_heatmaps --glimpse_num_samples 2
 echo
 echo "The same session offline: $1/glimpse --out_dir $out --prompt 'Once upon a time' --num_samples 1"
