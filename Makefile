@@ -20,7 +20,7 @@ OPT_asan    := -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-san
 OPT_ubsan   := -O1 -fno-omit-frame-pointer -fsanitize=undefined -fno-sanitize-recover=undefined
 OPT_tsan    := -O1 -fno-omit-frame-pointer -fsanitize=thread
 OPT         := $(or $(OPT_$(MODE)),$(error MODE=$(MODE): expected release, debug, asan, ubsan or tsan))
-WARN := -Wall -Wextra -Werror -Wstrict-prototypes -Wmissing-prototypes -Wvla $(if $(findstring clang,$(CC)),,-Wshadow=local)
+WARN := -Wall -Wextra -Werror -Wstrict-prototypes -Wmissing-prototypes -Wvla $(if $(findstring clang,$(CC)),,-Wshadow=local -Wno-format-truncation $(if $(filter release,$(MODE)),,-Wno-maybe-uninitialized))
 CFLAGS_ALL = -std=c17 $(OPT) -g -fPIC -fvisibility=hidden -ffunction-sections -fdata-sections \
     -D_GNU_SOURCE= -ffp-contract=off -fno-math-errno $(WARN) $(CFLAGS)
 RPATH := -Wl,-rpath,'$$ORIGIN' -Wl,-rpath,'$$ORIGIN/../lib'
@@ -41,7 +41,7 @@ DEPS_LIB := $(CURDIR)/$(DEPS)/lib/$(ARCH)
 IDEPS := -I$(DEPS)/include -I$(DEPS)/include/$(ARCH) -I$(DEPS)/include/freetype2 \
     -I$(DEPS)/include/$(ARCH)/openblas-pthread -DGLIMPSE_DEPS_DIR='"$(CURDIR)/$(DEPS)"'
 LDEPS := $(foreach d,$(DEPS_LIB) $(DEPS_LIB)/openblas-pthread,-L$(d) -Wl,-rpath,$(d)) \
-    -Wl,-rpath-link,/usr/lib/$(ARCH):/lib/$(ARCH)
+    -Wl,--disable-new-dtags -Wl,-rpath-link,/usr/lib/$(ARCH):/lib/$(ARCH)
 endif
 IDEPS += $(shell pkg-config --cflags freetype2 2>/dev/null || echo -I/usr/include/freetype2)
 LIBS_GUEST   := -lm
@@ -76,7 +76,7 @@ all: $(LIBRARIES) $(PROGRAMS) $(EXAMPLES)
 # parts that do not belong together refuse each other.
 write_if_new = mkdir -p $(@D); echo '$(1)' > $@.new; if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
 BUILD_ID = $(shell (echo $(MODE) $(ARCH) $(CC) $(subst ','\'',$(CFLAGS_ALL)); find include kernels sampling viz hooks \
-    plugin -name '*.[chm]*' -type f 2>/dev/null | LC_ALL=C sort | xargs cat) | sha256sum | cut -c1-16)
+    plugin -name '*.[cdhm]*' -type f 2>/dev/null | LC_ALL=C sort | xargs cat) | sha256sum | cut -c1-16)
 $(B)/gen/build_id.h: FORCE
 	@$(call write_if_new,#define GLIMPSE_BUILD_ID "$(BUILD_ID)")
 $(B)/gen/flags: FORCE

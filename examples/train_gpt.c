@@ -6,6 +6,7 @@
  *
  * What Glimpse asks of a loop is in four places: main (flags), describe_model, open_glimpse and evaluate.  The rest is a
  * trainer as it would be without it; --no_glimpse proves that the numbers are the same. */
+#define _GNU_SOURCE
 #include <glimpse.h>
 
 #include <errno.h>
@@ -17,13 +18,13 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "train_gpt/adamw.h"
-#include "train_gpt/corpus.h"
-#include "train_gpt/gpt.h"
-#include "train_gpt/gpt_checkpoint.h"
-#include "train_gpt/progress_bar.h"
-#include "train_gpt/rng64.h"
-#include "train_gpt/train_flags.h"
+#include "examples/train_gpt/adamw.h"
+#include "examples/train_gpt/corpus.h"
+#include "examples/train_gpt/gpt.h"
+#include "examples/train_gpt/gpt_checkpoint.h"
+#include "examples/train_gpt/progress_bar.h"
+#include "examples/train_gpt/rng64.h"
+#include "examples/train_gpt/train_flags.h"
 
 enum { STORY_BYTES = 8 << 20, AUTO_EVALS = 10 };
 
@@ -221,7 +222,13 @@ static void save(trainer *t) {
     fprintf(stderr, "train_gpt: no checkpoint at step %lld: %s; training goes on\n", (long long)t->progress.step, error);
 }
 
-static double minutes_done(const trainer *t) { return t->flags.minutes > 0.0 ? (progress_now() - t->started) / (60.0 * t->flags.minutes) : 0.0; }
+/* The part of --minutes that is over; on a busy machine it waits for --min_steps. */
+static double minutes_done(const trainer *t) {
+    if (!(t->flags.minutes > 0.0)) return 0.0;
+    double time = (progress_now() - t->started) / (60.0 * t->flags.minutes);
+    double steps = t->flags.min_steps ? (double)t->progress.step / (double)t->flags.min_steps : time;
+    return steps < time ? steps : time;
+}
 
 /* The part of the run that is done, by steps or by the clock, whichever is further. */
 static double run_done(const trainer *t) {

@@ -30,7 +30,7 @@ struct glimpse {
     guest_log log;
     host_state host;        /* the host's, while a call is under way */
     bool busy;              /* a call is under way: a hook may not call again */
-    bool spoke;             /* something was logged in this call */
+    buffer spoken;          /* what the session logged in this call */
     bool off;               /* switched off after failures */
     int failures;           /* in a row */
     hook *hooks;
@@ -42,40 +42,21 @@ struct glimpse {
 
 /* --- the guard --------------------------------------------------------------------------------------------------- */
 
-static unsigned get_mxcsr(void) {
-#if defined(__SSE__)
-    return __builtin_ia32_stmxcsr();
-#else
-    return 0;
-#endif
-}
-
-static void set_mxcsr(unsigned x) {
-#if defined(__SSE__)
-    __builtin_ia32_ldmxcsr(x);
-#else
-    (void)x;
-#endif
-}
-
 static void state_save(host_state *s) {
     s->err = errno;
     s->locale = uselocale((locale_t)0);
-    s->mxcsr = get_mxcsr();
     fegetenv(&s->fenv);
 }
 
 static void state_restore(const host_state *s) {
     fesetenv(&s->fenv);
-    set_mxcsr(s->mxcsr);
     uselocale(s->locale);
     errno = s->err;
 }
 
 void host_enter(host_state *host) {
     state_save(host);
-    fesetenv(FE_DFL_ENV);
-    set_mxcsr(0x1f80); /* nearest, all masked, denormals kept: glibc's default environment leaves FTZ and DAZ alone */
+    fesetenv(FE_DFL_ENV); /* nearest, exceptions masked, and on x86 denormals kept (glibc since 2.23) */
     locale_t c = newlocale(LC_ALL_MASK, "C", (locale_t)0); /* glibc's static object: nothing is allocated */
     if (c) uselocale(c);
 }
@@ -98,7 +79,7 @@ static void come_in(glimpse *g, const host_state *ours) {
 static void on_log(void *user, const char *line) {
     glimpse *g = user;
     host_state ours;
-    g->spoke = true;
+    buf_puts(&g->spoken, line ? line : "");
     go_out(g, &ours);
     guest_say(&g->log, line ? line : "");
     come_in(g, &ours);
@@ -163,7 +144,7 @@ static session_host host_of(glimpse *g) {
 static glimpse_status begin(glimpse *g) {
     if (g->busy) FAIL(GLIMPSE_E_STATE, "called from within a hook or a function that Glimpse called");
     g->busy = true;
-    g->spoke = false;
+    buf_clear(&g->spoken);
     host_enter(&g->host);
     return GLIMPSE_OK;
 }
@@ -173,6 +154,16 @@ static glimpse_status end(glimpse *g, glimpse_status st) {
     host_leave(&g->host);
     g->busy = false;
     return st;
+}
+
+/* A session tells its failures in an eval's own log, but may fail before it can: say what it did not. */
+static void say_if_unsaid(glimpse *g) {
+    char head[32];
+    size_t n = strcspn(status_text(), "\n");
+    if (n >= sizeof head) n = sizeof head - 1;
+    memcpy(head, status_text(), n);
+    head[n] = 0;
+    if (!strstr(buf_str(&g->spoken), head)) guest_say_error(&g->log);
 }
 
 glimpse_status inline_open(const session_api *api, const options *o, const glimpse_model *model, const guest_log *log,
@@ -195,8 +186,12 @@ glimpse_status inline_open(const session_api *api, const options *o, const glimp
     session_host host = host_of(g);
     begin(g);
     glimpse_status st = end(g, api->open(o, &m, &host, &g->s));
-    if (st < 0) free(g);
-    else *out = g;
+    if (st >= 0) {
+        *out = g;
+        return st;
+    }
+    buf_free(&g->spoken);
+    free(g);
     return st;
 }
 
@@ -208,7 +203,7 @@ glimpse_status inline_eval(glimpse *g, int64_t step, double train_loss, double v
         g->failures = 0;
         return st;
     }
-    if (!g->spoke) guest_say_error(&g->log);
+    say_if_unsaid(g);
     if (++g->failures < FAILURES_IN_A_ROW) return st;
     g->off = true;
     buffer b = {0};
@@ -225,7 +220,7 @@ glimpse_status inline_check(glimpse *g, const int32_t *ids, const int32_t *targe
         FAIL(GLIMPSE_E_INVALID, "glimpse_check: ids and targets of B = %d rows and T = %d positions are needed", (int)B, (int)T);
     TRY(begin(g));
     glimpse_status st = end(g, g->api->check(g->s, ids, targets, B, T, loss));
-    if (st < 0 && !g->spoke) guest_say_error(&g->log);
+    if (st < 0) say_if_unsaid(g);
     return st;
 }
 
@@ -261,7 +256,8 @@ glimpse_status inline_request(glimpse *g, int score, const glimpse_request *requ
 glimpse_status inline_close(glimpse *g) {
     TRY(begin(g));
     glimpse_status st = end(g, g->api->close(g->s));
-    if (st < 0 && !g->spoke) guest_say_error(&g->log);
+    if (st < 0) say_if_unsaid(g);
+    buf_free(&g->spoken);
     free(g->hooks);
     free(g);
     return st;
@@ -271,5 +267,7 @@ glimpse_status inline_offline(const session_api *api, const options *o, const ch
     glimpse g = {.api = api, .log = *log};
     session_host host = host_of(&g);
     begin(&g);
-    return end(&g, dir ? api->report(o, dir, &host) : api->run(o, &host));
+    glimpse_status st = end(&g, dir ? api->report(o, dir, &host) : api->run(o, &host));
+    buf_free(&g.spoken);
+    return st;
 }

@@ -352,7 +352,7 @@ glimpse_status generate_batch(generator *g, const batch_request *rq, batch_resul
         s->setting = i % per_prompt / rq->num_samples;
         s->sample = i % rq->num_samples;
         const batch_prompt *p = &rq->prompts[s->prompt];
-        s->key = draw_key_make(rq->seed, p->text, p->bytes, (uint32_t)s->sample, rq->step_key);
+        s->key = (draw_key){ .key = draw_key_make(rq->seed, p->text, p->bytes, (uint32_t)s->sample), .step = rq->step_key };
         s->tokens = arena_alloc(b.a, (size_t)rq->max_tokens * sizeof *s->tokens);
         s->tops = arena_alloc(b.a, (size_t)rq->max_tokens * (size_t)rq->n_top * sizeof *s->tops + 1);
         if (!s->tokens || !s->tops)

@@ -47,7 +47,7 @@ void tiny_gpt_make(tiny_gpt *g, int L, int H, int C, int V, int T, int eos, uint
     static const char *pieces[128];
     static int32_t bytes[128];
     for (int i = 0; i < V && i < 95; i++) {
-        chars[i][0] = (char)(' ' + i);
+        chars[i][0] = i ? (char)(' ' + i) : '\n';
         pieces[i] = chars[i];
         bytes[i] = 1;
     }

@@ -11,7 +11,7 @@ typedef struct tiny_gpt {
     glimpse_model model;
 } tiny_gpt;
 
-/* Random weights from `seed`; model.eos = eos.  The pieces of the tokenizer are single characters from ' ' on. */
+/* Random weights from `seed`; model.eos = eos.  The pieces of the tokenizer are single characters: newline, then '!' and on. */
 void tiny_gpt_make(tiny_gpt *g, int L, int H, int C, int V, int T, int eos, uint64_t seed);
 void tiny_gpt_free(tiny_gpt *g);
 

@@ -173,21 +173,30 @@ void canvas_dot(canvas *c, double x, double y, double radius, int color) { capsu
 
 /* === Text ======================================================================================================== */
 
-static void put_glyph(canvas *c, int x, int y, const font_glyph *g, int color, uint8_t (*table)[LEVELS], bool *ready) {
+typedef struct pen_style {
+    int left, right; /* nothing is drawn outside: a mark of a hostile font reaches into no neighbour */
+    int color;
+    uint8_t (*table)[LEVELS];
+    bool *ready;
+} pen_style;
+
+static void put_glyph(canvas *c, const pen_style *pen, int x, int y, const font_glyph *g) {
     int gx = x + g->left, gy = y - g->top, cx = gx, cy = gy, w = g->width, h = g->height;
-    if (!clip(c, &cx, &cy, &w, &h)) return;
+    if (cx < pen->left) w -= pen->left - cx, cx = pen->left;
+    if (cx + w > pen->right) w = pen->right - cx;
+    if (w <= 0 || !clip(c, &cx, &cy, &w, &h)) return;
     for (int j = 0; j < h; j++) {
         const uint8_t *cover = g->cover + (size_t)(cy - gy + j) * (size_t)g->width + (cx - gx);
         uint8_t *row = row_of(c, cy + j) + cx;
         for (int i = 0; i < w; i++) {
             if (cover[i] < 9) continue; /* less than half a level */
             int level = (cover[i] * (LEVELS - 1) + 127) / 255;
-            if (!table) {
-                if (level >= LEVELS / 2) row[i] = (uint8_t)color;
+            if (!pen->table) {
+                if (level >= LEVELS / 2) row[i] = (uint8_t)pen->color;
                 continue;
             }
-            if (!ready[row[i]]) blends_fill(table[row[i]], color, row[i]), ready[row[i]] = true;
-            row[i] = table[row[i]][level];
+            if (!pen->ready[row[i]]) blends_fill(pen->table[row[i]], pen->color, row[i]), pen->ready[row[i]] = true;
+            row[i] = pen->table[row[i]][level];
         }
     }
 }
@@ -228,23 +237,32 @@ static int draw_text(canvas *c, int x, int y, int max_w, font_face face, int col
     else if (cut)
         while (last > 0 && cells > room - 1) last--, cells -= advance_of(glyphs[last], last);
     const int width = (cells + cut) * cell;
-    int pen = align == TEXT_CENTER ? x - width / 2 : align == TEXT_RIGHT ? x - width : x, before = pen;
-    bool *ready = NULL;
-    uint8_t(*table)[LEVELS] = blends_of(color, &ready);
+    int x0 = align == TEXT_CENTER ? x - width / 2 : align == TEXT_RIGHT ? x - width : x, at = x0, base = x0;
+    pen_style pen = {.left = x0 - 2, .right = x0 + width + 2, .color = color};
+    pen.table = blends_of(color, &pen.ready);
     const font_glyph *ellipsis = font_find(face, 0x2026);
-    if (cut && tail) put_glyph(c, pen, y, ellipsis, color, table, ready), pen += cell;
+    if (cut && tail) put_glyph(c, &pen, at, y, ellipsis), at += cell;
     for (int i = first; i < last; i++) {
         if (glyphs[i]->cells == 0 && i > first) {
-            put_glyph(c, before, y, glyphs[i], color, table, ready);
+            put_glyph(c, &pen, base, y, glyphs[i]);
             continue;
         }
-        put_glyph(c, pen, y, glyphs[i], color, table, ready);
-        before = pen;
-        pen += advance_of(glyphs[i], i) * cell;
+        put_glyph(c, &pen, at, y, glyphs[i]);
+        base = at;
+        at += advance_of(glyphs[i], i) * cell;
     }
-    if (cut && !tail) put_glyph(c, pen, y, ellipsis, color, table, ready);
+    if (cut && !tail) put_glyph(c, &pen, at, y, ellipsis);
     font_unlock();
     return width;
+}
+
+int canvas_width(font_face face, const char *bytes, size_t n) {
+    const font_glyph *glyphs[MAX_CELLS];
+    int cells = 0;
+    font_lock();
+    shape(face, bytes, n < 4 * (size_t)MAX_CELLS ? n : 4 * (size_t)MAX_CELLS, glyphs, &cells);
+    font_unlock();
+    return cells * font_cell(face);
 }
 
 int canvas_text(canvas *c, int x, int y, int max_w, font_face face, int color, text_align align, const char *bytes, size_t n) {

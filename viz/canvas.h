@@ -50,6 +50,8 @@ typedef enum text_align { TEXT_LEFT, TEXT_CENTER, TEXT_RIGHT } text_align;
  * pass text through canvas_visible first.  Returns the width drawn. */
 int canvas_text(canvas *c, int x, int y, int max_w, font_face face, int color, text_align align, const char *bytes, size_t n);
 int canvas_puts(canvas *c, int x, int y, int max_w, font_face face, int color, text_align align, const char *text);
+/* Pixels that a text would take. */
+int canvas_width(font_face face, const char *bytes, size_t n);
 /* The same, but what does not fit is cut at the left: of a context, the end matters. */
 int canvas_text_tail(canvas *c, int x, int y, int max_w, font_face face, int color, const char *bytes, size_t n);
 

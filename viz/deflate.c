@@ -9,6 +9,12 @@
 #include <string.h>
 #include <zlib.h>
 
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define LITTLE_ENDIAN_CPU 1
+#else
+#define LITTLE_ENDIAN_CPU 0
+#endif
+
 enum {
     BLOCK_TOKENS = 16384, HASH_BITS = 12, WINDOW = 32768, MIN_MATCH = 3, MAX_MATCH = 258,
     N_LITERALS = 286, N_DISTANCES = 30, N_CODES = 19, END_OF_BLOCK = 256
@@ -130,10 +136,20 @@ static void code_fixed(code *literals, code *distances) {
 
 /* === Bits ======================================================================================================== */
 
-static inline uint8_t *put_bits(encoder *e, uint8_t *at, uint64_t value, unsigned n) { /* n <= 56 */
+/* Kept in registers while a block is written: a store through `at` could alias the encoder. */
+typedef struct bit_writer {
+    uint64_t bits;
+    unsigned n_bits;
+} bit_writer;
+
+static inline uint8_t *put_bits(bit_writer *e, uint8_t *at, uint64_t value, unsigned n) { /* n <= 56 */
     e->bits |= value << e->n_bits;
     e->n_bits += n;
-    for (int i = 0; i < 8; i++) at[i] = (uint8_t)(e->bits >> (8 * i)); /* one store; 8 bytes of room are kept */
+#if LITTLE_ENDIAN_CPU
+    memcpy(at, &e->bits, 8); /* 8 bytes of room are kept */
+#else
+    for (int i = 0; i < 8; i++) at[i] = (uint8_t)(e->bits >> (8 * i));
+#endif
     at += e->n_bits >> 3;
     e->bits >>= e->n_bits & ~7u;
     e->n_bits &= 7;
@@ -195,22 +211,23 @@ static bool block_write(encoder *e, bool last) {
     if (fixed) bits = fixed_bits, literals = fixed_literals, distances = fixed_distances;
     else code_assign(&literals, N_LITERALS), code_assign(&distances, N_DISTANCES), code_assign(&lengths, N_CODES);
 
+    bit_writer w = {e->bits, e->n_bits};
     uint8_t *const start = (uint8_t *)buf_reserve(e->out, (size_t)(bits / 8) + 32), *at = start;
     if (!start) return false;
-    at = put_bits(e, at, (uint64_t)last | (fixed ? 1u : 2u) << 1, 3);
+    at = put_bits(&w, at, (uint64_t)last | (fixed ? 1u : 2u) << 1, 3);
     if (!fixed) {
-        at = put_bits(e, at, (uint64_t)(n_literals - 257) | (uint64_t)(n_distances - 1) << 5 | (uint64_t)(n_lengths - 4) << 10, 14);
-        for (int i = 0; i < n_lengths; i++) at = put_bits(e, at, lengths.length[order[i]], 3);
+        at = put_bits(&w, at, (uint64_t)(n_literals - 257) | (uint64_t)(n_distances - 1) << 5 | (uint64_t)(n_lengths - 4) << 10, 14);
+        for (int i = 0; i < n_lengths; i++) at = put_bits(&w, at, lengths.length[order[i]], 3);
         for (int i = 0; i < n_runs; i++) {
             const int symbol = runs[i] & 31;
-            at = put_bits(e, at, lengths.bits[symbol], lengths.length[symbol]);
-            if (symbol >= 16) at = put_bits(e, at, runs[i] >> 5, run_extra[symbol - 16]);
+            at = put_bits(&w, at, lengths.bits[symbol], lengths.length[symbol]);
+            if (symbol >= 16) at = put_bits(&w, at, runs[i] >> 5, run_extra[symbol - 16]);
         }
     }
     for (int i = 0; i < e->n_tokens; i++) {
         const uint32_t t = e->tokens[i];
         if (t < 256) {
-            at = put_bits(e, at, literals.bits[t], literals.length[t]);
+            at = put_bits(&w, at, literals.bits[t], literals.length[t]);
             continue;
         }
         int l_extra, d_extra;
@@ -221,10 +238,11 @@ static bool block_write(encoder *e, bool last) {
         value |= (uint64_t)((length - MIN_MATCH) & ((1u << l_extra) - 1)) << n, n += (unsigned)l_extra;
         value |= (uint64_t)distances.bits[s] << n, n += distances.length[s];
         value |= (uint64_t)(d & ((1u << d_extra) - 1)) << n, n += (unsigned)d_extra;
-        at = put_bits(e, at, value, n);
+        at = put_bits(&w, at, value, n);
     }
-    at = put_bits(e, at, literals.bits[END_OF_BLOCK], literals.length[END_OF_BLOCK]);
-    if (last && e->n_bits) at = put_bits(e, at, 0, 8 - e->n_bits);
+    at = put_bits(&w, at, literals.bits[END_OF_BLOCK], literals.length[END_OF_BLOCK]);
+    if (last && w.n_bits) at = put_bits(&w, at, 0, 8 - w.n_bits);
+    e->bits = w.bits, e->n_bits = w.n_bits;
     buf_advance(e->out, (size_t)(at - start));
     e->n_tokens = 0;
     memset(e->literal_count, 0, sizeof e->literal_count);
@@ -243,7 +261,7 @@ static inline uint32_t load32(const uint8_t *p) {
 /* How many bytes are equal, at most `max`; `earlier` < `p` may overlap. */
 static inline size_t match_length(const uint8_t *p, const uint8_t *earlier, size_t max) {
     size_t n = 0;
-#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#if LITTLE_ENDIAN_CPU
     for (; max - n >= 8; n += 8) {
         uint64_t a, b;
         memcpy(&a, p + n, 8), memcpy(&b, earlier + n, 8);
@@ -303,15 +321,40 @@ static bool encode(encoder *e, const uint8_t *bytes, size_t n, size_t stride) {
     return true;
 }
 
-/* Adler-32 of rows: one that equals the row before adds the same two sums, so only new rows are read byte by byte. */
+/* Adler-32 of rows.  A row adds to the sums a = 1 + Σ x and b = Σ a what depends on its bytes alone: Σ x_k and
+ * Σ (stride - k) x_k.  In a chart a row differs from the one before in a few words, so both sums are carried along and
+ * corrected by the difference; a row that differs in many is read byte by byte. */
 static uint32_t checksum(const uint8_t *bytes, size_t n, size_t stride) {
-    const uint64_t modulus = 65521;
-    uint64_t a = 1, b = 0, row = 0;
+    const int64_t modulus = 65521;
+    int64_t a = 1, b = 0, sum = 0, weighted = 0;
     for (size_t at = 0; at < n; at += stride) {
-        if (at == 0 || memcmp(bytes + at, bytes + at - stride, stride) != 0) row = adler32_z(0, bytes + at, stride);
-        b = (b + stride % modulus * a + (row >> 16)) % modulus;
-        a = (a + (row & 0xffff)) % modulus;
+        const uint8_t *row = bytes + at, *above = row - stride;
+        size_t patience = at ? 1 + stride / 32 : 0, k = 0;
+        int64_t d_sum = 0, d_weighted = 0;
+        for (; k < stride && patience; k += 8) {
+            const size_t word = stride - k < 8 ? stride - k : 8;
+            if (word == 8) {
+                uint64_t x, y;
+                memcpy(&x, row + k, 8), memcpy(&y, above + k, 8);
+                if (x == y) continue;
+            }
+            patience--;
+            for (size_t i = k; i < k + word; i++) {
+                const int d = row[i] - above[i];
+                d_sum += d, d_weighted += (int64_t)(stride - i) * d;
+            }
+        }
+        if (k >= stride) {
+            sum = (sum + d_sum) % modulus, weighted = (weighted + d_weighted) % modulus;
+        } else {
+            const uint32_t both = (uint32_t)adler32_z(0, row, stride);
+            sum = both & 0xffff, weighted = both >> 16;
+        }
+        b = (b + (int64_t)(stride % 65521) * a + weighted) % modulus;
+        a = (a + sum) % modulus;
     }
+    if (a < 0) a += modulus; /* % keeps the sign */
+    if (b < 0) b += modulus;
     return (uint32_t)(b << 16 | a);
 }
 

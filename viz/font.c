@@ -146,7 +146,7 @@ static bool from_file(int file, int pixels, int cell, uint32_t cp, slot *s) {
     for (unsigned y = 0; y < b->rows; y++) memcpy(cover + (size_t)y * b->width, b->buffer + (ptrdiff_t)y * b->pitch, b->width);
     int left = g->bitmap_left, cells = width > 1 ? 2 : width;
     if (width > 0 && left + (int)b->width > cell + 2) cells = 2; /* Unifont draws many scripts 16 pixels wide */
-    if (width == 0 && left + (int)b->width <= 0) left += cell;   /* a mark placed before the pen */
+    if (width == 0 && left + (int)b->width <= 0) left += (cell - 1 - left) / cell * cell; /* a mark placed before the pen */
     s->owned = cover;
     s->glyph = (font_glyph){(int16_t)b->width, (int16_t)b->rows, (int16_t)left, (int16_t)g->bitmap_top, (int16_t)cells, true, cover};
     return true;

@@ -51,7 +51,7 @@ static void draw_line(canvas *c, const glimpse_record *r, const glimpse_sample *
     }
     buf_clear(text);
     buf_printf(text, "token 1 \xe2\x80\xa6 %d", n);
-    canvas_text(c, (LEFT + RIGHT) / 2, 230, 300, FONT_SMALL, C_GREY, TEXT_CENTER, buf_str(text), text->n);
+    canvas_text(c, RIGHT, 230, 300, FONT_SMALL, C_GREY, TEXT_RIGHT, buf_str(text), text->n);
 }
 
 glimpse_status chart_minmax(const glimpse_record *r, const glimpse_sample *s, buffer *png) {

@@ -75,7 +75,6 @@ static void draw_header(sheet *k) {
 
 static void draw_candidates(sheet *k, const glimpse_token *t, int x, int y) {
     buffer *text = &k->text;
-    int chosen = -1;
     for (int j = 0; j < k->ranks && t->top && j < t->n_top; j++) {
         const glimpse_candidate *g = &t->top[j];
         const int top = y + j * CELL_H, ground = isfinite(g->p) ? chart_color(g->p) : C_GRID;
@@ -85,8 +84,15 @@ static void draw_candidates(sheet *k, const glimpse_token *t, int x, int y) {
         chart_piece(k->record, g->id, text);
         canvas_text(&k->c, x + 3, top + 12, CELL_W - 6, FONT_SMALL, isfinite(g->p) ? canvas_text_on(ground) : C_INK, TEXT_LEFT,
                     buf_str(text), text->n);
-        if (g->id == t->id) chosen = j;
     }
+}
+
+/* After all cells of the band, so that no neighbour covers an outline. */
+static void draw_choice(sheet *k, const glimpse_token *t, int x, int y) {
+    buffer *text = &k->text;
+    int chosen = -1;
+    for (int j = 0; chosen < 0 && j < k->ranks && t->top && j < t->n_top; j++)
+        if (t->top[j].id == t->id) chosen = j;
     if (chosen >= 0) {
         canvas_frame(&k->c, x - 1, y + chosen * CELL_H - 1, CELL_W + 1, CELL_H + 1, 2, C_RED);
         return;
@@ -105,11 +111,11 @@ static double curve_y(const sheet *k, int y, double nats) {
 
 static void draw_curves(sheet *k, int first, int n, int x0, int y) {
     chart_number number;
-    canvas_fill(&k->c, x0, y, k->columns * CELL_W, CURVE_H, C_SHADE);
+    canvas_fill(&k->c, x0, y, n * CELL_W, CURVE_H, C_SHADE);
     for (int i = 0; i < 3; i++) {
         const int line = (int)curve_y(k, y, k->top * i / 2);
-        canvas_fill(&k->c, x0, line, k->columns * CELL_W, 1, i ? C_GRID : C_FRAME);
-        canvas_puts(&k->c, x0 - 8, line + 4, GUTTER, FONT_SMALL, C_GREY, TEXT_RIGHT, chart_fixed(k->top * i / 2, k->top < 2 ? 2 : k->top < 20, number));
+        canvas_fill(&k->c, x0, line, n * CELL_W, 1, i ? C_GRID : C_FRAME);
+        canvas_puts(&k->c, x0 - 8, line + 4, GUTTER, FONT_SMALL, C_GREY, TEXT_RIGHT, chart_fixed(k->top * i / 2, floor(k->top / 2) == k->top / 2 ? 0 : k->top < 1 ? 2 : 1, number));
     }
     double before = NAN;
     for (int i = 0; i < n; i++) {
@@ -141,9 +147,11 @@ static void draw_band(sheet *k, int first, int y) {
         const int x = x0 + i * CELL_W;
         buf_clear(text);
         chart_piece(k->record, t->id, text);
-        canvas_text(&k->c, x + 2, y + 13, CELL_W - 3, FONT_BODY, C_INK, TEXT_LEFT, buf_str(text), text->n);
+        const font_face face = canvas_width(FONT_BODY, buf_str(text), text->n) <= CELL_W - 3 ? FONT_BODY : FONT_SMALL;
+        canvas_text(&k->c, x + 3, y + 13, CELL_W - 5, face, C_INK, TEXT_LEFT, buf_str(text), text->n);
         draw_candidates(k, t, x, cells_y);
     }
+    for (int i = 0; i < n; i++) draw_choice(k, chart_token_at(k->sample, first + i), x0 + i * CELL_W, cells_y);
     draw_curves(k, first, n, x0, cells_y + k->ranks * CELL_H + TICK_H + 2);
 }
 

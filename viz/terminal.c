@@ -18,7 +18,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { ROWS = 24, MAX_PAIRS = 4, INDENT = 2, DEFAULT_WIDTH = 80, MIN_WIDTH = 20, SPARK_CELLS = 20 };
+enum { ROWS = 24, MAX_PAIRS = 4, INDENT = 2, DEFAULT_WIDTH = 80, MIN_WIDTH = 20, PROMPT_TAIL = 60 };
 
 typedef struct log_view {
     const glimpse_record *r;
@@ -65,7 +65,7 @@ static bool addf(log_view *v, size_t gap, paint_kind kind, const char *fmt, ...)
 static void add_cut(log_view *v, paint_kind kind, const char *s, size_t n, bool quoted, size_t most) {
     buffer safe = {0};
     bool long_text = n > 4096; /* no terminal is wider */
-    if (quoted) text_repr(&safe, s, long_text ? 4096 : n);
+    if (quoted) text_quote(&safe, s, long_text ? 4096 : n);
     else text_escape(&safe, s, long_text ? 4096 : n, TEXT_ONE_LINE);
     size_t used, limit = room(v) < most ? room(v) : most;
     size_t fits = text_fit(buf_str(&safe), safe.n, limit, &used);
@@ -111,9 +111,28 @@ static void put_wrapped(log_view *v, const styled *t, int rows) {
 
 /* === Headline =================================================================================================== */
 
-static void add_loss(log_view *v, const char *name, double loss, size_t gap) {
-    if (isfinite(loss)) addf(v, gap, PAINT_PLAIN, "%s %.3f", name, loss);
-    else if (isinf(loss)) addf(v, gap, PAINT_BAD, "%s inf", name);
+static void loss_text(char out[48], const char *name, double loss) {
+    out[0] = 0;
+    if (isfinite(loss)) c_snprintf(out, 48, "%s %.3f", name, loss);
+    else if (isinf(loss)) c_snprintf(out, 48, "%s inf", name);
+}
+
+/* The losses, the change since the eval before, whether it is the best: the last two mean nothing without the second,
+ * and the first goes before the second does. */
+static void add_losses(log_view *v, const glimpse_record *before) {
+    const glimpse_record *r = v->r;
+    char train[48], val[48], change[48] = "";
+    bool best = r->best_step == r->step && isfinite(r->val_loss);
+    double by = before ? r->val_loss - before->val_loss : NAN;
+    loss_text(train, "train", r->train_loss);
+    loss_text(val, "val", r->val_loss);
+    if (isfinite(by)) c_snprintf(change, sizeof change, "%s%.3f", by > 0 ? "\xe2\x96\xb2" : "\xe2\x96\xbc", fabs(by));
+    size_t wants = 1 + strlen(val) + (*change ? 7 : 0) + (best ? 5 : 0);
+    bool both = *train && room(v) >= 1 + strlen(train) + 1 + wants;
+    if (both || !*val) add(v, 1, isinf(r->train_loss) ? PAINT_BAD : PAINT_PLAIN, train);
+    if (!*val || !add(v, both ? 2 : 1, isinf(r->val_loss) ? PAINT_BAD : PAINT_PLAIN, val)) return;
+    if (*change) add(v, 1, by > 0 ? PAINT_BAD : PAINT_GOOD, change);
+    if (best) add(v, 1, PAINT_GOOD, "best");
 }
 
 static void add_seconds(log_view *v, const char *name, double s) {
@@ -128,13 +147,7 @@ static void headline(log_view *v, const glimpse_record *before) {
     add(v, 0, PAINT_STRONG, "glimpse");
     addf(v, 2, PAINT_PLAIN, "step %lld", (long long)r->step);
     add(v, 1, PAINT_DIM, "\xe2\x96\xb8");
-    add_loss(v, "train", r->train_loss, 1);
-    add_loss(v, "val", r->val_loss, isfinite(r->train_loss) ? 2 : 1);
-    if (before && isfinite(before->val_loss) && isfinite(r->val_loss)) {
-        double change = r->val_loss - before->val_loss;
-        addf(v, 1, change > 0 ? PAINT_BAD : PAINT_GOOD, "%s%.3f", change > 0 ? "\xe2\x96\xb2" : "\xe2\x96\xbc", fabs(change));
-    }
-    if (r->best_step == r->step && isfinite(r->val_loss)) add(v, 1, PAINT_GOOD, "best");
+    add_losses(v, before);
     if (r->n_samples > 0) {
         int32_t most = 0;
         for (int32_t i = 0; i < r->n_samples; i++) {
@@ -180,6 +193,7 @@ static void squeeze_newlines(const styled *t, styled *out) {
     while (at < n) {
         const char *s = t->text.bytes + at, *nl = memchr(s, '\n', n - at);
         size_t end = nl ? (size_t)(nl - t->text.bytes) : n, more = end;
+        if (text_is_rule(s, end - at)) styled_puts(out, "\\", PAINT_PLAIN);
         styled_copy(out, t, at, end);
         while (more < n && t->text.bytes[more] == '\n') more++;
         for (size_t i = 1; i < more - end && i < 4; i++) styled_puts(out, "\xe2\x86\xb5", PAINT_DIM);
@@ -197,7 +211,7 @@ static void sample_text(log_view *v, const glimpse_sample *s, int rows) {
         if (s->n_tokens > rows - 1) v->shortened = true;
         put_wrapped(v, &t, rows);
     } else {
-        text_body(v->r, s, mode, colored, v->style, &t);
+        text_body(v->r, s, mode, colored, PROMPT_TAIL, v->style, &t);
         squeeze_newlines(&t, &squeezed);
         put_wrapped(v, &squeezed, rows);
     }
@@ -230,10 +244,11 @@ static void add_number(log_view *v, size_t gap, const char *name, double x, void
 
 static void sample_numbers(log_view *v, const glimpse_sample *s) {
     begin_row(v, INDENT);
-    sparkline(v, s, v->columns < 70 ? SPARK_CELLS / 2 : SPARK_CELLS);
-    double entropy = text_metric(s, "mean_entropy");
-    add_number(v, s->n_tokens > 0, "entropy", entropy, text_short);
-    size_t gap = v->columns < 70 ? 2 : 3;
+    /* As wide as leaves room for the numbers after it. */
+    sparkline(v, s, v->columns < 70 ? 10 : v->columns < 99 ? 18 : v->columns < 110 ? 20 : 32);
+    if (v->columns < 99) add(v, s->n_tokens > 0, PAINT_DIM, "entropy");
+    else add_number(v, s->n_tokens > 0, "entropy", text_metric(s, "mean_entropy"), text_short);
+    size_t gap = v->columns < 99 ? 2 : 3;
     add_number(v, gap, "ppl", text_metric(s, "perplexity"), text_short);
     add_number(v, gap, "spelling", text_metric(s, "spelling_token_rate"), text_share);
     add_number(v, gap, "repeats", text_metric(s, "repetition"), text_share);
@@ -350,7 +365,10 @@ static void clear_line(const view_style *style, buffer *out) {
 
 static void check_failed_row(log_view *v) {
     begin_row(v, INDENT);
-    if (!add(v, 0, PAINT_ALARM, " *** " TEXT_CHECK_FAILED " *** ")) add(v, 0, PAINT_ALARM, "MODEL CHECK FAILED");
+    if (!add(v, 0, PAINT_ALARM, " " TEXT_CHECK_FAILED " ")) {
+        begin_row(v, 0);
+        add(v, 0, PAINT_ALARM, "MODEL CHECK FAILED");
+    }
     end_row(v);
 }
 

@@ -52,6 +52,12 @@ static void escape(buffer *out, const char *s, size_t n, int flags, char quote) 
 
 void text_escape(buffer *out, const char *s, size_t n, int flags) { escape(out, s, n, flags, 0); }
 
+void text_quote(buffer *out, const char *s, size_t n) {
+    buf_putc(out, '"');
+    escape(out, s, n, TEXT_ONE_LINE, '"');
+    buf_putc(out, '"');
+}
+
 void text_repr(buffer *out, const char *s, size_t n) {
     char quote = n && memchr(s, '\'', n) && !memchr(s, '"', n) ? '"' : '\'';
     buf_putc(out, quote);

@@ -20,6 +20,7 @@ enum { TEXT_ONE_LINE = 0, TEXT_LINES = 1 /* newline and tab stay what they are *
 void text_escape(buffer *out, const char *s, size_t n, int flags);
 /* The same between quotes as Python's repr() writes a str: 'a\n', "it's". */
 void text_repr(buffer *out, const char *s, size_t n);
+void text_quote(buffer *out, const char *s, size_t n); /* between double quotes, which are escaped */
 /* True for a line that could pass for a rule of an entry: dashes and blanks only, at least one dash. */
 bool text_is_rule(const char *line, size_t n);
 
@@ -73,11 +74,12 @@ void text_sgr(paint p, color_depth depth, char *out);
 void text_ground_16(palette p, double v, int *ground, int *text);
 
 /* === Parts of the views ==========================================================================================*/
-/* The words of a sample: prompt (dim; left out if it is blank: it stands in the header), then what was generated, each
+/* The words of a sample: the prompt (dim; at most its last `prompt_most` bytes, SIZE_MAX = all; left out if it is blank:
+ * it stands in the header), then what was generated, each
  * token painted by `mode` if `colored`, the token boundary between tokens.  A token that ends inside a character waits
  * for the rest.  The last EOS token follows, dim, if `colored`. */
-void text_body(const glimpse_record *r, const glimpse_sample *s, color_mode mode, bool colored, const view_style *style,
-               styled *out);
+void text_body(const glimpse_record *r, const glimpse_sample *s, color_mode mode, bool colored, size_t prompt_most,
+               const view_style *style, styled *out);
 /* "minmax [bar] logit -3.1 .. 14.2": what the colours of a sample mean.  `s` NULL: of any sample. */
 void text_legend(const glimpse_record *r, const glimpse_sample *s, color_mode mode, const view_style *style, styled *out);
 /* The table of mode topk, rows 0 .. n_rows - 1, with a heading; lines cut at `columns` (0 = never). */

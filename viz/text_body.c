@@ -45,7 +45,7 @@ typedef struct piece_bytes {
 } piece_bytes;
 
 static piece_bytes bytes_of(const glimpse_record *r, const glimpse_token *t) {
-    const glimpse_piece *p = glimpse_record_piece(r, t->id);
+    const glimpse_piece *p = record_piece(r, t->id);
     return p && p->text && p->bytes > 0 ? (piece_bytes){p->text, (size_t)p->bytes} : (piece_bytes){"", 0};
 }
 
@@ -86,13 +86,26 @@ static bool is_blank(const char *s, size_t n) {
     return true;
 }
 
-void text_body(const glimpse_record *r, const glimpse_sample *s, color_mode mode, bool colored, const view_style *style,
-               styled *out) {
+/* The prompt, or the last `most` bytes of it and a little less: whole characters. */
+static void put_prompt(const glimpse_sample *s, size_t most, paint p, styled *out) {
+    const char *text = s->prompt_text;
+    size_t n = s->prompt_bytes;
+    if (!n || is_blank(text, n)) return;
+    if (n > most) {
+        text += n - most;
+        n = most;
+        while (n && ((unsigned char)*text & 0xC0) == 0x80) text++, n--;
+        styled_put(out, "\xe2\x80\xa6", 3, p);
+    }
+    styled_escape(out, text, n, TEXT_LINES, p);
+}
+
+void text_body(const glimpse_record *r, const glimpse_sample *s, color_mode mode, bool colored, size_t prompt_most,
+               const view_style *style, styled *out) {
     const paint plain = paint_of(PAINT_PLAIN), dim = paint_of(PAINT_DIM);
     const char *boundary = style->token_boundary && *style->token_boundary ? style->token_boundary : NULL;
     size_t skip = 0, left = s->text_bytes;
-    if (s->prompt_bytes && !is_blank(s->prompt_text, s->prompt_bytes))
-        styled_escape(out, s->prompt_text, s->prompt_bytes, TEXT_LINES, colored ? dim : plain);
+    put_prompt(s, prompt_most, colored ? dim : plain, out);
     if (!pieces_make_text(r, s, &skip)) {
         styled_escape(out, s->text, s->text_bytes, TEXT_LINES, plain);
         return;
@@ -130,8 +143,6 @@ void text_body(const glimpse_record *r, const glimpse_sample *s, color_mode mode
 
 /* === Legend ===================================================================================================== */
 
-enum { LEGEND_CELLS = 16 };
-
 static void put_number(styled *out, double x) {
     char text[32];
     c_snprintf(text, sizeof text, "%.1f", fabs(x));
@@ -142,8 +153,9 @@ void text_legend(const glimpse_record *r, const glimpse_sample *s, color_mode mo
                  styled *out) {
     if (mode == COLOR_ALL) mode = COLOR_MINMAX;
     styled_printf(out, PAINT_DIM, "%s ", color_mode_name(mode));
-    for (int i = 0; i < LEGEND_CELLS; i++)
-        styled_put(out, " ", 1, (paint){PAINT_GROUND, style->colors, (float)i / (LEGEND_CELLS - 1)});
+    int cells = style->width > 0 && style->width < 60 ? 8 : 16;
+    for (int i = 0; i < cells; i++)
+        styled_put(out, " ", 1, (paint){PAINT_GROUND, style->colors, (float)i / (float)(cells - 1)});
     styled_puts(out, "  ", PAINT_PLAIN);
     switch (mode) {
     case COLOR_MINMAX:
@@ -151,7 +163,7 @@ void text_legend(const glimpse_record *r, const glimpse_sample *s, color_mode mo
         const char *what = mode == COLOR_MINMAX ? "logit" : "cosine";
         color_scale scale = s ? color_scale_of(mode, s, r->vocab_size) : (color_scale){.lo = NAN};
         if (!s || !isfinite(scale.lo)) {
-            styled_printf(out, PAINT_DIM, "%s, lowest \xe2\x80\xa6 highest of each sample", what);
+            styled_printf(out, PAINT_DIM, "%s range of each", what);
             break;
         }
         double unit = mode == COLOR_MINMAX ? scale.temperature : 1; /* shown raw, as the journal has them */
@@ -163,8 +175,8 @@ void text_legend(const glimpse_record *r, const glimpse_sample *s, color_mode mo
     }
     case COLOR_RANK: {
         int32_t k = s && s->top_k > 2 ? s->top_k : 2;
-        if (s) styled_printf(out, PAINT_DIM, "rank %d \xe2\x80\xa6 2; 1 and above %d plain", k, k);
-        else styled_puts(out, "rank k \xe2\x80\xa6 2; 1 and above k plain", PAINT_DIM);
+        if (s) styled_printf(out, PAINT_DIM, "rank %d \xe2\x80\xa6 2 (1 plain)", k);
+        else styled_puts(out, "rank k \xe2\x80\xa6 2 (1 plain)", PAINT_DIM);
         break;
     }
     case COLOR_ENTROPY:
@@ -242,9 +254,9 @@ void text_topk_table(const glimpse_record *r, const glimpse_sample *s, int32_t n
         for (int32_t k = 0; k < n_candidates && k < t->n_top; k++) {
             const glimpse_candidate *c = &t->top[k];
             const glimpse_token as_token = {.id = c->id};
+            if (k) styled_puts(out, " ", PAINT_PLAIN);
             paint p = {c->id == t->id ? PAINT_CHOSEN : PAINT_GROUND, style->colors, c->p};
             put_cell(out, &scratch, bytes_of(r, &as_token), c->id, CANDIDATE_COLUMNS, p);
-            if (k + 1 < n_candidates) styled_puts(out, " ", PAINT_PLAIN);
         }
         styled_puts(out, "\n", PAINT_PLAIN);
     }

@@ -3,10 +3,10 @@
 #ifndef TRAIN_GPT_ADAMW_H
 #define TRAIN_GPT_ADAMW_H
 
-#include "gpt.h"
+#include "examples/train_gpt/gpt.h"
 
 typedef struct adamw {
-    float beta1, beta2, eps; /* 0.9, 0.95, 1e-8 */
+    float beta1, beta2, eps; /* 0.9, 0.99, 1e-8: a batch is small, its squares are noisy */
     float weight_decay;      /* on matrices alone: not on biases and LayerNorms */
     float grad_clip;         /* largest global norm of the gradient; 0 = off */
     float *m, *v;            /* (n_params) each, first and second moments */

@@ -1,5 +1,5 @@
 /* corpus.c -- see corpus.h. */
-#include "corpus.h"
+#include "examples/train_gpt/corpus.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "rng64.h"
-#include "safe_file.h"
-#include "stories.h"
+#include "examples/train_gpt/rng64.h"
+#include "examples/train_gpt/safe_file.h"
+#include "examples/train_gpt/stories.h"
 
 static const char eot_text[] = "<|endoftext|>";
 enum { EOT_BYTES = sizeof eot_text - 1, MAX_AUTO_CHARS = 512, MAX_CHARS = 65534, CODE_POINTS = 0x110000 };

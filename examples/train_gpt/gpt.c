@@ -1,13 +1,13 @@
 /* gpt.c -- the parameters of the model: their sizes, their one allocation, their first values.  The passes over them are
  * in gpt_pass.c.  Called by train_gpt.c, gpt_checkpoint.c and the tests. */
-#include "gpt.h"
+#include "examples/train_gpt/gpt.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "gpt_pass.h"
-#include "rng64.h"
+#include "examples/train_gpt/gpt_pass.h"
+#include "examples/train_gpt/rng64.h"
 
 int gpt_config_ok(const gpt_config *c, const char **why) {
     const char *reason = NULL;

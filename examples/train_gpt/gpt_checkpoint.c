@@ -1,5 +1,5 @@
 /* gpt_checkpoint.c -- see gpt_checkpoint.h.  Little-endian, as every machine this runs on. */
-#include "gpt_checkpoint.h"
+#include "examples/train_gpt/gpt_checkpoint.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "safe_file.h"
+#include "examples/train_gpt/safe_file.h"
 
 enum { MODEL_MAGIC = 20240326, MODEL_VERSION = 3, STATE_MAGIC = 20240527, STATE_VERSION = 1, HEADER = 256, PROGRESS_AT = 512 };
 

@@ -7,7 +7,7 @@
 #ifndef TRAIN_GPT_GPT_CHECKPOINT_H
 #define TRAIN_GPT_GPT_CHECKPOINT_H
 
-#include "adamw.h"
+#include "examples/train_gpt/adamw.h"
 
 typedef struct train_progress { /* stored as it is: only append */
     int64_t step;            /* steps taken */

@@ -1,6 +1,6 @@
 /* gpt_loops.c -- see gpt_loops.h.  Written so that gcc and clang vectorise every loop without -ffast-math: sums ask for
  * their reordering by `omp simd reduction`, and the exponential is a polynomial instead of a call of libm. */
-#include "gpt_loops.h"
+#include "examples/train_gpt/gpt_loops.h"
 
 #include <math.h>
 #include <string.h>

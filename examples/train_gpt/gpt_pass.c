@@ -4,14 +4,14 @@
  * sequences at a time (about 512 rows: enough for the matrix products, little enough for the cache), with activations and
  * gradients of its own; no thread waits for another before the end, and BLAS itself runs on one thread.  Gradients and
  * losses are then added in the order of the workers.  Called through gpt.h. */
-#include "gpt_pass.h"
+#include "examples/train_gpt/gpt_pass.h"
 
 #include <cblas.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "gpt_loops.h"
+#include "examples/train_gpt/gpt_loops.h"
 
 enum { ROWS_PER_PASS = 512, QUERY_BLOCK = 64, ADD_CHUNK = 16384 };
 

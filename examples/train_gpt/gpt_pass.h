@@ -2,7 +2,7 @@
 #ifndef TRAIN_GPT_GPT_PASS_H
 #define TRAIN_GPT_GPT_PASS_H
 
-#include "gpt.h"
+#include "examples/train_gpt/gpt.h"
 
 /* n zeroed floats on a cache line's edge, so that the loops see the same alignment, hence the same sums, in every run;
  * NULL when memory is short.  Returned: free(). */

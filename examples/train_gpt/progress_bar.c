@@ -1,5 +1,6 @@
 /* progress_bar.c -- see progress_bar.h. */
-#include "progress_bar.h"
+#define _GNU_SOURCE
+#include "examples/train_gpt/progress_bar.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,5 +1,6 @@
 /* safe_file.c -- see safe_file.h. */
-#include "safe_file.h"
+#define _GNU_SOURCE
+#include "examples/train_gpt/safe_file.h"
 
 #include <errno.h>
 #include <fcntl.h>

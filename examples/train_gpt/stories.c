@@ -2,110 +2,63 @@
  *
  * A grammar of templates: {a|b|c} is a choice (they nest), $x a word of this story:
  *   $N hero      $s $S he/He   $o him   $h $H his/His       $F friend   $G girl/boy
- *   $P place     $A animal     $O thing  $C its color        $D food     $W weather    $M mom, dad or grandma
+ *   $P place     $A animal     $O thing  $C its color        $D food     $W weather    $M mom or dad
  * and $h_ $M_ the capitalized forms. */
-#include "stories.h"
+#include "examples/train_gpt/stories.h"
 
 #include <string.h>
 
-#include "rng64.h"
+#include "examples/train_gpt/rng64.h"
 
 #define COUNT(a) (sizeof(a) / sizeof(a)[0])
 
-static const char *const girls[] = {"Lily", "Anna", "Mia", "Sue", "Amy", "Lucy", "Emma", "Rose", "Kate", "Jane"};
-static const char *const boys[] = {"Tom", "Ben", "Max", "Sam", "Tim", "Jack", "Leo", "Bob", "Dan", "Fred"};
-static const char *const places[] = {"park", "garden", "forest", "beach", "farm", "river", "lake", "zoo", "hill", "market"};
-static const char *const animals[] = {"dog", "cat", "bird", "rabbit", "duck", "frog", "pony", "mouse", "turtle", "fox"};
-static const char *const things[] = {"ball", "kite", "hat", "boat", "book", "drum", "doll", "cup", "bike", "box", "balloon", "blanket"};
-static const char *const colors[] = {"red", "blue", "green", "yellow", "pink", "brown", "purple", "white"};
-static const char *const foods[] = {"apple pie", "chocolate cake", "warm soup", "fresh bread", "sweet berries", "ice cream", "banana bread", "hot milk"};
-static const char *const weathers[] = {"sunny", "windy", "rainy", "cold", "warm", "cloudy"};
+static const char *const girls[] = {"Lily", "Anna", "Mia", "Sue", "Lucy", "Rose"};
+static const char *const boys[] = {"Tom", "Ben", "Max", "Sam", "Tim", "Jack"};
+static const char *const places[] = {"park", "garden", "forest", "farm", "river", "lake"};
+static const char *const animals[] = {"dog", "cat", "bird", "rabbit", "duck", "frog"};
+static const char *const things[] = {"ball", "kite", "hat", "boat", "book", "doll"};
+static const char *const colors[] = {"red", "blue", "green", "yellow", "white"};
+static const char *const foods[] = {"cake", "soup", "bread", "milk"};
+static const char *const weathers[] = {"sunny", "windy", "rainy", "cold"};
 
 static const char *const openings[] = {
-    "Once upon a time, there was a {little|small|kind|happy|brave|clever} $G named $N.",
-    "Once upon a time, a {little|young|kind} $G named $N lived near {the|a big|an old} $P.",
-    "One $W day, $N {woke up early|jumped out of bed|looked out of the window}.",
-    "There once was a $G {called|named} $N who loved to {play|laugh|sing|run and jump|draw|explore}.",
-    "Long ago, in a {small|quiet|pretty} town, there lived a {little|gentle|cheerful} $G named $N.",
-    "$N was a {curious|happy|brave|silly|quiet} $G who {lived by the $P|had a $C $O|loved every $A}.",
+    "Once upon a time, there was a {little|kind|happy} $G named $N.",
+    "Once upon a time, a little $G named $N lived near the $P.",
+    "One $W day, $N woke up early.",
+    "There was a $G named $N who loved to {play|sing|run}.",
 };
 
 /* Each plot is a row of sentences; NULL ends it. */
-enum { PLOT_MAX = 9 };
+enum { PLOT_MAX = 5 };
 static const char *const plots[][PLOT_MAX] = {
-    { /* a thing is lost and found */
-     "$S had a {new|shiny|lovely|soft} $C $O that $h $M gave $o.",
-     "One {morning|afternoon}, the $O was gone, and $N {felt very sad|began to cry|did not know what to do}.",
-     "$S looked {under the bed|behind the door|in the kitchen} and {on the table|near the tree|outside in the yard}, but it was not there.",
-     "\"{Can you help me|Will you help me look}?\" $s asked $h friend $F.",
-     "$F {smiled and said|nodded and said}, \"{Yes, let us look together|Of course I will help you}.\"",
-     "They {walked|ran|went} to the $P and saw a {tiny|playful|sleepy} $A {sitting on|sleeping next to|hiding behind} the $O.",
-     "{They both laughed|They were so happy|What a funny surprise}!", NULL},
-    { /* an animal needs help */
-     "{One day|One $W afternoon|After lunch}, $s went for a walk {by|to} the $P with $h $M.",
-     "{Suddenly|All of a sudden|Then}, $s heard a {soft|small|strange} {sound|cry} {from a bush|behind a rock|under a bench}.",
-     "It was a little $C $A, and it was {stuck|hurt|lost and afraid|cold and hungry}.",
-     "\"{Poor thing|Do not be scared|Oh no}, {I will help you|we must do something},\" said $N.",
-     "$S {gently picked it up|gave it some water|wrapped it in $h coat} and {took it home|held it close|kept it safe}.",
-     "{Soon|The next day}, the $A {felt better|was strong again} and {licked $h hand|danced around the room}.",
-     "{From that day on|After that}, they were {best friends|never apart}.", NULL},
-    { /* sharing */
-     "$S {went to|was playing at} the $P with $h {best|good} friend $F.",
-     "$F wanted to {play with|hold|try} the $C $O, but $N {said no|did not want to share|pulled it away}.",
-     "$F {walked away with tears|sat down alone} and {looked at the ground|did not speak}.",
-     "$N {saw this and felt bad|thought about it for a while}.",
-     "\"I am sorry, $F. {We can play with it together|You can have a turn now},\" $s said.",
-     "$F {gave $o a big hug|smiled again|clapped with joy}, and they {played until dark|had so much fun}.",
-     "$N {learned that sharing is kind|knew that friends are more important than toys}.", NULL},
-    { /* baking */
-     "$S {wanted to make|was going to cook} $D for $h $M.",
-     "{First|To begin}, $s {washed $h hands|found a big bowl|put on an apron}.",
-     "Then $F {came to the kitchen|knocked on the door} and {asked|said}, \"{May I help|Can I cook with you}?\"",
-     "They mixed {flour and sugar|eggs and butter|milk and honey}, and {soon there was a big mess|it smelled very good}.",
-     "$h_ $M {came home|walked in} and {laughed|was surprised}. \"{You made this for me|What a nice gift}!\"",
-     "They sat at the table and {ate every bite|shared it all}.",
-     "It was the {best|most delicious} {food|meal} in the whole {world|town}.", NULL},
-    { /* weather spoils a plan */
-     "$S wanted to fly a {kite|plane} {at|near} the $P, but {the sky turned dark|the rain came down|a storm was near}.",
-     "\"{We have to stay inside|It is too wet to go out},\" said $h $M.",
-     "$N was {sad|upset|angry} {for a moment|at first}, but then $s had a {great|clever|wonderful} idea.",
-     "$S {found|took} a {big box|large blanket} and {made a castle|built a small house|turned it into a ship}.",
-     "$F came over, and the two friends {sailed across the floor|became a king and a queen|told funny stories}.",
-     "When the sun {came back|was shining again}, they did not {even notice|want to stop}.",
-     "{It was a perfect day|What a great day it was}.", NULL},
-    { /* learning a skill */
-     "$S wanted to learn {how to swim|how to ride a bike|how to climb a tree|how to read}.",
-     "{At first, it was very hard|The first time was not easy}, and $s {fell down|made many mistakes|wanted to give up}.",
-     "\"{Keep trying|Do not worry|Try once more},\" said $h {friend|cousin} $F. \"{You can do it|I believe in you}!\"",
-     "So $N {took a deep breath|closed $h eyes|stood up} and tried {again and again|one more time}.",
-     "{Every day|Each morning}, $s {got a little better|practiced near the $P}.",
-     "{At last|Finally}, $s {did it|could do it all alone}! {Everyone cheered|$H $M was very proud}.",
-     "$F {jumped up and down|gave $o some $D} {to celebrate|because it was a special day}.", NULL},
-    { /* a secret in the forest */
-     "{One night|One evening}, $s saw a {bright|golden|strange} light {in the sky|near the $P|above the trees}.",
-     "$S {called|went to find} $F, and they {followed it|walked quietly toward it} {hand in hand|with a small lamp}.",
-     "There they met a {magic|talking|wise old} $A with {silver wings|a $C crown|big bright eyes}.",
-     "\"{I can give you one wish|Make a wish},\" said the $A {with a smile|in a soft voice}.",
-     "$N {thought carefully|did not wait}. \"{I wish for everyone to be happy|I want $F to have a $O}.\"",
-     "The stars {began to shine|danced in the dark}, and the wish came true.",
-     "They {never forgot|always remembered} that {magic|wonderful} night.", NULL},
-    { /* fear of the dark or of a noise */
-     "{At night|When it was dark}, $s heard a loud noise {outside the window|from the roof|under the stairs}.",
-     "$N {was afraid|felt scared|could not sleep}, so $s called $h $M.",
-     "\"{What is wrong|What happened}, {my dear|sweetheart}?\" $M_ asked.",
-     "They {took a light|opened the door slowly} and looked {around|everywhere}.",
-     "It was only a {small|fat|silly} $A that {wanted some $D|was looking for food|was playing with a $O}!",
-     "$N {laughed out loud|was not afraid anymore} and gave it {a name|something to eat}.",
-     "{Then everyone went back to bed|After that, the night was quiet}.", NULL},
+    /* a thing is lost and found */
+    {"$S could not find $h $C $O.", "\"Can you help me?\" $s asked $F.",
+     "They {looked under the bed|went to the $P} and saw a $A {sitting on|hiding behind} it!", NULL},
+    /* an animal needs help */
+    {"$S {went to the $P|was walking by the $P} with $h $M.", "There they saw a little $C $A, and it was {hurt|lost|hungry}.",
+     "$N {took it home|gave it some $D}, and soon it felt better.", NULL},
+    /* sharing */
+    {"$S was at the $P with $h friend $F.", "$F wanted to {play with|hold} the $C $O, but $N said no.",
+     "Then $N felt bad. \"I am sorry,\" $s said, and they {played together|were friends again}.", NULL},
+    /* cooking */
+    {"$S wanted to make $D for $h $M.", "$F came to {help|the kitchen} and they made a big mess.",
+     "$h_ $M laughed and said, \"{Thank you|This is very good}!\"", NULL},
+    /* a plan is spoiled */
+    {"$S wanted to play at the $P, but it was too {wet|cold|dark}.", "\"Stay inside,\" said $h $M.",
+     "So $N and $F {read a book|made a big house from a box} and had fun.", NULL},
+    /* a wish */
+    {"$S saw a light {near the $P|in the sky}.", "There $s met a {talking|magic} $A with a $C hat.",
+     "\"Make a wish,\" it said. $N wanted {a new $O|everyone to be happy}, and the wish came true.", NULL},
+    /* a noise */
+    {"At night, $s heard a loud noise {from the door|outside}.", "$N was {afraid|scared} and called $h $M.",
+     "But it was only a {small|silly} $A that was looking for {food|some $D}!", NULL},
 };
 
 static const char *const endings[] = {
-    "$N went {home|to bed} with a {big|warm} smile.",
-    "{That night|In the evening}, $s {told $h $M all about it|dreamed of the $P}.",
-    "And they {all lived happily ever after|were friends forever}.",
-    "{The end.|It was a day to remember.}",
-    "$N and $F {waved goodbye|promised to meet again tomorrow}.",
-    "\"{I love you|Thank you for everything},\" {said $N|$N said softly}.",
+    "$N went {home|to bed} with a big smile.",
+    "They were {happy|best friends} forever.",
+    "It was a {good|great} day.",
+    "The end.",
 };
 
 typedef struct cast {
@@ -149,7 +102,7 @@ static void put_word(writer *w, const char **p) {
     case 'D': put(w, c->food); break;
     case 'W': put(w, c->weather); break;
     case 'M':
-        if (capital) put(w, c->parent[0] == 'm' ? "Mom" : c->parent[0] == 'd' ? "Dad" : "Grandma");
+        if (capital) put(w, c->parent[0] == 'm' ? "Mom" : "Dad");
         else put(w, c->parent);
         break;
     default: break;
@@ -192,7 +145,7 @@ static const char *expand(writer *w, const char *p) {
 #define PICK(list) list[rng64_below(rng, COUNT(list))]
 
 size_t story_write(char out[STORY_MAX], uint64_t *rng) {
-    static const char *const parents[] = {"mom", "dad", "grandma"};
+    static const char *const parents[] = {"mom", "dad"};
     cast c = {.place = PICK(places), .animal = PICK(animals), .thing = PICK(things), .color = PICK(colors),
               .food = PICK(foods), .weather = PICK(weathers), .parent = PICK(parents)};
     c.girl = (int)rng64_below(rng, 2);

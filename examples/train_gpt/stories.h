@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { STORY_MAX = 1024 }; /* bytes, more than the longest story and its NUL */
+enum { STORY_MAX = 512 }; /* bytes, more than the longest story and its NUL */
 
 /* Write one story, NUL-terminated, no newline in it; returns its length in bytes.  `rng` is advanced (rng64.h). */
 size_t story_write(char out[STORY_MAX], uint64_t *rng);

@@ -1,5 +1,6 @@
 /* train_flags.c -- see train_flags.h.  One table makes the parser, the defaults and the help. */
-#include "train_flags.h"
+#define _GNU_SOURCE
+#include "examples/train_gpt/train_flags.h"
 
 #include <math.h>
 #include <stddef.h>
@@ -25,11 +26,12 @@ static const flag table[] = {
     {"layers", NULL, WHOLE, AT(layers), 3, 1, 256, "transformer blocks"},
     {"heads", NULL, WHOLE, AT(heads), 4, 1, 1024, "attention heads"},
     {"channels", NULL, WHOLE, AT(channels), 128, 1, 65536, "width of the residual stream"},
-    {"context", NULL, WHOLE, AT(context), 512, 2, 65536, "tokens of a training window"},
-    {"batch_size", NULL, WHOLE, AT(batch_size), 4, 1, 65536, "windows of a step"},
-    {"steps", NULL, WHOLE, AT(steps), 2000, 0, 99999999, "optimizer steps"},
+    {"context", NULL, WHOLE, AT(context), 288, 2, 65536, "tokens of a training window"},
+    {"batch_size", NULL, WHOLE, AT(batch_size), 2, 1, 65536, "windows of a step"},
+    {"steps", NULL, WHOLE, AT(steps), 5000, 0, 99999999, "optimizer steps"},
     {"minutes", NULL, REAL, AT(minutes), 0, 0, 1e6, "stop after so many minutes, too; the learning rate follows whichever ends first; 0 = off"},
-    {"lr", "learning_rate", REAL, AT(lr), 2e-3, 0, 10, "largest learning rate; falls to a tenth by a cosine"},
+    {"min_steps", NULL, WHOLE, AT(min_steps), 0, 0, 99999999, "--minutes does not end the run before so many steps"},
+    {"lr", "learning_rate", REAL, AT(lr), 3e-3, 0, 10, "largest learning rate; falls to a tenth by a cosine"},
     {"warmup", NULL, WHOLE, AT(warmup), 50, 0, 99999999, "steps of linear warm-up"},
     {"weight_decay", NULL, REAL, AT(weight_decay), 0.1, 0, 10, "AdamW's, on matrices alone"},
     {"grad_clip", NULL, REAL, AT(grad_clip), 1, 0, 1e6, "largest global norm of the gradient; 0 = off"},

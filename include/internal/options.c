@@ -89,26 +89,23 @@ static int edit_distance(const char *a, size_t na, const char *b, size_t nb) {
 }
 
 const char *opt_nearest(const char *name, size_t bytes) {
+    static _Thread_local char nearest[NAME_BYTES];
     if (!name || bytes < 2 || bytes > NAME_BYTES) return NULL;
-    const char *nearest = NULL;
-    int limit = bytes < 5 ? 1 : (int)bytes / 3, least = limit + 1;
+    int limit = bytes < 5 ? 1 : (int)bytes * 2 / 5, least = limit + 1;
     for (int id = 0; id < OPT_COUNT; id++) {
-        const char *known = table[id].name;
+        const char *known = table[id].name, *aliases = table[id].aliases;
         size_t n = strlen(known);
-        int d = edit_distance(name, bytes, known, n);
-        const char *list = table[id].aliases, *alias;
-        size_t alias_n;
-        while ((alias = next_word(&list, ',', &alias_n))) {
-            char copy[NAME_BYTES];
-            memcpy(copy, alias, alias_n);
-            int other = edit_distance(name, bytes, copy, alias_n);
-            if (other < d) d = other;
-        }
-        /* An abbreviation is never taken, but it says clearly enough what was meant. */
-        if (bytes >= 3 && bytes < n && same_name(known, bytes, name, bytes) && d > 1) d = 1;
-        if (d < least) least = d, nearest = known;
+        do {
+            int d = edit_distance(name, bytes, known, n);
+            /* An abbreviation is never taken, but it says clearly enough what was meant. */
+            if (bytes >= 3 && bytes < n && same_name(known, bytes, name, bytes) && d > 1) d = 1;
+            if (d >= least) continue;
+            least = d;
+            memcpy(nearest, known, n);
+            nearest[n] = 0;
+        } while ((known = next_word(&aliases, ',', &n)));
     }
-    return nearest;
+    return least <= limit ? nearest : NULL;
 }
 
 /* --- values ------------------------------------------------------------------------------------------------------ */

@@ -158,7 +158,8 @@ static bool runs_here(const char *isa) {
 #if defined(__x86_64__)
     unsigned a, b, c = 0, d; /* F16C has no name in clang's __builtin_cpu_supports */
     bool f16c = __get_cpuid(1, &a, &b, &c, &d) && c & bit_F16C;
-    bool avx2 = f16c && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    bool avx2 = f16c && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+                __builtin_cpu_supports("bmi2");
     if (!strcmp(isa, "avx2")) return avx2;
     if (!strcmp(isa, "avx512"))
         return avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&

@@ -68,13 +68,17 @@ else
         if [ -d "$D/lib64" ] && [ ! -L "$D/lib64" ]; then
             mkdir -p "$D/usr/lib64" && cp -a "$D/lib64/." "$D/usr/lib64/" && rm -rf "$D/lib64"
         fi
-        ln -sfn usr/lib "$D/lib" && ln -sfn usr/lib64 "$D/lib64"
-        find "$D/usr/lib" -type l | while read -r link; do
+        [ ! -d "$D/usr/lib" ] || ln -sfn usr/lib "$D/lib" && ln -sfn usr/lib64 "$D/lib64"
+        [ ! -d "$D/usr/lib" ] || find "$D/usr/lib" -type l | while read -r link; do
             [ -e "$link" ] && continue
             target=$(readlink "$link")
             for dir in "$(dirname "$link")" "$D/usr/lib/$triplet" "/usr/lib/$triplet" "/lib/$triplet"; do
                 if [ -f "$dir/${target##*/}" ]; then ln -sf "$dir/${target##*/}" "$link"; break; fi
             done
+        done
+        # What the system has too (libc, if a compiler was unpacked) must be the system's at run time.
+        for lib in "$D/usr/lib/$triplet"/*.so.*; do
+            [ ! -f "/lib/$triplet/${lib##*/}" ] || ln -sf "/lib/$triplet/${lib##*/}" "$lib"
         done
         # The compiler and its tools run from where they are; the Makefile looks in build/deps/tools first.
         if [ -x "$D/usr/bin/gcc" ]; then

@@ -6,7 +6,10 @@ line() { # found? name, what was found, hint
 }
 # Does a program that includes $2 link with $3?
 lib() {
-    flags="-Ibuild/deps/usr/include $(pkg-config --cflags freetype2 2>/dev/null) -I/usr/include/freetype2 -Lbuild/deps/usr/lib/$($CC -dumpmachine)"
+    t=$(uname -m)-linux-gnu D=build/deps/usr
+    flags="-I$D/include -I$D/include/freetype2 -I$D/include/$t/openblas-pthread -I/usr/include/$t
+        $(pkg-config --cflags freetype2 2>/dev/null || echo -I/usr/include/freetype2)
+        -L$D/lib/$t -L$D/lib/$t/openblas-pthread -Wl,-rpath-link,$D/lib/$t:/usr/lib/$t:/lib/$t"
     echo "#include <stdio.h>
 #include <$2>
 int main(void) { return 0; }" | $CC $flags -x c - -o /dev/null $3 2>/dev/null
@@ -22,13 +25,11 @@ lib libpng png.h '-lpng' libpng-dev
 lib zlib zlib.h '-lz' zlib1g-dev
 lib cJSON cjson/cJSON.h '-lcjson' libcjson-dev
 lib FreeType ft2build.h '-lfreetype' libfreetype-dev
-echo '#define PCRE2_CODE_UNIT_WIDTH 8' >/dev/null
-flags='-DPCRE2_CODE_UNIT_WIDTH=8'
-CC="$CC $flags" lib PCRE2 pcre2.h '-lpcre2-8' libpcre2-dev
+CC="$CC -DPCRE2_CODE_UNIT_WIDTH=8" lib PCRE2 pcre2.h '-lpcre2-8' libpcre2-dev
 lib utf8proc utf8proc.h '-lutf8proc' libutf8proc-dev
 lib libedit histedit.h '-ledit' libedit-dev
 lib Hunspell hunspell/hunspell.h '-lhunspell-1.7' 'libhunspell-dev hunspell-en-us   (spelling metric; optional)'
-lib OpenBLAS "$(uname -m)-linux-gnu/cblas.h" '-lopenblas' 'libopenblas-dev   (the example trainer)'
+lib OpenBLAS cblas.h '-lopenblas' 'libopenblas-dev   (the example trainer)'
 lib OpenMP omp.h '-fopenmp' 'libomp-dev (clang); comes with gcc   (the example trainer)'
 file DejaVu '/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf build/deps/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf' 'apt-get install fonts-dejavu-core   (else built-in letters)'
 file Unifont '/usr/share/fonts/opentype/unifont/unifont.otf build/deps/usr/share/fonts/opentype/unifont/unifont.otf' 'apt-get install fonts-unifont   (else boxes with the code)'

@@ -1,0 +1,167 @@
+/* spelling.c -- see spelling.h.  Hunspell's C interface: hunspell/hunspell.h of version 1.7 (LGPL/GPL/MPL). */
+#include "hooks/spelling.h"
+
+#include "include/internal/buffer.h"
+#include "include/internal/status.h"
+#include <dlfcn.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { LONGEST_WORD = 80, MOST_REMEMBERED = 1 << 16 };
+
+typedef struct Hunhandle Hunhandle;
+typedef Hunhandle *(*create_fn)(const char *aff, const char *dic);
+typedef void (*destroy_fn)(Hunhandle *h);
+typedef int (*spell_fn)(Hunhandle *h, const char *word);
+
+typedef struct remembered {
+    char word[LONGEST_WORD + 1];
+    char known; /* 'y', 'n'; 0 = free */
+} remembered;
+
+struct speller {
+    void *library;
+    Hunhandle *handle;
+    destroy_fn destroy;
+    spell_fn spell;
+    remembered *table; /* (cap) open addressing; NULL = no memory for one, every word is asked */
+    size_t cap, n;
+};
+
+static void *open_library(void) {
+    static const char *const names[] = {
+        "libhunspell-1.7.so.0", "libhunspell-1.8.so.0", "libhunspell-1.6.so.0", "libhunspell.so",
+#ifdef GLIMPSE_DEPS_DIR
+        GLIMPSE_DEPS_DIR "/lib/x86_64-linux-gnu/libhunspell-1.7.so.0",
+        GLIMPSE_DEPS_DIR "/lib/aarch64-linux-gnu/libhunspell-1.7.so.0",
+#endif
+    };
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        void *library = dlopen(names[i], RTLD_NOW | RTLD_LOCAL);
+        if (library) return library;
+    }
+    return NULL;
+}
+
+/* Both files of a dictionary; false if one cannot be read. */
+static bool find_dictionary(buffer *aff, buffer *dic) {
+    const char *dirs[] = {
+        getenv("DICPATH"),
+#ifdef GLIMPSE_DEPS_DIR
+        GLIMPSE_DEPS_DIR "/share/hunspell",
+#endif
+        "/usr/share/hunspell", "/usr/share/myspell/dicts", "/usr/share/myspell", "/usr/local/share/hunspell",
+    };
+    static const char *const names[] = {"en_US", "en_GB"};
+    for (size_t k = 0; k < sizeof names / sizeof *names; k++)
+        for (size_t i = 0; i < sizeof dirs / sizeof *dirs; i++) {
+            if (!dirs[i] || !*dirs[i]) continue;
+            buf_clear(aff);
+            buf_clear(dic);
+            buf_printf(aff, "%s/%s.aff", dirs[i], names[k]);
+            buf_printf(dic, "%s/%s.dic", dirs[i], names[k]);
+            if (!buf_failed(aff) && !buf_failed(dic) && !access(buf_str(aff), R_OK) && !access(buf_str(dic), R_OK))
+                return true;
+        }
+    return false;
+}
+
+glimpse_status speller_open(speller **out) {
+    glimpse_status st = GLIMPSE_OK;
+    buffer aff = {0}, dic = {0};
+    speller *s = calloc(1, sizeof *s);
+    if (!s) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for the speller");
+    s->library = open_library();
+    if (!s->library)
+        FAIL_GOTO(GLIMPSE_E_LIBRARY, "the spelling library Hunspell is not installed\nhint: apt-get install libhunspell-1.7-0");
+    if (!find_dictionary(&aff, &dic))
+        FAIL_GOTO(GLIMPSE_E_LIBRARY, "there is no English dictionary for Hunspell\nhint: apt-get install hunspell-en-us, or "
+                                     "set DICPATH to the folder of en_US.aff and en_US.dic");
+    create_fn create = (create_fn)dlsym(s->library, "Hunspell_create");
+    s->destroy = (destroy_fn)dlsym(s->library, "Hunspell_destroy");
+    s->spell = (spell_fn)dlsym(s->library, "Hunspell_spell");
+    if (!create || !s->destroy || !s->spell)
+        FAIL_GOTO(GLIMPSE_E_LIBRARY, "the Hunspell found has no Hunspell_create, _spell and _destroy");
+    s->handle = create(buf_str(&aff), buf_str(&dic));
+    if (!s->handle) FAIL_GOTO(GLIMPSE_E_LIBRARY, "Hunspell cannot open %s", buf_str(&aff));
+    *out = s;
+    s = NULL;
+out:
+    speller_close(s);
+    buf_free(&aff);
+    buf_free(&dic);
+    return st;
+}
+
+void speller_close(speller *s) {
+    if (!s) return;
+    if (s->handle) s->destroy(s->handle);
+    if (s->library) dlclose(s->library);
+    free(s->table);
+    free(s);
+}
+
+static uint64_t hash_of(const char *word, size_t n) {
+    uint64_t h = 14695981039346656037u; /* FNV-1a */
+    for (size_t i = 0; i < n; i++) h = (h ^ (unsigned char)word[i]) * 1099511628211u;
+    return h;
+}
+
+/* The entry of a word, or the free one where it belongs. */
+static remembered *entry_of(remembered *table, size_t cap, const char *word, size_t n) {
+    for (size_t i = hash_of(word, n) & (cap - 1);; i = (i + 1) & (cap - 1))
+        if (!table[i].known || !strcmp(table[i].word, word)) return &table[i];
+}
+
+/* Room for one more; the memory is emptied when a text of ever new words fills it. */
+static void make_room(speller *s) {
+    if (s->cap && s->n < s->cap / 2) return;
+    if (s->cap >= MOST_REMEMBERED) {
+        memset(s->table, 0, s->cap * sizeof *s->table);
+        s->n = 0;
+        return;
+    }
+    size_t cap = s->cap ? 2 * s->cap : 1024;
+    remembered *table = calloc(cap, sizeof *table);
+    if (!table) { /* keep the old one unless it is full */
+        if (s->n + 1 < s->cap || !s->cap) return;
+        memset(s->table, 0, s->cap * sizeof *s->table);
+        s->n = 0;
+        return;
+    }
+    for (size_t i = 0; i < s->cap; i++)
+        if (s->table[i].known)
+            *entry_of(table, cap, s->table[i].word, strlen(s->table[i].word)) = s->table[i];
+    free(s->table);
+    s->table = table;
+    s->cap = cap;
+}
+
+static char lower(char c) { return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c; }
+
+static bool ask(speller *s, const char *word, size_t n) {
+    char form[LONGEST_WORD + 1];
+    if (s->spell(s->handle, word)) return true;
+    for (size_t i = 0; i <= n; i++) form[i] = lower(word[i]);
+    if (s->spell(s->handle, form)) return true;
+    if (form[0] >= 'a' && form[0] <= 'z') form[0] = (char)(form[0] - 32);
+    return s->spell(s->handle, form) != 0;
+}
+
+bool speller_knows(speller *s, const char *word, size_t n) {
+    char w[LONGEST_WORD + 1];
+    if (!n || n > LONGEST_WORD) return false;
+    memcpy(w, word, n);
+    w[n] = 0;
+    make_room(s);
+    if (!s->table) return ask(s, w, n);
+    remembered *e = entry_of(s->table, s->cap, w, n);
+    if (!e->known) {
+        bool known = ask(s, w, n);
+        memcpy(e->word, w, n + 1);
+        e->known = known ? 'y' : 'n';
+        s->n++;
+    }
+    return e->known == 'y';
+}

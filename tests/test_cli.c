@@ -1,0 +1,203 @@
+/* test_cli.c -- the program `glimpse`, called as a function: pages made from the table, exit codes, what goes where. */
+#define _GNU_SOURCE
+#include "tests/test.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "build_id.h"
+#include "include/internal/file.h"
+#include "plugin/cli/cli.h"
+#include "plugin/guest.h"
+
+static int runs, reports, tokens;
+static char dir[64];
+static const char *no_error(void) { return "the session's reason"; }
+static glimpse_status run(const options *o, const session_host *host) {
+    runs++;
+    tokens = (int)opt_int(o, OPT_max_sample_tokens);
+    host->log(host->user, "banner");
+    host->out(host->user, "text", 4);
+    return GLIMPSE_OK;
+}
+static glimpse_status report(const options *o, const char *d, const session_host *host) {
+    (void)o, (void)host;
+    reports++;
+    snprintf(dir, sizeof dir, "%s", d);
+    return strcmp(d, "empty") == 0 ? GLIMPSE_E_IO : GLIMPSE_OK;
+}
+static const session_api api = {.version = 1, .build_id = GLIMPSE_BUILD_ID, .error = no_error, .run = run, .report = report};
+
+static buffer out, err;
+
+/* Run the program on words separated by '|', its stdout and stderr into `out` and `err`. */
+static int program(const char *line) {
+    char path[2][4096], *words = strdup(line), *argv[32] = {(char *)"glimpse"};
+    int argc = 1, saved[2], fd[2];
+    session_use(&api);
+    for (char *w = words, *end; w && *line; w = end) {
+        end = strchr(w, '|');
+        if (end) *end++ = 0;
+        argv[argc++] = w;
+    }
+    fflush(stdout);
+    for (int i = 0; i < 2; i++) {
+        snprintf(path[i], sizeof path[i], "%s/%d", test_tmpdir(), i);
+        fd[i] = open(path[i], O_RDWR | O_CREAT | O_TRUNC, 0600);
+        saved[i] = dup(1 + i);
+        dup2(fd[i], 1 + i);
+    }
+    int code = cli_main(argc, argv);
+    for (int i = 0; i < 2; i++) {
+        dup2(saved[i], 1 + i);
+        close(saved[i]);
+        close(fd[i]);
+        buffer *b = i ? &err : &out;
+        buf_clear(b);
+        EXPECT_OK(file_read_all(path[i], 1 << 20, b));
+    }
+    free(words);
+    return code;
+}
+
+TEST(cli_help_is_complete_and_fits_80_columns) {
+    EXPECT_EQ(program("--help"), 0);
+    EXPECT_EQ(err.n, 0);
+    size_t width = 0;
+    for (size_t i = 0; i < out.n; i++) {
+        width = out.bytes[i] == '\n' ? 0 : width + 1;
+        if (width > 80) {
+            EXPECT(!"a line is wider than 80 columns");
+            break;
+        }
+        EXPECT(out.bytes[i] == '\n' || (out.bytes[i] >= 32 && out.bytes[i] < 127));
+        EXPECT(!(out.bytes[i] == '\n' && i && out.bytes[i - 1] == ' '));
+    }
+    for (int id = 0; id < OPT_COUNT; id++) {
+        const opt_info *info = opt_info_of((opt_id)id);
+        char flag[80], negated[80];
+        snprintf(flag, sizeof flag, "\n  --%s", info->name);
+        snprintf(negated, sizeof negated, "\n  --[no_]%s", info->name);
+        bool listed = strstr(out.bytes, flag) || strstr(out.bytes, negated);
+        EXPECT_EQ(listed, !(info->missing && info->type == OPT_BOOL)); /* nothing that does not work is offered */
+    }
+    EXPECT(!strstr(out.bytes, "worker"));
+    static const char *const samplers[] = {"\nSamplers\n", "--repetition_penalty X", "--temperature X", "--top_k LIST",
+                                           "--top_p X", "--min_p X"};
+    const char *at = out.bytes;
+    for (size_t i = 0; i < sizeof samplers / sizeof *samplers; i++) { /* together and in the order in which they act */
+        at = strstr(at, samplers[i]);
+        REQUIRE(at != NULL);
+    }
+    buffer first = {0};
+    buf_put(&first, out.bytes, out.n);
+    EXPECT_EQ(program("sample|--seed|3|-h"), 0);
+    EXPECT_STREQ(buf_str(&out), buf_str(&first));
+    EXPECT_EQ(program("help"), 0);
+    EXPECT_STREQ(buf_str(&out), buf_str(&first));
+    buf_free(&first);
+    EXPECT_EQ(runs, 0);
+}
+
+TEST(cli_help_of_a_flag) {
+    EXPECT_EQ(program("help|--top-p"), 0);
+    EXPECT_STREQ(buf_str(&out), "--top_p X\n"
+                                "  Nucleus sampling: keep the fewest tokens whose probabilities sum up to X. 1 =\n"
+                                "  off. [1]\n"
+                                "  From 0 to 1.\n"
+                                "  In a trainer: --glimpse_top_p.\n");
+    EXPECT_EQ(program("help|max_new_tokens"), 0);
+    EXPECT(strstr(buf_str(&out), "[500; in training unset]"));
+    EXPECT(strstr(buf_str(&out), "In a trainer: --max_sample_tokens."));
+    EXPECT_EQ(program("help|no_sheets"), 0);
+    EXPECT_EQ(program("help|mode"), 0);
+    EXPECT(strstr(buf_str(&out), "Not in this version: worker"));
+    EXPECT_EQ(program("help|dataset_benchmarks"), 0);
+    EXPECT(strstr(buf_str(&out), "Not in this version: true"));
+    EXPECT_EQ(program("help|temprature"), 2);
+    EXPECT_STREQ(buf_str(&err), "glimpse: no flag --temprature\nhint: did you mean --temperature?\n");
+    EXPECT_EQ(out.n, 0);
+    for (int id = 0; id < OPT_COUNT; id++) {
+        char line[80];
+        snprintf(line, sizeof line, "help|%s", opt_info_of((opt_id)id)->name);
+        EXPECT_EQ(program(line), 0);
+        for (const char *p = buf_str(&out); *p;) {
+            size_t n = strcspn(p, "\n");
+            EXPECT(n <= 80);
+            p += n + (p[n] == '\n');
+        }
+    }
+}
+
+TEST(cli_version_and_man) {
+    EXPECT_EQ(program("--version"), 0);
+    EXPECT_STREQ(buf_str(&out), "glimpse " GLIMPSE_VERSION_STRING " (" GLIMPSE_BUILD_ID ")\n");
+    EXPECT_EQ(program("--man"), 0);
+    EXPECT(strncmp(out.bytes, ".TH GLIMPSE 1 ", 14) == 0);
+    EXPECT(strstr(out.bytes, "\\fB\\-\\-max_sample_tokens N\\fR\n"));
+    for (const char *p = out.bytes; *p;) { /* only known requests begin a line */
+        size_t n = strcspn(p, "\n");
+        if (*p == '.') EXPECT(strncmp(p, ".TH ", 4) == 0 || strncmp(p, ".SH ", 4) == 0 || strncmp(p, ".SS ", 4) == 0 ||
+                              strncmp(p, ".TP", 3) == 0 || strncmp(p, ".PP", 3) == 0 || strncmp(p, ".nf", 3) == 0 ||
+                              strncmp(p, ".fi", 3) == 0);
+        EXPECT(*p != '\'');
+        p += n + (p[n] == '\n');
+    }
+    if (system("command -v groff >/dev/null 2>&1") != 0) return;
+    char command[8300];
+    snprintf(command, sizeof command, "groff -man -Tutf8 -ww '%s/0' >/dev/null 2>'%s/warnings' && ! test -s '%s/warnings'",
+             test_tmpdir(), test_tmpdir(), test_tmpdir());
+    EXPECT_EQ(system(command), 0);
+}
+
+TEST(cli_commands) {
+    EXPECT_EQ(program(""), 0);
+    EXPECT_STREQ(buf_str(&out), "text");
+    EXPECT_STREQ(buf_str(&err), "banner\n");
+    EXPECT_EQ(tokens, 500);
+    EXPECT_EQ(program("sample|--max-length|7"), 0);
+    EXPECT_EQ(tokens, 7);
+    EXPECT_EQ(program("--start|sample|--max_new_tokens=8|--"), 0); /* "sample" is the prompt here */
+    EXPECT_EQ(tokens, 8);
+    EXPECT_EQ(runs, 3);
+    EXPECT_EQ(program("report|out/demo"), 0);
+    EXPECT_STREQ(dir, "out/demo");
+    EXPECT_EQ(program("report|--out_dir|out/other"), 0);
+    EXPECT_STREQ(dir, "out/other");
+    EXPECT_EQ(program("report|empty"), 1);
+    EXPECT_STREQ(buf_str(&err), "glimpse: the session's reason\n");
+    EXPECT_EQ(reports, 3);
+}
+
+TEST(cli_bad_flags_end_with_2) {
+    static const char *const cases[][2] = {
+        {"--topk|3", "glimpse: unknown flag --topk\nhint: did you mean --top_k?\n"},
+        {"--xyzzy=3", "glimpse: unknown flag --xyzzy\nhint: `glimpse --help` lists the flags\n"},
+        {"--temperature|hot", "glimpse: temperature = \"hot\": expected a number from 0 to 100\n"},
+        {"--top_k", "glimpse: --top_k needs a value, and nothing follows it\n"},
+        {"--prompt|--seed|3", "glimpse: --prompt needs a value, and --seed looks like a flag\nhint: --prompt=VALUE takes any value\n"},
+        {"--device|cuda", "glimpse: device = \"cuda\": expected auto or cpu\n"},
+        {"-n|3", "glimpse: unknown flag -n\nhint: flags begin with two hyphens; `glimpse --help` lists them\n"},
+        {"hello", "glimpse: unexpected word \"hello\"\nhint: the commands are sample, report DIR and help FLAG; a prompt is "
+                  "given with --prompt\n"},
+        {"report|a|b", "glimpse: unexpected word \"b\"\nhint: the commands are sample, report DIR and help FLAG; a prompt is "
+                       "given with --prompt\n"},
+        {"--interactive", "glimpse: --interactive: a conversation in the terminal is not in this version; --sample_only "
+                          "with --prompt samples once\n"},
+        {"--like|generate", "glimpse: --prompt is required with --like generate\n"},
+        {"--max_new_tokens|0", "glimpse: max_sample_tokens is 0: nothing to sample\n"},
+        {"--prompt|a|--x\x1b[2J", "glimpse: unknown flag --x\\x1b[2J\nhint: `glimpse --help` lists the flags\n"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        EXPECT_EQ(program(cases[i][0]), 2);
+        EXPECT_STREQ(buf_str(&err), cases[i][1]);
+        EXPECT_EQ(out.n, 0);
+    }
+    setenv("GLIMPSE_ARGS", "--nope", 1);
+    EXPECT_EQ(program(""), 2);
+    EXPECT(strstr(buf_str(&err), "glimpse: GLIMPSE_ARGS: unknown flag --nope"));
+    EXPECT_EQ(runs, 0);
+}

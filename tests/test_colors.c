@@ -1,0 +1,211 @@
+/* test_colors.c -- modes against their formulas, palettes against published values, contrast against WCAG, and every
+ * environment that asks for colour or forbids it. */
+#include "tests/test.h"
+#include "viz/text.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static unsigned hex(rgb c) { return (unsigned)c.r << 16 | (unsigned)c.g << 8 | c.b; }
+
+TEST(colors_palettes) {
+    EXPECT_EQ(hex(palette_rgb(PALETTE_VIRIDIS, 0)), 0x440154); /* the ends and the middle as matplotlib prints them */
+    EXPECT_EQ(hex(palette_rgb(PALETTE_VIRIDIS, 128 / 255.0)), 0x21918c);
+    EXPECT_EQ(hex(palette_rgb(PALETTE_VIRIDIS, 1)), 0xfde725);
+    EXPECT_EQ(hex(palette_rgb(PALETTE_CIVIDIS, 0)), 0x00224e);
+    EXPECT_EQ(hex(palette_rgb(PALETTE_CIVIDIS, 1)), 0xfee838);
+    EXPECT_EQ(hex(palette_rgb(PALETTE_VIRIDIS, -3)), 0x440154);
+    EXPECT_EQ(hex(palette_rgb(PALETTE_VIRIDIS, 9)), 0xfde725);
+    EXPECT_EQ(hex(palette_rgb(PALETTE_VIRIDIS, NAN)), 0x808080);
+    for (int i = 0; i <= 100; i++) { /* int(255 * x), as the fork truncates */
+        rgb c = palette_rgb(PALETTE_REDGREEN, i / 100.0);
+        EXPECT_EQ(c.g, 255 * i / 100);
+        EXPECT_EQ(c.r, 255 * (100 - i) / 100);
+        EXPECT_EQ(c.b, 0);
+    }
+    for (int p = 0; p < 2; p++) /* what a colour-blind reader goes by: lightness never falls */
+        for (int i = 1; i < 256; i++)
+            EXPECT_LE(rgb_luminance(palette_rgb((palette)p, (i - 1) / 255.0)),
+                      rgb_luminance(palette_rgb((palette)p, i / 255.0)) + 2e-3);
+}
+
+TEST(colors_contrast) {
+    const rgb black = {0, 0, 0}, white = {255, 255, 255};
+    EXPECT_NEAR(rgb_contrast(black, white), 21, 1e-9);
+    EXPECT_NEAR(rgb_contrast((rgb){0x76, 0x76, 0x76}, white), 4.54, 0.005); /* WebAIM's textbook grey */
+    EXPECT_NEAR(rgb_contrast((rgb){0xff, 0, 0}, white), 3.998, 0.005);
+    for (int r = 0; r < 256; r += 15)
+        for (int g = 0; g < 256; g += 15)
+            for (int b = 0; b < 256; b += 15) {
+                rgb c = {(uint8_t)r, (uint8_t)g, (uint8_t)b};
+                EXPECT_LE(4.5, rgb_contrast(c, rgb_text_on(c)));
+            }
+    for (int p = 0; p < 3; p++)
+        for (int i = 0; i < 256; i++) {
+            rgb c = palette_rgb((palette)p, i / 255.0), c256 = color_256_rgb(color_256_of(c));
+            EXPECT_LE(4.5, rgb_contrast(c, rgb_text_on(c)));
+            EXPECT_LE(4.5, rgb_contrast(c256, rgb_text_on(c256)));
+        }
+}
+
+/* The colour that an SGR parameter list sets: base 38 text, 48 ground. */
+static bool sgr_color(const char *sgr, int base, rgb *out) {
+    char key[8];
+    int r, g, b, i;
+    snprintf(key, sizeof key, "%d;", base);
+    const char *s = strstr(sgr, key);
+    if (!s) return false;
+    if (sscanf(s + 3, "2;%d;%d;%d", &r, &g, &b) == 3) *out = (rgb){(uint8_t)r, (uint8_t)g, (uint8_t)b};
+    else if (sscanf(s + 3, "5;%d", &i) == 1) *out = color_256_rgb(i);
+    else return false;
+    return true;
+}
+
+TEST(colors_paint_is_legible) {
+    const rgb black = {0, 0, 0}, white = {255, 255, 255};
+    static const paint_kind on_any[] = {PAINT_DIM, PAINT_GOOD, PAINT_BAD, PAINT_SPECIAL};
+    char sgr[64];
+    rgb text, ground;
+    for (int depth = DEPTH_256; depth <= DEPTH_TRUE; depth++) {
+        for (int i = 0; i < 4; i++) {
+            text_sgr((paint){on_any[i], PALETTE_VIRIDIS, 0}, (color_depth)depth, sgr);
+            REQUIRE(sgr_color(sgr, 38, &text));
+            EXPECT_LE(4.5, rgb_contrast(text, black));
+            EXPECT_LE(4.5, rgb_contrast(text, white));
+        }
+        for (int p = 0; p < 3; p++)
+            for (int i = 0; i <= 50; i++) {
+                text_sgr((paint){PAINT_GROUND, (palette)p, (float)i / 50}, (color_depth)depth, sgr);
+                REQUIRE(sgr_color(sgr, 38, &text) && sgr_color(sgr, 48, &ground));
+                EXPECT_LE(4.5, rgb_contrast(text, ground));
+            }
+        text_sgr((paint){PAINT_ALARM, PALETTE_VIRIDIS, 0}, (color_depth)depth, sgr);
+        REQUIRE(sgr_color(sgr, 38, &text) && sgr_color(sgr, 48, &ground));
+        EXPECT_LE(4.5, rgb_contrast(text, ground));
+    }
+    text_sgr((paint){PAINT_GROUND, PALETTE_VIRIDIS, 0}, DEPTH_NONE, sgr);
+    EXPECT_STREQ(sgr, "");
+}
+
+/* The 16 colours as the VGA text mode and as xterm draw them. */
+static const unsigned vga[16] = {0x000000, 0xaa0000, 0x00aa00, 0xaa5500, 0x0000aa, 0xaa00aa, 0x00aaaa, 0xaaaaaa,
+                                 0x555555, 0xff5555, 0x55ff55, 0xffff55, 0x5555ff, 0xff55ff, 0x55ffff, 0xffffff};
+static const unsigned xterm[16] = {0x000000, 0xcd0000, 0x00cd00, 0xcdcd00, 0x0000ee, 0xcd00cd, 0x00cdcd, 0xe5e5e5,
+                                   0x7f7f7f, 0xff0000, 0x00ff00, 0xffff00, 0x5c5cff, 0xff00ff, 0x00ffff, 0xffffff};
+static rgb themed(const unsigned *theme, int sgr) {
+    unsigned c = theme[sgr >= 100 ? sgr - 92 : sgr >= 90 ? sgr - 82 : sgr >= 40 ? sgr - 40 : sgr - 30];
+    return (rgb){(uint8_t)(c >> 16), (uint8_t)(c >> 8), (uint8_t)c};
+}
+
+TEST(colors_16_are_legible) {
+    for (int p = 0; p < 3; p++) {
+        int first, last, text;
+        for (int i = 0; i <= 20; i++) {
+            int ground;
+            text_ground_16((palette)p, i / 20.0, &ground, &text);
+            EXPECT_LE(4.5, rgb_contrast(themed(vga, ground), themed(vga, text)));
+            EXPECT_LE(4.0, rgb_contrast(themed(xterm, ground), themed(xterm, text))); /* its magenta is a light one */
+        }
+        text_ground_16((palette)p, 0, &first, &text);
+        text_ground_16((palette)p, 1, &last, &text);
+        EXPECT(first != last);
+    }
+}
+
+TEST(colors_256) {
+    EXPECT_EQ(hex(color_256_rgb(196)), 0xff0000); /* xterm's table */
+    EXPECT_EQ(hex(color_256_rgb(244)), 0x808080);
+    EXPECT_EQ(hex(color_256_rgb(67)), 0x5f87af);
+    for (int i = 16; i < 256; i++) EXPECT_EQ(hex(color_256_rgb(color_256_of(color_256_rgb(i)))), hex(color_256_rgb(i)));
+}
+
+/* Four tokens, values chosen so that the formulas come out by hand. */
+static glimpse_token tokens[4] = {
+    {.size = sizeof(glimpse_token), .rank = 1, .kept = 5, .logit = 10, .p_temp = 0.5f, .p_final = 0.625f, .entropy = 1, .dot = 0},
+    {.size = sizeof(glimpse_token), .rank = 2, .kept = 5, .logit = 2, .p_temp = 0.25f, .p_final = 0.5f, .entropy = 2, .dot = 0.5f},
+    {.size = sizeof(glimpse_token), .rank = 4, .kept = 5, .logit = -6, .p_temp = 0, .p_final = 0.125f, .entropy = 0, .dot = -0.25f},
+    {.size = sizeof(glimpse_token), .rank = 6, .kept = 5, .logit = NAN, .p_temp = NAN, .p_final = NAN, .entropy = NAN, .dot = NAN},
+};
+
+static double value(color_mode mode, const glimpse_sample *s, int i) {
+    double v = -1;
+    return color_value(mode, s, i, 100, &v) ? v : -1; /* -1: plain */
+}
+
+TEST(colors_modes) {
+    glimpse_sample s = {.size = sizeof s, .temperature = 0.5, .top_k = 5, .tokens = tokens, .n_tokens = 4};
+    for (int greedy = 0; greedy < 2; greedy++) {
+        double T = greedy ? 1 : 0.5;
+        s.temperature = greedy ? 0 : 0.5;
+        EXPECT_NEAR(value(COLOR_MINMAX, &s, 0), (10 / T + 6 / T) / (16 / T + 1e-6), 1e-12);
+        EXPECT_NEAR(value(COLOR_MINMAX, &s, 1), (2 / T + 6 / T) / (16 / T + 1e-6), 1e-12);
+        EXPECT_NEAR(value(COLOR_MINMAX, &s, 2), 0, 1e-12);
+        EXPECT_NEAR(value(COLOR_MINMAX, &s, 3), -1, 0);
+    }
+    EXPECT_NEAR(value(COLOR_SOFTMAX, &s, 1), 0.25, 0);
+    EXPECT_NEAR(value(COLOR_SOFTMAX_TOP_K, &s, 0), 0.625, 0);
+    EXPECT_NEAR(value(COLOR_ENTROPY, &s, 1), 2 / log(100), 1e-12);
+    EXPECT_NEAR(value(COLOR_DOT_PRODUCT, &s, 0), 0.25 / (0.75 + 1e-6), 1e-12);
+    EXPECT_NEAR(value(COLOR_DOT_PRODUCT, &s, 1), 0.75 / (0.75 + 1e-6), 1e-12);
+    EXPECT_NEAR(value(COLOR_RANK, &s, 0), -1, 0);             /* rank 1 is plain */
+    EXPECT_NEAR(value(COLOR_RANK, &s, 1), 1, 1e-12);          /* ratio 0: green */
+    EXPECT_NEAR(value(COLOR_RANK, &s, 2), 1 - 2 / 3.0, 1e-12); /* (4 - 2) / (5 - 2) */
+    EXPECT_NEAR(value(COLOR_RANK, &s, 3), -1, 0);             /* beyond k */
+    s.top_k = 2;
+    EXPECT_NEAR(value(COLOR_RANK, &s, 1), 0, 0); /* K = 2: ratio 1 */
+    s.top_k = 0;
+    EXPECT_NEAR(value(COLOR_RANK, &s, 1), 0, 0);
+    EXPECT_NEAR(value(COLOR_RANK, &s, 2), -1, 0);
+    EXPECT_NEAR(value(COLOR_SOFTMAX, &s, 4), -1, 0);
+    EXPECT_NEAR(value(COLOR_SOFTMAX, &s, -1), -1, 0);
+    for (int m = 0; m < 8; m++) EXPECT_NEAR(value((color_mode)m, &s, 3), -1, 0); /* nothing finite, nothing shown */
+    EXPECT_STREQ(color_mode_name(COLOR_SOFTMAX_TOP_K), "softmax_top_k");
+}
+
+static const char *from_list(void *user, const char *name) { /* "A=1\0B=2\0\0" */
+    size_t n = strlen(name);
+    for (const char *s = user; *s; s += strlen(s) + 1)
+        if (!strncmp(s, name, n) && s[n] == '=') return s + n + 1;
+    return NULL;
+}
+
+TEST(colors_depth) {
+    static const struct {
+        const char *env;
+        color_when when;
+        color_ask ask;
+        bool tty;
+        color_depth want;
+    } rows[] = {
+        {"TERM=xterm-256color\0", COLOR_AUTO, ASK_AUTO, true, DEPTH_256},
+        {"TERM=xterm-256color\0COLORTERM=truecolor\0", COLOR_AUTO, ASK_AUTO, true, DEPTH_TRUE},
+        {"TERM=xterm\0COLORTERM=24bit\0", COLOR_AUTO, ASK_AUTO, true, DEPTH_TRUE},
+        {"TERM=xterm-kitty\0", COLOR_AUTO, ASK_AUTO, true, DEPTH_TRUE},
+        {"TERM=linux\0", COLOR_AUTO, ASK_AUTO, true, DEPTH_16},
+        {"TERM=dumb\0", COLOR_AUTO, ASK_AUTO, true, DEPTH_NONE},
+        {"\0", COLOR_AUTO, ASK_AUTO, true, DEPTH_NONE},
+        {"TERM=xterm-256color\0", COLOR_AUTO, ASK_AUTO, false, DEPTH_NONE},
+        {"TERM=xterm-256color\0", COLOR_ALWAYS, ASK_AUTO, false, DEPTH_256},
+        {"TERM=xterm-256color\0NO_COLOR=1\0", COLOR_ALWAYS, ASK_AUTO, true, DEPTH_256},
+        {"TERM=xterm-256color\0", COLOR_NEVER, ASK_TRUE, true, DEPTH_NONE},
+        {"TERM=xterm\0NO_COLOR=1\0", COLOR_AUTO, ASK_AUTO, true, DEPTH_NONE},
+        {"TERM=xterm\0NO_COLOR=\0", COLOR_AUTO, ASK_AUTO, true, DEPTH_16}, /* empty does not count */
+        {"TERM=xterm\0NO_COLOR=1\0FORCE_COLOR=3\0", COLOR_AUTO, ASK_AUTO, true, DEPTH_NONE},
+        {"TERM=xterm\0CLICOLOR=0\0", COLOR_AUTO, ASK_AUTO, true, DEPTH_NONE},
+        {"TERM=xterm\0CLICOLOR=1\0", COLOR_AUTO, ASK_AUTO, true, DEPTH_16},
+        {"TERM=xterm\0CLICOLOR=0\0CLICOLOR_FORCE=1\0", COLOR_AUTO, ASK_AUTO, false, DEPTH_16},
+        {"TERM=xterm\0CLICOLOR_FORCE=0\0", COLOR_AUTO, ASK_AUTO, false, DEPTH_NONE},
+        {"TERM=xterm\0FORCE_COLOR=1\0", COLOR_AUTO, ASK_AUTO, false, DEPTH_16},
+        {"TERM=xterm\0FORCE_COLOR=2\0", COLOR_AUTO, ASK_AUTO, false, DEPTH_256},
+        {"TERM=dumb\0FORCE_COLOR=3\0", COLOR_AUTO, ASK_AUTO, false, DEPTH_TRUE},
+        {"TERM=xterm\0FORCE_COLOR=0\0", COLOR_AUTO, ASK_AUTO, true, DEPTH_NONE},
+        {"TERM=xterm\0COLORTERM=truecolor\0", COLOR_AUTO, ASK_16, true, DEPTH_16},
+        {"TERM=xterm\0", COLOR_AUTO, ASK_256, true, DEPTH_256},
+        {"TERM=xterm\0", COLOR_AUTO, ASK_TRUE, true, DEPTH_TRUE},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        color_depth got = color_depth_of(rows[i].when, rows[i].ask, rows[i].tty, from_list, (void *)(uintptr_t)rows[i].env);
+        test_check(got == rows[i].want, __FILE__, __LINE__, "row %zu (%s): %d, expected %d", i, rows[i].env, got, rows[i].want);
+    }
+}

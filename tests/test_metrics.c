@@ -1,0 +1,169 @@
+/* test_metrics.c -- the metrics against numbers worked out by hand and against naive counting. */
+#include "hooks/metrics.h"
+#include "tests/test.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static double of(const glimpse_metric *m, int32_t n, const char *name) {
+    for (int32_t i = 0; i < n; i++)
+        if (!strcmp(m[i].name, name)) return m[i].value;
+    return -777; /* not there */
+}
+
+static bool there(const glimpse_metric *m, int32_t n, const char *name) { return of(m, n, name) != -777; }
+
+TEST(metrics_of_the_model) {
+    static const glimpse_token t[3] = {
+        {.size = sizeof t[0], .id = 5, .rank = 1, .logprob = -0.5f, .entropy = 1},
+        {.size = sizeof t[0], .id = 6, .rank = 4, .logprob = -2.5f, .entropy = 3},
+        {.size = sizeof t[0], .id = 5, .rank = 1, .logprob = -1.5f, .entropy = 0.5f},
+    };
+    glimpse_sample s = {.size = sizeof s, .tokens = t, .n_tokens = 3, .text = "a b", .text_bytes = 3, .stop = GLIMPSE_STOP_EOS};
+    glimpse_record r = {.size = sizeof r};
+    arena *a = arena_new();
+    REQUIRE_OK(metrics_of_sample(&s, &r, false, NULL, a));
+    EXPECT_NEAR(of(s.metrics, s.n_metrics, "mean_logprob"), -1.5, 1e-6);
+    EXPECT_NEAR(of(s.metrics, s.n_metrics, "perplexity"), exp(1.5), 1e-6);
+    EXPECT_NEAR(of(s.metrics, s.n_metrics, "mean_entropy"), 1.5, 1e-6);
+    EXPECT_NEAR(of(s.metrics, s.n_metrics, "mean_rank"), 2, 1e-6);
+    EXPECT_NEAR(of(s.metrics, s.n_metrics, "rank1_share"), 2 / 3.0, 1e-6);
+    EXPECT_NEAR(of(s.metrics, s.n_metrics, "eos_stop"), 1, 0);
+    EXPECT(isnan(of(s.metrics, s.n_metrics, "repetition"))); /* two words have no 4-gram */
+    EXPECT(!there(s.metrics, s.n_metrics, "lexical_diversity"));
+    REQUIRE_OK(metrics_of_sample(&s, &r, true, NULL, a));
+    EXPECT_NEAR(of(s.metrics, s.n_metrics, "longest_repeat"), 1, 0);
+    EXPECT(there(s.metrics, s.n_metrics, "lexical_diversity"));
+    EXPECT(!there(s.metrics, s.n_metrics, "spelling_token_rate")); /* no speller */
+    for (int32_t i = 0; i < s.n_metrics; i++) /* as the journal keeps them */
+        EXPECT(isnan(s.metrics[i].value) || s.metrics[i].value == record_round(s.metrics[i].value, RECORD_LOSS_DIGITS));
+    s.n_tokens = 0;
+    s.text_bytes = 0;
+    REQUIRE_OK(metrics_of_sample(&s, &r, true, NULL, a));
+    EXPECT(isnan(of(s.metrics, s.n_metrics, "perplexity")));
+    EXPECT(isnan(of(s.metrics, s.n_metrics, "lexical_diversity")));
+    EXPECT_NEAR(of(s.metrics, s.n_metrics, "longest_repeat"), 0, 0);
+    arena_free(a);
+}
+
+TEST(metrics_of_text_by_hand) {
+    arena *a = arena_new();
+    const glimpse_metric *m;
+    int32_t n;
+    /* words: the cat sat the cat sat the dog isn't = 9, distinct 5: the cat sat dog isn't
+     * 4-grams (6): tcst catsatthecat satthecatsat tcst(again: the cat sat the) cstd stdi -> 1 of 6 seen before */
+    const char *text = "The cat sat. the CAT sat!?  the dog isn't";
+    REQUIRE_OK(metrics_of_text(text, strlen(text), NULL, a, &m, &n));
+    EXPECT_NEAR(of(m, n, "repetition"), 1 / 6.0, 1e-6);
+    EXPECT_NEAR(of(m, n, "distinct_1"), 5 / 9.0, 1e-6);
+    EXPECT_NEAR(of(m, n, "distinct_2"), 5 / 8.0, 1e-6); /* tc cs st td di; tc cs st again */
+    EXPECT_NEAR(of(m, n, "distinct_3"), 5 / 7.0, 1e-6); /* tcs cst stc [tcs] [cst] -> tcs cst stc std tdi */
+    EXPECT_NEAR(of(m, n, "lexical_diversity"), 5 / 9.0, 1e-6);
+    EXPECT_NEAR(of(m, n, "avg_sentence_length"), 3, 1e-6);
+    EXPECT_NEAR(of(m, n, "invalid_utf8_rate"), 0, 0);
+    const char bad[] = "ab\xff" "c\xef\xbf\xbd" "d\xc3\xa9\xe2\x82"; /* a b FF c U+FFFD d e-acute, and one cut short */
+    REQUIRE_OK(metrics_of_text(bad, sizeof bad - 1, NULL, a, &m, &n));
+    EXPECT_NEAR(of(m, n, "invalid_utf8_rate"), 2 / 7.0, 1e-6);
+    arena_free(a);
+}
+
+static uint64_t state = 88172645463325252u;
+static uint32_t draw(uint32_t below) {
+    state ^= state << 13;
+    state ^= state >> 7;
+    state ^= state << 17;
+    return (uint32_t)(state >> 33) % below;
+}
+
+TEST(metrics_against_naive_counting) {
+    enum { MOST = 120 };
+    static glimpse_token t[MOST];
+    glimpse_record r = {.size = sizeof r};
+    for (int round = 0; round < 200; round++) {
+        int n = (int)draw(MOST), ids = 1 + (int)draw(6);
+        for (int i = 0; i < n; i++) t[i] = (glimpse_token){.size = sizeof *t, .id = (int32_t)draw((uint32_t)ids), .rank = 1};
+        int again = 0, longest = 0;
+        for (int i = 0; i + 4 <= n; i++)
+            for (int j = 0; j < i; j++) {
+                int k = 0;
+                while (k < 4 && t[i + k].id == t[j + k].id) k++;
+                if (k == 4) {
+                    again++;
+                    break;
+                }
+            }
+        for (int i = 0; i < n; i++)
+            for (int j = 0; j < i; j++) {
+                int k = 0;
+                while (i + k < n && t[i + k].id == t[j + k].id) k++;
+                if (k > longest) longest = k;
+            }
+        arena *a = arena_new();
+        glimpse_sample s = {.size = sizeof s, .tokens = t, .n_tokens = n, .text = ""};
+        REQUIRE_OK(metrics_of_sample(&s, &r, true, NULL, a));
+        if (n >= 4) EXPECT_NEAR(of(s.metrics, s.n_metrics, "repetition_tokens"), (double)again / (n - 3), 1e-6);
+        EXPECT_NEAR(of(s.metrics, s.n_metrics, "longest_repeat"), longest, 0);
+        arena_free(a);
+    }
+}
+
+TEST(metrics_spelling) {
+    speller *sp = NULL;
+    if (speller_open(&sp) < 0) SKIP(status_text());
+    static const char *const good[] = {"hello", "Hello", "HELLO", "lily", "Lily", "isn't", "dog"};
+    static const char *const bad[] = {"becuase", "wsa", "xqzt", "Dagg"};
+    for (int again = 0; again < 2; again++) { /* asked, then remembered */
+        for (size_t i = 0; i < sizeof good / sizeof *good; i++) EXPECT(speller_knows(sp, good[i], strlen(good[i])));
+        for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) EXPECT(!speller_knows(sp, bad[i], strlen(bad[i])));
+    }
+    char word[200];
+    memset(word, 'a', sizeof word);
+    EXPECT(!speller_knows(sp, word, sizeof word));
+    EXPECT(!speller_knows(sp, word, 0));
+
+    arena *a = arena_new();
+    const glimpse_metric *m;
+    int32_t n;
+    /* 6 words, 27 letters; distinct: lily(4) saw(3) becuase(7) dog(3); unknown: becuase, twice */
+    const char *text = "Lily saw becuase dog. Becuase dog";
+    REQUIRE_OK(metrics_of_text(text, strlen(text), sp, a, &m, &n));
+    EXPECT_NEAR(of(m, n, "spelling_token_rate"), 4 / 6.0, 1e-6);
+    EXPECT_NEAR(of(m, n, "spelling_correctness"), 1 - 1 / 6.0, 1e-6); /* the fork's: types over tokens */
+    EXPECT_NEAR(of(m, n, "correct_char_fraction"), 10 / 27.0, 1e-6);
+    EXPECT_NEAR(of(m, n, "correct_char_total"), 10, 0);
+    arena_free(a);
+    /* More new words than are remembered: answers stay right. */
+    for (int i = 0; i < 70000; i++) {
+        int len = 0;
+        word[len++] = 'q';
+        for (int k = i; k; k /= 20) word[len++] = "bcdfghjklmnpqrstvwxz"[k % 20];
+        word[len++] = 'q';
+        (void)speller_knows(sp, word, (size_t)len);
+        if (i % 9973 == 0) EXPECT(speller_knows(sp, "dog", 3) && !speller_knows(sp, "becuase", 7));
+    }
+    speller_close(sp);
+    speller_close(NULL);
+}
+
+TEST(metrics_out_of_memory) {
+    static const glimpse_token t[5] = {{.size = sizeof t[0], .rank = 1}, {.size = sizeof t[0], .rank = 1},
+        {.size = sizeof t[0], .rank = 1}, {.size = sizeof t[0], .rank = 1}, {.size = sizeof t[0], .rank = 1}};
+    glimpse_record r = {.size = sizeof r};
+    for (long k = 1;; k++) {
+        glimpse_sample s = {.size = sizeof s, .tokens = t, .n_tokens = 5, .text = "a b c d e f", .text_bytes = 11};
+        arena *a = arena_new();
+        REQUIRE(a);
+        test_fail_alloc(k);
+        glimpse_status st = metrics_of_sample(&s, &r, true, NULL, a);
+        long used = test_fail_alloc(0);
+        if (used < k) {
+            EXPECT_OK(st);
+            arena_free(a);
+            break;
+        }
+        EXPECT_EQ(st, GLIMPSE_E_MEMORY);
+        EXPECT(s.metrics == NULL && s.n_metrics == 0);
+        arena_free(a);
+    }
+}
