@@ -99,7 +99,8 @@ static glimpse_status read_tensors(const file *f, char *to, int64_t bytes, check
 }
 
 static bool same_file(const struct stat *a, const struct stat *b) {
-    return a->st_size == b->st_size && a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+    return a->st_size == b->st_size && a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
+           a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
 }
 
 glimpse_status llmc_bin_read(const file *f, checkpoint_progress progress, void *user, model **out) {
@@ -136,7 +137,8 @@ glimpse_status llmc_bin_read(const file *f, checkpoint_progress progress, void *
     }
     if (io.fstat(f->fd, &before)) FAIL(GLIMPSE_E_IO, "%s: its state cannot be read", f->path);
     /* No larger than the file, whose size was just compared. */
-    if (!(memory = malloc((size_t)bytes))) FAIL(GLIMPSE_E_MEMORY, "no memory for the %lld bytes of %s", (long long)bytes, f->path);
+    if (!(memory = malloc((size_t)bytes)))
+        FAIL(GLIMPSE_E_MEMORY, "no memory for the %lld bytes of %s", (long long)bytes, f->path);
     TRY_GOTO(read_tensors(f, memory, bytes, progress, user));
     if (io.fstat(f->fd, &after)) FAIL_GOTO(GLIMPSE_E_IO, "%s: its state cannot be read", f->path);
     if (!same_file(&before, &after)) FAIL_GOTO(GLIMPSE_E_FORMAT, "%s: it changed while it was read", f->path);

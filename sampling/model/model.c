@@ -110,7 +110,8 @@ static glimpse_status copy_tokenizer(const glimpse_tokenizer *from, glimpse_toke
         FAIL(GLIMPSE_E_TOKENIZER, "model.tokenizer: n_pieces is %d with pieces %s and piece_bytes %s", (int)from->n_pieces,
              from->pieces ? "set" : "NULL", from->piece_bytes ? "set" : "NULL");
     if (from->n_pieces > MAX_VOCAB)
-        FAIL(GLIMPSE_E_TOKENIZER, "model.tokenizer: n_pieces is %d, at most %d are possible", (int)from->n_pieces, (int)MAX_VOCAB);
+        FAIL(GLIMPSE_E_TOKENIZER, "model.tokenizer: n_pieces is %d, at most %d are possible", (int)from->n_pieces,
+             (int)MAX_VOCAB);
     for (; n < (size_t)from->n_pieces; n++) {
         if (from->piece_bytes[n] < 0 || (from->piece_bytes[n] && !from->pieces[n]))
             FAIL(GLIMPSE_E_TOKENIZER, "model.tokenizer: piece %zu has %d bytes%s", n, (int)from->piece_bytes[n],

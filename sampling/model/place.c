@@ -135,7 +135,8 @@ static glimpse_status check_shape(const glimpse_model *d, const tensor_rule *rul
     char want[SHAPE_BYTES], have[SHAPE_BYTES];
     shape_expected(d, rule, stacked, transposed, want, sizeof want);
     shape_found(t, have, sizeof have);
-    glimpse_status st = status_fail(GLIMPSE_E_MODEL, __FILE__, __LINE__, "tensor %s: expected %s, found %s", name, want, have);
+    glimpse_status st = status_fail(GLIMPSE_E_MODEL, __FILE__, __LINE__, "tensor %s: expected %s, found %s", name, want,
+                                    have);
     if (turned && !transposed) HINT("if it is stored (in, out), bind it with GLIMPSE_TRANSPOSED");
     else if (turned) HINT("it is stored (out, in): bind it without GLIMPSE_TRANSPOSED");
     else if (!stacked && rule_in_layer(rule) && t->n_dims == rank + 1)

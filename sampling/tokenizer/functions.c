@@ -19,8 +19,10 @@ static glimpse_status call_encode(functions_tokenizer *f, const char *text, size
     char *room = buf_reserve(ids, (size_t)cap * sizeof(int32_t));
     if (!room) FAIL(GLIMPSE_E_MEMORY, "no memory for %d ids", (int)cap);
     *n = f->d.encode(f->d.user, text, bytes, (int32_t *)(void *)room, cap);
-    if (*n == INT32_MIN) FAIL(GLIMPSE_E_TOKENIZER, "the trainer's encode function says that the text cannot be encoded");
-    if (*n > cap) FAIL(GLIMPSE_E_TOKENIZER, "the trainer's encode function returned %d ids with room for %d", (int)*n, (int)cap);
+    if (*n == INT32_MIN)
+        FAIL(GLIMPSE_E_TOKENIZER, "the trainer's encode function says that the text cannot be encoded");
+    if (*n > cap)
+        FAIL(GLIMPSE_E_TOKENIZER, "the trainer's encode function returned %d ids with room for %d", (int)*n, (int)cap);
     for (int32_t i = 0; i < *n; i++) {
         int32_t id;
         memcpy(&id, room + (size_t)i * sizeof id, sizeof id);

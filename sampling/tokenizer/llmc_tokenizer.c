@@ -39,7 +39,8 @@ glimpse_status llmc_tokenizer_new(const char *path, const unsigned char *file, s
     if (!pieces || !bytes) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a vocabulary of %u tokens", (unsigned)V);
     size_t at = HEADER_BYTES;
     for (uint32_t i = 0; i < V; i++) {
-        if (at >= n) FAIL_GOTO(GLIMPSE_E_FORMAT, "%s: truncated: %u of %u tokens in %zu bytes", path, (unsigned)i, (unsigned)V, n);
+        if (at >= n)
+            FAIL_GOTO(GLIMPSE_E_FORMAT, "%s: truncated: %u of %u tokens in %zu bytes", path, (unsigned)i, (unsigned)V, n);
         size_t length = file[at++];
         if (!length) FAIL_GOTO(GLIMPSE_E_FORMAT, "%s: token %u at byte %zu has no bytes", path, (unsigned)i, at - 1);
         if (length > n - at)

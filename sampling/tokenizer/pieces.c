@@ -31,7 +31,8 @@ void describe_character(const char *text, size_t n, size_t at, char *out, size_t
     else snprintf(out, cap, "the byte 0x%02x (no valid UTF-8) at byte %zu", (unsigned char)text[at], at);
 }
 
-static glimpse_status unknown_character(const pieces_tokenizer *p, const char *text, size_t n, size_t at, const char *kind) {
+static glimpse_status unknown_character(const pieces_tokenizer *p, const char *text, size_t n, size_t at,
+                                        const char *kind) {
     char what[96];
     describe_character(text, n, at, what, sizeof what);
     FAIL(GLIMPSE_E_TOKENIZER, "%s is not in the vocabulary (%d %s, %s)\n"

@@ -24,7 +24,8 @@ glimpse_status special_set_new(const int32_t *ids, const char *const *texts, con
                                special_set **out) {
     glimpse_status st = GLIMPSE_OK;
     special_set *s = calloc(1, sizeof *s);
-    if (!s || !(s->ids = malloc(((size_t)n + 1) * sizeof *s->ids))) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a tokenizer");
+    if (!s || !(s->ids = malloc(((size_t)n + 1) * sizeof *s->ids)))
+        FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a tokenizer");
     TRY_GOTO(index_open(&s->by_text, n));
     /* All texts first: the index keeps pointers into the buffer, which must have stopped growing. */
     for (int32_t i = 0; i < n; i++) buf_put(&s->texts, texts[i], (size_t)bytes[i]);

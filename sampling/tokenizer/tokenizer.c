@@ -93,8 +93,9 @@ static bool begins(const buffer *b, const char *s) {
 
 /* "IQ== 0": base64, a blank, a number. */
 static bool is_tiktoken(const buffer *b) {
+    static const char base64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=";
     size_t i = 0;
-    while (i < b->n && i < 512 && b->bytes[i] && strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=", b->bytes[i])) i++;
+    while (i < b->n && i < 512 && b->bytes[i] && strchr(base64, b->bytes[i])) i++;
     return i && i + 1 < b->n && b->bytes[i] == ' ' && b->bytes[i + 1] >= '0' && b->bytes[i + 1] <= '9';
 }
 
