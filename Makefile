@@ -76,7 +76,7 @@ all: $(LIBRARIES) $(PROGRAMS) $(EXAMPLES)
 # parts that do not belong together refuse each other.
 write_if_new = mkdir -p $(@D); echo '$(1)' > $@.new; if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
 BUILD_ID = $(shell (echo $(MODE) $(ARCH) $(CC) $(subst ','\'',$(CFLAGS_ALL)); find include kernels sampling viz hooks \
-    plugin -name '*.[chm]*' -type f 2>/dev/null | LC_ALL=C sort | xargs cat) | sha256sum | cut -c1-16)
+    plugin -name '*.[cdhm]*' -type f 2>/dev/null | LC_ALL=C sort | xargs cat) | sha256sum | cut -c1-16)
 $(B)/gen/build_id.h: FORCE
 	@$(call write_if_new,#define GLIMPSE_BUILD_ID "$(BUILD_ID)")
 $(B)/gen/flags: FORCE

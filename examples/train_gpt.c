@@ -222,7 +222,13 @@ static void save(trainer *t) {
     fprintf(stderr, "train_gpt: no checkpoint at step %lld: %s; training goes on\n", (long long)t->progress.step, error);
 }
 
-static double minutes_done(const trainer *t) { return t->flags.minutes > 0.0 ? (progress_now() - t->started) / (60.0 * t->flags.minutes) : 0.0; }
+/* The part of --minutes that is over; on a busy machine it waits for --min_steps. */
+static double minutes_done(const trainer *t) {
+    if (!(t->flags.minutes > 0.0)) return 0.0;
+    double time = (progress_now() - t->started) / (60.0 * t->flags.minutes);
+    double steps = t->flags.min_steps ? (double)t->progress.step / (double)t->flags.min_steps : time;
+    return steps < time ? steps : time;
+}
 
 /* The part of the run that is done, by steps or by the clock, whichever is further. */
 static double run_done(const trainer *t) {

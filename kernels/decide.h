@@ -1,7 +1,7 @@
 /* decide.h -- the decision path: from a row of logits to one id, the same bits on every machine.
  *
  * One header for C and CUDA.  Only explicit fma, integer arithmetic, maxima and fixed-point sums: no libm, nothing that a
- * compiler could contract (no a * b + c is written), nothing whose order matters.  So the same logits and the same key
+ * compiler could contract (no product is ever added to but by fma), nothing whose order matters.  So the same logits and the same key
  * give the same token whatever the batch, the thread, the instruction set or the device (nvcc: -fmad=false).
  *
  *   det_exp, det_log   explicit polynomials in double, below 1 ulp
@@ -83,7 +83,7 @@ static inline GLIMPSE_HD double det_exp(double x) {
 /* log(1 + f) + k ln 2, for sqrt(1/2) - 1 <= f <= sqrt(2) - 1: fdlibm's e_log.c (Sun Microsystems, 1993), its polynomial
  * in z = (f / (2 + f))^2 whose error is below 2^-58. */
 static inline GLIMPSE_HD double det_log_core(double f, double k) {
-    double s = f / (2.0 + f), z = s * s, h = 0.5 * f * f;
+    double s = f / (2.0 + f), z = s * s, half = 0.5 * f;
     double r = 0x1.2f112df3e5244p-3;
     r = fma(r, z, 0x1.39a09d078c69fp-3);
     r = fma(r, z, 0x1.7466496cb03dep-3);
@@ -91,9 +91,8 @@ static inline GLIMPSE_HD double det_log_core(double f, double k) {
     r = fma(r, z, 0x1.2492494229359p-2);
     r = fma(r, z, 0x1.999999997fa04p-2);
     r = fma(r, z, 0x1.5555555555593p-1);
-    r = r * z;
-    double low = fma(s, h + r, k * 0x1.a39ef35793c76p-33);
-    return fma(k, 0x1.62e42feep-1, f - (h - low));
+    double low = fma(s, fma(half, f, r * z), k * DET_LN2_LO);
+    return fma(k, DET_LN2_HI, f - fma(half, f, -low)); /* f - (f^2 / 2 - low) */
 }
 
 /* log(x) of every double: log(0) = -inf, log(x < 0) = NaN, inf and NaN stay. */
@@ -116,7 +115,7 @@ static inline GLIMPSE_HD double det_log(double x) {
     return det_log_core(det_from_bits(b) - 1.0, (double)k);
 }
 
-/* -log(1 - p) for 0 < p <= 0.5, to full relative precision where p is small. */
+/* -log(1 - p) for 0 < p <= 0.5, within 2.5 ulp, also where p is small. */
 static inline GLIMPSE_HD double det_neg_log1m(double p) {
     return p < 0.29 ? -det_log_core(-p, 0.0) : -det_log(1.0 - p);
 }
@@ -223,9 +222,13 @@ static inline GLIMPSE_HD double draw_uniform(draw_key key, uint32_t position, ui
     return ((double)(draw_bits(key, position, 0, purpose) >> 12) + 0.5) * 0x1p-52;
 }
 
-/* The score whose argmax is drawn. */
+/* The score whose argmax is drawn: det_scaled + noise, in one rounding. */
+static inline GLIMPSE_HD double draw_score_of(float l, float max, double inv_t, double noise) {
+    return fma((double)l - (double)max, inv_t, noise);
+}
+
 static inline GLIMPSE_HD double draw_score(float l, float max, double inv_t, draw_key key, uint32_t position, uint32_t id) {
-    return det_scaled(l, max, inv_t) + gumbel(key, position, id, PURPOSE_DRAW);
+    return draw_score_of(l, max, inv_t, gumbel(key, position, id, PURPOSE_DRAW));
 }
 
 /* === Over whole rows, on the CPU (decide.c) ====================================================================== */

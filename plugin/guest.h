@@ -64,8 +64,7 @@ void session_use(const session_api *api);
 
 /* === inline.c === */
 typedef struct host_state { /* what a call must leave as it found it */
-    fenv_t fenv;
-    unsigned mxcsr;        /* x86: flush-to-zero and its like, which fenv_t need not hold */
+    fenv_t fenv;           /* on x86 flush-to-zero too */
     int err;
     locale_t locale;
 } host_state;

@@ -1,6 +1,7 @@
 /* barchart.c -- one token: the same candidates and frame as the heatmap, as bars from 0 to 1; the model's own
  * probability as a grey mark across each.  Where labels would touch they stand on two lines, so that twenty are read
  * without turning the head.  Called through chart_token. */
+#include "include/internal/status.h"
 #include "viz/charts.h"
 
 #include <math.h>
@@ -18,7 +19,7 @@ static void draw_axis(canvas *c) {
     }
 }
 
-static void draw_bar(canvas *c, const chart_cell *cell, int x, int w) {
+static void draw_bar(canvas *c, const chart_cell *cell, int x, int w, int pad) {
     const int middle = x + w / 2;
     int h = 0;
     chart_number number;
@@ -33,7 +34,8 @@ static void draw_bar(canvas *c, const chart_cell *cell, int x, int w) {
     if (isfinite(cell->p) && cell->p >= 0) {
         const int y = BOTTOM - height_of(cell->p);
         if (h == 0) canvas_fill(c, x, y - 1, w, 2, C_GREY);
-        canvas_fill(c, x - 6, y - 1, 9, 2, C_GREY), canvas_fill(c, x + w - 3, y - 1, 9, 2, C_GREY);
+        const int out = pad - 3 < 6 ? pad - 3 : 6; /* neighbours keep apart */
+        canvas_fill(c, x - out, y - 1, out + 3, 2, C_GREY), canvas_fill(c, x + w - 3, y - 1, out + 3, 2, C_GREY);
         if (y > label - 12 && y <= label + 3) label = y - 5;
     }
     canvas_puts(c, middle, label, w + 40, FONT_SMALL, C_INK, TEXT_CENTER, cell->filtered ? "filtered" : chart_p(cell->p_final, number));
@@ -43,7 +45,7 @@ glimpse_status chart_barchart_draw(canvas *c, const glimpse_record *r, const gli
     chart_cells cells;
     buffer text = {0};
     chart_cells_of(chart_token_at(s, i), &cells);
-    chart_header(c, r, s, i, last_k, "grey marks: the model's own p");
+    TRY(chart_header(c, r, s, i, last_k, "grey marks: the model's own p"));
     draw_axis(c);
 
     const int columns = cells.n + (cells.others > 0);
@@ -58,7 +60,7 @@ glimpse_status chart_barchart_draw(canvas *c, const glimpse_record *r, const gli
         buf_clear(&text);
         if (low) canvas_fill(c, middle, BOTTOM + 3, 1, 22, C_GRID);
         if (k < cells.n) {
-            draw_bar(c, &cells.cell[k], x + pad, w);
+            draw_bar(c, &cells.cell[k], x + pad, w, pad);
             chart_piece(r, cells.cell[k].id, &text);
         } else {
             const int h = height_of(cells.others_mass);
@@ -72,6 +74,8 @@ glimpse_status chart_barchart_draw(canvas *c, const glimpse_record *r, const gli
         canvas_text(c, edge ? c->w - 8 : middle, BOTTOM + (low ? 36 : 18), label_w, face,
                     k < cells.n && cells.cell[k].chosen ? C_ALARM : C_INK, edge ? TEXT_RIGHT : TEXT_CENTER, buf_str(&text), text.n);
     }
+    const bool failed = text.failed;
     buf_free(&text);
+    if (failed) FAIL(GLIMPSE_E_MEMORY, "no memory for the labels of a chart");
     return GLIMPSE_OK;
 }

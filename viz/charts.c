@@ -152,7 +152,7 @@ int chart_alarm(canvas *c, const glimpse_record *r, int right, int baseline) {
     return w;
 }
 
-void chart_header(canvas *c, const glimpse_record *r, const glimpse_sample *s, int32_t i, int32_t last_k, const char *note) {
+glimpse_status chart_header(canvas *c, const glimpse_record *r, const glimpse_sample *s, int32_t i, int32_t last_k, const char *note) {
     const glimpse_token *t = chart_token_at(s, i);
     const int right = c->w - CHART_MARGIN;
     buffer line = {0};
@@ -169,7 +169,10 @@ void chart_header(canvas *c, const glimpse_record *r, const glimpse_sample *s, i
     buf_clear(&line);
     chart_context(r, s, i, last_k, &line);
     canvas_text_tail(c, CHART_MARGIN, 49, right - used - CHART_MARGIN, FONT_BODY, C_INK, buf_str(&line), line.n);
+    const bool failed = line.failed;
     buf_free(&line);
+    if (failed) FAIL(GLIMPSE_E_MEMORY, "no memory for the header of a chart");
+    return GLIMPSE_OK;
 }
 
 /* === Colour scale ================================================================================================ */

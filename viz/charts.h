@@ -45,8 +45,8 @@ void chart_context(const glimpse_record *r, const glimpse_sample *s, int32_t i, 
 /* "step 250 · prompt 0 · top_k 5", " · sample 2/3" where there are several.  Appends. */
 void chart_title(const glimpse_record *r, const glimpse_sample *s, buffer *out);
 
-/* The two lines above a token's chart. */
-void chart_header(canvas *c, const glimpse_record *r, const glimpse_sample *s, int32_t i, int32_t last_k, const char *note);
+/* The two lines above a token's chart; fails for want of memory alone. */
+glimpse_status chart_header(canvas *c, const glimpse_record *r, const glimpse_sample *s, int32_t i, int32_t last_k, const char *note);
 /* Where the check of the model failed: a red border and the words, their right edge at `right`; returns their width. */
 int chart_alarm(canvas *c, const glimpse_record *r, int right, int baseline);
 /* The colour scale with its numbers, standing (h high) or lying (w wide). */

@@ -2,6 +2,7 @@
  * chosen one outlined, the model's own probability below each.  Up to ten candidates stand in one row, up to twenty in
  * two, so that a cell has room for its text; what is beyond twenty is one hatched cell that says how many and how
  * likely.  Called through chart_token. */
+#include "include/internal/status.h"
 #include "viz/charts.h"
 
 #include <math.h>
@@ -27,26 +28,26 @@ static void outline(canvas *c, int x, int y, int w, int h) {
     canvas_frame(c, x - 2, y - 2, w + 4, h + 4, 4, C_RED);
 }
 
-static void draw_others(canvas *c, const chart_cells *cells, int x, int y, int w, int h) {
+static void draw_others(canvas *c, const chart_cells *cells, int x, int y, int w, int h, buffer *text) {
     canvas_hatch(c, x, y, w, h, C_FRAME);
     canvas_frame(c, x, y, w, h, 1, C_FRAME);
-    buffer text = {0};
-    buf_printf(&text, "%lld others", (long long)cells->others);
+    buf_clear(text);
+    buf_printf(text, "%lld others", (long long)cells->others);
     const int middle = x + w / 2, line = y + h / 2;
     canvas_fill(c, x + 5, line - 22, w - 10, 46, C_PAPER);
-    canvas_text(c, middle, line - 4, w - 10, FONT_BODY, C_INK, TEXT_CENTER, buf_str(&text), text.n);
-    buf_clear(&text);
+    canvas_text(c, middle, line - 4, w - 10, FONT_BODY, C_INK, TEXT_CENTER, buf_str(text), text->n);
+    buf_clear(text);
     chart_number number;
-    buf_printf(&text, "%s %%", chart_fixed(100 * cells->others_mass, cells->others_mass < 0.0995 ? 2 - (cells->others_mass >= 0.00995) : 0, number));
-    canvas_text(c, middle, line + 15, w - 10, FONT_BODY, C_INK, TEXT_CENTER, buf_str(&text), text.n);
-    buf_free(&text);
+    if (cells->others_mass < 5e-5) buf_puts(text, "< 0.01 %");
+    else buf_printf(text, "%s %%", chart_fixed(100 * cells->others_mass, cells->others_mass >= 0.0995 ? 0 : cells->others_mass >= 0.00995 ? 1 : 2, number));
+    canvas_text(c, middle, line + 15, w - 10, FONT_BODY, C_INK, TEXT_CENTER, buf_str(text), text->n);
 }
 
 glimpse_status chart_heatmap_draw(canvas *c, const glimpse_record *r, const glimpse_sample *s, int32_t i, int32_t last_k) {
     chart_cells cells;
     buffer text = {0};
     chart_cells_of(chart_token_at(s, i), &cells);
-    chart_header(c, r, s, i, last_k, "model's own p in grey below");
+    TRY(chart_header(c, r, s, i, last_k, "model's own p in grey below"));
     chart_bar_standing(c, 900, TOP, 142);
 
     const int n_rows = cells.n > 10 ? 2 : 1, per_row = (cells.n + n_rows - 1) / n_rows;
@@ -60,8 +61,10 @@ glimpse_status chart_heatmap_draw(canvas *c, const glimpse_record *r, const glim
         draw_cell(c, r, &cells.cell[k], x, y, step - GAP, h, &text);
         if (cells.cell[k].chosen) chosen_x = x, chosen_y = y;
     }
-    if (cells.others) draw_others(c, &cells, CHART_MARGIN + per_row * step, TOP, OTHERS_W, n_rows == 2 ? pitch + h : h);
+    if (cells.others) draw_others(c, &cells, CHART_MARGIN + per_row * step, TOP, OTHERS_W, n_rows == 2 ? pitch + h : h, &text);
     if (chosen_x >= 0) outline(c, chosen_x, chosen_y, step - GAP, h);
+    const bool failed = text.failed;
     buf_free(&text);
+    if (failed) FAIL(GLIMPSE_E_MEMORY, "no memory for the labels of a chart");
     return GLIMPSE_OK;
 }

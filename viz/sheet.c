@@ -111,10 +111,10 @@ static double curve_y(const sheet *k, int y, double nats) {
 
 static void draw_curves(sheet *k, int first, int n, int x0, int y) {
     chart_number number;
-    canvas_fill(&k->c, x0, y, k->columns * CELL_W, CURVE_H, C_SHADE);
+    canvas_fill(&k->c, x0, y, n * CELL_W, CURVE_H, C_SHADE);
     for (int i = 0; i < 3; i++) {
         const int line = (int)curve_y(k, y, k->top * i / 2);
-        canvas_fill(&k->c, x0, line, k->columns * CELL_W, 1, i ? C_GRID : C_FRAME);
+        canvas_fill(&k->c, x0, line, n * CELL_W, 1, i ? C_GRID : C_FRAME);
         canvas_puts(&k->c, x0 - 8, line + 4, GUTTER, FONT_SMALL, C_GREY, TEXT_RIGHT, chart_fixed(k->top * i / 2, floor(k->top / 2) == k->top / 2 ? 0 : k->top < 1 ? 2 : 1, number));
     }
     double before = NAN;

@@ -37,6 +37,7 @@ void adamw_free(adamw *opt) {
 }
 
 static double global_norm(adamw *opt, const float *grads, int threads) {
+    (void)threads; /* read by OpenMP alone, where there is one */
     long chunks = ((long)opt->n_params + CHUNK - 1) / CHUNK;
 #pragma omp parallel for schedule(static) num_threads(threads)
     for (long i = 0; i < chunks; i++) {
@@ -49,22 +50,21 @@ static double global_norm(adamw *opt, const float *grads, int threads) {
 }
 
 double adamw_step(adamw *opt, gpt *model, float lr, int threads) {
+    (void)threads;
     double norm = global_norm(opt, model->grads_memory, threads);
     opt->steps++;
     if (!isfinite(norm)) return norm;
     float g_scale = opt->grad_clip > 0.0f && norm > (double)opt->grad_clip ? (float)((double)opt->grad_clip / norm) : 1.0f;
     float c1 = (float)(1.0 - pow((double)opt->beta1, (double)opt->steps)), c2 = (float)(1.0 - pow((double)opt->beta2, (double)opt->steps));
-    long start = 0;
-    for (int t = 0; t < GPT_TENSORS; t++) {
-        long n = (long)model->sizes[t];
+    /* One team for all tensors: waking it sixteen times would cost more than the small ones' work. */
+#pragma omp parallel num_threads(threads)
+    for (long t = 0, start = 0; t < GPT_TENSORS; start += (long)model->sizes[t++]) {
+        long end = start + (long)model->sizes[t];
         float decay = is_matrix[t] ? lr * opt->weight_decay : 0.0f;
-#pragma omp parallel for schedule(static) num_threads(threads) if (n > 4 * CHUNK)
-        for (long at = start; at < start + n; at += CHUNK) {
-            long left = start + n - at;
-            loops_adamw(model->params_memory + at, opt->m + at, opt->v + at, model->grads_memory + at, (int)(left < CHUNK ? left : CHUNK),
+#pragma omp for schedule(static) nowait
+        for (long at = start; at < end; at += CHUNK)
+            loops_adamw(model->params_memory + at, opt->m + at, opt->v + at, model->grads_memory + at, (int)(end - at < CHUNK ? end - at : CHUNK),
                         g_scale, lr, opt->beta1, opt->beta2, c1, c2, opt->eps, decay);
-        }
-        start += n;
     }
     return norm;
 }

@@ -30,6 +30,7 @@ static const flag table[] = {
     {"batch_size", NULL, WHOLE, AT(batch_size), 2, 1, 65536, "windows of a step"},
     {"steps", NULL, WHOLE, AT(steps), 5000, 0, 99999999, "optimizer steps"},
     {"minutes", NULL, REAL, AT(minutes), 0, 0, 1e6, "stop after so many minutes, too; the learning rate follows whichever ends first; 0 = off"},
+    {"min_steps", NULL, WHOLE, AT(min_steps), 0, 0, 99999999, "--minutes does not end the run before so many steps"},
     {"lr", "learning_rate", REAL, AT(lr), 3e-3, 0, 10, "largest learning rate; falls to a tenth by a cosine"},
     {"warmup", NULL, WHOLE, AT(warmup), 50, 0, 99999999, "steps of linear warm-up"},
     {"weight_decay", NULL, REAL, AT(weight_decay), 0.1, 0, 10, "AdamW's, on matrices alone"},

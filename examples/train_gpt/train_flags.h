@@ -9,7 +9,7 @@ typedef struct train_flags {
     const char *out_dir;   /* NULL = Glimpse's */
     const char *loss_log;  /* NULL = none */
     long layers, heads, channels, context, batch_size;
-    long steps, warmup, eval_interval, eval_batches, checkpoint_interval, seed, threads;
+    long steps, min_steps, warmup, eval_interval, eval_batches, checkpoint_interval, seed, threads;
     double lr, weight_decay, grad_clip, minutes;
     int resume, no_glimpse, help;
 } train_flags;

@@ -33,13 +33,48 @@ static const tensor_rule gpt2_rules[] = {
     {"transformer.h.#.attn.masked_bias", 0, {DIM_NONE}, NEED_IGNORED},
 };
 
+static const tensor_rule llama_rules[] = {
+    {"model.embed_tokens.weight", OF(wte), {DIM_VP, DIM_C}, NEED_ALWAYS},
+    {"lm_head.weight", OF(head), {DIM_VP, DIM_C}, NEED_NEVER},
+    {"model.norm.weight", OF(ln_f.weight), {DIM_C}, NEED_ALWAYS},
+    {"model.layers.#.input_layernorm.weight", IN(ln1.weight), {DIM_C}, NEED_ALWAYS},
+    {"model.layers.#.self_attn.q_proj.weight", IN(qkv[0]), {DIM_Q, DIM_C}, NEED_ALWAYS},
+    {"model.layers.#.self_attn.k_proj.weight", IN(qkv[1]), {DIM_KV, DIM_C}, NEED_ALWAYS},
+    {"model.layers.#.self_attn.v_proj.weight", IN(qkv[2]), {DIM_KV, DIM_C}, NEED_ALWAYS},
+    {"model.layers.#.self_attn.q_proj.bias", IN(qkv_bias[0]), {DIM_Q}, NEED_NEVER},
+    {"model.layers.#.self_attn.k_proj.bias", IN(qkv_bias[1]), {DIM_KV}, NEED_NEVER},
+    {"model.layers.#.self_attn.v_proj.bias", IN(qkv_bias[2]), {DIM_KV}, NEED_NEVER},
+    {"model.layers.#.self_attn.q_norm.weight", IN(q_norm.weight), {DIM_HD}, NEED_NEVER},
+    {"model.layers.#.self_attn.k_norm.weight", IN(k_norm.weight), {DIM_HD}, NEED_NEVER},
+    {"model.layers.#.self_attn.o_proj.weight", IN(attn_out), {DIM_C, DIM_Q}, NEED_ALWAYS},
+    {"model.layers.#.self_attn.o_proj.bias", IN(attn_out_bias), {DIM_C}, NEED_NEVER},
+    {"model.layers.#.post_attention_layernorm.weight", IN(ln2.weight), {DIM_C}, NEED_ALWAYS},
+    {"model.layers.#.mlp.gate_proj.weight", IN(up[0]), {DIM_F, DIM_C}, NEED_ALWAYS},
+    {"model.layers.#.mlp.up_proj.weight", IN(up[1]), {DIM_F, DIM_C}, NEED_ALWAYS},
+    {"model.layers.#.mlp.gate_proj.bias", IN(up_bias[0]), {DIM_F}, NEED_NEVER},
+    {"model.layers.#.mlp.up_proj.bias", IN(up_bias[1]), {DIM_F}, NEED_NEVER},
+    {"model.layers.#.mlp.down_proj.weight", IN(down), {DIM_C, DIM_F}, NEED_ALWAYS},
+    {"model.layers.#.mlp.down_proj.bias", IN(down_bias), {DIM_C}, NEED_NEVER},
+    /* 1 / theta^(2i / hd), a buffer in older files. */
+    {"model.layers.#.self_attn.rotary_emb.inv_freq", 0, {DIM_NONE}, NEED_IGNORED},
+};
+
 /* The value 0 of every enum is GPT-2's. */
 static void gpt2_defaults(glimpse_model *d) { (void)d; }
 
+/* For these architectures 0 can only mean "left open". */
+static void llama_defaults(glimpse_model *d) {
+    if (!d->norm) d->norm = GLIMPSE_RMSNORM;
+    if (!d->activation) d->activation = GLIMPSE_SILU;
+    if (!d->positions) d->positions = GLIMPSE_ROPE;
+}
+
 static const char *const gpt2_archs[] = {"gpt2", NULL};
+static const char *const llama_archs[] = {"llama", "mistral", "qwen2", "qwen3", NULL};
 
 static const tensor_family families[] = {
     {gpt2_archs, "transformer.", gpt2_rules, COUNT(gpt2_rules), gpt2_defaults},
+    {llama_archs, "model.", llama_rules, COUNT(llama_rules), llama_defaults},
 };
 
 const tensor_family *family_find(const char *arch) {
@@ -50,7 +85,7 @@ const tensor_family *family_find(const char *arch) {
     return NULL;
 }
 
-const char *family_list(void) { return "gpt2"; }
+const char *family_list(void) { return "gpt2, llama, mistral, qwen2, qwen3"; }
 
 bool rule_in_layer(const tensor_rule *rule) { return strchr(rule->pattern, '#') != NULL; }
 

@@ -281,10 +281,14 @@ glimpse_status value_sampler_clone(const sampler *s, sampler **out) {
 
 void value_sampler_free(sampler *s) { free(s); }
 
-/* The shortest decimal that reads back to the value. */
+/* The shortest decimal that reads back to the value; whole numbers without an exponent. */
 void value_sampler_print(const sampler *s, buffer *out) {
     double value = ((const value_sampler *)s)->value, back;
     char text[40];
+    if (fabs(value) < 1e15 && value == floor(value)) {
+        buf_i64(out, (int64_t)value);
+        return;
+    }
     for (int digits = 1; digits <= 17; digits++) {
         int n = c_snprintf(text, sizeof text, "%.*g", digits, value);
         if (n > 0 && parse_double(text, (size_t)n, &back) && back == value) break;

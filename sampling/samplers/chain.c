@@ -267,10 +267,10 @@ static glimpse_status draw(candidates *c, const draw_key *key, uint32_t position
     int32_t best_id = -1;
     for (int32_t i = 0; i < c->n; i++) {
         if (!(c->l[i] > -INFINITY)) continue;
-        double x = det_scaled(c->l[i], max, inv_t);
         uint32_t high = draw_high(*key, position, (uint32_t)c->id[i], PURPOSE_DRAW);
-        if (x + gumbel_bound(high) < best) continue;
-        double score = x + gumbel_of_bits(draw_join(high, *key, position, (uint32_t)c->id[i], PURPOSE_DRAW));
+        if (draw_score_of(c->l[i], max, inv_t, gumbel_bound(high)) < best) continue;
+        double noise = gumbel_of_bits(draw_join(high, *key, position, (uint32_t)c->id[i], PURPOSE_DRAW));
+        double score = draw_score_of(c->l[i], max, inv_t, noise);
         if (score > best || best_id < 0 || (score == best && c->id[i] < best_id)) {
             best = score;
             best_id = c->id[i];
@@ -295,17 +295,17 @@ static double finals(candidates *c, float max, int32_t id, int32_t n_top, glimps
         return share(c->l[id], max, inv_t, c->sums.s_temp);
     }
     double sum = (double)s->ops->mass(c->l, c->n, max, inv_t, NULL) * 0x1p-43;
+    int32_t *place = (int32_t *)s->work2; /* of a marked id in `top` */
     for (int32_t i = 0; i < n_top; i++) {
         top[i].p_final = 0;
+        place[top[i].id] = i;
         s->mark[top[i].id / 32] |= 1u << (top[i].id % 32);
     }
     for (int32_t i = 0; i < c->n; i++) {
         int32_t k = c->id[i];
         if (k == id) p = share(c->l[i], max, inv_t, sum);
         if (!(s->mark[k / 32] >> (k % 32) & 1)) continue;
-        int32_t j = 0;
-        while (top[j].id != k) j++;
-        top[j].p_final = record_roundf(share(c->l[i], max, inv_t, sum));
+        top[place[k]].p_final = record_roundf(share(c->l[i], max, inv_t, sum));
     }
     for (int32_t i = 0; i < n_top; i++) s->mark[top[i].id / 32] = 0;
     return p;

@@ -9,7 +9,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
 
-enum { MAX_INPUT = 1 << 20 };
+enum { INPUT_BYTES = 1 << 20 };
 static uint64_t state = 42;
 
 static uint64_t draw(uint64_t n) { /* splitmix64 */
@@ -53,7 +53,7 @@ static size_t mutate(uint8_t *b, size_t n) {
             break;
         default: /* say a piece twice */
             len = n ? 1 + draw(n - at < 64 ? n - at : 64) : 0;
-            if (n + len > MAX_INPUT) break;
+            if (n + len > INPUT_BYTES) break;
             memmove(b + at + len, b + at, n - at);
             n += len;
         }
@@ -62,7 +62,7 @@ static size_t mutate(uint8_t *b, size_t n) {
 }
 
 int main(int argc, char **argv) {
-    static uint8_t original[MAX_INPUT], changed[MAX_INPUT];
+    static uint8_t original[INPUT_BYTES], changed[INPUT_BYTES];
     char crash[512] = "";
     long mutations = argc > 1 ? atol(argv[1]) : 0, files = 0;
     if (getenv("TMP")) snprintf(crash, sizeof crash, "%s/crash", getenv("TMP"));
