@@ -182,7 +182,7 @@ TEST(text_token_boundary_and_prompt) {
 /* === sample.ansi ================================================================================================ */
 
 TEST(text_sample_ansi_spans) {
-    static const char *const p[] = {"Hi\nyou", "\xe2\x82", "\xac", "\xe2\x9f\xa8" "eos\xe2\x9f\xa9"};
+    static const char *const p[] = {"Hi\nyou", "\xe2\x82", "\xac", ("\xe2\x9f\xa8" "eos\xe2\x9f\xa9")};
     made *m = make(p, NULL, 4);
     m->s[0].stop = GLIMPSE_STOP_EOS;
     m->s[0].text_bytes -= 9;

@@ -75,9 +75,9 @@ void text_ground_16(palette p, double v, int *ground, int *text);
 
 /* === Parts of the views ==========================================================================================*/
 /* The words of a sample: the prompt (dim; at most its last `prompt_most` bytes, SIZE_MAX = all; left out if it is blank:
- * it stands in the header), then what was generated, each
- * token painted by `mode` if `colored`, the token boundary between tokens.  A token that ends inside a character waits
- * for the rest.  The last EOS token follows, dim, if `colored`. */
+ * it stands in the header), then what was generated, each token painted by `mode` if `colored`, the token boundary
+ * between tokens.  A token that ends inside a character waits for the rest.  The EOS that ended the text follows, dim, if
+ * `colored`. */
 void text_body(const glimpse_record *r, const glimpse_sample *s, color_mode mode, bool colored, size_t prompt_most,
                const view_style *style, styled *out);
 /* "minmax [bar] logit -3.1 .. 14.2": what the colours of a sample mean.  `s` NULL: of any sample. */
