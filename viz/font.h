@@ -2,7 +2,8 @@
  * digits; never an empty box.  Where no font file is (or FreeType fails) ASCII is built in.  Called by canvas.c.
  *
  * Files are looked for in $GLIMPSE_FONT_DIR ("none" = only what is built in), in the usual directories of Debian, and
- * where the build unpacked its packages if it had no root.  The same fonts give the same bitmaps.  Glyphs are cached for the life of the process: one set of files, one lock. */
+ * where the build unpacked its packages if it had no root.  The same fonts give the same bitmaps.  Glyphs are cached
+ * for the life of the process: one set of files, one lock. */
 #ifndef GLIMPSE_VIZ_FONT_H
 #define GLIMPSE_VIZ_FONT_H
 

@@ -38,8 +38,9 @@ static void draw_others(canvas *c, const chart_cells *cells, int x, int y, int w
     canvas_text(c, middle, line - 4, w - 10, FONT_BODY, C_INK, TEXT_CENTER, buf_str(text), text->n);
     buf_clear(text);
     chart_number number;
+    const int decimals = cells->others_mass >= 0.0995 ? 0 : cells->others_mass >= 0.00995 ? 1 : 2;
     if (cells->others_mass < 5e-5) buf_puts(text, "< 0.01 %");
-    else buf_printf(text, "%s %%", chart_fixed(100 * cells->others_mass, cells->others_mass >= 0.0995 ? 0 : cells->others_mass >= 0.00995 ? 1 : 2, number));
+    else buf_printf(text, "%s %%", chart_fixed(100 * cells->others_mass, decimals, number));
     canvas_text(c, middle, line + 15, w - 10, FONT_BODY, C_INK, TEXT_CENTER, buf_str(text), text->n);
 }
 

@@ -18,8 +18,8 @@ static void draw_extreme(canvas *c, const glimpse_record *r, const glimpse_token
     chart_piece(r, t->id, text);
     buf_printf(text, " %s", chart_fixed(t->logit, 1, number));
     const text_align align = x > RIGHT - 110 ? TEXT_RIGHT : x < LEFT + 110 ? TEXT_LEFT : TEXT_CENTER;
-    canvas_text(c, (int)x + (align == TEXT_LEFT ? -4 : align == TEXT_RIGHT ? 4 : 0), (int)y + (above ? -9 : 18), 200, FONT_SMALL, C_ALARM, align,
-                buf_str(text), text->n);
+    canvas_text(c, (int)x + (align == TEXT_LEFT ? -4 : align == TEXT_RIGHT ? 4 : 0),
+                (int)y + (above ? -9 : 18), 200, FONT_SMALL, C_ALARM, align, buf_str(text), text->n);
 }
 
 static void draw_line(canvas *c, const glimpse_record *r, const glimpse_sample *s, int n, double low, double high, buffer *text) {
@@ -30,7 +30,8 @@ static void draw_line(canvas *c, const glimpse_record *r, const glimpse_sample *
     for (int k = 0; k < 3; k++) {
         const int y = BOTTOM - HEIGHT * k / 2;
         canvas_fill(c, LEFT, y, RIGHT - LEFT, 1, C_GRID);
-        canvas_puts(c, LEFT - 8, y + 4, 60, FONT_SMALL, C_GREY, TEXT_RIGHT, chart_fixed(low + span * (k / 2.0 - margin), 1, number));
+        canvas_puts(c, LEFT - 8, y + 4, 60, FONT_SMALL, C_GREY, TEXT_RIGHT,
+                    chart_fixed(low + span * (k / 2.0 - margin), 1, number));
     }
     for (int i = 0; i < n; i++) {
         const double l = chart_token_at(s, i)->logit, x = x_of(i, n), y = BOTTOM - ((l - low) / span + margin) * HEIGHT;

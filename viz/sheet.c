@@ -115,7 +115,9 @@ static void draw_curves(sheet *k, int first, int n, int x0, int y) {
     for (int i = 0; i < 3; i++) {
         const int line = (int)curve_y(k, y, k->top * i / 2);
         canvas_fill(&k->c, x0, line, n * CELL_W, 1, i ? C_GRID : C_FRAME);
-        canvas_puts(&k->c, x0 - 8, line + 4, GUTTER, FONT_SMALL, C_GREY, TEXT_RIGHT, chart_fixed(k->top * i / 2, floor(k->top / 2) == k->top / 2 ? 0 : k->top < 1 ? 2 : 1, number));
+        const int decimals = floor(k->top / 2) == k->top / 2 ? 0 : k->top < 1 ? 2 : 1;
+        canvas_puts(&k->c, x0 - 8, line + 4, GUTTER, FONT_SMALL, C_GREY, TEXT_RIGHT,
+                    chart_fixed(k->top * i / 2, decimals, number));
     }
     double before = NAN;
     for (int i = 0; i < n; i++) {
@@ -140,7 +142,8 @@ static void draw_band(sheet *k, int first, int y) {
     for (int j = 0; j < k->ranks; j++) {
         buf_clear(text);
         buf_printf(text, "%d", j + 1);
-        canvas_text(&k->c, x0 - 8, cells_y + j * CELL_H + 12, GUTTER, FONT_SMALL, C_GREY, TEXT_RIGHT, buf_str(text), text->n);
+        canvas_text(&k->c, x0 - 8, cells_y + j * CELL_H + 12, GUTTER, FONT_SMALL, C_GREY, TEXT_RIGHT,
+                    buf_str(text), text->n);
     }
     for (int i = 0; i < n; i++) {
         const glimpse_token *t = chart_token_at(k->sample, first + i);
@@ -177,7 +180,8 @@ static void draw_end(sheet *k, int y) {
         text->failed |= why.failed;
         buf_free(&why);
     }
-    canvas_text(&k->c, CHART_MARGIN + (k->n ? GUTTER : 0), y, k->c.w - 2 * CHART_MARGIN - GUTTER, FONT_BODY, C_GREY, TEXT_LEFT, buf_str(text), text->n);
+    canvas_text(&k->c, CHART_MARGIN + (k->n ? GUTTER : 0), y, k->c.w - 2 * CHART_MARGIN - GUTTER, FONT_BODY, C_GREY, TEXT_LEFT,
+                buf_str(text), text->n);
 }
 
 glimpse_status chart_sheet(const glimpse_record *r, const glimpse_sample *s, buffer *png) {
