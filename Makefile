@@ -133,7 +133,7 @@ test: deps
 test-all: deps
 	@GLIMPSE_TEST_FULL=1 $(MAKE) --no-print-directory run-tests
 run-tests: all $(B)/tests/runner $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(FUZZ))
-	@CC='$(CC)' MODE=$(MODE) $(B)/tests/runner $(T)
+	@CC='$(CC)' MODE=$(MODE) ASAN_OPTIONS=allocator_may_return_null=1 $(B)/tests/runner $(T)
 ## bench: build and run the benchmarks; T=part-of-a-name
 bench: $(patsubst tests/bench/%.c,$(B)/bench/%,$(BENCH))
 	@for b in $(foreach b,$^,$(if $(findstring $(T),$(b)),$(b))); do echo "== $$b"; $$b || exit 1; done

@@ -84,7 +84,7 @@ glimpse_status generator_backend(generator *g, int32_t rows, int32_t logits, int
 /* --- one sequence ------------------------------------------------------------------------------------------------- */
 
 typedef struct sequence {
-    int32_t prompt, setting, sample;
+    int32_t prompt, setting, sample, lane;
     chain *chain;
     draw_key key;
     const float *logits; /* the row to draw from next */
@@ -106,19 +106,22 @@ typedef struct batch {
     int32_t n_seqs;
     sequence **active;  /* those of the wave that go on */
     int32_t n_active;
-    chain **chains;     /* (n_settings) */
+    chain **chains;     /* (n_settings, lanes): clones share scratch memory, so each lane has its own to clone from */
+    int32_t lanes;      /* draws of one step run side by side in so many tasks */
     float *prompt_logits; /* (prompts of the wave, V) */
     int stopped;        /* the caller's on_token said so */
 } batch;
 
-static void draw_task(void *arg, int i) {
-    batch *b = arg;
-    sequence *s = b->active[i];
-    const batch_prompt *p = &b->rq->prompts[s->prompt];
-    glimpse_token *t = &s->tokens[s->n];
-    t->size = sizeof *t;
-    s->drawn = chain_draw(s->chain, s->logits, &s->key, (uint32_t)(p->n_ids + s->n), b->rq->n_top, t,
-                          s->tops + (size_t)s->n * (size_t)b->rq->n_top);
+static void draw_task(void *arg, int lane) {
+    const batch *b = arg;
+    for (int32_t i = 0; i < b->n_active; i++) {
+        sequence *s = b->active[i];
+        if (s->lane != lane) continue;
+        glimpse_token *t = &s->tokens[s->n];
+        t->size = sizeof *t;
+        s->drawn = chain_draw(s->chain, s->logits, &s->key, (uint32_t)(b->rq->prompts[s->prompt].n_ids + s->n),
+                              b->rq->n_top, t, s->tops + (size_t)s->n * (size_t)b->rq->n_top);
+    }
 }
 
 /* The text up to the first stop string that ends in the last `added` bytes; true if there is one. */
@@ -185,7 +188,7 @@ static glimpse_status accept_drawn(batch *b, sequence *s) {
 }
 
 static glimpse_status draw_active(batch *b) {
-    pool_run(b->g->pool, draw_task, b, b->n_active);
+    pool_run(b->g->pool, draw_task, b, b->lanes);
     int32_t left = 0;
     for (int32_t i = 0; i < b->n_active; i++) {
         sequence *s = b->active[i];
@@ -255,7 +258,7 @@ static glimpse_status run_wave(batch *b, int32_t first, int32_t n, batch_result 
     for (int32_t i = 0; i < n; i++) {
         sequence *s = &b->seqs[first + i];
         const batch_prompt *p = &rq->prompts[s->prompt];
-        TRY(chain_clone(b->chains[s->setting], &s->chain));
+        TRY(chain_clone(b->chains[s->setting * b->lanes + s->lane], &s->chain));
         for (int32_t k = 0; k < p->n_ids; k++) chain_accept(s->chain, p->ids[k]);
         s->logits = b->prompt_logits + (size_t)(s->prompt - p0) * (size_t)m->d.vocab_size;
         b->active[i] = s;
@@ -317,7 +320,7 @@ static glimpse_status finish_sample(batch *b, const sequence *s, glimpse_sample 
     int32_t *ids = arena_alloc(b->a, (size_t)p->n_ids * sizeof *ids);
     if (ids) memcpy(ids, p->ids, (size_t)p->n_ids * sizeof *ids);
     for (int32_t i = 0; i < s->n; i++) s->tokens[i].top = s->tops + (size_t)i * (size_t)rq->n_top;
-    const char *label = rq->labels[s->setting], *chain_text = chain_string(b->chains[s->setting]);
+    const char *label = rq->labels[s->setting], *chain_text = chain_string(b->chains[s->setting * b->lanes]);
     *out = (glimpse_sample){
         .size = sizeof *out, .prompt = s->prompt, .setting = s->setting, .sample = s->sample,
         .n_samples = rq->num_samples, .prompt_text = arena_text(b->a, p->text, p->bytes), .prompt_bytes = p->bytes,
@@ -337,20 +340,22 @@ glimpse_status generate_batch(generator *g, const batch_request *rq, batch_resul
     batch b = { .g = g, .rq = rq, .n_seqs = rq->n_prompts * rq->n_settings * rq->num_samples };
     batch_result result = {0};
     int32_t per_prompt = rq->n_settings * rq->num_samples, wave = wave_size(g, rq);
+    b.lanes = pool_threads(g->pool) < b.n_seqs ? pool_threads(g->pool) : b.n_seqs;
     b.a = arena_new();
     b.seqs = calloc((size_t)b.n_seqs, sizeof *b.seqs);
     b.active = calloc(MAX_WAVE, sizeof *b.active);
-    b.chains = calloc((size_t)rq->n_settings, sizeof *b.chains);
+    b.chains = calloc((size_t)rq->n_settings * (size_t)b.lanes, sizeof *b.chains);
     b.prompt_logits = calloc((size_t)MAX_WAVE * (size_t)g->m->d.vocab_size, sizeof(float));
     if (!b.a || !b.seqs || !b.active || !b.chains || !b.prompt_logits)
         FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a batch of %d samples", b.n_seqs);
-    for (int32_t i = 0; i < rq->n_settings; i++)
-        TRY_GOTO(chain_open(&rq->settings[i], g->m->d.vocab_size, &b.chains[i]));
+    for (int32_t i = 0; i < rq->n_settings * b.lanes; i++)
+        TRY_GOTO(chain_open(&rq->settings[i / b.lanes], g->m->d.vocab_size, &b.chains[i]));
     for (int32_t i = 0; i < b.n_seqs; i++) {
         sequence *s = &b.seqs[i];
         s->prompt = i / per_prompt;
         s->setting = i % per_prompt / rq->num_samples;
         s->sample = i % rq->num_samples;
+        s->lane = i % b.lanes;
         const batch_prompt *p = &rq->prompts[s->prompt];
         s->key = (draw_key){ .key = draw_key_make(rq->seed, p->text, p->bytes, (uint32_t)s->sample), .step = rq->step_key };
         s->tokens = arena_alloc(b.a, (size_t)rq->max_tokens * sizeof *s->tokens);
@@ -379,7 +384,7 @@ out:
         chain_close(b.seqs[i].chain);
         buf_free(&b.seqs[i].text);
     }
-    for (int32_t i = 0; b.chains && i < rq->n_settings; i++) chain_close(b.chains[i]);
+    for (int32_t i = 0; b.chains && i < rq->n_settings * b.lanes; i++) chain_close(b.chains[i]);
     arena_free(b.a);
     free(b.seqs);
     free(b.active);
