@@ -106,19 +106,26 @@ typedef struct batch {
     int32_t n_seqs;
     sequence **active;  /* those of the wave that go on */
     int32_t n_active;
-    chain **chains;     /* (n_settings) */
+    chain **chains;     /* (n_lanes, n_settings): a chain and its clones share scratch memory, so a lane is one task */
+    int32_t n_lanes;
     float *prompt_logits; /* (prompts of the wave, V) */
     int stopped;        /* the caller's on_token said so */
 } batch;
 
-static void draw_task(void *arg, int i) {
-    batch *b = arg;
-    sequence *s = b->active[i];
+static int32_t lane_of(const batch *b, const sequence *s) { return (int32_t)((s - b->seqs) % b->n_lanes); }
+
+static void draw_one(batch *b, sequence *s) {
     const batch_prompt *p = &b->rq->prompts[s->prompt];
     glimpse_token *t = &s->tokens[s->n];
     t->size = sizeof *t;
     s->drawn = chain_draw(s->chain, s->logits, &s->key, (uint32_t)(p->n_ids + s->n), b->rq->n_top, t,
                           s->tops + (size_t)s->n * (size_t)b->rq->n_top);
+}
+
+static void draw_lane(void *arg, int lane) {
+    batch *b = arg;
+    for (int32_t i = 0; i < b->n_active; i++)
+        if (lane_of(b, b->active[i]) == lane) draw_one(b, b->active[i]);
 }
 
 /* The text up to the first stop string that ends in the last `added` bytes; true if there is one. */
@@ -185,7 +192,7 @@ static glimpse_status accept_drawn(batch *b, sequence *s) {
 }
 
 static glimpse_status draw_active(batch *b) {
-    pool_run(b->g->pool, draw_task, b, b->n_active);
+    pool_run(b->g->pool, draw_lane, b, b->n_lanes);
     int32_t left = 0;
     for (int32_t i = 0; i < b->n_active; i++) {
         sequence *s = b->active[i];
@@ -255,7 +262,7 @@ static glimpse_status run_wave(batch *b, int32_t first, int32_t n, batch_result 
     for (int32_t i = 0; i < n; i++) {
         sequence *s = &b->seqs[first + i];
         const batch_prompt *p = &rq->prompts[s->prompt];
-        TRY(chain_clone(b->chains[s->setting], &s->chain));
+        TRY(chain_clone(b->chains[lane_of(b, s) * rq->n_settings + s->setting], &s->chain));
         for (int32_t k = 0; k < p->n_ids; k++) chain_accept(s->chain, p->ids[k]);
         s->logits = b->prompt_logits + (size_t)(s->prompt - p0) * (size_t)m->d.vocab_size;
         b->active[i] = s;
@@ -340,12 +347,13 @@ glimpse_status generate_batch(generator *g, const batch_request *rq, batch_resul
     b.a = arena_new();
     b.seqs = calloc((size_t)b.n_seqs, sizeof *b.seqs);
     b.active = calloc(MAX_WAVE, sizeof *b.active);
-    b.chains = calloc((size_t)rq->n_settings, sizeof *b.chains);
+    b.n_lanes = pool_threads(g->pool) < b.n_seqs ? pool_threads(g->pool) : b.n_seqs;
+    b.chains = calloc((size_t)b.n_lanes * (size_t)rq->n_settings, sizeof *b.chains);
     b.prompt_logits = calloc((size_t)MAX_WAVE * (size_t)g->m->d.vocab_size, sizeof(float));
     if (!b.a || !b.seqs || !b.active || !b.chains || !b.prompt_logits)
         FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a batch of %d samples", b.n_seqs);
-    for (int32_t i = 0; i < rq->n_settings; i++)
-        TRY_GOTO(chain_open(&rq->settings[i], g->m->d.vocab_size, &b.chains[i]));
+    for (int32_t i = 0; i < b.n_lanes * rq->n_settings; i++)
+        TRY_GOTO(chain_open(&rq->settings[i % rq->n_settings], g->m->d.vocab_size, &b.chains[i]));
     for (int32_t i = 0; i < b.n_seqs; i++) {
         sequence *s = &b.seqs[i];
         s->prompt = i / per_prompt;
@@ -379,7 +387,7 @@ out:
         chain_close(b.seqs[i].chain);
         buf_free(&b.seqs[i].text);
     }
-    for (int32_t i = 0; b.chains && i < rq->n_settings; i++) chain_close(b.chains[i]);
+    for (int32_t i = 0; b.chains && i < b.n_lanes * rq->n_settings; i++) chain_close(b.chains[i]);
     arena_free(b.a);
     free(b.seqs);
     free(b.active);
