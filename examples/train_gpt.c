@@ -308,7 +308,8 @@ int main(int argc, char **argv) {
     }
     if (t.flags.out_dir) {
         t.out_dir = t.flags.out_dir;
-        if (t.config) glimpse_set(t.config, "out_dir", t.out_dir);
+        const char *theirs = t.config ? glimpse_get(t.config, "out_dir") : NULL; /* --glimpse_out_dir stands */
+        if (theirs && !strcmp(theirs, "out")) glimpse_set(t.config, "out_dir", t.out_dir);
     } else if (t.config && glimpse_get(t.config, "out_dir")) {
         t.out_dir = strdup(glimpse_get(t.config, "out_dir")); /* borrowed only until the next call */
         if (!t.out_dir) goto out;

@@ -177,7 +177,7 @@ glimpse_status session_run(const options *given, const session_host *host) {
     int32_t sequences = 0;
     TRY_GOTO(announce(s, checkpoint, &sequences, &prompts));
     w.s = s;
-    w.style = session_terminal_style(s->o, host, true);
+    w.style = session_terminal_style(s, true);
     bool stream = sequences == 1 && !opt_count(s->o, OPT_stop) && host->out;
     if (stream) {
         put_text(&w, prompts.prompts[0].text, prompts.prompts[0].bytes);

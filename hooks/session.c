@@ -77,6 +77,7 @@ glimpse_status session_open_model(const options *o, model *m, tokenizer *t, cons
     TRY_GOTO(mkdir_p(out_dir));
     s->run_name = name_of_run(o, out_dir);
     TRY_GOTO(views_options(o, &views));
+    TRY_GOTO(view_style_of(o, &s->style, &s->boundary));
     s->views = buf_take(&views, NULL);
     if (!s->run_name || !s->views) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for the session");
     int64_t threads = opt_int(o, OPT_threads);
@@ -130,6 +131,7 @@ glimpse_status session_close(session *s) {
     model_close(s->m);
     speller_close(s->sp);
     options_free(s->o);
+    buf_free(&s->boundary);
     free(s->out_dir);
     free(s->run_name);
     free(s->views);
@@ -300,7 +302,7 @@ static void show(session *s, owned_record *rec, int64_t step) {
     if (st < 0) session_log(s, "glimpse: step %lld: %s\nhint: `glimpse report %s` draws the files anew", (long long)step,
                             status_text(), s->out_dir);
     if (s->host.log && !opt_bool(s->o, OPT_quiet)) {
-        view_style style = session_terminal_style(s->o, &s->host, false);
+        view_style style = session_terminal_style(s, false);
         const glimpse_record *before = s->before ? &s->before->record : NULL;
         if (view_terminal(&rec->record, before, where.n ? buf_str(&where) : NULL, &style, &log) >= 0 && !buf_failed(&log)) {
             if (log.n && log.bytes[log.n - 1] == '\n') log.bytes[--log.n] = 0;

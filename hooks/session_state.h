@@ -21,6 +21,8 @@ struct session {
     owned_record *before; /* the last record with samples, for the digest line */
     record_facts facts;
     char *out_dir, *run_name, *views;
+    view_style style;     /* of the options; where it goes is added by session_terminal_style */
+    buffer boundary;
     const char *kind;
     double best_val_loss; /* NAN = none */
     int64_t best_step, evals;
@@ -49,7 +51,7 @@ glimpse_status session_run(const options *o, const session_host *host);
 glimpse_status session_report(const options *o, const char *dir, const session_host *host);
 glimpse_status session_read_config(options *o, const char *path);
 
-/* The terminal's style from the options and the environment. */
-view_style session_terminal_style(const options *o, const session_host *host, bool for_out);
+/* The session's style, for the log's terminal or for the output's, as it is now. */
+view_style session_terminal_style(const session *s, bool for_out);
 
 #endif

@@ -48,41 +48,45 @@ out:
     return st;
 }
 
+/* The index of an enum option's choice among `names`, in their order; 0 for any other ("auto"). */
+static int choice_of(const options *o, opt_id id, const char *const *names, int n) {
+    for (int i = 0; i < n; i++)
+        if (opt_is(o, id, names[i])) return i;
+    return 0;
+}
+
+glimpse_status view_style_of(const options *o, view_style *style, buffer *boundary) {
+    static const char *const palettes[] = { "viridis", "cividis", "redgreen" };
+    static const char *const modes[] = { "minmax", "softmax", "softmax_top_k", "rank", "dot_product", "entropy", "topk", "all" };
+    view_style s = { .mode = (color_mode)choice_of(o, OPT_colorize_mode, modes, 8),
+                     .colors = (palette)choice_of(o, OPT_palette, palettes, 3),
+                     .colorize = opt_bool(o, OPT_colorize_output), .width = 80 };
+    const char *text = opt_str(o, OPT_token_boundary);
+    if (text && *text) {
+        buf_clear(boundary);
+        if (opt_bool(o, OPT_escapes)) TRY(unescape(text, strlen(text), boundary));
+        else buf_puts(boundary, text);
+        if (buf_failed(boundary)) FAIL(GLIMPSE_E_MEMORY, "no memory for --token_boundary");
+        s.token_boundary = buf_str(boundary);
+    }
+    *style = s;
+    return GLIMPSE_OK;
+}
+
 glimpse_status view_plan_of(const glimpse_record *r, view_plan *out) {
     glimpse_status st = GLIMPSE_OK;
     view_plan p = {0};
     options *o = options_new();
     if (!o) FAIL(GLIMPSE_E_MEMORY, "no memory for the view options");
     TRY_GOTO(read_options(r->views, o));
-    static const struct {
-        const char *name;
-        palette value;
-    } palettes[] = { { "viridis", PALETTE_VIRIDIS }, { "cividis", PALETTE_CIVIDIS }, { "redgreen", PALETTE_REDGREEN } };
-    static const struct {
-        const char *name;
-        color_mode value;
-    } modes[] = { { "minmax", COLOR_MINMAX }, { "softmax", COLOR_SOFTMAX }, { "softmax_top_k", COLOR_SOFTMAX_TOP_K },
-                  { "rank", COLOR_RANK }, { "dot_product", COLOR_DOT_PRODUCT }, { "entropy", COLOR_ENTROPY },
-                  { "topk", COLOR_TOPK }, { "all", COLOR_ALL } };
-    for (size_t i = 0; i < sizeof palettes / sizeof *palettes; i++)
-        if (opt_is(o, OPT_palette, palettes[i].name)) p.style.colors = palettes[i].value;
-    for (size_t i = 0; i < sizeof modes / sizeof *modes; i++)
-        if (opt_is(o, OPT_colorize_mode, modes[i].name)) p.style.mode = modes[i].value;
-    p.style.colorize = opt_bool(o, OPT_colorize_output);
-    p.style.width = 80;
-    const char *boundary = opt_str(o, OPT_token_boundary);
-    if (boundary && *boundary) {
-        if (opt_bool(o, OPT_escapes)) TRY_GOTO(unescape(boundary, strlen(boundary), &p.boundary));
-        else buf_puts(&p.boundary, boundary);
-        p.style.token_boundary = buf_str(&p.boundary);
-    }
+    TRY_GOTO(view_style_of(o, &p.style, &p.boundary));
     p.sheets = opt_bool(o, OPT_sheets);
     p.heatmaps = opt_bool(o, OPT_show_heatmaps);
     p.chart = opt_is(o, OPT_chart_type, "barchart") ? CHART_BARCHART : CHART_HEATMAP;
     p.last_k = (int32_t)opt_int(o, OPT_last_k_tokens);
     const char *name = opt_str(o, OPT_sample_file);
     p.sample_file = strdup(name ? name : "sample.txt");
-    if (!p.sample_file || buf_failed(&p.boundary)) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for the view options");
+    if (!p.sample_file) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for the view options");
     *out = p;
     p = (view_plan){0};
 out:

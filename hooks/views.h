@@ -14,6 +14,10 @@
 /* The view options in force as the JSON object that a record carries.  Appends. */
 glimpse_status views_options(const options *o, buffer *out);
 
+/* How texts look, from the options: all but what depends on where they go (depth, width, terminal).  `boundary` holds what
+ * the style borrows. */
+glimpse_status view_style_of(const options *o, view_style *style, buffer *boundary);
+
 /* What a record says about its views. */
 typedef struct view_plan {
     view_style style;

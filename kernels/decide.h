@@ -1,8 +1,8 @@
 /* decide.h -- the decision path: from a row of logits to one id, the same bits on every machine.
  *
- * One header for C and CUDA.  Only explicit fma, integer arithmetic, maxima and fixed-point sums: no libm, nothing that a
- * compiler could contract (no product is ever added to but by fma), nothing whose order matters.  So the same logits and the same key
- * give the same token whatever the batch, the thread, the instruction set or the device (nvcc: -fmad=false).
+ * One header for C and CUDA.  Only explicit fma, integer arithmetic, maxima and fixed-point sums: no libm, nothing whose
+ * order matters, nothing whose value contraction could change (a product that is added to is an fma, or exact).  So the
+ * same logits and the same key give the same token whatever the batch, thread, instruction set, compiler or device.
  *
  *   det_exp, det_log   explicit polynomials in double, below 1 ulp
  *   mass               round(exp(x) * 2^43), x = (l - max) / T <= 0: unsigned 64-bit sums, any order, same bits

@@ -136,7 +136,7 @@ static int32_t on_decode(void *user, int32_t id, char *out, int32_t cap) {
 
 static session_host host_of(glimpse *g) {
     return (session_host){.user = g, .log = on_log, .record = on_record, .out = on_out,
-                          .terminal = !g->log.fn && isatty(STDERR_FILENO)};
+                          .terminal = !g->log.fn && isatty(STDERR_FILENO), .out_terminal = isatty(STDOUT_FILENO)};
 }
 
 /* --- calls ------------------------------------------------------------------------------------------------------- */

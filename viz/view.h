@@ -21,7 +21,6 @@ typedef struct view_style {     /* how texts look; taken from the options */
     color_mode mode;
     palette colors;
     color_depth depth;          /* DEPTH_NONE = no escape codes */
-    bool light;                 /* the terminal's ground is light */
     bool colorize;              /* --colorize_output */
     const char *token_boundary; /* NULL = none */
     int width;                  /* columns, for the terminal log; 0 = 80 */

@@ -1,0 +1,94 @@
+/* test_undisturbed.c -- the first promise on a real trainer: the same weights, optimizer state and losses, byte for byte,
+ * with and without Glimpse, whatever goes wrong in it.  Runs build/MODE/train_gpt as a user would. */
+#include "include/internal/buffer.h"
+#include "include/internal/file.h"
+#include "tests/test.h"
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const char small[] = "--layers 2 --heads 2 --channels 32 --context 64 --batch_size 4 --eval_batches 1 --seed 7";
+
+/* Run the trainer in a directory of its own; what it says goes to `said`.  Returns its exit status. */
+static int train(const char *name, const char *flags, int steps, int threads, char **dir, buffer *said) {
+    buffer cmd = {0};
+    *dir = path_join(test_tmpdir(), name);
+    EXPECT_OK(mkdir_p(*dir));
+    char *log = path_join(*dir, "said");
+    buf_printf(&cmd, "cd '%s' && '%s/train_gpt' %s --steps %d --threads %d --eval_interval 20 --out w --loss_log losses %s "
+               ">said 2>&1 </dev/null", *dir, test_build_dir(), small, steps, threads, flags);
+    int rc = system(buf_str(&cmd));
+    EXPECT_OK(file_read_all(log, 1 << 24, said));
+    buf_free(&cmd);
+    free(log);
+    return rc;
+}
+
+static void same_file(const char *a, const char *b, const char *name) {
+    buffer x = {0}, y = {0};
+    char *pa = path_join(a, name), *pb = path_join(b, name);
+    if (EXPECT_OK(file_read_all(pa, 1 << 28, &x)) && EXPECT_OK(file_read_all(pb, 1 << 28, &y))) {
+        test_check(x.n == y.n && x.n > 0, __FILE__, __LINE__, "%s: %zu and %zu bytes", name, x.n, y.n);
+        if (x.n == y.n) EXPECT_MEM(x.bytes, y.bytes, x.n);
+    }
+    buf_free(&x), buf_free(&y);
+    free(pa), free(pb);
+}
+
+static const char sampling[] = "--max_sample_tokens 24 --sample_each_eval --glimpse_num_samples 2 --sample_metrics";
+
+TEST_LIMIT(undisturbed_weights_and_losses, 240) {
+    int steps = test_is_full() ? 1000 : test_is_slow_build() ? 40 : 200;
+    for (int threads = 1; threads <= 2; threads++) {
+        char *without, *with, name[40], weights[40], state[40];
+        buffer said = {0}, heard = {0};
+        c_snprintf(name, sizeof name, "without%d", threads);
+        REQUIRE(train(name, "--no_glimpse", steps, threads, &without, &said) == 0);
+        c_snprintf(name, sizeof name, "inline%d", threads);
+        buffer flags = {0};
+        buf_printf(&flags, "%s --glimpse_mode inline", sampling);
+        REQUIRE(train(name, buf_str(&flags), steps, threads, &with, &heard) == 0);
+        EXPECT(strstr(buf_str(&heard), "glimpse  step 20")); /* it did sample */
+        c_snprintf(weights, sizeof weights, "w/model_%08d.bin", steps);
+        c_snprintf(state, sizeof state, "w/state_%08d.bin", steps);
+        same_file(without, with, "losses");
+        same_file(without, with, weights);
+        same_file(without, with, state);
+        buf_free(&said), buf_free(&heard), buf_free(&flags);
+        free(without), free(with);
+    }
+}
+
+/* Whatever keeps Glimpse from sampling: training ends normally with the same bytes, and one line says why. */
+TEST_LIMIT(undisturbed_by_failures, 240) {
+    static const struct {
+        const char *name, *flags, *line;
+    } bad[] = {
+        { "no_dir", "--max_sample_tokens 8 --glimpse_out_dir /proc/nowhere/x", "/proc/nowhere" },
+        { "full", "--max_sample_tokens 8 --glimpse_out_dir /dev/full/x", "/dev/full" },
+        { "text", "--max_sample_tokens 8 --sample_start_tokens '\xe2\x98\x83'", "cannot be encoded" },
+        { "tokenizer", "--max_sample_tokens 8 --glimpse_tokenizer nowhere.bin", "nowhere.bin" },
+        { "flag", "--max_sample_tokens -3", "max_sample_tokens" },
+        { "unset", "", "--max_sample_tokens" },
+    };
+    char *without, *with;
+    buffer said = {0};
+    REQUIRE(train("none", "--no_glimpse", 40, 1, &without, &said) == 0);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        buf_clear(&said);
+        int rc = train(bad[i].name, bad[i].flags, 40, 1, &with, &said);
+        if (!strcmp(bad[i].name, "flag")) { /* a bad flag is the trainer's to judge: it may stop before training */
+            EXPECT(strstr(buf_str(&said), bad[i].line));
+            free(with);
+            continue;
+        }
+        test_check(rc == 0, __FILE__, __LINE__, "%s: exit status %d:\n%s", bad[i].name, rc, buf_str(&said));
+        test_check(strstr(buf_str(&said), bad[i].line) != NULL, __FILE__, __LINE__, "%s: nothing says %s:\n%s", bad[i].name,
+                   bad[i].line, buf_str(&said));
+        same_file(without, with, "w/model_00000040.bin");
+        free(with);
+    }
+    buf_free(&said);
+    free(without);
+}
