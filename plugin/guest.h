@@ -74,7 +74,8 @@ void host_leave(const host_state *host);  /* the host's again */
 glimpse_status inline_open(const session_api *api, const options *o, const glimpse_model *model, const guest_log *log,
                            glimpse **out);
 glimpse_status inline_eval(glimpse *g, int64_t step, double train_loss, double val_loss);
-glimpse_status inline_check(glimpse *g, const int32_t *ids, const int32_t *targets, int32_t B, int32_t T, double loss);
+glimpse_status inline_check(glimpse *g, const int32_t *ids, const int32_t *targets, int32_t B, int32_t T, double loss,
+                            const float *losses);
 glimpse_status inline_add_hook(glimpse *g, glimpse_hook_fn fn, void *user);
 /* score: 0 = generate, 1 = score */
 glimpse_status inline_request(glimpse *g, int score, const glimpse_request *request, glimpse_record **record);
