@@ -102,7 +102,7 @@ static glimpse_status compare(session *s, const check_batch *c, double loss, dou
     s->check_failed = better || !(fabs(mean - loss) <= limit);
     if (!s->check_failed) return GLIMPSE_OK;
     if (better)
-        FAIL(GLIMPSE_E_CHECK, "MODEL CHECK FAILED: another description explains the trainer's losses better (its mean is "
+        FAIL(GLIMPSE_E_CHECK, "MODEL CHECK FAILED: another description explains the trainer's losses better (the trainer's mean is "
              "%.6f, ours %.6f; %.2g nats a token apart)\nhint: set model.%s; every sample says so until a check succeeds",
              loss, mean, rms, better);
     FAIL(GLIMPSE_E_CHECK, "MODEL CHECK FAILED: from the bound tensors the loss is %.6f, the trainer's is %.6f; at most %g "
