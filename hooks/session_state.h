@@ -46,7 +46,7 @@ glimpse_status session_open(const options *o, const glimpse_model *description, 
 glimpse_status session_open_model(const options *o, model *m, tokenizer *t, const char *kind, const char *out_dir,
                                   const session_host *host, session **out);
 glimpse_status session_eval(session *s, int64_t step, double train_loss, double val_loss);
-/* check.c: glimpse_check and glimpse_check_losses */
+/* loss_check.c: glimpse_check and glimpse_check_losses */
 glimpse_status session_check(session *s, const int32_t *ids, const int32_t *targets, int32_t B, int32_t T, double loss,
                              const float *losses);
 glimpse_status session_close(session *s);
