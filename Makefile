@@ -81,6 +81,8 @@ $(B)/gen/build_id.h: FORCE
 	@$(call write_if_new,#define GLIMPSE_BUILD_ID "$(BUILD_ID)")
 $(B)/gen/flags: FORCE
 	@$(call write_if_new,$(CC) $(subst ',,$(CFLAGS_ALL) $(IDEPS)))
+$(B)/gen/sources: FORCE # a source that went away must leave what was linked with it
+	@$(call write_if_new,$(sort $(GUEST) $(SESSION) $(PROGRAM) $(TESTS) $(TRAINER)))
 
 $(B)/obj/examples/train_gpt%: EXTRA := $(or $(OPENMP),-Wno-unknown-pragmas)
 $(B)/obj/%.o: INCLUDES = -Iinclude -I. -I$(B) -I$(B)/gen $(IDEPS)
@@ -90,15 +92,15 @@ $(B)/obj/%.o: %.c $(B)/gen/flags | $(B)/gen/build_id.h
 	$(CC) $(CFLAGS_ALL) $(VECTOR) $(INCLUDES) $(EXTRA) $(CPPFLAGS) -MMD -MP -c $< -o $@
 
 # === Libraries
-$(B)/libglimpse.so.$(SO): $(call obj,$(GUEST)) plugin/glimpse.map
+$(B)/libglimpse.so.$(SO): $(call obj,$(GUEST)) plugin/glimpse.map $(B)/gen/sources
 	$(LINK) -shared -Wl,-soname,$(@F) -Wl,--version-script=plugin/glimpse.map $(NO_UNDEFINED) $(filter %.o,$^) $(LIBS_GUEST) -o $@
-$(B)/libglimpse_session.so.$(SO): $(call obj,$(SESSION)) hooks/session.map
+$(B)/libglimpse_session.so.$(SO): $(call obj,$(SESSION)) hooks/session.map $(B)/gen/sources
 	$(LINK) -shared -Wl,-soname,$(@F) -Wl,--version-script=hooks/session.map $(NO_UNDEFINED) $(RPATH) $(filter %.o,$^) $(LIBS_SESSION) -o $@
 $(B)/%.so: $(B)/%.so.$(SO)
 	ln -sf $(<F) $@
 # One object, its inner names made local: a trainer that links it statically may have a buf_put of its own.
-$(B)/libglimpse.a: $(call obj,$(GUEST))
-	ld -r $^ -o $(B)/obj/libglimpse.o
+$(B)/libglimpse.a: $(call obj,$(GUEST)) $(B)/gen/sources
+	ld -r $(filter %.o,$^) -o $(B)/obj/libglimpse.o
 	objcopy --localize-hidden $(B)/obj/libglimpse.o
 	rm -f $@; ar rcs $@ $(B)/obj/libglimpse.o
 
@@ -113,7 +115,7 @@ $(EXAMPLES): $(B)/%: $(B)/obj/examples/%.o $(LIBRARIES)
 # === Tests: every object of the project and every tests/*.c in one runner
 WRAP := $(addprefix -Wl$(,)--wrap=,malloc calloc realloc aligned_alloc posix_memalign strdup strndup)
 LINK_TEST = $(LINK) $(filter %.o,$^) $(LIBS_SESSION) $(LIBS_PROGRAM) $(LIBS_TRAINER) -lpthread -ldl
-$(B)/tests/runner: $(call obj,$(TESTS) $(TRAINER)) $(EVERYTHING)
+$(B)/tests/runner: $(call obj,$(TESTS) $(TRAINER)) $(EVERYTHING) $(B)/gen/sources
 	@mkdir -p $(@D)
 	$(LINK_TEST) $(WRAP) -o $@
 $(B)/bench/%: $(B)/obj/tests/bench/%.o $(B)/obj/tests/oracle.o $(EVERYTHING)

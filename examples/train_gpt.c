@@ -182,7 +182,11 @@ static void open_glimpse(trainer *t) {
     /* One window as a proof that both sides compute the same model. */
     int T = t->model.config.max_seq_len;
     corpus_fixed_batch(&t->data, 0, 0, 1, 1, T, t->ids, t->targets);
-    if (t->glimpse) glimpse_check(t->glimpse, t->ids, t->targets, 1, T, gpt_loss(&t->model, t->ids, t->targets, 1, T));
+    float *losses = t->glimpse ? malloc((size_t)T * sizeof *losses) : NULL;
+    if (!losses) return;
+    gpt_losses(&t->model, t->ids, t->targets, 1, T, losses);
+    glimpse_check_losses(t->glimpse, t->ids, t->targets, 1, T, losses);
+    free(losses);
 }
 
 /* --- the loop --- */

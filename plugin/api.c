@@ -116,7 +116,14 @@ glimpse_status glimpse_eval(glimpse *g, int64_t step, double train_loss, double 
 
 glimpse_status glimpse_check(glimpse *g, const int32_t *ids, const int32_t *targets, int32_t B, int32_t T, double loss) {
     if (!g || is_foreign(g)) return GLIMPSE_NOT_DUE;
-    return (g->worker ? worker_check : inline_check)(g, ids, targets, B, T, loss);
+    return (g->worker ? worker_check : inline_check)(g, ids, targets, B, T, loss, NULL);
+}
+
+glimpse_status glimpse_check_losses(glimpse *g, const int32_t *ids, const int32_t *targets, int32_t B, int32_t T,
+                                    const float *losses) {
+    if (!g || is_foreign(g)) return GLIMPSE_NOT_DUE;
+    if (!losses) FAIL(GLIMPSE_E_INVALID, "glimpse_check_losses: losses is NULL");
+    return (g->worker ? worker_check : inline_check)(g, ids, targets, B, T, 0, losses);
 }
 
 glimpse_status glimpse_drain(glimpse *g) { /* inline: everything was written when the eval returned */

@@ -109,7 +109,8 @@ void guest_count(glimpse *g, glimpse_status st, int64_t step);
 /* Fails (and nothing is left) where no worker can be had, or it refuses the model. */
 glimpse_status worker_open(const options *o, const glimpse_model *model, const guest_log *log, glimpse **out);
 glimpse_status worker_eval(glimpse *g, int64_t step, double train_loss, double val_loss);
-glimpse_status worker_check(glimpse *g, const int32_t *ids, const int32_t *targets, int32_t B, int32_t T, double loss);
+glimpse_status worker_check(glimpse *g, const int32_t *ids, const int32_t *targets, int32_t B, int32_t T, double loss,
+                            const float *losses);
 glimpse_status worker_drain(glimpse *g);
 glimpse_status worker_close(glimpse *g);  /* frees g, unless called from within a hook */
 
@@ -117,7 +118,8 @@ glimpse_status worker_close(glimpse *g);  /* frees g, unless called from within 
 glimpse_status inline_open(const session_api *api, const options *o, const glimpse_model *model, const guest_log *log,
                            glimpse **out);
 glimpse_status inline_eval(glimpse *g, int64_t step, double train_loss, double val_loss);
-glimpse_status inline_check(glimpse *g, const int32_t *ids, const int32_t *targets, int32_t B, int32_t T, double loss);
+glimpse_status inline_check(glimpse *g, const int32_t *ids, const int32_t *targets, int32_t B, int32_t T, double loss,
+                            const float *losses);
 /* score: 0 = generate, 1 = score */
 glimpse_status inline_request(glimpse *g, int score, const glimpse_request *request, glimpse_record **record);
 glimpse_status inline_close(glimpse *g);  /* frees g in any case */

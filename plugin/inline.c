@@ -139,13 +139,14 @@ glimpse_status inline_eval(glimpse *guest, int64_t step, double train_loss, doub
     return st;
 }
 
-glimpse_status inline_check(glimpse *guest, const int32_t *ids, const int32_t *targets, int32_t B, int32_t T, double loss) {
+glimpse_status inline_check(glimpse *guest, const int32_t *ids, const int32_t *targets, int32_t B, int32_t T, double loss,
+                            const float *losses) {
     inline_guest *g = (inline_guest *)guest;
     if (guest->off) return GLIMPSE_NOT_DUE;
     if (!ids || !targets || B < 1 || T < 1)
         FAIL(GLIMPSE_E_INVALID, "glimpse_check: ids and targets of B = %d rows and T = %d positions are needed", (int)B, (int)T);
     TRY(begin(g));
-    glimpse_status st = end(g, g->api->check(g->s, ids, targets, B, T, loss));
+    glimpse_status st = end(g, g->api->check(g->s, ids, targets, B, T, loss, losses));
     if (st < 0) say_if_unsaid(g);
     return st;
 }

@@ -40,6 +40,7 @@ typedef struct worker_guest {
     char *program;
     int socket;             /* -1 = no worker */
     pid_t pid, ppid;        /* the worker's and its parent's, from READY */
+    bool opening;           /* glimpse_open is waiting: what fails is its caller's to say */
     bool ready;             /* it has opened its session */
     glimpse_status refused; /* READY's error */
     schedule due;           /* as the worker last told it */
@@ -169,6 +170,8 @@ static void bury(worker_guest *w, const char *why) {
         c_snprintf(p->why, sizeof p->why, "the worker died: %s", why);
         buf_printf(&b, "the eval of step %lld failed, the worker died: %s", (long long)p->head.step, why);
         note_failure(w, GLIMPSE_E_WORKER, buf_str(&b), p->head.step, true);
+    } else if (w->opening) {
+        c_snprintf(w->words, sizeof w->words, "%s", why);
     } else if (!was_ready) { /* it never came to work: without a count it would be started for ever */
         buf_printf(&b, "the worker died before it was ready: %s", why);
         note_failure(w, GLIMPSE_E_WORKER, buf_str(&b), w->n_posts ? w->posts[0].head.step : 0, true);
@@ -218,7 +221,7 @@ static void collect(worker_guest *w) {
             char why[WORDS_BYTES];
             if (st != GLIMPSE_E_WORKER) c_snprintf(why, sizeof why, "its messages cannot be read: %s", status_text());
             else if (w->words[0]) c_snprintf(why, sizeof why, "%s", w->words);
-            else c_snprintf(why, sizeof why, "killed without a word (SIGKILL: by hand, or for want of memory)");
+            else c_snprintf(why, sizeof why, w->opening ? "it said nothing" : "killed without a word (SIGKILL: by hand, or for want of memory)");
             bury(w, why);
             return;
         }
@@ -255,6 +258,7 @@ static glimpse_status start_worker(worker_guest *w) {
     w->words[0] = 0;
     message_head hello = {.kind = MSG_HELLO};
     glimpse_status st = message_send(w->socket, &hello, w->hello.bytes, w->hello.n, w->snap.fd);
+    if (st == GLIMPSE_E_WORKER) return GLIMPSE_OK; /* ended already: collect reads its last words and buries it */
     if (st == GLIMPSE_SKIPPED) st = status_fail(GLIMPSE_E_WORKER, __FILE__, __LINE__, "the worker's socket takes nothing");
     if (st < 0) {
         close(w->socket);
@@ -327,10 +331,8 @@ static glimpse_status first_worker(worker_guest *w) {
     }
     if (w->refused < 0) return status_set_text(w->refused, w->words);
     if (w->ready) return GLIMPSE_OK;
-    if (strstr(w->words, "build"))
-        FAIL(GLIMPSE_E_LIBRARY, "off: %s: %s, this library is of build %s\nhint: install both from one build, or set "
-             "GLIMPSE_WORKER", w->program, w->words, GLIMPSE_BUILD_ID);
-    return w->failed < 0 ? take_failure(w) : GLIMPSE_E_WORKER;
+    FAIL(GLIMPSE_E_LIBRARY, "off: the worker %s ended before it was ready: %s; this library is of build %s\nhint: install both "
+         "from one build, or set GLIMPSE_WORKER to the program glimpse", w->program, w->words, GLIMPSE_BUILD_ID);
 }
 
 static glimpse_status prepare(worker_guest *w, const options *o, const glimpse_model *model) {
@@ -356,10 +358,10 @@ glimpse_status worker_open(const options *o, const glimpse_model *model, const g
     w->next_id = 1;
     schedule_init(&w->due);
     guest_begin(&w->g);
-    w->g.off = true; /* until it is ready a failure is the caller's to say */
+    w->opening = true;
     glimpse_status st = prepare(w, o, model);
     if (st >= 0) st = first_worker(w);
-    w->g.off = false;
+    w->opening = false;
     guest_end(&w->g, st);
     if (st >= 0) *out = &w->g;
     else release(w);
@@ -483,7 +485,8 @@ glimpse_status worker_eval(glimpse *g, int64_t step, double train_loss, double v
 
 /* --- check ------------------------------------------------------------------------------------------------------- */
 
-static glimpse_status check(worker_guest *w, const int32_t *ids, const int32_t *targets, int32_t B, int32_t T, double loss) {
+static glimpse_status check(worker_guest *w, const int32_t *ids, const int32_t *targets, int32_t B, int32_t T, double loss,
+                            const float *losses) {
     glimpse_status st = GLIMPSE_OK;
     buffer both = {0};
     int64_t deadline = now_ms() + (int64_t)(opt_float(w->o, OPT_close_timeout) * 1e3);
@@ -492,6 +495,7 @@ static glimpse_status check(worker_guest *w, const int32_t *ids, const int32_t *
     if (w->socket < 0) TRY(start_worker(w));
     buf_put(&both, ids, n);
     buf_put(&both, targets, n);
+    if (losses) buf_put(&both, losses, n); /* a float is as long as an id */
     if (buf_failed(&both)) FAIL_GOTO(GLIMPSE_E_MEMORY, "glimpse_check: no memory for %d x %d ids", (int)B, (int)T);
     snapshot_fill(&w->snap);
     post *p = add_post(w, MSG_CHECK, 0, NAN, loss);
@@ -520,12 +524,13 @@ out:
     return st;
 }
 
-glimpse_status worker_check(glimpse *g, const int32_t *ids, const int32_t *targets, int32_t B, int32_t T, double loss) {
+glimpse_status worker_check(glimpse *g, const int32_t *ids, const int32_t *targets, int32_t B, int32_t T, double loss,
+                            const float *losses) {
     if (g->off) return GLIMPSE_NOT_DUE;
     if (!ids || !targets || B < 1 || T < 1 || (int64_t)B * T > INT32_MAX / 8)
         FAIL(GLIMPSE_E_INVALID, "glimpse_check: ids and targets of B = %d rows and T = %d positions are needed", (int)B, (int)T);
     TRY(guest_begin(g));
-    glimpse_status st = check((worker_guest *)g, ids, targets, B, T, loss);
+    glimpse_status st = check((worker_guest *)g, ids, targets, B, T, loss, losses);
     if (st < 0) tell_error((worker_guest *)g);
     return guest_end(g, st);
 }

@@ -64,8 +64,9 @@ typedef struct batch_result {
 glimpse_status generate_batch(generator *g, const batch_request *request, batch_result *out);
 void batch_result_free(batch_result *r);
 
-/* Score ids (n): the record of ids[1..n-1] given those before; and the mean cross-entropy of B rows (glimpse_check). */
+/* Score ids (n): the record of ids[1..n-1] given those before. */
 glimpse_status score_ids(generator *g, const int32_t *ids, int32_t n, int32_t n_top, batch_result *out);
-glimpse_status score_loss(generator *g, const int32_t *ids, const int32_t *targets, int32_t B, int32_t T, double *loss);
+/* The cross-entropy of each target (B, T), nats, in double; NAN where the target is -1.  `losses` (B, T) is the caller's. */
+glimpse_status score_losses(generator *g, const int32_t *ids, const int32_t *targets, int32_t B, int32_t T, double *losses);
 
 #endif

@@ -28,6 +28,15 @@
 
 enum { EXIT_FAILED = 1, EXIT_SKIPPED = 77, MAX_JOBS = 64 };
 
+#ifdef TEST_SLOW_BUILD
+/* Read by the sanitizers' libraries: tests ask for memory that is not there, and want NULL. */
+#define DEFAULT_OPTIONS(name)                                                                                          \
+    __attribute__((visibility("default"))) const char *name(void);                                                     \
+    const char *name(void) { return "allocator_may_return_null=1"; }
+DEFAULT_OPTIONS(__asan_default_options)
+DEFAULT_OPTIONS(__tsan_default_options)
+#endif
+
 static test_case *all;
 static int n_failures; /* of the running test */
 static bool skipped;

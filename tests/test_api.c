@@ -87,10 +87,11 @@ static glimpse_status fake_eval(session *s, int64_t step, double train_loss, dou
     return fake.eval;
 }
 
-static glimpse_status fake_check(session *s, const int32_t *ids, const int32_t *targets, int32_t B, int32_t T, double loss) {
+static glimpse_status fake_check(session *s, const int32_t *ids, const int32_t *targets, int32_t B, int32_t T, double loss,
+                                 const float *losses) {
     (void)s, (void)ids, (void)targets, (void)B, (void)T;
     fake.error = "the loss is not the trainer's";
-    return loss > 1 ? GLIMPSE_E_CHECK : GLIMPSE_OK;
+    return (losses ? (double)losses[0] : loss) > 1 ? GLIMPSE_E_CHECK : GLIMPSE_OK;
 }
 
 static glimpse_status fake_request(session *s, const glimpse_request *request, glimpse_record **record) {
@@ -380,6 +381,10 @@ TEST(api_check_and_requests) {
     EXPECT_OK(glimpse_check(g, ids, ids, 1, 2, 0.5));
     EXPECT_ERR(glimpse_check(g, ids, ids, 1, 2, 5), GLIMPSE_E_CHECK, "not the trainer's");
     EXPECT_STREQ(buf_str(&said), "glimpse: the loss is not the trainer's\n");
+    EXPECT_OK(glimpse_check_losses(g, ids, ids, 1, 2, (const float[]){0.5f, 0.5f}));
+    EXPECT_ERR(glimpse_check_losses(g, ids, ids, 1, 2, (const float[]){5, 5}), GLIMPSE_E_CHECK, "not the trainer's");
+    EXPECT_ERR(glimpse_check_losses(g, ids, ids, 1, 2, NULL), GLIMPSE_E_INVALID, "losses");
+    EXPECT_EQ(glimpse_check_losses(NULL, ids, ids, 1, 2, NULL), GLIMPSE_NOT_DUE);
     EXPECT_ERR(glimpse_check(g, NULL, ids, 1, 2, 5), GLIMPSE_E_INVALID, NULL);
     EXPECT_ERR(glimpse_check(g, ids, ids, 0, 2, 5), GLIMPSE_E_INVALID, NULL);
     glimpse_request q = GLIMPSE_REQUEST_INIT;

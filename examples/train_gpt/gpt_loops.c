@@ -178,7 +178,7 @@ CLONES void loops_causal_softmax_backward(float *dp, int ldd, const float *p, in
     }
 }
 
-CLONES double loops_cross_entropy(float *logits, const int32_t *targets, int N, int V, int Vp, float scale) {
+CLONES double loops_cross_entropy(float *logits, const int32_t *targets, int N, int V, int Vp, float scale, float *each) {
     double loss = 0.0;
     for (int i = 0; i < N; i++) {
         float *restrict l = logits + (long)i * Vp;
@@ -201,7 +201,9 @@ CLONES double loops_cross_entropy(float *logits, const int32_t *targets, int N, 
             for (int v = V; v < Vp; v++) l[v] = 0.0f;
             l[target] -= scale;
         }
-        loss += log((double)sum) + (double)top - (double)at_target;
+        double of_token = log((double)sum) + (double)top - (double)at_target;
+        if (each) each[i] = (float)of_token;
+        loss += of_token;
     }
     return loss;
 }

@@ -34,7 +34,9 @@ typedef struct session_api {
     /* `o` copied; `model` as in glimpse_open; `host` copied. */
     glimpse_status (*open)(const options *o, const glimpse_model *model, const session_host *host, session **out);
     glimpse_status (*eval)(session *s, int64_t step, double train_loss, double val_loss);
-    glimpse_status (*check)(session *s, const int32_t *ids, const int32_t *targets, int32_t B, int32_t T, double loss);
+    /* losses (B, T) of the trainer's, or NULL: then `loss` is their mean */
+    glimpse_status (*check)(session *s, const int32_t *ids, const int32_t *targets, int32_t B, int32_t T, double loss,
+                            const float *losses);
     glimpse_status (*generate)(session *s, const glimpse_request *request, glimpse_record **record);
     glimpse_status (*score)(session *s, const glimpse_request *request, glimpse_record **record);
     void (*record_free)(glimpse_record *record);

@@ -225,8 +225,7 @@ static glimpse_status open_scratch(cpu_backend *be) {
         if (round16(ph->chunk) * halves > tile) tile = round16(ph->chunk) * halves;
         bool half = false;
         for (int j = 0; j < ph->p->n_parts; j++) half |= ph->part[j].dtype != GLIMPSE_F32;
-        int64_t rows = be->cfg.max_rows > ROW_BLOCK ? halves * ph->chunk : 4;
-        if (half && rows * round16(ph->k) > weights) weights = rows * round16(ph->k);
+        if (half && MAX_PANEL * round16(ph->k) > weights) weights = MAX_PANEL * round16(ph->k);
     }
     be->n_scratch = pool_threads(be->pool);
     TRY(cpu_take(be, &be->scratch, "scratch", be->n_scratch, 1, 1, sizeof *be->scratch, false));
@@ -234,7 +233,8 @@ static glimpse_status open_scratch(cpu_backend *be) {
         cpu_scratch *s = &be->scratch[i];
         atomic_flag_clear(&s->busy);
         TRY(cpu_take(be, &s->tile, "scratch", ROW_BLOCK, tile, 1, sizeof(float), false));
-        TRY(cpu_take(be, &s->weights, "scratch", weights, 1, 1, sizeof(float), true));
+        TRY(cpu_take(be, &s->weights, "scratch", weights, 1, 1, sizeof(float), false));
+        TRY(cpu_take(be, &s->state, "scratch", ROW_BLOCK, MAX_PANEL, 16, sizeof(float), false));
         if (!head) continue;
         TRY(cpu_take(be, &s->scores, "scratch", MAX_QUERIES, be->tokens, 1, sizeof(float), true));
         TRY(cpu_take(be, &s->queries, "scratch", MAX_QUERIES, head, 1, sizeof(float), false));

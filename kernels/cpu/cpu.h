@@ -16,6 +16,7 @@
 
 enum {
     ROW_BLOCK = 48,   /* rows whose products wait in a tile before they are stored; a multiple of every TILE_ROWS */
+    MAX_PANEL = 8,    /* rows of weights that meet them together */
     MAX_QUERIES = 32  /* queries of one attention task: they share the keys and values it reads */
 };
 
@@ -55,7 +56,8 @@ typedef struct cpu_phase {
 /* What a task may write on: one for each thread, taken for the length of a task. */
 typedef struct cpu_scratch {
     float *tile;    /* (ROW_BLOCK, 2 chunks) products before their store */
-    float *weights; /* a chunk of bf16 or f16 weights as f32 */
+    float *weights; /* (MAX_PANEL, K) bf16 or f16 weights as f32 */
+    float *state;   /* sums between two blocks of k: MAX_PANEL v16 a line of the tile */
     float *scores;  /* (MAX_QUERIES, strip_tokens) */
     float *queries; /* (MAX_QUERIES, hd) */
     float *sums;    /* (MAX_QUERIES, hd) */

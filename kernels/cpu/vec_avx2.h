@@ -13,7 +13,7 @@ typedef struct v16i {
     __m256i lo, hi;
 } v16i;
 
-enum { TILE_ROWS = 1 }; /* 4 x 1 sums are 8 of the 16 registers; a second row would spill */
+enum { PANEL = 4, TILE_ROWS = 1 }; /* 4 sums are 8 of the 16 registers; a second line would spill */
 
 static inline __m256i v8_first(int n) { /* all ones in the first n of 8 lanes */
     return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
@@ -25,6 +25,7 @@ static inline v16 v16_load(const float *p) { return (v16){_mm256_loadu_ps(p), _m
 static inline v16 v16_load_n(const float *p, int n) {
     return (v16){_mm256_maskload_ps(p, v8_first(n)), _mm256_maskload_ps(p + 8, v8_first(n - 8))};
 }
+static inline void v16_hold(v16 *a) { (void)a; }
 static inline void v16_store(float *p, v16 a) {
     _mm256_storeu_ps(p, a.lo);
     _mm256_storeu_ps(p + 8, a.hi);

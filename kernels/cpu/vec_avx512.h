@@ -9,7 +9,7 @@
 typedef __m512 v16;
 typedef __m512i v16i;
 
-enum { TILE_ROWS = 6 }; /* 4 x 6 sums, 4 weights and one x in 32 registers */
+enum { PANEL = 8, TILE_ROWS = 3 }; /* 24 sums, 3 of x and the weights' one in 32 registers */
 
 static inline __mmask16 v16_first(int n) { return (__mmask16)((1u << n) - 1); }
 
@@ -17,6 +17,7 @@ static inline v16 v16_zero(void) { return _mm512_setzero_ps(); }
 static inline v16 v16_set(float f) { return _mm512_set1_ps(f); }
 static inline v16 v16_load(const float *p) { return _mm512_loadu_ps(p); }
 static inline v16 v16_load_n(const float *p, int n) { return _mm512_maskz_loadu_ps(v16_first(n), p); }
+static inline void v16_hold(v16 *a) { __asm__("" : "+v"(*a)); } /* keep it in a register */
 static inline void v16_store(float *p, v16 a) { _mm512_storeu_ps(p, a); }
 static inline void v16_store_n(float *p, v16 a, int n) { _mm512_mask_storeu_ps(p, v16_first(n), a); }
 static inline v16 v16_load_bf16(const uint16_t *p) {

@@ -15,7 +15,7 @@ typedef struct v16i {
     uint32_t u[16];
 } v16i;
 
-enum { TILE_ROWS = 1 };
+enum { PANEL = 4, TILE_ROWS = 1 };
 
 #define V16_EACH for (int i = 0; i < 16; i++)
 
@@ -35,6 +35,7 @@ static inline v16 v16_load_n(const float *p, int n) { /* the first n of p, 0 in 
     memcpy(r.f, p, (size_t)n * sizeof *p);
     return r;
 }
+static inline void v16_hold(v16 *a) { (void)a; } /* keep it in a register, where that helps */
 static inline void v16_store(float *p, v16 a) { memcpy(p, a.f, sizeof a.f); }
 static inline void v16_store_n(float *p, v16 a, int n) { memcpy(p, a.f, (size_t)n * sizeof *p); }
 static inline v16 v16_load_bf16(const uint16_t *p) {

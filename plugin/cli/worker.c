@@ -207,9 +207,10 @@ static bool next_message(worker *w, message *m, int wait_ms) {
 static glimpse_status check(worker *w, const message *m) {
     const message_head *h = &m->head;
     size_t n = h->B > 0 && h->T > 0 ? (size_t)h->B * (size_t)h->T : 0;
-    if (!n || m->head.bytes != 2 * n * sizeof(int32_t)) FAIL(GLIMPSE_E_FORMAT, "a check of %llu bytes", (unsigned long long)h->bytes);
+    bool each = h->bytes == 3 * n * sizeof(int32_t);
+    if (!n || (!each && h->bytes != 2 * n * sizeof(int32_t))) FAIL(GLIMPSE_E_FORMAT, "a check of %llu bytes", (unsigned long long)h->bytes);
     const int32_t *ids = (const int32_t *)(const void *)m->payload;
-    glimpse_status st = w->api->check(w->s, ids, ids + n, h->B, h->T, h->val_loss);
+    glimpse_status st = w->api->check(w->s, ids, ids + n, h->B, h->T, h->val_loss, each ? (const float *)(const void *)(ids + 2 * n) : NULL);
     return st < 0 ? status_set_text(st, w->api->error()) : st;
 }
 
