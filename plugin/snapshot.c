@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "include/internal/buffer.h"
+#include "include/internal/file.h"
 
 #ifndef F_SEAL_FUTURE_WRITE
 #define F_SEAL_FUTURE_WRITE 0x0010
@@ -132,9 +133,13 @@ static glimpse_status take_memory(snapshot *s) {
         s->fd = fd;
         if (fd < 0) FAIL(GLIMPSE_E_MEMORY, "no descriptor for the snapshot: %s", strerror(errno));
     }
-    if (fallocate(s->fd, 0, 0, (off_t)s->bytes) != 0)
+    signal_guard guard; /* `ulimit -f` counts for memory files too, and would send SIGXFSZ */
+    signal_guard_enter(&guard);
+    int err = fallocate(s->fd, 0, 0, (off_t)s->bytes) == 0 ? 0 : errno;
+    signal_guard_leave(&guard);
+    if (err)
         FAIL(GLIMPSE_E_MEMORY, "no memory for a snapshot of %zu MiB: %s\nhint: --mode inline needs no copy", s->bytes >> 20,
-             strerror(errno));
+             strerror(err));
     s->at = mmap(NULL, s->bytes, PROT_READ | PROT_WRITE, MAP_SHARED, s->fd, 0);
     if (s->at == MAP_FAILED) {
         s->at = NULL;

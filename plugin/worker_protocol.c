@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "include/internal/file.h"
 #include "include/internal/record.h"
 #include "plugin/snapshot.h"
 
@@ -17,18 +18,25 @@
 
 /* --- messages ---------------------------------------------------------------------------------------------------- */
 
+/* 0 or an errno; a limit on the size of files is an error here too, never a signal. */
+static int write_all(int fd, const char *bytes, size_t n) {
+    signal_guard guard;
+    int err = 0;
+    signal_guard_enter(&guard);
+    for (size_t done = 0; !err && done < n;) {
+        ssize_t w = write(fd, bytes + done, n - done);
+        if (w > 0) done += (size_t)w;
+        else if (w == 0 || errno != EINTR) err = w ? errno : EIO;
+    }
+    signal_guard_leave(&guard);
+    return err;
+}
+
 static glimpse_status put_in_file(const void *bytes, size_t n, int *out) {
-    int fd = memfd_create("glimpse-message", MFD_CLOEXEC);
-    if (fd < 0) FAIL(GLIMPSE_E_MEMORY, "no memory file for a message of %zu bytes: %s", n, strerror(errno));
-    for (size_t done = 0; done < n;) {
-        ssize_t w = write(fd, (const char *)bytes + done, n - done);
-        if (w < 0 && errno == EINTR) continue;
-        if (w <= 0) {
-            int err = errno;
-            close(fd);
-            FAIL(GLIMPSE_E_MEMORY, "no memory for a message of %zu bytes: %s", n, strerror(err));
-        }
-        done += (size_t)w;
+    int fd = memfd_create("glimpse-message", MFD_CLOEXEC), err = fd < 0 ? errno : write_all(fd, bytes, n);
+    if (err) {
+        if (fd >= 0) close(fd);
+        FAIL(GLIMPSE_E_MEMORY, "no memory file for a message of %zu bytes: %s", n, strerror(err));
     }
     *out = fd;
     return GLIMPSE_OK;
@@ -137,8 +145,10 @@ glimpse_status message_receive(int socket, message *out) {
     struct iovec part = {bytes, sizeof bytes};
     struct msghdr h = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control.bytes};
     ssize_t n;
+    /* A side that ends with messages unread leaves ECONNRESET, once, before what it had still sent. */
+    bool reset = false;
     do n = recvmsg(socket, &h, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-    while (n < 0 && errno == EINTR);
+    while (n < 0 && (errno == EINTR || (errno == ECONNRESET && !reset && (reset = true))));
     if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return GLIMPSE_NOT_DUE;
     if (n < 0) FAIL(GLIMPSE_E_WORKER, "the socket failed: %s", strerror(errno));
     message m = MESSAGE_INIT;

@@ -75,6 +75,21 @@ int rig_workers(pid_t *pids, int cap) {
     return n;
 }
 
+bool rig_wait_end(pid_t pid) {
+    char path[64], text[512];
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    for (int i = 0; i < 500; i++) {
+        FILE *f = fopen(path, "r");
+        size_t n = f ? fread(text, 1, sizeof text - 1, f) : 0;
+        if (f) fclose(f);
+        text[n] = 0;
+        const char *state = strrchr(text, ')');
+        if (!state || strncmp(state, ") Z", 3) == 0) return true;
+        nanosleep(&(struct timespec){0, 10000000}, NULL);
+    }
+    return false;
+}
+
 bool rig_wait_workers(int n) {
     for (int i = 0; i < 500; i++) {
         if (rig_workers(NULL, 0) == n) return true;

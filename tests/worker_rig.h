@@ -24,7 +24,9 @@ void rig_close(rig *r);
 
 /* The process ids of workers whose trainer is this process, at most `cap`; returns how many there are. */
 int rig_workers(pid_t *pids, int cap);
-/* Wait until that is n; false after five seconds. */
+/* Wait until that process has ended (its new parent may take its time to reap it); false after five seconds. */
+bool rig_wait_end(pid_t pid);
+/* Wait until there are n workers; false after five seconds. */
 bool rig_wait_workers(int n);
 
 /* Call `each` for the lines of the journal in the order of the file. */
