@@ -67,7 +67,7 @@ LIBRARIES := $(if $(wildcard plugin/*.c),$(B)/libglimpse.so $(B)/libglimpse.a) \
 PROGRAMS  := $(if $(PROGRAM),$(B)/glimpse)
 EXAMPLES  := $(if $(wildcard plugin/*.c),$(EXAMPLE:examples/%.c=$(B)/%))
 
-.PHONY: all help info deps test test-all run-tests bench fuzz demo run-demo install uninstall clean FORCE
+.PHONY: all help info deps test test-all run-tests bench fuzz demo run-demo llmc install uninstall clean FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 all: $(LIBRARIES) $(PROGRAMS) $(EXAMPLES)
@@ -144,6 +144,10 @@ demo: deps
 	@$(MAKE) --no-print-directory run-demo
 run-demo: all
 	@sh examples/demo.sh $(B)
+
+## llmc: build llm.c's trainers with Glimpse in them, in a copy of the checkout LLMC=dir (examples/llmc.md)
+llmc: $(LIBRARIES) $(PROGRAMS)
+	@CC='$(CC)' CUDA='$(CUDA)' sh examples/llmc/build.sh '$(B)' '$(LLMC)'
 
 ## install: PREFIX=/usr/local DESTDIR=
 install uninstall: %: all
