@@ -140,15 +140,6 @@ static void clear_folder(const char *dir, int depth) {
     closedir(d);
 }
 
-void view_sample_name(const glimpse_sample *s, buffer *out) {
-    buf_printf(out, "p%d_", s->prompt);
-    for (const char *c = s->label; *c; c++) {
-        bool plain = (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c >= '0' && *c <= '9') || *c == '.' || *c == '-';
-        buf_putc(out, plain ? *c : '_');
-    }
-    buf_printf(out, "_s%d", s->sample);
-}
-
 static glimpse_status write_png(const char *dir, const char *name, const buffer *png) {
     char *path = path_join(dir, name);
     if (!path || buf_failed(png)) {

@@ -42,7 +42,4 @@ glimpse_status views_write_texts(const char *dir, const glimpse_record *r, views
  * (NULL = not wanted) gets the path of the eval's sample.txt. */
 glimpse_status views_write(const char *dir, const glimpse_record *r, views_how how, buffer *where);
 
-/* The base name of a sample's files: "p0_top_k_5_s0".  Appends. */
-void view_sample_name(const glimpse_sample *s, buffer *out);
-
 #endif
