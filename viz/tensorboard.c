@@ -296,9 +296,8 @@ bool events_end_whole(const void *tail, size_t n) {
     return false;
 }
 
-size_t events_whole(const void *bytes, size_t n) {
-    const uint8_t *p = bytes;
-    size_t at = 0;
-    for (size_t one; (one = record_at(p + at, n - at)); at += one) {}
-    return at;
+uint64_t events_record_size(const void *head) {
+    const uint8_t *p = head;
+    uint64_t length = le(p, 8);
+    return le(p + 8, 4) == crc32c_masked(p, 8) && length < UINT64_MAX / 2 ? length + 16 : 0;
 }

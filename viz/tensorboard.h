@@ -43,7 +43,8 @@ void events_close(const glimpse_record *r, buffer *out);
 
 /* The tail of a file: true if it ends with a whole closing record (or a version record alone).  256 bytes are enough. */
 bool events_end_whole(const void *tail, size_t n);
-/* How many of the n leading bytes are whole records. */
-size_t events_whole(const void *bytes, size_t n);
+/* The size of the record that these bytes open, with its frame; 0 if its head is damaged. */
+enum { EVENTS_HEAD = 12 };
+uint64_t events_record_size(const void *head);
 
 #endif
