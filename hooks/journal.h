@@ -43,9 +43,10 @@ glimpse_status journal_views(const char *const *names, const char *const *values
 
 /* Open DIR/evals.jsonl for appending, one writer (flock on DIR/.glimpse.lock: another writer -> GLIMPSE_E_STATE).
  * `first_step` 0, or another model (arch, params) than the last line's, begins a new run: the older journal is set aside
- * as evals.<run>.jsonl.  A torn end is cut off and kept as evals.jsonl.torn-<time>.  Returned: journal_close. */
-glimpse_status journal_open(const char *dir, int64_t first_step, const char *arch, int64_t n_params, journal **out,
-                            journal_state *state);
+ * as evals.<run>.jsonl.  `run` names the run that begins (NULL or "" = a random name); a last line of that very run is
+ * continued also at step 0: a worker died and another goes on.  A torn end is cut off and kept as evals.jsonl.torn-<time>.  Returned: journal_close. */
+glimpse_status journal_open(const char *dir, int64_t first_step, const char *run, const char *arch, int64_t n_params,
+                            journal **out, journal_state *state);
 glimpse_status journal_append(journal *j, const buffer *line);  /* whole and synced, or cut back to what was before */
 void journal_close(journal *j);
 

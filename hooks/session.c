@@ -6,7 +6,7 @@
 #include "hooks/session_state.h"
 
 #include "hooks/prompts.h"
-#include "hooks/views.h"
+#include "hooks/review.h"
 #include "include/internal/file.h"
 #include "include/internal/status.h"
 #include "include/internal/threads.h"
@@ -67,8 +67,8 @@ glimpse_status session_open_model(const options *o, model *m, tokenizer *t, cons
     s->t = t;
     s->host = *host;
     s->kind = kind;
-    s->best_val_loss = NAN;
-    s->best_step = s->top_step = -1;
+    schedule_init(&s->due);
+    s->top_step = -1;
     s->o = options_copy(o);
     s->out_dir = strdup(out_dir);
     if (!s->o || !s->out_dir) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for the session");
@@ -229,20 +229,20 @@ out:
 
 /* The journal, and what it remembers of the evals before; the views of an older run go aside with its journal. */
 static glimpse_status open_journal(session *s, int64_t step) {
-    TRY(journal_open(s->out_dir, step, s->m->arch, s->m->n_params, &s->j, &s->js));
+    TRY(journal_open(s->out_dir, step, s->host.run, s->m->arch, s->m->n_params, &s->j, &s->js));
     s->facts.run = s->js.run;
     if (s->js.set_aside[0]) {
         const char *texts = opt_str(s->o, OPT_sample_file);
         session_log(s, "glimpse: a new run; the older one is kept as evals.%s.jsonl", s->js.set_aside);
         if (rename_aside(s, "evals", s->js.set_aside) < 0 || rename_aside(s, "sample.ansi", s->js.set_aside) < 0
-            || (texts && !strchr(texts, '/') && rename_aside(s, texts, s->js.set_aside) < 0))
+            || (texts && !strchr(texts, '/') && rename_aside(s, texts, s->js.set_aside) < 0)
+            || rename_aside(s, "report", s->js.set_aside) < 0 || rename_aside(s, "metrics.csv", s->js.set_aside) < 0
+            || review_set_aside(s->out_dir, s->js.set_aside) < 0)
             session_log(s, "glimpse: %s", status_text());
     }
     if (s->js.continued) {
-        s->best_val_loss = s->js.best_val_loss;
-        s->best_step = s->js.best_step;
+        s->due = (schedule){ s->js.next_seq, s->js.best_val_loss, s->js.best_step };
         s->top_step = s->js.last_step;
-        s->evals = s->js.next_seq;
         if (s->js.last->record.n_samples) s->before = s->js.last;
         else record_free(&s->js.last->record);
         s->js.last = NULL;
@@ -252,34 +252,17 @@ static glimpse_status open_journal(session *s, int64_t step) {
 
 static glimpse_status redraw_texts(void *user, owned_record *r) {
     session *s = user;
-    s->evals++; /* counts here the entries drawn */
-    return views_write_texts(s->out_dir, &r->record, s->evals == 1 ? VIEWS_REDRAW_FIRST : VIEWS_REDRAW);
+    return views_write_texts(s->out_dir, &r->record, s->redrawn++ == 0 ? VIEWS_REDRAW_FIRST : VIEWS_REDRAW);
 }
 
 /* A repeated step supersedes its older line: the text files are drawn anew from the journal. */
 static glimpse_status redraw_after_resume(session *s) {
-    int64_t evals = s->evals;
     char *path = path_join(s->out_dir, "evals.jsonl");
     if (!path) FAIL(GLIMPSE_E_MEMORY, "no memory for a file name");
-    s->evals = 0;
+    s->redrawn = 0;
     glimpse_status st = journal_read(path, redraw_texts, s);
-    s->evals = evals;
     free(path);
     return st;
-}
-
-/* Is a sample due?  If not, `why` says so. */
-static bool is_due(const session *s, double val_loss, char why[160]) {
-    if (opt_int(s->o, OPT_max_sample_tokens) < 1) {
-        c_snprintf(why, 160, "--max_sample_tokens 0");
-        return false;
-    }
-    if (!s->evals || opt_bool(s->o, OPT_sample_each_eval) || !isfinite(val_loss) || !isfinite(s->best_val_loss)
-        || val_loss < s->best_val_loss)
-        return true;
-    c_snprintf(why, 160, "val %.4g \xe2\x89\xa5 best %.4g @ %lld (--sample_each_eval)", val_loss, s->best_val_loss,
-               (long long)s->best_step);
-    return false;
 }
 
 /* Encode, append, decode: *out is what the journal says.  Nothing is shown that is not written. */
@@ -329,17 +312,30 @@ static glimpse_status record_eval(session *s, int64_t step, double train_loss, d
     r->step = step;
     r->train_loss = record_round(train_loss, RECORD_LOSS_DIGITS);
     r->val_loss = record_round(val_loss, RECORD_LOSS_DIGITS);
-    r->best_val_loss = record_round(s->best_val_loss, RECORD_LOSS_DIGITS);
-    r->best_step = s->best_step;
+    r->best_val_loss = record_round(s->due.best_val_loss, RECORD_LOSS_DIGITS);
+    r->best_step = s->due.best_step;
     r->status = status;
     r->why = why;
     double t2 = now_s();
     r->write_s = record_round(t2 - t1, RECORD_SECONDS_DIGITS);
-    r->blocked_s = record_round(t2 - t0, RECORD_SECONDS_DIGITS);
+    r->blocked_s = record_round(s->host.blocked ? s->host.blocked(s->host.user) : t2 - t0, RECORD_SECONDS_DIGITS);
     TRY_GOTO(write_line(s, r, out));
 out:
     record_free(r);
     return st;
+}
+
+/* The record is in the journal: count it, show it, remember its samples for the next digest. */
+static void acknowledge(session *s, owned_record *rec, int64_t step) {
+    s->due.evals++;
+    show(s, rec, step);
+    if (step > s->top_step) s->top_step = step;
+    if (!rec->record.n_samples) {
+        record_free(&rec->record);
+        return;
+    }
+    if (s->before) record_free(&s->before->record);
+    s->before = rec;
 }
 
 glimpse_status session_eval(session *s, int64_t step, double train_loss, double val_loss) {
@@ -348,13 +344,10 @@ glimpse_status session_eval(session *s, int64_t step, double train_loss, double 
     batch_result batch = {0};
     owned_record *rec = NULL;
     buffer note = {0}, why = {0};
-    char reason[160] = "";
+    char reason[SCHEDULE_WHY_BYTES] = "";
     if (!s->j) TRY_GOTO(open_journal(s, step));
-    bool due = is_due(s, val_loss, reason);
-    if (isfinite(val_loss) && !(val_loss >= s->best_val_loss)) {
-        s->best_val_loss = val_loss;
-        s->best_step = step;
-    }
+    bool due = schedule_is_due(&s->due, s->o, val_loss, reason);
+    schedule_best(&s->due, step, val_loss);
     if (due) {
         sampled = session_sample(s, s->o, step, &batch, &note);
         if (sampled < 0) buf_puts(&why, status_text());
@@ -365,20 +358,24 @@ glimpse_status session_eval(session *s, int64_t step, double train_loss, double 
     } else buf_puts(&why, reason);
     TRY_GOTO(record_eval(s, step, train_loss, val_loss, sampled < 0 ? "failed" : due ? "ok" : "skipped",
                          why.n ? buf_str(&why) : NULL, batch.n_samples ? &batch : NULL, t0, &rec));
-    s->evals++;
-    show(s, rec, step);
-    if (step > s->top_step) s->top_step = step;
-    if (rec->record.n_samples) {
-        if (s->before) record_free(&s->before->record);
-        s->before = rec;
-        rec = NULL;
-    }
+    acknowledge(s, rec, step);
     if (sampled < 0) st = status_set_text(sampled, buf_str(&why));
     else if (!due) st = GLIMPSE_NOT_DUE;
 out:
-    if (rec) record_free(&rec->record);
     batch_result_free(&batch);
     buf_free(&note);
     buf_free(&why);
     return st;
+}
+
+glimpse_status session_note(session *s, int64_t step, double train_loss, double val_loss, const char *status,
+                            const char *why, bool again) {
+    double t0 = now_s();
+    owned_record *rec = NULL;
+    if (!s->j) TRY(open_journal(s, step));
+    if (again && s->js.continued && step <= s->js.last_step) return GLIMPSE_OK;
+    schedule_best(&s->due, step, val_loss);
+    TRY(record_eval(s, step, train_loss, val_loss, status, why, NULL, t0, &rec));
+    acknowledge(s, rec, step);
+    return GLIMPSE_OK;
 }

@@ -112,9 +112,11 @@ out:
     return st;
 }
 
+static void session_schedule(const session *s, schedule *out) { *out = s->due; }
+
 __attribute__((visibility("default"))) extern const session_api glimpse_session_v1;
 const session_api glimpse_session_v1 = {
     .version = 1, .build_id = GLIMPSE_BUILD_ID, .error = status_text, .read_config = session_read_config,
     .open = session_open, .eval = session_eval, .check = session_check, .generate = session_generate,
     .score = session_score, .record_free = record_free, .close = session_close, .run = session_run,
-    .report = session_report };
+    .report = session_report, .note = session_note, .schedule = session_schedule };
