@@ -6,7 +6,7 @@
 #include "hooks/session_state.h"
 
 #include "hooks/prompts.h"
-#include "hooks/views.h"
+#include "hooks/review.h"
 #include "include/internal/file.h"
 #include "include/internal/status.h"
 #include "include/internal/threads.h"
@@ -235,7 +235,9 @@ static glimpse_status open_journal(session *s, int64_t step) {
         const char *texts = opt_str(s->o, OPT_sample_file);
         session_log(s, "glimpse: a new run; the older one is kept as evals.%s.jsonl", s->js.set_aside);
         if (rename_aside(s, "evals", s->js.set_aside) < 0 || rename_aside(s, "sample.ansi", s->js.set_aside) < 0
-            || (texts && !strchr(texts, '/') && rename_aside(s, texts, s->js.set_aside) < 0))
+            || (texts && !strchr(texts, '/') && rename_aside(s, texts, s->js.set_aside) < 0)
+            || rename_aside(s, "report", s->js.set_aside) < 0 || rename_aside(s, "metrics.csv", s->js.set_aside) < 0
+            || review_set_aside(s->out_dir, s->js.set_aside) < 0)
             session_log(s, "glimpse: %s", status_text());
     }
     if (s->js.continued) {
