@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -135,7 +136,15 @@ out:
     return st;
 }
 
-void spawn_reap(pid_t pid) {
+bool spawn_adopts(void) {
+    int subreaper = 0;
+    return getpid() == 1 || (prctl(PR_GET_CHILD_SUBREAPER, &subreaper, 0, 0, 0) == 0 && subreaper);
+}
+
+bool spawn_reap(pid_t pid, bool wait) {
     int status;
-    if (pid > 0) waitpid(pid, &status, WNOHANG);
+    pid_t r;
+    do r = waitpid(pid, &status, wait ? 0 : WNOHANG);
+    while (r < 0 && errno == EINTR);
+    return r != 0;
 }

@@ -14,6 +14,7 @@
 #ifndef GLIMPSE_PLUGIN_SPAWN_H
 #define GLIMPSE_PLUGIN_SPAWN_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "include/internal/status.h"
@@ -26,7 +27,9 @@ glimpse_status spawn_find(char **program);
  * stdout, the caller's stderr, and one end of a socket pair as descriptor 3.  *socket is the other end (close). */
 glimpse_status spawn_worker(const char *program, int *socket, pid_t *pid);
 
-/* Reap a worker that has become the caller's child: only with its own word that the caller is its parent. */
-void spawn_reap(pid_t pid);
+/* Whether a worker becomes this process's child. */
+bool spawn_adopts(void);
+/* Reap such a worker, which has ended or, with `wait`, is about to.  False: it has not ended yet. */
+bool spawn_reap(pid_t pid, bool wait);
 
 #endif

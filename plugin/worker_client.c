@@ -39,7 +39,8 @@ typedef struct worker_guest {
     buffer hello;           /* the description, packed: every worker gets the same */
     char *program;
     int socket;             /* -1 = no worker */
-    pid_t pid, ppid;        /* the worker's and its parent's, from READY */
+    pid_t adopted;          /* the worker's id if this process is its parent, 0 = it is not */
+    pid_t unreaped;         /* one of before that was still ending */
     bool opening;           /* glimpse_open is waiting: what fails is its caller's to say */
     bool ready;             /* it has opened its session */
     glimpse_status refused; /* READY's error */
@@ -155,7 +156,9 @@ static void bury(worker_guest *w, const char *why) {
     close(w->socket);
     w->socket = -1;
     w->ready = false;
-    if (w->ppid == w->g.owner) spawn_reap(w->pid);
+    if (w->unreaped) spawn_reap(w->unreaped, true);
+    w->unreaped = w->adopted && !spawn_reap(w->adopted, false) ? w->adopted : 0;
+    w->adopted = 0;
     for (int i = 0; i < w->n_posts; i++) {
         w->posts[i].head.again = w->posts[i].head.again || w->posts[i].sent;
         w->posts[i].sent = false;
@@ -203,8 +206,7 @@ static void on_record(worker_guest *w, const message *m) {
 }
 
 static void on_ready(worker_guest *w, const message *m) {
-    w->pid = m->head.pid;
-    w->ppid = m->head.ppid;
+    if (m->head.ppid == w->g.owner) w->adopted = m->head.pid;
     w->ready = m->head.status >= 0;
     if (w->ready) return;
     w->refused = (glimpse_status)m->head.status;
@@ -214,6 +216,7 @@ static void on_ready(worker_guest *w, const message *m) {
 /* Take everything that has arrived; never waits. */
 static void collect(worker_guest *w) {
     message m = MESSAGE_INIT;
+    if (w->unreaped && spawn_reap(w->unreaped, false)) w->unreaped = 0;
     while (w->socket >= 0) {
         glimpse_status st = message_receive(w->socket, &m);
         if (st == GLIMPSE_NOT_DUE) return;
@@ -253,8 +256,7 @@ static glimpse_status start_worker(worker_guest *w) {
     TRY(spawn_worker(w->program, &w->socket, &pid));
     w->ready = false;
     w->refused = GLIMPSE_OK;
-    w->pid = pid;
-    w->ppid = 0;
+    w->adopted = spawn_adopts() ? pid : 0;
     w->words[0] = 0;
     message_head hello = {.kind = MSG_HELLO};
     glimpse_status st = message_send(w->socket, &hello, w->hello.bytes, w->hello.n, w->snap.fd);
@@ -399,8 +401,10 @@ glimpse_status worker_close(glimpse *g) {
             message m = MESSAGE_INIT;
             glimpse_status st = message_receive(w->socket, &m);
             if (st == GLIMPSE_OK) message_free(&m);
-            else if (st < 0 || !wait_for_worker(w, deadline, false)) break;
+            else if (st < 0) close(w->socket), w->socket = -1;
+            else if (!wait_for_worker(w, deadline, false)) break;
         }
+        if (w->adopted) spawn_reap(w->adopted, w->socket < 0);
         if (!all) {
             buffer b = {0};
             post *p = eval_in_hand(w);
@@ -409,8 +413,8 @@ glimpse_status worker_close(glimpse *g) {
             guest_tell(g, buf_str(&b));
             buf_free(&b);
         }
-        if (w->ppid == g->owner) spawn_reap(w->pid);
     }
+    if (w->unreaped) spawn_reap(w->unreaped, true);
     glimpse_status st = guest_end(g, take_failure(w));
     release(w);
     return st;

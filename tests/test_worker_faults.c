@@ -31,6 +31,7 @@ static bool has(const rig *r, const char *part) {
 
 static void kill_worker(int number) {
     pid_t pid = 0;
+    rig_wait_workers(1); /* one that was started a moment ago */
     if (!EXPECT_EQ(rig_workers(&pid, 1), 1)) return;
     kill(pid, number);
     EXPECT(rig_wait_end(pid));
@@ -39,6 +40,7 @@ static void kill_worker(int number) {
 /* Stop the worker, post an eval, kill it with the eval in hand. */
 static void die_with_eval(rig *r, int64_t step, int number) {
     pid_t pid = 0;
+    rig_wait_workers(1);
     if (!EXPECT_EQ(rig_workers(&pid, 1), 1)) return;
     kill(pid, SIGSTOP);
     EXPECT_EQ(glimpse_eval(r->g, step, 2, 1), GLIMPSE_OK);
@@ -80,7 +82,7 @@ TEST(worker_death_is_one_failed_eval) {
 
 TEST(worker_three_deaths_in_a_row_switch_off) {
     rig r;
-    rig_open(&r, NULL);
+    rig_open(&r, (const char *const[]){"num_samples=4096", "max_sample_tokens=60", NULL}); /* it takes its time */
     REQUIRE(r.g != NULL);
     die_with_eval(&r, 0, SIGKILL);
     for (int i = 1; i < 3; i++) {

@@ -15,6 +15,12 @@ static void keep(void *user, const char *line) {
     buf_putc(user, '\n');
 }
 
+void rig_mark(void) {
+    char mark[32];
+    snprintf(mark, sizeof mark, "%d", (int)getpid());
+    setenv("GLIMPSE_RIG", mark, 1);
+}
+
 void rig_open(rig *r, const char *const *options) {
     static int count;
     char path[4200];
@@ -22,8 +28,7 @@ void rig_open(rig *r, const char *const *options) {
     snprintf(r->dir, sizeof r->dir, "%s/out%d", test_tmpdir(), count++);
     snprintf(path, sizeof path, "%s/glimpse", test_build_dir());
     setenv("GLIMPSE_WORKER", path, 1);
-    snprintf(path, sizeof path, "%d", (int)getpid());
-    setenv("GLIMPSE_RIG", path, 1);
+    rig_mark();
     tiny_gpt_make(&r->gpt, 2, 2, 16, 40, 64, -1, 7);
     r->cfg = glimpse_config_new();
     glimpse_set_log(r->cfg, keep, &r->said);
@@ -49,7 +54,17 @@ void rig_close(rig *r) {
     buf_free(&r->said);
 }
 
-/* A worker is nobody's child: it is told by an environment variable that this process set for all it starts. */
+static bool is_worker(pid_t pid) {
+    char path[64], text[4096];
+    snprintf(path, sizeof path, "/proc/%d/cmdline", (int)pid);
+    FILE *f = fopen(path, "r");
+    size_t n = f ? fread(text, 1, sizeof text - 1, f) : 0;
+    if (f) fclose(f);
+    text[n] = 0;
+    return strlen(text) + 1 < n && strcmp(text + strlen(text) + 1, "worker") == 0;
+}
+
+/* A worker is nobody's child: it is told by its command line and an environment variable that it inherited. */
 int rig_workers(pid_t *pids, int cap) {
     char mark[64], path[300], text[1 << 16];
     int n = 0;
@@ -57,7 +72,7 @@ int rig_workers(pid_t *pids, int cap) {
     DIR *d = opendir("/proc");
     for (struct dirent *e; d && (e = readdir(d));) {
         pid_t pid = atoi(e->d_name);
-        if (pid <= 0 || pid == getpid()) continue;
+        if (pid <= 0 || pid == getpid() || !is_worker(pid)) continue;
         snprintf(path, sizeof path, "/proc/%d/environ", (int)pid);
         FILE *f = fopen(path, "r");
         if (!f) continue;

@@ -22,7 +22,9 @@ void rig_open(rig *r, const char *const *options);
 void rig_reopen(rig *r);  /* the same configuration again; the glimpse before must be closed */
 void rig_close(rig *r);
 
-/* The process ids of workers whose trainer is this process, at most `cap`; returns how many there are. */
+/* From now on every worker that this process or a trainer that it runs starts is known as its own (rig_open does it). */
+void rig_mark(void);
+/* The process ids of these workers, at most `cap`; returns how many there are. */
 int rig_workers(pid_t *pids, int cap);
 /* Wait until that process has ended (its new parent may take its time to reap it); false after five seconds. */
 bool rig_wait_end(pid_t pid);
