@@ -13,15 +13,16 @@ const linear = c => (c /= 255) <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) **
 const luminance = c => 0.2126 * linear(c[0]) + 0.7152 * linear(c[1]) + 0.0722 * linear(c[2]);
 const rgb = c => 'rgb(' + c.map(x => Math.round(x)).join(',') + ')';
 
-/* The grounds of the theme: viridis a little towards the paper, so that a page of them stays calm; the ink on each has
- * the greater contrast of the two, at least 4.5 : 1. */
+/* The grounds of the theme: viridis, blended into the paper the more the surer the model was, so that a page of sure
+ * tokens stays calm and the doubtful ones stand out.  The ink on each has the greater contrast, at least 4.5 : 1. */
 function make_paints(dark) {
-  const paper = dark ? [22, 23, 28] : [252, 252, 250], share = dark ? 0.80 : 0.66;
+  const paper = dark ? [34, 36, 43] : [255, 255, 255];
   paint_ground = []; paint_ink = [];
   for (let i = 0; i < LEVELS; i++) {
-    const c = viridis(i / (LEVELS - 1)).map((x, k) => share * x + (1 - share) * paper[k]), l = luminance(c);
+    const v = i / (LEVELS - 1), share = dark ? 0.92 - 0.62 * v ** 1.5 : 0.86 - 0.54 * v;
+    const c = viridis(v).map((x, k) => share * x + (1 - share) * paper[k]), l = luminance(c);
     paint_ground.push(rgb(c));
-    paint_ink.push((l + 0.05) / 0.055 >= 1.05 / (l + 0.05) ? '#0c0c12' : '#ffffff');
+    paint_ink.push((l + 0.05) / 0.053 >= 1.05 / (l + 0.05) ? '#0c0c12' : '#ffffff');
   }
 }
 const level = v => Math.round(Math.max(0, Math.min(1, v)) * (LEVELS - 1));
@@ -166,7 +167,7 @@ function token_panel(data, sample, i, rows, step_note) {
     fact('−ln p', num(-c.logprob[i]), 'nats'),
     fact('entropy', num(c.entropy[i]), 'of the model’s own distribution, nats'),
     fact('p drawn with', prob(c.p_final[i]), 'among the survivors of the filters, at the temperature'),
-    fact('p at T ' + num(sample.temperature), prob(c.p_temp[i]), 'after temperature, before the filters'),
+    fact('p at T ' + sample.temperature, prob(c.p_temp[i]), 'after temperature, before the filters'),
     fact('survivors', String(c.kept[i]), 'how many ids the filters left'),
     fact('mass above', prob(c.left[i]), 'probability of the ids ranked above it')));
   const list = el('ol', 'bars');
