@@ -334,6 +334,7 @@ async function draw() {
   mark_charts(steps.indexOf(step));
   write_address();
   document.body.dataset.drawn = step; /* for whoever drives the page */
+  performance.mark('glimpse-drawn');
   const at = steps.indexOf(step); /* the neighbours are at hand when a key is pressed */
   setTimeout(() => { for (const i of [at + 1, at - 1, at - 2]) if (mine === drawing && i >= 0 && i < steps.length) load_step(steps[i]).catch(() => {}); }, 60);
 }
@@ -451,6 +452,7 @@ function wire() {
     }
     if (!shown_token || shown_token.pane !== pane || shown_token.i !== i) show_token(pane, i);
   };
+  $('token').addEventListener('click', e => { if (e.target.closest('.panel-head')) $('token').classList.toggle('small'); }); /* matters on a small screen */
   $('panes').addEventListener('mousemove', e => point(e, false));
   $('panes').addEventListener('click', e => point(e, true));
   $('panes').addEventListener('mouseleave', rest_token);

@@ -19,10 +19,10 @@ function make_paints(dark) {
   const paper = dark ? [34, 36, 43] : [255, 255, 255];
   paint_ground = []; paint_ink = [];
   for (let i = 0; i < LEVELS; i++) {
-    const v = i / (LEVELS - 1), share = dark ? 0.92 - 0.62 * v ** 1.5 : 0.86 - 0.54 * v;
+    const v = i / (LEVELS - 1), share = dark ? 0.96 - 0.52 * v : 0.86 - 0.54 * v;
     const c = viridis(v).map((x, k) => share * x + (1 - share) * paper[k]), l = luminance(c);
     paint_ground.push(rgb(c));
-    paint_ink.push((l + 0.05) / 0.053 >= 1.05 / (l + 0.05) ? '#0c0c12' : '#ffffff');
+    paint_ink.push((l + 0.05) / 0.05 >= 1.05 / (l + 0.05) ? '#000000' : '#ffffff');
   }
 }
 const level = v => Math.round(Math.max(0, Math.min(1, v)) * (LEVELS - 1));
@@ -157,7 +157,7 @@ function bar_row(text, p, pf, cls, note) {
 function token_panel(data, sample, i, rows, step_note) {
   const c = columns(data, sample), units = units_of(data, sample), out = [];
   const name = piece_label(data, c.id[i], 60);
-  out.push(el('header', '', el('div', 'where', step_note), el('div', 'name', name),
+  out.push(el('header', 'panel-head', el('div', 'where', step_note), el('div', 'name', name),
     el('div', 'where', 'token ' + (i + 1) + ' of ' + sample.n + ' · id ' + (data.ids[c.id[i]] ?? '?'))));
   const before = units.slice(Math.max(0, i - 12), i).map(u => u.text).join('');
   out.push(el('p', 'context', (i > 12 ? '…' : '') + label_of(before.slice(-60), 60).replace('∅', ''), el('b', '', label_of(units[i].text || name, 30))));
