@@ -69,6 +69,7 @@ static glimpse_record *sample_of(const glimpse_model *model, glimpse **g) {
     session_use(&glimpse_session_v1);
     glimpse_set_log(cfg, no_log, NULL);
     EXPECT_OK(glimpse_set(cfg, "out_dir", test_tmpdir()));
+    EXPECT_OK(glimpse_set(cfg, "mode", "inline"));
     EXPECT_OK(glimpse_set(cfg, "max_sample_tokens", "24"));
     *g = glimpse_open(cfg, model);
     glimpse_config_free(cfg);
