@@ -49,13 +49,10 @@ function build_charts(shows) {
     charts.push(chart);
     box.append(chart.box);
   }
-  if (names.length > 8) {
-    const b = el('button', 'more', chart_all ? 'fewer' : 'all ' + names.length);
-    b.type = 'button';
-    b.onclick = () => { chart_all = !chart_all; box.classList.toggle('all', chart_all); b.textContent = chart_all ? 'fewer' : 'all ' + names.length; };
-    box.append(b);
-  }
-  box.classList.toggle('all', chart_all);
+  const b = document.getElementById('charts-all'), say = () => { box.classList.toggle('all', chart_all); b.textContent = chart_all ? 'fewer' : 'all ' + names.length; };
+  b.hidden = names.length <= 6;
+  b.onclick = () => { chart_all = !chart_all; say(); };
+  say();
 }
 
 function one_chart(name, lines) {
@@ -75,8 +72,8 @@ function one_chart(name, lines) {
     path.style.stroke = 'var(' + SERIES_INK[Math.min(k, SERIES_INK.length - 1)] + ')';
     picture.append(path);
   });
-  const value = el('output'), delta = el('span', 'delta');
-  const box = el('figure', 'chart', el('figcaption', '', el('span', 'title', name.replace(/_/g, ' ')), log ? el('span', 'log', 'log') : null, delta, value), picture);
+  const value = el('output');
+  const box = el('figure', 'chart', el('figcaption', '', el('span', 'title', name.replace(/_/g, ' ')), log ? el('span', 'log', 'log') : null, value), picture);
   box.title = name + (lines.length > 1 ? ': ' + lines.map(l => l.label).join(', ') : '');
   const nearest = event => {
     const r = picture.getBoundingClientRect(), want = first_step + span * ((event.clientX - r.left) / r.width * CW - 3) / (CW - 6);
@@ -85,25 +82,24 @@ function one_chart(name, lines) {
     return best;
   };
   box.addEventListener('click', e => go_to(steps[nearest(e)]));
-  box.addEventListener('mousemove', e => { const at = nearest(e); show_value(chart, at, at); });
-  box.addEventListener('mouseleave', () => show_value(chart, chart.chosen, chart.other));
-  const chart = { box, lines, cursor, value, delta, x, chosen: 0, other: -1 };
+  box.addEventListener('mousemove', e => { const at = nearest(e); show_value(chart, at); });
+  box.addEventListener('mouseleave', () => show_value(chart, chart.chosen));
+  const chart = { box, lines, cursor, value, x, chosen: 0 };
   return chart;
 }
 
-function show_value(chart, at, other) {
-  const now = chart.lines.map(l => l.at.get(at)), was = other >= 0 && other !== at ? chart.lines[0].at.get(other) : undefined;
-  chart.value.replaceChildren(...now.slice(0, 4).map((v, k) => {
+function show_value(chart, at) {
+  const now = chart.lines.map(l => l.at.get(at));
+  chart.value.replaceChildren(...now.slice(0, 3).map((v, k) => {
     const s = el('span', '', num(v));
     if (chart.lines.length > 1) s.style.color = 'var(' + SERIES_INK[Math.min(k, SERIES_INK.length - 1)] + ')';
     return s;
   }));
-  chart.delta.textContent = was !== undefined && now[0] !== undefined && was !== now[0] ? (now[0] > was ? '▲' : '▼') + num(Math.abs(now[0] - was)) : '';
   const x = chart.x(at).toFixed(1);
   chart.cursor.setAttribute('x1', x);
   chart.cursor.setAttribute('x2', x);
 }
 
-function mark_charts(at, other) {
-  for (const c of charts) { c.chosen = at; c.other = other; show_value(c, at, other); }
+function mark_charts(at) {
+  for (const c of charts) { c.chosen = at; show_value(c, at); }
 }

@@ -2,7 +2,7 @@
  * each part.  One function, draw(), brings the page to the state of `view`; a later call overtakes an earlier one. */
 
 const $ = id => document.getElementById(id);
-const view = { step: null, vs: 'before', sample: '', token: -1, colour: 'softmax', prompt: -1, setting: -1, sort: '', grid: false, q: '', sheet: false, rows: 10 };
+const view = { step: null, vs: 'before', sample: '', token: -1, colour: 'softmax', prompt: -1, setting: -1, sort: '', grid: false, q: '', sheet: true, rows: 10 };
 let follow = true;      /* at the newest step, and to stay there */
 let panes = [];         /* [{data, sample, side, strip}], what is shown now */
 let drawing = 0;
@@ -21,7 +21,7 @@ function read_address() {
   view.setting = int('setting', -1);
   view.sort = a.get('sort') || '';
   view.grid = a.get('view') === 'all';
-  view.sheet = a.get('sheet') === '1';
+  view.sheet = a.has('sheet') ? a.get('sheet') === '1' : innerWidth > 720;
   view.q = a.get('q') || '';
 }
 
@@ -37,7 +37,7 @@ function write_address() {
   if (view.setting >= 0) a.set('setting', view.setting);
   if (view.sort) a.set('sort', view.sort);
   if (view.grid) a.set('view', 'all');
-  if (view.sheet) a.set('sheet', '1');
+  if (view.sheet !== innerWidth > 720) a.set('sheet', view.sheet ? '1' : '0');
   if (view.q) a.set('q', view.q);
   const hash = '#' + a;
   if (hash !== location.hash && (a.size || location.hash)) history.replaceState(null, '', hash);
@@ -105,15 +105,15 @@ function draw_bar(line, data, other) {
   $('colour').value = view.colour;
 }
 
-function draw_legend(data, sample) {
-  const box = $('legend');
-  box.replaceChildren();
-  if (!sample || view.colour === 'none') return;
+function legend(data, sample) {
+  const box = el('span', 'legend');
+  if (view.colour === 'none') return box;
   const s = scale_of(view.colour, data, sample), ramp = el('canvas', 'ramp');
   box.append(el('span', 'lo', s.lo), ramp, el('span', 'hi', s.hi), el('span', 'what', s.what));
   const g = ramp.getContext('2d');
   ramp.width = LEVELS; ramp.height = 1;
   paint_ground.forEach((c, i) => { g.fillStyle = c; g.fillRect(i, 0, 1, 1); });
+  return box;
 }
 
 /* --- the list of samples ------------------------------------------------------------------------------------------ */
@@ -198,8 +198,9 @@ function draw_panes(data, other_data) {
   const parts = [];
   if (was) parts.push({ data: other_data, sample: was, side: 'was', ...pane_element(other_data, was, 'was', was_marks) });
   parts.push({ data, sample, side: 'now', ...pane_element(data, sample, 'now', marks) });
-  const title = el('header', 'title', el('h1', '', quoted(sample.prompt, 60)), el('span', 'facts', [sample.label, 'T ' + num(sample.temperature), 'sample ' + (sample.i + 1) + ' of ' + sample.of].join(' · ')));
-  if (d) title.append(el('span', 'facts change', d.same ? 'the same words as at step ' + other_data.step : ''));
+  const title = el('header', 'title', el('h1', '', quoted(sample.prompt, 60)), el('span', 'facts', [sample.label, 'T ' + sample.temperature, 'sample ' + (sample.i + 1) + ' of ' + sample.of].join(' · ')));
+  if (d && d.same) title.append(el('span', 'facts', 'the same words as at step ' + other_data.step));
+  title.append(legend(data, sample));
   box.replaceChildren(title, ...parts.map(p => p.box));
   box.classList.toggle('two', parts.length === 2);
   panes = parts;
@@ -242,7 +243,8 @@ function draw_grid(data) {
   panes = [];
   $('below').replaceChildren();
   box.className = 'grid';
-  box.replaceChildren(...sorted_samples(data).map(s => {
+  const first = sample_of(data, view.sample);
+  box.replaceChildren(el('header', 'title', el('h1', '', 'step ' + data.step), first && !['minmax', 'dot_product'].includes(view.colour) ? legend(data, first) : ''), ...sorted_samples(data).map(s => {
     const marks = re ? [{ ranges: ranges_of(re, units_of(data, s).text), cls: 'hit' }] : [];
     const { box: card, strip } = pane_element(data, s, 'now', marks), h = card.querySelector('h2');
     h.replaceChildren(quoted(s.prompt, 24), el('span', 'facts', ' ' + s.label + (s.of > 1 ? ' · ' + (s.i + 1) + '/' + s.of : '')));
@@ -325,14 +327,14 @@ async function draw() {
   const list = sorted_samples(data);
   if (list.length && !list.some(s => key_of(s) === view.sample)) { view.sample = key_of(list[0]); view.token = -1; }
   draw_bar(line, data, other);
-  draw_legend(data, sample_of(data, view.sample));
   draw_side(data);
   if (view.grid && data.samples.length) draw_grid(data);
   else draw_panes(data, other_data);
   rest_token();
-  mark_charts(steps.indexOf(step), other === null ? -1 : steps.indexOf(other));
+  mark_charts(steps.indexOf(step));
   write_address();
   document.body.dataset.drawn = step; /* for whoever drives the page */
+  performance.mark('glimpse-drawn');
   const at = steps.indexOf(step); /* the neighbours are at hand when a key is pressed */
   setTimeout(() => { for (const i of [at + 1, at - 1, at - 2]) if (mine === drawing && i >= 0 && i < steps.length) load_step(steps[i]).catch(() => {}); }, 60);
 }
@@ -450,6 +452,7 @@ function wire() {
     }
     if (!shown_token || shown_token.pane !== pane || shown_token.i !== i) show_token(pane, i);
   };
+  $('token').addEventListener('click', e => { if (e.target.closest('.panel-head')) $('token').classList.toggle('small'); }); /* matters on a small screen */
   $('panes').addEventListener('mousemove', e => point(e, false));
   $('panes').addEventListener('click', e => point(e, true));
   $('panes').addEventListener('mouseleave', rest_token);

@@ -13,15 +13,16 @@ const linear = c => (c /= 255) <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) **
 const luminance = c => 0.2126 * linear(c[0]) + 0.7152 * linear(c[1]) + 0.0722 * linear(c[2]);
 const rgb = c => 'rgb(' + c.map(x => Math.round(x)).join(',') + ')';
 
-/* The grounds of the theme: viridis a little towards the paper, so that a page of them stays calm; the ink on each has
- * the greater contrast of the two, at least 4.5 : 1. */
+/* The grounds of the theme: viridis, blended into the paper the more the surer the model was, so that a page of sure
+ * tokens stays calm and the doubtful ones stand out.  The ink on each has the greater contrast, at least 4.5 : 1. */
 function make_paints(dark) {
-  const paper = dark ? [22, 23, 28] : [252, 252, 250], share = dark ? 0.80 : 0.66;
+  const paper = dark ? [34, 36, 43] : [255, 255, 255];
   paint_ground = []; paint_ink = [];
   for (let i = 0; i < LEVELS; i++) {
-    const c = viridis(i / (LEVELS - 1)).map((x, k) => share * x + (1 - share) * paper[k]), l = luminance(c);
+    const v = i / (LEVELS - 1), share = dark ? 0.96 - 0.52 * v : 0.86 - 0.54 * v;
+    const c = viridis(v).map((x, k) => share * x + (1 - share) * paper[k]), l = luminance(c);
     paint_ground.push(rgb(c));
-    paint_ink.push((l + 0.05) / 0.055 >= 1.05 / (l + 0.05) ? '#0c0c12' : '#ffffff');
+    paint_ink.push((l + 0.05) / 0.05 >= 1.05 / (l + 0.05) ? '#000000' : '#ffffff');
   }
 }
 const level = v => Math.round(Math.max(0, Math.min(1, v)) * (LEVELS - 1));
@@ -156,7 +157,7 @@ function bar_row(text, p, pf, cls, note) {
 function token_panel(data, sample, i, rows, step_note) {
   const c = columns(data, sample), units = units_of(data, sample), out = [];
   const name = piece_label(data, c.id[i], 60);
-  out.push(el('header', '', el('div', 'where', step_note), el('div', 'name', name),
+  out.push(el('header', 'panel-head', el('div', 'where', step_note), el('div', 'name', name),
     el('div', 'where', 'token ' + (i + 1) + ' of ' + sample.n + ' · id ' + (data.ids[c.id[i]] ?? '?'))));
   const before = units.slice(Math.max(0, i - 12), i).map(u => u.text).join('');
   out.push(el('p', 'context', (i > 12 ? '…' : '') + label_of(before.slice(-60), 60).replace('∅', ''), el('b', '', label_of(units[i].text || name, 30))));
@@ -166,7 +167,7 @@ function token_panel(data, sample, i, rows, step_note) {
     fact('−ln p', num(-c.logprob[i]), 'nats'),
     fact('entropy', num(c.entropy[i]), 'of the model’s own distribution, nats'),
     fact('p drawn with', prob(c.p_final[i]), 'among the survivors of the filters, at the temperature'),
-    fact('p at T ' + num(sample.temperature), prob(c.p_temp[i]), 'after temperature, before the filters'),
+    fact('p at T ' + sample.temperature, prob(c.p_temp[i]), 'after temperature, before the filters'),
     fact('survivors', String(c.kept[i]), 'how many ids the filters left'),
     fact('mass above', prob(c.left[i]), 'probability of the ids ranked above it')));
   const list = el('ol', 'bars');
