@@ -127,7 +127,7 @@ int main(int argc, char **argv) {
         glimpse_drain(g);
         eval_ms[i] = e * 1e3, copy_ms[i] = c * 1e3, ratio[i] = e / c;
     }
-    if (!g) return 1;
+    if (!g) return printf("%s\n", glimpse_error()), 1;
     glimpse_close(g);
     snapshot s = SNAPSHOT_INIT;
     if (snapshot_open(m.tensors, m.n_tensors, &s) < 0) return 1;
