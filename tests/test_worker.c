@@ -282,3 +282,33 @@ TEST(worker_ends_with_its_trainer) {
         close(ends[1]);
     }
 }
+
+/* The table of the API names every function in its place: each entry does what the function of that name does. */
+TEST(api_table_is_the_api) {
+    const glimpse_api *api = &glimpse_api_v1;
+    EXPECT_EQ(api->size, sizeof *api);
+    EXPECT_EQ(api->version, 1);
+    const void *const *entry = (const void *const *)(const void *)&api->status_text;
+    size_t n = (sizeof *api - offsetof(glimpse_api, status_text)) / sizeof *entry;
+    EXPECT_EQ(n, 25); /* the functions of glimpse.h */
+    for (size_t i = 0; i < n; i++) {
+        EXPECT(entry[i] != NULL);
+        for (size_t k = 0; k < i; k++) EXPECT(entry[i] != entry[k]);
+    }
+}
+
+TEST(api_loaded_at_run_time) {
+    buffer cmd = {0}, said = {0};
+    char path[4200];
+    snprintf(path, sizeof path, "%s/dlopen_loop", test_build_dir());
+    if (access(path, X_OK) != 0) SKIP("examples are not built");
+    buf_printf(&cmd, "cd '%s' && GLIMPSE_LIBRARY='%s/libglimpse.so.0' GLIMPSE_ARGS='--max_sample_tokens 9 --when_busy wait "
+               "--sample_each_eval' '%s' >answer 2>&1 && GLIMPSE_LIBRARY=/nowhere.so '%s' >>answer 2>&1", test_tmpdir(),
+               test_build_dir(), path, path);
+    EXPECT_EQ(system(buf_str(&cmd)), 0);
+    snprintf(path, sizeof path, "%s/answer", test_tmpdir());
+    EXPECT_OK(file_read_all(path, 1 << 20, &said));
+    EXPECT(strstr(buf_str(&said), "glimpse  step 40"));
+    EXPECT(strstr(buf_str(&said), "training without Glimpse: /nowhere.so"));
+    buf_free(&cmd), buf_free(&said);
+}

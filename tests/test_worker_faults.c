@@ -3,18 +3,22 @@
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <math.h>
+#include <sched.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "include/internal/file.h"
+#include "plugin/spawn.h"
+#include "plugin/worker_protocol.h"
 #include "tests/worker_rig.h"
 
 static double now_s(void) {
@@ -256,4 +260,83 @@ TEST_LIMIT(worker_survives_every_failing_allocation, 240) {
         }
     }
     EXPECT(!"the loop ends");
+}
+
+/* --- messages that are none -------------------------------------------------------------------------------------- */
+
+static void hear(void *user, const glimpse_record *r) { *(int64_t *)user += r->step; }
+
+/* A worker that lies costs evals, never the trainer. */
+TEST_LIMIT(worker_that_lies, 120) {
+    buffer cmd = {0};
+    int64_t heard = 0;
+    const char *cc = getenv("CC") ? getenv("CC") : "cc";
+    char path[4200];
+    snprintf(path, sizeof path, "%s/fake_worker", test_tmpdir());
+    buf_printf(&cmd, "%s -std=c17 -D_GNU_SOURCE -I'%s/include' -I'%s' '%s/tests/faults/fake_worker.c' -o '%s' 2>/dev/null", cc,
+               test_source_dir(), test_source_dir(), test_source_dir(), path);
+    int rc = system(buf_str(&cmd));
+    buf_free(&cmd);
+    if (rc != 0) SKIP("no C compiler");
+    int opened = 0, seeds = test_is_full() ? 1000 : 60;
+    for (int seed = 1; seed <= seeds; seed++) {
+        rig r;
+        char number[16];
+        snprintf(number, sizeof number, "%d", seed);
+        setenv("FAKE_SEED", number, 1);
+        rig_open(&r, (const char *const[]){"close_timeout=0.2", NULL});
+        glimpse_close(r.g);
+        setenv("GLIMPSE_WORKER", path, 1);
+        rig_reopen(&r);
+        opened += r.g != NULL;
+        if (r.g) glimpse_add_hook(r.g, hear, &heard);
+        for (int i = 0; i < 20; i++) {
+            glimpse_status st = glimpse_eval(r.g, i, 2, 1);
+            test_check(st <= GLIMPSE_SKIPPED, __FILE__, __LINE__, "an eval returned %d", (int)st);
+            sched_yield();
+        }
+        rig_close(&r);
+    }
+    EXPECT_LE(seeds / 2, opened);
+}
+
+/* And a guest that lies costs its worker alone: it ends, by itself. */
+TEST(worker_that_is_lied_to) {
+    rig r;
+    rig_open(&r, NULL);
+    glimpse_close(r.g);
+    r.g = NULL;
+    uint64_t state = 5;
+    for (int i = 0; i < (test_is_full() ? 300 : 20); i++) {
+        char *program, bytes[2048];
+        int socket;
+        pid_t pid;
+        REQUIRE_OK(spawn_find(&program));
+        REQUIRE_OK(spawn_worker(program, &socket, &pid));
+        free(program);
+        message_head head = {.magic = MESSAGE_MAGIC, .kind = (uint32_t)(i % 10), .id = i};
+        for (size_t k = 0; k < sizeof bytes; k++) bytes[k] = (char)((state = state * 6364136223846793005u + 1442695040888963407u) >> 56);
+        size_t n = sizeof head + (size_t)i * 20;
+        head.bytes = i % 3 ? n - sizeof head : 77;
+        memcpy(bytes, &head, sizeof head);
+        send(socket, bytes, n, MSG_NOSIGNAL);
+        for (int k = 0; k < 5; k++) send(socket, bytes, n, MSG_NOSIGNAL);
+        /* It refuses with a word, or ends; what comes is a message or the end. */
+        message m = MESSAGE_INIT;
+        for (int k = 0; k < 500; k++) {
+            struct pollfd p = {.fd = socket, .events = POLLIN};
+            poll(&p, 1, 100);
+            glimpse_status st = message_receive(socket, &m);
+            if (st == GLIMPSE_NOT_DUE) continue;
+            if (st < 0) {
+                EXPECT_EQ(st, GLIMPSE_E_WORKER);
+                break;
+            }
+            EXPECT(m.head.kind == MSG_READY && m.head.status < 0); /* SIGSEGV would be MSG_WORDS */
+            message_free(&m);
+        }
+        close(socket);
+        EXPECT(rig_wait_end(pid));
+    }
+    rig_close(&r);
 }

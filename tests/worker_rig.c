@@ -93,7 +93,7 @@ int rig_workers(pid_t *pids, int cap) {
 bool rig_wait_end(pid_t pid) {
     char path[64], text[512];
     snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
-    for (int i = 0; i < 500; i++) {
+    for (int i = 0; i < 3000; i++) {
         FILE *f = fopen(path, "r");
         size_t n = f ? fread(text, 1, sizeof text - 1, f) : 0;
         if (f) fclose(f);
@@ -106,7 +106,7 @@ bool rig_wait_end(pid_t pid) {
 }
 
 bool rig_wait_workers(int n) {
-    for (int i = 0; i < 500; i++) {
+    for (int i = 0; i < 3000; i++) {
         if (rig_workers(NULL, 0) == n) return true;
         nanosleep(&(struct timespec){0, 10000000}, NULL);
     }
