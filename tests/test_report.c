@@ -12,6 +12,7 @@
 #include "viz/html.h"
 #include <cjson/cJSON.h>
 #include <errno.h>
+#include <stdio.h>
 #include <unistd.h>
 
 static const char *const hostile[] = {
