@@ -22,6 +22,6 @@ static glimpse_status apply(sampler *s, candidates *c) {
 }
 
 static bool off(const double *v) { return v[0] == 0; }
-static const sampler_param params[] = {{"n", "no_repeat_ngram", 0, 0, 1000, "n", "a whole number to 1000, 0 = off"}};
+static const sampler_param params[] = {{"n", "ban_repeat_ngram", 0, 0, 1000, "n", "a whole number to 1000, 0 = off"}};
 const sampler_kind sampler_no_repeat_ngram = {
     .ops = VALUE_SAMPLER("no_repeat_ngram", NULL, apply, NULL), .params = params, .n_params = 1, .off = off};
