@@ -201,8 +201,7 @@ static glimpse_status append_events(const view_plan *p, const char *dir, const g
     glimpse_status st = GLIMPSE_OK;
     buffer head = {0}, events = {0}, name = {0};
     char *path = NULL;
-    if (anew) TRY(each_event_file(dir, remove_it, NULL));
-    else TRY(each_event_file(dir, keep_last, &path));
+    TRY_GOTO(each_event_file(dir, anew ? remove_it : keep_last, &path));
     if (!path) {
         events_name(r, &name);
         path = path_join(dir, buf_str(&name));

@@ -16,8 +16,9 @@ static glimpse_status apply_options(options *o, const char *text) {
         int id = opt_find(text, n);
         if (id < 0) {
             const char *near = opt_nearest(text, n);
-            FAIL(GLIMPSE_E_INVALID, "the request's options: there is no option \"%.*s\"%s%s", (int)n, text,
-                 near ? "\nhint: the nearest name is " : "", near ? near : "");
+            if (near) FAIL(GLIMPSE_E_INVALID, "the request's options: there is no option \"%.*s\"\nhint: did you mean %s?",
+                           (int)n, text, near);
+            FAIL(GLIMPSE_E_INVALID, "the request's options: there is no option \"%.*s\"", (int)n, text);
         }
         const char *v = text + n + 1;
         bool quoted = *v == '"';

@@ -140,6 +140,12 @@ typedef enum glimpse_activation {
     GLIMPSE_RELU = 3
 } glimpse_activation;
 typedef enum glimpse_positions { GLIMPSE_LEARNED = 0, GLIMPSE_ROPE = 1, GLIMPSE_NO_POSITIONS = 2 } glimpse_positions;
+typedef enum glimpse_rope_scaling { /* how rotary frequencies were stretched for a longer context (sampling/forward.c) */
+    GLIMPSE_ROPE_PLAIN = 0,
+    GLIMPSE_ROPE_LINEAR = 1, /* f / factor */
+    GLIMPSE_ROPE_LLAMA3 = 2, /* long waves / factor, short ones kept, between them a ramp */
+    GLIMPSE_ROPE_YARN = 3    /* the same by dimension (Peng et al. 2023) */
+} glimpse_rope_scaling;
 
 enum { /* flags of a tensor */
     GLIMPSE_TRANSPOSED = 1, /* a matrix stored (in, out) instead of (out, in): Hugging Face's GPT-2 files */
@@ -219,12 +225,20 @@ typedef struct glimpse_model {
     glimpse_tensor *tensors;
     int32_t n_tensors, cap_tensors;
     int32_t bind_status;
+    /* More of the description. */
+    int32_t window_from;       /* the first layer that has the window; those before it see everything */
+    int32_t window_pattern;    /* n: of every n layers the last sees everything; 0 = none of them does */
+    int32_t rope_scaling;      /* glimpse_rope_scaling */
+    float rope_factor;         /* how many times longer than rope_original_len; > 0 where positions are scaled */
+    float rope_low, rope_high; /* llama3: low_freq_factor (0 = 1), high_freq_factor (0 = 4); yarn: beta_slow (0 = 1), beta_fast (0 = 32) */
+    int32_t rope_original_len; /* the context that the plain frequencies were trained on, tokens; 0 = max_seq_len */
+    float rope_attention;      /* multiplies cos and sin; 0 = 1, for yarn 0.1 ln(rope_factor) + 1 */
 } glimpse_model;
 
 #define GLIMPSE_TOKENIZER_INIT { sizeof(glimpse_tokenizer), 0, 0, 0, 0, 0, 0, 0 }
 #define GLIMPSE_MODEL_INIT                                                                                             \
     { sizeof(glimpse_model), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,           \
-      GLIMPSE_TOKENIZER_INIT, 0, 0, 0, 0, 0, 0, 0, 0 }
+      GLIMPSE_TOKENIZER_INIT, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 
 /* Bind one tensor by Hugging Face's name.  `data` is borrowed until glimpse_close and read at each eval (host or device
  * memory); the name is copied.  A `*` in the name stands for the layer, and the first dimension is then L ("stacked"):

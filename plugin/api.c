@@ -197,7 +197,9 @@ out:
 static int exit_code(const glimpse_config *cfg, glimpse_status st) {
     static const guest_log to_stderr = {0};
     if (st >= 0) return 0;
-    guest_say_error(cfg ? &cfg->log : &to_stderr);
+    guest_log log = cfg ? cfg->log : to_stderr;
+    log.trainer = false;
+    guest_say_error(&log);
     return st == GLIMPSE_E_INVALID || (cfg && cfg->bad < 0) ? 2 : 1;
 }
 

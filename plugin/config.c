@@ -29,6 +29,7 @@ glimpse_config *glimpse_config_new(void) {
         return NULL;
     }
     cfg->o = o;
+    cfg->log.trainer = true;
     const char *text = getenv("GLIMPSE_ARGS");
     if (text) {
         glimpse_status st = args_parse_text(&cfg->o, OPT_LEVEL_ENV, text);
@@ -61,6 +62,7 @@ glimpse_status glimpse_set(glimpse_config *cfg, const char *name, const char *va
         if (value && !all && strcmp(value, "trainer") != 0)
             FAIL(GLIMPSE_E_INVALID, "flag_scope = \"%.60s\": expected trainer or all", value);
         cfg->all_names = all;
+        cfg->log.trainer = !all;
         return GLIMPSE_OK;
     }
     int id = opt_find(name, strlen(name));
@@ -108,7 +110,7 @@ int glimpse_is_sample_only(const glimpse_config *cfg) {
 }
 
 void glimpse_set_log(glimpse_config *cfg, glimpse_log_fn fn, void *user) {
-    if (cfg) cfg->log = (guest_log){.fn = fn, .user = user};
+    if (cfg) cfg->log = (guest_log){.fn = fn, .user = user, .trainer = cfg->log.trainer};
 }
 
 /* --- speaking ---------------------------------------------------------------------------------------------------- */
@@ -144,7 +146,8 @@ void guest_say(const guest_log *log, const char *text) {
 void guest_say_error(const guest_log *log) {
     buffer b = {0};
     buf_puts(&b, "glimpse: ");
-    buf_puts(&b, status_text());
+    if (log && log->trainer) opt_spell_for_trainer(status_text(), &b);
+    else buf_puts(&b, status_text());
     guest_say(log, buf_failed(&b) ? "glimpse: out of memory" : buf_str(&b));
     buf_free(&b);
 }

@@ -24,6 +24,7 @@
 typedef struct guest_log { /* where lines for people go */
     glimpse_log_fn fn;     /* NULL = stderr */
     void *user;
+    bool trainer;          /* flags in messages are spelt as a trainer takes them: --glimpse_NAME */
     bool never_wait;       /* a stderr that takes nothing (a full pipe) loses the line: the caller trains */
 } guest_log;
 

@@ -3,13 +3,16 @@
  * (tests/report/drive.py), where there is one. */
 #include "hooks/journal.h"
 #include "hooks/review.h"
+#include "hooks/session_state.h"
 #include "include/internal/file.h"
 #include "tests/chart_record.h"
 #include "tests/test.h"
+#include "tests/tiny_gpt.h"
 #include "viz/csv.h"
 #include "viz/html.h"
 #include <cjson/cJSON.h>
 #include <errno.h>
+#include <stdio.h>
 #include <unistd.h>
 
 static const char *const hostile[] = {
@@ -368,6 +371,62 @@ TEST(report_switched_off) {
         free(path);
     }
     record_free(&o->record);
+}
+
+/* Evals `from`, from + 10, .. of a run in `dir`, by the session itself. */
+static void run_session(const char *dir, int from, int n) {
+    tiny_gpt g;
+    tiny_gpt_make(&g, 1, 2, 16, 40, 24, -1, 1);
+    session_host host = {0};
+    session *s;
+    options *o = options_new();
+    EXPECT_OK(options_set(o, OPT_out_dir, dir, OPT_LEVEL_FLAG));
+    EXPECT_OK(options_set(o, OPT_max_sample_tokens, "8", OPT_LEVEL_FLAG));
+    EXPECT_OK(options_set(o, OPT_sample_each_eval, "true", OPT_LEVEL_FLAG));
+    REQUIRE_OK(session_open(o, &g.model, &host, &s));
+    for (int i = 0; i < n; i++) EXPECT(session_eval(s, from + 10 * i, 3.0, 3.0) >= 0);
+    session_close(s);
+    options_free(o);
+    tiny_gpt_free(&g);
+}
+
+static int count_of(const char *text, const char *part) {
+    int n = 0;
+    for (; (text = strstr(text, part)); text++) n++;
+    return n;
+}
+
+TEST(report_of_a_run_that_resumes_and_of_a_new_one) {
+    const char *dir = test_tmpdir();
+    run_session(dir, 0, 3);
+    run_session(dir, 30, 1);
+    char *index = slurp(dir, "report/index.js", NULL);
+    EXPECT_EQ(count_of(index, "glimpse_eval("), 4);
+    free(index);
+    run_session(dir, 30, 1); /* a repeated step takes its line's place */
+    index = slurp(dir, "report/index.js", NULL);
+    EXPECT_EQ(count_of(index, "glimpse_eval("), 4);
+    char run[16] = "";
+    const char *at = strstr(index, "\"run\":\"");
+    if (EXPECT(at != NULL)) sscanf(at + 7, "%15[a-z0-9]", run);
+    free(index);
+    run_session(dir, 0, 1); /* a new run: the older one's files go aside, the page stays */
+    index = slurp(dir, "report/index.js", NULL);
+    EXPECT_EQ(count_of(index, "glimpse_eval("), 1);
+    EXPECT(!strstr(index, run));
+    free(index);
+    const char *const aside[] = {"report.%s/index.js", "report.%s/step_00000030.js", "metrics.%s.csv", "evals.%s/step_00000000"};
+    for (int i = 0; i < 4; i++) {
+        char name[64];
+        snprintf(name, sizeof name, aside[i], run);
+        char *path = path_join(dir, name);
+        test_check(path_exists(path), __FILE__, __LINE__, "%s is not there", name);
+        free(path);
+    }
+    buffer cmd = {0}; /* one event file a folder */
+    buf_printf(&cmd, "test $(ls %s/events.out.tfevents.* | wc -l) = 1 && test $(ls %s/evals.%s/events.out.tfevents.*.%s | wc -l) = 1", dir, dir, run, run);
+    EXPECT_EQ(system(buf_str(&cmd)), 0);
+    buf_free(&cmd);
 }
 
 /* The page itself: keys, search, diff, hostile texts, in a browser without a window. */

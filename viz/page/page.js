@@ -282,10 +282,20 @@ function rest_token() {
   show_token(pane, view.token >= 0 ? Math.min(view.token, pane.sample.n - 1) : most_surprising(pane.data, pane.sample));
 }
 
+/* At the next frame, and only what is on the screen: reading a width lays the page out. */
+let strips_wanted = false;
 function draw_strips() {
-  let most = 6;
-  for (const p of panes) { const c = columns(p.data, p.sample); for (let i = 0; i < p.sample.n; i++) if (-c.logprob[i] > most) most = -c.logprob[i]; }
-  for (const p of panes) draw_strip(p.strip, p.data, p.sample, view.colour, most, shown_token && shown_token.pane === p ? shown_token.i : -1);
+  if (strips_wanted) return;
+  strips_wanted = true;
+  requestAnimationFrame(() => {
+    strips_wanted = false;
+    let most = 6;
+    for (const p of panes) { const c = columns(p.data, p.sample); for (let i = 0; i < p.sample.n; i++) if (-c.logprob[i] > most) most = -c.logprob[i]; }
+    for (const p of panes) {
+      const r = p.strip.getBoundingClientRect();
+      if (r.top < innerHeight && r.bottom > 0) draw_strip(p.strip, p.data, p.sample, view.colour, most, shown_token && shown_token.pane === p ? shown_token.i : -1);
+    }
+  });
 }
 
 function move_token(by) {
@@ -446,17 +456,20 @@ function wire() {
     if (e.target === pane.strip) i = Math.floor(e.offsetX / (pane.strip.step_px || 1));
     if (i < 0 || i >= pane.sample.n) return;
     if (keep) {
+      $('token').classList.remove('small');
       if (view.grid) { view.sample = key_of(pane.sample); for (const p of panes) p.box.classList.toggle('on', p === pane); }
       view.token = pane.side === 'now' && view.token !== i ? i : -1;
       write_address();
     }
     if (!shown_token || shown_token.pane !== pane || shown_token.i !== i) show_token(pane, i);
   };
-  $('token').addEventListener('click', e => { if (e.target.closest('.panel-head')) $('token').classList.toggle('small'); }); /* matters on a small screen */
+  $('token').classList.add('small'); /* a drawer on a small screen, opened by a tap on a token or on its head */
+  $('token').addEventListener('click', e => { if (e.target.closest('.panel-head, .context')) $('token').classList.toggle('small'); });
   $('panes').addEventListener('mousemove', e => point(e, false));
   $('panes').addEventListener('click', e => point(e, true));
   $('panes').addEventListener('mouseleave', rest_token);
   window.addEventListener('hashchange', () => { read_address(); $('search').value = view.q; run_search(view.q); draw(); });
+  window.addEventListener('scroll', draw_strips, { passive: true });
   window.addEventListener('resize', () => { draw_ticks(); draw_strips(); });
   dark_wanted.addEventListener('change', () => { if (!stored('glimpse-theme')) { set_theme(); draw_ticks(); draw(); } });
 }
