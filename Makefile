@@ -47,7 +47,8 @@ IDEPS += $(shell pkg-config --cflags freetype2 2>/dev/null || echo -I/usr/includ
 LIBS_GUEST   := -lm
 LIBS_SESSION := -lcjson -lpng -lz -lfreetype -lpcre2-8 -lutf8proc -lm
 LIBS_PROGRAM := -ledit -lm
-OPENMP := $(shell echo 'int main(void) { return 0; }' | $(CC) -fopenmp -x c - -o /dev/null 2>/dev/null && echo -fopenmp)
+# (libgomp is not built for ThreadSanitizer, which would see races in its every barrier)
+OPENMP := $(if $(filter tsan,$(MODE)),,$(shell echo 'int main(void) { return 0; }' | $(CC) -fopenmp -x c - -o /dev/null 2>/dev/null && echo -fopenmp))
 LIBS_TRAINER := -lopenblas $(OPENMP)
 
 # === Sources by folder
@@ -67,7 +68,7 @@ LIBRARIES := $(if $(wildcard plugin/*.c),$(B)/libglimpse.so $(B)/libglimpse.a) \
 PROGRAMS  := $(if $(PROGRAM),$(B)/glimpse)
 EXAMPLES  := $(if $(wildcard plugin/*.c),$(EXAMPLE:examples/%.c=$(B)/%))
 
-.PHONY: all help info deps test test-all run-tests bench fuzz demo run-demo install uninstall clean FORCE
+.PHONY: all help info deps test test-all run-tests bench fuzz demo run-demo llmc install uninstall clean FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 all: $(LIBRARIES) $(PROGRAMS) $(EXAMPLES)
@@ -80,7 +81,7 @@ BUILD_ID = $(shell (echo $(MODE) $(ARCH) $(CC) $(subst ','\'',$(CFLAGS_ALL)); fi
 $(B)/gen/build_id.h: FORCE
 	@$(call write_if_new,#define GLIMPSE_BUILD_ID "$(BUILD_ID)")
 $(B)/gen/flags: FORCE
-	@$(call write_if_new,$(CC) $(subst ',,$(CFLAGS_ALL) $(IDEPS)))
+	@$(call write_if_new,$(CC) $(subst ',,$(CFLAGS_ALL) $(IDEPS) $(OPENMP)))
 $(B)/gen/sources: FORCE # a source that went away must leave what was linked with it
 	@$(call write_if_new,$(sort $(GUEST) $(SESSION) $(PROGRAM) $(TESTS) $(TRAINER)))
 
@@ -150,6 +151,10 @@ demo: deps
 	@$(MAKE) --no-print-directory run-demo
 run-demo: all
 	@sh examples/demo.sh $(B)
+
+## llmc: build llm.c's trainers with Glimpse in them, in a copy of the checkout LLMC=dir (examples/llmc.md)
+llmc: $(LIBRARIES) $(PROGRAMS)
+	@CC='$(CC)' CUDA='$(CUDA)' sh examples/llmc/build.sh '$(B)' '$(LLMC)'
 
 ## install: PREFIX=/usr/local DESTDIR=
 install uninstall: %: all

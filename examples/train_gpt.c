@@ -182,7 +182,11 @@ static void open_glimpse(trainer *t) {
     /* One window as a proof that both sides compute the same model. */
     int T = t->model.config.max_seq_len;
     corpus_fixed_batch(&t->data, 0, 0, 1, 1, T, t->ids, t->targets);
-    if (t->glimpse) glimpse_check(t->glimpse, t->ids, t->targets, 1, T, gpt_loss(&t->model, t->ids, t->targets, 1, T));
+    float *losses = t->glimpse ? malloc((size_t)T * sizeof *losses) : NULL;
+    if (!losses) return;
+    gpt_losses(&t->model, t->ids, t->targets, 1, T, losses);
+    glimpse_check_losses(t->glimpse, t->ids, t->targets, 1, T, losses);
+    free(losses);
 }
 
 /* --- the loop --- */
@@ -298,7 +302,10 @@ int main(int argc, char **argv) {
     int rc = 2;
     if (!has_no_glimpse(argc, argv)) {
         t.config = glimpse_config_new();
-        glimpse_parse_args(t.config, &argc, argv); /* a bad flag of Glimpse's: glimpse_open says so */
+        if (glimpse_parse_args(t.config, &argc, argv) < 0) { /* a bad flag of Glimpse's; argv is as it was */
+            fprintf(stderr, "train_gpt: %s\n", glimpse_error());
+            goto out;
+        }
     }
     if (train_flags_parse(&t.flags, argc, argv) < 0) goto out;
     if (t.flags.help) {

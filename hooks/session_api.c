@@ -3,23 +3,8 @@
 #include "hooks/session_state.h"
 #include "include/internal/status.h"
 #include "gen/build_id.h"
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-static glimpse_status session_check(session *s, const int32_t *ids, const int32_t *targets, int32_t B, int32_t T,
-                                    double loss) {
-    double ours, limit = s->m->d.trainer_bf16 ? 2e-2 : 1e-4;
-    if (!ids || !targets) FAIL(GLIMPSE_E_INVALID, "glimpse_check needs ids and targets");
-    TRY(generator_refresh(s->g));
-    TRY(score_loss(s->g, ids, targets, B, T, &ours));
-    s->checked = true;
-    s->check_failed = !(fabs(ours - loss) <= limit);
-    if (!s->check_failed) return GLIMPSE_OK;
-    FAIL(GLIMPSE_E_CHECK, "MODEL CHECK FAILED: from the bound tensors the loss is %.6f, the trainer's is %.6f; at most %g "
-         "apart is right\nhint: a wrong layout (transposed, q k v in another order), norm eps, activation or position "
-         "scheme; every sample says so until a check succeeds", ours, loss, limit);
-}
 
 /* "temperature=0.7 top_k=1,5" over the session's options; a value with blanks stands in double quotes. */
 static glimpse_status apply_options(options *o, const char *text) {
@@ -31,8 +16,9 @@ static glimpse_status apply_options(options *o, const char *text) {
         int id = opt_find(text, n);
         if (id < 0) {
             const char *near = opt_nearest(text, n);
-            FAIL(GLIMPSE_E_INVALID, "the request's options: there is no option \"%.*s\"%s%s", (int)n, text,
-                 near ? "\nhint: the nearest name is " : "", near ? near : "");
+            if (near) FAIL(GLIMPSE_E_INVALID, "the request's options: there is no option \"%.*s\"\nhint: did you mean %s?",
+                           (int)n, text, near);
+            FAIL(GLIMPSE_E_INVALID, "the request's options: there is no option \"%.*s\"", (int)n, text);
         }
         const char *v = text + n + 1;
         bool quoted = *v == '"';
@@ -127,9 +113,11 @@ out:
     return st;
 }
 
+static void session_schedule(const session *s, schedule *out) { *out = s->due; }
+
 __attribute__((visibility("default"))) extern const session_api glimpse_session_v1;
 const session_api glimpse_session_v1 = {
     .version = 1, .build_id = GLIMPSE_BUILD_ID, .error = status_text, .read_config = session_read_config,
     .open = session_open, .eval = session_eval, .check = session_check, .generate = session_generate,
     .score = session_score, .record_free = record_free, .close = session_close, .run = session_run,
-    .report = session_report };
+    .report = session_report, .note = session_note, .schedule = session_schedule };

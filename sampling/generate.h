@@ -39,6 +39,7 @@ typedef struct batch_request {
     const sampler_settings *settings;
     const char *const *labels;    /* (n_settings) "top_k=5" */
     int32_t n_settings;
+    const sampler_context *context; /* flags and preset for every setting; the model's facts are filled in; NULL = none */
     int32_t num_samples;
     int32_t max_tokens;
     int32_t n_top;                /* alternatives recorded for each token */
@@ -60,12 +61,15 @@ typedef struct batch_result {
     arena *arena;      /* everything the samples point to */
 } batch_result;
 
+/* The chain of one setting, as the batch will use it: for its string, or to refuse it early.  Returned: chain_close. */
+glimpse_status generator_chain(const generator *g, const batch_request *request, int32_t setting, chain **out);
 /* GLIMPSE_E_NONFINITE only if every sample ended so at its first token; otherwise such a sample ends as NONFINITE. */
 glimpse_status generate_batch(generator *g, const batch_request *request, batch_result *out);
 void batch_result_free(batch_result *r);
 
-/* Score ids (n): the record of ids[1..n-1] given those before; and the mean cross-entropy of B rows (glimpse_check). */
+/* Score ids (n): the record of ids[1..n-1] given those before. */
 glimpse_status score_ids(generator *g, const int32_t *ids, int32_t n, int32_t n_top, batch_result *out);
-glimpse_status score_loss(generator *g, const int32_t *ids, const int32_t *targets, int32_t B, int32_t T, double *loss);
+/* The cross-entropy of each target (B, T), nats, in double; NAN where the target is -1.  `losses` (B, T) is the caller's. */
+glimpse_status score_losses(generator *g, const int32_t *ids, const int32_t *targets, int32_t B, int32_t T, double *losses);
 
 #endif

@@ -1,4 +1,4 @@
-/* score.c -- given texts through the model: the record of each token, and a mean loss (generate.h).
+/* score.c -- given texts through the model: the record of each token, or its loss (generate.h).
  * Called by the session for glimpse_score and glimpse_check. */
 #include "sampling/generator.h"
 
@@ -89,32 +89,27 @@ out:
 
 /* --- the loss ----------------------------------------------------------------------------------------------------- */
 
-typedef struct loss_sum {
+typedef struct loss_row_state {
     const int32_t *targets;
+    double *losses;
     int32_t vocab;
-    double sum;
-    int64_t n;
-} loss_sum;
+} loss_row_state;
 
 static glimpse_status loss_row(void *user, int32_t pos, const float *logits) {
-    loss_sum *l = user;
+    loss_row_state *l = user;
     int32_t target = l->targets[pos];
-    if (target < 0) return GLIMPSE_OK;
     if (target >= l->vocab) FAIL(GLIMPSE_E_INVALID, "target %d has id %d, the model knows ids 0 .. %d", pos, target,
                                  l->vocab - 1);
-    l->sum += row_stats_of(logits, l->vocab).logz - (double)logits[target];
-    l->n++;
+    l->losses[pos] = target < 0 ? NAN : row_stats_of(logits, l->vocab).logz - (double)logits[target];
     return GLIMPSE_OK;
 }
 
-glimpse_status score_loss(generator *g, const int32_t *ids, const int32_t *targets, int32_t B, int32_t T, double *loss) {
+glimpse_status score_losses(generator *g, const int32_t *ids, const int32_t *targets, int32_t B, int32_t T, double *losses) {
     if (B < 1 || T < 1) FAIL(GLIMPSE_E_INVALID, "a check needs at least one token, got B = %d, T = %d", B, T);
-    loss_sum l = { .vocab = g->m->d.vocab_size };
     for (int32_t b = 0; b < B; b++) {
-        l.targets = targets + (size_t)b * (size_t)T;
-        TRY(for_each_row(g, ids + (size_t)b * (size_t)T, T, loss_row, &l));
+        size_t at = (size_t)b * (size_t)T;
+        loss_row_state l = { .targets = targets + at, .losses = losses + at, .vocab = g->m->d.vocab_size };
+        TRY(for_each_row(g, ids + at, T, loss_row, &l));
     }
-    if (!l.n) FAIL(GLIMPSE_E_INVALID, "every target is -1: there is no loss to compare");
-    *loss = l.sum / (double)l.n;
     return GLIMPSE_OK;
 }

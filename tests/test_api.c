@@ -87,10 +87,11 @@ static glimpse_status fake_eval(session *s, int64_t step, double train_loss, dou
     return fake.eval;
 }
 
-static glimpse_status fake_check(session *s, const int32_t *ids, const int32_t *targets, int32_t B, int32_t T, double loss) {
+static glimpse_status fake_check(session *s, const int32_t *ids, const int32_t *targets, int32_t B, int32_t T, double loss,
+                                 const float *losses) {
     (void)s, (void)ids, (void)targets, (void)B, (void)T;
     fake.error = "the loss is not the trainer's";
-    return loss > 1 ? GLIMPSE_E_CHECK : GLIMPSE_OK;
+    return (losses ? (double)losses[0] : loss) > 1 ? GLIMPSE_E_CHECK : GLIMPSE_OK;
 }
 
 static glimpse_status fake_request(session *s, const glimpse_request *request, glimpse_record **record) {
@@ -123,7 +124,7 @@ static glimpse_status fake_report(const options *o, const char *dir, const sessi
 }
 
 static const session_api fake_api = {1, GLIMPSE_BUILD_ID, fake_error, fake_read_config, fake_open, fake_eval, fake_check,
-                                     fake_request, fake_request, record_free, fake_close, fake_run, fake_report};
+                                     fake_request, fake_request, record_free, fake_close, fake_run, fake_report, NULL, NULL};
 
 static buffer said; /* what the guest logged, one message a line */
 static void keep(void *user, const char *line) {
@@ -137,6 +138,7 @@ static glimpse_config *config_with(const char *name, const char *value) {
     memset(&fake, 0, sizeof fake);
     buf_clear(&said);
     glimpse_set_log(cfg, keep, &said);
+    EXPECT_OK(glimpse_set(cfg, "mode", "inline"));
     if (name) EXPECT_OK(glimpse_set(cfg, name, value));
     return cfg;
 }
@@ -379,6 +381,10 @@ TEST(api_check_and_requests) {
     EXPECT_OK(glimpse_check(g, ids, ids, 1, 2, 0.5));
     EXPECT_ERR(glimpse_check(g, ids, ids, 1, 2, 5), GLIMPSE_E_CHECK, "not the trainer's");
     EXPECT_STREQ(buf_str(&said), "glimpse: the loss is not the trainer's\n");
+    EXPECT_OK(glimpse_check_losses(g, ids, ids, 1, 2, (const float[]){0.5f, 0.5f}));
+    EXPECT_ERR(glimpse_check_losses(g, ids, ids, 1, 2, (const float[]){5, 5}), GLIMPSE_E_CHECK, "not the trainer's");
+    EXPECT_ERR(glimpse_check_losses(g, ids, ids, 1, 2, NULL), GLIMPSE_E_INVALID, "losses");
+    EXPECT_EQ(glimpse_check_losses(NULL, ids, ids, 1, 2, NULL), GLIMPSE_NOT_DUE);
     EXPECT_ERR(glimpse_check(g, NULL, ids, 1, 2, 5), GLIMPSE_E_INVALID, NULL);
     EXPECT_ERR(glimpse_check(g, ids, ids, 0, 2, 5), GLIMPSE_E_INVALID, NULL);
     glimpse_request q = GLIMPSE_REQUEST_INIT;
@@ -543,7 +549,7 @@ static const char probe[] = /* a trainer: opens and prints what was said */
     "#include <glimpse.h>\n#include <stdio.h>\n"
     "static void say(void *u, const char *s) { (void)u; printf(\"%s\\n\", s); }\n"
     "int main(void) { glimpse_config *c = glimpse_config_new(); glimpse_model m = GLIMPSE_MODEL_INIT;\n"
-    "  glimpse_set_log(c, say, 0); glimpse_set(c, \"max_sample_tokens\", \"4\");\n"
+    "  glimpse_set_log(c, say, 0); glimpse_set(c, \"max_sample_tokens\", \"4\"); glimpse_set(c, \"mode\", \"inline\");\n"
     "  glimpse *g = glimpse_open(c, &m); printf(g ? \"open\\n\" : \"off\\n\");\n"
     "  glimpse_close(g); glimpse_config_free(c); return 0; }\n";
 static const char session_source[] =

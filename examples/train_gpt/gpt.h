@@ -79,6 +79,8 @@ int gpt_prepare(gpt *model, int B, int T, int threads);
 /* Mean cross-entropy in nats over a batch.  ids, targets (B, T), each in 0..V-1.  Needs gpt_prepare.
  * The result depends on the number of threads (the order of a sum), not on their timing: it repeats bit by bit. */
 double gpt_loss(gpt *model, const int32_t *ids, const int32_t *targets, int B, int T);
+/* The same, and the loss of each token in losses (B, T). */
+double gpt_losses(gpt *model, const int32_t *ids, const int32_t *targets, int B, int T, float *losses);
 
 /* The same, and the gradient of that mean in grads_memory, overwritten. */
 double gpt_loss_and_grads(gpt *model, const int32_t *ids, const int32_t *targets, int B, int T);

@@ -14,6 +14,9 @@
 #define PLAIN_LOOPS 1
 #endif
 #endif
+#if defined(__clang__) && __clang_major__ < 18 /* names its clones so that another file does not find them */
+#define PLAIN_LOOPS 1
+#endif
 #if defined(__x86_64__) && defined(__gnu_linux__) && !defined(PLAIN_LOOPS)
 #define CLONES __attribute__((target_clones("default", "avx2", "avx512f")))
 #else
@@ -178,7 +181,7 @@ CLONES void loops_causal_softmax_backward(float *dp, int ldd, const float *p, in
     }
 }
 
-CLONES double loops_cross_entropy(float *logits, const int32_t *targets, int N, int V, int Vp, float scale) {
+CLONES double loops_cross_entropy(float *logits, const int32_t *targets, int N, int V, int Vp, float scale, float *each) {
     double loss = 0.0;
     for (int i = 0; i < N; i++) {
         float *restrict l = logits + (long)i * Vp;
@@ -201,7 +204,9 @@ CLONES double loops_cross_entropy(float *logits, const int32_t *targets, int N, 
             for (int v = V; v < Vp; v++) l[v] = 0.0f;
             l[target] -= scale;
         }
-        loss += log((double)sum) + (double)top - (double)at_target;
+        double of_token = log((double)sum) + (double)top - (double)at_target;
+        if (each) each[i] = (float)of_token;
+        loss += of_token;
     }
     return loss;
 }

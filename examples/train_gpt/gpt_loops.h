@@ -34,8 +34,9 @@ void loops_causal_softmax(float *s, int ld, int i0, int rows, int cols, float sc
 void loops_causal_softmax_backward(float *dp, int ldd, const float *p, int ldp, int i0, int rows, int cols, float scale);
 
 /* The sum over N rows of -log softmax(logits)[target], in nats; columns V..Vp-1 are padding.  If `scale` is not 0 the
- * logits (N, Vp) become their gradient: scale * (softmax - onehot), 0 in the padding. */
-double loops_cross_entropy(float *logits, const int32_t *targets, int N, int V, int Vp, float scale);
+ * logits (N, Vp) become their gradient: scale * (softmax - onehot), 0 in the padding.  `each` (N) gets the losses of the
+ * tokens, NULL = not wanted. */
+double loops_cross_entropy(float *logits, const int32_t *targets, int N, int V, int Vp, float scale, float *each);
 
 /* acc (n) += x */
 void loops_add(float *acc, const float *x, int n);

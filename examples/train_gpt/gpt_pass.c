@@ -246,7 +246,8 @@ static void backward(const gpt *model, gpt_worker *w, const gpt_tensors *g, cons
 }
 
 /* One worker's share of the batch: sequences first .. end-1. */
-static void run_share(const gpt *model, gpt_worker *w, const int32_t *ids, const int32_t *targets, int first, int end, int T, float scale) {
+static void run_share(const gpt *model, gpt_worker *w, const int32_t *ids, const int32_t *targets, int first, int end, int T, float scale,
+                      float *each) {
     gpt_tensors grads;
     gpt_point_tensors(&grads, w->grads, model->sizes);
     if (scale != 0.0f) memset(w->grads, 0, model->n_params * sizeof(float));
@@ -255,28 +256,33 @@ static void run_share(const gpt *model, gpt_worker *w, const int32_t *ids, const
         int sequences = end - b < w->max_sequences ? end - b : w->max_sequences;
         long at = (long)b * T;
         forward(model, w, ids + at, sequences, T);
-        w->loss += loops_cross_entropy(w->logits, targets + at, sequences * T, model->config.vocab_size, model->config.padded_vocab, scale);
+        w->loss += loops_cross_entropy(w->logits, targets + at, sequences * T, model->config.vocab_size, model->config.padded_vocab, scale,
+                                       each ? each + at : NULL);
         if (scale != 0.0f) backward(model, w, &grads, ids + at, sequences, T);
     }
 }
 
-static double run_batch(gpt *model, const int32_t *ids, const int32_t *targets, int B, int T, float scale) {
+static double run_batch(gpt *model, const int32_t *ids, const int32_t *targets, int B, int T, float scale, float *each) {
     int W = model->n_workers;
     /* schedule(static, 1): worker i is thread i, and the loop is right even if fewer threads than asked for turn up */
 #pragma omp parallel for schedule(static, 1) num_threads(W)
     for (int i = 0; i < W; i++)
-        run_share(model, model->workers[i], ids, targets, (int)((long)B * i / W), (int)((long)B * (i + 1) / W), T, scale);
+        run_share(model, model->workers[i], ids, targets, (int)((long)B * i / W), (int)((long)B * (i + 1) / W), T, scale, each);
     double loss = 0.0;
     for (int i = 0; i < W; i++) loss += model->workers[i]->loss;
     return loss / ((double)B * T);
 }
 
 double gpt_loss(gpt *model, const int32_t *ids, const int32_t *targets, int B, int T) {
-    return run_batch(model, ids, targets, B, T, 0.0f);
+    return run_batch(model, ids, targets, B, T, 0.0f, NULL);
+}
+
+double gpt_losses(gpt *model, const int32_t *ids, const int32_t *targets, int B, int T, float *losses) {
+    return run_batch(model, ids, targets, B, T, 0.0f, losses);
 }
 
 double gpt_loss_and_grads(gpt *model, const int32_t *ids, const int32_t *targets, int B, int T) {
-    double loss = run_batch(model, ids, targets, B, T, (float)(1.0 / ((double)B * T)));
+    double loss = run_batch(model, ids, targets, B, T, (float)(1.0 / ((double)B * T)), NULL);
     int W = model->n_workers;
     long n = (long)model->n_params;
 #pragma omp parallel for schedule(static) num_threads(W)

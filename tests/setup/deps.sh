@@ -81,16 +81,15 @@ else
             [ ! -f "/lib/$triplet/${lib##*/}" ] || ln -sf "/lib/$triplet/${lib##*/}" "$lib"
         done
         # The compiler and its tools run from where they are; the Makefile looks in build/deps/tools first.
-        if [ -x "$D/usr/bin/gcc" ]; then
-            mkdir -p "$D/tools"
-            for tool in gcc g++ ld ar nm objcopy readelf; do
-                sysroot=
-                case $tool in g*) sysroot=--sysroot=$D ;; esac
-                printf '#!/bin/sh\nPATH=%s/usr/bin:$PATH LD_LIBRARY_PATH=%s/usr/lib/%s exec %s/usr/bin/%s %s "$@"\n' \
-                    "$D" "$D" "$triplet" "$D" "$tool" "$sysroot" >"$D/tools/$tool"
-                chmod +x "$D/tools/$tool"
-            done
-        fi
+        mkdir -p "$D/tools"
+        for tool in gcc g++ ld ar nm objcopy readelf pkg-config; do
+            [ -x "$D/usr/bin/$tool" ] || continue
+            sysroot=
+            case $tool in g*) sysroot=--sysroot=$D ;; esac
+            printf '#!/bin/sh\nPATH=%s/usr/bin:$PATH LD_LIBRARY_PATH=%s/usr/lib/%s exec %s/usr/bin/%s %s "$@"\n' \
+                "$D" "$D" "$triplet" "$D" "$tool" "$sysroot" >"$D/tools/$tool"
+            chmod +x "$D/tools/$tool"
+        done
     fi
 fi
 

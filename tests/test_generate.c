@@ -1,0 +1,190 @@
+/* test_generate.c -- whole samples: the same bits whatever computes them, stops where it says, cuts where it should. */
+#include "kernels/backend.h"
+#include "sampling/generate.h"
+#include "tests/test.h"
+#include "tests/tiny_gpt.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct setup {
+    tiny_gpt g;
+    model *m;
+    tokenizer *t;
+} setup;
+
+static void make(setup *s, int T, int eos) {
+    tiny_gpt_make(&s->g, 3, 4, 40, 61, T, eos, 3);
+    EXPECT_OK(model_from_description(&s->g.model, &s->m));
+    EXPECT_OK(tokenizer_from_description(&s->g.model.tokenizer, 61, eos, &s->t));
+}
+
+static void done(setup *s) {
+    model_close(s->m);
+    tokenizer_close(s->t);
+    tiny_gpt_free(&s->g);
+}
+
+static batch_request request(const batch_prompt *p, int n_prompts, const sampler_settings *set, int n_settings, int n,
+                             int tokens) {
+    static const char *const labels[] = { "a", "b", "c" };
+    return (batch_request){ .prompts = p, .n_prompts = n_prompts, .settings = set, .labels = labels,
+                            .n_settings = n_settings, .num_samples = n, .max_tokens = tokens, .n_top = 3, .seed = 7 };
+}
+
+static const int32_t ids_a[] = { 5, 9, 2, 30, 11 }, ids_b[] = { 60 };
+static const batch_prompt prompts[] = { { "abc", 3, ids_a, 5 }, { "z", 1, ids_b, 1 } };
+static const sampler_settings settings[] = { { 0.8, 20, 1, 0, 1, NULL }, { 1.3, 0, 0.9, 0.01, 1.1, NULL } };
+
+static void fingerprint(const batch_result *r, int i, buffer *out) {
+    const glimpse_sample *s = &r->samples[i];
+    for (int32_t k = 0; k < s->n_tokens; k++)
+        buf_printf(out, "%d %a %a %d|", s->tokens[k].id, (double)s->tokens[k].logit, (double)s->tokens[k].entropy,
+                   s->tokens[k].rank);
+}
+
+static char *run(setup *s, const char *isa, int threads, const backend_ops *ops, int n_samples, int which) {
+    generator *g;
+    generator_config cfg = { .threads = threads, .isa = isa, .ops = ops };
+    batch_result r;
+    buffer b = {0};
+    if (!EXPECT_OK(generator_open(s->m, s->t, &cfg, &g))) return NULL;
+    batch_request rq = request(prompts, 2, settings, 2, n_samples, 24);
+    if (generate_batch(g, &rq, &r) >= 0) {
+        fingerprint(&r, which, &b);
+        batch_result_free(&r);
+    } else buf_puts(&b, "unavailable");
+    generator_close(g);
+    return buf_take(&b, NULL);
+}
+
+TEST(generate_same_bits_whatever_computes) {
+    setup s;
+    make(&s, 64, -1);
+    char *base = run(&s, "generic", 1, NULL, 1, 0);
+    static const char *const isas[] = { "generic", "avx2", "avx512", NULL };
+    int compared = 0;
+    for (int i = 0; i < 4; i++)
+        for (int threads = 1; threads <= 3; threads++)
+            for (int n = 1; n <= 16; n += 15) {
+                char *other = run(&s, isas[i], threads, NULL, n, 0);
+                if (strcmp(other, "unavailable")) EXPECT_STREQ(base, other), compared++;
+                free(other);
+            }
+    EXPECT_LE(6, compared);
+    free(base);
+    done(&s);
+}
+
+/* 70 samples are more than a wave of 64: those of the second wave are what they would be alone. */
+TEST(generate_waves) {
+    setup s;
+    make(&s, 64, -1);
+    generator *g;
+    generator_config cfg = { .threads = 2 };
+    batch_result all, one;
+    buffer a = {0}, b = {0};
+    REQUIRE_OK(generator_open(s.m, s.t, &cfg, &g));
+    batch_request rq = request(prompts, 1, settings, 1, 70, 9);
+    REQUIRE_OK(generate_batch(g, &rq, &all));
+    EXPECT_EQ(all.n_samples, 70);
+    fingerprint(&all, 3, &a);
+    rq.num_samples = 4;
+    REQUIRE_OK(generate_batch(g, &rq, &one));
+    fingerprint(&one, 3, &b);
+    EXPECT_STREQ(buf_str(&a), buf_str(&b));
+    for (int i = 0; i < 70; i++) EXPECT_EQ(all.samples[i].n_tokens, 9);
+    batch_result_free(&all);
+    batch_result_free(&one);
+    buf_free(&a), buf_free(&b);
+    generator_close(g);
+    done(&s);
+}
+
+TEST(generate_stops) {
+    setup s;
+    make(&s, 32, 17);
+    generator *g;
+    generator_config cfg = { .threads = 1 };
+    batch_result r;
+    REQUIRE_OK(generator_open(s.m, s.t, &cfg, &g));
+    batch_request rq = request(prompts, 1, settings, 1, 16, 200);
+    REQUIRE_OK(generate_batch(g, &rq, &r));
+    int eos = 0, context = 0;
+    for (int i = 0; i < r.n_samples; i++) {
+        const glimpse_sample *x = &r.samples[i];
+        if (x->stop == GLIMPSE_STOP_EOS) {
+            eos++;
+            EXPECT_EQ(x->tokens[x->n_tokens - 1].id, 17);
+            EXPECT_EQ(x->text_bytes, x->n_tokens - 1); /* the EOS token is recorded, not part of the text */
+        } else {
+            context++;
+            EXPECT_EQ(x->stop, GLIMPSE_STOP_CONTEXT);
+            EXPECT_EQ(5 + x->n_tokens, 33); /* the last token is drawn at position 32, which the context does not hold */
+        }
+    }
+    EXPECT(eos > 0 && context > 0);
+    batch_result_free(&r);
+    rq.ignore_eos = true;
+    REQUIRE_OK(generate_batch(g, &rq, &r));
+    for (int i = 0; i < r.n_samples; i++) EXPECT_EQ(r.samples[i].stop, GLIMPSE_STOP_CONTEXT);
+    char text[64];
+    c_snprintf(text, sizeof text, "%s", r.samples[0].text);
+    batch_result_free(&r);
+    const char stop[] = { text[4], text[5], 0 };
+    const char *const stops[] = { "~~~never", stop };
+    rq.stops = stops;
+    rq.n_stops = 2;
+    REQUIRE_OK(generate_batch(g, &rq, &r));
+    EXPECT_EQ(r.samples[0].stop, GLIMPSE_STOP_STRING);
+    EXPECT_EQ(r.samples[0].text_bytes, strstr(text, stop) - text);
+    batch_result_free(&r);
+    generator_close(g);
+    done(&s);
+}
+
+TEST(generate_refuses) {
+    setup s;
+    make(&s, 16, -1);
+    generator *g;
+    generator_config cfg = { .threads = 1 };
+    batch_result r;
+    static const int32_t far[] = { 3, 61 };
+    const batch_prompt outside = { "x", 1, far, 2 }, none = { "", 0, far, 0 };
+    REQUIRE_OK(generator_open(s.m, s.t, &cfg, &g));
+    batch_request rq = request(&outside, 1, settings, 1, 1, 4);
+    EXPECT_ERR(generate_batch(g, &rq, &r), GLIMPSE_E_TOKENIZER, "id 61");
+    rq.prompts = &none;
+    EXPECT_ERR(generate_batch(g, &rq, &r), GLIMPSE_E_INVALID, "empty");
+    rq.prompts = prompts;
+    rq.max_tokens = 0;
+    EXPECT_ERR(generate_batch(g, &rq, &r), GLIMPSE_E_INVALID, NULL);
+    rq.max_tokens = 4;
+    rq.num_samples = INT32_MAX;
+    EXPECT_ERR(generate_batch(g, &rq, &r), GLIMPSE_E_INVALID, "100000");
+    generator_close(g);
+    done(&s);
+}
+
+TEST(generate_every_allocation_failing) {
+    setup s;
+    make(&s, 32, -1);
+    long n = 1;
+    for (; n < 100000; n = n < 40 ? n + 1 : n + 7) {
+        generator *g = NULL;
+        generator_config cfg = { .threads = 1 };
+        batch_result r;
+        test_fail_alloc(n);
+        glimpse_status st = generator_open(s.m, s.t, &cfg, &g);
+        if (st >= 0) {
+            batch_request rq = request(prompts, 2, settings, 2, 2, 6);
+            st = generate_batch(g, &rq, &r);
+            if (st >= 0) batch_result_free(&r);
+        }
+        generator_close(g);
+        if (test_fail_alloc(0) < n) break;
+        EXPECT_EQ(st, GLIMPSE_E_MEMORY);
+    }
+    EXPECT_LT(20, n);
+    done(&s);
+}
