@@ -9,6 +9,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Where an offline run writes: `dir` itself if no run has written there, else dir/offline-N, so that a live run is
  * never touched. */
@@ -200,6 +201,7 @@ glimpse_status session_run(const options *given, const session_host *host) {
         } else if (s->before)
             TRY_GOTO(put_samples(&w, &s->before->record));
     }
+    if (st >= 0 && !opt_bool(given, OPT_quiet)) session_log(s, "glimpse: everything about it is in %s", dir);
 out:
     prompt_list_free(&prompts);
     buf_free(&w.held);
@@ -209,6 +211,7 @@ out:
     model_close(m);
     tokenizer_close(t);
     free(checkpoint);
+    if (st < 0 && dir && strcmp(dir, opt_str(given, OPT_out_dir))) rmdir(dir); /* only if nothing was written */
     free(dir);
     return st;
 }

@@ -140,6 +140,12 @@ typedef enum glimpse_activation {
     GLIMPSE_RELU = 3
 } glimpse_activation;
 typedef enum glimpse_positions { GLIMPSE_LEARNED = 0, GLIMPSE_ROPE = 1, GLIMPSE_NO_POSITIONS = 2 } glimpse_positions;
+typedef enum glimpse_rope_scaling { /* how rotary frequencies were stretched for a longer context (sampling/forward.c) */
+    GLIMPSE_ROPE_PLAIN = 0,
+    GLIMPSE_ROPE_LINEAR = 1, /* f / factor */
+    GLIMPSE_ROPE_LLAMA3 = 2, /* long waves / factor, short ones kept, between them a ramp */
+    GLIMPSE_ROPE_YARN = 3    /* the same by dimension (Peng et al. 2023) */
+} glimpse_rope_scaling;
 
 enum { /* flags of a tensor */
     GLIMPSE_TRANSPOSED = 1, /* a matrix stored (in, out) instead of (out, in): Hugging Face's GPT-2 files */
@@ -219,12 +225,20 @@ typedef struct glimpse_model {
     glimpse_tensor *tensors;
     int32_t n_tensors, cap_tensors;
     int32_t bind_status;
+    /* More of the description. */
+    int32_t window_from;       /* the first layer that has the window; those before it see everything */
+    int32_t window_pattern;    /* n: of every n layers the last sees everything; 0 = none of them does */
+    int32_t rope_scaling;      /* glimpse_rope_scaling */
+    float rope_factor;         /* how many times longer than rope_original_len; > 0 where positions are scaled */
+    float rope_low, rope_high; /* llama3: low_freq_factor (0 = 1), high_freq_factor (0 = 4); yarn: beta_slow (0 = 1), beta_fast (0 = 32) */
+    int32_t rope_original_len; /* the context that the plain frequencies were trained on, tokens; 0 = max_seq_len */
+    float rope_attention;      /* multiplies cos and sin; 0 = 1, for yarn 0.1 ln(rope_factor) + 1 */
 } glimpse_model;
 
 #define GLIMPSE_TOKENIZER_INIT { sizeof(glimpse_tokenizer), 0, 0, 0, 0, 0, 0, 0 }
 #define GLIMPSE_MODEL_INIT                                                                                             \
     { sizeof(glimpse_model), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,           \
-      GLIMPSE_TOKENIZER_INIT, 0, 0, 0, 0, 0, 0, 0, 0 }
+      GLIMPSE_TOKENIZER_INIT, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 
 /* Bind one tensor by Hugging Face's name.  `data` is borrowed until glimpse_close and read at each eval (host or device
  * memory); the name is copied.  A `*` in the name stands for the layer, and the first dimension is then L ("stacked"):
@@ -400,6 +414,43 @@ GLIMPSE_API glimpse_status glimpse_generate(glimpse *g, const glimpse_request *r
 /* Score a text: one record with one sample whose tokens are the text's own from the second on (from the first, if the
  * model has a BOS, which is then put before it); stop = GLIMPSE_STOP_SCORED.  Returned: glimpse_record_free. */
 GLIMPSE_API glimpse_status glimpse_score(glimpse *g, const glimpse_request *request, glimpse_record **record);
+
+/* === For loops that cannot be rebuilt ============================================================================
+ * One symbol holds the whole API: dlopen libglimpse.so.0, dlsym "glimpse_api_v1" (GLIMPSE_API_SYMBOL), and call through
+ * it; examples/dlopen_loop.c.  Members are only ever appended: one that lies beyond `size` is not in that library. */
+typedef struct glimpse_api {
+    size_t size;
+    uint32_t version; /* 1 */
+    const char *(*status_text)(glimpse_status status);
+    const char *(*error)(void);
+    const char *(*version_text)(void); /* glimpse_version */
+    glimpse_config *(*config_new)(void);
+    void (*config_free)(glimpse_config *cfg);
+    glimpse_status (*set)(glimpse_config *cfg, const char *name, const char *value);
+    const char *(*get)(glimpse_config *cfg, const char *name);
+    glimpse_status (*parse_args)(glimpse_config *cfg, int *argc, char **argv);
+    int (*is_sample_only)(const glimpse_config *cfg);
+    int (*run)(glimpse_config *cfg);
+    void (*set_log)(glimpse_config *cfg, glimpse_log_fn fn, void *user);
+    glimpse_status (*bind)(glimpse_model *model, const char *name, const void *data, glimpse_dtype dtype, int32_t n_dims,
+                           const int64_t *dims);
+    glimpse_status (*bind_tensor)(glimpse_model *model, const glimpse_tensor *tensor);
+    void (*model_free)(glimpse_model *model);
+    glimpse *(*open)(const glimpse_config *cfg, const glimpse_model *model);
+    glimpse_status (*eval)(glimpse *g, int64_t step, double train_loss, double val_loss);
+    glimpse_status (*check)(glimpse *g, const int32_t *ids, const int32_t *targets, int32_t B, int32_t T, double loss);
+    glimpse_status (*check_losses)(glimpse *g, const int32_t *ids, const int32_t *targets, int32_t B, int32_t T,
+                                   const float *losses);
+    glimpse_status (*drain)(glimpse *g);
+    glimpse_status (*close)(glimpse *g);
+    const glimpse_piece *(*record_piece)(const glimpse_record *record, int32_t id);
+    void (*record_free)(glimpse_record *record);
+    glimpse_status (*add_hook)(glimpse *g, glimpse_hook_fn fn, void *user);
+    glimpse_status (*generate)(glimpse *g, const glimpse_request *request, glimpse_record **record);
+    glimpse_status (*score)(glimpse *g, const glimpse_request *request, glimpse_record **record);
+} glimpse_api;
+#define GLIMPSE_API_SYMBOL "glimpse_api_v1"
+extern GLIMPSE_API const glimpse_api glimpse_api_v1;
 
 #ifdef __cplusplus
 }

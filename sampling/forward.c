@@ -12,14 +12,48 @@
 enum { BUF_X, BUF_Q, BUF_ATT, BUF_FFN, N_BUFFERS };
 enum { PHASES_A_LAYER = 5 };
 
+/* Llama 3.1 (meta-llama/llama-models, apply_scaling): by the wave's length 2 pi / f, with L the original context. */
+static double scale_llama3(const glimpse_model *d, double f) {
+    double wave = 2 * M_PI / f, L = d->rope_original_len, low = (double)d->rope_low, high = (double)d->rope_high;
+    if (wave < L / high) return f;
+    if (wave > L / low) return f / (double)d->rope_factor;
+    double s = (L / wave - low) / (high - low);
+    return (1 - s) * f / (double)d->rope_factor + s * f;
+}
+
+/* YaRN (Peng et al. 2023, section 3.2): the dimension that turns r times over the original context, and between those of
+ * beta_fast and beta_slow a ramp from f to f / factor. */
+static double yarn_dimension(const glimpse_model *d, double turns) {
+    return d->rope_dims * log(d->rope_original_len / (turns * 2 * M_PI)) / (2 * log((double)d->rope_theta));
+}
+
+static double scale_yarn(const glimpse_model *d, double f, int32_t i) {
+    double low = fmax(floor(yarn_dimension(d, (double)d->rope_high)), 0);
+    double high = fmin(ceil(yarn_dimension(d, (double)d->rope_low)), d->rope_dims - 1);
+    if (high == low) high += 0.001;
+    double ramp = fmin(fmax((i - low) / (high - low), 0), 1);
+    return f / (double)d->rope_factor * ramp + f * (1 - ramp);
+}
+
 /* inv_freq[i] = theta^(-2i / dims): RoFormer (Su et al. 2021), section 3.2.2. */
 static glimpse_status fill_rope(const glimpse_model *d, plan *p, rope_spec *rope) {
     if (d->positions != GLIMPSE_ROPE) return GLIMPSE_OK;
     int32_t half = d->rope_dims / 2;
     if (!(p->inv_freq = malloc((size_t)half * sizeof *p->inv_freq))) FAIL(GLIMPSE_E_MEMORY, "no memory for a plan");
-    for (int32_t i = 0; i < half; i++) p->inv_freq[i] = pow((double)d->rope_theta, -2.0 * i / d->rope_dims);
-    *rope = (rope_spec){p->inv_freq, d->rope_dims, d->rope_interleaved != 0, 1.0f};
+    for (int32_t i = 0; i < half; i++) {
+        double f = pow((double)d->rope_theta, -2.0 * i / d->rope_dims);
+        if (d->rope_scaling == GLIMPSE_ROPE_LINEAR) f /= (double)d->rope_factor;
+        else if (d->rope_scaling == GLIMPSE_ROPE_LLAMA3) f = scale_llama3(d, f);
+        else if (d->rope_scaling == GLIMPSE_ROPE_YARN) f = scale_yarn(d, f, i);
+        p->inv_freq[i] = f;
+    }
+    *rope = (rope_spec){p->inv_freq, d->rope_dims, d->rope_interleaved != 0, d->rope_attention};
     return GLIMPSE_OK;
+}
+
+static int32_t window_of(const glimpse_model *d, int32_t layer) {
+    bool full = layer < d->window_from || (d->window_pattern && layer % d->window_pattern == d->window_pattern - 1);
+    return full ? 0 : d->window;
 }
 
 static phase embed_phase(const model *m) {
@@ -44,7 +78,7 @@ static phase qkv_phase(const model *m, const model_layer *y, int32_t layer, rope
 static phase attend_phase(const model *m, int32_t layer) {
     phase f = {.kind = PHASE_ATTEND, .layer = layer, .in = BUF_Q, .out = BUF_ATT};
     f.heads = m->d.n_heads, f.kv_heads = m->d.n_kv_heads, f.head_size = m->d.head_size;
-    f.scale = m->d.attention_scale, f.softcap = m->d.attention_softcap, f.window = m->d.window;
+    f.scale = m->d.attention_scale, f.softcap = m->d.attention_softcap, f.window = window_of(&m->d, layer);
     return f;
 }
 

@@ -42,12 +42,15 @@ static glimpse_status newest_in(const char *dir, char **found) {
         } else free(path);
     }
     if (!best_path) {
-        char *orbax = path_join(dir, "_CHECKPOINT_METADATA");
-        bool is_orbax = orbax && path_exists(orbax);
-        free(orbax);
-        if (is_orbax)
-            FAIL_GOTO(GLIMPSE_E_UNSUPPORTED, "%s is an Orbax checkpoint (JAX), which is not read", dir);
-        FAIL_GOTO(GLIMPSE_E_IO, "%s: no checkpoint in this directory: a file model_<step>.bin was looked for\n"
+        best_path = path_join(dir, "ckpt.pt"); /* nanoGPT's */
+        if (best_path && !path_is_file(best_path)) {
+            free(best_path);
+            best_path = NULL;
+        }
+    }
+    if (!best_path) {
+        TRY_GOTO(directory_refuse(dir));
+        FAIL_GOTO(GLIMPSE_E_IO, "%s: no checkpoint in this directory: ckpt.pt, model_<step>.bin, *.safetensors were looked for\n"
                   "hint: --checkpoint names another file or directory", dir);
     }
     *found = best_path;
@@ -59,7 +62,7 @@ out:
 }
 
 glimpse_status checkpoint_find_newest(const char *path, char **found) {
-    if (path_is_dir(path)) return newest_in(path, found);
+    if (path_is_dir(path) && !directory_is_checkpoint(path)) return newest_in(path, found);
     if (!path_exists(path)) {
         const char *slash = strchr(path, '/');
         bool hub = slash && slash != path && slash[1] && !strchr(slash + 1, '/') && !strchr("./~", path[0]);
@@ -80,10 +83,15 @@ glimpse_status checkpoint_open(const char *path, checkpoint_progress progress, v
     char *name = NULL;
     unsigned char head[HEAD_BYTES] = {0};
     TRY_GOTO(checkpoint_find_newest(path, &name));
+    if (path_is_dir(name)) {
+        st = directory_read(name, progress, user, out);
+        goto out;
+    }
     TRY_GOTO(file_open_read(name, &f));
     size_t n = f.size < HEAD_BYTES ? (size_t)f.size : HEAD_BYTES;
     TRY_GOTO(file_read_at(&f, 0, head, n));
     if (n >= 4 && read_u32(head) == LLMC_MODEL_MAGIC) TRY_GOTO(llmc_bin_read(&f, progress, user, out));
+    else if (is_safetensors(&f, head, n)) TRY_GOTO(safetensors_read(name, progress, user, out));
     else TRY_GOTO(sniff_refuse(&f, head, n));
 out:
     file_close(&f);

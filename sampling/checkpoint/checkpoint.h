@@ -1,6 +1,7 @@
 /* checkpoint.h -- a model from a file, recognised by its content and never by its name.
  *
- * Read today: llm.c's model .bin (llmc_bin.c).  Anything else is refused by the name of what it looks like (sniff.c).
+ * Read today: llm.c's model .bin (llmc_bin.c), safetensors with a configuration (safetensors.c, directory.c).  Anything
+ * else is refused by the name of what it looks like (sniff.c).
  * Tensors are read into memory of our own: a file that is cut short while it is mapped would kill the process (SIGBUS),
  * one that is read is an error.  Called by the session for --sample_only, --interactive, --checkpoint. */
 #ifndef GLIMPSE_SAMPLING_CHECKPOINT_H
@@ -18,8 +19,8 @@ typedef void (*checkpoint_progress)(void *user, int64_t done, int64_t total);
  * GLIMPSE_E_UNSUPPORTED: another format, or a version of this one that is not read; the hint says what to do. */
 glimpse_status checkpoint_open(const char *path, checkpoint_progress progress, void *user, model **out);
 
-/* The file to open: `path` itself if it is a file; in a directory the model_<step>.bin with the highest step, compared
- * as numbers.  *found is *returned* (free).  GLIMPSE_E_IO when there is none: says where it was looked for. */
+/* What to open: `path` itself if it is a file or a directory that is a checkpoint (Hugging Face's layout); in another
+ * directory the model_<step>.bin with the highest step, compared as numbers, else ckpt.pt.  *found is *returned* (free).  GLIMPSE_E_IO when there is none: says where it was looked for. */
 glimpse_status checkpoint_find_newest(const char *path, char **found);
 
 /* The step that a file name states, model_00000250.bin -> 250; -1 if it states none. */

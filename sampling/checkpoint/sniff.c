@@ -6,7 +6,7 @@
 
 #include "include/internal/utf8.h"
 
-#define SUPPORTED "hint: llm.c's model .bin is read (versions 3 f32 and 5 bf16)"
+#define SUPPORTED "hint: llm.c's model .bin is read (versions 3 f32 and 5 bf16), safetensors with config.json"
 
 static const struct {
     uint32_t magic;
@@ -47,13 +47,6 @@ static const struct {
     {"version https://git-lfs", 23, "a Git LFS pointer, not the file itself: git lfs pull fetches it"},
 };
 
-/* u64 N, then N bytes of JSON. */
-static bool is_safetensors(const file *f, const unsigned char *head, size_t n) {
-    if (n < 9 || head[8] != '{') return false;
-    uint64_t header = read_u32(head) | (uint64_t)read_u32(head + 4) << 32;
-    return header >= 2 && f->size >= 8 && header <= (uint64_t)f->size - 8;
-}
-
 static bool is_text(const unsigned char *head, size_t n) {
     n = utf8_complete_prefix((const char *)head, n);
     if (!n || !utf8_valid((const char *)head, n)) return false;
@@ -69,7 +62,6 @@ glimpse_status sniff_refuse(const file *f, const unsigned char *head, size_t n) 
         if (read_u32(head) == llmc_files[i].magic) what = llmc_files[i].what;
     for (size_t i = 0; !what && i < sizeof signatures / sizeof *signatures; i++)
         if (n >= signatures[i].n && !memcmp(head, signatures[i].bytes, signatures[i].n)) what = signatures[i].what;
-    if (!what && is_safetensors(f, head, n)) what = "a safetensors file";
     if (!what && is_text(head, n)) what = head[0] == '{' || head[0] == '[' ? "JSON" : "text";
     if (what) FAIL(GLIMPSE_E_UNSUPPORTED, "%s is not a model that is read: it looks like %s\n" SUPPORTED, f->path, what);
     char bytes[3 * 8 + 1] = "";

@@ -53,6 +53,27 @@ static int64_t size_from_tensors(const glimpse_model *d, const tensor_family *fa
     return 0;
 }
 
+static glimpse_status check_rope(glimpse_model *d) {
+    bool yarn = d->rope_scaling == GLIMPSE_ROPE_YARN;
+    if (!d->rope_dims) d->rope_dims = d->head_size;
+    TRY(in_range("rope_dims", d->rope_dims, 2, d->head_size));
+    if (d->rope_dims % 2)
+        FAIL(GLIMPSE_E_MODEL, "model.rope_dims is %d: pairs are rotated, so it must be even", (int)d->rope_dims);
+    TRY(in_range("rope_scaling", d->rope_scaling, GLIMPSE_ROPE_PLAIN, GLIMPSE_ROPE_YARN));
+    TRY(set_default("rope_factor", &d->rope_factor, d->rope_scaling ? 0 : 1));
+    if (d->rope_factor == 0) FAIL(GLIMPSE_E_MODEL, "model.rope_scaling is set and model.rope_factor is 0");
+    TRY(set_default("rope_low", &d->rope_low, 1));
+    TRY(set_default("rope_high", &d->rope_high, yarn ? 32 : 4));
+    if (d->rope_scaling >= GLIMPSE_ROPE_LLAMA3 && !(d->rope_high > d->rope_low))
+        FAIL(GLIMPSE_E_MODEL, "model.rope_high is %g, expected more than model.rope_low = %g", (double)d->rope_high,
+             (double)d->rope_low);
+    if (yarn && !(d->rope_theta > 1)) FAIL(GLIMPSE_E_MODEL, "model.rope_theta is %g, YaRN needs more than 1", (double)d->rope_theta);
+    TRY(set_default("rope_attention", &d->rope_attention, yarn && d->rope_factor > 1 ? 0.1 * log((double)d->rope_factor) + 1 : 1));
+    if (!d->rope_original_len) d->rope_original_len = d->max_seq_len;
+    TRY(in_range("rope_original_len", d->rope_original_len, 1, MAX_SEQ));
+    return GLIMPSE_OK;
+}
+
 static glimpse_status check_tensor_model(glimpse_model *d, const tensor_family *family) {
     if (d->n_tensors < 0 || (d->n_tensors > 0 && !d->tensors))
         FAIL(GLIMPSE_E_MODEL, "model.n_tensors is %d", (int)d->n_tensors);
@@ -85,18 +106,15 @@ static glimpse_status check_tensor_model(glimpse_model *d, const tensor_family *
     TRY(in_range("activation", d->activation, GLIMPSE_GELU_TANH, GLIMPSE_RELU));
     TRY(in_range("positions", d->positions, GLIMPSE_LEARNED, GLIMPSE_NO_POSITIONS));
     TRY(in_range("window", d->window, 0, INT32_MAX));
+    TRY(in_range("window_from", d->window_from, 0, MAX_LAYERS));
+    TRY(in_range("window_pattern", d->window_pattern, 0, MAX_LAYERS));
     TRY(set_default("norm_eps", &d->norm_eps, 1e-5));
     TRY(set_default("rope_theta", &d->rope_theta, 10000));
     TRY(set_default("attention_scale", &d->attention_scale, 1 / sqrt((double)d->head_size)));
     TRY(set_default("attention_softcap", &d->attention_softcap, 0));
     TRY(set_default("logit_softcap", &d->logit_softcap, 0));
     TRY(set_default("embedding_scale", &d->embedding_scale, 1));
-    if (d->positions == GLIMPSE_ROPE) {
-        if (!d->rope_dims) d->rope_dims = d->head_size;
-        TRY(in_range("rope_dims", d->rope_dims, 2, d->head_size));
-        if (d->rope_dims % 2)
-            FAIL(GLIMPSE_E_MODEL, "model.rope_dims is %d: pairs are rotated, so it must be even", (int)d->rope_dims);
-    }
+    if (d->positions == GLIMPSE_ROPE) TRY(check_rope(d));
     return GLIMPSE_OK;
 }
 

@@ -1,0 +1,29 @@
+/* config.h -- a model's configuration file: config.json as Hugging Face's transformers writes it, model_config.json, and
+ * the same fields from anywhere else.  Called by the readers whose files hold tensors alone. */
+#ifndef GLIMPSE_SAMPLING_CONFIG_H
+#define GLIMPSE_SAMPLING_CONFIG_H
+
+#include "sampling/checkpoint/json_tree.h"
+#include "sampling/checkpoint/weights.h"
+
+/* Whether a kind of tensor belongs to the model. */
+typedef enum config_has { HAS_UNKNOWN, HAS_NOT, HAS } config_has;
+
+typedef struct config_facts {
+    char model_type[32];
+    bool tied;              /* the head is the embedding, whatever lm_head.weight there is */
+    bool tying_known;
+    config_has qkv_bias, out_bias, mlp_bias, qk_norm;
+} config_facts;
+
+/* Read the file `path` into *d (GLIMPSE_MODEL_INIT) and *facts.  d->arch is a static string.
+ * GLIMPSE_E_UNSUPPORTED names an architecture or an option that is not known: it is never guessed. */
+glimpse_status config_read(const char *path, glimpse_model *d, config_facts *facts);
+/* The same from a parsed object; `name` begins the messages. */
+glimpse_status config_from_json(const char *name, const json_node *root, glimpse_model *d, config_facts *facts);
+
+/* Fit the list to the description: names without wrappers, matrices marked as transposed, a tied head dropped; tensors
+ * that the configuration promises or excludes are checked.  Then weights_read takes it. */
+glimpse_status config_fit_weights(const char *name, weight_list *l, const glimpse_model *d, const config_facts *facts);
+
+#endif
