@@ -69,6 +69,7 @@ static glimpse_record *sample_of(const glimpse_model *model, glimpse **g) {
     session_use(&glimpse_session_v1);
     glimpse_set_log(cfg, no_log, NULL);
     EXPECT_OK(glimpse_set(cfg, "out_dir", test_tmpdir()));
+    EXPECT_OK(glimpse_set(cfg, "mode", "inline"));
     EXPECT_OK(glimpse_set(cfg, "max_sample_tokens", "24"));
     *g = glimpse_open(cfg, model);
     glimpse_config_free(cfg);
@@ -267,6 +268,7 @@ static void expect_refused(const char *part, int t, int v, int vp, int l, int h,
     glimpse_config *cfg = glimpse_llmc_config(TOKENS);
     glimpse_set_log(cfg, no_log, &said);
     EXPECT_OK(glimpse_set(cfg, "out_dir", test_tmpdir()));
+    EXPECT_OK(glimpse_set(cfg, "mode", "inline"));
     EXPECT(!glimpse_llmc_open(cfg, 0, t, v, vp, l, h, c, params, GLIMPSE_BF16, NULL));
     test_check(strstr(buf_str(&said), part) != NULL, __FILE__, __LINE__, "\"%s\" names %s", buf_str(&said), part);
     buf_free(&said);
