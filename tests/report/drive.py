@@ -164,7 +164,7 @@ def check(ok, what):
     if not ok: failed.append(what); print("FAILED:", what)
 
 
-STRUCTURE = "[...'script style img iframe b object embed link form a'.split(' ')].map(t => document.getElementsByTagName(t).length).join()"
+STRUCTURE = "[...'script style img iframe b object embed link form a'.split(' ')].map(t => document.querySelectorAll('body ' + t).length).join()"
 DRAWN = "document.body.dataset.drawn === '%d'"
 
 
