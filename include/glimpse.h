@@ -20,6 +20,11 @@
  * environment, the random numbers or the floating-point mode of its caller.  What there is to say goes to stderr, or to
  * the function given to glimpse_set_log.
  *
+ * Modes.  worker, the default in training: glimpse_eval copies the tensors into a snapshot, posts one message and returns;
+ * a process of its own (`glimpse worker`, sought at $GLIMPSE_WORKER, beside the library, in ../bin) samples, draws and
+ * writes, and what came of it is told by a later call.  inline (--mode inline): all of it within glimpse_eval, on the live
+ * weights.  In a child that the trainer forked every call does nothing.
+ *
  * Threads.  One thread at a time for each `glimpse`; different ones may be used at once.  Errors are per thread.
  *
  * Ownership.  "borrowed": must stay valid until the time named.  "copied": may go when the call returns.  "returned":
@@ -283,10 +288,11 @@ GLIMPSE_API glimpse_status glimpse_check(glimpse *g, const int32_t *ids, const i
 GLIMPSE_API glimpse_status glimpse_check_losses(glimpse *g, const int32_t *ids, const int32_t *targets, int32_t B,
                                                 int32_t T, const float *losses);
 
-/* Wait until everything posted is written.  Inline mode: nothing to wait for. */
+/* Wait until everything posted is written, however long.  Inline mode: nothing to wait for.  Returns what failed. */
 GLIMPSE_API glimpse_status glimpse_drain(glimpse *g);
 
-/* Finish what is queued, write the last views, free.  NULL is fine. */
+/* Finish what is queued (a worker still busy after --close_timeout seconds finishes alone), write the last views, free.
+ * Returns what failed.  NULL is fine. */
 GLIMPSE_API glimpse_status glimpse_close(glimpse *g);
 
 /* === Records =====================================================================================================

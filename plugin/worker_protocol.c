@@ -125,7 +125,8 @@ static glimpse_status decode(message *m, const char *bytes, size_t n, bool cut, 
         close(fds[0]);
         fds[0] = -1;
     } else {
-        if (n - head != m->head.bytes) FAIL(GLIMPSE_E_FORMAT, "a message of %zu bytes that says %llu", n - head, (unsigned long long)m->head.bytes);
+        if (n - head != m->head.bytes)
+            FAIL(GLIMPSE_E_FORMAT, "a message of %zu bytes that says %llu", n - head, (unsigned long long)m->head.bytes);
         m->payload = malloc(n - head + 1);
         if (!m->payload) FAIL(GLIMPSE_E_MEMORY, "no memory for a message");
         memcpy(m->payload, bytes + head, n - head);
