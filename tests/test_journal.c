@@ -149,7 +149,7 @@ TEST_LIMIT(journal_cut_anywhere, 120) {
         REQUIRE_OK(file_write_atomic(path, bytes.bytes, n, false));
         journal *j;
         journal_state st;
-        REQUIRE_OK(journal_open(dir, 1, NULL, "gpt2", 123456789012, &j, &st));
+        REQUIRE_OK(journal_open(dir, 100, NULL, "gpt2", 123456789012, &j, &st));
         int whole = 0;
         while (whole < 3 && ends[whole] <= n) whole++;
         EXPECT_EQ(st.last_step, whole ? 10 * whole : -1);
@@ -197,7 +197,7 @@ TEST(journal_append_failing) {
             make_journal(dir, 2, &bytes, ends);
             journal *j;
             journal_state st;
-            REQUIRE_OK(journal_open(dir, 1, NULL, "gpt2", 123456789012, &j, &st));
+            REQUIRE_OK(journal_open(dir, 100, NULL, "gpt2", 123456789012, &j, &st));
             REQUIRE_OK(journal_encode(&st.last->record, &line));
             record_free(&st.last->record);
             real_io = io;
