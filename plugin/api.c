@@ -33,7 +33,12 @@ static glimpse_status settle(const glimpse_config *cfg, bool offline, const sess
     options_set_offline(o, offline);
     glimpse_status st = GLIMPSE_OK;
     const char *path = opt_str(o, OPT_config);
-    if (path) {
+    if (path && opt_is(o, OPT_mode, "worker")) {
+        options *with_file = NULL;
+        TRY_GOTO(worker_read_config(o, &with_file));
+        options_free(o);
+        o = with_file;
+    } else if (path) {
         host_state host;
         TRY_GOTO(session_load(api));
         host_enter(&host);

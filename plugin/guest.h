@@ -109,6 +109,9 @@ void guest_count(glimpse *g, glimpse_status st, int64_t step);
 /* === worker_client.c === */
 /* Fails (and nothing is left) where no worker can be had, or it refuses the model. */
 glimpse_status worker_open(const options *o, const glimpse_model *model, const guest_log *log, glimpse **out);
+/* `o` with the options of its --config beneath them, read by a worker that ends again: what reads JSON stays out of the
+ * trainer.  Returned: options_free. */
+glimpse_status worker_read_config(const options *o, options **out);
 glimpse_status worker_eval(glimpse *g, int64_t step, double train_loss, double val_loss);
 glimpse_status worker_check(glimpse *g, const int32_t *ids, const int32_t *targets, int32_t B, int32_t T, double loss,
                             const float *losses);

@@ -173,6 +173,7 @@ TEST(llmc_loop) {
     glimpse_set_log(cfg, no_log, &said);
     EXPECT_OK(glimpse_set(cfg, "out_dir", test_tmpdir()));
     EXPECT_OK(glimpse_set(cfg, "mode", "inline"));
+    EXPECT_OK(glimpse_set(cfg, "mode", "inline"));
     EXPECT_OK(glimpse_set(cfg, "sample_start_tokens", "IDS:3"));
     glimpse *l = glimpse_llmc_open(cfg, 0, GLIMPSE_LLMC_CONFIG(s.config), s.params_memory, GLIMPSE_F32, NULL);
     REQUIRE(l);
@@ -268,6 +269,7 @@ static void expect_refused(const char *part, int t, int v, int vp, int l, int h,
     glimpse_config *cfg = glimpse_llmc_config(TOKENS);
     glimpse_set_log(cfg, no_log, &said);
     EXPECT_OK(glimpse_set(cfg, "out_dir", test_tmpdir()));
+    EXPECT_OK(glimpse_set(cfg, "mode", "inline"));
     EXPECT(!glimpse_llmc_open(cfg, 0, t, v, vp, l, h, c, params, GLIMPSE_BF16, NULL));
     test_check(strstr(buf_str(&said), part) != NULL, __FILE__, __LINE__, "\"%s\" names %s", buf_str(&said), part);
     buf_free(&said);

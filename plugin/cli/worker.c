@@ -188,6 +188,17 @@ static glimpse_status open_session(worker *w, message *m) {
     return st < 0 ? status_set_text(st, w->api->error()) : st;
 }
 
+/* What a trainer asks before it opens: its options with those of the file beneath them, packed. */
+static glimpse_status read_config(worker *w, const message *m, buffer *packed) {
+    TRY(options_unpack(m->payload, (size_t)m->head.bytes, &w->hello.o));
+    TRY(session_load(&w->api));
+    if (opt_has(w->hello.o, OPT_config)) {
+        glimpse_status st = w->api->read_config(w->hello.o, opt_str(w->hello.o, OPT_config));
+        if (st < 0) return status_set_text(st, w->api->error());
+    }
+    return options_pack(w->hello.o, packed);
+}
+
 /* --- the loop ---------------------------------------------------------------------------------------------------- */
 
 /* The next message; waits for it.  False: the trainer is gone and everything it sent was taken. */
@@ -245,13 +256,16 @@ static void say_words(const char *text) {
 
 static int run(worker *w) {
     message m = MESSAGE_INIT;
+    buffer packed = {0};
     if (!next_message(w, &m, HELLO_WAIT_MS)) return 1;
-    glimpse_status st = open_session(w, &m);
+    bool config = m.head.kind == MSG_CONFIG;
+    glimpse_status st = config ? read_config(w, &m, &packed) : open_session(w, &m);
     message_free(&m);
     message_head ready = {.kind = MSG_READY, .status = (int32_t)st, .pid = getpid(), .ppid = getppid()};
-    const char *text = st < 0 ? status_text() : "";
-    tell(w, &ready, text, strlen(text));
-    if (st < 0) return 1;
+    if (st < 0) tell(w, &ready, status_text(), strlen(status_text()));
+    else tell(w, &ready, buf_str(&packed), packed.n);
+    buf_free(&packed);
+    if (st < 0 || config) return st < 0;
     while (next_message(w, &m, -1)) {
         serve(w, &m);
         message_free(&m);
@@ -281,6 +295,6 @@ int cli_worker(int argc, char **argv) {
     if (w.s) w.api->close(w.s);
     glimpse_model_free(&w.model);
     if (w.snapshot) munmap(w.snapshot, w.hello.snapshot_bytes);
-    if (w.hello.memory) hello_free(&w.hello);
+    hello_free(&w.hello);
     return code;
 }
