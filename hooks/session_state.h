@@ -30,7 +30,7 @@ struct session {
     int64_t top_step;     /* the greatest step in the journal */
     bool check_failed, checked, spelling_said, note_said;
     /* offline: */
-    int (*on_token)(void *user, int32_t sequence, const glimpse_token *token);
+    void (*on_token)(void *user, int32_t sequence, const glimpse_token *token);
     void *on_token_user;
 };
 

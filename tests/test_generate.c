@@ -143,6 +143,25 @@ TEST(generate_stops) {
     done(&s);
 }
 
+/* However many tokens are asked for, memory is taken for those that the context holds. */
+TEST(generate_more_tokens_than_any_context) {
+    setup s;
+    make(&s, 32, -1);
+    generator *g;
+    generator_config cfg = { .threads = 1 };
+    batch_result r;
+    REQUIRE_OK(generator_open(s.m, s.t, &cfg, &g));
+    batch_request rq = request(prompts, 2, settings, 1, 2, 2000000000);
+    REQUIRE_OK(generate_batch(g, &rq, &r));
+    for (int i = 0; i < r.n_samples; i++) {
+        EXPECT_EQ(r.samples[i].stop, GLIMPSE_STOP_CONTEXT);
+        EXPECT_EQ(r.samples[i].n_prompt_ids + r.samples[i].n_tokens, 33);
+    }
+    batch_result_free(&r);
+    generator_close(g);
+    done(&s);
+}
+
 TEST(generate_refuses) {
     setup s;
     make(&s, 16, -1);
