@@ -31,7 +31,7 @@ struct session {
     bool texts_stale;     /* sample.txt and its like are not what the journal says */
     bool check_failed, checked, note_said;
     /* offline: */
-    int (*on_token)(void *user, int32_t sequence, const glimpse_token *token);
+    void (*on_token)(void *user, int32_t sequence, const glimpse_token *token);
     void *on_token_user;
 };
 

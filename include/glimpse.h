@@ -191,7 +191,8 @@ typedef struct glimpse_tokenizer {
  *   ids     (B, T)  row-major, rows padded at the right; lengths (B): how many ids of a row count, 1..T
  *   out     (B, V)  the logits that follow the last counted id of each row
  * Returns 0, anything else fails the eval.  Called on the caller's thread (inline mode only).
- * glimpse_logits_all_fn writes (B, T, V), all positions; used to score texts in one call. */
+ * Its twin logits_all writes (B, T, V), all positions: used to score a text in one call, and for everything where it alone
+ * is given. */
 typedef int (*glimpse_logits_fn)(void *user, int B, int T, const int *ids, const int *lengths, float *out);
 
 typedef struct glimpse_model {
@@ -224,7 +225,7 @@ typedef struct glimpse_model {
     glimpse_tokenizer tokenizer;
     void *stream;              /* CUstream/cudaStream_t on which the weights are written; NULL = the legacy stream */
     glimpse_logits_fn logits;          /* instead of tensors; NULL = tensors */
-    glimpse_logits_fn logits_all;      /* optional twin: out is (B, T, V) */
+    glimpse_logits_fn logits_all;      /* its twin, or instead of it: out is (B, T, V) */
     void *logits_user;
     /* Filled by glimpse_bind; not for the caller to touch. */
     glimpse_tensor *tensors;

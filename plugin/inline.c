@@ -1,6 +1,7 @@
 /* inline.c -- inline mode: the session runs inside the caller's own call, on the live weights, behind the guard of
  * guard.c.  Called by api.c. */
 #define _GNU_SOURCE
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -33,7 +34,7 @@ static void on_record(void *user, const glimpse_record *record) {
 
 static int on_out(void *user, const char *bytes, size_t n) {
     (void)user;
-    return file_write_fd(STDOUT_FILENO, "stdout", bytes, n) < 0 ? -1 : 0;
+    return file_write_fd(STDOUT_FILENO, "stdout", bytes, n) < 0 ? errno : 0;
 }
 
 static int on_logits(void *user, int B, int T, const int *ids, const int *lengths, float *out) {

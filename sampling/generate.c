@@ -88,8 +88,8 @@ typedef struct sequence {
     chain *chain;
     draw_key key;
     const float *logits; /* the row to draw from next */
-    glimpse_token *tokens; /* (max_tokens) in the arena */
-    glimpse_candidate *tops; /* (max_tokens, n_top) */
+    glimpse_token *tokens; /* (as many as may be drawn) in the arena */
+    glimpse_candidate *tops; /* (the same, n_top) */
     int32_t n;
     buffer text;
     glimpse_stop stop;
@@ -109,7 +109,6 @@ typedef struct batch {
     chain **chains;     /* (n_settings, lanes): clones share scratch memory, so each lane has its own to clone from */
     int32_t lanes;      /* draws of one step run side by side in so many tasks */
     float *prompt_logits; /* (prompts of the wave, V) */
-    int stopped;        /* the caller's on_token said so */
 } batch;
 
 static void draw_task(void *arg, int lane) {
@@ -183,7 +182,7 @@ static glimpse_status accept_drawn(batch *b, sequence *s) {
             s->stop = GLIMPSE_STOP_CONTEXT;
         }
     }
-    if (rq->on_token && !b->stopped) b->stopped = rq->on_token(rq->user, (int32_t)(s - b->seqs), t);
+    if (rq->on_token) rq->on_token(rq->user, (int32_t)(s - b->seqs), t);
     return GLIMPSE_OK;
 }
 
@@ -193,7 +192,7 @@ static glimpse_status draw_active(batch *b) {
     for (int32_t i = 0; i < b->n_active; i++) {
         sequence *s = b->active[i];
         TRY(accept_drawn(b, s));
-        if (!s->done && !b->stopped) b->active[left++] = s;
+        if (!s->done) b->active[left++] = s;
     }
     b->n_active = left;
     return GLIMPSE_OK;
@@ -369,13 +368,15 @@ glimpse_status generate_batch(generator *g, const batch_request *rq, batch_resul
         s->lane = i % b.lanes;
         const batch_prompt *p = &rq->prompts[s->prompt];
         s->key = (draw_key){ .key = draw_key_make(rq->seed, p->text, p->bytes, (uint32_t)s->sample), .step = rq->step_key };
-        s->tokens = arena_alloc(b.a, (size_t)rq->max_tokens * sizeof *s->tokens);
-        s->tops = arena_alloc(b.a, (size_t)rq->max_tokens * (size_t)rq->n_top * sizeof *s->tops + 1);
+        int32_t room = g->m->d.max_seq_len - p->n_ids + 1; /* the last is drawn from the row of the context's last token */
+        if (room > rq->max_tokens) room = rq->max_tokens;
+        s->tokens = arena_alloc(b.a, (size_t)room * sizeof *s->tokens);
+        s->tops = arena_alloc(b.a, (size_t)room * (size_t)rq->n_top * sizeof *s->tops + 1);
         if (!s->tokens || !s->tops)
             FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory to record %d samples of %d tokens with %d alternatives each", b.n_seqs,
-                      rq->max_tokens, rq->n_top);
+                      room, rq->n_top);
     }
-    for (int32_t first = 0; first < b.n_seqs && !b.stopped; first += wave)
+    for (int32_t first = 0; first < b.n_seqs; first += wave)
         TRY_GOTO(run_wave(&b, first, b.n_seqs - first < wave ? b.n_seqs - first : wave, &result));
 
     result.samples = arena_alloc(b.a, (size_t)b.n_seqs * sizeof *result.samples);

@@ -49,8 +49,8 @@ typedef struct batch_request {
     const char *const *stops;     /* (n_stops) stop strings */
     int32_t n_stops;
     /* Optional, for streaming: called once for every drawn token, on the caller's thread; `sequence` counts samples in
-     * the order of the result.  Returning non-zero ends the batch with what there is. */
-    int (*on_token)(void *user, int32_t sequence, const glimpse_token *token);
+     * the order of the result. */
+    void (*on_token)(void *user, int32_t sequence, const glimpse_token *token);
     void *user;
 } batch_request;
 

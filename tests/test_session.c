@@ -2,6 +2,7 @@
  * errors that leave the caller alone. */
 #include "hooks/session_state.h"
 #include "include/internal/file.h"
+#include "tests/hf_files.h"
 #include "tests/test.h"
 #include "tests/tiny_gpt.h"
 #include <dirent.h>
@@ -368,6 +369,65 @@ TEST(session_prompts) {
     free(file);
     tiny_gpt_free(&g);
     buf_free(&h.log);
+}
+
+/* --- offline ---------------------------------------------------------------------------------------------------------- */
+
+typedef struct reader {
+    heard h; /* first: on_log's */
+    size_t takes;
+    int error;
+} reader;
+
+static int on_out_until(void *user, const char *bytes, size_t n) {
+    reader *r = user;
+    if (r->h.out.n + n > r->takes) return r->error;
+    buf_put(&r->h.out, bytes, n);
+    return 0;
+}
+
+/* A disk that is full fails the run; a reader that went away does not.  The samples are whole and recorded in any case. */
+TEST(session_offline_output_fails) {
+    const char *model = strdup(hf_dir("model"));
+    buffer weights = {0};
+    hf_safetensors(0, 0, hf_tensor_count(0), GLIMPSE_F32, "", &weights);
+    hf_save(model, "config.json", hf_config(0), strlen(hf_config(0)));
+    hf_save(model, "model.safetensors", weights.bytes, weights.n);
+    static const struct { size_t takes; int error; const char *samples; glimpse_status st; } cases[] = {
+        { SIZE_MAX, 0, "1", GLIMPSE_OK },     { 3, EPIPE, "1", GLIMPSE_OK },     { 3, EPIPE, "2", GLIMPSE_OK },
+        { 3, ENOSPC, "1", GLIMPSE_E_IO }, { 3, ENOSPC, "2", GLIMPSE_E_IO } };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        reader r = { .takes = cases[i].takes, .error = cases[i].error };
+        session_host host = { .user = &r, .log = on_log, .out = on_out_until };
+        char name[16];
+        c_snprintf(name, sizeof name, "run%zu", i);
+        char *dir = path_join(test_tmpdir(), name);
+        options *o = OPTS(dir, { "checkpoint", model }, { "max_sample_tokens", "9" }, { "num_samples", cases[i].samples },
+                          { "sample_start_tokens", "IDS:1,2" }, { "ignore_eos", "true" }, { "sheets", "false" });
+        glimpse_status st = session_run(o, &host);
+        EXPECT_EQ(st, cases[i].st);
+        if (st < 0) EXPECT(strstr(status_text(), "No space left on device"));
+        EXPECT((r.h.out.n > 3) == !cases[i].error);
+        buffer line = {0};
+        owned_record *rec = NULL;
+        char *path = path_join(dir, "evals.jsonl");
+        REQUIRE_OK(file_read_all(path, 1 << 20, &line));
+        REQUIRE_OK(journal_decode(line.bytes, line.n - 1, &rec));
+        EXPECT_EQ(rec->record.n_samples, atoi(cases[i].samples));
+        for (int k = 0; k < rec->record.n_samples; k++) {
+            EXPECT_EQ(rec->record.samples[k].stop, GLIMPSE_STOP_LENGTH);
+            EXPECT_EQ(rec->record.samples[k].n_tokens, 9);
+        }
+        record_free(&rec->record);
+        free(path);
+        free(dir);
+        options_free(o);
+        buf_free(&line);
+        buf_free(&r.h.log);
+        buf_free(&r.h.out);
+    }
+    buf_free(&weights);
+    free((void *)(uintptr_t)model);
 }
 
 /* --- a model given as a function ----------------------------------------------------------------------------------- */

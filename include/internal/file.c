@@ -182,7 +182,11 @@ glimpse_status file_write_fd(int fd, const char *name, const void *bytes, size_t
         else if (errno != EINTR) error = errno;
     }
     signal_guard_leave(&guard);
-    if (error) FAIL(GLIMPSE_E_IO, "cannot write %s: %s", name, reason(error, room));
+    if (error) {
+        status_fail(GLIMPSE_E_IO, __FILE__, __LINE__, "cannot write %s: %s", name, reason(error, room));
+        errno = error;
+        return GLIMPSE_E_IO;
+    }
     return GLIMPSE_OK;
 }
 

@@ -17,7 +17,8 @@ typedef struct session_host {
     void *user;
     void (*log)(void *user, const char *line);                       /* one or more lines for people, no final newline */
     void (*record)(void *user, const glimpse_record *record);        /* for the user's hooks, after it is written */
-    int (*out)(void *user, const char *bytes, size_t n);             /* offline: the generated text (stdout) */
+    /* Offline: the generated text (stdout).  0, or the errno of what went wrong; EPIPE: nobody reads any more. */
+    int (*out)(void *user, const char *bytes, size_t n);
     int terminal;                                                    /* log goes to a terminal: colours, \r discipline */
     int out_terminal;                                                /* `out` goes to a terminal */
     double (*blocked)(void *user);     /* seconds that this eval held up the trainer; NULL = as long as the session works */
