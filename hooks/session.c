@@ -147,6 +147,11 @@ glimpse_status session_close(session *s) {
     tokenizer_close(s->t);
     model_close(s->m);
     speller_close(s->sp);
+    for (int32_t i = 0; i < s->n_users; i++) {
+        s->users[i].vt.free(s->users[i].state);
+        free((void *)(uintptr_t)s->users[i].vt.name);
+    }
+    free(s->users);
     options_free(s->o);
     buf_free(&s->boundary);
     free(s->out_dir);
@@ -243,6 +248,8 @@ glimpse_status session_sample(session *s, const options *o, int64_t step, batch_
     rq.step_key = opt_bool(o, OPT_seed_each_step) ? (uint32_t)step : 0;
     rq.on_token = s->on_token;
     rq.user = s->on_token_user;
+    rq.users = s->users;
+    rq.n_users = s->n_users;
     if (rq.n_top > s->m->d.vocab_size) rq.n_top = s->m->d.vocab_size;
     TRY_GOTO(generator_refresh(s->g));
     TRY_GOTO(generate_batch(s->g, &rq, out));

@@ -33,6 +33,8 @@ struct session {
     /* offline: */
     void (*on_token)(void *user, int32_t sequence, const glimpse_token *token);
     void *on_token_user;
+    user_sampler_entry *users; /* (n_users), names and states owned */
+    int32_t n_users;
 };
 
 void session_log(const session *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -144,6 +144,12 @@ glimpse_status glimpse_add_hook(glimpse *g, glimpse_hook_fn fn, void *user) {
     return g && !is_foreign(g) ? guest_add_hook(g, fn, user) : GLIMPSE_OK;
 }
 
+glimpse_status glimpse_add_sampler(glimpse *g, const glimpse_sampler *sampler, void *user) {
+    if (!g || is_foreign(g)) return GLIMPSE_OK;
+    if (g->worker) FAIL(GLIMPSE_E_STATE, "glimpse_add_sampler: the session is in a worker\nhint: --mode inline");
+    return inline_add_sampler(g, sampler, user);
+}
+
 static glimpse_status request(const char *call, glimpse *g, int score, const glimpse_request *rq, glimpse_record **record) {
     if (!g || is_foreign(g)) FAIL(GLIMPSE_E_STATE, "%s: Glimpse is off", call);
     if (g->worker) FAIL(GLIMPSE_E_STATE, "%s: the session is in a worker\nhint: --mode inline", call);

@@ -126,8 +126,13 @@ glimpse_status inline_check(glimpse *g, const int32_t *ids, const int32_t *targe
                             const float *losses);
 /* score: 0 = generate, 1 = score */
 glimpse_status inline_request(glimpse *g, int score, const glimpse_request *request, glimpse_record **record);
+glimpse_status inline_add_sampler(glimpse *g, const glimpse_sampler *sampler, void *user);
 glimpse_status inline_close(glimpse *g);  /* frees g in any case */
 /* glimpse_run's and `glimpse report`'s: the text on stdout, all else to the log.  dir NULL = run. */
 glimpse_status inline_offline(const session_api *api, const options *o, const char *dir, const guest_log *log);
+
+/* === inline_sampler.c === */
+/* A vtable and its state that call the user's with the host's own state in place.  The state is freed by vt->free. */
+glimpse_status inline_wrap_sampler(glimpse *g, const glimpse_sampler *given, void *user, glimpse_sampler *vt, void **state);
 
 #endif

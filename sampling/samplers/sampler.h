@@ -136,6 +136,9 @@ extern const sampler_kind sampler_logit_bias, sampler_allowed_tokens, sampler_ba
     sampler_tail_free, sampler_top_a, sampler_typical_p, sampler_top_h, sampler_top_p, sampler_min_p,
     sampler_epsilon_cutoff, sampler_eta_cutoff, sampler_xtc, sampler_mirostat, sampler_adaptive_p;
 
+/* user_sampler.c: one sequence's instance of a sampler of the user's; vt->name is borrowed. */
+glimpse_status user_sampler_open(const glimpse_sampler *vt, void *state, sampler **out);
+
 /* preset.c: order and values of another system.  The order is static. */
 typedef struct sampler_preset {
     const char *name, *order;
