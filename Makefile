@@ -47,13 +47,14 @@ IDEPS += $(shell pkg-config --cflags freetype2 2>/dev/null || echo -I/usr/includ
 LIBS_GUEST   := -lm
 LIBS_SESSION := -lcjson -lpng -lz -lfreetype -lpcre2-8 -lutf8proc -lm
 LIBS_PROGRAM := -ledit -lm
-OPENMP := $(shell echo 'int main(void) { return 0; }' | $(CC) -fopenmp -x c - -o /dev/null 2>/dev/null && echo -fopenmp)
+# (libgomp is not built for ThreadSanitizer, which would see races in its every barrier)
+OPENMP := $(if $(filter tsan,$(MODE)),,$(shell echo 'int main(void) { return 0; }' | $(CC) -fopenmp -x c - -o /dev/null 2>/dev/null && echo -fopenmp))
 LIBS_TRAINER := -lopenblas $(OPENMP)
 
 # === Sources by folder
 LEAVES  := $(wildcard include/internal/*.c)
 GUEST   := $(wildcard plugin/*.c) $(LEAVES)
-SESSION := $(wildcard kernels/*.c kernels/cpu/*.c sampling/*.c sampling/*/*.c viz/*.c hooks/*.c) $(LEAVES)
+SESSION := $(wildcard kernels/*.c kernels/cpu/*.c sampling/*.c sampling/*/*.c viz/*.c hooks/*.c) $(B)/gen/page_data.c $(LEAVES)
 PROGRAM := $(wildcard plugin/cli/*.c)
 TESTS   := $(wildcard tests/*.c)
 BENCH   := $(wildcard tests/bench/bench_*.c)
@@ -67,7 +68,7 @@ LIBRARIES := $(if $(wildcard plugin/*.c),$(B)/libglimpse.so $(B)/libglimpse.a) \
 PROGRAMS  := $(if $(PROGRAM),$(B)/glimpse)
 EXAMPLES  := $(if $(wildcard plugin/*.c),$(EXAMPLE:examples/%.c=$(B)/%))
 
-.PHONY: all help info deps test test-all run-tests bench fuzz demo run-demo install uninstall clean FORCE
+.PHONY: all help info deps test test-all run-tests bench fuzz demo run-demo llmc install uninstall clean FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 all: $(LIBRARIES) $(PROGRAMS) $(EXAMPLES)
@@ -76,13 +77,19 @@ all: $(LIBRARIES) $(PROGRAMS) $(EXAMPLES)
 # parts that do not belong together refuse each other.
 write_if_new = mkdir -p $(@D); echo '$(1)' > $@.new; if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
 BUILD_ID = $(shell (echo $(MODE) $(ARCH) $(CC) $(subst ','\'',$(CFLAGS_ALL)); find include kernels sampling viz hooks \
-    plugin -name '*.[cdhm]*' -type f 2>/dev/null | LC_ALL=C sort | xargs cat) | sha256sum | cut -c1-16)
+    plugin -name '*.[cdhjm]*' -type f 2>/dev/null | LC_ALL=C sort | xargs cat) | sha256sum | cut -c1-16)
 $(B)/gen/build_id.h: FORCE
 	@$(call write_if_new,#define GLIMPSE_BUILD_ID "$(BUILD_ID)")
 $(B)/gen/flags: FORCE
-	@$(call write_if_new,$(CC) $(subst ',,$(CFLAGS_ALL) $(IDEPS)))
+	@$(call write_if_new,$(CC) $(subst ',,$(CFLAGS_ALL) $(IDEPS) $(OPENMP)))
 $(B)/gen/sources: FORCE # a source that went away must leave what was linked with it
 	@$(call write_if_new,$(sort $(GUEST) $(SESSION) $(PROGRAM) $(TESTS) $(TRAINER)))
+
+# The review page, as bytes for viz/html.c; its script is made of parts, in this order.
+PAGE_SCRIPT := $(addprefix viz/page/,data.js words.js tokens.js charts.js search.js page.js)
+$(B)/gen/page_data.c: viz/page/embed.sh viz/page/page.html viz/page/page.css $(PAGE_SCRIPT)
+	@mkdir -p $(@D)
+	@sh viz/page/embed.sh $(filter-out %.sh,$^) > $@
 
 $(B)/obj/examples/train_gpt%: EXTRA := $(or $(OPENMP),-Wno-unknown-pragmas)
 $(B)/obj/%.o: INCLUDES = -Iinclude -I. -I$(B) -I$(B)/gen $(IDEPS)
@@ -144,6 +151,10 @@ demo: deps
 	@$(MAKE) --no-print-directory run-demo
 run-demo: all
 	@sh examples/demo.sh $(B)
+
+## llmc: build llm.c's trainers with Glimpse in them, in a copy of the checkout LLMC=dir (examples/llmc.md)
+llmc: $(LIBRARIES) $(PROGRAMS)
+	@CC='$(CC)' CUDA='$(CUDA)' sh examples/llmc/build.sh '$(B)' '$(LLMC)'
 
 ## install: PREFIX=/usr/local DESTDIR=
 install uninstall: %: all

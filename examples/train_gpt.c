@@ -302,7 +302,10 @@ int main(int argc, char **argv) {
     int rc = 2;
     if (!has_no_glimpse(argc, argv)) {
         t.config = glimpse_config_new();
-        glimpse_parse_args(t.config, &argc, argv); /* a bad flag of Glimpse's: glimpse_open says so */
+        if (glimpse_parse_args(t.config, &argc, argv) < 0) { /* a bad flag of Glimpse's; argv is as it was */
+            fprintf(stderr, "train_gpt: %s\n", glimpse_error());
+            goto out;
+        }
     }
     if (train_flags_parse(&t.flags, argc, argv) < 0) goto out;
     if (t.flags.help) {

@@ -28,8 +28,8 @@ static glimpse_status set_one(options *o, const cJSON *e) {
     int id = opt_find(name, strlen(name));
     if (id < 0) {
         const char *near = opt_nearest(name, strlen(name));
-        FAIL(GLIMPSE_E_INVALID, "there is no option \"%s\"%s%s", name, near ? "\nhint: the nearest name is " : "",
-             near ? near : "");
+        if (near) FAIL(GLIMPSE_E_INVALID, "there is no option \"%s\"\nhint: did you mean %s?", name, near);
+        FAIL(GLIMPSE_E_INVALID, "there is no option \"%s\"", name);
     }
     bool repeatable = opt_info_of((opt_id)id)->type == OPT_STRINGS;
     if (cJSON_IsArray(e)) {

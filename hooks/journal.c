@@ -152,8 +152,8 @@ out:
     return st;
 }
 
-glimpse_status journal_open(const char *dir, int64_t first_step, const char *arch, int64_t n_params, journal **out,
-                            journal_state *state) {
+glimpse_status journal_open(const char *dir, int64_t first_step, const char *run, const char *arch, int64_t n_params,
+                            journal **out, journal_state *state) {
     glimpse_status st = GLIMPSE_OK;
     owned_record *last = NULL;
     journal_state s = { .last_step = -1, .best_val_loss = NAN, .best_step = -1 };
@@ -174,7 +174,8 @@ glimpse_status journal_open(const char *dir, int64_t first_step, const char *arc
     TRY_GOTO(find_last(j, &last));
     if (last) {
         const glimpse_record *r = &last->record;
-        s.continued = first_step > 0 && !strcmp(r->kind, "train") && !strcmp(r->arch, arch) && r->n_params == n_params
+        bool same = run && *run && !strcmp(r->run, run);
+        s.continued = (first_step > 0 || same) && !strcmp(r->kind, "train") && !strcmp(r->arch, arch) && r->n_params == n_params
                       && plain_name(r->run);
         if (s.continued) {
             c_snprintf(s.run, sizeof s.run, "%s", r->run);
@@ -190,7 +191,8 @@ glimpse_status journal_open(const char *dir, int64_t first_step, const char *arc
             TRY_GOTO(set_aside(j, s.set_aside));
         }
     }
-    if (!s.continued) name_run(s.run);
+    if (!s.continued && run && plain_name(run)) c_snprintf(s.run, sizeof s.run, "%s", run);
+    else if (!s.continued) name_run(s.run);
     *state = s;
     *out = j;
     j = NULL;

@@ -4,12 +4,13 @@
  *   {"v":1,"run":"9f2c1a","run_name":"demo","seq":17,"kind":"train","step":250,"time":"2026-11-21T03:04:05Z",
  *    "train_loss":..,"val_loss":..,"best":{"val_loss":..,"step":..},
  *    "model":{"arch","params","vocab","dtype","cache","device","check"},"status":"ok|skipped|failed","why":null,
-XX:{"464":"The","262":{"b64":"/w=="}},
+ *    "seconds":{"blocked","prefill","decode","write"},"pieces":{"464":"The","262":{"b64":"/w=="}},
  *    "samples":[{"prompt":0,"prompt_text":"..","prompt_ids":[..],"setting":0,"label":"top_k=5","samplers":"..","sample":0,
  *      "n_samples":3,"seed":1337,"temperature":..,"top_k":5,"text":"..","stop":"length","why":null,"metrics":{..},
  *      "tokens":[{"id","logit","logprob","p_temp","p_final","rank","kept","left","entropy","dot","top":[[id,p,p_final],..]}]}],
  *    "views":{"colorize_mode":"minmax",..},"dataset":{},"lm_eval":{},"probes":[]}
- * "seconds": blocked = the caller's wait up to the writing of the line; write = metrics and encoding.
+ * "seconds": blocked = the wait of the trainer: in worker mode the copy, inline all up to the writing of this line (the
+ * pictures come after it: the log on the terminal counts them too); write = metrics and encoding.
  * Text that is not valid UTF-8 stands as {"b64":"..."}.  Numbers carry the digits of record.h; what is not finite is null.
  *
  * Encoding and decoding are exact inverses of each other on rounded records: decode(encode(r)) == r, and
@@ -43,9 +44,10 @@ glimpse_status journal_views(const char *const *names, const char *const *values
 
 /* Open DIR/evals.jsonl for appending, one writer (flock on DIR/.glimpse.lock: another writer -> GLIMPSE_E_STATE).
  * `first_step` 0, or another model (arch, params) than the last line's, begins a new run: the older journal is set aside
- * as evals.<run>.jsonl.  A torn end is cut off and kept as evals.jsonl.torn-<time>.  Returned: journal_close. */
-glimpse_status journal_open(const char *dir, int64_t first_step, const char *arch, int64_t n_params, journal **out,
-                            journal_state *state);
+ * as evals.<run>.jsonl.  `run` names the run that begins (NULL or "" = a random name); a last line of that very run is
+ * continued also at step 0: a worker died and another goes on.  A torn end is cut off and kept as evals.jsonl.torn-<time>.  Returned: journal_close. */
+glimpse_status journal_open(const char *dir, int64_t first_step, const char *run, const char *arch, int64_t n_params,
+                            journal **out, journal_state *state);
 glimpse_status journal_append(journal *j, const buffer *line);  /* whole and synced, or cut back to what was before */
 void journal_close(journal *j);
 

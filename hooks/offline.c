@@ -9,6 +9,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Where an offline run writes: `dir` itself if no run has written there, else dir/offline-N, so that a live run is
  * never touched. */
@@ -65,22 +66,27 @@ static glimpse_status banner(session *s, const char *checkpoint, const batch_req
         buf_json_string(&b, prompts->prompts[i].text, prompts->prompts[i].bytes < 200 ? prompts->prompts[i].bytes : 200);
         buf_putc(&b, '\n');
     }
-    const sampler_settings *set = &rq->settings[0];
-    buf_printf(&b, "  sampling   %d tokens, %d x %d samples, temperature %g, seed %llu, top_k ", rq->max_tokens,
-               rq->n_settings, rq->num_samples, set->temperature, (unsigned long long)rq->seed);
-    for (int32_t i = 0; i < rq->n_settings; i++)
-        if (rq->settings[i].top_k) buf_printf(&b, "%s%d", i ? "," : "", rq->settings[i].top_k);
-        else buf_printf(&b, "%soff", i ? "," : "");
-    if (set->top_p < 1) buf_printf(&b, ", top_p %g", set->top_p);
-    else buf_puts(&b, ", top_p off");
-    if (set->min_p > 0) buf_printf(&b, ", min_p %g", set->min_p);
-    else buf_puts(&b, ", min_p off");
-    if (set->repetition_penalty != 1) buf_printf(&b, ", repetition_penalty %g", set->repetition_penalty);
-    else buf_puts(&b, ", repetition_penalty off");
-    buf_printf(&b, "\n  files      %s", s->out_dir);
     glimpse_status st = GLIMPSE_OK;
-    if (buf_failed(&b)) st = GLIMPSE_E_MEMORY;
-    else session_log(s, "%s", buf_str(&b));
+    buf_printf(&b, "  sampling   %d tokens, %d x %d samples, seed %llu", rq->max_tokens, rq->n_settings, rq->num_samples,
+               (unsigned long long)rq->seed);
+    for (int32_t i = 0; i < rq->n_settings; i++) {
+        chain *c = NULL;
+        TRY_GOTO(generator_chain(s->g, rq, i, &c));
+        buf_printf(&b, "\n  samplers   %s", chain_string(c));
+        chain_close(c);
+    }
+    const sampler_settings *set = &rq->settings[0];
+    if (!set->order && !rq->context->preset) { /* what people look for and do not find in the chain */
+        buf_puts(&b, "  (off:");
+        if (set->top_p == 1) buf_puts(&b, " top_p");
+        if (set->min_p == 0) buf_puts(&b, " min_p");
+        if (set->repetition_penalty == 1) buf_puts(&b, " repetition_penalty");
+        buf_puts(&b, " and all that --help lists beside these)");
+    }
+    buf_printf(&b, "\n  files      %s", s->out_dir);
+    if (buf_failed(&b)) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for the banner");
+    session_log(s, "%s", buf_str(&b));
+out:
     buf_free(&b);
     return st;
 }
@@ -195,6 +201,7 @@ glimpse_status session_run(const options *given, const session_host *host) {
         } else if (s->before)
             TRY_GOTO(put_samples(&w, &s->before->record));
     }
+    if (st >= 0 && !opt_bool(given, OPT_quiet)) session_log(s, "glimpse: everything about it is in %s", dir);
 out:
     prompt_list_free(&prompts);
     buf_free(&w.held);
@@ -204,6 +211,7 @@ out:
     model_close(m);
     tokenizer_close(t);
     free(checkpoint);
+    if (st < 0 && dir && strcmp(dir, opt_str(given, OPT_out_dir))) rmdir(dir); /* only if nothing was written */
     free(dir);
     return st;
 }

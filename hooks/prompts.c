@@ -47,7 +47,7 @@ static int32_t start_id(const model *m, tokenizer *t) {
     if (t && t->bos >= 0 && t->bos < m->d.vocab_size) return t->bos;
     if (m->d.eos >= 0) return m->d.eos;
     if (t && t->eos >= 0 && t->eos < m->d.vocab_size) return t->eos;
-    return -1;
+    return t ? -1 : 0; /* ids alone: any is as good a beginning */
 }
 
 static glimpse_status say(prompt_list *p, const char *text) {
@@ -78,8 +78,9 @@ static glimpse_status keep(prompt_list *p, int32_t i, const char *text, size_t b
     return GLIMPSE_OK;
 }
 
-static glimpse_status encode_into(prompt_list *p, int32_t i, const char *text, size_t bytes, bool with_bos, const model *m,
-                                  tokenizer *t, int32_t max_tokens) {
+/* `exact`: a text that cannot be encoded is an error; otherwise it becomes BOS or EOS, and `note` says so. */
+static glimpse_status encode_into(prompt_list *p, int32_t i, const char *text, size_t bytes, bool with_bos, bool exact,
+                                  const model *m, tokenizer *t, int32_t max_tokens) {
     glimpse_status st = GLIMPSE_OK;
     buffer ids = {0};
     int32_t start = start_id(m, t);
@@ -88,7 +89,7 @@ static glimpse_status encode_into(prompt_list *p, int32_t i, const char *text, s
     if (bytes && t) {
         glimpse_status encoded = tokenizer_encode(t, text, bytes, &ids);
         if (encoded < 0) {
-            if (encoded != GLIMPSE_E_TOKENIZER || start < 0) {
+            if (encoded != GLIMPSE_E_TOKENIZER || start < 0 || exact) {
                 st = encoded;
                 goto out;
             }
@@ -99,9 +100,16 @@ static glimpse_status encode_into(prompt_list *p, int32_t i, const char *text, s
             buf_free(&b);
             ids.n = before;
         }
-    } else if (bytes)
-        say(p, "without a tokenizer a text cannot be encoded: the prompt becomes the BOS or EOS token\nhint: give "
-               "--tokenizer FILE, or the prompt as IDS:1,2,3");
+    } else if (bytes && exact)
+        FAIL_GOTO(GLIMPSE_E_TOKENIZER, "no tokenizer was found, so the prompt cannot be encoded\nhint: --tokenizer FILE, or the "
+                  "prompt as IDS:1,2,3");
+    else if (bytes) {
+        buffer b = {0};
+        buf_printf(&b, "without a tokenizer a text cannot be encoded: samples begin with id %d\nhint: --tokenizer FILE, or the "
+                   "prompt as IDS:1,2,3", start);
+        say(p, buf_str(&b));
+        buf_free(&b);
+    }
     if (buf_failed(&ids)) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory to encode a prompt of %zu bytes", bytes);
     if (!ids.n) {
         if (start < 0)
@@ -188,7 +196,8 @@ static glimpse_status one_option(const options *o, prompt_list *p, int32_t i, co
     }
     if (buf_failed(&text) || buf_failed(&form)) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a prompt");
     const buffer *whole = instruction ? &form : &text;
-    TRY_GOTO(encode_into(p, i, buf_str(whole), whole->n, instruction, m, t, max_tokens));
+    bool exact = options_is_offline(o) && opt_is_set(o, OPT_sample_start_tokens);
+    TRY_GOTO(encode_into(p, i, buf_str(whole), whole->n, instruction, exact, m, t, max_tokens));
 out:
     buf_free(&text);
     buf_free(&ids);
@@ -247,7 +256,7 @@ glimpse_status prompt_list_one(const char *text, size_t bytes, const int32_t *id
     prompt_list p = {0};
     TRY_GOTO(start_list(&p, 1));
     if (ids && n_ids > 0) TRY_GOTO(from_ids(&p, 0, ids, (size_t)n_ids, m, t, max_tokens));
-    else TRY_GOTO(encode_into(&p, 0, text ? text : "", text ? bytes : 0, false, m, t, max_tokens));
+    else TRY_GOTO(encode_into(&p, 0, text ? text : "", text ? bytes : 0, false, true, m, t, max_tokens));
     *out = p;
     p.arena = NULL;
 out:

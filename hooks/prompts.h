@@ -16,7 +16,8 @@ typedef struct prompt_list {
 /* Read --sample_start_tokens (FILE:, IDS:, -, escapes), --prompts and --prompt_format, and encode.
  *   plain         the text as it is
  *   instruction   "Instruction: P Input: I Response:" after the model's BOS, the Input part only with --input_text
- * A prompt that is empty or cannot be encoded becomes BOS, else EOS; one longer than the context keeps its end, so that
+ * A prompt that is empty becomes BOS, else EOS (id 0 where there is no tokenizer at all), and so does one that cannot be
+ * encoded, but offline, where it is an error if it was asked for; one longer than the context keeps its end, so that
  * max_tokens (at most half the context) still fit; both are said in `note`.  Returned: prompt_list_free. */
 glimpse_status prompt_list_make(const options *o, const model *m, tokenizer *t, int32_t max_tokens, prompt_list *out);
 /* One prompt from ids, or from text (`ids` NULL), for glimpse_generate. */

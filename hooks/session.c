@@ -6,7 +6,7 @@
 #include "hooks/session_state.h"
 
 #include "hooks/prompts.h"
-#include "hooks/views.h"
+#include "hooks/review.h"
 #include "include/internal/file.h"
 #include "include/internal/status.h"
 #include "include/internal/threads.h"
@@ -29,8 +29,12 @@ void session_log(const session *s, const char *fmt, ...) {
     va_start(args, fmt);
     buf_vprintf(&b, fmt, args);
     va_end(args);
-    if (!buf_failed(&b)) s->host.log(s->host.user, buf_str(&b));
+    buffer spelt = {0};
+    if (!options_is_offline(s->o)) opt_spell_for_trainer(buf_str(&b), &spelt);
+    const buffer *said = spelt.n ? &spelt : &b;
+    if (!buf_failed(said)) s->host.log(s->host.user, buf_str(said));
     buf_free(&b);
+    buf_free(&spelt);
 }
 
 /* --- opening ------------------------------------------------------------------------------------------------------ */
@@ -67,8 +71,8 @@ glimpse_status session_open_model(const options *o, model *m, tokenizer *t, cons
     s->t = t;
     s->host = *host;
     s->kind = kind;
-    s->best_val_loss = NAN;
-    s->best_step = s->top_step = -1;
+    schedule_init(&s->due);
+    s->top_step = -1;
     s->o = options_copy(o);
     s->out_dir = strdup(out_dir);
     if (!s->o || !s->out_dir) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for the session");
@@ -83,9 +87,6 @@ glimpse_status session_open_model(const options *o, model *m, tokenizer *t, cons
     int64_t threads = opt_int(o, OPT_threads);
     generator_config cfg = { .threads = threads > 0 ? (int32_t)threads : cpu_count() };
     TRY_GOTO(generator_open(m, t, &cfg, &s->g));
-    if (t && t->vocab_size > m->d.vocab_size)
-        session_log(s, "glimpse: the tokenizer (%s) has %d ids, the model %d: is this the one it is trained with?",
-                    t->source, t->vocab_size, m->d.vocab_size);
     static const char *const dtypes[] = { "f32", "bf16", "f16" };
     s->facts = (record_facts){ .run_name = s->run_name, .kind = kind, .arch = m->arch, .dtype = dtypes[m->dtype],
                                .device = generator_device(s->g), .check = "none", .views = s->views,
@@ -100,6 +101,28 @@ out:
     return st;
 }
 
+/* What an eval will cost, said once: samples, files, and whose tokenizer shows them. */
+static void announce(const session *s) {
+    const options *o = s->o;
+    int64_t n = opt_count(o, OPT_top_k) * opt_int(o, OPT_num_samples), tokens = opt_int(o, OPT_max_sample_tokens);
+    if (tokens > s->m->d.max_seq_len) tokens = s->m->d.max_seq_len;
+    double charts = opt_bool(o, OPT_show_heatmaps) ? (double)(n * tokens) : 0;
+    double top = charts > 0 && !opt_is_set(o, OPT_record_top) ? 40 : (double)opt_int(o, OPT_record_top);
+    double mb = (double)(n * tokens) * (150 + 24 * top + (opt_bool(o, OPT_sheets) ? 700 : 0)) * 1e-6 + charts * 12e-3;
+    buffer b = {0};
+    buf_printf(&b, "glimpse: on: %lld x %lld tokens for each prompt at an eval, about %.1f MB of files", (long long)n,
+               (long long)tokens, mb);
+    if (charts > 0) buf_printf(&b, ", %.0f charts of 960 x 240 among them", charts);
+    buf_printf(&b, ", in %s; ", s->out_dir);
+    if (s->t) buf_printf(&b, "tokenizer: %s, %d ids", s->t->source, s->t->vocab_size);
+    else buf_puts(&b, "no tokenizer found: ids are shown\nhint: --tokenizer FILE (gpt2_tokenizer.bin, tokenizer.bin), or "
+                      "model.tokenizer");
+    if (s->t && s->t->vocab_size != s->m->d.vocab_size)
+        buf_printf(&b, "; the model has %d: is this the one it is trained with?", s->m->d.vocab_size);
+    if (!buf_failed(&b)) session_log(s, "%s", buf_str(&b));
+    buf_free(&b);
+}
+
 glimpse_status session_open(const options *o, const glimpse_model *d, const session_host *host, session **out) {
     model *m = NULL;
     tokenizer *t = NULL;
@@ -111,13 +134,7 @@ glimpse_status session_open(const options *o, const glimpse_model *d, const sess
     }
     session *s;
     TRY(session_open_model(o, m, t, "train", opt_str(o, OPT_out_dir), host, &s));
-    if (!t)
-        session_log(s, "glimpse: no tokenizer found: ids are shown\nhint: set --tokenizer FILE (gpt2_tokenizer.bin, "
-                       "tokenizer.bin), or model.tokenizer");
-    int64_t n = opt_count(o, OPT_top_k) * opt_int(o, OPT_num_samples), tokens = opt_int(o, OPT_max_sample_tokens);
-    if (opt_bool(o, OPT_show_heatmaps))
-        session_log(s, "glimpse: --show_heatmaps draws %lld charts of 960 x 240 for each prompt at each eval, about %.1f MB",
-                    (long long)(n * tokens), (double)(n * tokens) * 8e-3);
+    announce(s);
     *out = s;
     return GLIMPSE_OK;
 }
@@ -141,9 +158,33 @@ glimpse_status session_close(session *s) {
 
 /* --- sampling ----------------------------------------------------------------------------------------------------- */
 
+/* The flags of the samplers that sampler_settings does not hold, and the preset. */
+static glimpse_status sampler_flags(const options *o, arena *a, const sampler_context **out) {
+    sampler_context *c = arena_alloc(a, sizeof *c);
+    int32_t n = 0;
+    for (int id = OPT_logit_bias; id < OPT_seed; id++)
+        if (opt_is_set(o, (opt_id)id)) n += opt_count(o, (opt_id)id);
+    sampler_flag *flags = arena_alloc(a, (size_t)n * sizeof *flags + 1);
+    if (!c || !flags) FAIL(GLIMPSE_E_MEMORY, "no memory for %d flags of samplers", n);
+    *c = (sampler_context)SAMPLER_CONTEXT_INIT;
+    c->flags = flags;
+    for (int id = OPT_logit_bias; id < OPT_seed; id++)
+        for (int i = 0; opt_is_set(o, (opt_id)id) && i < opt_count(o, (opt_id)id); i++)
+            flags[c->n_flags++] = (sampler_flag){ opt_info_of((opt_id)id)->name, opt_str_at(o, (opt_id)id, i) };
+    c->preset = opt_str(o, OPT_sampler_preset);
+    if (opt_is_set(o, OPT_temperature)) c->given |= SETTING_TEMPERATURE;
+    if (opt_is_set(o, OPT_top_k)) c->given |= SETTING_TOP_K;
+    if (opt_is_set(o, OPT_top_p)) c->given |= SETTING_TOP_P;
+    if (opt_is_set(o, OPT_min_p)) c->given |= SETTING_MIN_P;
+    if (opt_is_set(o, OPT_repetition_penalty)) c->given |= SETTING_PENALTY;
+    *out = c;
+    return GLIMPSE_OK;
+}
+
 glimpse_status session_settings(const options *o, arena *a, batch_request *rq) {
     int n = opt_count(o, OPT_top_k);
     if (n < 1) n = 1;
+    TRY(sampler_flags(o, a, &rq->context));
     sampler_settings *set = arena_alloc(a, (size_t)n * sizeof *set);
     const char **labels = arena_alloc(a, (size_t)n * sizeof *labels);
     int n_stops = opt_count(o, OPT_stop);
@@ -153,7 +194,11 @@ glimpse_status session_settings(const options *o, arena *a, batch_request *rq) {
         set[i] = (sampler_settings){ .temperature = opt_float(o, OPT_temperature),
                                      .top_k = (int32_t)opt_int_at(o, OPT_top_k, i), .top_p = opt_float(o, OPT_top_p),
                                      .min_p = opt_float(o, OPT_min_p),
-                                     .repetition_penalty = opt_float(o, OPT_repetition_penalty) };
+                                     .repetition_penalty = opt_float(o, OPT_repetition_penalty),
+                                     .order = opt_str(o, OPT_samplers) };
+        for (int k = 0; k < i; k++)
+            if (set[k].top_k == set[i].top_k)
+                FAIL(GLIMPSE_E_INVALID, "--top_k names %d twice", set[i].top_k);
         char label[32];
         c_snprintf(label, sizeof label, "top_k=%d", set[i].top_k);
         labels[i] = arena_text(a, label, strlen(label));
@@ -229,20 +274,20 @@ out:
 
 /* The journal, and what it remembers of the evals before; the views of an older run go aside with its journal. */
 static glimpse_status open_journal(session *s, int64_t step) {
-    TRY(journal_open(s->out_dir, step, s->m->arch, s->m->n_params, &s->j, &s->js));
+    TRY(journal_open(s->out_dir, step, s->host.run, s->m->arch, s->m->n_params, &s->j, &s->js));
     s->facts.run = s->js.run;
     if (s->js.set_aside[0]) {
         const char *texts = opt_str(s->o, OPT_sample_file);
         session_log(s, "glimpse: a new run; the older one is kept as evals.%s.jsonl", s->js.set_aside);
         if (rename_aside(s, "evals", s->js.set_aside) < 0 || rename_aside(s, "sample.ansi", s->js.set_aside) < 0
-            || (texts && !strchr(texts, '/') && rename_aside(s, texts, s->js.set_aside) < 0))
+            || (texts && !strchr(texts, '/') && rename_aside(s, texts, s->js.set_aside) < 0)
+            || rename_aside(s, "report", s->js.set_aside) < 0 || rename_aside(s, "metrics.csv", s->js.set_aside) < 0
+            || review_set_aside(s->out_dir, s->js.set_aside) < 0)
             session_log(s, "glimpse: %s", status_text());
     }
     if (s->js.continued) {
-        s->best_val_loss = s->js.best_val_loss;
-        s->best_step = s->js.best_step;
+        s->due = (schedule){ s->js.next_seq, s->js.best_val_loss, s->js.best_step };
         s->top_step = s->js.last_step;
-        s->evals = s->js.next_seq;
         if (s->js.last->record.n_samples) s->before = s->js.last;
         else record_free(&s->js.last->record);
         s->js.last = NULL;
@@ -252,34 +297,17 @@ static glimpse_status open_journal(session *s, int64_t step) {
 
 static glimpse_status redraw_texts(void *user, owned_record *r) {
     session *s = user;
-    s->evals++; /* counts here the entries drawn */
-    return views_write_texts(s->out_dir, &r->record, s->evals == 1 ? VIEWS_REDRAW_FIRST : VIEWS_REDRAW);
+    return views_write_texts(s->out_dir, &r->record, s->redrawn++ == 0 ? VIEWS_REDRAW_FIRST : VIEWS_REDRAW);
 }
 
 /* A repeated step supersedes its older line: the text files are drawn anew from the journal. */
 static glimpse_status redraw_after_resume(session *s) {
-    int64_t evals = s->evals;
     char *path = path_join(s->out_dir, "evals.jsonl");
     if (!path) FAIL(GLIMPSE_E_MEMORY, "no memory for a file name");
-    s->evals = 0;
+    s->redrawn = 0;
     glimpse_status st = journal_read(path, redraw_texts, s);
-    s->evals = evals;
     free(path);
     return st;
-}
-
-/* Is a sample due?  If not, `why` says so. */
-static bool is_due(const session *s, double val_loss, char why[160]) {
-    if (opt_int(s->o, OPT_max_sample_tokens) < 1) {
-        c_snprintf(why, 160, "--max_sample_tokens 0");
-        return false;
-    }
-    if (!s->evals || opt_bool(s->o, OPT_sample_each_eval) || !isfinite(val_loss) || !isfinite(s->best_val_loss)
-        || val_loss < s->best_val_loss)
-        return true;
-    c_snprintf(why, 160, "val %.4g \xe2\x89\xa5 best %.4g @ %lld (--sample_each_eval)", val_loss, s->best_val_loss,
-               (long long)s->best_step);
-    return false;
 }
 
 /* Encode, append, decode: *out is what the journal says.  Nothing is shown that is not written. */
@@ -295,13 +323,14 @@ out:
     return st;
 }
 
-static void show(session *s, owned_record *rec, int64_t step) {
+static void show(session *s, owned_record *rec, int64_t step, double t0) {
     buffer where = {0}, log = {0};
     glimpse_status st = views_write(s->out_dir, &rec->record, VIEWS_APPEND, &where);
     if (st >= 0 && step <= s->top_step) st = redraw_after_resume(s);
-    if (st < 0) session_log(s, "glimpse: step %lld: %s\nhint: `glimpse report %s` draws the files anew", (long long)step,
+    if (st < 0) session_log(s, "glimpse: step %lld: %s\nhint: the numbers are safe in %s/evals.jsonl", (long long)step,
                             status_text(), s->out_dir);
-    if (s->host.log && !opt_bool(s->o, OPT_quiet)) {
+    if (!s->host.blocked) rec->record.blocked_s = now_s() - t0; /* inline, the trainer waited for the pictures too */
+    if (s->host.log && !opt_bool(s->o, OPT_quiet) && strcmp(s->kind, "offline")) { /* offline the text is the output */
         view_style style = session_terminal_style(s, false);
         const glimpse_record *before = s->before ? &s->before->record : NULL;
         if (view_terminal(&rec->record, before, where.n ? buf_str(&where) : NULL, &style, &log) >= 0 && !buf_failed(&log)) {
@@ -329,17 +358,30 @@ static glimpse_status record_eval(session *s, int64_t step, double train_loss, d
     r->step = step;
     r->train_loss = record_round(train_loss, RECORD_LOSS_DIGITS);
     r->val_loss = record_round(val_loss, RECORD_LOSS_DIGITS);
-    r->best_val_loss = record_round(s->best_val_loss, RECORD_LOSS_DIGITS);
-    r->best_step = s->best_step;
+    r->best_val_loss = record_round(s->due.best_val_loss, RECORD_LOSS_DIGITS);
+    r->best_step = s->due.best_step;
     r->status = status;
     r->why = why;
     double t2 = now_s();
     r->write_s = record_round(t2 - t1, RECORD_SECONDS_DIGITS);
-    r->blocked_s = record_round(t2 - t0, RECORD_SECONDS_DIGITS);
+    r->blocked_s = record_round(s->host.blocked ? s->host.blocked(s->host.user) : t2 - t0, RECORD_SECONDS_DIGITS);
     TRY_GOTO(write_line(s, r, out));
 out:
     record_free(r);
     return st;
+}
+
+/* The record is in the journal: count it, show it, remember its samples for the next digest. */
+static void acknowledge(session *s, owned_record *rec, int64_t step, double t0) {
+    s->due.evals++;
+    show(s, rec, step, t0);
+    if (step > s->top_step) s->top_step = step;
+    if (!rec->record.n_samples) {
+        record_free(&rec->record);
+        return;
+    }
+    if (s->before) record_free(&s->before->record);
+    s->before = rec;
 }
 
 glimpse_status session_eval(session *s, int64_t step, double train_loss, double val_loss) {
@@ -348,13 +390,10 @@ glimpse_status session_eval(session *s, int64_t step, double train_loss, double 
     batch_result batch = {0};
     owned_record *rec = NULL;
     buffer note = {0}, why = {0};
-    char reason[160] = "";
+    char reason[SCHEDULE_WHY_BYTES] = "";
     if (!s->j) TRY_GOTO(open_journal(s, step));
-    bool due = is_due(s, val_loss, reason);
-    if (isfinite(val_loss) && !(val_loss >= s->best_val_loss)) {
-        s->best_val_loss = val_loss;
-        s->best_step = step;
-    }
+    bool due = schedule_is_due(&s->due, s->o, val_loss, reason);
+    schedule_best(&s->due, step, val_loss);
     if (due) {
         sampled = session_sample(s, s->o, step, &batch, &note);
         if (sampled < 0) buf_puts(&why, status_text());
@@ -363,22 +402,33 @@ glimpse_status session_eval(session *s, int64_t step, double train_loss, double 
             s->note_said = true;
         }
     } else buf_puts(&why, reason);
-    TRY_GOTO(record_eval(s, step, train_loss, val_loss, sampled < 0 ? "failed" : due ? "ok" : "skipped",
-                         why.n ? buf_str(&why) : NULL, batch.n_samples ? &batch : NULL, t0, &rec));
-    s->evals++;
-    show(s, rec, step);
-    if (step > s->top_step) s->top_step = step;
-    if (rec->record.n_samples) {
-        if (s->before) record_free(&s->before->record);
-        s->before = rec;
-        rec = NULL;
-    }
+    buffer first_line = {0}; /* the hint is for the log, not for the record */
+    buf_put(&first_line, buf_str(&why), strcspn(buf_str(&why), "\n"));
+    if (sampled < 0) session_log(s, "glimpse: step %lld: %s", (long long)step, buf_str(&why));
+    st = record_eval(s, step, train_loss, val_loss, sampled < 0 ? "failed" : due ? "ok" : "skipped",
+                     first_line.n ? buf_str(&first_line) : NULL, batch.n_samples ? &batch : NULL, t0, &rec);
+    buf_free(&first_line);
+    if (st < 0) goto out;
+    acknowledge(s, rec, step, t0);
+    if (isinf(val_loss) || isinf(train_loss))
+        session_log(s, "glimpse: step %lld: the loss is not finite (train %g, val %g)", (long long)step, train_loss, val_loss);
     if (sampled < 0) st = status_set_text(sampled, buf_str(&why));
     else if (!due) st = GLIMPSE_NOT_DUE;
 out:
-    if (rec) record_free(&rec->record);
     batch_result_free(&batch);
     buf_free(&note);
     buf_free(&why);
     return st;
+}
+
+glimpse_status session_note(session *s, int64_t step, double train_loss, double val_loss, const char *status,
+                            const char *why, bool again) {
+    double t0 = now_s();
+    owned_record *rec = NULL;
+    if (!s->j) TRY(open_journal(s, step));
+    if (again && s->js.continued && step <= s->js.last_step) return GLIMPSE_OK;
+    schedule_best(&s->due, step, val_loss);
+    TRY(record_eval(s, step, train_loss, val_loss, status, why, NULL, t0, &rec));
+    acknowledge(s, rec, step, t0);
+    return GLIMPSE_OK;
 }

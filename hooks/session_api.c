@@ -16,8 +16,9 @@ static glimpse_status apply_options(options *o, const char *text) {
         int id = opt_find(text, n);
         if (id < 0) {
             const char *near = opt_nearest(text, n);
-            FAIL(GLIMPSE_E_INVALID, "the request's options: there is no option \"%.*s\"%s%s", (int)n, text,
-                 near ? "\nhint: the nearest name is " : "", near ? near : "");
+            if (near) FAIL(GLIMPSE_E_INVALID, "the request's options: there is no option \"%.*s\"\nhint: did you mean %s?",
+                           (int)n, text, near);
+            FAIL(GLIMPSE_E_INVALID, "the request's options: there is no option \"%.*s\"", (int)n, text);
         }
         const char *v = text + n + 1;
         bool quoted = *v == '"';
@@ -112,9 +113,11 @@ out:
     return st;
 }
 
+static void session_schedule(const session *s, schedule *out) { *out = s->due; }
+
 __attribute__((visibility("default"))) extern const session_api glimpse_session_v1;
 const session_api glimpse_session_v1 = {
     .version = 1, .build_id = GLIMPSE_BUILD_ID, .error = status_text, .read_config = session_read_config,
     .open = session_open, .eval = session_eval, .check = session_check, .generate = session_generate,
     .score = session_score, .record_free = record_free, .close = session_close, .run = session_run,
-    .report = session_report };
+    .report = session_report, .note = session_note, .schedule = session_schedule };

@@ -5,6 +5,7 @@
 #include "hooks/eval_record.h"
 #include "hooks/journal.h"
 #include "include/internal/options.h"
+#include "include/internal/schedule.h"
 #include "include/internal/session.h"
 #include "sampling/generate.h"
 #include "viz/view.h"
@@ -24,8 +25,8 @@ struct session {
     view_style style;     /* of the options; where it goes is added by session_terminal_style */
     buffer boundary;
     const char *kind;
-    double best_val_loss; /* NAN = none */
-    int64_t best_step, evals;
+    schedule due;         /* best loss, evals so far */
+    int64_t redrawn;      /* entries drawn anew so far, while a resumed run's files are */
     int64_t top_step;     /* the greatest step in the journal */
     bool check_failed, checked, spelling_said, note_said;
     /* offline: */
@@ -46,7 +47,10 @@ glimpse_status session_open(const options *o, const glimpse_model *description, 
 glimpse_status session_open_model(const options *o, model *m, tokenizer *t, const char *kind, const char *out_dir,
                                   const session_host *host, session **out);
 glimpse_status session_eval(session *s, int64_t step, double train_loss, double val_loss);
-/* check.c: glimpse_check and glimpse_check_losses */
+/* An eval that is recorded without sampling: session.h. */
+glimpse_status session_note(session *s, int64_t step, double train_loss, double val_loss, const char *status,
+                            const char *why, bool again);
+/* model_check.c: glimpse_check and glimpse_check_losses */
 glimpse_status session_check(session *s, const int32_t *ids, const int32_t *targets, int32_t B, int32_t T, double loss,
                              const float *losses);
 glimpse_status session_close(session *s);

@@ -3,6 +3,7 @@
 
 #include "hooks/journal.h"
 #include "hooks/prompts.h"
+#include "hooks/review.h"
 #include "include/internal/file.h"
 #include "include/internal/status.h"
 #include <cjson/cJSON.h>
@@ -14,7 +15,8 @@
 #include <unistd.h>
 
 static const opt_id view_opts[] = { OPT_colorize_output, OPT_colorize_mode, OPT_palette, OPT_token_boundary, OPT_escapes,
-                                    OPT_sample_file, OPT_sheets, OPT_show_heatmaps, OPT_chart_type, OPT_last_k_tokens };
+                                    OPT_sample_file, OPT_sheets, OPT_show_heatmaps, OPT_chart_type, OPT_last_k_tokens,
+                                    OPT_report, OPT_tensorboard };
 enum { N_VIEW_OPTS = sizeof view_opts / sizeof *view_opts };
 
 glimpse_status views_options(const options *o, buffer *out) {
@@ -82,6 +84,8 @@ glimpse_status view_plan_of(const glimpse_record *r, view_plan *out) {
     TRY_GOTO(view_style_of(o, &p.style, &p.boundary));
     p.sheets = opt_bool(o, OPT_sheets);
     p.heatmaps = opt_bool(o, OPT_show_heatmaps);
+    p.report = opt_bool(o, OPT_report);
+    p.tensorboard = opt_bool(o, OPT_tensorboard);
     p.chart = opt_is(o, OPT_chart_type, "barchart") ? CHART_BARCHART : CHART_HEATMAP;
     p.last_k = (int32_t)opt_int(o, OPT_last_k_tokens);
     const char *name = opt_str(o, OPT_sample_file);
@@ -138,15 +142,6 @@ static void clear_folder(const char *dir, int depth) {
         free(path);
     }
     closedir(d);
-}
-
-void view_sample_name(const glimpse_sample *s, buffer *out) {
-    buf_printf(out, "p%d_", s->prompt);
-    for (const char *c = s->label; *c; c++) {
-        bool plain = (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c >= '0' && *c <= '9') || *c == '.' || *c == '-';
-        buf_putc(out, plain ? *c : '_');
-    }
-    buf_printf(out, "_s%d", s->sample);
 }
 
 static glimpse_status write_png(const char *dir, const char *name, const buffer *png) {
@@ -237,6 +232,7 @@ glimpse_status views_write_texts(const char *dir, const glimpse_record *r, views
     TRY_GOTO(view_plan_of(r, &p));
     TRY_GOTO(view_sample_txt(r, &p.style, &text));
     TRY_GOTO(write_texts(&p, dir, r, how, &text));
+    TRY_GOTO(review_append(&p, dir, r, how));
 out:
     view_plan_free(&p);
     buf_free(&text);
@@ -265,6 +261,8 @@ glimpse_status views_write(const char *dir, const glimpse_record *r, views_how h
             if (where) buf_puts(where, own);
         }
     }
+    if (p.report) first_failure(&first, &why, review_page(&p, dir, r));
+    first_failure(&first, &why, review_append(&p, dir, r, how));
     if (first < 0) st = status_set_text(first, buf_str(&why));
 out:
     view_plan_free(&p);

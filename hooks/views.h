@@ -4,7 +4,9 @@
  *   DIR/sample.txt, DIR/sample.ansi                 one entry a sample, appended
  *   DIR/evals/step_00000250/sample.txt              this eval's entries
  *   DIR/evals/step_00000250/p0_top_k_5_s0.png       the sheet of a sample
- *   DIR/evals/step_00000250/p0_top_k_5_s0/token_0001.png, minmax.png    with --show_heatmaps */
+ *   DIR/evals/step_00000250/p0_top_k_5_s0/token_0001.png, minmax.png    with --show_heatmaps
+ *   DIR/report.html, DIR/report/                    the review page (review.h), and with it
+ *   DIR/metrics.csv, DIR/events.out.tfevents.*      for a spreadsheet and for TensorBoard */
 #ifndef GLIMPSE_HOOKS_VIEWS_H
 #define GLIMPSE_HOOKS_VIEWS_H
 
@@ -21,7 +23,7 @@ glimpse_status view_style_of(const options *o, view_style *style, buffer *bounda
 /* What a record says about its views. */
 typedef struct view_plan {
     view_style style;
-    bool sheets, heatmaps;
+    bool sheets, heatmaps, report, tensorboard;
     chart_type chart;
     int32_t last_k;
     char *sample_file;    /* as the option gives it */
@@ -36,13 +38,11 @@ typedef enum views_how {
     VIEWS_REDRAW_FIRST  /* and the text files are begun anew */
 } views_how;
 
-/* Append the entries of this record to sample.txt and its coloured twin. */
+/* Append what this record adds to the files that grow: sample.txt and its coloured twin, the review page's index,
+ * metrics.csv, the event file. */
 glimpse_status views_write_texts(const char *dir, const glimpse_record *r, views_how how);
 /* Every file of this record under `dir`.  The first failure is returned, the other files are still tried.  `where`
  * (NULL = not wanted) gets the path of the eval's sample.txt. */
 glimpse_status views_write(const char *dir, const glimpse_record *r, views_how how, buffer *where);
-
-/* The base name of a sample's files: "p0_top_k_5_s0".  Appends. */
-void view_sample_name(const glimpse_sample *s, buffer *out);
 
 #endif

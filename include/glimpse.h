@@ -415,6 +415,43 @@ GLIMPSE_API glimpse_status glimpse_generate(glimpse *g, const glimpse_request *r
  * model has a BOS, which is then put before it); stop = GLIMPSE_STOP_SCORED.  Returned: glimpse_record_free. */
 GLIMPSE_API glimpse_status glimpse_score(glimpse *g, const glimpse_request *request, glimpse_record **record);
 
+/* === For loops that cannot be rebuilt ============================================================================
+ * One symbol holds the whole API: dlopen libglimpse.so.0, dlsym "glimpse_api_v1" (GLIMPSE_API_SYMBOL), and call through
+ * it; examples/dlopen_loop.c.  Members are only ever appended: one that lies beyond `size` is not in that library. */
+typedef struct glimpse_api {
+    size_t size;
+    uint32_t version; /* 1 */
+    const char *(*status_text)(glimpse_status status);
+    const char *(*error)(void);
+    const char *(*version_text)(void); /* glimpse_version */
+    glimpse_config *(*config_new)(void);
+    void (*config_free)(glimpse_config *cfg);
+    glimpse_status (*set)(glimpse_config *cfg, const char *name, const char *value);
+    const char *(*get)(glimpse_config *cfg, const char *name);
+    glimpse_status (*parse_args)(glimpse_config *cfg, int *argc, char **argv);
+    int (*is_sample_only)(const glimpse_config *cfg);
+    int (*run)(glimpse_config *cfg);
+    void (*set_log)(glimpse_config *cfg, glimpse_log_fn fn, void *user);
+    glimpse_status (*bind)(glimpse_model *model, const char *name, const void *data, glimpse_dtype dtype, int32_t n_dims,
+                           const int64_t *dims);
+    glimpse_status (*bind_tensor)(glimpse_model *model, const glimpse_tensor *tensor);
+    void (*model_free)(glimpse_model *model);
+    glimpse *(*open)(const glimpse_config *cfg, const glimpse_model *model);
+    glimpse_status (*eval)(glimpse *g, int64_t step, double train_loss, double val_loss);
+    glimpse_status (*check)(glimpse *g, const int32_t *ids, const int32_t *targets, int32_t B, int32_t T, double loss);
+    glimpse_status (*check_losses)(glimpse *g, const int32_t *ids, const int32_t *targets, int32_t B, int32_t T,
+                                   const float *losses);
+    glimpse_status (*drain)(glimpse *g);
+    glimpse_status (*close)(glimpse *g);
+    const glimpse_piece *(*record_piece)(const glimpse_record *record, int32_t id);
+    void (*record_free)(glimpse_record *record);
+    glimpse_status (*add_hook)(glimpse *g, glimpse_hook_fn fn, void *user);
+    glimpse_status (*generate)(glimpse *g, const glimpse_request *request, glimpse_record **record);
+    glimpse_status (*score)(glimpse *g, const glimpse_request *request, glimpse_record **record);
+} glimpse_api;
+#define GLIMPSE_API_SYMBOL "glimpse_api_v1"
+extern GLIMPSE_API const glimpse_api glimpse_api_v1;
+
 #ifdef __cplusplus
 }
 #endif

@@ -1,13 +1,16 @@
 /* api.c -- the calls of a training loop and of programs of one's own: what is refused before a session is asked, and the
- * promise that every call accepts NULL.  Called by the trainer; inline.c does the work. */
+ * promise that every call accepts NULL.  Called by the trainer; worker_client.c or inline.c does the work. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "build_id.h" /* written by the Makefile: GLIMPSE_BUILD_ID */
 #include "include/internal/record.h"
 #include "plugin/guest.h"
+
+#define OTHER_RANK ((glimpse_status)-100) /* of glimpse_open alone: off, and no line for it */
 
 const char *glimpse_status_text(glimpse_status status) {
     switch (status) {
@@ -46,6 +49,26 @@ out:
     return st;
 }
 
+/* The rank that a launcher gave this process; -1 = none did. */
+static int64_t own_rank(const char **name) {
+    static const char *const names[] = {"RANK", "OMPI_COMM_WORLD_RANK", "PMI_RANK", "SLURM_PROCID"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        const char *text = getenv(names[i]);
+        int64_t rank;
+        if (!text || !parse_i64(text, strlen(text), &rank) || rank < 0) continue;
+        *name = names[i];
+        return rank;
+    }
+    return -1;
+}
+
+static glimpse_status check_rank(const options *o) {
+    const char *name = NULL;
+    int64_t rank = own_rank(&name);
+    if (rank < 0 || rank == opt_int(o, OPT_sample_rank)) return GLIMPSE_OK;
+    FAIL(OTHER_RANK, "off: this is rank %lld (%s), rank %lld samples", (long long)rank, name, (long long)opt_int(o, OPT_sample_rank));
+}
+
 static glimpse_status open_with(const glimpse_config *cfg, const glimpse_model *model, glimpse **out) {
     glimpse_status st = GLIMPSE_OK;
     const session_api *api = NULL;
@@ -57,7 +80,12 @@ static glimpse_status open_with(const glimpse_config *cfg, const glimpse_model *
                   "flag --sample_only", opt_str(o, OPT_config));
     if (opt_int(o, OPT_max_sample_tokens) == 0)
         FAIL_GOTO(GLIMPSE_E_STATE, "off: no tokens to sample were asked for\nhint: --max_sample_tokens 128");
+    TRY_GOTO(check_rank(o));
     TRY_GOTO(model_view(model, &m));
+    if (opt_is(o, OPT_mode, "worker")) {
+        TRY_GOTO(worker_open(o, &m, &cfg->log, out));
+        goto out;
+    }
     TRY_GOTO(session_load(&api));
     TRY_GOTO(inline_open(api, o, &m, &cfg->log, out));
 out:
@@ -73,45 +101,56 @@ glimpse *glimpse_open(const glimpse_config *cfg, const glimpse_model *model) {
     if (guest_is_off()) st = status_fail(GLIMPSE_E_STATE, __FILE__, __LINE__, "off, because GLIMPSE=%s", getenv("GLIMPSE"));
     else if (!cfg) st = status_fail(GLIMPSE_E_MEMORY, __FILE__, __LINE__, "off: no configuration, out of memory");
     else st = open_with(cfg, model, &g);
-    if (st < 0) guest_say_error(cfg ? &cfg->log : &to_stderr);
+    if (st < 0 && st != OTHER_RANK) guest_say_error(cfg ? &cfg->log : &to_stderr);
     errno = err;
     return g;
 }
 
+/* In a child that the trainer forked: its copy of the socket is not its own. */
+static bool is_foreign(const glimpse *g) { return g->owner != getpid(); }
+
 glimpse_status glimpse_eval(glimpse *g, int64_t step, double train_loss, double val_loss) {
-    return g ? inline_eval(g, step, train_loss, val_loss) : GLIMPSE_NOT_DUE;
+    if (!g || is_foreign(g)) return GLIMPSE_NOT_DUE;
+    return (g->worker ? worker_eval : inline_eval)(g, step, train_loss, val_loss);
 }
 
 glimpse_status glimpse_check(glimpse *g, const int32_t *ids, const int32_t *targets, int32_t B, int32_t T, double loss) {
-    return g ? inline_check(g, ids, targets, B, T, loss, NULL) : GLIMPSE_NOT_DUE;
+    if (!g || is_foreign(g)) return GLIMPSE_NOT_DUE;
+    return (g->worker ? worker_check : inline_check)(g, ids, targets, B, T, loss, NULL);
 }
 
 glimpse_status glimpse_check_losses(glimpse *g, const int32_t *ids, const int32_t *targets, int32_t B, int32_t T,
                                     const float *losses) {
-    if (!g) return GLIMPSE_NOT_DUE;
+    if (!g || is_foreign(g)) return GLIMPSE_NOT_DUE;
     if (!losses) FAIL(GLIMPSE_E_INVALID, "glimpse_check_losses: losses is NULL");
-    return inline_check(g, ids, targets, B, T, 0, losses);
+    return (g->worker ? worker_check : inline_check)(g, ids, targets, B, T, 0, losses);
 }
 
-glimpse_status glimpse_drain(glimpse *g) {
-    (void)g; /* inline: everything was written when the eval returned */
-    return GLIMPSE_OK;
+glimpse_status glimpse_drain(glimpse *g) { /* inline: everything was written when the eval returned */
+    return g && g->worker && !is_foreign(g) ? worker_drain(g) : GLIMPSE_OK;
 }
 
-glimpse_status glimpse_close(glimpse *g) { return g ? inline_close(g) : GLIMPSE_OK; }
+glimpse_status glimpse_close(glimpse *g) {
+    if (!g || is_foreign(g)) return GLIMPSE_OK;
+    return (g->worker ? worker_close : inline_close)(g);
+}
 
 glimpse_status glimpse_add_hook(glimpse *g, glimpse_hook_fn fn, void *user) {
-    return g ? inline_add_hook(g, fn, user) : GLIMPSE_OK;
+    return g && !is_foreign(g) ? guest_add_hook(g, fn, user) : GLIMPSE_OK;
 }
 
-glimpse_status glimpse_generate(glimpse *g, const glimpse_request *request, glimpse_record **record) {
-    if (!g) FAIL(GLIMPSE_E_STATE, "glimpse_generate: Glimpse is off");
-    return inline_request(g, 0, request, record);
+static glimpse_status request(const char *call, glimpse *g, int score, const glimpse_request *rq, glimpse_record **record) {
+    if (!g || is_foreign(g)) FAIL(GLIMPSE_E_STATE, "%s: Glimpse is off", call);
+    if (g->worker) FAIL(GLIMPSE_E_STATE, "%s: the session is in a worker\nhint: --mode inline", call);
+    return inline_request(g, score, rq, record);
 }
 
-glimpse_status glimpse_score(glimpse *g, const glimpse_request *request, glimpse_record **record) {
-    if (!g) FAIL(GLIMPSE_E_STATE, "glimpse_score: Glimpse is off");
-    return inline_request(g, 1, request, record);
+glimpse_status glimpse_generate(glimpse *g, const glimpse_request *rq, glimpse_record **record) {
+    return request("glimpse_generate", g, 0, rq, record);
+}
+
+glimpse_status glimpse_score(glimpse *g, const glimpse_request *rq, glimpse_record **record) {
+    return request("glimpse_score", g, 1, rq, record);
 }
 
 const glimpse_piece *glimpse_record_piece(const glimpse_record *record, int32_t id) { return record_piece(record, id); }
@@ -153,7 +192,9 @@ out:
 static int exit_code(const glimpse_config *cfg, glimpse_status st) {
     static const guest_log to_stderr = {0};
     if (st >= 0) return 0;
-    guest_say_error(cfg ? &cfg->log : &to_stderr);
+    guest_log log = cfg ? cfg->log : to_stderr;
+    log.trainer = false;
+    guest_say_error(&log);
     return st == GLIMPSE_E_INVALID || (cfg && cfg->bad < 0) ? 2 : 1;
 }
 

@@ -2,6 +2,8 @@
  * trainer's main and by the program. */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <limits.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -27,6 +29,7 @@ glimpse_config *glimpse_config_new(void) {
         return NULL;
     }
     cfg->o = o;
+    cfg->log.trainer = true;
     const char *text = getenv("GLIMPSE_ARGS");
     if (text) {
         glimpse_status st = args_parse_text(&cfg->o, OPT_LEVEL_ENV, text);
@@ -59,6 +62,7 @@ glimpse_status glimpse_set(glimpse_config *cfg, const char *name, const char *va
         if (value && !all && strcmp(value, "trainer") != 0)
             FAIL(GLIMPSE_E_INVALID, "flag_scope = \"%.60s\": expected trainer or all", value);
         cfg->all_names = all;
+        cfg->log.trainer = !all;
         return GLIMPSE_OK;
     }
     int id = opt_find(name, strlen(name));
@@ -106,7 +110,7 @@ int glimpse_is_sample_only(const glimpse_config *cfg) {
 }
 
 void glimpse_set_log(glimpse_config *cfg, glimpse_log_fn fn, void *user) {
-    if (cfg) cfg->log = (guest_log){fn, user};
+    if (cfg) cfg->log = (guest_log){.fn = fn, .user = user, .trainer = cfg->log.trainer};
 }
 
 /* --- speaking ---------------------------------------------------------------------------------------------------- */
@@ -124,7 +128,13 @@ void guest_say(const guest_log *log, const char *text) {
     signal_guard_enter(&guard);
     /* A closed or full stderr troubles nobody, and must not replace the error that is being told. */
     for (size_t done = 0; !buf_failed(&b) && done < b.n;) {
-        ssize_t n = io.write(STDERR_FILENO, b.bytes + done, b.n - done);
+        size_t most = b.n - done;
+        if (log && log->never_wait) { /* what poll calls writable takes PIPE_BUF bytes without waiting */
+            struct pollfd p = {.fd = STDERR_FILENO, .events = POLLOUT};
+            if (poll(&p, 1, 10) != 1 || !(p.revents & POLLOUT)) break;
+            if (most > PIPE_BUF) most = PIPE_BUF;
+        }
+        ssize_t n = io.write(STDERR_FILENO, b.bytes + done, most);
         if (n > 0) done += (size_t)n;
         else if (n == 0 || errno != EINTR) break;
     }
@@ -136,7 +146,8 @@ void guest_say(const guest_log *log, const char *text) {
 void guest_say_error(const guest_log *log) {
     buffer b = {0};
     buf_puts(&b, "glimpse: ");
-    buf_puts(&b, status_text());
+    if (log && log->trainer) opt_spell_for_trainer(status_text(), &b);
+    else buf_puts(&b, status_text());
     guest_say(log, buf_failed(&b) ? "glimpse: out of memory" : buf_str(&b));
     buf_free(&b);
 }

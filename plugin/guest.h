@@ -2,7 +2,9 @@
  *
  *   config.c      options by name, GLIMPSE_ARGS, what to say          args.c    flags out of argv
  *   model_bind.c  the description and its tensors                     api.c     glimpse_open ... glimpse_score
- *   inline.c      a session in this process, behind a guard           loader.c  finds libglimpse_session.so.0
+ *   inline.c      a session in this process                           loader.c  finds libglimpse_session.so.0
+ *   worker_client.c  a session in a process of its own, with snapshot.c, worker_protocol.c, spawn.c
+ *   guard.c       what stands around every call
  *
  * The guest lives in somebody else's process: every entry restores the floating-point environment, errno and the
  * thread's locale, says what there is to say on stderr in one write, and never ends the process. */
@@ -12,6 +14,7 @@
 #include <fenv.h>
 #include <locale.h>
 #include <stdbool.h>
+#include <sys/types.h>
 
 #include "include/internal/buffer.h"
 #include "include/internal/options.h"
@@ -21,6 +24,8 @@
 typedef struct guest_log { /* where lines for people go */
     glimpse_log_fn fn;     /* NULL = stderr */
     void *user;
+    bool trainer;          /* flags in messages are spelt as a trainer takes them: --glimpse_NAME */
+    bool never_wait;       /* a stderr that takes nothing (a full pipe) loses the line: the caller trains */
 } guest_log;
 
 struct glimpse_config {
@@ -62,7 +67,10 @@ glimpse_status session_load(const session_api **out);
 /* Use these functions instead of loading (tests); NULL = load again. */
 void session_use(const session_api *api);
 
-/* === inline.c === */
+/* The absolute path of the library or program that holds this code; returned (free), NULL if it cannot be told. */
+char *guest_own_path(void);
+
+/* === guard.c === */
 typedef struct host_state { /* what a call must leave as it found it */
     fenv_t fenv;           /* on x86 flush-to-zero too */
     int err;
@@ -71,12 +79,48 @@ typedef struct host_state { /* what a call must leave as it found it */
 void host_enter(host_state *host);        /* remember the host's, set the defaults: nearest, denormals kept, locale C */
 void host_leave(const host_state *host);  /* the host's again */
 
+typedef struct guest_hook {
+    glimpse_hook_fn fn;
+    void *user;
+} guest_hook;
+
+struct glimpse {        /* what both modes have; the first member of inline_guest and of worker_guest */
+    bool worker;
+    pid_t owner;        /* the process that opened it: calls from a forked child do nothing */
+    guest_log log;
+    host_state host;    /* the host's, while a call is under way */
+    bool busy;          /* a call is under way: a hook may not call again */
+    bool off;           /* switched off after failures */
+    int failures;       /* in a row */
+    guest_hook *hooks;
+    int n_hooks;
+};
+void guest_init(glimpse *g, bool worker, const guest_log *log);
+glimpse_status guest_begin(glimpse *g);                   /* GLIMPSE_E_STATE: from within a hook */
+glimpse_status guest_end(glimpse *g, glimpse_status st);  /* returns st */
+void guest_go_out(const glimpse *g, host_state *ours);    /* to a function of the host ... */
+void guest_come_in(glimpse *g, const host_state *ours);   /* ... and in again; what it changed is the host's wish */
+void guest_tell(glimpse *g, const char *line);            /* guest_say, out of a call that is under way */
+void guest_run_hooks(glimpse *g, const glimpse_record *record);
+glimpse_status guest_add_hook(glimpse *g, glimpse_hook_fn fn, void *user);
+/* The outcome of an eval: after three failures in a row off, with one line.  Outside of a call. */
+void guest_count(glimpse *g, glimpse_status st, int64_t step);
+
+/* === worker_client.c === */
+/* Fails (and nothing is left) where no worker can be had, or it refuses the model. */
+glimpse_status worker_open(const options *o, const glimpse_model *model, const guest_log *log, glimpse **out);
+glimpse_status worker_eval(glimpse *g, int64_t step, double train_loss, double val_loss);
+glimpse_status worker_check(glimpse *g, const int32_t *ids, const int32_t *targets, int32_t B, int32_t T, double loss,
+                            const float *losses);
+glimpse_status worker_drain(glimpse *g);
+glimpse_status worker_close(glimpse *g);  /* frees g, unless called from within a hook */
+
+/* === inline.c === */
 glimpse_status inline_open(const session_api *api, const options *o, const glimpse_model *model, const guest_log *log,
                            glimpse **out);
 glimpse_status inline_eval(glimpse *g, int64_t step, double train_loss, double val_loss);
 glimpse_status inline_check(glimpse *g, const int32_t *ids, const int32_t *targets, int32_t B, int32_t T, double loss,
                             const float *losses);
-glimpse_status inline_add_hook(glimpse *g, glimpse_hook_fn fn, void *user);
 /* score: 0 = generate, 1 = score */
 glimpse_status inline_request(glimpse *g, int score, const glimpse_request *request, glimpse_record **record);
 glimpse_status inline_close(glimpse *g);  /* frees g in any case */

@@ -1,96 +1,34 @@
-/* inline.c -- inline mode: the session runs inside the caller's own call, on the live weights.
- *
- * Around every call into the session stands a guard: the session computes with the default floating-point environment
- * (whatever the host set: flush-to-zero, another rounding) and the locale "C", and the host finds its own again, errno
- * too.  When the session calls back (log, hooks, a logits function, a tokenizer), the host's state is there as well:
- *
- *   host --enter--> session --out--> the host's function --in--> session --leave--> host
- *
- * Called by api.c. */
+/* inline.c -- inline mode: the session runs inside the caller's own call, on the live weights, behind the guard of
+ * guard.c.  Called by api.c. */
 #define _GNU_SOURCE
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "include/internal/file.h"
-#include "include/internal/record.h"
 #include "plugin/guest.h"
 
-enum { FAILURES_IN_A_ROW = 3, MAX_HOOKS = 1024 };
-
-typedef struct hook {
-    glimpse_hook_fn fn;
-    void *user;
-} hook;
-
-struct glimpse {
+typedef struct inline_guest {
+    glimpse g;              /* first: what api.c knows */
     const session_api *api;
     session *s;
-    guest_log log;
-    host_state host;        /* the host's, while a call is under way */
-    bool busy;              /* a call is under way: a hook may not call again */
     buffer spoken;          /* what the session logged in this call */
-    bool off;               /* switched off after failures */
-    int failures;           /* in a row */
-    hook *hooks;
-    int n_hooks;
     glimpse_logits_fn logits, logits_all; /* the caller's own functions; the session is given those below */
     void *logits_user;
     glimpse_tokenizer tokenizer;
-};
-
-/* --- the guard --------------------------------------------------------------------------------------------------- */
-
-static void state_save(host_state *s) {
-    s->err = errno;
-    s->locale = uselocale((locale_t)0);
-    fegetenv(&s->fenv);
-}
-
-static void state_restore(const host_state *s) {
-    fesetenv(&s->fenv);
-    uselocale(s->locale);
-    errno = s->err;
-}
-
-void host_enter(host_state *host) {
-    state_save(host);
-    fesetenv(FE_DFL_ENV); /* nearest, exceptions masked, and on x86 denormals kept (glibc since 2.23) */
-    locale_t c = newlocale(LC_ALL_MASK, "C", (locale_t)0); /* glibc's static object: nothing is allocated */
-    if (c) uselocale(c);
-}
-
-void host_leave(const host_state *host) { state_restore(host); }
-
-/* Out to a function of the host, and in again. */
-static void go_out(const glimpse *g, host_state *ours) {
-    state_save(ours);
-    state_restore(&g->host);
-}
-
-static void come_in(glimpse *g, const host_state *ours) {
-    state_save(&g->host); /* what the host's function changed is the host's wish */
-    state_restore(ours);
-}
+} inline_guest;
 
 /* --- what the session calls -------------------------------------------------------------------------------------- */
 
 static void on_log(void *user, const char *line) {
-    glimpse *g = user;
-    host_state ours;
-    buf_puts(&g->spoken, line ? line : "");
-    go_out(g, &ours);
-    guest_say(&g->log, line ? line : "");
-    come_in(g, &ours);
+    inline_guest *w = user;
+    buf_puts(&w->spoken, line ? line : "");
+    guest_tell(&w->g, line ? line : "");
 }
 
 static void on_record(void *user, const glimpse_record *record) {
-    glimpse *g = user;
-    host_state ours;
-    go_out(g, &ours);
-    for (int i = 0; record && i < g->n_hooks; i++) g->hooks[i].fn(g->hooks[i].user, record);
-    come_in(g, &ours);
+    inline_guest *w = user;
+    guest_run_hooks(&w->g, record);
 }
 
 static int on_out(void *user, const char *bytes, size_t n) {
@@ -99,80 +37,76 @@ static int on_out(void *user, const char *bytes, size_t n) {
 }
 
 static int on_logits(void *user, int B, int T, const int *ids, const int *lengths, float *out) {
-    glimpse *g = user;
+    inline_guest *g = user;
     host_state ours;
-    go_out(g, &ours);
+    guest_go_out(&g->g, &ours);
     int r = g->logits(g->logits_user, B, T, ids, lengths, out);
-    come_in(g, &ours);
+    guest_come_in(&g->g, &ours);
     return r;
 }
 
 static int on_logits_all(void *user, int B, int T, const int *ids, const int *lengths, float *out) {
-    glimpse *g = user;
+    inline_guest *g = user;
     host_state ours;
-    go_out(g, &ours);
+    guest_go_out(&g->g, &ours);
     int r = g->logits_all(g->logits_user, B, T, ids, lengths, out);
-    come_in(g, &ours);
+    guest_come_in(&g->g, &ours);
     return r;
 }
 
 static int32_t on_encode(void *user, const char *text, size_t bytes, int32_t *ids, int32_t cap) {
-    glimpse *g = user;
+    inline_guest *g = user;
     host_state ours;
-    go_out(g, &ours);
+    guest_go_out(&g->g, &ours);
     int32_t r = g->tokenizer.encode(g->tokenizer.user, text, bytes, ids, cap);
-    come_in(g, &ours);
+    guest_come_in(&g->g, &ours);
     return r;
 }
 
 static int32_t on_decode(void *user, int32_t id, char *out, int32_t cap) {
-    glimpse *g = user;
+    inline_guest *g = user;
     host_state ours;
-    go_out(g, &ours);
+    guest_go_out(&g->g, &ours);
     int32_t r = g->tokenizer.decode(g->tokenizer.user, id, out, cap);
-    come_in(g, &ours);
+    guest_come_in(&g->g, &ours);
     return r;
 }
 
-static session_host host_of(glimpse *g) {
+static session_host host_of(inline_guest *g) {
     return (session_host){.user = g, .log = on_log, .record = on_record, .out = on_out,
-                          .terminal = !g->log.fn && isatty(STDERR_FILENO), .out_terminal = isatty(STDOUT_FILENO)};
+                          .terminal = !g->g.log.fn && isatty(STDERR_FILENO), .out_terminal = isatty(STDOUT_FILENO)};
 }
 
 /* --- calls ------------------------------------------------------------------------------------------------------- */
 
-static glimpse_status begin(glimpse *g) {
-    if (g->busy) FAIL(GLIMPSE_E_STATE, "called from within a hook or a function that Glimpse called");
-    g->busy = true;
+static glimpse_status begin(inline_guest *g) {
+    TRY(guest_begin(&g->g));
     buf_clear(&g->spoken);
-    host_enter(&g->host);
     return GLIMPSE_OK;
 }
 
-static glimpse_status end(glimpse *g, glimpse_status st) {
+static glimpse_status end(inline_guest *g, glimpse_status st) {
     if (st < 0) st = status_set_text(st, g->api->error());
-    host_leave(&g->host);
-    g->busy = false;
-    return st;
+    return guest_end(&g->g, st);
 }
 
 /* A session tells its failures in an eval's own log, but may fail before it can: say what it did not. */
-static void say_if_unsaid(glimpse *g) {
+static void say_if_unsaid(inline_guest *g) {
     char head[32];
     size_t n = strcspn(status_text(), "\n");
     if (n >= sizeof head) n = sizeof head - 1;
     memcpy(head, status_text(), n);
     head[n] = 0;
-    if (!strstr(buf_str(&g->spoken), head)) guest_say_error(&g->log);
+    if (!strstr(buf_str(&g->spoken), head)) guest_say_error(&g->g.log);
 }
 
 glimpse_status inline_open(const session_api *api, const options *o, const glimpse_model *model, const guest_log *log,
                            glimpse **out) {
-    glimpse *g = calloc(1, sizeof *g);
+    inline_guest *g = calloc(1, sizeof *g);
     if (!g) FAIL(GLIMPSE_E_MEMORY, "no memory");
     glimpse_model m = *model;
+    guest_init(&g->g, false, log);
     g->api = api;
-    g->log = *log;
     g->logits = m.logits;
     g->logits_all = m.logits_all;
     g->logits_user = m.logits_user;
@@ -187,7 +121,7 @@ glimpse_status inline_open(const session_api *api, const options *o, const glimp
     begin(g);
     glimpse_status st = end(g, api->open(o, &m, &host, &g->s));
     if (st >= 0) {
-        *out = g;
+        *out = &g->g;
         return st;
     }
     buf_free(&g->spoken);
@@ -195,28 +129,20 @@ glimpse_status inline_open(const session_api *api, const options *o, const glimp
     return st;
 }
 
-glimpse_status inline_eval(glimpse *g, int64_t step, double train_loss, double val_loss) {
-    if (g->off) return GLIMPSE_NOT_DUE;
+glimpse_status inline_eval(glimpse *guest, int64_t step, double train_loss, double val_loss) {
+    inline_guest *g = (inline_guest *)guest;
+    if (guest->off) return GLIMPSE_NOT_DUE;
     TRY(begin(g));
     glimpse_status st = end(g, g->api->eval(g->s, step, train_loss, val_loss));
-    if (st >= 0) {
-        g->failures = 0;
-        return st;
-    }
-    say_if_unsaid(g);
-    if (++g->failures < FAILURES_IN_A_ROW) return st;
-    g->off = true;
-    buffer b = {0};
-    buf_printf(&b, "glimpse: off after %d failures in a row, the last at step %lld; training goes on", FAILURES_IN_A_ROW,
-               (long long)step);
-    guest_say(&g->log, buf_str(&b));
-    buf_free(&b);
+    if (st < 0) say_if_unsaid(g);
+    guest_count(guest, st, step);
     return st;
 }
 
-glimpse_status inline_check(glimpse *g, const int32_t *ids, const int32_t *targets, int32_t B, int32_t T, double loss,
+glimpse_status inline_check(glimpse *guest, const int32_t *ids, const int32_t *targets, int32_t B, int32_t T, double loss,
                             const float *losses) {
-    if (g->off) return GLIMPSE_NOT_DUE;
+    inline_guest *g = (inline_guest *)guest;
+    if (guest->off) return GLIMPSE_NOT_DUE;
     if (!ids || !targets || B < 1 || T < 1)
         FAIL(GLIMPSE_E_INVALID, "glimpse_check: ids and targets of B = %d rows and T = %d positions are needed", (int)B, (int)T);
     TRY(begin(g));
@@ -225,18 +151,8 @@ glimpse_status inline_check(glimpse *g, const int32_t *ids, const int32_t *targe
     return st;
 }
 
-glimpse_status inline_add_hook(glimpse *g, glimpse_hook_fn fn, void *user) {
-    if (!fn) FAIL(GLIMPSE_E_INVALID, "glimpse_add_hook: the function is NULL");
-    if (g->busy) FAIL(GLIMPSE_E_STATE, "glimpse_add_hook: called from within a hook");
-    if (g->n_hooks >= MAX_HOOKS) FAIL(GLIMPSE_E_INVALID, "more than %d hooks", MAX_HOOKS);
-    hook *hooks = realloc(g->hooks, (size_t)(g->n_hooks + 1) * sizeof *hooks);
-    if (!hooks) FAIL(GLIMPSE_E_MEMORY, "no memory for a hook");
-    hooks[g->n_hooks++] = (hook){fn, user};
-    g->hooks = hooks;
-    return GLIMPSE_OK;
-}
-
-glimpse_status inline_request(glimpse *g, int score, const glimpse_request *request, glimpse_record **record) {
+glimpse_status inline_request(glimpse *guest, int score, const glimpse_request *request, glimpse_record **record) {
+    inline_guest *g = (inline_guest *)guest;
     glimpse_request r = GLIMPSE_REQUEST_INIT;
     const char *call = score ? "glimpse_score" : "glimpse_generate";
     if (!request || !record) FAIL(GLIMPSE_E_INVALID, "%s: request or record is NULL", call);
@@ -254,18 +170,20 @@ glimpse_status inline_request(glimpse *g, int score, const glimpse_request *requ
     return st;
 }
 
-glimpse_status inline_close(glimpse *g) {
+glimpse_status inline_close(glimpse *guest) {
+    inline_guest *g = (inline_guest *)guest;
     TRY(begin(g));
     glimpse_status st = end(g, g->api->close(g->s));
     if (st < 0) say_if_unsaid(g);
     buf_free(&g->spoken);
-    free(g->hooks);
+    free(g->g.hooks);
     free(g);
     return st;
 }
 
 glimpse_status inline_offline(const session_api *api, const options *o, const char *dir, const guest_log *log) {
-    glimpse g = {.api = api, .log = *log};
+    inline_guest g = {.api = api};
+    guest_init(&g.g, false, log);
     session_host host = host_of(&g);
     begin(&g);
     glimpse_status st = end(&g, dir ? api->report(o, dir, &host) : api->run(o, &host));

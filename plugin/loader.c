@@ -18,8 +18,7 @@
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static const session_api *loaded; /* kept for the life of the process: its threads may outlive any glimpse */
 
-/* The absolute path of the library or program that holds this code; returned (free), NULL if it cannot be told. */
-static char *own_path(void) {
+char *guest_own_path(void) {
     Dl_info info;
     static const char here; /* an address of ours that is no function pointer */
     if (dladdr(&here, &info) && info.dli_fname && strchr(info.dli_fname, '/')) {
@@ -61,7 +60,7 @@ static glimpse_status load_from(const char *path, const char *own, const session
 
 static glimpse_status find_and_load(const session_api **out) {
     glimpse_status st = GLIMPSE_OK;
-    char *own = own_path(), *dir = own ? path_dir(own) : NULL, *beside = NULL;
+    char *own = guest_own_path(), *dir = own ? path_dir(own) : NULL, *beside = NULL;
     static const char *const places[] = {SESSION_FILE, "../lib/" SESSION_FILE};
     for (size_t i = 0; dir && i < sizeof places / sizeof *places; i++) {
         free(beside);

@@ -38,3 +38,8 @@ double embedding_cosine(const model *m, int32_t a, int32_t b) {
     }
     return aa > 0 && bb > 0 ? ab / sqrt(aa * bb) : 0;
 }
+
+void embedding_cosines(void *user, int32_t id, float *out) {
+    const model *m = user;
+    for (int32_t j = 0; j < m->d.vocab_size; j++) out[j] = (float)embedding_cosine(m, id, j);
+}

@@ -259,7 +259,7 @@ static glimpse_status run_wave(batch *b, int32_t first, int32_t n, batch_result 
         sequence *s = &b->seqs[first + i];
         const batch_prompt *p = &rq->prompts[s->prompt];
         TRY(chain_clone(b->chains[s->setting * b->lanes + s->lane], &s->chain));
-        for (int32_t k = 0; k < p->n_ids; k++) chain_accept(s->chain, p->ids[k]);
+        for (int32_t k = 0; k < p->n_ids; k++) chain_accept_prompt(s->chain, p->ids[k]);
         s->logits = b->prompt_logits + (size_t)(s->prompt - p0) * (size_t)m->d.vocab_size;
         b->active[i] = s;
     }
@@ -334,6 +334,17 @@ static glimpse_status finish_sample(batch *b, const sequence *s, glimpse_sample 
     return GLIMPSE_OK;
 }
 
+glimpse_status generator_chain(const generator *g, const batch_request *rq, int32_t setting, chain **out) {
+    sampler_context context = rq->context ? *rq->context : (sampler_context)SAMPLER_CONTEXT_INIT;
+    context.eos = g->m->d.eos;
+    context.history = g->m->d.max_seq_len;
+    context.max_tokens = rq->max_tokens;
+    context.tokenizer = g->t;
+    context.cosines = g->m->is_function ? NULL : embedding_cosines;
+    context.user = (void *)(uintptr_t)g->m;
+    return chain_open_in(&rq->settings[setting], &context, g->m->d.vocab_size, out);
+}
+
 glimpse_status generate_batch(generator *g, const batch_request *rq, batch_result *out) {
     glimpse_status st = GLIMPSE_OK;
     TRY(check_request(g, rq));
@@ -349,7 +360,7 @@ glimpse_status generate_batch(generator *g, const batch_request *rq, batch_resul
     if (!b.a || !b.seqs || !b.active || !b.chains || !b.prompt_logits)
         FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a batch of %d samples", b.n_seqs);
     for (int32_t i = 0; i < rq->n_settings * b.lanes; i++)
-        TRY_GOTO(chain_open(&rq->settings[i / b.lanes], g->m->d.vocab_size, &b.chains[i]));
+        TRY_GOTO(generator_chain(g, rq, i / b.lanes, &b.chains[i]));
     for (int32_t i = 0; i < b.n_seqs; i++) {
         sequence *s = &b.seqs[i];
         s->prompt = i / per_prompt;

@@ -39,6 +39,7 @@ typedef struct batch_request {
     const sampler_settings *settings;
     const char *const *labels;    /* (n_settings) "top_k=5" */
     int32_t n_settings;
+    const sampler_context *context; /* flags and preset for every setting; the model's facts are filled in; NULL = none */
     int32_t num_samples;
     int32_t max_tokens;
     int32_t n_top;                /* alternatives recorded for each token */
@@ -60,6 +61,8 @@ typedef struct batch_result {
     arena *arena;      /* everything the samples point to */
 } batch_result;
 
+/* The chain of one setting, as the batch will use it: for its string, or to refuse it early.  Returned: chain_close. */
+glimpse_status generator_chain(const generator *g, const batch_request *request, int32_t setting, chain **out);
 /* GLIMPSE_E_NONFINITE only if every sample ended so at its first token; otherwise such a sample ends as NONFINITE. */
 glimpse_status generate_batch(generator *g, const batch_request *request, batch_result *out);
 void batch_result_free(batch_result *r);

@@ -23,5 +23,7 @@ glimpse_status function_backend_open(const model *m, const backend_config *cfg, 
 
 /* cos(wte[a], wte[b]) in double; 0 if a row is all zero. */
 double embedding_cosine(const model *m, int32_t a, int32_t b);
+/* The same of id with every id, into out (V), within 1e-6; `m` is the model.  A sampler_context's function. */
+void embedding_cosines(void *m, int32_t id, float *out);
 
 #endif

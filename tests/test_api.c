@@ -124,7 +124,7 @@ static glimpse_status fake_report(const options *o, const char *dir, const sessi
 }
 
 static const session_api fake_api = {1, GLIMPSE_BUILD_ID, fake_error, fake_read_config, fake_open, fake_eval, fake_check,
-                                     fake_request, fake_request, record_free, fake_close, fake_run, fake_report};
+                                     fake_request, fake_request, record_free, fake_close, fake_run, fake_report, NULL, NULL};
 
 static buffer said; /* what the guest logged, one message a line */
 static void keep(void *user, const char *line) {
@@ -138,6 +138,7 @@ static glimpse_config *config_with(const char *name, const char *value) {
     memset(&fake, 0, sizeof fake);
     buf_clear(&said);
     glimpse_set_log(cfg, keep, &said);
+    EXPECT_OK(glimpse_set(cfg, "mode", "inline"));
     if (name) EXPECT_OK(glimpse_set(cfg, name, value));
     return cfg;
 }
@@ -548,7 +549,7 @@ static const char probe[] = /* a trainer: opens and prints what was said */
     "#include <glimpse.h>\n#include <stdio.h>\n"
     "static void say(void *u, const char *s) { (void)u; printf(\"%s\\n\", s); }\n"
     "int main(void) { glimpse_config *c = glimpse_config_new(); glimpse_model m = GLIMPSE_MODEL_INIT;\n"
-    "  glimpse_set_log(c, say, 0); glimpse_set(c, \"max_sample_tokens\", \"4\");\n"
+    "  glimpse_set_log(c, say, 0); glimpse_set(c, \"max_sample_tokens\", \"4\"); glimpse_set(c, \"mode\", \"inline\");\n"
     "  glimpse *g = glimpse_open(c, &m); printf(g ? \"open\\n\" : \"off\\n\");\n"
     "  glimpse_close(g); glimpse_config_free(c); return 0; }\n";
 static const char session_source[] =

@@ -124,7 +124,6 @@ TEST(args_errors_leave_everything_alone) {
         {"--max_sample_tokens|5|--sample_each_eval=maybe", "expected true", false},
         {"--max_sample_tokens|5|--max_sample_tokens|-3", "from 0 to", false},
         {"--max_sample_tokens|5|--dataset_benchmarks", "not in this version", false},
-        {"--max_sample_tokens|5|--glimpse_mode|worker", "not in this version", false},
         {"--max_sample_tokens|5|--temprature|3", "did you mean --temperature?", true},
         {"--max_sample_tokens|5|--no_sheet", "did you mean --no_sheets?", true},
         {"--max_sample_tokens|5|--temp|3", "did you mean --temperature?", true},

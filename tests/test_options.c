@@ -71,6 +71,7 @@ TEST(options_defaults_are_the_contract) {
         {"chart_type", "heatmap", "heatmap"}, {"last_k_tokens", "10", "10"}, {"sample_file", "sample.txt", "sample.txt"},
         {"sample_metrics", "false", "false"}, {"record_top", "10", "10"}, {"device", "auto", "auto"},
         {"threads", "auto", "auto"}, {"sheets", "true", "true"}, {"escapes", "true", "true"},
+        {"mode", "worker", "inline"}, {"when_busy", "skip", "skip"}, {"sample_rank", "0", "0"},
     };
     for (size_t i = 0; i < sizeof want / sizeof *want; i++) {
         int id = opt_find(want[i].name, strlen(want[i].name));
@@ -108,8 +109,8 @@ TEST(options_values_are_checked) {
         {"top_k", " , ", "expected"}, {"top_k", "1,x", "expected"}, {"top_k", "-1", "expected"},
         {"top_p", "1.0", NULL}, {"top_p", "1.01", "from 0 to 1"}, {"repetition_penalty", "0", "from 0.01 to 100"},
         {"chart_type", "barchart", NULL}, {"chart_type", "bar", "heatmap or barchart"}, {"chart_type", "", "expected"},
-        {"mode", "inline", NULL}, {"mode", "worker", "not in this version"}, {"mode", "other", "inline or worker"},
-        {"device", "cuda", "auto or cpu"}, {"out_dir", "", "text of 1 to"}, {"token_boundary", "", NULL},
+        {"mode", "inline", NULL}, {"mode", "worker", NULL}, {"mode", "other", "worker or inline"},
+        {"device", "tpu", "auto, cpu or cuda"}, {"out_dir", "", "text of 1 to"}, {"token_boundary", "", NULL},
         {"sheets", "True", NULL}, {"sheets", "yes", NULL}, {"sheets", "no", NULL}, {"sheets", "TRUE", "expected true"},
         {"sheets", "2", "expected true"}, {"dataset_benchmarks", "false", NULL}, {"dataset_benchmarks", "1", "not in this version"},
         {"interactive", "0", NULL}, {"interactive", "true", "not in this version"}, {"stop", "", "text of 1 to"},

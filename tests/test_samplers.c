@@ -34,11 +34,11 @@ TEST(samplers_string) {
     chain_close(c);
     s = (sampler_settings){0.8, 40, 0.95, 0.05, 1.1, NULL};
     REQUIRE_OK(chain_open(&s, 100, &c));
-    EXPECT_STREQ(chain_string(c), "repetition_penalty=1.1;temperature=0.8;top_k=40;top_p=0.95;min_p=0.05");
+    EXPECT_STREQ(chain_string(c), "penalties=1.1;temperature=0.8;top_k=40;top_p=0.95;min_p=0.05");
     REQUIRE_OK(chain_clone(c, &d));
     EXPECT_STREQ(chain_string(d), chain_string(c));
     chain_close(c);
-    EXPECT_STREQ(chain_string(d), "repetition_penalty=1.1;temperature=0.8;top_k=40;top_p=0.95;min_p=0.05");
+    EXPECT_STREQ(chain_string(d), "penalties=1.1;temperature=0.8;top_k=40;top_p=0.95;min_p=0.05");
     chain_close(d);
     s.order = " top_p = 0.25 ; temperature ;top_k=0; min_p ";
     REQUIRE_OK(chain_open(&s, 100, &c));
@@ -286,7 +286,7 @@ typedef struct evens {
     int accepted;
 } evens;
 static int evens_alive;
-static void evens_accept(sampler *s, int32_t id) { ((evens *)s)->accepted += id; }
+static void evens_accept(sampler *s, const accepted *a) { ((evens *)s)->accepted += a->id; }
 static glimpse_status evens_apply(sampler *s, candidates *c) {
     (void)s;
     float *l = candidates_own(c);

@@ -149,7 +149,7 @@ TEST(session_schedule) {
         EXPECT(h.log.n > 0); /* every eval says something */
         if (i == 2) EXPECT(strstr(buf_str(&h.log), "no sample") && strstr(buf_str(&h.log), "2.5 @ 10"));
     }
-    EXPECT_NEAR(s->best_val_loss, 2.4, 0);
+    EXPECT_NEAR(s->due.best_val_loss, 2.4, 0);
     session_close(s);
     /* resumed at step 30: the best loss is known again, the journal goes on */
     REQUIRE_OK(session_open(o, &g.model, &host, &s));

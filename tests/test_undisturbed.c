@@ -3,9 +3,14 @@
 #include "include/internal/buffer.h"
 #include "include/internal/file.h"
 #include "tests/test.h"
+#include "tests/worker_rig.h"
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 static const char small[] = "--layers 2 --heads 2 --channels 32 --context 64 --batch_size 4 --eval_batches 1 --seed 7";
@@ -38,25 +43,64 @@ static void same_file(const char *a, const char *b, const char *name) {
 
 static const char sampling[] = "--max_sample_tokens 24 --sample_each_eval --glimpse_num_samples 2 --sample_metrics";
 
-TEST_LIMIT(undisturbed_weights_and_losses, 240) {
+/* Kills every worker of ours that it meets, by turns with SIGSEGV and SIGKILL, at random times. */
+typedef struct killer {
+    pthread_t thread;
+    atomic_bool stop;
+    int kills;
+} killer;
+static void *kill_workers(void *arg) {
+    killer *k = arg;
+    unsigned seed = 42;
+    while (!k->stop) {
+        seed = seed * 1664525 + 1013904223;
+        nanosleep(&(struct timespec){0, 2000000 + (long)(seed >> 8) % 60000000}, NULL);
+        pid_t pid;
+        if (rig_workers(&pid, 1) > 0 && kill(pid, k->kills % 2 ? SIGKILL : SIGSEGV) == 0) k->kills++;
+    }
+    return NULL;
+}
+
+TEST_LIMIT(undisturbed_weights_and_losses, 600) {
+    static const struct {
+        const char *name, *flags;
+    } modes[] = { { "inline", "--glimpse_mode inline" }, { "worker", "" }, { "killed", "--glimpse_when_busy wait" } };
     int steps = test_is_full() ? 1000 : test_is_slow_build() ? 40 : 200;
+    rig_mark();
     for (int threads = 1; threads <= 2; threads++) {
-        char *without, *with, name[40], weights[40], state[40];
-        buffer said = {0}, heard = {0};
+        char *without, name[40], weights[40], state[40];
+        buffer said = {0};
         c_snprintf(name, sizeof name, "without%d", threads);
-        REQUIRE(train(name, "--no_glimpse", steps, threads, &without, &said) == 0);
-        c_snprintf(name, sizeof name, "inline%d", threads);
-        buffer flags = {0};
-        buf_printf(&flags, "%s --glimpse_mode inline", sampling);
-        REQUIRE(train(name, buf_str(&flags), steps, threads, &with, &heard) == 0);
-        EXPECT(strstr(buf_str(&heard), "glimpse  step 20")); /* it did sample */
         c_snprintf(weights, sizeof weights, "w/model_%08d.bin", steps);
         c_snprintf(state, sizeof state, "w/state_%08d.bin", steps);
-        same_file(without, with, "losses");
-        same_file(without, with, weights);
-        same_file(without, with, state);
-        buf_free(&said), buf_free(&heard), buf_free(&flags);
-        free(without), free(with);
+        REQUIRE(train(name, "--no_glimpse", steps, threads, &without, &said) == 0);
+        for (size_t m = 0; m < sizeof modes / sizeof *modes; m++) {
+            char *with;
+            killer k = {.stop = false};
+            bool kills = !strcmp(modes[m].name, "killed");
+            buffer flags = {0};
+            buf_clear(&said);
+            buf_printf(&flags, "%s %s", sampling, modes[m].flags);
+            c_snprintf(name, sizeof name, "%s%d", modes[m].name, threads);
+            if (kills) REQUIRE(pthread_create(&k.thread, NULL, kill_workers, &k) == 0);
+            int rc = train(name, buf_str(&flags), steps, threads, &with, &said);
+            if (kills) {
+                k.stop = true;
+                pthread_join(k.thread, NULL);
+                EXPECT_LE(1, k.kills);
+            } else {
+                EXPECT(strstr(buf_str(&said), "glimpse  step ")); /* it did sample */
+            }
+            test_check(rc == 0, __FILE__, __LINE__, "%s: exit status %d:\n%s", name, rc, buf_str(&said));
+            same_file(without, with, "losses");
+            same_file(without, with, weights);
+            same_file(without, with, state);
+            buf_free(&flags);
+            free(with);
+        }
+        EXPECT(rig_wait_workers(0));
+        buf_free(&said);
+        free(without);
     }
 }
 

@@ -4,7 +4,8 @@
  *   colors.h    a number of a token to a colour (modes, palettes, terminal depths)
  *   text.h      sample.txt entries, sample.ansi entries, the eval's log for the terminal
  *   canvas.h    an indexed picture: rectangles, lines, text        png.h  its encoding
- *   charts.h    heatmap, bar chart, sheet, minmax chart */
+ *   charts.h    heatmap, bar chart, sheet, minmax chart
+ *   html.h      the review page     tensorboard.h  its event file     csv.h  a spreadsheet */
 #ifndef GLIMPSE_VIZ_VIEW_H
 #define GLIMPSE_VIZ_VIEW_H
 
@@ -56,5 +57,8 @@ glimpse_status chart_token(const glimpse_record *r, const glimpse_sample *s, int
 glimpse_status chart_sheet(const glimpse_record *r, const glimpse_sample *s, buffer *png);
 /* PNG of the chosen tokens' logits over the sample. */
 glimpse_status chart_minmax(const glimpse_record *r, const glimpse_sample *s, buffer *png);
+
+/* The base name of a sample's files, the same in every view: "p0_top_k_5_s0".  Appends. */
+void view_sample_name(const glimpse_sample *s, buffer *out);
 
 #endif

@@ -14,6 +14,9 @@
 #define PLAIN_LOOPS 1
 #endif
 #endif
+#if defined(__clang__) && __clang_major__ < 18 /* names its clones so that another file does not find them */
+#define PLAIN_LOOPS 1
+#endif
 #if defined(__x86_64__) && defined(__gnu_linux__) && !defined(PLAIN_LOOPS)
 #define CLONES __attribute__((target_clones("default", "avx2", "avx512f")))
 #else

@@ -88,6 +88,22 @@ static int edit_distance(const char *a, size_t na, const char *b, size_t nb) {
     return rows[na % 3][nb];
 }
 
+void opt_spell_for_trainer(const char *text, buffer *out) {
+    for (const char *at = text; *at;) {
+        size_t n = strncmp(at, "--", 2) ? 0 : strspn(at + 2, "abcdefghijklmnopqrstuvwxyz_0123456789");
+        int id = n ? opt_find(at + 2, n) : -1;
+        if (id >= 0 && !opt_info_of((opt_id)id)->bare) {
+            buf_puts(out, "--glimpse_");
+            buf_put(out, at + 2, n);
+            at += 2 + n;
+        } else if (n) {
+            buf_put(out, at, 2 + n);
+            at += 2 + n;
+        } else
+            buf_putc(out, *at++);
+    }
+}
+
 const char *opt_nearest(const char *name, size_t bytes) {
     static _Thread_local char nearest[NAME_BYTES];
     if (!name || bytes < 2 || bytes > NAME_BYTES) return NULL;

@@ -46,6 +46,11 @@ int opt_find(const char *name, size_t bytes);
  * call. */
 const char *opt_nearest(const char *name, size_t bytes);
 
+/* A text for people with the flags in it as a trainer's command line takes them: --tokenizer -> --glimpse_tokenizer, but
+ * for those taken bare.  Appends. */
+struct buffer;
+void opt_spell_for_trainer(const char *text, struct buffer *out);
+
 options *options_new(void);                       /* NULL = out of memory */
 options *options_copy(const options *o);
 void options_free(options *o);
@@ -74,7 +79,6 @@ const char *opt_str_at(const options *o, opt_id id, int i);
 bool opt_is(const options *o, opt_id id, const char *choice); /* the enum has this value */
 
 /* All that is set, as bytes and back: how a configuration crosses to another process. */
-struct buffer;
 glimpse_status options_pack(const options *o, struct buffer *out);
 glimpse_status options_unpack(const void *bytes, size_t n, options **out);
 

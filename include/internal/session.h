@@ -8,6 +8,7 @@
 
 #include <glimpse.h>
 #include "include/internal/options.h"
+#include "include/internal/schedule.h"
 
 typedef struct session session;
 
@@ -19,6 +20,9 @@ typedef struct session_host {
     int (*out)(void *user, const char *bytes, size_t n);             /* offline: the generated text (stdout) */
     int terminal;                                                    /* log goes to a terminal: colours, \r discipline */
     int out_terminal;                                                /* `out` goes to a terminal */
+    double (*blocked)(void *user);     /* seconds that this eval held up the trainer; NULL = as long as the session works */
+    char run[16];      /* hexadecimal: the name of a run that this session begins; a journal that ends in a line of this
+                          run is continued, whatever the step.  "" = a name of its own */
 } session_host;
 
 typedef struct session_api {
@@ -41,6 +45,11 @@ typedef struct session_api {
     glimpse_status (*run)(const options *o, const session_host *host);
     /* `glimpse report DIR`: draw every view anew from the journal in `dir`. */
     glimpse_status (*report)(const options *o, const char *dir, const session_host *host);
+    /* Record an eval without sampling: status "skipped" or "failed", `why` for people.  `again`: a worker before may have
+     * recorded it; then it is left as it stands. */
+    glimpse_status (*note)(session *s, int64_t step, double train_loss, double val_loss, const char *status, const char *why,
+                           bool again);
+    void (*schedule)(const session *s, schedule *out);
 } session_api;
 
 #define GLIMPSE_SESSION_SYMBOL "glimpse_session_v1"

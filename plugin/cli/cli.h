@@ -8,6 +8,9 @@
 /* The whole program; returns its exit code: 0, 1 failed, 2 bad flags.  argv is changed. */
 int cli_main(int argc, char **argv);
 
+/* `glimpse worker BUILD_ID`, started by libglimpse.so: samples for a trainer until it ends.  worker.c. */
+int cli_worker(int argc, char **argv);
+
 /* Append a page made from the table; nothing is wider than 80 columns. */
 void help_all(buffer *b);
 void help_option(buffer *b, opt_id id);

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "sampling/checkpoint/config.h"
+#include "sampling/checkpoint/hf_config.h"
 #include "sampling/checkpoint/readers.h"
 
 enum { MAX_INDEX_BYTES = 64 << 20 };

@@ -1,171 +1,7 @@
-/* candidates.c -- selecting among a row's candidates without sorting it.
- *
- * The k largest of a row are found through the maxima of its groups of 16 (decide.h leaves them behind): the k-th
- * largest maximum is a lower bound of the k-th largest logit, few logits reach it, and only those are compared one by
- * one.  Called by the samplers and by chain.c. */
+/* candidates.c -- a row's candidates: changing their logits, measuring them, keeping some.
+ * Called by the samplers and by chain.c. */
 #include "sampling/samplers/sampler.h"
 #include "include/internal/status.h"
-
-#include <stdlib.h>
-
-/* === Keys ======================================================================================================== */
-
-uint64_t candidate_key(float l, int32_t id) {
-    l += 0.0f; /* -0 becomes 0: they are equal, so the id decides */
-    uint32_t b;
-    memcpy(&b, &l, sizeof b);
-    b = b & 0x80000000u ? b : ~b & 0x7fffffffu; /* rising as the float falls */
-    return (uint64_t)b << 32 | (uint32_t)id;
-}
-
-float candidate_key_logit(uint64_t key) {
-    uint32_t b = (uint32_t)(key >> 32);
-    b = b & 0x80000000u ? b : ~b & 0x7fffffffu;
-    float l;
-    memcpy(&l, &b, sizeof l);
-    return l;
-}
-
-static void sift(uint64_t *a, size_t n, size_t i) {
-    for (size_t j; (j = 2 * i + 1) < n; i = j) {
-        if (j + 1 < n && a[j + 1] > a[j]) j++;
-        if (a[i] >= a[j]) return;
-        uint64_t t = a[i];
-        a[i] = a[j];
-        a[j] = t;
-    }
-}
-
-static void heap_sort(uint64_t *a, size_t n) {
-    for (size_t i = n / 2; i-- > 0;) sift(a, n, i);
-    while (n-- > 1) {
-        uint64_t t = a[0];
-        a[0] = a[n];
-        a[n] = t;
-        sift(a, n, 0);
-    }
-}
-
-static void insertion_sort(uint64_t *a, size_t n) {
-    for (size_t i = 1; i < n; i++) {
-        uint64_t x = a[i];
-        size_t j = i;
-        for (; j > 0 && a[j - 1] > x; j--) a[j] = a[j - 1];
-        a[j] = x;
-    }
-}
-
-/* Hoare's partition about the median of three: [0, *j] <= pivot <= [*i, n), both parts shorter than n. */
-static void partition(uint64_t *a, size_t n, size_t *left_end, size_t *right_begin) {
-    uint64_t x = a[0], y = a[n / 2], z = a[n - 1];
-    uint64_t pivot = x < y ? (y < z ? y : x < z ? z : x) : (x < z ? x : y < z ? z : y);
-    size_t i = 0, j = n - 1;
-    for (;;) {
-        while (a[i] < pivot) i++;
-        while (a[j] > pivot) j--;
-        if (i >= j) break;
-        uint64_t t = a[i];
-        a[i++] = a[j];
-        a[j--] = t;
-    }
-    *left_end = j + 1;
-    *right_begin = j + 1;
-}
-
-enum { SMALL = 24 };
-
-void keys_sort(uint64_t *a, size_t n) {
-    for (int depth = 0; n > SMALL; depth++) {
-        if (depth > 48) { /* a row made to defeat the median of three */
-            heap_sort(a, n);
-            return;
-        }
-        size_t l, r;
-        partition(a, n, &l, &r);
-        if (l < n - r) { /* recurse into the smaller part: the stack stays at log n */
-            keys_sort(a, l);
-            a += r;
-            n -= r;
-        } else {
-            keys_sort(a + r, n - r);
-            n = l;
-        }
-    }
-    insertion_sort(a, n);
-}
-
-void keys_select(uint64_t *a, size_t n, size_t k) {
-    for (int depth = 0; n > SMALL; depth++) {
-        if (depth > 48) {
-            heap_sort(a, n);
-            return;
-        }
-        size_t l, r;
-        partition(a, n, &l, &r);
-        if (k < l) {
-            n = l;
-        } else {
-            a += r;
-            n -= r;
-            k -= r;
-        }
-    }
-    insertion_sort(a, n);
-}
-
-/* === The k largest =============================================================================================== */
-
-/* A limit that at least k of v (n) reach, and not many more; -inf if fewer than k lie above -inf.  Counts in 1024 equal
- * steps between the largest and the smallest, and again inside the step that holds the k-th while that one is crowded. */
-static float limit_for(const float *v, int32_t n, int32_t k) {
-    enum { STEPS = 1024 };
-    int32_t count[STEPS], need = k;
-    float low[STEPS], high[STEPS];
-    float hi = -INFINITY, lo = INFINITY;
-    for (int32_t i = 0; i < n; i++) {
-        if (v[i] > hi) hi = v[i];
-        if (v[i] < lo && v[i] > -INFINITY) lo = v[i];
-    }
-    for (int pass = 0; pass < 4; pass++) {
-        if (!(hi >= lo)) return -INFINITY;
-        float width = hi - lo, scale = width > 0 ? (STEPS - 1) / width : 0;
-        if (!(scale > 0) || !(width * scale < STEPS)) return lo; /* all alike, or too far apart to divide */
-        for (int s = 0; s < STEPS; s++) count[s] = 0, low[s] = INFINITY, high[s] = -INFINITY;
-        for (int32_t i = 0; i < n; i++) {
-            if (!(v[i] >= lo && v[i] <= hi)) continue;
-            int s = (int)((hi - v[i]) * scale);
-            if (s >= STEPS) s = STEPS - 1;
-            count[s]++;
-            if (v[i] < low[s]) low[s] = v[i];
-            if (v[i] > high[s]) high[s] = v[i];
-        }
-        int s = 0, above = 0;
-        while (s < STEPS && above + count[s] < need) above += count[s++];
-        if (s == STEPS) return -INFINITY;
-        if (count[s] <= need / 2 + 64 || !(low[s] < high[s])) return low[s];
-        need -= above;
-        hi = high[s];
-        lo = low[s];
-    }
-    return lo;
-}
-
-static float row_limit(const float *l, int32_t n, const float *maxima, int32_t k) {
-    int32_t groups = (int32_t)ROW_MAXIMA(n);
-    return k <= groups / 2 ? limit_for(maxima, groups, k) : limit_for(l, n, k);
-}
-
-int32_t row_top(chain_scratch *s, const float *l, int32_t n, int32_t n_finite, const float *maxima, int32_t k,
-                int32_t *ids) {
-    if (k > n_finite) k = n_finite;
-    if (k <= 0) return 0;
-    int32_t m = s->ops->gather(l, n, row_limit(l, n, maxima, k), maxima, s->id, s->l);
-    for (int32_t i = 0; i < m; i++) s->work[i] = candidate_key(s->l[i], s->id[i]);
-    keys_select(s->work, (size_t)m, (size_t)k - 1);
-    keys_sort(s->work, (size_t)k);
-    for (int32_t i = 0; i < k; i++) ids[i] = (int32_t)(uint32_t)s->work[i];
-    return k;
-}
 
 /* === Candidates ================================================================================================== */
 
@@ -178,6 +14,27 @@ float *candidates_own(candidates *c) {
     return c->scratch->row;
 }
 
+float *candidates_scaled(candidates *c) {
+    float *l = candidates_own(c);
+    if (!(c->temperature > 0) || c->temperature == 1) return l;
+    double inv_t = candidates_inv_t(c);
+    for (int32_t i = 0; i < c->n; i++) l[i] = (float)((double)l[i] * inv_t);
+    if (!c->id) c->warm = 1;
+    c->temperature = 1;
+    return l;
+}
+
+int32_t candidates_find(const candidates *c, int32_t id) {
+    if (!c->id) return id;
+    int32_t low = 0, high = c->n;
+    while (low < high) {
+        int32_t mid = low + (high - low) / 2;
+        if (c->id[mid] < id) low = mid + 1;
+        else high = mid;
+    }
+    return low < c->n && c->id[low] == id ? low : -1;
+}
+
 static glimpse_status not_finite(const float *l, const int32_t *id, int32_t n) {
     for (int32_t i = 0; i < n; i++)
         if (!(l[i] < INFINITY))
@@ -187,7 +44,7 @@ static glimpse_status not_finite(const float *l, const int32_t *id, int32_t n) {
 }
 
 glimpse_status candidates_sums(candidates *c) {
-    double inv_t = candidates_inv_t(c);
+    double inv_t = c->warm > 0 ? 1.0 / c->warm : 1.0;
     if (c->fresh && c->sums_inv_t == inv_t) return GLIMPSE_OK;
     const float *row = c->changed ? c->scratch->row : c->raw;
     c->scratch->ops->sums(row, c->vocab, inv_t, c->changed ? c->scratch->row_maxima : c->scratch->maxima, &c->sums);
@@ -211,6 +68,33 @@ glimpse_status candidates_max(candidates *c, float *max) {
     }
     if (!ok || !(m > -INFINITY)) return not_finite(c->l, c->id, c->n);
     *max = m;
+    return GLIMPSE_OK;
+}
+
+glimpse_status candidates_mass(candidates *c, float *max, uint64_t *total) {
+    TRY(candidates_max(c, max));
+    *total = c->scratch->ops->mass(c->l, c->n, *max, candidates_inv_t(c), NULL);
+    return GLIMPSE_OK;
+}
+
+/* H = ln S - sum x e^x / S, S = sum e^x, both sums in fixed point. */
+glimpse_status candidates_entropy(candidates *c, double *nats, int32_t *n_finite) {
+    float max;
+    TRY(candidates_max(c, &max));
+    double inv_t = candidates_inv_t(c);
+    uint64_t s = 0, t = 0;
+    int32_t n = 0;
+    for (int32_t i = 0; i < c->n; i++) {
+        n += c->l[i] > -INFINITY;
+        double x = det_scaled(c->l[i], max, inv_t);
+        if (!(x >= -31.0)) continue;
+        double e = det_exp(x);
+        s += fixed_of(e);
+        t += fixed_of(-x * e);
+    }
+    double h = det_log((double)s * 0x1p-43) + (double)t / (double)s;
+    *nats = h > 0 ? h : 0;
+    *n_finite = n;
     return GLIMPSE_OK;
 }
 
@@ -249,9 +133,9 @@ void candidates_keep(candidates *c, uint64_t last) {
 
 glimpse_status candidates_keep_top(candidates *c, int32_t k) {
     if (k < 1) k = 1;
+    float max;
+    TRY(candidates_max(c, &max)); /* also makes the maxima fresh */
     if (!c->id) {
-        float max;
-        TRY(candidates_max(c, &max)); /* also makes the maxima fresh */
         if (k >= c->sums.n_finite) return GLIMPSE_OK; /* what is -inf is never drawn */
         candidates_keep_above(c, row_limit(c->l, c->n, dense_maxima(c), k));
     }
@@ -264,34 +148,83 @@ glimpse_status candidates_keep_top(candidates *c, int32_t k) {
     return GLIMPSE_OK;
 }
 
-/* === Samplers of one number ====================================================================================== */
-
-glimpse_status value_sampler_open(const sampler_ops *ops, double value, sampler **out) {
-    value_sampler *s = calloc(1, sizeof *s);
-    if (!s) FAIL(GLIMPSE_E_MEMORY, "no memory for the sampler %s", ops->name);
-    s->base.ops = ops;
-    s->value = value;
-    *out = &s->base;
+glimpse_status candidates_list(candidates *c) {
+    float max;
+    TRY(candidates_max(c, &max)); /* also makes the maxima fresh */
+    candidates_keep_above(c, -INFINITY);
+    if (c->n < 1) return not_finite(c->l, c->id, 0);
     return GLIMPSE_OK;
 }
 
-glimpse_status value_sampler_clone(const sampler *s, sampler **out) {
-    return value_sampler_open(s->ops, ((const value_sampler *)s)->value, out);
+glimpse_status candidates_keep_scaled(candidates *c, double least) {
+    if (c->n == 1) return GLIMPSE_OK;
+    if (!(least <= 0)) return candidates_keep_top(c, 1);
+    double inv_t = candidates_inv_t(c);
+    float max;
+    TRY(candidates_max(c, &max));
+    /* The smallest float on the kept side: the comparison in double is monotone, so one float decides for the row. */
+    float limit = (float)((double)max + least / inv_t);
+    while (!(det_scaled(limit, max, inv_t) >= least)) limit = nextafterf(limit, INFINITY);
+    for (float below; limit > -INFINITY && det_scaled(below = nextafterf(limit, -INFINITY), max, inv_t) >= least;)
+        limit = below;
+    candidates_keep_above(c, limit);
+    return GLIMPSE_OK;
 }
 
-void value_sampler_free(sampler *s) { free(s); }
+glimpse_status candidates_keep_probable(candidates *c, double p) {
+    uint64_t total;
+    float max;
+    if (c->n == 1) return GLIMPSE_OK;
+    TRY(candidates_mass(c, &max, &total));
+    return candidates_keep_scaled(c, det_log(p * (double)total * 0x1p-43));
+}
 
-/* The shortest decimal that reads back to the value; whole numbers without an exponent. */
-void value_sampler_print(const sampler *s, buffer *out) {
-    double value = ((const value_sampler *)s)->value, back;
-    char text[40];
-    if (fabs(value) < 1e15 && value == floor(value)) {
-        buf_i64(out, (int64_t)value);
-        return;
+int32_t candidates_top(candidates *c, int32_t k) {
+    chain_scratch *s = c->scratch;
+    float max;
+    int32_t n = 0;
+    if (!c->id && candidates_max(c, &max) >= 0 && k < c->sums.n_finite) {
+        n = s->ops->gather(c->l, c->n, row_limit(c->l, c->n, dense_maxima(c), k), dense_maxima(c), s->id, s->l);
+        for (int32_t i = 0; i < n; i++) s->work[i] = candidate_key(s->l[i], s->id[i]);
+    } else {
+        for (int32_t i = 0; i < c->n; i++)
+            if (c->l[i] > -INFINITY) s->work[n++] = candidate_key(c->l[i], candidates_id(c, i));
     }
-    for (int digits = 1; digits <= 17; digits++) {
-        int n = c_snprintf(text, sizeof text, "%.*g", digits, value);
-        if (n > 0 && parse_double(text, (size_t)n, &back) && back == value) break;
+    if (n > k) keys_select(s->work, (size_t)n, (size_t)k - 1);
+    if (n > k) n = k;
+    keys_sort(s->work, (size_t)n);
+    return n;
+}
+
+glimpse_status candidates_ban(candidates *c, const int32_t *ids, int32_t n, bool only_them) {
+    float max;
+    int32_t alive = 0, hit = 0;
+    if (n < 1) return GLIMPSE_OK;
+    if (!c->id) {
+        TRY(candidates_max(c, &max));
+        alive = c->sums.n_finite;
+    } else {
+        for (int32_t i = 0; i < c->n; i++) alive += c->l[i] > -INFINITY;
     }
-    buf_puts(out, text);
+    for (int32_t k = 0; k < n; k++) {
+        int32_t at = candidates_find(c, ids[k]);
+        hit += at >= 0 && c->l[at] > -INFINITY;
+    }
+    if ((only_them ? hit : alive - hit) < 1 || hit == (only_them ? alive : 0)) return GLIMPSE_OK;
+    float *l = candidates_own(c);
+    if (!only_them) {
+        for (int32_t k = 0; k < n; k++) {
+            int32_t at = candidates_find(c, ids[k]);
+            if (at >= 0) l[at] = -INFINITY;
+        }
+        return GLIMPSE_OK;
+    }
+    uint32_t *mark = c->scratch->mark;
+    for (int32_t k = 0; k < n; k++) mark[ids[k] / 32] |= 1u << (ids[k] % 32);
+    for (int32_t i = 0; i < c->n; i++) {
+        int32_t id = candidates_id(c, i);
+        if (!(mark[id / 32] >> (id % 32) & 1)) l[i] = -INFINITY;
+    }
+    for (int32_t k = 0; k < n; k++) mark[ids[k] / 32] = 0;
+    return GLIMPSE_OK;
 }

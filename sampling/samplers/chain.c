@@ -9,16 +9,16 @@
 
 #include <stdlib.h>
 
-/* In the default order. */
-static const sampler_kind *const KINDS[] = {&sampler_repetition_penalty, &sampler_temperature, &sampler_top_k,
-                                            &sampler_top_p, &sampler_min_p};
-enum { N_KINDS = sizeof KINDS / sizeof *KINDS, MAX_SAMPLERS = 64 };
+enum { MAX_SAMPLERS = 64, HISTORY = 4096 };
 
 struct chain {
     sampler *samplers[MAX_SAMPLERS];
     int32_t n, vocab;
     double temperature; /* what the row's statistics are taken at in advance; another one costs a second read */
     chain_scratch *scratch;
+    history past;
+    int32_t drawn;      /* the id of the last draw, and the probability it had among the survivors */
+    double drawn_p;
     buffer text;
 };
 
@@ -50,38 +50,6 @@ static glimpse_status scratch_open(int32_t vocab, chain_scratch **out) {
 
 /* === Building ==================================================================================================== */
 
-/* Levenshtein's distance, for names of at most 31 characters. */
-static int distance(const char *a, size_t n, const char *b) {
-    int row[33], m = (int)strlen(b);
-    if (n > 31 || m > 31) return 99;
-    for (int j = 0; j <= m; j++) row[j] = j;
-    for (size_t i = 0; i < n; i++) {
-        int diagonal = row[0]++;
-        for (int j = 1; j <= m; j++) {
-            int d = diagonal + (a[i] != b[j - 1]);
-            diagonal = row[j];
-            if (row[j] + 1 < d) d = row[j] + 1;
-            if (row[j - 1] + 1 < d) d = row[j - 1] + 1;
-            row[j] = d;
-        }
-    }
-    return row[m];
-}
-
-static bool named(const char *s, size_t n, const char *name) { return strlen(name) == n && memcmp(s, name, n) == 0; }
-
-static glimpse_status find_kind(const char *s, size_t n, const sampler_kind **out) {
-    const sampler_kind *nearest = KINDS[0];
-    for (int i = 0; i < N_KINDS; i++) {
-        if (named(s, n, KINDS[i]->name)) {
-            *out = KINDS[i];
-            return GLIMPSE_OK;
-        }
-        if (distance(s, n, KINDS[i]->name) < distance(s, n, nearest->name)) nearest = KINDS[i];
-    }
-    FAIL(GLIMPSE_E_INVALID, "no sampler is called '%.*s'\nhint: the nearest is %s", n > 40 ? 40 : (int)n, s, nearest->name);
-}
-
 static glimpse_status describe(chain *c) {
     buf_clear(&c->text);
     for (int32_t i = 0; i < c->n; i++) {
@@ -97,14 +65,91 @@ static glimpse_status describe(chain *c) {
     return GLIMPSE_OK;
 }
 
-static glimpse_status add(chain *c, const sampler_kind *kind, double value) {
-    if (!kind->valid(value)) FAIL(GLIMPSE_E_INVALID, "%s is %g, possible is: %s", kind->name, value, kind->range);
-    if (kind->off(value)) return GLIMPSE_OK;
-    if (c->n == MAX_SAMPLERS) FAIL(GLIMPSE_E_INVALID, "more than %d samplers in one chain", MAX_SAMPLERS);
-    TRY(kind->open(value, c->vocab, &c->samplers[c->n]));
-    c->n++;
-    if (kind == &sampler_temperature && value > 0) c->temperature *= value;
+/* What stands in for sampler_settings: the first value of five samplers, and who may set it. */
+static double *classic(sampler_settings *s, const sampler_kind *kind, double *top_k, uint32_t *bit) {
+    *top_k = s->top_k;
+    *bit = kind == &sampler_temperature ? SETTING_TEMPERATURE : kind == &sampler_top_k ? SETTING_TOP_K
+           : kind == &sampler_top_p ? SETTING_TOP_P : kind == &sampler_min_p ? SETTING_MIN_P
+           : kind == &sampler_penalties ? SETTING_PENALTY : 0;
+    switch (*bit) {
+    case SETTING_TEMPERATURE: return &s->temperature;
+    case SETTING_TOP_K: return top_k;
+    case SETTING_TOP_P: return &s->top_p;
+    case SETTING_MIN_P: return &s->min_p;
+    case SETTING_PENALTY: return &s->repetition_penalty;
+    default: return NULL;
+    }
+}
+
+typedef struct source { /* where values come from */
+    const sampler_settings *settings;
+    const sampler_context *context;
+    const sampler_preset *preset; /* NULL = none */
+} source;
+
+static glimpse_status flag_values(const sampler_kind *kind, const sampler_flag *f, double *v) {
+    for (int32_t i = 0; i < kind->n_params; i++) {
+        if (!kind->params[i].flag || strcmp(kind->params[i].flag, f->name) != 0) continue;
+        buffer text = {0};
+        buf_printf(&text, "%s:%s", kind->params[i].name, f->text);
+        glimpse_status st = buf_failed(&text) ? GLIMPSE_E_MEMORY : sampler_read_values(kind, buf_str(&text), text.n, v);
+        buf_free(&text);
+        if (st < 0) HINT("--%s", f->name);
+        TRY(st);
+    }
     return GLIMPSE_OK;
+}
+
+/* The values of a sampler where the string gives none: preset, then sampler_settings, then flags. */
+static glimpse_status values_of(const source *from, const sampler_kind *kind, double *v) {
+    sampler_settings s = *from->settings;
+    double top_k;
+    uint32_t bit;
+    for (int32_t i = 0; i < kind->n_params; i++) v[i] = kind->params[i].standard;
+    for (const sampler_flag *f = from->preset ? from->preset->flags : NULL; f && f->name; f++)
+        TRY(flag_values(kind, f, v));
+    const double *x = classic(&s, kind, &top_k, &bit);
+    if (x && from->preset && !(from->context->given & bit)) {
+        s = from->preset->settings;
+        x = classic(&s, kind, &top_k, &bit);
+    }
+    if (x) {
+        const sampler_param *p = &kind->params[0];
+        if (!(*x >= p->least && *x <= p->most))
+            FAIL(GLIMPSE_E_INVALID, "%s is %g, possible is: %s", kind->ops.name, *x, p->range);
+        v[0] = *x;
+    }
+    for (int32_t i = 0; i < from->context->n_flags; i++) TRY(flag_values(kind, &from->context->flags[i], v));
+    return GLIMPSE_OK;
+}
+
+static glimpse_status add(chain *c, const source *from, const sampler_kind *kind, const char *text, size_t bytes) {
+    sampler_args a = {.kind = kind, .list = text, .list_bytes = bytes, .vocab = c->vocab, .context = from->context};
+    buffer all = {0};
+    glimpse_status st = GLIMPSE_OK;
+    if (kind->list_flag) {
+        for (int32_t i = 0; !text && i < from->context->n_flags; i++) {
+            if (strcmp(from->context->flags[i].name, kind->list_flag) != 0) continue;
+            buf_puts(&all, from->context->flags[i].text);
+            buf_putc(&all, ' ');
+        }
+        if (buf_failed(&all)) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for the list of %s", kind->ops.name);
+        if (!text) a.list = buf_str(&all), a.list_bytes = all.n;
+        if (strspn(a.list, " ,") >= a.list_bytes) goto out;
+    } else {
+        TRY_GOTO(values_of(from, kind, a.v));
+        TRY_GOTO(sampler_read_values(kind, text, bytes, a.v));
+        if (kind->valid && !kind->valid(a.v))
+            FAIL_GOTO(GLIMPSE_E_INVALID, "%s is %g, possible is: %s", kind->ops.name, a.v[0], kind->params[0].range);
+        if (kind->off(a.v)) goto out;
+    }
+    if (c->n == MAX_SAMPLERS) FAIL_GOTO(GLIMPSE_E_INVALID, "more than %d samplers in one chain", MAX_SAMPLERS);
+    TRY_GOTO(value_sampler_open(&a, &c->samplers[c->n]));
+    c->n++;
+    if (kind == &sampler_temperature && a.v[0] > 0) c->temperature *= a.v[0];
+out:
+    buf_free(&all);
+    return st;
 }
 
 static const char *trim(const char *s, size_t *n) {
@@ -113,27 +158,41 @@ static const char *trim(const char *s, size_t *n) {
     return s;
 }
 
-static glimpse_status add_text(chain *c, const sampler_settings *settings, const char *item, size_t n) {
+static glimpse_status add_text(chain *c, const source *from, const char *item, size_t n) {
     item = trim(item, &n);
     if (n == 0) return GLIMPSE_OK;
-    const char *equals = memchr(item, '=', n);
+    const char *equals = memchr(item, '=', n), *text = equals ? equals + 1 : NULL;
     size_t name_bytes = equals ? (size_t)(equals - item) : n;
     const sampler_kind *kind = NULL;
     const char *name = trim(item, &name_bytes);
-    TRY(find_kind(name, name_bytes, &kind));
-    double value = kind->setting(settings);
-    if (equals) {
-        size_t value_bytes = n - (size_t)(equals + 1 - item);
-        const char *text = trim(equals + 1, &value_bytes);
-        if (!parse_double(text, value_bytes, &value))
-            FAIL(GLIMPSE_E_INVALID, "%s is '%.*s', possible is: %s", kind->name,
-                 value_bytes > 40 ? 40 : (int)value_bytes, text, kind->range);
-    }
-    return add(c, kind, value);
+    TRY(sampler_kind_find(name, name_bytes, &kind));
+    return add(c, from, kind, text, equals ? n - (size_t)(text - item) : 0);
 }
 
-glimpse_status chain_open(const sampler_settings *settings, int32_t vocab, chain **out) {
+static glimpse_status history_open(history *h, int32_t window) {
+    h->window = window > 0 ? window : HISTORY;
+    h->ids = malloc((size_t)h->window * 2 * sizeof *h->ids); /* twice, so that it is moved once in `window` tokens */
+    if (!h->ids) FAIL(GLIMPSE_E_MEMORY, "no memory to remember %d tokens", h->window);
+    return GLIMPSE_OK;
+}
+
+static void history_push(history *h, int32_t id, bool prompt) {
+    if (h->n == 2 * h->window) {
+        int32_t gone = h->window;
+        memmove(h->ids, h->ids + gone, (size_t)(h->n - gone) * sizeof *h->ids);
+        h->n -= gone;
+        h->n_prompt = h->n_prompt > gone ? h->n_prompt - gone : 0;
+    }
+    h->ids[h->n++] = id;
+    if (prompt) h->n_prompt = h->n;
+    else h->generated++;
+}
+
+glimpse_status chain_open_in(const sampler_settings *settings, const sampler_context *context, int32_t vocab,
+                             chain **out) {
+    static const sampler_context nothing = SAMPLER_CONTEXT_INIT;
     glimpse_status st = GLIMPSE_OK;
+    source from = {settings, context ? context : &nothing, NULL};
     chain *c = NULL;
     if (vocab < 1 || vocab > MASS_MAX_VOCAB)
         FAIL(GLIMPSE_E_INVALID, "a vocabulary of %d ids, possible are 1 to %d", vocab, MASS_MAX_VOCAB);
@@ -141,18 +200,26 @@ glimpse_status chain_open(const sampler_settings *settings, int32_t vocab, chain
     if (!c) FAIL(GLIMPSE_E_MEMORY, "no memory for a chain of samplers");
     c->vocab = vocab;
     c->temperature = 1;
-    for (int i = 0; i < N_KINDS; i++) { /* also what the string leaves out must be a possible value */
-        double value = KINDS[i]->setting(settings);
-        if (!KINDS[i]->valid(value))
-            FAIL_GOTO(GLIMPSE_E_INVALID, "%s is %g, possible is: %s", KINDS[i]->name, value, KINDS[i]->range);
-        if (!settings->order) TRY_GOTO(add(c, KINDS[i], value));
+    c->drawn = -1;
+    if (from.context->preset) TRY_GOTO(sampler_preset_find(from.context->preset, &from.preset));
+    const char *order = settings->order ? settings->order : from.preset ? from.preset->order : NULL;
+    if (!settings->order && from.preset && from.preset->order_mirostat) {
+        double v[SAMPLER_MAX_VALUES];
+        TRY_GOTO(values_of(&from, &sampler_mirostat, v));
+        if (!sampler_mirostat.off(v)) order = from.preset->order_mirostat;
     }
-    for (const char *at = settings->order; at; ) {
+    for (int i = 0; i < sampler_kind_count; i++) { /* also what the string leaves out must be a possible value */
+        double v[SAMPLER_MAX_VALUES];
+        TRY_GOTO(values_of(&from, sampler_kinds[i], v));
+        if (!order) TRY_GOTO(add(c, &from, sampler_kinds[i], NULL, 0));
+    }
+    for (const char *at = order; at; ) {
         const char *end = strchr(at, ';');
-        TRY_GOTO(add_text(c, settings, at, end ? (size_t)(end - at) : strlen(at)));
+        TRY_GOTO(add_text(c, &from, at, end ? (size_t)(end - at) : strlen(at)));
         at = end ? end + 1 : NULL;
     }
     TRY_GOTO(describe(c));
+    TRY_GOTO(history_open(&c->past, from.context->history));
     TRY_GOTO(scratch_open(vocab, &c->scratch));
     *out = c;
     return GLIMPSE_OK;
@@ -161,10 +228,15 @@ out:
     return st;
 }
 
+glimpse_status chain_open(const sampler_settings *settings, int32_t vocab, chain **out) {
+    return chain_open_in(settings, NULL, vocab, out);
+}
+
 void chain_close(chain *c) {
     if (!c) return;
     for (int32_t i = 0; i < c->n; i++) c->samplers[i]->ops->free(c->samplers[i]);
     if (c->scratch && --c->scratch->refs == 0) free(c->scratch);
+    free(c->past.ids);
     buf_free(&c->text);
     free(c);
 }
@@ -189,6 +261,13 @@ glimpse_status chain_clone(const chain *c, chain **out) {
     d->temperature = c->temperature;
     d->scratch = c->scratch;
     d->scratch->refs++;
+    d->drawn = c->drawn;
+    d->drawn_p = c->drawn_p;
+    TRY_GOTO(history_open(&d->past, c->past.window));
+    int32_t *ids = d->past.ids;
+    d->past = c->past;
+    d->past.ids = ids;
+    memcpy(ids, c->past.ids, (size_t)c->past.n * sizeof *ids);
     for (int32_t i = 0; i < c->n; i++) {
         TRY_GOTO(c->samplers[i]->ops->clone(c->samplers[i], &d->samplers[i]));
         d->n++;
@@ -204,12 +283,22 @@ out:
 void chain_reset(chain *c) {
     for (int32_t i = 0; i < c->n; i++)
         if (c->samplers[i]->ops->reset) c->samplers[i]->ops->reset(c->samplers[i]);
+    c->past.n = c->past.n_prompt = 0;
+    c->past.generated = 0;
+    c->drawn = -1;
 }
 
-void chain_accept(chain *c, int32_t id) {
+static void take(chain *c, int32_t id, bool prompt) {
+    if (id < 0 || id >= c->vocab) return;
+    history_push(&c->past, id, prompt);
+    accepted a = {.id = id, .prompt = prompt, .p = !prompt && id == c->drawn ? c->drawn_p : 0, .past = &c->past};
     for (int32_t i = 0; i < c->n; i++)
-        if (c->samplers[i]->ops->accept) c->samplers[i]->ops->accept(c->samplers[i], id);
+        if (c->samplers[i]->ops->accept) c->samplers[i]->ops->accept(c->samplers[i], &a);
+    c->drawn = -1;
 }
+
+void chain_accept_prompt(chain *c, int32_t id) { take(c, id, true); }
+void chain_accept(chain *c, int32_t id) { take(c, id, false); }
 
 /* === Statistics ================================================================================================== */
 
@@ -315,14 +404,15 @@ static double finals(candidates *c, float max, int32_t id, int32_t n_top, glimps
 static double warm_share(const candidates *c, int32_t id) {
     if (!(c->temperature > 0)) return id == c->id[0];
     const float *row = c->changed ? c->scratch->row : c->raw;
-    return share(row[id], c->sums.max, candidates_inv_t(c), c->sums.s_temp);
+    return share(row[id], c->sums.max, c->sums_inv_t, c->sums.s_temp);
 }
 
 /* id < 0: draw it. */
 static glimpse_status record(chain *ch, const float *logits, int32_t id, const draw_key *key, uint32_t position,
                              int32_t n_top, glimpse_token *token, glimpse_candidate *top) {
     chain_scratch *s = ch->scratch;
-    candidates c = {.raw = logits, .l = logits, .n = ch->vocab, .vocab = ch->vocab, .temperature = 1, .scratch = s};
+    candidates c = {.raw = logits, .l = logits, .n = ch->vocab, .vocab = ch->vocab, .temperature = 1,
+                    .warm = 1, .scratch = s, .past = &ch->past, .key = key, .position = position};
     c.sums_inv_t = 1.0 / ch->temperature;
     s->ops->sums(logits, ch->vocab, c.sums_inv_t, s->maxima, &c.sums);
     if (!c.sums.ok) {
@@ -339,11 +429,14 @@ static glimpse_status record(chain *ch, const float *logits, int32_t id, const d
         if (c.n < 1) FAIL(GLIMPSE_E_INTERNAL, "the sampler %s left no candidate", ch->samplers[i]->ops->name);
     }
     float max;
+    if (c.id) TRY(candidates_list(&c)); /* what a ban made -inf after a filter is not kept */
     if (id < 0) TRY(draw(&c, key, position, n_top > 0 ? s->top_id[0] : -1, &id));
     TRY(candidates_max(&c, &max));
     if (c.temperature > 0) TRY(candidates_sums(&c)); /* the last step that can fail comes before the first write */
     for (int32_t i = 0; i < n_top; i++) top[i].id = s->top_id[i];
     double p_final = finals(&c, max, id, n_top, top), left;
+    ch->drawn = id;
+    ch->drawn_p = p_final;
 
     double logz = logz_of(&raw);
     int32_t above = s->ops->above(logits, ch->vocab, id, raw.max, &left);

@@ -1,12 +1,15 @@
 /* chain.h -- a chain of samplers: from a row of logits to one id and its record.
  *
- * The chain is stated by one string, printed with every sample:  "repetition_penalty=1.1;temperature=0.8;top_k=40"
- * and runs in the order of the string.  Default order: repetition_penalty, temperature, top_k, top_p, min_p: what
- * nanoGPT and transformers do (truncation sees softmax(l / T)).  The draw at the end is decide.h's.
+ * The chain is stated by one string, printed with every sample, and runs in the order of the string:
+ *   penalties=1.1,last_n:64;dry=0.8;temperature=0.8;top_k=40;xtc=0.5,threshold:0.1;banned_tokens=5,7
+ * name=VALUE,VALUE,parameter:VALUE; a value without a name takes the next place, a parameter left out is as its flag
+ * says, else at its default.  What is off is left out.  Without a string the order is that of the table in kinds.c:
+ * what nanoGPT and transformers do (truncation sees softmax(l / T)).  The draw at the end is decide.h's.
  *
  * Rules, stated once: ties are broken (logit descending, id ascending); the token that crosses top_p's limit is kept;
  * masses are renormalised between filters; top_k keeps exactly k; temperature 0 is greedy, the lowest id on ties; a
- * filter never leaves an empty set; a logit of -inf is never kept; penalties count prompt and output.
+ * filter, or a ban, never leaves an empty set; a logit of -inf is never kept; penalties count prompt and output.  Each
+ * has its switch where others differ.  What acts on logits after a temperature acts on l / T.
  * Called by sampling/generate.c, score.c.  A new sampler: sampler.h. */
 #ifndef GLIMPSE_SAMPLING_CHAIN_H
 #define GLIMPSE_SAMPLING_CHAIN_H
@@ -28,21 +31,46 @@ typedef struct sampler_settings {
 } sampler_settings;
 #define SAMPLER_SETTINGS_INIT { 1, 0, 1, 0, 1, NULL }
 
+/* A value as a flag gives it: name "xtc_threshold", text "0.1". */
+typedef struct sampler_flag {
+    const char *name, *text;
+} sampler_flag;
+
+/* What else a chain may be told: other flags, and facts of the model.  All borrowed: flags until chain_open returns, the
+ * rest as long as the chain. */
+typedef struct sampler_context {
+    const sampler_flag *flags; /* (n_flags); a name may come several times (lists); unknown names are ignored */
+    int32_t n_flags;
+    const char *preset;        /* "hf", "llamacpp", "vllm": order and defaults of that system; NULL = Glimpse's */
+    uint32_t given;            /* SETTING_* bits: which of sampler_settings a person set; a preset leaves those alone */
+    int32_t eos;               /* -1 = none */
+    int32_t history;           /* tokens of prompt and output to remember; 0 = 4096 */
+    int32_t max_tokens;        /* a sample's greatest length; 0 = not known */
+    struct tokenizer *tokenizer; /* NULL = none */
+    /* cos(embedding of id, embedding of j) for every j, into out (V); NULL = the model has no embedding */
+    void (*cosines)(void *user, int32_t id, float *out);
+    void *user;
+} sampler_context;
+#define SAMPLER_CONTEXT_INIT { NULL, 0, NULL, 0, -1, 0, 0, NULL, NULL, NULL }
+enum { SETTING_TEMPERATURE = 1, SETTING_TOP_K = 2, SETTING_TOP_P = 4, SETTING_MIN_P = 8, SETTING_PENALTY = 16 };
+
 typedef struct chain chain;
 /* Parse and build.  Returned: chain_close.  GLIMPSE_E_INVALID names the sampler or the parameter, its range, and for an
  * unknown name the nearest known one.  What is off (top_k=0) is left out; with nothing on the chain is "temperature=1".
  * Threads: a chain and its clones share their scratch memory, so they are used by one thread at a time; chains opened
- * apart may run at once. */
-glimpse_status chain_open(const sampler_settings *settings, int32_t vocab, chain **out);
+ * apart may run at once.  `context` may be NULL. */
+glimpse_status chain_open_in(const sampler_settings *settings, const sampler_context *context, int32_t vocab, chain **out);
+glimpse_status chain_open(const sampler_settings *settings, int32_t vocab, chain **out); /* without a context */
 void chain_close(chain *c); /* NULL is fine */
 const char *chain_string(const chain *c);    /* "temperature=0.8;top_k=5"; borrowed as long as the chain */
 /* Put a sampler of the user's own at the end.  Given: freed with the chain, also when this fails. */
 typedef struct sampler sampler;
 glimpse_status chain_append(chain *c, sampler *s);
-/* State of one sequence: penalties' counts and the like. */
+/* The state of one sequence: what was accepted, counts, mirostat's mu.  A clone is how a state is kept to go back to. */
 glimpse_status chain_clone(const chain *c, chain **out);
 void chain_reset(chain *c);
-void chain_accept(chain *c, int32_t id); /* each prompt token, then each generated one */
+void chain_accept_prompt(chain *c, int32_t id); /* each prompt token first */
+void chain_accept(chain *c, int32_t id);        /* then each generated one, after its draw from this chain */
 
 /* What one pass over a row finds, before any sampler. */
 typedef struct row_stats {

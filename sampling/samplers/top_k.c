@@ -1,19 +1,21 @@
 /* top_k.c -- keep exactly the k largest logits; of equal ones at the edge the lower ids (Fan et al. 2018).  What is -inf
- * is not kept, so fewer than k may be. */
+ * is not kept, so fewer than k may be.  ties:keep also keeps what equals the k-th, as transformers and vLLM do. */
 #include "sampling/samplers/sampler.h"
+#include "include/internal/status.h"
 
 static glimpse_status apply(sampler *s, candidates *c) {
-    return candidates_keep_top(c, (int32_t)((value_sampler *)s)->value);
+    const double *v = sampler_values(s);
+    if (v[1] == 0) return candidates_keep_top(c, (int32_t)v[0]);
+    if (c->n == 1) return GLIMPSE_OK;
+    float max;
+    TRY(candidates_max(c, &max));
+    int32_t n = candidates_top(c, (int32_t)v[0]);
+    candidates_keep_above(c, candidate_key_logit(c->scratch->work[n - 1]));
+    return GLIMPSE_OK;
 }
 
-static const sampler_ops ops = {"top_k", NULL, apply, NULL, value_sampler_clone, value_sampler_free,
-                                value_sampler_print};
-static double setting(const sampler_settings *s) { return s->top_k; }
-static bool valid(double k) { return k >= 0 && k <= INT32_MAX && k == floor(k); }
-static bool off(double k) { return k == 0; }
-static glimpse_status open_(double k, int32_t vocab, sampler **out) {
-    (void)vocab;
-    return value_sampler_open(&ops, k, out);
-}
-
-const sampler_kind sampler_top_k = {"top_k", "a whole number, 0 = off", setting, valid, off, open_};
+static bool off(const double *v) { return v[0] == 0; }
+static const sampler_param params[] = {{"k", NULL, 0, 0, INT32_MAX, "n", "a whole number, 0 = off"},
+                                       {"ties", "top_k_ties", 0, 0, 1, "drop|keep", "drop or keep"}};
+const sampler_kind sampler_top_k = {
+    .ops = VALUE_SAMPLER("top_k", NULL, apply, NULL), .params = params, .n_params = 2, .off = off};

@@ -2,7 +2,10 @@
  * al. 2019): a candidate stays if the mass strictly before it is below p, so the one that crosses stays, and never none.
  *
  * Masses are decide.h's fixed point, so the cut is the same whatever the order of the sums.  The row is not sorted:
- * masses fall into 64 buckets an octave, the bucket that crosses is found from the top, and it alone is sorted. */
+ * masses fall into 64 buckets an octave, the bucket that crosses is found from the top, and it alone is sorted.
+ *
+ * Switches, for what others do: crossing:drop leaves the crossing token out, but never the first (llm-samplers);
+ * mass:joint measures p on the whole row's distribution instead of the candidates' (SGLang's torch path). */
 #include "sampling/samplers/sampler.h"
 #include "include/internal/status.h"
 
@@ -14,14 +17,25 @@ static int bucket_of(uint64_t mass) {
     return (63 - zeros) * 64 + (int)((mass << zeros) >> 57 & 63);
 }
 
+/* Keep what comes before `first`, at least the first of all. */
+static glimpse_status drop_from(candidates *c, uint64_t first) {
+    candidates_keep(c, first);
+    return candidates_keep_top(c, c->n - 1);
+}
+
 static glimpse_status apply(sampler *s, candidates *c) {
     uint64_t bucket[BUCKETS] = {0}, *mass = c->scratch->work, *keys = c->scratch->work2;
     double inv_t = candidates_inv_t(c);
     float max;
     if (c->n == 1) return GLIMPSE_OK;
     TRY(candidates_max(c, &max));
-    uint64_t total = c->scratch->ops->mass(c->l, c->n, max, inv_t, mass);
-    double wanted = ceil(((value_sampler *)s)->value * (double)total);
+    const double *v = sampler_values(s);
+    bool drop = v[1] == 1;
+    uint64_t total = c->scratch->ops->mass(c->l, c->n, max, inv_t, mass), whole = total;
+    if (v[2] == 1 && c->id && c->temperature == c->warm && max == c->sums.max)
+        whole = c->scratch->ops->mass(c->changed ? c->scratch->row : c->raw, c->vocab, max, inv_t, NULL);
+    double wanted = drop ? floor(v[0] * (double)whole) + 1 : ceil(v[0] * (double)whole);
+    if (drop && !(wanted <= (double)total)) return GLIMPSE_OK;
     uint64_t limit = wanted < 1 ? 1 : (uint64_t)wanted, before = 0;
     for (int32_t i = 0; i < c->n; i++)
         if (mass[i]) bucket[bucket_of(mass[i])] += mass[i];
@@ -37,18 +51,14 @@ static glimpse_status apply(sampler *s, candidates *c) {
         before += det_mass(det_scaled(candidate_key_logit(keys[k]), max, inv_t));
         if (before >= limit) break;
     }
+    if (drop) return drop_from(c, keys[k]);
     candidates_keep(c, keys[k]);
     return GLIMPSE_OK;
 }
 
-static const sampler_ops ops = {"top_p", NULL, apply, NULL, value_sampler_clone, value_sampler_free,
-                                value_sampler_print};
-static double setting(const sampler_settings *s) { return s->top_p; }
-static bool valid(double p) { return p >= 0 && p <= 1; }
-static bool off(double p) { return p == 1; }
-static glimpse_status open_(double p, int32_t vocab, sampler **out) {
-    (void)vocab;
-    return value_sampler_open(&ops, p, out);
-}
-
-const sampler_kind sampler_top_p = {"top_p", "0 to 1, 1 = off", setting, valid, off, open_};
+static bool off(const double *v) { return v[0] == 1; }
+static const sampler_param params[] = {{"p", NULL, 1, 0, 1, NULL, "0 to 1, 1 = off"},
+                                       {"crossing", "top_p_crossing", 0, 0, 1, "keep|drop", "keep or drop"},
+                                       {"mass", "top_p_mass", 0, 0, 1, "renormalised|joint", "renormalised or joint"}};
+const sampler_kind sampler_top_p = {
+    .ops = VALUE_SAMPLER("top_p", NULL, apply, NULL), .params = params, .n_params = 3, .off = off};

@@ -1,4 +1,4 @@
-/* check.c -- is the description right?  Our losses on a batch against the trainer's.
+/* model_check.c -- is the description right?  Our losses on a batch against the trainer's.
  *
  * The mean must agree within 1e-4 nats (2e-2 where the trainer's residual stream is bf16): a transposed matrix, swapped
  * queries and keys, other positions show there.  A wrong GELU or norm eps moves the mean by less than the noise of f32,

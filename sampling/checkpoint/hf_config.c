@@ -1,7 +1,7 @@
-/* config.c -- what transformers' configuration says, as values of the model's description (huggingface/transformers:
+/* hf_config.c -- what transformers' configuration says, as values of the model's description (huggingface/transformers:
  * configuration_gpt2.py, configuration_llama.py, _mistral, _qwen2, _qwen3, modeling_rope_utils.py).  Both spellings of
  * rotary scaling are read: rope_theta with rope_scaling (version 4) and rope_parameters (version 5). */
-#include "sampling/checkpoint/config.h"
+#include "sampling/checkpoint/hf_config.h"
 
 #include <math.h>
 #include <stdlib.h>

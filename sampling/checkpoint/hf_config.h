@@ -1,4 +1,4 @@
-/* config.h -- a model's configuration file: config.json as Hugging Face's transformers writes it, model_config.json, and
+/* hf_config.h -- a model's configuration file: config.json as Hugging Face's transformers writes it, model_config.json, and
  * the same fields from anywhere else.  Called by the readers whose files hold tensors alone. */
 #ifndef GLIMPSE_SAMPLING_CONFIG_H
 #define GLIMPSE_SAMPLING_CONFIG_H

@@ -1,0 +1,262 @@
+/* review.c -- see review.h. */
+#include "hooks/review.h"
+
+#include "include/internal/file.h"
+#include "include/internal/status.h"
+#include "viz/csv.h"
+#include "viz/html.h"
+#include "viz/tensorboard.h"
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* --- files that grow ---------------------------------------------------------------------------------------------- */
+
+typedef enum growing { LINES, EVENTS } growing;
+
+/* Where the whole lines of a file end: behind its last newline. */
+static glimpse_status end_of_lines(const file *f, int64_t *end) {
+    char chunk[4096];
+    for (int64_t to = f->size; to > 0;) {
+        int64_t from = to > (int64_t)sizeof chunk ? to - (int64_t)sizeof chunk : 0;
+        TRY(file_read_at(f, from, chunk, (size_t)(to - from)));
+        for (int64_t i = to - from; i > 0; i--)
+            if (chunk[i - 1] == '\n') {
+                *end = from + i;
+                return GLIMPSE_OK;
+            }
+        to = from;
+    }
+    *end = 0;
+    return GLIMPSE_OK;
+}
+
+/* Where the whole records end.  They are walked only if the end of the file does not say that it is whole. */
+static glimpse_status end_of_events(const file *f, int64_t *end) {
+    char tail[256];
+    size_t n = f->size < (int64_t)sizeof tail ? (size_t)f->size : sizeof tail;
+    TRY(file_read_at(f, f->size - (int64_t)n, tail, n));
+    if (events_end_whole(tail, n)) {
+        *end = f->size;
+        return GLIMPSE_OK;
+    }
+    int64_t at = 0;
+    while (f->size - at >= EVENTS_HEAD) {
+        char head[EVENTS_HEAD];
+        TRY(file_read_at(f, at, head, EVENTS_HEAD));
+        uint64_t size = events_record_size(head);
+        if (!size || size > (uint64_t)(f->size - at)) break;
+        at += (int64_t)size;
+    }
+    *end = at;
+    return GLIMPSE_OK;
+}
+
+/* Append `bytes` as a whole; `head` (may be NULL) opens a file that is empty. */
+static glimpse_status append_whole(const char *path, growing kind, const buffer *head, const buffer *bytes, bool anew) {
+    glimpse_status st = GLIMPSE_OK;
+    int64_t end = 0;
+    int fd = -1;
+    if (anew) io.unlink(path);
+    if (path_exists(path)) {
+        file f = FILE_INIT;
+        TRY(file_open_read(path, &f));
+        st = kind == LINES ? end_of_lines(&f, &end) : end_of_events(&f, &end);
+        file_close(&f);
+        TRY(st);
+    }
+    fd = io.open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0666);
+    if (fd < 0) FAIL(GLIMPSE_E_IO, "%s: %s", path, strerror(errno));
+    if (io.ftruncate(fd, end) || lseek(fd, end, SEEK_SET) < 0) FAIL_GOTO(GLIMPSE_E_IO, "%s: %s", path, strerror(errno));
+    if (!end && head) TRY_GOTO(file_write_fd(fd, path, head->bytes, head->n));
+    TRY_GOTO(file_write_fd(fd, path, bytes->bytes, bytes->n));
+out:
+    if (st < 0 && io.ftruncate(fd, end)) { /* the next append cuts it */ }
+    io.close(fd);
+    return st;
+}
+
+/* --- the page ----------------------------------------------------------------------------------------------------- */
+
+/* Write a file unless it has these bytes already. */
+static glimpse_status keep_file(const char *path, const char *bytes, size_t n) {
+    buffer is = {0};
+    bool same = path_is_file(path) && file_read_all(path, n, &is) >= 0 && is.n == n && !memcmp(is.bytes, bytes, n);
+    buf_free(&is);
+    return same ? GLIMPSE_OK : file_write_atomic(path, bytes, n, false);
+}
+
+glimpse_status review_page(const view_plan *p, const char *dir, const glimpse_record *r) {
+    glimpse_status st = GLIMPSE_OK;
+    buffer data = {0};
+    char name[64], *folder = path_join(dir, "report"), *path = NULL;
+    if (!folder) FAIL(GLIMPSE_E_MEMORY, "no memory for a file name");
+    TRY_GOTO(mkdir_p(folder));
+    for (int i = 0; i < HTML_FILES; i++) {
+        html_file f = html_file_at(i);
+        free(path);
+        path = path_join(dir, f.name);
+        if (!path) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a file name");
+        TRY_GOTO(keep_file(path, f.bytes, f.n));
+    }
+    TRY_GOTO(html_step(r, p->sheets, &data));
+    c_snprintf(name, sizeof name, "step_%08lld.js", (long long)r->step);
+    free(path);
+    path = path_join(folder, name);
+    if (!path) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a file name");
+    TRY_GOTO(file_write_atomic(path, data.bytes, data.n, false));
+out:
+    buf_free(&data);
+    free(folder);
+    free(path);
+    return st;
+}
+
+static glimpse_status append_index(const char *dir, const glimpse_record *r, bool anew) {
+    glimpse_status st = GLIMPSE_OK;
+    buffer line = {0};
+    char *folder = path_join(dir, "report"), *path = folder ? path_join(folder, "index.js") : NULL;
+    if (!path) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a file name");
+    TRY_GOTO(mkdir_p(folder));
+    TRY_GOTO(html_index_line(r, &line));
+    TRY_GOTO(append_whole(path, LINES, NULL, &line, anew));
+out:
+    buf_free(&line);
+    free(folder);
+    free(path);
+    return st;
+}
+
+static glimpse_status append_csv(const char *dir, const glimpse_record *r, bool anew) {
+    glimpse_status st = GLIMPSE_OK;
+    buffer lines = {0}, head = {0};
+    char *path = path_join(dir, "metrics.csv");
+    csv_header(&head);
+    if (!path || buf_failed(&head)) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a file name");
+    TRY_GOTO(csv_lines(r, &lines));
+    TRY_GOTO(append_whole(path, LINES, &head, &lines, anew));
+out:
+    buf_free(&lines);
+    buf_free(&head);
+    free(path);
+    return st;
+}
+
+/* --- the event file ----------------------------------------------------------------------------------------------- */
+
+/* Call `each` with every event file of ours in `dir`, stop at its first error. */
+static glimpse_status each_event_file(const char *dir, glimpse_status (*each)(void *user, const char *path), void *user) {
+    glimpse_status st = GLIMPSE_OK;
+    DIR *d = opendir(dir);
+    if (!d) return GLIMPSE_OK;
+    for (struct dirent *e; st >= 0 && (e = readdir(d));) {
+        if (!events_is_name(e->d_name)) continue;
+        char *path = path_join(dir, e->d_name);
+        if (path) st = each(user, path);
+        else st = status_fail(GLIMPSE_E_MEMORY, __FILE__, __LINE__, "no memory for a file name");
+        free(path);
+    }
+    closedir(d);
+    return st;
+}
+
+static glimpse_status keep_last(void *user, const char *path) {
+    char **last = user; /* the order of a directory is no one's: the greatest name counts */
+    if (*last && strcmp(*last, path) > 0) return GLIMPSE_OK;
+    char *copy = strdup(path);
+    if (!copy) FAIL(GLIMPSE_E_MEMORY, "no memory for a file name");
+    free(*last);
+    *last = copy;
+    return GLIMPSE_OK;
+}
+
+static glimpse_status remove_it(void *user, const char *path) {
+    (void)user;
+    if (io.unlink(path) && errno != ENOENT) FAIL(GLIMPSE_E_IO, "%s: %s", path, strerror(errno));
+    return GLIMPSE_OK;
+}
+
+static glimpse_status append_sheet(const char *dir, const glimpse_record *r, const glimpse_sample *s, buffer *events) {
+    glimpse_status st = GLIMPSE_OK;
+    buffer path = {0}, tag = {0}, png = {0};
+    buf_printf(&path, "%s/evals/step_%08lld/", dir, (long long)r->step);
+    view_sample_name(s, &path);
+    buf_puts(&path, ".png");
+    buf_puts(&tag, "sheets/");
+    view_sample_name(s, &tag);
+    if (buf_failed(&path) || buf_failed(&tag)) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a file name");
+    if (!path_is_file(buf_str(&path)) || file_read_all(buf_str(&path), 1 << 28, &png) < 0) TRY_GOTO(chart_sheet(r, s, &png));
+    events_image(events_time(r->time), r->step, buf_str(&tag), buf_str(&png), png.n, events);
+out:
+    buf_free(&path);
+    buf_free(&tag);
+    buf_free(&png);
+    return st;
+}
+
+static glimpse_status append_events(const view_plan *p, const char *dir, const glimpse_record *r, bool anew) {
+    glimpse_status st = GLIMPSE_OK;
+    buffer head = {0}, events = {0}, name = {0};
+    char *path = NULL;
+    TRY_GOTO(each_event_file(dir, anew ? remove_it : keep_last, &path));
+    if (!path) {
+        events_name(r, &name);
+        path = path_join(dir, buf_str(&name));
+    }
+    events_version(events_time(r->time), &head);
+    TRY_GOTO(events_of(r, &events));
+    if (p->sheets)
+        for (int32_t i = 0; i < r->n_samples; i++) TRY_GOTO(append_sheet(dir, r, GLIMPSE_AT(r->samples, i), &events));
+    events_close(r, &events);
+    if (!path || buf_failed(&head) || buf_failed(&events) || buf_failed(&name))
+        FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for an eval's events");
+    TRY_GOTO(append_whole(path, EVENTS, &head, &events, false));
+out:
+    buf_free(&head);
+    buf_free(&events);
+    buf_free(&name);
+    free(path);
+    return st;
+}
+
+glimpse_status review_append(const view_plan *p, const char *dir, const glimpse_record *r, views_how how) {
+    const bool anew = how == VIEWS_REDRAW_FIRST;
+    glimpse_status first = GLIMPSE_OK;
+    buffer why = {0};
+    for (int i = 0; i < 3; i++) {
+        glimpse_status st = GLIMPSE_OK;
+        if (i == 0 && p->report) st = append_index(dir, r, anew);
+        if (i == 1) st = append_csv(dir, r, anew);
+        if (i == 2 && p->tensorboard) st = append_events(p, dir, r, anew);
+        if (st >= 0 || first < 0) continue;
+        first = st;
+        buf_puts(&why, status_text());
+    }
+    if (first < 0) status_set_text(first, buf_str(&why));
+    buf_free(&why);
+    return first;
+}
+
+static glimpse_status move_it(void *user, const char *path) {
+    const char *folder = user;
+    char *to = path_join(folder, path_base(path));
+    if (!to) FAIL(GLIMPSE_E_MEMORY, "no memory for a file name");
+    glimpse_status st = GLIMPSE_OK;
+    if (io.rename(path, to)) st = status_fail(GLIMPSE_E_IO, __FILE__, __LINE__, "%s cannot be set aside as %s", path, to);
+    free(to);
+    return st;
+}
+
+glimpse_status review_set_aside(const char *dir, const char *run) {
+    glimpse_status st = GLIMPSE_OK;
+    buffer folder = {0};
+    buf_printf(&folder, "%s/evals.%s", dir, run);
+    if (buf_failed(&folder)) FAIL(GLIMPSE_E_MEMORY, "no memory for a file name");
+    if (path_is_dir(buf_str(&folder))) st = each_event_file(dir, move_it, folder.bytes);
+    else st = each_event_file(dir, remove_it, NULL); /* an older run that drew nothing */
+    buf_free(&folder);
+    return st;
+}

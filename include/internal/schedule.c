@@ -1,0 +1,27 @@
+/* schedule.c -- when a sample is due (schedule.h). */
+#include "include/internal/schedule.h"
+
+#include <math.h>
+
+#include "include/internal/buffer.h"
+
+void schedule_init(schedule *s) { *s = (schedule){.best_val_loss = NAN, .best_step = -1}; }
+
+bool schedule_is_due(const schedule *s, const options *o, double val_loss, char why[SCHEDULE_WHY_BYTES]) {
+    if (opt_int(o, OPT_max_sample_tokens) < 1) {
+        c_snprintf(why, SCHEDULE_WHY_BYTES, "--max_sample_tokens 0");
+        return false;
+    }
+    if (!s->evals || opt_bool(o, OPT_sample_each_eval) || !isfinite(val_loss) || !isfinite(s->best_val_loss) ||
+        val_loss < s->best_val_loss)
+        return true;
+    c_snprintf(why, SCHEDULE_WHY_BYTES, "val %.4g \xe2\x89\xa5 best %.4g @ %lld (--sample_each_eval)", val_loss,
+               s->best_val_loss, (long long)s->best_step);
+    return false;
+}
+
+void schedule_best(schedule *s, int64_t step, double val_loss) {
+    if (!isfinite(val_loss) || val_loss >= s->best_val_loss) return; /* a comparison with NAN is false: the first counts */
+    s->best_val_loss = val_loss;
+    s->best_step = step;
+}

@@ -1,0 +1,28 @@
+/* schedule.h -- is a sample due at this eval?  The session decides with it; in worker mode the guest asks first, so that
+ * no weights are copied for an eval that is not due.  Both hold one and bring it forward eval by eval; the session's is
+ * the truth (it knows the journal of a resumed run) and comes back with every answer of the worker. */
+#ifndef GLIMPSE_INTERNAL_SCHEDULE_H
+#define GLIMPSE_INTERNAL_SCHEDULE_H
+
+#include <stdbool.h>
+
+#include "include/internal/options.h"
+
+typedef struct schedule {
+    int64_t evals;        /* recorded so far in this run, also before a resume */
+    double best_val_loss; /* NAN = none */
+    int64_t best_step;    /* -1 = none */
+} schedule;
+
+enum { SCHEDULE_WHY_BYTES = 160 };
+
+void schedule_init(schedule *s);
+
+/* Always at the first eval, with --sample_each_eval, where the loss improved on the best, and where either is not
+ * finite.  If not, `why` says so. */
+bool schedule_is_due(const schedule *s, const options *o, double val_loss, char why[SCHEDULE_WHY_BYTES]);
+
+/* The best so far, with this loss. */
+void schedule_best(schedule *s, int64_t step, double val_loss);
+
+#endif

@@ -1,0 +1,286 @@
+/* worker.c -- `glimpse worker`: the process that samples for a trainer.  Started by libglimpse.so (plugin/spawn.c), never
+ * by hand; it speaks worker_protocol.h over descriptor 3, runs a session on the mapped snapshot, and ends with its
+ * trainer: at the end of file, or when the trainer's process is gone, it finishes what was sent and exits.
+ *
+ * A guest of the machine: nice 19, first in the OOM killer's eyes, no core file, every processor of the cpuset and not
+ * only those the trainer is bound to, the trainer's stderr written only while somebody reads it.  Called by commands.c. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "build_id.h" /* written by the Makefile: GLIMPSE_BUILD_ID */
+#include "include/internal/file.h"
+#include "include/internal/record.h"
+#include "plugin/cli/cli.h"
+#include "plugin/guest.h"
+#include "plugin/worker_protocol.h"
+
+enum { STDERR_WAIT_MS = 1000, HELLO_WAIT_MS = 60000 };
+
+typedef struct worker {
+    const session_api *api;
+    session *s;
+    hello hello;
+    glimpse_model model;    /* tensors bound into the snapshot */
+    void *snapshot;
+    int trainer;            /* pidfd of the trainer, -1 = not to be had */
+    bool alone;             /* the trainer is gone: nobody is told any more */
+    bool hooked;            /* this eval's record is wanted back */
+    double blocked_s;       /* of this eval */
+} worker;
+
+/* --- manners ----------------------------------------------------------------------------------------------------- */
+
+/* Why this process dies, in a message that any build can read.  Async-signal-safe. */
+static void last_words(int number) {
+    static const char *const names[] = {[SIGSEGV] = "SIGSEGV", [SIGBUS] = "SIGBUS", [SIGILL] = "SIGILL", [SIGFPE] = "SIGFPE",
+                                        [SIGABRT] = "SIGABRT", [SIGSYS] = "SIGSYS", [SIGTERM] = "SIGTERM", [SIGXCPU] = "SIGXCPU"};
+    char words[WORDS_HEAD + 64];
+    uint32_t head[2] = {MESSAGE_MAGIC, MSG_WORDS};
+    size_t n = sizeof head;
+    memcpy(words, head, sizeof head);
+    for (const char *p = "signal "; *p;) words[n++] = *p++;
+    if (number > 9) words[n++] = (char)('0' + number / 10);
+    words[n++] = (char)('0' + number % 10);
+    words[n++] = ' ';
+    words[n++] = '(';
+    for (const char *p = names[number]; *p;) words[n++] = *p++;
+    words[n++] = ')';
+    send(WORKER_SOCKET, words, n, MSG_DONTWAIT | MSG_NOSIGNAL);
+    raise(number); /* its action is the default again: SA_RESETHAND */
+}
+
+static void handle_signals(void) {
+    static const int fatal[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGSYS, SIGTERM, SIGXCPU};
+    static char stack[64 << 10];
+    stack_t alt = {.ss_sp = stack, .ss_size = sizeof stack};
+    sigaltstack(&alt, NULL);
+    struct sigaction words = {.sa_handler = last_words, .sa_flags = (int)SA_RESETHAND | SA_ONSTACK | SA_NODEFER};
+    for (size_t i = 0; i < sizeof fatal / sizeof *fatal; i++) sigaction(fatal[i], &words, NULL);
+    struct sigaction ignore = {.sa_handler = SIG_IGN};
+    sigaction(SIGPIPE, &ignore, NULL);
+    sigaction(SIGTTOU, &ignore, NULL); /* a terminal with `stty tostop`: a line of ours must not stop us */
+}
+
+static void behave(void) {
+    for (int fd = 0; fd <= STDERR_FILENO; fd++) /* the trainer may have closed its stderr: the number stays taken */
+        if (fcntl(fd, F_GETFD) < 0) (void)!open("/dev/null", O_RDWR);
+    syscall(SYS_close_range, WORKER_SOCKET + 1, ~0U, 0);
+    fcntl(WORKER_SOCKET, F_SETFD, FD_CLOEXEC);
+    handle_signals();
+    setpriority(PRIO_PROCESS, 0, 19);
+    struct rlimit no_core = {0, 0};
+    setrlimit(RLIMIT_CORE, &no_core);
+    cpu_set_t all;
+    memset(&all, 0xff, sizeof all);
+    sched_setaffinity(0, sizeof all, &all); /* the kernel keeps it within the cpuset */
+    int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+    if (fd >= 0) {
+        (void)!write(fd, "800", 3);
+        close(fd);
+    }
+}
+
+/* --- speaking ---------------------------------------------------------------------------------------------------- */
+
+/* Send, waiting for room as long as the trainer lives. */
+static glimpse_status tell(worker *w, message_head *head, const void *payload, size_t n) {
+    while (!w->alone) {
+        glimpse_status st = message_send(WORKER_SOCKET, head, payload, n, -1);
+        if (st == GLIMPSE_OK) return st;
+        if (st == GLIMPSE_E_WORKER) w->alone = true;
+        if (st < 0) return st;
+        struct pollfd p[2] = {{WORKER_SOCKET, POLLOUT, 0}, {w->trainer, POLLIN, 0}};
+        poll(p, 2, 1000);
+        if (p[1].revents & POLLIN) w->alone = true;
+    }
+    return GLIMPSE_SKIPPED;
+}
+
+/* To the trainer's stderr in pieces that what poll calls writable takes without waiting; a pipe that nobody reads loses
+ * the line after a second, and everything once the trainer is gone. */
+static void write_stderr(worker *w, const char *text, size_t n) {
+    while (n > 0) {
+        struct pollfd p = {STDERR_FILENO, POLLOUT, 0};
+        if (poll(&p, 1, w->alone ? 0 : STDERR_WAIT_MS) != 1 || !(p.revents & POLLOUT)) return;
+        ssize_t k = write(STDERR_FILENO, text, n < PIPE_BUF ? n : PIPE_BUF);
+        if (k < 0 && errno == EINTR) continue;
+        if (k <= 0) return;
+        text += k;
+        n -= (size_t)k;
+    }
+}
+
+static void on_log(void *user, const char *line) {
+    worker *w = user;
+    if (w->hello.log_back) {
+        message_head head = {.kind = MSG_LOG};
+        tell(w, &head, line, strlen(line));
+        return;
+    }
+    buffer b = {0};
+    buf_puts(&b, line);
+    buf_putc(&b, '\n');
+    if (!buf_failed(&b)) write_stderr(w, b.bytes, b.n);
+    buf_free(&b);
+}
+
+static void on_record(void *user, const glimpse_record *record) {
+    worker *w = user;
+    if (!w->hooked) return;
+    buffer b = {0};
+    message_head head = {.kind = MSG_RECORD, .step = record->step};
+    if (record_pack(record, &b) >= 0) tell(w, &head, b.bytes, b.n);
+    buf_free(&b);
+}
+
+static double blocked(void *user) { return ((const worker *)user)->blocked_s; }
+
+/* --- opening ----------------------------------------------------------------------------------------------------- */
+
+static glimpse_status map_snapshot(worker *w, int fd) {
+    if (fd < 0 || lseek(fd, 0, SEEK_END) != (off_t)w->hello.snapshot_bytes)
+        FAIL(GLIMPSE_E_WORKER, "the snapshot is missing or of another size");
+    w->snapshot = mmap(NULL, w->hello.snapshot_bytes, PROT_READ, MAP_SHARED, fd, 0);
+    if (w->snapshot == MAP_FAILED) {
+        w->snapshot = NULL;
+        FAIL(GLIMPSE_E_MEMORY, "the snapshot cannot be mapped: %s", strerror(errno));
+    }
+    return GLIMPSE_OK;
+}
+
+/* The description with tensors that lie in the snapshot, each checked again as at the first binding. */
+static glimpse_status bind_snapshot(worker *w) {
+    w->model = w->hello.model;
+    w->model.tensors = NULL;
+    w->model.n_tensors = 0;
+    for (int32_t i = 0; i < w->hello.model.n_tensors; i++) {
+        glimpse_tensor t = w->hello.model.tensors[i];
+        t.data = (const char *)w->snapshot + w->hello.offsets[i];
+        TRY(glimpse_bind_tensor(&w->model, &t));
+    }
+    return GLIMPSE_OK;
+}
+
+static glimpse_status open_session(worker *w, message *m) {
+    if (m->head.kind != MSG_HELLO) FAIL(GLIMPSE_E_FORMAT, "the first message is no description");
+    TRY(hello_unpack(m->payload, (size_t)m->head.bytes, &w->hello));
+    if (strcmp(w->hello.build_id, GLIMPSE_BUILD_ID) != 0)
+        FAIL(GLIMPSE_E_LIBRARY, "the worker is of build " GLIMPSE_BUILD_ID ", the library of build %s", w->hello.build_id);
+    TRY(map_snapshot(w, m->fd));
+    TRY(bind_snapshot(w));
+    TRY(session_load(&w->api));
+    session_host host = {.user = w, .log = on_log, .record = on_record, .blocked = blocked,
+                         .terminal = !w->hello.log_back && isatty(STDERR_FILENO)};
+    memcpy(host.run, w->hello.run, sizeof host.run);
+    glimpse_status st = w->api->open(w->hello.o, &w->model, &host, &w->s);
+    return st < 0 ? status_set_text(st, w->api->error()) : st;
+}
+
+/* --- the loop ---------------------------------------------------------------------------------------------------- */
+
+/* The next message; waits for it.  False: the trainer is gone and everything it sent was taken. */
+static bool next_message(worker *w, message *m, int wait_ms) {
+    for (;;) {
+        glimpse_status st = message_receive(WORKER_SOCKET, m);
+        if (st == GLIMPSE_OK) return true;
+        if (st < 0 || w->alone) return false;
+        struct pollfd p[2] = {{WORKER_SOCKET, POLLIN, 0}, {w->trainer, POLLIN, 0}};
+        int n = poll(p, 2, wait_ms);
+        if (n == 0) return false;
+        /* A forked child of the trainer may hold the other end: then only the process tells of its end. */
+        if (n > 0 && p[1].revents) w->alone = true;
+    }
+}
+
+static glimpse_status check(worker *w, const message *m) {
+    const message_head *h = &m->head;
+    size_t n = h->B > 0 && h->T > 0 ? (size_t)h->B * (size_t)h->T : 0;
+    bool each = h->bytes == 3 * n * sizeof(int32_t);
+    if (!n || (!each && h->bytes != 2 * n * sizeof(int32_t))) FAIL(GLIMPSE_E_FORMAT, "a check of %llu bytes", (unsigned long long)h->bytes);
+    const int32_t *ids = (const int32_t *)(const void *)m->payload;
+    glimpse_status st = w->api->check(w->s, ids, ids + n, h->B, h->T, h->val_loss, each ? (const float *)(const void *)(ids + 2 * n) : NULL);
+    return st < 0 ? status_set_text(st, w->api->error()) : st;
+}
+
+static void serve(worker *w, const message *m) {
+    const message_head *h = &m->head;
+    glimpse_status st;
+    w->hooked = h->hooked == 1;
+    w->blocked_s = h->blocked_s;
+    switch (h->kind) {
+    case MSG_EVAL:
+        st = w->api->eval(w->s, h->step, h->train_loss, h->val_loss);
+        if (st < 0) st = status_set_text(st, w->api->error());
+        break;
+    case MSG_NOTE:
+        st = w->api->note(w->s, h->step, h->train_loss, h->val_loss, h->status == NOTE_FAILED ? "failed" : "skipped",
+                          m->payload, h->again == 1);
+        if (st < 0) st = status_set_text(st, w->api->error());
+        break;
+    case MSG_CHECK: st = check(w, m); break;
+    default: return; /* not a request: nobody waits for an answer */
+    }
+    message_head done = {.kind = MSG_DONE, .id = h->id, .step = h->step, .status = (int32_t)st};
+    w->api->schedule(w->s, &done.due);
+    const char *text = st < 0 ? status_text() : "";
+    tell(w, &done, text, strlen(text));
+}
+
+static void say_words(const char *text) {
+    message_head head = {.kind = MSG_WORDS};
+    message_send(WORKER_SOCKET, &head, text, strlen(text), -1);
+}
+
+static int run(worker *w) {
+    message m = MESSAGE_INIT;
+    if (!next_message(w, &m, HELLO_WAIT_MS)) return 1;
+    glimpse_status st = open_session(w, &m);
+    message_free(&m);
+    message_head ready = {.kind = MSG_READY, .status = (int32_t)st, .pid = getpid(), .ppid = getppid()};
+    const char *text = st < 0 ? status_text() : "";
+    tell(w, &ready, text, strlen(text));
+    if (st < 0) return 1;
+    while (next_message(w, &m, -1)) {
+        serve(w, &m);
+        message_free(&m);
+    }
+    return 0;
+}
+
+int cli_worker(int argc, char **argv) {
+    int type = 0;
+    socklen_t n = sizeof type;
+    if (getsockopt(WORKER_SOCKET, SOL_SOCKET, SO_TYPE, &type, &n) != 0 || type != SOCK_SEQPACKET) {
+        static const guest_log to_stderr;
+        guest_say(&to_stderr, "glimpse: `glimpse worker` is started by libglimpse.so, not by hand");
+        return 2;
+    }
+    behave();
+    if (argc < 3 || strcmp(argv[2], GLIMPSE_BUILD_ID) != 0) {
+        say_words("the program is of build " GLIMPSE_BUILD_ID);
+        return 1;
+    }
+    worker w = {.trainer = -1};
+    struct ucred peer = {0};
+    n = sizeof peer;
+    if (getsockopt(WORKER_SOCKET, SOL_SOCKET, SO_PEERCRED, &peer, &n) == 0 && peer.pid > 0)
+        w.trainer = (int)syscall(SYS_pidfd_open, peer.pid, 0U);
+    int code = run(&w);
+    if (w.s) w.api->close(w.s);
+    glimpse_model_free(&w.model);
+    if (w.snapshot) munmap(w.snapshot, w.hello.snapshot_bytes);
+    if (w.hello.memory) hello_free(&w.hello);
+    return code;
+}

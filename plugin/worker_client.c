@@ -1,0 +1,540 @@
+/* worker_client.c -- worker mode, the guest's side: a snapshot, a socket, and a list of what was posted and not yet
+ * answered.  No call waits for the worker but drain, close, check, --when_busy wait and the first answer at open.
+ *
+ * Posts are answered in order.  What the worker never answered because it died is posted to the next one: an eval without
+ * a sample as it was, the eval in hand as failed, with the reason; its weights are gone by then.  A new worker is started
+ * by the next eval, which does not wait for it.
+ *
+ * Called by api.c.  The worker is cli/worker.c. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <math.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "build_id.h" /* written by the Makefile: GLIMPSE_BUILD_ID */
+#include "include/internal/record.h"
+#include "plugin/guest.h"
+#include "plugin/snapshot.h"
+#include "plugin/spawn.h"
+#include "plugin/worker_protocol.h"
+
+enum { MOST_POSTS = 512, OPEN_WAIT_MS = 15000, NEW_WORKERS_AT_CLOSE = 2 };
+
+typedef struct post {
+    message_head head;      /* EVAL, NOTE or CHECK */
+    char why[WHY_BYTES];    /* NOTE */
+    bool sent;
+} post;
+
+typedef struct worker_guest {
+    glimpse g;              /* first: what api.c knows */
+    options *o;
+    snapshot snap;
+    buffer hello;           /* the description, packed: every worker gets the same */
+    char *program;
+    int socket;             /* -1 = no worker */
+    pid_t adopted;          /* the worker's id if this process is its parent, 0 = it is not */
+    pid_t unreaped;         /* one of before that was still ending */
+    bool opening;           /* glimpse_open is waiting: what fails is its caller's to say */
+    bool ready;             /* it has opened its session */
+    glimpse_status refused; /* READY's error */
+    schedule due;           /* as the worker last told it */
+    post *posts;            /* (n_posts) oldest first */
+    int n_posts;
+    int64_t next_id, lost;  /* lost: notes that found no room */
+    char words[WORDS_BYTES]; /* the worker's last */
+    glimpse_status failed;  /* of an earlier eval, to be returned by the next call; 0 = none */
+    char *failed_text;
+    glimpse_status answer;  /* of the check that waits */
+    int64_t waits_for;      /* its id; 0 = none */
+    char *answer_text;
+} worker_guest;
+
+static double now_ns(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
+}
+static int64_t now_ms(void) { return (int64_t)(now_ns() * 1e-6); }
+
+static void tell_error(worker_guest *w) {
+    buffer b = {0};
+    buf_puts(&b, "glimpse: ");
+    buf_puts(&b, status_text());
+    guest_tell(&w->g, buf_failed(&b) ? "glimpse: out of memory" : buf_str(&b));
+    buf_free(&b);
+}
+
+/* --- posts ------------------------------------------------------------------------------------------------------- */
+
+static post *eval_in_hand(worker_guest *w) { /* the one that holds the slot */
+    for (int i = 0; i < w->n_posts; i++)
+        if (w->posts[i].head.kind != MSG_NOTE) return &w->posts[i];
+    return NULL;
+}
+
+static void remove_post(worker_guest *w, int at) {
+    memmove(w->posts + at, w->posts + at + 1, (size_t)(--w->n_posts - at) * sizeof *w->posts);
+}
+
+/* A new post at the end of the list; NULL: there is no room. */
+static post *add_post(worker_guest *w, message_kind kind, int64_t step, double train_loss, double val_loss) {
+    if (w->n_posts >= MOST_POSTS) return NULL;
+    post *p = &w->posts[w->n_posts++];
+    *p = (post){.head = {.kind = (uint32_t)kind, .id = w->next_id++, .step = step, .train_loss = train_loss,
+                         .val_loss = val_loss, .hooked = w->g.n_hooks > 0}};
+    return p;
+}
+
+static void add_note(worker_guest *w, int64_t step, double train_loss, double val_loss, int how, const char *why) {
+    post *p = add_post(w, MSG_NOTE, step, train_loss, val_loss);
+    if (!p) {
+        w->lost++;
+        return;
+    }
+    p->head.status = how;
+    c_snprintf(p->why, sizeof p->why, "%s", why);
+}
+
+/* The schedule once everything posted is recorded. */
+static schedule expected(const worker_guest *w) {
+    schedule s = w->due;
+    for (int i = 0; i < w->n_posts; i++) {
+        const message_head *h = &w->posts[i].head;
+        if (h->kind == MSG_CHECK) continue;
+        s.evals++;
+        schedule_best(&s, h->step, h->val_loss);
+    }
+    return s;
+}
+
+/* --- failures ---------------------------------------------------------------------------------------------------- */
+
+/* An earlier eval failed: said (unless the worker did), counted, kept for the next call's return. */
+static void note_failure(worker_guest *w, glimpse_status st, const char *text, int64_t step, bool say) {
+    char *copy = strdup(text);
+    free(w->failed_text);
+    w->failed_text = copy;
+    w->failed = st;
+    status_set_text(st, text);
+    if (say) tell_error(w);
+    host_state ours;
+    guest_go_out(&w->g, &ours);
+    guest_count(&w->g, st, step);
+    guest_come_in(&w->g, &ours);
+}
+
+static glimpse_status take_failure(worker_guest *w) {
+    glimpse_status st = w->failed;
+    if (st >= 0) return GLIMPSE_OK;
+    status_set_text(st, w->failed_text);
+    free(w->failed_text);
+    w->failed_text = NULL;
+    w->failed = GLIMPSE_OK;
+    return st;
+}
+
+static void answer_check(worker_guest *w, const message_head *h, glimpse_status st, const char *text) {
+    if (h->id != w->waits_for) return;
+    w->waits_for = 0;
+    w->answer = st;
+    free(w->answer_text);
+    w->answer_text = st < 0 ? strdup(text) : NULL;
+}
+
+/* The worker is gone: what it had in hand has failed, the rest is posted again to the next one. */
+static void bury(worker_guest *w, const char *why) {
+    buffer b = {0};
+    post *p = eval_in_hand(w);
+    bool was_ready = w->ready;
+    close(w->socket);
+    w->socket = -1;
+    w->ready = false;
+    if (w->unreaped) spawn_reap(w->unreaped, true);
+    w->unreaped = w->adopted && !spawn_reap(w->adopted, false) ? w->adopted : 0;
+    w->adopted = 0;
+    for (int i = 0; i < w->n_posts; i++) {
+        w->posts[i].head.again = w->posts[i].head.again || w->posts[i].sent;
+        w->posts[i].sent = false;
+    }
+    if (p && p->head.kind == MSG_CHECK) {
+        answer_check(w, &p->head, GLIMPSE_E_WORKER, why);
+        remove_post(w, (int)(p - w->posts));
+        p = NULL;
+    } else if (p) {
+        p->head.kind = MSG_NOTE;
+        p->head.status = NOTE_FAILED;
+        c_snprintf(p->why, sizeof p->why, "the worker died: %s", why);
+        buf_printf(&b, "the eval of step %lld failed, the worker died: %s", (long long)p->head.step, why);
+        note_failure(w, GLIMPSE_E_WORKER, buf_str(&b), p->head.step, true);
+    } else if (w->opening) {
+        c_snprintf(w->words, sizeof w->words, "%s", why);
+    } else if (!was_ready) { /* it never came to work: without a count it would be started for ever */
+        buf_printf(&b, "the worker died before it was ready: %s", why);
+        note_failure(w, GLIMPSE_E_WORKER, buf_str(&b), w->n_posts ? w->posts[0].head.step : 0, true);
+    }
+    buf_free(&b);
+}
+
+/* --- listening --------------------------------------------------------------------------------------------------- */
+
+static void on_done(worker_guest *w, const message *m) {
+    const message_head *h = &m->head;
+    int at = 0;
+    while (at < w->n_posts && w->posts[at].head.id != h->id) at++;
+    if (at == w->n_posts) return; /* no answer to anything of ours */
+    post p = w->posts[at];
+    remove_post(w, at);
+    w->due = h->due;
+    glimpse_status st = (glimpse_status)h->status;
+    if (p.head.kind == MSG_CHECK) answer_check(w, h, st, m->payload);
+    else if (st < 0) note_failure(w, st, m->payload, p.head.step, true);
+    else if (p.head.kind == MSG_EVAL) w->g.failures = 0;
+}
+
+static void on_record(worker_guest *w, const message *m) {
+    owned_record *r;
+    if (record_unpack(m->payload, (size_t)m->head.bytes, &r) < 0) return;
+    guest_run_hooks(&w->g, &r->record);
+    record_free(&r->record);
+}
+
+static void on_ready(worker_guest *w, const message *m) {
+    if (m->head.ppid == w->g.owner) w->adopted = m->head.pid;
+    w->ready = m->head.status >= 0;
+    if (w->ready) return;
+    w->refused = (glimpse_status)m->head.status;
+    c_snprintf(w->words, sizeof w->words, "%s", m->payload);
+}
+
+/* Take everything that has arrived; never waits. */
+static void collect(worker_guest *w) {
+    message m = MESSAGE_INIT;
+    if (w->unreaped && spawn_reap(w->unreaped, false)) w->unreaped = 0;
+    while (w->socket >= 0) {
+        glimpse_status st = message_receive(w->socket, &m);
+        if (st == GLIMPSE_NOT_DUE) return;
+        if (st < 0) {
+            char why[WORDS_BYTES];
+            if (st != GLIMPSE_E_WORKER) c_snprintf(why, sizeof why, "its messages cannot be read: %s", status_text());
+            else if (w->words[0]) c_snprintf(why, sizeof why, "%s", w->words);
+            else c_snprintf(why, sizeof why, w->opening ? "it said nothing" : "killed without a word (SIGKILL: by hand, or for want of memory)");
+            bury(w, why);
+            return;
+        }
+        switch (m.head.kind) {
+        case MSG_READY: on_ready(w, &m); break;
+        case MSG_LOG: guest_tell(&w->g, m.payload); break;
+        case MSG_RECORD: on_record(w, &m); break;
+        case MSG_DONE: on_done(w, &m); break;
+        case MSG_WORDS: c_snprintf(w->words, sizeof w->words, "%s", m.payload); break;
+        default: break; /* nothing that a worker says */
+        }
+        message_free(&m);
+    }
+}
+
+/* Wait for something to arrive (or for room, if `room`) until the deadline; false: it has passed. */
+static bool wait_for_worker(worker_guest *w, int64_t deadline, bool room) {
+    int64_t left = deadline < 0 ? 3600000 : deadline - now_ms();
+    if (left <= 0) return false;
+    struct pollfd p = {.fd = w->socket, .events = (short)(POLLIN | (room ? POLLOUT : 0))};
+    poll(&p, 1, (int)(left > 3600000 ? 3600000 : left));
+    return true;
+}
+
+/* --- speaking ---------------------------------------------------------------------------------------------------- */
+
+static glimpse_status start_worker(worker_guest *w) {
+    pid_t pid;
+    TRY(spawn_worker(w->program, &w->socket, &pid));
+    w->ready = false;
+    w->refused = GLIMPSE_OK;
+    w->adopted = spawn_adopts() ? pid : 0;
+    w->words[0] = 0;
+    message_head hello = {.kind = MSG_HELLO};
+    glimpse_status st = message_send(w->socket, &hello, w->hello.bytes, w->hello.n, w->snap.fd);
+    if (st == GLIMPSE_E_WORKER) return GLIMPSE_OK; /* ended already: collect reads its last words and buries it */
+    if (st == GLIMPSE_SKIPPED) st = status_fail(GLIMPSE_E_WORKER, __FILE__, __LINE__, "the worker's socket takes nothing");
+    if (st < 0) {
+        close(w->socket);
+        w->socket = -1;
+    }
+    return st;
+}
+
+/* Send the posts that wait, in order, as far as the socket takes them.  A check's payload is sent by its caller. */
+static void flush_posts(worker_guest *w) {
+    for (int i = 0; i < w->n_posts && w->socket >= 0; i++) {
+        post *p = &w->posts[i];
+        if (p->sent) continue;
+        size_t n = p->head.kind == MSG_NOTE ? strlen(p->why) : 0;
+        if (message_send(w->socket, &p->head, p->why, n, -1) != GLIMPSE_OK) return; /* gone: the next collect sees it */
+        p->sent = true;
+    }
+}
+
+static bool all_sent(const worker_guest *w) { return !w->n_posts || w->posts[w->n_posts - 1].sent; }
+
+/* --- open and close ---------------------------------------------------------------------------------------------- */
+
+static void name_run(char run[16]) {
+    uint8_t r[3];
+    if (getrandom(r, sizeof r, GRND_NONBLOCK) != (ssize_t)sizeof r) {
+        struct timespec t;
+        clock_gettime(CLOCK_REALTIME, &t);
+        uint64_t x = ((uint64_t)t.tv_nsec << 20 ^ (uint64_t)t.tv_sec ^ (uint64_t)getpid()) * 0x9E3779B97F4A7C15u;
+        memcpy(r, &x, sizeof r);
+    }
+    c_snprintf(run, 16, "%02x%02x%02x", r[0], r[1], r[2]);
+}
+
+/* What only this process could do. */
+static glimpse_status check_reach(const options *o, const glimpse_model *m) {
+    if (m->logits || m->logits_all)
+        FAIL(GLIMPSE_E_UNSUPPORTED, "off: a model given as a function runs in this process alone\nhint: --mode inline");
+    if (m->tokenizer.encode || m->tokenizer.decode)
+        FAIL(GLIMPSE_E_UNSUPPORTED, "off: a tokenizer given as functions runs in this process alone\nhint: --mode inline, or give "
+             "its pieces or its file");
+    for (int i = 0; i < opt_count(o, OPT_sample_start_tokens); i++)
+        if (strcmp(opt_str_at(o, OPT_sample_start_tokens, i), "-") == 0)
+            FAIL(GLIMPSE_E_INVALID, "off: the prompt - is the trainer's standard input, which a worker does not have\nhint: "
+                 "FILE:path, or --mode inline");
+    return GLIMPSE_OK;
+}
+
+static void release(worker_guest *w) {
+    if (w->socket >= 0) close(w->socket);
+    snapshot_close(&w->snap);
+    options_free(w->o);
+    buf_free(&w->hello);
+    free(w->program);
+    free(w->posts);
+    free(w->failed_text);
+    free(w->answer_text);
+    free(w->g.hooks);
+    free(w);
+}
+
+static glimpse_status first_worker(worker_guest *w) {
+    int64_t deadline = now_ms() + OPEN_WAIT_MS;
+    TRY(start_worker(w));
+    while (w->socket >= 0 && !w->ready && w->refused >= 0) {
+        collect(w);
+        if (w->socket < 0 || w->ready || w->refused < 0) break;
+        if (!wait_for_worker(w, deadline, false))
+            FAIL(GLIMPSE_E_WORKER, "off: the worker %s was not ready within %d seconds", w->program, OPEN_WAIT_MS / 1000);
+    }
+    if (w->refused < 0) return status_set_text(w->refused, w->words);
+    if (w->ready) return GLIMPSE_OK;
+    FAIL(GLIMPSE_E_LIBRARY, "off: the worker %s ended before it was ready: %s; this library is of build %s\nhint: install both "
+         "from one build, or set GLIMPSE_WORKER to the program glimpse", w->program, w->words, GLIMPSE_BUILD_ID);
+}
+
+static glimpse_status prepare(worker_guest *w, const options *o, const glimpse_model *model) {
+    TRY(check_reach(o, model));
+    TRY(spawn_find(&w->program));
+    w->o = options_copy(o);
+    w->posts = calloc(MOST_POSTS, sizeof *w->posts);
+    if (!w->o || !w->posts) FAIL(GLIMPSE_E_MEMORY, "no memory");
+    TRY(snapshot_open(model->tensors, model->n_tensors, &w->snap));
+    hello h = {.build_id = GLIMPSE_BUILD_ID, .log_back = w->g.log.fn != NULL, .snapshot_bytes = w->snap.bytes, .o = w->o,
+               .model = *model, .offsets = w->snap.offsets};
+    name_run(h.run);
+    return hello_pack(&h, &w->hello);
+}
+
+glimpse_status worker_open(const options *o, const glimpse_model *model, const guest_log *log, glimpse **out) {
+    worker_guest *w = calloc(1, sizeof *w);
+    if (!w) FAIL(GLIMPSE_E_MEMORY, "no memory");
+    guest_init(&w->g, true, log);
+    w->g.log.never_wait = true;
+    w->socket = -1;
+    w->snap = (snapshot)SNAPSHOT_INIT;
+    w->next_id = 1;
+    schedule_init(&w->due);
+    guest_begin(&w->g);
+    w->opening = true;
+    glimpse_status st = prepare(w, o, model);
+    if (st >= 0) st = first_worker(w);
+    w->opening = false;
+    guest_end(&w->g, st);
+    if (st >= 0) *out = &w->g;
+    else release(w);
+    return st;
+}
+
+/* Wait until nothing is posted any more; deadline -1 = for ever.  False: the time is over, or there is no worker. */
+static bool wait_for_all(worker_guest *w, int64_t deadline) {
+    int tries = NEW_WORKERS_AT_CLOSE;
+    for (;;) {
+        collect(w);
+        if (!w->n_posts) return true;
+        if (w->socket < 0 && (w->g.off || !tries-- || start_worker(w) < 0)) return false;
+        flush_posts(w);
+        if (!wait_for_worker(w, deadline, !all_sent(w))) return false;
+    }
+}
+
+glimpse_status worker_drain(glimpse *g) {
+    worker_guest *w = (worker_guest *)g;
+    TRY(guest_begin(g));
+    wait_for_all(w, -1);
+    return guest_end(g, take_failure(w));
+}
+
+glimpse_status worker_close(glimpse *g) {
+    worker_guest *w = (worker_guest *)g;
+    TRY(guest_begin(g));
+    int64_t deadline = now_ms() + (int64_t)(opt_float(w->o, OPT_close_timeout) * 1e3);
+    bool all = wait_for_all(w, deadline);
+    if (w->socket >= 0) {
+        shutdown(w->socket, SHUT_WR); /* the worker reads what is there, then the end */
+        /* Its lock on the directory is free once it has gone. */
+        while (all && w->socket >= 0) {
+            message m = MESSAGE_INIT;
+            glimpse_status st = message_receive(w->socket, &m);
+            if (st == GLIMPSE_OK) message_free(&m);
+            else if (st < 0) close(w->socket), w->socket = -1;
+            else if (!wait_for_worker(w, deadline, false)) break;
+        }
+        if (w->adopted) spawn_reap(w->adopted, w->socket < 0);
+        if (!all) {
+            buffer b = {0};
+            post *p = eval_in_hand(w);
+            if (p) buf_printf(&b, "glimpse: the worker finishes the eval of step %lld alone", (long long)p->head.step);
+            else buf_puts(&b, "glimpse: the worker finishes alone");
+            guest_tell(g, buf_str(&b));
+            buf_free(&b);
+        }
+    }
+    if (w->unreaped) spawn_reap(w->unreaped, true);
+    glimpse_status st = guest_end(g, take_failure(w));
+    release(w);
+    return st;
+}
+
+/* --- evals ------------------------------------------------------------------------------------------------------- */
+
+/* What was lost while the socket took nothing is told once, as soon as there is somebody to tell. */
+static void tell_lost(worker_guest *w) {
+    if (!w->lost || w->n_posts > MOST_POSTS / 2) return;
+    buffer b = {0};
+    buf_printf(&b, "glimpse: the losses of %lld evals are not in the journal: the worker took nothing", (long long)w->lost);
+    w->lost = 0;
+    guest_tell(&w->g, buf_str(&b));
+    buf_free(&b);
+}
+
+static glimpse_status eval(worker_guest *w, int64_t step, double train_loss, double val_loss) {
+    char why[SCHEDULE_WHY_BYTES];
+    double t0 = now_ns();
+    collect(w);
+    if (w->g.off) return w->failed < 0 ? take_failure(w) : GLIMPSE_NOT_DUE;
+    if (w->socket < 0) {
+        glimpse_status st = start_worker(w);
+        if (st < 0) {
+            char *text = strdup(status_text());
+            note_failure(w, st, text ? text : "no memory", step, true);
+            free(text);
+            add_note(w, step, train_loss, val_loss, NOTE_FAILED, "no worker could be started");
+            return take_failure(w);
+        }
+    }
+    flush_posts(w);
+    tell_lost(w);
+    schedule due = expected(w);
+    if (!schedule_is_due(&due, w->o, val_loss, why)) {
+        add_note(w, step, train_loss, val_loss, NOTE_SKIPPED, why);
+        flush_posts(w);
+        glimpse_status st = take_failure(w);
+        return st < 0 ? st : GLIMPSE_NOT_DUE;
+    }
+    while (opt_is(w->o, OPT_when_busy, "wait") && eval_in_hand(w) && w->socket >= 0) {
+        wait_for_worker(w, -1, !all_sent(w));
+        collect(w);
+        flush_posts(w);
+    }
+    if (w->socket < 0) { /* it died while we waited */
+        add_note(w, step, train_loss, val_loss, NOTE_FAILED, "the worker died");
+        return take_failure(w);
+    }
+    const post *before = eval_in_hand(w);
+    if (before || !all_sent(w)) {
+        if (before) c_snprintf(why, sizeof why, "still busy with step %lld (--when_busy wait)", (long long)before->head.step);
+        else c_snprintf(why, sizeof why, "the worker takes no messages");
+        add_note(w, step, train_loss, val_loss, NOTE_SKIPPED, why);
+        flush_posts(w);
+        glimpse_status st = take_failure(w);
+        return st < 0 ? st : GLIMPSE_SKIPPED;
+    }
+    post *p = add_post(w, MSG_EVAL, step, train_loss, val_loss);
+    if (!p) return GLIMPSE_SKIPPED;
+    snapshot_fill(&w->snap);
+    p->head.blocked_s = (now_ns() - t0) * 1e-9;
+    flush_posts(w);
+    return take_failure(w);
+}
+
+glimpse_status worker_eval(glimpse *g, int64_t step, double train_loss, double val_loss) {
+    TRY(guest_begin(g));
+    return guest_end(g, eval((worker_guest *)g, step, train_loss, val_loss));
+}
+
+/* --- check ------------------------------------------------------------------------------------------------------- */
+
+static glimpse_status check(worker_guest *w, const int32_t *ids, const int32_t *targets, int32_t B, int32_t T, double loss,
+                            const float *losses) {
+    glimpse_status st = GLIMPSE_OK;
+    buffer both = {0};
+    int64_t deadline = now_ms() + (int64_t)(opt_float(w->o, OPT_close_timeout) * 1e3);
+    size_t n = (size_t)B * (size_t)T * sizeof(int32_t);
+    if (!wait_for_all(w, deadline)) FAIL(GLIMPSE_E_WORKER, "glimpse_check: the worker is busy or gone");
+    if (w->socket < 0) TRY(start_worker(w));
+    buf_put(&both, ids, n);
+    buf_put(&both, targets, n);
+    if (losses) buf_put(&both, losses, n); /* a float is as long as an id */
+    if (buf_failed(&both)) FAIL_GOTO(GLIMPSE_E_MEMORY, "glimpse_check: no memory for %d x %d ids", (int)B, (int)T);
+    snapshot_fill(&w->snap);
+    post *p = add_post(w, MSG_CHECK, 0, NAN, loss);
+    if (!p) FAIL_GOTO(GLIMPSE_E_WORKER, "glimpse_check: the worker is busy");
+    p->head.B = B;
+    p->head.T = T;
+    st = message_send(w->socket, &p->head, both.bytes, both.n, -1);
+    if (st != GLIMPSE_OK) {
+        remove_post(w, w->n_posts - 1);
+        if (st > 0) FAIL_GOTO(GLIMPSE_E_WORKER, "glimpse_check: the worker takes no messages");
+        goto out;
+    }
+    p->sent = true;
+    w->waits_for = p->head.id;
+    while (w->waits_for) {
+        collect(w);
+        if (!w->waits_for) break;
+        if (!wait_for_worker(w, deadline, false)) {
+            w->waits_for = 0;
+            FAIL_GOTO(GLIMPSE_E_WORKER, "glimpse_check: no answer within %g seconds (--close_timeout)", opt_float(w->o, OPT_close_timeout));
+        }
+    }
+    st = w->answer < 0 ? status_set_text(w->answer, w->answer_text) : GLIMPSE_OK;
+out:
+    buf_free(&both);
+    return st;
+}
+
+glimpse_status worker_check(glimpse *g, const int32_t *ids, const int32_t *targets, int32_t B, int32_t T, double loss,
+                            const float *losses) {
+    if (g->off) return GLIMPSE_NOT_DUE;
+    if (!ids || !targets || B < 1 || T < 1 || (int64_t)B * T > INT32_MAX / 8)
+        FAIL(GLIMPSE_E_INVALID, "glimpse_check: ids and targets of B = %d rows and T = %d positions are needed", (int)B, (int)T);
+    TRY(guest_begin(g));
+    glimpse_status st = check((worker_guest *)g, ids, targets, B, T, loss, losses);
+    if (st < 0) tell_error((worker_guest *)g);
+    return guest_end(g, st);
+}

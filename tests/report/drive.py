@@ -1,0 +1,321 @@
+#!/usr/bin/env python3
+"""drive.py GLIMPSE DIR [--big N] [--shots FOLDER] [--open PAGE_DIR]
+
+Drives the review page in Chromium without a window, over its debugging pipe; nothing but the standard library.
+Writes a journal of hostile and of plain samples into DIR, draws it with `GLIMPSE report`, opens DIR/report.html from
+file:// and checks what a reader would see.  --big N: a run of N evals of 16 samples of 256 tokens instead; how long it
+takes to open and to change the step is printed, not judged.  --shots: pictures of the views.  Called by test_report.c."""
+import argparse, base64, json, math, os, random, re, shutil, subprocess, sys, tempfile, time
+
+WORDS = [" the", " a", " girl", " named", " Lily", ".", " She", " liked", " to", " play", " in", "\n", " park", " with", " her", " dog", ",",
+         " and", " it", " was", " happy", " One", " day", " saw", " big", " tree", " said", ":", " \"", "Hello", "!", "\"", " very"]
+HOSTILE = ["</script><script>window.pwned=1</script>", "<img src=x onerror=window.pwned=1>", "<b>bold</b> &amp; &lt;", "\u2028\u2029", "\u202ereversed\u2066",
+           "\x1b[2J\x07\x7f", "\"});window.pwned=1;({\"", "`${window.pwned=1}`", "<style>*{display:none}</style>", "<iframe src=javascript:parent.pwned=1>"]
+
+
+def r5(x):
+    return float("%.5g" % x)
+
+
+def sample(rng, p, s, i, text_of, n_tokens, of, quality, vocab):
+    tokens = []
+    for t in range(n_tokens):
+        token, sharp = text_of(t), quality * (0.4 + 2.5 * rng.random())
+        ps = [(j + 1) ** -(sharp + 0.7) for j in range(60)]
+        total, place = sum(ps), min(int(rng.expovariate(1.1)), 9)
+        others = rng.sample([v for v in range(len(WORDS)) if v != token], 9)
+        ids = others[:place] + [token] + others[place:]
+        top = [[ids[j], r5(ps[j] / total), r5(ps[j] / sum(ps[:20]))] for j in range(10)]
+        tokens.append({"id": token, "logit": r5(10 + math.log(ps[place])), "logprob": r5(math.log(ps[place] / total)), "p_temp": r5(ps[place] / total),
+                       "p_final": r5(ps[place] / sum(ps[:20])), "rank": place + 1, "kept": 20, "left": r5(sum(ps[:place]) / total),
+                       "entropy": r5(-sum(q / total * math.log(q / total) for q in ps)), "dot": r5(rng.random()), "top": top})
+    lp = sum(t["logprob"] for t in tokens) / max(1, len(tokens))
+    text = "".join(vocab[t["id"]] for t in tokens)
+    words = re.findall(r"[A-Za-z']+", text)
+    metrics = {"perplexity": r5(math.exp(-lp)), "mean_logprob": r5(lp), "mean_entropy": r5(sum(t["entropy"] for t in tokens) / max(1, len(tokens))),
+               "repetition_tokens": r5(rng.random() / 4), "distinct_2": r5(rng.random()), "spelling_token_rate": r5(min(1, quality / 2)),
+               "lexical_diversity": r5(len(set(words)) / max(1, len(words)))}
+    return {"prompt": p, "prompt_text": ["\n", "Once upon a time", "Lily said:", "The dog"][p], "prompt_ids": [11], "setting": s,
+            "label": ["top_k=5", "top_k=200"][s], "samplers": "top_k=%d;temperature=0.8" % [5, 200][s], "sample": i, "n_samples": of, "seed": 1337,
+            "temperature": 0.8, "top_k": [5, 200][s], "text": text, "stop": "length", "why": None, "metrics": metrics, "tokens": tokens}
+
+
+def line(step, seq, samples, pieces, val, **more):
+    out = {"v": 1, "run": "9f2c1a", "run_name": "drive", "seq": seq, "kind": "train", "step": step, "time": "2026-11-21T03:%02d:05Z" % (seq % 60),
+           "train_loss": r5(val * 0.97), "val_loss": r5(val), "best": {"val_loss": r5(val), "step": step},
+           "model": {"arch": "gpt2", "params": 124439808, "vocab": 50257, "dtype": "bf16", "cache": "bf16", "device": "cpu", "check": "ok"},
+           "status": "ok", "why": None, "seconds": {"blocked": 0.0002, "prefill": 0.01, "decode": 0.3, "write": 0.01}, "pieces": pieces,
+           "samples": samples, "views": {"sheets": "false", "tensorboard": "true", "report": "true"}, "dataset": {}, "lm_eval": {}, "probes": []}
+    out.update(more)
+    return out
+
+
+def journal(folder, evals, per=(2, 2, 4), n_tokens=128, hostile=True):
+    """`evals` evals; where `hostile`, the pieces of ids 40.. are HOSTILE and stand in sample 0.0.1 of each."""
+    rng, vocab = random.Random(7), WORDS + ["?"] * (40 - len(WORDS)) + HOSTILE + ["\u2581"]
+    pieces = {str(i): v for i, v in enumerate(vocab)}
+    pieces["51"] = {"b64": base64.b64encode("日".encode()[:2]).decode()}  # the halves of a character
+    pieces["52"] = {"b64": base64.b64encode("日".encode()[2:]).decode()}
+    vocab += ["", "日"]
+    with open(os.path.join(folder, "evals.jsonl"), "w", encoding="utf-8") as f:
+        for e in range(evals):
+            samples = []
+            for p in range(per[0]):
+                for s in range(per[1]):
+                    for i in range(per[2]):
+                        drift = random.Random(100 * p + 10 * s + i)
+                        base = [drift.randrange(len(WORDS)) for _ in range(n_tokens)]
+                        for k in range(n_tokens):  # the run drifts: most words stay from one eval to the next
+                            if rng.random() < 0.05 + 0.1 * (k > n_tokens // 2): base[k] = rng.randrange(len(WORDS))
+                        if hostile and (p, s, i) == (0, 0, 1): base = list(range(40, 40 + len(HOSTILE))) + [51, 52] + base[:20]
+                        samples.append(sample(rng, p, s, i, lambda t: base[t], len(base), per[2], 0.7 + 1.3 * e / evals, vocab))
+            more = {}
+            if hostile and e == 2: samples, more = [], {"status": "skipped", "why": "val 2.51 \u2265 best 2.47 @ 500 (--sample_each_eval)"}
+            if hostile and e == 3: samples, more = [], {"status": "failed", "why": HOSTILE[1] + " out of memory"}
+            record = line(250 * e, e, samples, pieces, 4.2 * math.exp(-e / evals) + 0.02 * rng.random(), **more)
+            if hostile and e == 4: record["model"]["check"] = "failed"
+            f.write(json.dumps(record, ensure_ascii=False, separators=(",", ":")) + "\n")
+
+
+class Browser:
+    def __init__(self, dark=False, width=1500, height=950):
+        self.home, self.next, self.events = tempfile.mkdtemp(), 0, []
+        r_in, self.w = os.pipe()
+        self.r, w_out = os.pipe()
+        def place():
+            os.dup2(r_in, 13); os.dup2(w_out, 14)
+            os.dup2(13, 3); os.dup2(14, 4)
+            for fd in (3, 4): os.set_inheritable(fd, True)
+        flags = ["--headless=new", "--no-sandbox", "--disable-gpu", "--remote-debugging-pipe", "--user-data-dir=" + self.home, "--hide-scrollbars",
+                 "--window-size=%d,%d" % (width, height), "--no-first-run", "--disable-background-networking", "--disable-component-update"]
+        self.process = subprocess.Popen(["chromium"] + flags + ["about:blank"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, preexec_fn=place, close_fds=False)
+        os.close(r_in); os.close(w_out)
+        self.left = b""
+        target = self.call("Target.createTarget", url="about:blank")["targetId"]
+        self.session = None
+        self.session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        for domain in ("Page", "Runtime", "Log", "Network"): self.call(domain + ".enable")
+        self.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}])
+        self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 700)
+
+    session = None
+
+    def call(self, method, **params):
+        self.next += 1
+        message = {"id": self.next, "method": method, "params": params}
+        if self.session: message["sessionId"] = self.session
+        os.write(self.w, json.dumps(message).encode() + b"\0")
+        while True:
+            while b"\0" not in self.left:
+                more = os.read(self.r, 1 << 20)
+                if not more: raise RuntimeError("the browser went away")
+                self.left += more
+            one, self.left = self.left.split(b"\0", 1)
+            reply = json.loads(one)
+            if reply.get("id") == self.next:
+                if "error" in reply: raise RuntimeError("%s: %s" % (method, reply["error"]))
+                return reply.get("result", {})
+            self.events.append(reply)
+
+    def js(self, expression):
+        reply = self.call("Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True)
+        if "exceptionDetails" in reply: raise RuntimeError(expression + ": " + json.dumps(reply["exceptionDetails"])[:600])
+        return reply["result"].get("value")
+
+    def wait(self, condition, seconds=20):
+        end = time.time() + seconds
+        while not self.js(condition):
+            if time.time() > end: raise RuntimeError("never: " + condition)
+            time.sleep(0.01)
+
+    def open(self, folder, hash=""):
+        self.call("Page.navigate", url="about:blank")
+        self.call("Page.navigate", url="file://" + os.path.abspath(folder) + "/report.html" + hash)
+        self.wait("document.readyState === 'complete' && (document.body.dataset.drawn !== undefined || document.querySelector('.none') !== null)")
+
+    def key(self, key):
+        self.call("Input.dispatchKeyEvent", type="keyDown", key=key, text=key if len(key) == 1 else "")
+        self.call("Input.dispatchKeyEvent", type="keyUp", key=key)
+
+    def shot(self, path):
+        with open(path, "wb") as f: f.write(base64.b64decode(self.call("Page.captureScreenshot", format="png")["data"]))
+
+    def complaints(self):
+        """What the page logged as an error, and every address that it asked for which is not a file."""
+        out = []
+        for e in self.events:
+            m, p = e.get("method"), e.get("params", {})
+            if m == "Log.entryAdded" and p["entry"]["level"] == "error": out.append(p["entry"]["text"] + " " + p["entry"].get("url", ""))
+            if m == "Runtime.exceptionThrown": out.append(json.dumps(p["exceptionDetails"])[:400])
+            if m == "Network.requestWillBeSent" and not p["request"]["url"].startswith(("file:", "about:")): out.append("network: " + p["request"]["url"])
+        return out
+
+    def close(self):
+        try: self.session = None; self.call("Browser.close")
+        except (RuntimeError, OSError): pass
+        try: self.process.wait(10)
+        except subprocess.TimeoutExpired: self.process.kill()
+        os.close(self.w); os.close(self.r)
+        shutil.rmtree(self.home, ignore_errors=True)
+
+
+failed = []
+def check(ok, what):
+    if not ok: failed.append(what); print("FAILED:", what)
+
+
+STRUCTURE = "[...'script style img iframe b object embed link form a'.split(' ')].map(t => document.getElementsByTagName(t).length).join()"
+DRAWN = "document.body.dataset.drawn === '%d'"
+
+
+def checks(browser, folder):
+    b = browser
+    b.open(folder)
+    b.wait(DRAWN % 1250)
+    check(b.js("document.querySelectorAll('#panes .pane').length") == 2, "two panes, with the step before")
+    check(b.js("document.querySelector('.pane.was h2').textContent") == "step 1000", "the step before is 1000")
+    check(b.js("document.querySelectorAll('.pane.now .tk.come').length > 0 && document.querySelectorAll('.pane.was .tk.gone').length > 0"), "the diff marks words")
+    check(b.js("document.querySelectorAll('#token .bars li').length >= 10"), "ten alternatives")
+    check(b.js("(() => { const p = panes[1], c = columns(p.data, p.sample); return Math.min(...c.logprob) === c.logprob[shown_token.i]; })()"), "opens on the most surprising token")
+    check(b.js("document.querySelectorAll('.chart').length") == 8, "a chart of the losses and of each metric")
+    b.key("ArrowLeft"); b.wait(DRAWN % 1000)
+    check(b.js("!document.getElementById('alarm').hidden && document.getElementById('alarm').textContent.startsWith('MODEL CHECK FAILED')"), "a failed check is said")
+    check("step=1000" in b.js("location.hash"), "the address keeps the step")
+    b.key("ArrowLeft"); b.wait(DRAWN % 750)
+    check("This eval failed" in b.js("document.getElementById('panes').textContent") and "out of memory" in b.js("document.getElementById('panes').textContent"), "a failed eval says why")
+    b.key("ArrowLeft"); b.wait(DRAWN % 500)
+    check("No sample at step 500" in b.js("document.getElementById('panes').textContent"), "a skipped eval says so")
+    b.key("End"); b.wait(DRAWN % 1250)
+    plain = b.js(STRUCTURE)
+    before = b.js("document.querySelectorAll('.pane.now .text *').length")
+    b.key("j"); b.wait("view.sample === '0.0.1'")
+    check(b.js(STRUCTURE) == plain, "hostile texts leave the page's structure as it is")
+    check(b.js("window.pwned === undefined"), "no text of the model runs")
+    text = b.js("document.querySelector('.pane.now .text').textContent")
+    check("</script><script>window.pwned=1</script>" in text and "<img src=x" in text, "markup shows as text")
+    check("\\x1b[2J" in text and "\\u202e" in text and "\\u2028" in text and "\u202e" not in text and "\u2028" not in text, "what is unseen is made visible")
+    check("日" in text, "two halves of a character are one")
+    b.key("k"); b.wait("view.sample === '0.0.0'")
+    b.key("d"); b.wait("document.querySelectorAll('#panes .pane').length === 1")
+    b.key("d"); b.wait("document.querySelectorAll('#panes .pane').length === 2")
+    b.key("g"); b.wait("document.querySelectorAll('#panes .pane').length === 16")
+    b.key("g"); b.wait("document.querySelectorAll('#panes .pane').length === 2")
+    for mode in ("minmax", "softmax_top_k", "rank", "dot_product", "entropy", "none", "softmax"):
+        b.key("c"); b.wait("view.colour === '%s'" % mode)
+        painted = b.js("[...document.querySelectorAll('.pane.now .tk')].filter(t => t.style.backgroundColor).length")
+        check((painted > 0) == (mode != "none"), "colours of " + mode)
+        if mode != "none": check(b.js("document.querySelector('.legend').textContent.length > 3"), "legend of " + mode)
+    # The least contrast of any ground with its ink (WCAG 2.1), in both themes.
+    contrast = "paint_ground.map((g, i) => { const l = c => luminance(c); const a = l(g.match(/\\d+/g).map(Number)), b = l(paint_ink[i] === '#ffffff' ? [255,255,255] : [0,0,0]); return (Math.max(a, b) + .05) / (Math.min(a, b) + .05); }).reduce((x, y) => Math.min(x, y))"
+    check(b.js(contrast) >= 4.5, "contrast in light")
+    theme = b.js("document.documentElement.dataset.theme")
+    b.key("t"); b.wait("document.documentElement.dataset.theme !== '%s'" % theme)
+    check(b.js(contrast) >= 4.5, "contrast in dark")
+    b.key("t")
+    # Search: a text, a pattern, a pattern that is none; a found place is gone to.
+    b.js("(() => { const s = document.getElementById('search'); s.value = 'girl named'; s.dispatchEvent(new Event('input')); })()")
+    b.wait("/ of 4 steps/.test(document.getElementById('found').textContent)")
+    want = sum("girl named" in s["text"] for l in open(os.path.join(folder, "evals.jsonl"), encoding="utf-8") for s in json.loads(l)["samples"])
+    check(int(b.js("parseInt(document.querySelector('.said').textContent)")) == want, "the search finds all %d" % want)
+    b.js("(() => { const s = document.getElementById('search'); s.value = '/l[i1]ly\\\\.\\\\s/i'; s.dispatchEvent(new Event('input')); })()")
+    want = sum(bool(re.search(r"l[i1]ly\.\s", s["text"], re.I)) for l in open(os.path.join(folder, "evals.jsonl"), encoding="utf-8") for s in json.loads(l)["samples"])
+    b.wait("/^%d sample/.test((document.querySelector('.said') || {}).textContent || '')" % want)
+    if want:
+        b.js("document.querySelector('#found .row').click()")
+        b.wait("document.querySelectorAll('.tk.hit').length > 0")
+    b.js("(() => { const s = document.getElementById('search'); s.value = '/(/'; s.dispatchEvent(new Event('input')); })()")
+    b.wait("document.querySelector('#found .bad') !== null")
+    b.js("(() => { const s = document.getElementById('search'); s.value = ''; s.dispatchEvent(new Event('input')); s.blur(); })()")
+    # Filters, sorting.
+    b.wait("document.getElementById('found').hidden")
+    b.key("End"); b.wait(DRAWN % 1250)
+    b.js("[...document.querySelectorAll('.chip')].find(c => c.textContent === 'top_k=200').click()")
+    b.wait("document.querySelectorAll('#samples .sample').length === 8")
+    b.js("(() => { const s = document.querySelector('.sorting select'); s.value = '-perplexity'; s.onchange(); })()")
+    b.wait("view.sort === '-perplexity'")
+    values = b.js("[...document.querySelectorAll('#samples .metric')].map(x => parseFloat(x.textContent))")
+    check(values == sorted(values, reverse=True) and len(values) == 8, "sorted by perplexity")
+    address = b.js("location.hash")
+    b.open(folder, address)
+    check(b.js("view.sort") == "-perplexity" and b.js("document.querySelectorAll('#samples .sample').length") == 8, "the address brings the view back")
+    # A pointer on a token; the keyboard does the same.
+    b.js("document.querySelector('.pane.was .tk[data-i=\"3\"]').dispatchEvent(new MouseEvent('mousemove', {bubbles: true}))")
+    check(b.js("document.querySelector('#token .where').textContent") == "step 1000" and "token 4 of" in b.js("document.getElementById('token').textContent"), "pointing shows the token")
+    b.key("."); check("token 5 of" in b.js("document.getElementById('token').textContent"), "the keyboard moves the token")
+    check(b.complaints() == [], "the browser has nothing to say: %s" % b.complaints())
+    # Every button and field has a name.
+    check(b.js("[...document.querySelectorAll('button, input, select')].filter(e => !e.hidden && !(e.textContent.trim() || e.getAttribute('aria-label') || e.labels && e.labels.length)).length") == 0, "every control has a name")
+    b.call("Emulation.setDeviceMetricsOverride", width=420, height=900, deviceScaleFactor=1, mobile=True)
+    b.open(folder)
+    check(b.js("document.documentElement.scrollWidth <= 420"), "nothing is wider than a small screen: %s" % b.js("document.documentElement.scrollWidth"))
+
+
+def shots(folder, out):
+    os.makedirs(out, exist_ok=True)
+    for name, dark, width, height, hash in (("wide_light", False, 1500, 950, ""), ("wide_dark", True, 1500, 950, ""), ("all_light", False, 1500, 950, "#view=all"),
+                                            ("narrow_light", False, 420, 900, ""), ("narrow_dark", True, 420, 900, "#colour=entropy")):
+        b = Browser(dark, width, height)
+        b.open(folder, hash)
+        time.sleep(0.5)
+        b.shot(os.path.join(out, name + ".png"))
+        b.close()
+
+
+def big(glimpse, folder, n):
+    """Five evals by the journal, the others copies of their files: the page cannot tell."""
+    journal(folder, 5, (2, 2, 4), 256, hostile=False)
+    subprocess.run([glimpse, "report", folder], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    report = os.path.join(folder, "report")
+    lines = open(os.path.join(report, "index.js"), encoding="utf-8").read().splitlines()
+    data = [open(os.path.join(report, "step_%08d.js" % (250 * e)), encoding="utf-8").read() for e in range(5)]
+    with open(os.path.join(report, "index.js"), "w", encoding="utf-8") as f:
+        for e in range(n):
+            move = lambda s: re.sub(r'"step":\d+', '"step":%d' % (250 * e), re.sub(r'"seq":\d+', '"seq":%d' % e, s, count=1), count=1)
+            f.write(move(lines[e % 5]) + "\n")
+            with open(os.path.join(report, "step_%08d.js" % (250 * e)), "w", encoding="utf-8") as g: g.write(move(data[e % 5]))
+    print("%d evals of 16 samples of 256 tokens: index %d kB, a data file %d kB" % (n, os.path.getsize(os.path.join(report, "index.js")) // 1000, len(data[0]) // 1000))
+    b = Browser()
+    for round in range(3):
+        t = time.time()
+        b.open(folder)
+        b.wait(DRAWN % (250 * (n - 1)))
+        print("open: %.0f ms; by the page's own clock, from navigation to the first drawing: %.0f ms" % (1e3 * (time.time() - t), b.js("performance.getEntriesByName('glimpse-drawn')[0].startTime")))
+    change = """(async () => { const times = []; for (let i = 0; i < 12; i++) { await new Promise(r => setTimeout(r, %d)); const t = performance.now(), want = steps[steps.indexOf(view.step) + %d];
+        document.dispatchEvent(new KeyboardEvent('keydown', {key: '%s'})); while (document.body.dataset.drawn !== String(want)) await new Promise(r => setTimeout(r, 0));
+        await new Promise(r => requestAnimationFrame(() => setTimeout(r, 0))); times.push(performance.now() - t); } return times.map(t => Math.round(t)); })()"""
+    print("step by step, to the frame on the screen, ms:", b.js(change % (400, -1, "ArrowLeft")))
+    print("as fast as it goes, ms:", b.js(change % (0, -1, "ArrowLeft")))
+    b.js("(() => { document.querySelector('#slider').value = 20; document.querySelector('#slider').dispatchEvent(new Event('input')); })()")
+    b.wait(DRAWN % 5000)
+    b.key("g"); b.wait("document.querySelectorAll('#panes .pane').length === 16")
+    print("all 16 samples at once, ms:", b.js(change % (400, -1, "ArrowLeft")))
+    b.key("g")
+    t = time.time()
+    b.js("(() => { const s = document.getElementById('search'); s.value = 'girl named'; s.dispatchEvent(new Event('input')); })()")
+    b.wait("/ of %d steps/.test((document.querySelector('.said') || {}).textContent || '') && !/read/.test(document.querySelector('.said').textContent)" % n, 120)
+    print("search of all %d steps: %.1f s, %s" % (n, time.time() - t, b.js("document.querySelector('.said').textContent")))
+    t = time.time()
+    b.js("(() => { const s = document.getElementById('search'); s.value = 'dog, and'; s.dispatchEvent(new Event('input')); })()")
+    time.sleep(0.3)
+    b.wait("/ of %d steps/.test((document.querySelector('.said') || {}).textContent || '') && !/read/.test(document.querySelector('.said').textContent)" % n, 120)
+    print("search again: %.1f s" % (time.time() - t))
+    check(b.complaints() == [], "the browser has nothing to say: %s" % b.complaints())
+    b.close()
+
+
+def main():
+    a = argparse.ArgumentParser()
+    a.add_argument("glimpse"), a.add_argument("folder"), a.add_argument("--big", type=int), a.add_argument("--shots"), a.add_argument("--open")
+    args = a.parse_args()
+    if args.open: shots(args.open, args.shots); return 0
+    if args.big: big(args.glimpse, args.folder, args.big); return bool(failed)
+    journal(args.folder, 6)
+    subprocess.run([args.glimpse, "report", args.folder], check=True, stdout=subprocess.DEVNULL)
+    b = Browser()
+    try: checks(b, args.folder)
+    finally: b.close()
+    if args.shots: shots(args.folder, args.shots)
+    return bool(failed)
+
+
+sys.exit(main())

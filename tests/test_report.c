@@ -1,0 +1,446 @@
+/* test_report.c -- the review page and metrics.csv: the data files read back by other parsers (cJSON, a base64 and a CSV
+ * reader of this file), hostile texts, what an eval costs, what a crash leaves, redrawing; and the page in a browser
+ * (tests/report/drive.py), where there is one. */
+#include "hooks/journal.h"
+#include "hooks/review.h"
+#include "hooks/session_state.h"
+#include "include/internal/file.h"
+#include "tests/chart_record.h"
+#include "tests/test.h"
+#include "tests/tiny_gpt.h"
+#include "viz/csv.h"
+#include "viz/html.h"
+#include <cjson/cJSON.h>
+#include <errno.h>
+#include <stdio.h>
+#include <unistd.h>
+
+static const char *const hostile[] = {
+    "</script><script>window.pwned=1</script>", "<img src=x onerror=window.pwned=1>", "&lt;b&gt; &amp; &#x3c;",
+    "\xe2\x80\xa8 and \xe2\x80\xa9", "\xe2\x80\xae reversed \xe2\x81\xa6", "\x1b[2J\x07\x7f", "\"});window.pwned=1;({\"",
+    "\\\"\\u003c", "'; DROP TABLE", "\xff\xfe\x80", "]]>-->", "${window.pwned=1}`",
+};
+enum { N_HOSTILE = sizeof hostile / sizeof *hostile };
+
+static glimpse_sample *sample_of(owned_record *o) { return (glimpse_sample *)(uintptr_t)o->record.samples; }
+
+/* The literal of "glimpse_step({...});\n"; also that it is one line that no script or page could misread. */
+static cJSON *literal(const buffer *b, const char *call) {
+    size_t n = strlen(call);
+    if (!EXPECT(b->n > n + 4 && !strncmp(b->bytes, call, n) && !strcmp(b->bytes + b->n - 3, ");\n"))) return NULL;
+    EXPECT(!memchr(b->bytes, '<', b->n));
+    EXPECT(!memmem(b->bytes, b->n, "\xe2\x80\xa8", 3) && !memmem(b->bytes, b->n, "\xe2\x80\xa9", 3));
+    for (size_t i = 0; i + 1 < b->n; i++)
+        if ((uint8_t)b->bytes[i] < 32) return EXPECT(!"a control character"), NULL;
+    const char *end = NULL;
+    cJSON *j = cJSON_ParseWithLengthOpts(b->bytes + n, b->n - n, &end, 0);
+    EXPECT(j && end == b->bytes + b->n - 3);
+    return j;
+}
+
+TEST(report_data_is_a_script_whatever_the_text) {
+    for (int i = 0; i < N_HOSTILE; i++) {
+        owned_record *o = chart_record(3, 5, 5, "top_k=5");
+        glimpse_sample *s = sample_of(o);
+        s->text = s->prompt_text = s->samplers = s->why = hostile[i];
+        s->text_bytes = s->prompt_bytes = strlen(hostile[i]);
+        o->record.why = o->record.run_name = o->record.arch = hostile[i];
+        buffer b = {0}, line = {0};
+        EXPECT_OK(html_step(&o->record, true, &b));
+        EXPECT_OK(html_index_line(&o->record, &line));
+        cJSON *j = literal(&b, "glimpse_step("), *k = literal(&line, "glimpse_eval(");
+        const cJSON *text = cJSON_GetObjectItemCaseSensitive(cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(j, "samples"), 0), "text");
+        EXPECT(cJSON_IsString(text));
+        if (cJSON_IsString(text) && i != 9) EXPECT_STREQ(text->valuestring, hostile[i]); /* 9 is not UTF-8 */
+        EXPECT(k && cJSON_IsArray(cJSON_GetObjectItemCaseSensitive(k, "rows")));
+        cJSON_Delete(j);
+        cJSON_Delete(k);
+        buf_free(&b);
+        buf_free(&line);
+        record_free(&o->record);
+    }
+}
+
+TEST(report_one_megabyte_without_a_blank) {
+    owned_record *o = chart_record(3, 5, 5, "top_k=5");
+    glimpse_sample *s = sample_of(o);
+    char *big = malloc(1 << 20);
+    REQUIRE(big);
+    memset(big, '<', 1 << 20);
+    big[(1 << 20) - 1] = 0;
+    s->text = big, s->text_bytes = (1 << 20) - 1;
+    buffer b = {0};
+    EXPECT_OK(html_step(&o->record, true, &b));
+    cJSON *j = literal(&b, "glimpse_step(");
+    const cJSON *text = cJSON_GetObjectItemCaseSensitive(cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(j, "samples"), 0), "text");
+    EXPECT(cJSON_IsString(text) && !strcmp(text->valuestring, big));
+    cJSON_Delete(j);
+    buf_free(&b);
+    free(big);
+    record_free(&o->record);
+}
+
+/* --- the numbers -------------------------------------------------------------------------------------------------- */
+static uint8_t *from_base64(const char *s, size_t *n) {
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    uint8_t *out = malloc(strlen(s) + 4);
+    uint32_t v = 0;
+    int bits = 0;
+    for (*n = 0; *s && *s != '='; s++) {
+        const char *d = strchr(digits, *s);
+        if (!d) return EXPECT(!"a base64 digit"), out;
+        v = v << 6 | (uint32_t)(d - digits);
+        if ((bits += 6) >= 8) out[(*n)++] = (uint8_t)(v >> (bits -= 8));
+    }
+    return out;
+}
+
+static float f32_at(const uint8_t *p) {
+    float x;
+    memcpy(&x, p, 4);
+    return x;
+}
+
+TEST(report_numbers_read_back) {
+    enum { N = 37, K = 7 };
+    owned_record *o = chart_record(N, 5, K, "top_k=5");
+    glimpse_sample *s = sample_of(o);
+    ((glimpse_token *)(uintptr_t)s->tokens)[4].entropy = NAN;
+    ((glimpse_token *)(uintptr_t)s->tokens)[5].n_top = 2;
+    buffer b = {0};
+    REQUIRE_OK(html_step(&o->record, false, &b));
+    cJSON *j = literal(&b, "glimpse_step(");
+    REQUIRE(j);
+    const cJSON *x = cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(j, "samples"), 0);
+    const cJSON *ids = cJSON_GetObjectItemCaseSensitive(j, "ids"), *pieces = cJSON_GetObjectItemCaseSensitive(j, "pieces");
+    size_t n;
+    uint8_t *d = from_base64(cJSON_GetObjectItemCaseSensitive(x, "d")->valuestring, &n);
+    EXPECT_EQ(n, N * 40 + N * K * 6);
+    for (int i = 0; i < N; i++) {
+        const glimpse_token *t = GLIMPSE_AT(s->tokens, i);
+        const float want[] = {t->logit, t->logprob, t->p_temp, t->p_final, t->left, t->entropy, t->dot};
+        uint32_t place, rank, kept;
+        memcpy(&place, d + 4 * i, 4), memcpy(&rank, d + 4 * (N + i), 4), memcpy(&kept, d + 4 * (2 * N + i), 4);
+        EXPECT_EQ(cJSON_GetArrayItem(ids, (int)place)->valueint, t->id);
+        EXPECT_EQ(rank, t->rank);
+        EXPECT_EQ(kept, t->kept);
+        for (int c = 0; c < 7; c++) {
+            float got = f32_at(d + 4 * ((3 + c) * N + i));
+            EXPECT(isnan(want[c]) ? isnan(got) : got == want[c]);
+        }
+        for (int k = 0; k < K; k++) {
+            uint16_t id, p, pf;
+            const size_t at = (size_t)(i * K + k) * 2;
+            memcpy(&id, d + 40 * N + at, 2), memcpy(&p, d + 40 * N + 2 * N * K + at, 2), memcpy(&pf, d + 40 * N + 4 * N * K + at, 2);
+            if (k >= t->n_top) {
+                EXPECT_EQ(id, 65535);
+                continue;
+            }
+            EXPECT_EQ(cJSON_GetArrayItem(ids, id)->valueint, t->top[k].id);
+            EXPECT_NEAR(exp(-p / 2000.0) / t->top[k].p, 1, 3e-4);
+            if (t->top[k].p_final > 0) EXPECT_NEAR(exp(-pf / 2000.0) / t->top[k].p_final, 1, 3e-4);
+            else EXPECT_EQ(pf, 65535);
+        }
+    }
+    for (int i = 0; i < o->record.n_pieces; i++) { /* a text, or bytes where it is none */
+        const cJSON *p = cJSON_GetArrayItem(pieces, i);
+        const glimpse_piece *want = &o->record.pieces[i];
+        if (cJSON_IsString(p)) EXPECT_STREQ(p->valuestring, want->text);
+        else {
+            EXPECT_EQ(cJSON_GetArraySize(p), want->bytes);
+            for (int k = 0; k < want->bytes; k++) EXPECT_EQ(cJSON_GetArrayItem(p, k)->valueint, (uint8_t)want->text[k]);
+        }
+    }
+    free(d);
+    cJSON_Delete(j);
+    buf_free(&b);
+    record_free(&o->record);
+}
+
+/* --- metrics.csv -------------------------------------------------------------------------------------------------- */
+/* RFC 4180: the fields of the next line, each with a NUL behind it; *at moves on.  -1 = not a line. */
+static int next_line(const buffer *b, size_t *at, char (*out)[4096], int most) {
+    int n = 0;
+    for (;;) {
+        size_t w = 0;
+        if (n == most) return -1;
+        if (*at < b->n && b->bytes[*at] == '"') {
+            for (++*at; *at < b->n; ++*at) {
+                if (b->bytes[*at] == '"' && b->bytes[*at + 1] != '"') break;
+                if (b->bytes[*at] == '"') ++*at;
+                out[n][w++] = b->bytes[*at];
+            }
+            ++*at;
+        } else
+            while (*at < b->n && !strchr(",\r\n\"", b->bytes[*at])) out[n][w++] = b->bytes[(*at)++];
+        out[n++][w] = 0;
+        if (*at < b->n && b->bytes[*at] == ',') { ++*at; continue; }
+        if (*at + 1 >= b->n || b->bytes[*at] != '\r' || b->bytes[*at + 1] != '\n') return -1;
+        *at += 2;
+        return n;
+    }
+}
+
+TEST(csv_reads_back) {
+    static char head[64][4096], row[64][4096];
+    static const struct { const char *prompt, *repr; } want[] = {
+        {"\n", "'\\n'"}, {"a,b", "'a,b'"}, {"say \"hi\"", "'say \"hi\"'"}, {"it's \"x\", y", "'it\\'s \"x\", y'"},
+        {"=HYPERLINK(\"x\")", "'=HYPERLINK(\"x\")'"}, {"it's", "\"it's\""}, {"\x1b\r\n", "'\\x1b\\r\\n'"}};
+    for (size_t i = 0; i < sizeof want / sizeof *want; i++) {
+        owned_record *o = chart_record(3, 5, 5, "top_k=5,\"x\"");
+        glimpse_sample *s = sample_of(o);
+        static const glimpse_metric metrics[] = {{"distinct_2", 0.25}, {"perplexity", 4.5}, {"mean_rank", NAN}, {"of_a_later_version", 1}};
+        s->metrics = metrics, s->n_metrics = 4;
+        s->prompt_text = want[i].prompt, s->prompt_bytes = strlen(want[i].prompt);
+        o->record.train_loss = NAN;
+        buffer b = {0};
+        csv_header(&b);
+        EXPECT_OK(csv_lines(&o->record, &b));
+        o->record.n_samples = 0;
+        o->record.status = "skipped";
+        EXPECT_OK(csv_lines(&o->record, &b));
+        size_t at = 0;
+        int n = next_line(&b, &at, head, 64);
+        EXPECT(n > 30);
+        for (int line = 0; line < 2; line++) {
+            EXPECT_EQ(next_line(&b, &at, row, 64), n);
+            for (int c = 0; c < n; c++) {
+                const char *is = NULL;
+                if (!strcmp(head[c], "step")) is = "250";
+                if (!strcmp(head[c], "val_loss")) is = "2.507";
+                if (!strcmp(head[c], "train_loss") || !strcmp(head[c], "mean_rank")) is = "";
+                if (!strcmp(head[c], "status")) is = line ? "skipped" : "ok";
+                if (!strcmp(head[c], "setting")) is = line ? "" : "top_k=5,\"x\"";
+                if (!strcmp(head[c], "start_token")) is = line ? "" : want[i].repr;
+                if (!strcmp(head[c], "perplexity")) is = line ? "" : "4.5";
+                if (!strcmp(head[c], "distinct_2")) is = line ? "" : "0.25";
+                if (is) EXPECT_STREQ(row[c], is);
+            }
+        }
+        EXPECT_EQ(at, b.n);
+        buf_free(&b);
+        record_free(&o->record);
+    }
+}
+
+/* --- files -------------------------------------------------------------------------------------------------------- */
+static int64_t written;
+static ssize_t counting_write(int fd, const void *bytes, size_t n) {
+    ssize_t r = write(fd, bytes, n);
+    if (r > 0) written += r;
+    return r;
+}
+
+/* Step i of a run: the same text sizes at each, so that only what grows with the run could differ. */
+static owned_record *eval_at(int i) {
+    owned_record *o = chart_record(24, 5, 5, "top_k=5");
+    o->record.step = 100000 + i;
+    o->record.seq = 1000 + i;
+    o->record.views = "{\"sheets\":\"false\"}";
+    return o;
+}
+
+TEST(report_eval_500_costs_what_eval_5_cost) {
+    const char *dir = test_tmpdir();
+    int64_t cost[501] = {0};
+    for (int i = 0; i <= 500; i++) {
+        owned_record *o = eval_at(i);
+        written = 0;
+        io.write = counting_write;
+        EXPECT_OK(views_write(dir, &o->record, VIEWS_APPEND, NULL));
+        io.write = write;
+        cost[i] = written;
+        record_free(&o->record);
+    }
+    EXPECT(cost[5] > 1000);
+    EXPECT_LE((double)cost[500], 1.2 * (double)cost[5]);
+}
+
+static char *slurp(const char *dir, const char *name, size_t *n) {
+    char *path = path_join(dir, name);
+    buffer b = {0};
+    EXPECT_OK(file_read_all(path, 1 << 28, &b));
+    free(path);
+    return buf_take(&b, n);
+}
+
+static char *folder(const char *name) {
+    char *path = path_join(test_tmpdir(), name);
+    EXPECT_OK(mkdir_p(path));
+    return path;
+}
+
+static const char *const files[] = {"report.html", "report/glimpse.js", "report/glimpse.css", "report/index.js", "report/step_00100000.js",
+                                    "report/step_00100002.js", "metrics.csv", "events.out.tfevents.1735689600.glimpse.9f2c1a"};
+
+static bool same_files(const char *a, const char *b) {
+    bool same = true;
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        size_t n, m;
+        char *x = slurp(a, files[i], &n), *y = slurp(b, files[i], &m);
+        same = x && y && n == m && n > 0 && !memcmp(x, y, n) && same;
+        free(x), free(y);
+    }
+    return same;
+}
+
+TEST(report_redrawn_from_the_journal_is_the_same) {
+    char *live = folder("live"), *anew = folder("anew");
+    buffer lines[3] = {{0}, {0}, {0}};
+    for (int i = 0; i < 3; i++) {
+        owned_record *o = eval_at(i);
+        o->record.views = "{\"sheets\":\"true\"}";
+        REQUIRE_OK(journal_encode(&o->record, &lines[i]));
+        EXPECT_OK(views_write(live, &o->record, VIEWS_APPEND, NULL));
+        record_free(&o->record);
+    }
+    for (int round = 0; round < 2; round++) /* the second over the first one's files */
+        for (int i = 0; i < 3; i++) {
+            owned_record *o;
+            REQUIRE_OK(journal_decode(lines[i].bytes, lines[i].n - 1, &o));
+            EXPECT_OK(views_write(anew, &o->record, i ? VIEWS_REDRAW : VIEWS_REDRAW_FIRST, NULL));
+            record_free(&o->record);
+        }
+    EXPECT(same_files(live, anew));
+    for (int i = 0; i < 3; i++) buf_free(&lines[i]);
+    free(live), free(anew);
+}
+
+static int writes_left;
+static ssize_t failing_write(int fd, const void *bytes, size_t n) {
+    if (writes_left-- > 0) return write(fd, bytes, n > 100 ? 100 : n); /* short, then none: a full disk */
+    errno = ENOSPC;
+    return -1;
+}
+
+TEST(report_half_written_lines_are_taken_back) {
+    char *whole = folder("whole"), *torn = folder("torn");
+    for (int i = 0; i < 3; i++) {
+        owned_record *o = eval_at(i);
+        EXPECT_OK(views_write(whole, &o->record, VIEWS_APPEND, NULL));
+        for (int fail = 0; fail < 8 && i == 1; fail++) { /* eval 1 fails again and again, in other places */
+            view_plan plan = {.report = true, .tensorboard = true};
+            writes_left = fail;
+            io.write = failing_write;
+            glimpse_status st = review_append(&plan, torn, &o->record, VIEWS_APPEND);
+            io.write = write;
+            EXPECT_EQ(st, GLIMPSE_E_IO);
+            /* What went through before the failure stands in the files of this eval: begin again as report does. */
+            owned_record *first = eval_at(0);
+            EXPECT_OK(views_write(torn, &first->record, VIEWS_REDRAW_FIRST, NULL));
+            record_free(&first->record);
+        }
+        if (i == 1) { /* a crash in the middle of two appends */
+            const char *const grow[] = {"report/index.js", "metrics.csv", files[7]};
+            for (int f = 0; f < 3; f++) {
+                char *path = path_join(torn, grow[f]);
+                size_t n;
+                char *bytes = slurp(torn, grow[f], &n);
+                buffer more = {0};
+                buf_put(&more, bytes, n);
+                buf_put(&more, bytes, n / 3); /* the beginning of something, without its end */
+                if (f < 2) while (more.n > n && more.bytes[more.n - 1] == '\n') more.n--;
+                while (f < 2 && more.n > n && memchr(more.bytes + n, '\n', more.n - n)) more.n--;
+                EXPECT_OK(file_write_atomic(path, more.bytes, more.n, false));
+                buf_free(&more);
+                free(bytes), free(path);
+            }
+        }
+        EXPECT_OK(views_write(torn, &o->record, VIEWS_APPEND, NULL));
+        record_free(&o->record);
+    }
+    size_t n, m; /* lines are mended exactly; whole records of a half eval stay in the event file */
+    for (int f = 0; f < 7; f++) {
+        char *x = slurp(whole, files[f], &n), *y = slurp(torn, files[f], &m);
+        EXPECT_EQ(n, m);
+        if (n == m) EXPECT_MEM(x, y, n);
+        free(x), free(y);
+    }
+    free(whole), free(torn);
+}
+
+TEST(report_switched_off) {
+    const char *dir = test_tmpdir();
+    owned_record *o = eval_at(0);
+    o->record.views = "{\"report\":\"false\",\"tensorboard\":\"false\",\"sheets\":\"false\"}";
+    EXPECT_OK(views_write(dir, &o->record, VIEWS_APPEND, NULL));
+    static const bool there[] = {false, false, false, false, false, false, true, false};
+    for (int i = 0; i < 8; i++) {
+        char *path = path_join(dir, files[i]);
+        EXPECT(i == 5 || path_exists(path) == there[i]);
+        free(path);
+    }
+    record_free(&o->record);
+}
+
+/* Evals `from`, from + 10, .. of a run in `dir`, by the session itself. */
+static void run_session(const char *dir, int from, int n) {
+    tiny_gpt g;
+    tiny_gpt_make(&g, 1, 2, 16, 40, 24, -1, 1);
+    session_host host = {0};
+    session *s;
+    options *o = options_new();
+    EXPECT_OK(options_set(o, OPT_out_dir, dir, OPT_LEVEL_FLAG));
+    EXPECT_OK(options_set(o, OPT_max_sample_tokens, "8", OPT_LEVEL_FLAG));
+    EXPECT_OK(options_set(o, OPT_sample_each_eval, "true", OPT_LEVEL_FLAG));
+    REQUIRE_OK(session_open(o, &g.model, &host, &s));
+    for (int i = 0; i < n; i++) EXPECT(session_eval(s, from + 10 * i, 3.0, 3.0) >= 0);
+    session_close(s);
+    options_free(o);
+    tiny_gpt_free(&g);
+}
+
+static int count_of(const char *text, const char *part) {
+    int n = 0;
+    for (; (text = strstr(text, part)); text++) n++;
+    return n;
+}
+
+TEST(report_of_a_run_that_resumes_and_of_a_new_one) {
+    const char *dir = test_tmpdir();
+    run_session(dir, 0, 3);
+    run_session(dir, 30, 1);
+    char *index = slurp(dir, "report/index.js", NULL);
+    EXPECT_EQ(count_of(index, "glimpse_eval("), 4);
+    free(index);
+    run_session(dir, 30, 1); /* a repeated step takes its line's place */
+    index = slurp(dir, "report/index.js", NULL);
+    EXPECT_EQ(count_of(index, "glimpse_eval("), 4);
+    char run[16] = "";
+    const char *at = strstr(index, "\"run\":\"");
+    if (EXPECT(at != NULL)) sscanf(at + 7, "%15[a-z0-9]", run);
+    free(index);
+    run_session(dir, 0, 1); /* a new run: the older one's files go aside, the page stays */
+    index = slurp(dir, "report/index.js", NULL);
+    EXPECT_EQ(count_of(index, "glimpse_eval("), 1);
+    EXPECT(!strstr(index, run));
+    free(index);
+    const char *const aside[] = {"report.%s/index.js", "report.%s/step_00000030.js", "metrics.%s.csv", "evals.%s/step_00000000"};
+    for (int i = 0; i < 4; i++) {
+        char name[64];
+        snprintf(name, sizeof name, aside[i], run);
+        char *path = path_join(dir, name);
+        test_check(path_exists(path), __FILE__, __LINE__, "%s is not there", name);
+        free(path);
+    }
+    buffer cmd = {0}; /* one event file a folder */
+    buf_printf(&cmd, "test $(ls %s/events.out.tfevents.* | wc -l) = 1 && test $(ls %s/evals.%s/events.out.tfevents.*.%s | wc -l) = 1", dir, dir, run, run);
+    EXPECT_EQ(system(buf_str(&cmd)), 0);
+    buf_free(&cmd);
+}
+
+/* The page itself: keys, search, diff, hostile texts, in a browser without a window. */
+TEST_LIMIT(report_in_a_browser, 300) {
+    if (test_is_slow_build()) SKIP("the page is the same in every build");
+    if (system("command -v chromium >/dev/null && command -v python3 >/dev/null")) SKIP("no chromium or no python3");
+    buffer cmd = {0};
+    buf_printf(&cmd, "python3 '%s/tests/report/drive.py' '%s/glimpse' '%s' >'%s/said' 2>&1", test_source_dir(), test_build_dir(),
+               test_tmpdir(), test_tmpdir());
+    int rc = system(buf_str(&cmd));
+    if (rc) {
+        char *said = slurp(test_tmpdir(), "said", NULL);
+        test_check(false, __FILE__, __LINE__, "drive.py: %s", said ? said : "");
+        free(said);
+    }
+    buf_free(&cmd);
+}

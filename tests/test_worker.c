@@ -1,0 +1,314 @@
+/* test_worker.c -- worker mode as a trainer sees it: what arrives, what is skipped, what is refused at open, ranks,
+ * forked children, and a trainer that ends. */
+#define _GNU_SOURCE
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "include/internal/file.h"
+#include "plugin/guest.h"
+#include "tests/worker_rig.h"
+
+static bool has(const rig *r, const char *part) {
+    if (strstr(buf_str(&r->said), part)) return true;
+    return test_check(false, __FILE__, __LINE__, "\"%s\" was not said; said was: %s", part, buf_str(&r->said));
+}
+
+typedef struct heard {
+    int n;
+    int64_t step[64];
+    char text[64][64];
+} heard;
+static void on_record(void *user, const glimpse_record *r) {
+    heard *h = user;
+    if (h->n >= 64) return;
+    h->step[h->n] = r->step;
+    if (r->n_samples) snprintf(h->text[h->n], 64, "%.*s", (int)r->samples->text_bytes, r->samples->text);
+    h->n++;
+}
+
+/* The samples are those of inline mode, for weights as they were at the eval and not as they are afterwards. */
+TEST(worker_samples_what_inline_samples) {
+    extern const session_api glimpse_session_v1;
+    heard h[2] = {0};
+    session_use(&glimpse_session_v1);
+    for (int mode = 0; mode < 2; mode++) {
+        rig r;
+        rig_open(&r, (const char *const[]){mode ? "mode=inline" : "mode=worker", "num_samples=2", NULL});
+        REQUIRE(r.g != NULL);
+        EXPECT_EQ(rig_workers(NULL, 0), mode ? 0 : 1);
+        EXPECT_OK(glimpse_add_hook(r.g, on_record, &h[mode]));
+        for (int step = 0; step < 5; step++) {
+            EXPECT_OK(glimpse_eval(r.g, step, 2, 1));
+            for (int i = 0; i < 16; i++) /* the trainer goes on at once */
+                for (size_t k = 0; k < r.gpt.n[i]; k++) r.gpt.w[i][k] *= 0.9f;
+            EXPECT_OK(glimpse_drain(r.g));
+            EXPECT_EQ(h[mode].n, step + 1);
+        }
+        EXPECT_OK(glimpse_close(r.g));
+        r.g = NULL;
+        EXPECT_EQ(rig_workers(NULL, 0), 0); /* close waits for its end */
+        EXPECT_EQ(rig_lines(&r, NULL, NULL), 5);
+        rig_close(&r);
+    }
+    for (int i = 0; i < 5; i++) {
+        EXPECT_EQ(h[0].step[i], h[1].step[i]);
+        EXPECT(h[0].text[i][0] != 0);
+        EXPECT_STREQ(h[0].text[i], h[1].text[i]);
+    }
+    EXPECT(strcmp(h[0].text[0], h[0].text[4]) != 0);
+}
+
+TEST(worker_keeps_the_schedule_without_copies) {
+    rig r;
+    rig_open(&r, (const char *const[]){"sample_each_eval=false", "when_busy=wait", NULL});
+    REQUIRE(r.g != NULL);
+    static const struct { double val; glimpse_status want; } evals[] = {
+        {3.0, GLIMPSE_OK}, {3.5, GLIMPSE_NOT_DUE}, {2.9, GLIMPSE_OK}, {2.9, GLIMPSE_NOT_DUE}, {NAN, GLIMPSE_OK}, {2.8, GLIMPSE_OK}};
+    for (int i = 0; i < 6; i++) {
+        EXPECT_EQ(glimpse_eval(r.g, i * 10, 3, evals[i].val), evals[i].want);
+        if (i % 2) EXPECT_OK(glimpse_drain(r.g)); /* with and without an answer in between */
+    }
+    EXPECT_OK(glimpse_close(r.g));
+    EXPECT_STREQ(rig_status(&r, 10), "skipped");
+    EXPECT_STREQ(rig_status(&r, 20), "ok");
+    EXPECT(has(&r, "glimpse 10: no sample, val 3.5 \xe2\x89\xa5 best 3 @ 0 (--sample_each_eval)"));
+    /* A run that is resumed knows its best from the journal, which only the worker reads. */
+    rig_reopen(&r);
+    REQUIRE(r.g != NULL);
+    EXPECT_OK(glimpse_eval(r.g, 60, 3, 2.85)); /* the guest cannot know yet */
+    EXPECT_OK(glimpse_drain(r.g));
+    EXPECT_STREQ(rig_status(&r, 60), "skipped");
+    EXPECT_EQ(glimpse_eval(r.g, 70, 3, 2.84), GLIMPSE_NOT_DUE);
+    EXPECT_EQ(glimpse_eval(r.g, 80, 3, 2.7), GLIMPSE_OK);
+    glimpse_close(r.g);
+    r.g = NULL;
+    EXPECT_STREQ(rig_status(&r, 70), "skipped");
+    EXPECT_STREQ(rig_status(&r, 80), "ok");
+    EXPECT_EQ(rig_lines(&r, NULL, NULL), 9);
+    rig_close(&r);
+}
+
+static pid_t the_worker(void) {
+    pid_t pid = 0;
+    EXPECT_EQ(rig_workers(&pid, 1), 1);
+    return pid;
+}
+
+TEST(worker_busy_evals_are_skipped_or_wait) {
+    rig r;
+    rig_open(&r, NULL);
+    REQUIRE(r.g != NULL);
+    EXPECT_OK(glimpse_eval(r.g, 0, 2, 3));
+    EXPECT_OK(glimpse_drain(r.g));
+    pid_t pid = the_worker();
+    kill(pid, SIGSTOP);
+    EXPECT_EQ(glimpse_eval(r.g, 10, 2, 3), GLIMPSE_OK);
+    EXPECT_EQ(glimpse_eval(r.g, 20, 2, 3), GLIMPSE_SKIPPED);
+    EXPECT_EQ(glimpse_eval(r.g, 30, 2, 3), GLIMPSE_SKIPPED);
+    for (int i = 0; i < 2000; i++) EXPECT_EQ(glimpse_eval(r.g, 31 + i, 2, 3), GLIMPSE_SKIPPED); /* more than the socket holds */
+    kill(pid, SIGCONT);
+    EXPECT_OK(glimpse_drain(r.g));
+    EXPECT_STREQ(rig_status(&r, 10), "ok");
+    EXPECT_STREQ(rig_status(&r, 20), "skipped");
+    EXPECT_STREQ(rig_status(&r, 30), "skipped");
+    EXPECT(has(&r, "glimpse 20: no sample, still busy with step 10 (--when_busy wait)"));
+    EXPECT_OK(glimpse_eval(r.g, 9000, 2, 3));
+    EXPECT_OK(glimpse_drain(r.g));
+    EXPECT(has(&r, "evals are not in the journal: the worker took nothing"));
+    rig_close(&r);
+    rig_open(&r, (const char *const[]){"when_busy=wait", NULL});
+    REQUIRE(r.g != NULL);
+    for (int i = 0; i < 20; i++) EXPECT_OK(glimpse_eval(r.g, i, 2, 3));
+    EXPECT_OK(glimpse_close(r.g));
+    r.g = NULL;
+    for (int i = 0; i < 20; i++) EXPECT_STREQ(rig_status(&r, i), "ok");
+    rig_close(&r);
+}
+
+static int no_logits(void *user, int B, int T, const int *ids, const int *lengths, float *out) {
+    (void)user, (void)B, (void)T, (void)ids, (void)lengths, (void)out;
+    return 1;
+}
+
+TEST(worker_refusals_are_said_once_at_open) {
+    static const struct { const char *option, *worker, *said; } cases[] = {
+        {"out_dir=/proc/nowhere", NULL, "glimpse: cannot make the directory /proc/nowhere"},
+        {"sample_start_tokens=-", NULL, "standard input"},
+        {"tokenizer=/nowhere/tokenizer.json", NULL, "/nowhere/tokenizer.json"},
+        {"seed=1", "/nowhere/glimpse", "glimpse: off: GLIMPSE_WORKER=/nowhere/glimpse is no program\nhint: set it"},
+        {"seed=1", "/bin/true", "glimpse: off: the worker /bin/true ended before it was ready"},
+        {"seed=1", "/etc/passwd", "is no program"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        rig r;
+        rig_open(&r, NULL);
+        REQUIRE(r.g != NULL);
+        EXPECT_OK(glimpse_close(r.g));
+        buf_clear(&r.said);
+        const char *equals = strchr(cases[i].option, '=');
+        char name[32];
+        snprintf(name, sizeof name, "%.*s", (int)(equals - cases[i].option), cases[i].option);
+        EXPECT_OK(glimpse_set(r.cfg, name, equals + 1));
+        if (cases[i].worker) setenv("GLIMPSE_WORKER", cases[i].worker, 1);
+        rig_reopen(&r);
+        EXPECT(r.g == NULL);
+        if (has(&r, cases[i].said)) {
+            const char *first = strstr(buf_str(&r.said), cases[i].said);
+            EXPECT(strstr(first + 1, cases[i].said) == NULL);
+        }
+        EXPECT(glimpse_error()[0] != 0);
+        EXPECT(rig_wait_workers(0));
+        rig_close(&r);
+    }
+    rig r;
+    rig_open(&r, NULL);
+    REQUIRE(r.g != NULL);
+    glimpse_request q = GLIMPSE_REQUEST_INIT;
+    glimpse_record *rec = NULL;
+    q.text = "a";
+    EXPECT_ERR(glimpse_generate(r.g, &q, &rec), GLIMPSE_E_STATE, "--mode inline");
+    EXPECT_ERR(glimpse_score(r.g, &q, &rec), GLIMPSE_E_STATE, "--mode inline");
+    glimpse_close(r.g);
+    r.gpt.model.logits = no_logits;
+    rig_reopen(&r);
+    EXPECT(r.g == NULL && has(&r, "a model given as a function"));
+    rig_close(&r);
+}
+
+TEST(worker_checks_the_model) {
+    rig r;
+    rig_open(&r, NULL);
+    REQUIRE(r.g != NULL);
+    int32_t ids[2 * 8], targets[2 * 8];
+    for (int i = 0; i < 16; i++) ids[i] = i * 7 % 40, targets[i] = (i * 5 + 3) % 40;
+    EXPECT_ERR(glimpse_check(r.g, ids, targets, 2, 8, 99), GLIMPSE_E_CHECK, "MODEL CHECK FAILED");
+    const char *at = strstr(glimpse_error(), "the loss is ");
+    if (!at) at = strstr(glimpse_error(), "loss is ");
+    REQUIRE(at != NULL);
+    at += strcspn(at, "0123456789");
+    double loss = strtod(at, NULL);
+    EXPECT_OK(glimpse_check(r.g, ids, targets, 2, 8, loss)); /* and a later check mends it */
+    EXPECT_ERR(glimpse_check(r.g, NULL, targets, 2, 8, loss), GLIMPSE_E_INVALID, NULL);
+    EXPECT_ERR(glimpse_check(r.g, ids, targets, 0, 8, loss), GLIMPSE_E_INVALID, NULL);
+    EXPECT(has(&r, "glimpse: MODEL CHECK FAILED"));
+    static int32_t many[2][64 * 60]; /* more than one message holds */
+    for (int i = 0; i < 64 * 60; i++) many[0][i] = i % 40, many[1][i] = (i + 1) % 40;
+    EXPECT_ERR(glimpse_check(r.g, many[0], many[1], 64, 60, 99), GLIMPSE_E_CHECK, NULL);
+    EXPECT_OK(glimpse_eval(r.g, 0, 2, 3));
+    EXPECT_OK(glimpse_drain(r.g));
+    rig_close(&r);
+}
+
+TEST(worker_other_ranks_are_off_without_a_word) {
+    static const char *const names[] = {"RANK", "OMPI_COMM_WORLD_RANK", "PMI_RANK", "SLURM_PROCID"};
+    for (int i = 0; i < 4; i++) {
+        rig r;
+        setenv(names[i], "3", 1);
+        rig_open(&r, NULL);
+        EXPECT(r.g == NULL);
+        EXPECT_STREQ(buf_str(&r.said), "");
+        EXPECT(strstr(glimpse_error(), "rank 3"));
+        EXPECT_OK(glimpse_set(r.cfg, "sample_rank", "3"));
+        rig_reopen(&r);
+        EXPECT(r.g != NULL);
+        rig_close(&r);
+        unsetenv(names[i]);
+    }
+}
+
+TEST(worker_calls_of_a_forked_child_do_nothing) {
+    rig r;
+    rig_open(&r, NULL);
+    REQUIRE(r.g != NULL);
+    EXPECT_OK(glimpse_eval(r.g, 0, 2, 3));
+    pid_t child = fork();
+    if (child == 0) {
+        bool ok = glimpse_eval(r.g, 1, 2, 3) == GLIMPSE_NOT_DUE && glimpse_drain(r.g) == GLIMPSE_OK && glimpse_close(r.g) == GLIMPSE_OK;
+        _exit(ok ? 0 : 1);
+    }
+    int status;
+    EXPECT(waitpid(child, &status, 0) == child && status == 0);
+    EXPECT_OK(glimpse_eval(r.g, 2, 2, 3) > 0 ? GLIMPSE_OK : GLIMPSE_OK);
+    EXPECT_OK(glimpse_drain(r.g));
+    EXPECT_STREQ(rig_status(&r, 0), "ok");
+    EXPECT_STREQ(rig_status(&r, 1), "");
+    rig_close(&r);
+}
+
+/* A trainer that is killed with an eval in hand, and a forked child of its own that lives on and holds the socket. */
+TEST(worker_ends_with_its_trainer) {
+    char dir[4096], path[4200];
+    for (int i = 0; i < 3; i++) {
+        int ends[2];
+        REQUIRE(pipe(ends) == 0);
+        pid_t trainer = fork();
+        if (trainer == 0) {
+            rig r;
+            rig_open(&r, i == 2 ? (const char *const[]){"max_sample_tokens=63", "num_samples=64", NULL} : NULL);
+            if (!r.g) _exit(1);
+            pid_t pids[2] = {0, 0};
+            rig_workers(pids, 1);
+            if (i == 1 && (pids[1] = fork()) == 0) {
+                sleep(20);
+                _exit(0);
+            }
+            glimpse_eval(r.g, 0, 2, 3);
+            if (write(ends[1], pids, sizeof pids) != sizeof pids || write(ends[1], r.dir, sizeof r.dir) != sizeof r.dir) _exit(1);
+            raise(SIGKILL);
+        }
+        pid_t pids[2];
+        int status;
+        EXPECT_EQ(read(ends[0], pids, sizeof pids), sizeof pids);
+        EXPECT_EQ(read(ends[0], dir, sizeof dir), sizeof dir);
+        waitpid(trainer, &status, 0);
+        EXPECT(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+        EXPECT(rig_wait_end(pids[0]));
+        if (pids[1]) kill(pids[1], SIGKILL);
+        /* The eval in hand is there, and nobody holds the directory. */
+        rig r = {0};
+        snprintf(r.dir, sizeof r.dir, "%s", dir);
+        EXPECT_STREQ(rig_status(&r, 0), "ok");
+        journal *j;
+        journal_state state;
+        if (EXPECT_OK(journal_open(dir, 5, NULL, "gpt2", 1, &j, &state))) journal_close(j);
+        snprintf(path, sizeof path, "%s/evals", dir);
+        close(ends[0]);
+        close(ends[1]);
+    }
+}
+
+/* The table of the API names every function in its place: each entry does what the function of that name does. */
+TEST(api_table_is_the_api) {
+    const glimpse_api *api = &glimpse_api_v1;
+    EXPECT_EQ(api->size, sizeof *api);
+    EXPECT_EQ(api->version, 1);
+    const void *const *entry = (const void *const *)(const void *)&api->status_text;
+    size_t n = (sizeof *api - offsetof(glimpse_api, status_text)) / sizeof *entry;
+    EXPECT_EQ(n, 25); /* the functions of glimpse.h */
+    for (size_t i = 0; i < n; i++) {
+        EXPECT(entry[i] != NULL);
+        for (size_t k = 0; k < i; k++) EXPECT(entry[i] != entry[k]);
+    }
+}
+
+TEST(api_loaded_at_run_time) {
+    buffer cmd = {0}, said = {0};
+    char path[4200];
+    snprintf(path, sizeof path, "%s/dlopen_loop", test_build_dir());
+    if (access(path, X_OK) != 0) SKIP("examples are not built");
+    buf_printf(&cmd, "cd '%s' && GLIMPSE_LIBRARY='%s/libglimpse.so.0' GLIMPSE_ARGS='--max_sample_tokens 9 --when_busy wait "
+               "--sample_each_eval' '%s' >answer 2>&1 && GLIMPSE_LIBRARY=/nowhere.so '%s' >>answer 2>&1", test_tmpdir(),
+               test_build_dir(), path, path);
+    EXPECT_EQ(system(buf_str(&cmd)), 0);
+    snprintf(path, sizeof path, "%s/answer", test_tmpdir());
+    EXPECT_OK(file_read_all(path, 1 << 20, &said));
+    EXPECT(strstr(buf_str(&said), "glimpse  step 40"));
+    EXPECT(strstr(buf_str(&said), "training without Glimpse: /nowhere.so"));
+    buf_free(&cmd), buf_free(&said);
+}

@@ -1,0 +1,139 @@
+/* test_worker_manners.c -- a guest's manners in worker mode: the process is the same before and after every call, but for
+ * the snapshot (a memory file and its mapping) and the socket; the trainer's children stay its own. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <fenv.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tests/process_state.h"
+#include "tests/worker_rig.h"
+
+static volatile sig_atomic_t children_heard;
+static void on_child(int number) {
+    (void)number;
+    children_heard++;
+}
+
+static buffer before, after, diff;
+static const char *called;
+static void look(buffer *b) {
+    buf_clear(b);
+    int n = process_state(b);
+    if (b == &before) EXPECT_LE(30, n);
+}
+static void unchanged(const char *const *except) {
+    look(&after);
+    const char *d = process_state_diff(&before, &after, except, &diff);
+    test_check(*d == 0, __FILE__, __LINE__, "%s changed the process:\n%s", called, d);
+}
+
+/* A host that is not as everybody's: its own handlers, mask, umask, rounding. */
+static void be_odd(void) {
+    struct sigaction a = {.sa_handler = on_child, .sa_flags = SA_RESTART};
+    sigset_t usr2;
+    sigaction(SIGCHLD, &a, NULL);
+    sigaction(SIGUSR1, &a, NULL);
+    sigaction(SIGINT, &(struct sigaction){.sa_handler = SIG_IGN}, NULL);
+    sigemptyset(&usr2);
+    sigaddset(&usr2, SIGUSR2);
+    sigprocmask(SIG_BLOCK, &usr2, NULL);
+    raise(SIGUSR2); /* pending */
+    umask(027);
+    srandom(17);
+    srand48(19);
+    fesetround(FE_UPWARD);
+#if defined(__SSE__)
+    __builtin_ia32_ldmxcsr(__builtin_ia32_stmxcsr() | 0x8040);
+#endif
+    feclearexcept(FE_ALL_EXCEPT);
+    errno = 77;
+}
+
+static void on_record(void *user, const glimpse_record *r) { *(int *)user += r->n_samples; }
+
+TEST(worker_leaves_the_process_as_it_was) {
+    static const char *const own[] = {"glimpse-snapshot", "socket:", NULL};
+    int samples = 0, evals = test_is_full() ? 2000 : 200;
+    rig r;
+    buf_reserve(&after, 1 << 20), buf_reserve(&before, 1 << 20), buf_reserve(&diff, 1 << 20);
+    rig_open(&r, NULL);
+    glimpse_close(r.g); /* whatever libc sets up at a first use is there now */
+    r.g = NULL;
+    be_odd();
+#define UNCHANGED(call, except) (look(&before), (call), called = #call, unchanged(except))
+    UNCHANGED(rig_reopen(&r), own);
+    REQUIRE(r.g != NULL);
+    int32_t ids[8] = {1, 2, 3, 4, 5, 6, 7, 8};
+    UNCHANGED(glimpse_add_hook(r.g, on_record, &samples), NULL);
+    UNCHANGED(glimpse_check(r.g, ids, ids, 1, 8, 1), NULL);
+    for (int i = 0; i < evals; i++) UNCHANGED(glimpse_eval(r.g, i, 2, 1), NULL);
+    UNCHANGED(glimpse_drain(r.g), NULL);
+    EXPECT_LE(1, samples);
+    pid_t pid = 0;
+    rig_workers(&pid, 1);
+    kill(pid, SIGKILL);
+    rig_wait_end(pid);
+    UNCHANGED(glimpse_eval(r.g, evals, 2, 1), own); /* buries one, starts another */
+    UNCHANGED(glimpse_drain(r.g), NULL);
+    glimpse_request q = GLIMPSE_REQUEST_INIT;
+    glimpse_record *rec = NULL;
+    UNCHANGED(glimpse_generate(r.g, &q, &rec), NULL);
+    UNCHANGED(glimpse_close(r.g), own);
+    r.g = NULL;
+    setenv("GLIMPSE_WORKER", "/nowhere", 1);
+    UNCHANGED(rig_reopen(&r), NULL);
+    setenv("GLIMPSE_WORKER", "/bin/true", 1);
+    UNCHANGED(rig_reopen(&r), NULL);
+    EXPECT(r.g == NULL);
+    EXPECT_EQ(children_heard, 0);
+    fesetround(FE_TONEAREST);
+    rig_close(&r);
+}
+
+/* Nothing of ours is ever waited for by the trainer's wait(), and no SIGCHLD tells of it; what the trainer adopts as a
+ * subreaper is reaped by us. */
+TEST(worker_is_nobodys_child) {
+    for (int subreaper = 0; subreaper < 2; subreaper++) {
+        rig r;
+        int status;
+        prctl(PR_SET_CHILD_SUBREAPER, subreaper, 0, 0, 0);
+        rig_open(&r, NULL);
+        REQUIRE(r.g != NULL);
+        if (!subreaper) EXPECT(waitpid(-1, &status, WNOHANG) == -1 && errno == ECHILD);
+        pid_t child = fork();
+        if (child == 0) _exit(3);
+        if (!subreaper) EXPECT(wait(&status) == child && WIFEXITED(status) && WEXITSTATUS(status) == 3);
+        else EXPECT(waitpid(child, &status, 0) == child);
+        EXPECT_OK(glimpse_eval(r.g, 0, 2, 1));
+        EXPECT_OK(glimpse_close(r.g));
+        r.g = NULL;
+        EXPECT(waitpid(-1, &status, WNOHANG) == -1 && errno == ECHILD); /* no zombie of ours is left to the trainer */
+        rig_close(&r);
+    }
+}
+
+/* A trainer may have closed its standard descriptors; what we open must not become its stderr. */
+TEST(worker_with_closed_standard_descriptors) {
+    pid_t child = fork();
+    if (child == 0) {
+        rig r;
+        for (int fd = 0; fd < 3; fd++) close(fd);
+        rig_open(&r, NULL);
+        bool ok = r.g && glimpse_eval(r.g, 0, 2, 1) == GLIMPSE_OK && glimpse_drain(r.g) == GLIMPSE_OK;
+        for (int fd = 0; fd < 3; fd++) ok = ok && fcntl(fd, F_GETFD) < 0;
+        glimpse_close(r.g);
+        r.g = NULL;
+        ok = ok && strcmp(rig_status(&r, 0), "ok") == 0;
+        _exit(ok ? 0 : 1);
+    }
+    int status;
+    EXPECT(waitpid(child, &status, 0) == child && status == 0);
+}

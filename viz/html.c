@@ -1,0 +1,322 @@
+/* html.c -- the data of the review page (html.h): records as scripts.  Called by hooks/review.c. */
+#include "viz/html.h"
+
+#include "include/internal/status.h"
+#include "include/internal/utf8.h"
+#include "viz/text.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* === Made by the build from viz/page/ (gen/page_data.c) ==========================================================*/
+extern const char page_shell[], page_style[], page_script[];
+extern const unsigned page_shell_bytes, page_style_bytes, page_script_bytes;
+
+html_file html_file_at(int i) {
+    switch (i) {
+    case 0: return (html_file){"report.html", page_shell, page_shell_bytes};
+    case 1: return (html_file){"report/glimpse.css", page_style, page_style_bytes};
+    default: return (html_file){"report/glimpse.js", page_script, page_script_bytes};
+    }
+}
+
+/* === JSON ========================================================================================================*/
+/* A string that is safe in a script, also in one that stands inside a page (`glimpse report --single`). */
+static void put_text(buffer *out, const char *s, size_t n) {
+    size_t from = out->n;
+    buf_json_string(out, s ? s : "", s ? n : 0);
+    if (buf_failed(out) || !memchr(out->bytes + from, '<', out->n - from)) return;
+    buffer raw = {0};
+    buf_put(&raw, out->bytes + from, out->n - from);
+    out->n = from;
+    for (size_t i = 0, run = 0; i <= raw.n && !buf_failed(&raw); i++) {
+        if (i < raw.n && raw.bytes[i] != '<') continue;
+        buf_put(out, raw.bytes + run, i - run);
+        if (i < raw.n) buf_puts(out, "\\u003c");
+        run = i + 1;
+    }
+    if (buf_failed(&raw)) out->failed = true;
+    buf_free(&raw);
+}
+
+static void put_cstr(buffer *out, const char *s) {
+    if (s) put_text(out, s, strlen(s));
+    else buf_puts(out, "null");
+}
+
+static void put_num(buffer *out, double x, int digits) {
+    if (isfinite(x)) buf_g(out, x, digits);
+    else buf_puts(out, "null");
+}
+
+static void key(buffer *out, const char *name) {
+    char before = out->n ? out->bytes[out->n - 1] : '{';
+    if (before != '{' && before != '[') buf_putc(out, ',');
+    buf_putc(out, '"');
+    buf_puts(out, name);
+    buf_puts(out, "\":");
+}
+
+static void text_member(buffer *out, const char *name, const char *value) {
+    key(out, name);
+    put_cstr(out, value);
+}
+
+static void num_member(buffer *out, const char *name, double value, int digits) {
+    key(out, name);
+    put_num(out, value, digits);
+}
+
+static void int_member(buffer *out, const char *name, int64_t value) {
+    key(out, name);
+    buf_i64(out, value);
+}
+
+/* What the index and the data file both say of an eval. */
+static void eval_members(const glimpse_record *r, buffer *out) {
+    int_member(out, "v", 1);
+    text_member(out, "run", r->run);
+    text_member(out, "name", r->run_name);
+    int_member(out, "seq", r->seq);
+    int_member(out, "step", r->step);
+    text_member(out, "kind", r->kind);
+    text_member(out, "time", r->time);
+    text_member(out, "status", r->status);
+    text_member(out, "why", r->why);
+    text_member(out, "check", r->check);
+    num_member(out, "train", r->train_loss, RECORD_LOSS_DIGITS);
+    num_member(out, "val", r->val_loss, RECORD_LOSS_DIGITS);
+    num_member(out, "best", r->best_val_loss, RECORD_LOSS_DIGITS);
+    int_member(out, "best_step", r->best_step);
+}
+
+static glimpse_status finish(buffer *out, size_t from) {
+    buf_puts(out, "});\n");
+    if (!buf_failed(out)) return GLIMPSE_OK;
+    if (out->bytes) {
+        out->n = from;
+        out->bytes[from] = 0;
+    }
+    FAIL(GLIMPSE_E_MEMORY, "no memory for the data of the review page");
+}
+
+/* === The index ===================================================================================================*/
+/* Where a metric of that name stands among the first n names; n = it is new. */
+static int name_at(const char *const *names, int n, const char *name) {
+    int i = 0;
+    while (i < n && strcmp(names[i], name)) i++;
+    return i;
+}
+
+glimpse_status html_index_line(const glimpse_record *r, buffer *out) {
+    enum { MOST = 64 };
+    const char *names[MOST];
+    int n = 0;
+    size_t from = out->n;
+    buf_puts(out, "glimpse_eval({");
+    eval_members(r, out);
+    for (int32_t i = 0; i < r->n_samples; i++) {
+        const glimpse_sample *s = GLIMPSE_AT(r->samples, i);
+        for (int32_t k = 0; k < s->n_metrics && n < MOST; k++)
+            if (name_at(names, n, s->metrics[k].name) == n) names[n++] = s->metrics[k].name;
+    }
+    key(out, "names");
+    buf_putc(out, '[');
+    for (int i = 0; i < n; i++) {
+        if (i) buf_putc(out, ',');
+        put_cstr(out, names[i]);
+    }
+    /* A row a sample: prompt, setting, sample, the setting's label, then the metrics in the order of the names. */
+    buf_putc(out, ']');
+    key(out, "rows");
+    buf_putc(out, '[');
+    for (int32_t i = 0; i < r->n_samples; i++) {
+        const glimpse_sample *s = GLIMPSE_AT(r->samples, i);
+        double value[MOST];
+        for (int k = 0; k < n; k++) value[k] = NAN;
+        for (int32_t k = 0; k < s->n_metrics; k++) {
+            int at = name_at(names, n, s->metrics[k].name);
+            if (at < n) value[at] = s->metrics[k].value;
+        }
+        buf_printf(out, "%s[%d,%d,%d,", i ? "," : "", (int)s->prompt, (int)s->setting, (int)s->sample);
+        put_cstr(out, s->label);
+        for (int k = 0; k < n; k++) {
+            buf_putc(out, ',');
+            put_num(out, value[k], 5);
+        }
+        buf_putc(out, ']');
+    }
+    buf_putc(out, ']');
+    return finish(out, from);
+}
+
+/* === An eval's data ==============================================================================================*/
+static void put_base64(buffer *out, const uint8_t *bytes, size_t n) {
+    static const char digit[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    char *to = buf_reserve(out, (n + 2) / 3 * 4);
+    if (!to) return;
+    for (size_t i = 0; i < n; i += 3) {
+        uint32_t v = (uint32_t)bytes[i] << 16 | (i + 1 < n ? (uint32_t)bytes[i + 1] << 8 : 0) | (i + 2 < n ? bytes[i + 2] : 0);
+        *to++ = digit[v >> 18];
+        *to++ = digit[v >> 12 & 63];
+        *to++ = i + 1 < n ? digit[v >> 6 & 63] : '=';
+        *to++ = i + 2 < n ? digit[v & 63] : '=';
+    }
+    buf_advance(out, (n + 2) / 3 * 4);
+}
+
+static void put_u16(buffer *b, uint32_t v) {
+    const uint8_t bytes[2] = {(uint8_t)v, (uint8_t)(v >> 8)};
+    buf_put(b, bytes, 2);
+}
+
+static void put_u32(buffer *b, uint32_t v) {
+    put_u16(b, v & 0xFFFF);
+    put_u16(b, v >> 16);
+}
+
+static void put_f32(buffer *b, float x) {
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    put_u32(b, isfinite(x) ? bits : 0x7FC00000u); /* one NaN: the sign of another is no one's choice */
+}
+
+static uint32_t code_of(float p) {
+    if (!(p > 0)) return 65535;
+    double c = -log((double)p) * 2000;
+    return c < 0 ? 0 : c > 65534 ? 65534 : (uint32_t)(c + 0.5);
+}
+
+/* The place of an id among the record's pieces, which stand by rising id; 0xFFFFFFFF = none. */
+static uint32_t place_of(const glimpse_record *r, int32_t id) {
+    int32_t lo = 0, hi = r->n_pieces;
+    while (lo < hi) {
+        int32_t mid = lo + (hi - lo) / 2;
+        if (r->pieces[mid].id < id) lo = mid + 1;
+        else hi = mid;
+    }
+    return lo < r->n_pieces && r->pieces[lo].id == id ? (uint32_t)lo : 0xFFFFFFFFu;
+}
+
+static void put_place(buffer *b, uint32_t place, bool wide) {
+    if (wide) put_u32(b, place);
+    else put_u16(b, place & 0xFFFF);
+}
+
+static void columns_of(const glimpse_record *r, const glimpse_sample *s, int32_t k, bool wide, buffer *b) {
+#define EACH(expr) for (int32_t i = 0; i < s->n_tokens; i++) { const glimpse_token *t = GLIMPSE_AT(s->tokens, i); expr; }
+    EACH(put_u32(b, place_of(r, t->id)))
+    EACH(put_u32(b, (uint32_t)t->rank))
+    EACH(put_u32(b, (uint32_t)t->kept))
+    EACH(put_f32(b, t->logit))
+    EACH(put_f32(b, t->logprob))
+    EACH(put_f32(b, t->p_temp))
+    EACH(put_f32(b, t->p_final))
+    EACH(put_f32(b, t->left))
+    EACH(put_f32(b, t->entropy))
+    EACH(put_f32(b, t->dot))
+    EACH(for (int32_t j = 0; j < k; j++) put_place(b, j < t->n_top ? place_of(r, t->top[j].id) : 0xFFFFFFFFu, wide))
+    EACH(for (int32_t j = 0; j < k; j++) put_u16(b, j < t->n_top ? code_of(t->top[j].p) : 65535))
+    EACH(for (int32_t j = 0; j < k; j++) put_u16(b, j < t->n_top ? code_of(t->top[j].p_final) : 65535))
+#undef EACH
+}
+
+static void put_pieces(const glimpse_record *r, buffer *out) {
+    key(out, "ids");
+    buf_putc(out, '[');
+    for (int32_t i = 0; i < r->n_pieces; i++) buf_printf(out, "%s%d", i ? "," : "", (int)r->pieces[i].id);
+    buf_putc(out, ']');
+    key(out, "pieces");
+    buf_putc(out, '[');
+    for (int32_t i = 0; i < r->n_pieces; i++) {
+        const glimpse_piece *p = &r->pieces[i];
+        if (i) buf_putc(out, ',');
+        if (utf8_valid(p->text, (size_t)p->bytes)) {
+            put_text(out, p->text, (size_t)p->bytes);
+            continue;
+        }
+        buf_putc(out, '[');
+        for (int32_t j = 0; j < p->bytes; j++) buf_printf(out, "%s%u", j ? "," : "", (unsigned)(uint8_t)p->text[j]);
+        buf_putc(out, ']');
+    }
+    buf_putc(out, ']');
+}
+
+static void put_sample(const glimpse_record *r, const glimpse_sample *s, bool sheets, bool wide, buffer *out) {
+    buffer name = {0}, bytes = {0};
+    buf_putc(out, '{');
+    int_member(out, "p", s->prompt);
+    int_member(out, "s", s->setting);
+    int_member(out, "i", s->sample);
+    int_member(out, "of", s->n_samples);
+    view_sample_name(s, &name);
+    text_member(out, "name", buf_str(&name));
+    int_member(out, "sheet", sheets);
+    key(out, "prompt");
+    put_text(out, s->prompt_text, s->prompt_bytes);
+    key(out, "prompt_tokens");
+    buf_i64(out, s->n_prompt_ids);
+    text_member(out, "label", s->label);
+    text_member(out, "samplers", s->samplers);
+    key(out, "seed");
+    buf_printf(out, "\"%llu\"", (unsigned long long)s->seed);
+    num_member(out, "temperature", s->temperature, 6);
+    int_member(out, "top_k", s->top_k);
+    key(out, "text");
+    put_text(out, s->text, s->text_bytes);
+    text_member(out, "stop", text_stop_name(s->stop));
+    text_member(out, "why", s->why);
+    key(out, "metrics");
+    buf_putc(out, '{');
+    for (int32_t i = 0; i < s->n_metrics; i++) {
+        if (i) buf_putc(out, ',');
+        put_cstr(out, s->metrics[i].name);
+        buf_putc(out, ':');
+        put_num(out, s->metrics[i].value, RECORD_LOSS_DIGITS);
+    }
+    buf_putc(out, '}');
+    int32_t k = 0;
+    for (int32_t i = 0; i < s->n_tokens; i++)
+        if (GLIMPSE_AT(s->tokens, i)->n_top > k) k = GLIMPSE_AT(s->tokens, i)->n_top;
+    int_member(out, "n", s->n_tokens);
+    int_member(out, "k", k);
+    key(out, "d");
+    buf_putc(out, '"');
+    columns_of(r, s, k, wide, &bytes);
+    put_base64(out, (const uint8_t *)buf_str(&bytes), bytes.n);
+    buf_puts(out, "\"}");
+    if (buf_failed(&name) || buf_failed(&bytes)) out->failed = true;
+    buf_free(&name);
+    buf_free(&bytes);
+}
+
+glimpse_status html_step(const glimpse_record *r, bool sheets, buffer *out) {
+    size_t from = out->n;
+    bool wide = r->n_pieces >= 65535;
+    buf_puts(out, "glimpse_step({");
+    eval_members(r, out);
+    text_member(out, "arch", r->arch);
+    int_member(out, "params", r->n_params);
+    int_member(out, "vocab", r->vocab_size);
+    text_member(out, "dtype", r->dtype);
+    text_member(out, "cache", r->cache_dtype);
+    text_member(out, "device", r->device);
+    key(out, "seconds");
+    buf_putc(out, '[');
+    const double seconds[] = {r->blocked_s, r->prefill_s, r->decode_s, r->write_s};
+    for (int i = 0; i < 4; i++) {
+        if (i) buf_putc(out, ',');
+        put_num(out, seconds[i], RECORD_SECONDS_DIGITS);
+    }
+    buf_putc(out, ']');
+    int_member(out, "w", wide ? 4 : 2);
+    put_pieces(r, out);
+    key(out, "samples");
+    buf_putc(out, '[');
+    for (int32_t i = 0; i < r->n_samples; i++) {
+        if (i) buf_putc(out, ',');
+        put_sample(r, GLIMPSE_AT(r->samples, i), sheets, wide, out);
+    }
+    buf_putc(out, ']');
+    return finish(out, from);
+}

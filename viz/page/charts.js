@@ -1,0 +1,105 @@
+/* charts.js -- a small chart of every number over the steps, the chosen step marked.  A line a setting, the mean over the
+ * samples that the filters show.  Built when the index or a filter changes; a step moves only the cursor. */
+
+const SERIES_INK = ['--s0', '--s1', '--s2', '--s3', '--s4', '--s5'];
+const FIRST = ['perplexity', 'mean_entropy', 'spelling_token_rate', 'repetition_tokens', 'distinct_2', 'rank1_share', 'mean_logprob', 'mean_rank'];
+const SVG = 'http://www.w3.org/2000/svg';
+const CW = 148, CH = 44;
+let charts = [], chart_all = false;
+
+function svg(tag, attributes) {
+  const e = document.createElementNS(SVG, tag);
+  for (const a in attributes) e.setAttribute(a, attributes[a]);
+  return e;
+}
+
+/* name -> [{label, values (by place in steps)}] */
+function series_by_name(shows) {
+  const out = new Map(), add = (name, label, at, x) => {
+    if (x === null || x === undefined || !isFinite(x)) return;
+    if (!out.has(name)) out.set(name, new Map());
+    const lines = out.get(name);
+    if (!lines.has(label)) lines.set(label, new Map());
+    const sums = lines.get(label), s = sums.get(at) || [0, 0];
+    s[0] += x; s[1]++;
+    sums.set(at, s);
+  };
+  steps.forEach((step, at) => {
+    const line = index.get(step);
+    add('loss', 'val', at, line.val);
+    add('loss', 'train', at, line.train);
+    for (const row of line.rows) {
+      if (!shows(row[0], row[1])) continue;
+      for (let m = 0; m < line.names.length; m++) add(line.names[m], row[3], at, row[4 + m]);
+    }
+  });
+  return out;
+}
+
+function build_charts(shows) {
+  const all = series_by_name(shows), names = [...all.keys()];
+  const place = n => n === 'loss' ? -1 : FIRST.includes(n) ? FIRST.indexOf(n) : 100 + names.indexOf(n);
+  names.sort((a, b) => place(a) - place(b));
+  charts = [];
+  const box = document.getElementById('charts');
+  box.replaceChildren();
+  for (const name of names) {
+    const lines = [...all.get(name)].map(([label, sums]) => ({ label, at: new Map([...sums].map(([k, s]) => [k, s[0] / s[1]])) }));
+    const chart = one_chart(name, lines);
+    charts.push(chart);
+    box.append(chart.box);
+  }
+  const b = document.getElementById('charts-all'), say = () => { box.classList.toggle('all', chart_all); b.textContent = chart_all ? 'fewer' : 'all ' + names.length; };
+  b.hidden = names.length <= 6;
+  b.onclick = () => { chart_all = !chart_all; say(); };
+  say();
+}
+
+function one_chart(name, lines) {
+  const values = lines.flatMap(l => [...l.at.values()]), last = steps.length - 1;
+  let lo = Math.min(...values), hi = Math.max(...values);
+  const log = lo > 0 && hi / lo > 20, f = log ? Math.log : x => x;
+  lo = f(lo); hi = f(hi);
+  if (!(hi - lo > 1e-12)) { lo -= 0.5; hi += 0.5; }
+  const first_step = steps[0], span = Math.max(1, steps[last] - first_step);
+  const x = at => 3 + (CW - 6) * (steps[at] - first_step) / span, y = v => CH - 4 - (CH - 8) * (f(v) - lo) / (hi - lo);
+  const picture = svg('svg', { viewBox: '0 0 ' + CW + ' ' + CH, preserveAspectRatio: 'none', 'aria-hidden': 'true' });
+  const cursor = svg('line', { y1: 0, y2: CH, class: 'cursor' });
+  picture.append(cursor);
+  [...lines].reverse().forEach((l, back) => {
+    const k = lines.length - 1 - back, d = [...l.at].sort((a, b) => a[0] - b[0]).map(([at, v], i) => (i ? 'L' : 'M') + x(at).toFixed(1) + ' ' + y(v).toFixed(1)).join('');
+    const path = svg('path', { d: l.at.size === 1 ? d + 'h.01' : d, class: 'line' + (k ? ' other' : ''), 'vector-effect': 'non-scaling-stroke' });
+    path.style.stroke = 'var(' + SERIES_INK[Math.min(k, SERIES_INK.length - 1)] + ')';
+    picture.append(path);
+  });
+  const value = el('output');
+  const box = el('figure', 'chart', el('figcaption', '', el('span', 'title', name.replace(/_/g, ' ')), log ? el('span', 'log', 'log') : null, value), picture);
+  box.title = name + (lines.length > 1 ? ': ' + lines.map(l => l.label).join(', ') : '');
+  const nearest = event => {
+    const r = picture.getBoundingClientRect(), want = first_step + span * ((event.clientX - r.left) / r.width * CW - 3) / (CW - 6);
+    let best = 0;
+    for (let i = 1; i <= last; i++) if (Math.abs(steps[i] - want) < Math.abs(steps[best] - want)) best = i;
+    return best;
+  };
+  box.addEventListener('click', e => go_to(steps[nearest(e)]));
+  box.addEventListener('mousemove', e => { const at = nearest(e); show_value(chart, at); });
+  box.addEventListener('mouseleave', () => show_value(chart, chart.chosen));
+  const chart = { box, lines, cursor, value, x, chosen: 0 };
+  return chart;
+}
+
+function show_value(chart, at) {
+  const now = chart.lines.map(l => l.at.get(at));
+  chart.value.replaceChildren(...now.slice(0, 3).map((v, k) => {
+    const s = el('span', '', num(v));
+    if (chart.lines.length > 1) s.style.color = 'var(' + SERIES_INK[Math.min(k, SERIES_INK.length - 1)] + ')';
+    return s;
+  }));
+  const x = chart.x(at).toFixed(1);
+  chart.cursor.setAttribute('x1', x);
+  chart.cursor.setAttribute('x2', x);
+}
+
+function mark_charts(at) {
+  for (const c of charts) { c.chosen = at; show_value(c, at); }
+}

@@ -1,0 +1,508 @@
+/* page.js -- the page: what is chosen (step, sample, token, colour), the address that keeps it, keys, and the drawing of
+ * each part.  One function, draw(), brings the page to the state of `view`; a later call overtakes an earlier one. */
+
+const $ = id => document.getElementById(id);
+const view = { step: null, vs: 'before', sample: '', token: -1, colour: 'softmax', prompt: -1, setting: -1, sort: '', grid: false, q: '', sheet: true, rows: 10 };
+let follow = true;      /* at the newest step, and to stay there */
+let panes = [];         /* [{data, sample, side, strip}], what is shown now */
+let drawing = 0;
+
+/* --- the address -------------------------------------------------------------------------------------------------- */
+function read_address() {
+  const a = new URLSearchParams(location.hash.slice(1)), int = (k, d) => /^-?\d+$/.test(a.get(k) || '') ? +a.get(k) : d;
+  const step = int('step', null);
+  follow = step === null || !index.has(step);
+  view.step = follow ? steps[steps.length - 1] : step;
+  view.vs = a.get('vs') || 'before';
+  view.sample = a.get('sample') || view.sample;
+  view.token = int('token', 0) - 1;
+  view.colour = MODES.includes(a.get('colour')) ? a.get('colour') : 'softmax';
+  view.prompt = int('prompt', -1);
+  view.setting = int('setting', -1);
+  view.sort = a.get('sort') || '';
+  view.grid = a.get('view') === 'all';
+  view.sheet = a.has('sheet') ? a.get('sheet') === '1' : innerWidth > 720;
+  view.q = a.get('q') || '';
+}
+
+function write_address() {
+  const a = new URLSearchParams();
+  if (run_of_old) a.set('run', run_of_old);
+  if (!follow) a.set('step', view.step);
+  if (view.vs !== 'before') a.set('vs', view.vs);
+  if (view.sample) a.set('sample', view.sample);
+  if (view.token >= 0) a.set('token', view.token + 1);
+  if (view.colour !== 'softmax') a.set('colour', view.colour);
+  if (view.prompt >= 0) a.set('prompt', view.prompt);
+  if (view.setting >= 0) a.set('setting', view.setting);
+  if (view.sort) a.set('sort', view.sort);
+  if (view.grid) a.set('view', 'all');
+  if (view.sheet !== innerWidth > 720) a.set('sheet', view.sheet ? '1' : '0');
+  if (view.q) a.set('q', view.q);
+  const hash = '#' + a;
+  if (hash !== location.hash && (a.size || location.hash)) history.replaceState(null, '', hash);
+}
+
+/* --- which samples ------------------------------------------------------------------------------------------------ */
+const shows = (p, s) => (view.prompt < 0 || view.prompt === p) && (view.setting < 0 || view.setting === s);
+
+function sorted_samples(data) {
+  const list = data.samples.filter(s => shows(s.p, s.s));
+  const m = /^([-+])(.+)$/.exec(view.sort);
+  if (!m) return list;
+  const value = s => s.metrics[m[2]] ?? NaN, sign = m[1] === '-' ? -1 : 1;
+  return list.map((s, i) => [s, i]).sort((a, b) => {
+    const x = value(a[0]), y = value(b[0]);
+    return (isNaN(x) - isNaN(y)) || (isNaN(x) ? 0 : sign * (x - y)) || a[1] - b[1];
+  }).map(x => x[0]);
+}
+
+/* The step to compare with, or null; only steps that have samples can be. */
+function other_step() {
+  const at = steps.indexOf(view.step), has = s => index.has(s) && index.get(s).rows.length > 0;
+  if (view.vs === 'none') return null;
+  if (view.vs === 'first') return steps.find(has) ?? null;
+  if (view.vs === 'best') { const b = index.get(steps[steps.length - 1]).best_step; return has(b) ? b : null; }
+  if (view.vs !== 'before') return has(+view.vs) ? +view.vs : null;
+  for (let i = at - 1; i >= 0; i--) if (has(steps[i])) return steps[i];
+  return null;
+}
+
+/* --- the bar ------------------------------------------------------------------------------------------------------ */
+function draw_ticks() {
+  const c = $('ticks'), ratio = window.devicePixelRatio || 1, w = c.clientWidth, h = c.clientHeight, g = c.getContext('2d');
+  if (!w) return;
+  c.width = w * ratio; c.height = h * ratio;
+  g.scale(ratio, ratio);
+  const css = getComputedStyle(document.documentElement), ink = n => css.getPropertyValue(n), n = steps.length;
+  steps.forEach((s, i) => {
+    const line = index.get(s), x = n > 1 ? 8 + (w - 16) * i / (n - 1) : w / 2;
+    const bad = line.status === 'failed' || line.check === 'failed';
+    g.fillStyle = ink(bad ? '--bad' : line.rows.length ? '--muted' : '--line');
+    g.fillRect(x - 0.5, bad ? 0 : line.rows.length ? 3 : 5, bad ? 2 : 1, bad ? h : line.rows.length ? h - 6 : h - 10);
+  });
+}
+
+function draw_bar(line, data, other) {
+  const at = steps.indexOf(view.step), slider = $('slider');
+  slider.max = steps.length - 1;
+  slider.value = at;
+  slider.setAttribute('aria-valuetext', 'step ' + view.step);
+  $('back').disabled = at <= 0;
+  $('on').disabled = at >= steps.length - 1;
+  $('step-number').replaceChildren('step ', el('b', '', String(view.step)), line.best_step === line.step ? el('span', 'best', ' best') : '');
+  $('run-name').textContent = line.name || 'Glimpse';
+  document.title = (line.name || 'Glimpse') + ' · step ' + view.step;
+  if (data) $('model').textContent = [data.arch, count(data.params), data.dtype + (data.cache !== data.dtype ? ' (cache ' + data.cache + ')' : ''), data.device, line.check === 'ok' ? 'check ✓' : ''].filter(Boolean).join(' · ');
+  const alarm = $('alarm');
+  alarm.hidden = line.check !== 'failed';
+  alarm.textContent = 'MODEL CHECK FAILED at step ' + line.step + ': the loss of the bound tensors is not the trainer’s. These samples are not what the trained model says.';
+  const compare = $('compare');
+  const want = [['before', 'step before'], ['first', 'first step'], ['best', 'best val loss'], ['none', 'nothing'], ...steps.map(s => [String(s), 'step ' + s])];
+  if (compare.length !== want.length) compare.replaceChildren(...want.map(([v, t]) => Object.assign(el('option', '', t), { value: v })));
+  compare.options[0].textContent = 'step before' + (view.vs === 'before' && other !== null ? ' (' + other + ')' : '');
+  compare.value = view.vs;
+  $('colour').value = view.colour;
+}
+
+function legend(data, sample) {
+  const box = el('span', 'legend');
+  if (view.colour === 'none') return box;
+  const s = scale_of(view.colour, data, sample), ramp = el('canvas', 'ramp');
+  box.append(el('span', 'lo', s.lo), ramp, el('span', 'hi', s.hi), el('span', 'what', s.what));
+  const g = ramp.getContext('2d');
+  ramp.width = LEVELS; ramp.height = 1;
+  paint_ground.forEach((c, i) => { g.fillStyle = c; g.fillRect(i, 0, 1, 1); });
+  return box;
+}
+
+/* --- the list of samples ------------------------------------------------------------------------------------------ */
+function chip(text, on, act, title) {
+  const b = el('button', 'chip' + (on ? ' on' : ''), text);
+  b.type = 'button';
+  b.setAttribute('aria-pressed', on);
+  if (title) b.title = title;
+  b.onclick = () => { act(); build_charts(shows); draw(); };
+  return b;
+}
+
+function draw_side(data) {
+  const filters = $('filters'), list = $('samples');
+  filters.replaceChildren();
+  list.replaceChildren();
+  if (!data || !data.samples.length) return;
+  const prompts = new Map(data.samples.map(s => [s.p, s.prompt])), settings = new Map(data.samples.map(s => [s.s, s.label]));
+  if (prompts.size > 1) filters.append(el('h2', '', 'prompt'), el('div', 'chips', chip('all', view.prompt < 0, () => { view.prompt = -1; }),
+    ...[...prompts].map(([p, text]) => chip(quoted(text, 24), view.prompt === p, () => { view.prompt = view.prompt === p ? -1 : p; }, label_of(text, 400)))));
+  if (settings.size > 1) filters.append(el('h2', '', 'setting'), el('div', 'chips', chip('all', view.setting < 0, () => { view.setting = -1; }),
+    ...[...settings].map(([s, label]) => chip(label, view.setting === s, () => { view.setting = view.setting === s ? -1 : s; }))));
+  const names = [...new Set(data.samples.flatMap(s => Object.keys(s.metrics)))];
+  const sort = el('select', '', ...[['', 'as recorded'], ...names.flatMap(n => [['+' + n, n.replace(/_/g, ' ') + ' ↑'], ['-' + n, n.replace(/_/g, ' ') + ' ↓']])].map(([v, t]) => Object.assign(el('option', '', t), { value: v })));
+  sort.value = view.sort;
+  sort.onchange = () => { view.sort = sort.value; draw(); };
+  const all = el('button', 'chip' + (view.grid ? ' on' : ''), 'all at once');
+  all.type = 'button';
+  all.title = 'every sample of the step (g)';
+  all.onclick = () => { view.grid = !view.grid; draw(); };
+  filters.append(el('div', 'sorting', el('label', 'field', 'sort', sort), all));
+  const by = (/^[-+](.+)$/.exec(view.sort) || [0, 'perplexity'])[1];
+  for (const s of sorted_samples(data)) {
+    const b = el('button', 'sample' + (key_of(s) === view.sample ? ' on' : ''));
+    b.type = 'button';
+    if (key_of(s) === view.sample) b.setAttribute('aria-current', 'true');
+    b.append(el('span', 'head', el('b', '', prompts.size > 1 ? quoted(s.prompt, 18) : s.label), el('span', 'metric', num(s.metrics[by]))));
+    b.append(el('span', 'sub', (prompts.size > 1 && settings.size > 1 ? s.label + ' · ' : prompts.size > 1 ? '' : quoted(s.prompt, 12) + ' · ') + 'sample ' + (s.i + 1) + ' of ' + s.of + (s.stop === 'nonfinite' ? ' · not finite' : '')));
+    b.append(put(el('span', 'snippet'), s.text.slice(0, 110).replace(/\s+/g, ' ')));
+    b.onclick = () => { view.sample = key_of(s); view.token = -1; draw(); };
+    list.append(el('li', '', b));
+  }
+}
+
+/* --- the texts ---------------------------------------------------------------------------------------------------- */
+function pane_element(data, sample, side, marks) {
+  const line = index.get(data.step), m = sample.metrics;
+  const facts = ['perplexity ' + num(m.perplexity), sample.n + ' tokens', 'stop ' + sample.stop, 'seed ' + sample.seed];
+  const box = el('section', 'pane ' + side, el('header', '', el('h2', '', 'step ' + data.step), line.check === 'failed' ? el('span', 'bad', 'CHECK FAILED') : null, el('span', 'facts', facts.join(' · '))));
+  if (sample.why) box.append(put(el('p', 'bad'), sample.why));
+  box.append(text_element(data, sample, view.colour, marks));
+  const strip = el('canvas', 'strip');
+  strip.title = 'a column a token: −ln p; the line: entropy';
+  box.append(strip);
+  box.dataset.side = side;
+  return { box, strip };
+}
+
+function draw_panes(data, other_data) {
+  const box = $('panes'), line = index.get(view.step), below = $('below');
+  panes = [];
+  box.className = '';
+  below.replaceChildren();
+  if (!data.samples.length) {
+    const failed = line.status === 'failed';
+    box.replaceChildren(el('div', 'none ' + (failed ? 'bad' : ''), el('h2', '', failed ? 'This eval failed' : 'No sample at step ' + line.step), put(el('p'), line.why || (failed ? 'no reason was recorded' : '')),
+      el('p', 'facts', 'train loss ' + num(line.train) + ' · val loss ' + num(line.val) + (line.best_step >= 0 ? ' · best ' + num(line.best) + ' at step ' + line.best_step : ''))));
+    return;
+  }
+  const sample = sample_of(data, view.sample), was = sample_of(other_data, view.sample);
+  if (!sample) { box.replaceChildren(el('div', 'none', el('p', '', 'The filters show no sample of this step.'))); return; }
+  const re = search_matcher();
+  const units = units_of(data, sample), marks = re ? [{ ranges: ranges_of(re, units.text), cls: 'hit' }] : [], was_marks = [];
+  let d = null;
+  if (was) {
+    const was_text = units_of(other_data, was).text;
+    if (re) was_marks.push({ ranges: ranges_of(re, was_text), cls: 'hit' });
+    d = diff(was_text, units.text);
+    marks.push({ ranges: d.come, cls: 'come' });
+    was_marks.push({ ranges: d.gone, cls: 'gone' });
+  }
+  const parts = [];
+  if (was) parts.push({ data: other_data, sample: was, side: 'was', ...pane_element(other_data, was, 'was', was_marks) });
+  parts.push({ data, sample, side: 'now', ...pane_element(data, sample, 'now', marks) });
+  const title = el('header', 'title', el('h1', '', quoted(sample.prompt, 60)), el('span', 'facts', [sample.label, 'T ' + sample.temperature, 'sample ' + (sample.i + 1) + ' of ' + sample.of].join(' · ')));
+  if (d && d.same) title.append(el('span', 'facts', 'the same words as at step ' + other_data.step));
+  title.append(legend(data, sample));
+  box.replaceChildren(title, ...parts.map(p => p.box));
+  box.classList.toggle('two', parts.length === 2);
+  panes = parts;
+  draw_below(data, sample, was, other_data);
+}
+
+function draw_below(data, sample, was, other_data) {
+  const below = $('below'), sheet = el('details', 'sheet'), names = Object.keys(sample.metrics);
+  if (sample.sheet) {
+    sheet.open = view.sheet;
+    const show = () => {
+      if (!sheet.open || sheet.children.length > 1) return;
+      const img = el('img'), a = el('a', '', img);
+      img.alt = 'heatmap of the sample: the likeliest tokens at each place';
+      img.loading = 'lazy';
+      a.href = img.src = evals_dir + '/step_' + step_file(data.step) + '/' + sample.name + '.png';
+      a.target = '_blank';
+      img.onerror = () => a.replaceWith(el('p', 'facts', 'the picture is not there: `glimpse report DIR` draws it anew'));
+      sheet.append(a);
+    };
+    sheet.append(el('summary', '', 'heatmap sheet'));
+    sheet.ontoggle = () => { view.sheet = sheet.open; show(); write_address(); };
+    show();
+    below.append(sheet);
+  }
+  if (!names.length) return;
+  const table = el('dl', 'metrics');
+  for (const n of names) {
+    const x = sample.metrics[n], y = was ? was.metrics[n] : null, value = el('dd', '', num(x));
+    if (y !== null && y !== undefined && x !== null && x !== y) value.append(el('span', 'delta', (x > y ? ' ▲' : ' ▼') + num(Math.abs(x - y))));
+    table.append(el('div', '', el('dt', '', n.replace(/_/g, ' ')), value));
+  }
+  below.append(el('h2', '', 'metrics of this sample' + (was ? ', against step ' + other_data.step : '')), table,
+    el('p', 'facts', put(el('span'), sample.samplers)));
+}
+
+/* Every sample of the step, side by side. */
+function draw_grid(data) {
+  const box = $('panes'), re = search_matcher();
+  panes = [];
+  $('below').replaceChildren();
+  box.className = 'grid';
+  const first = sample_of(data, view.sample);
+  box.replaceChildren(el('header', 'title', el('h1', '', 'step ' + data.step), first && !['minmax', 'dot_product'].includes(view.colour) ? legend(data, first) : ''), ...sorted_samples(data).map(s => {
+    const marks = re ? [{ ranges: ranges_of(re, units_of(data, s).text), cls: 'hit' }] : [];
+    const { box: card, strip } = pane_element(data, s, 'now', marks), h = card.querySelector('h2');
+    h.replaceChildren(quoted(s.prompt, 24), el('span', 'facts', ' ' + s.label + (s.of > 1 ? ' · ' + (s.i + 1) + '/' + s.of : '')));
+    card.classList.toggle('on', key_of(s) === view.sample);
+    card.dataset.key = key_of(s);
+    panes.push({ data, sample: s, side: 'now', box: card, strip });
+    return card;
+  }));
+}
+
+function search_matcher() {
+  try { return matcher_of(view.q); } catch { return null; }
+}
+
+/* --- the token ---------------------------------------------------------------------------------------------------- */
+let shown_token = null; /* {pane, i} */
+
+function show_token(pane, i) {
+  const box = $('token');
+  document.querySelectorAll('.tk.focus').forEach(t => t.classList.remove('focus'));
+  shown_token = pane && i >= 0 && i < pane.sample.n ? { pane, i } : null;
+  if (!shown_token) { box.replaceChildren(); return; }
+  const span = pane.box.querySelector('.tk[data-i="' + i + '"]');
+  if (span) span.classList.add('focus');
+  box.replaceChildren(...token_panel(pane.data, pane.sample, i, view.rows, 'step ' + pane.data.step));
+  const more = $('more');
+  if (more) more.onclick = () => { view.rows = view.rows > 10 ? 10 : 1000; show_token(pane, i); };
+  draw_strips();
+}
+
+/* The token that the panel shows when nothing is pointed at: the pinned one, else the most surprising. */
+function rest_token() {
+  const pane = panes.find(p => p.side === 'now' && (!view.grid || key_of(p.sample) === view.sample)) || panes[0];
+  if (!pane) { show_token(null, -1); return; }
+  show_token(pane, view.token >= 0 ? Math.min(view.token, pane.sample.n - 1) : most_surprising(pane.data, pane.sample));
+}
+
+/* At the next frame, and only what is on the screen: reading a width lays the page out. */
+let strips_wanted = false;
+function draw_strips() {
+  if (strips_wanted) return;
+  strips_wanted = true;
+  requestAnimationFrame(() => {
+    strips_wanted = false;
+    let most = 6;
+    for (const p of panes) { const c = columns(p.data, p.sample); for (let i = 0; i < p.sample.n; i++) if (-c.logprob[i] > most) most = -c.logprob[i]; }
+    for (const p of panes) {
+      const r = p.strip.getBoundingClientRect();
+      if (r.top < innerHeight && r.bottom > 0) draw_strip(p.strip, p.data, p.sample, view.colour, most, shown_token && shown_token.pane === p ? shown_token.i : -1);
+    }
+  });
+}
+
+function move_token(by) {
+  if (!shown_token) return rest_token();
+  const { pane, i } = shown_token, to = Math.max(0, Math.min(pane.sample.n - 1, i + by));
+  if (pane.side === 'now') view.token = to;
+  show_token(pane, to);
+  const span = pane.box.querySelector('.tk.focus');
+  if (span) span.scrollIntoView({ block: 'nearest' });
+  write_address();
+}
+
+/* The next of the tokens by falling surprise. */
+function next_surprise() {
+  const pane = shown_token ? shown_token.pane : panes[panes.length - 1];
+  if (!pane) return;
+  const c = columns(pane.data, pane.sample), order = [...Array(pane.sample.n).keys()].sort((a, b) => c.logprob[a] - c.logprob[b]);
+  const at = shown_token ? order.indexOf(shown_token.i) : -1, to = order[(at + 1) % order.length];
+  if (to === undefined) return;
+  if (pane.side === 'now') view.token = to;
+  show_token(pane, to);
+  write_address();
+}
+
+/* --- drawing all -------------------------------------------------------------------------------------------------- */
+async function draw() {
+  const mine = ++drawing, step = view.step, other = other_step(), line = index.get(step);
+  draw_bar(line, held.get(step), other);
+  let data, other_data = null;
+  try {
+    [data, other_data] = await Promise.all([load_step(step), other === null || other === step ? null : load_step(other)]);
+  } catch (e) {
+    if (mine !== drawing) return;
+    panes = [];
+    $('panes').replaceChildren(el('div', 'none bad', el('h2', '', 'step ' + step), el('p', '', String(e.message))));
+    return;
+  }
+  if (mine !== drawing) return;
+  const list = sorted_samples(data);
+  if (list.length && !list.some(s => key_of(s) === view.sample)) { view.sample = key_of(list[0]); view.token = -1; }
+  draw_bar(line, data, other);
+  draw_side(data);
+  if (view.grid && data.samples.length) draw_grid(data);
+  else draw_panes(data, other_data);
+  rest_token();
+  mark_charts(steps.indexOf(step));
+  write_address();
+  document.body.dataset.drawn = step; /* for whoever drives the page */
+  performance.mark('glimpse-drawn');
+  const at = steps.indexOf(step); /* the neighbours are at hand when a key is pressed */
+  setTimeout(() => { for (const i of [at + 1, at - 1, at - 2]) if (mine === drawing && i >= 0 && i < steps.length) load_step(steps[i]).catch(() => {}); }, 60);
+}
+
+function go_to(step) {
+  if (!index.has(step)) return;
+  view.step = step;
+  follow = step === steps[steps.length - 1];
+  if (follow) $('newer').hidden = true;
+  draw();
+}
+
+function go_by(n) {
+  const at = steps.indexOf(view.step) + n;
+  if (at >= 0 && at < steps.length) go_to(steps[at]);
+}
+
+function go_sample(n) {
+  const data = held.get(view.step);
+  if (!data) return;
+  const list = sorted_samples(data), at = list.findIndex(s => key_of(s) === view.sample) + n;
+  if (at < 0 || at >= list.length) return;
+  view.sample = key_of(list[at]);
+  view.token = -1;
+  draw();
+  const on = $('samples').querySelector('.on');
+  if (on) on.scrollIntoView({ block: 'nearest', inline: 'nearest' });
+}
+
+/* --- theme, keys -------------------------------------------------------------------------------------------------- */
+const dark_wanted = window.matchMedia('(prefers-color-scheme: dark)');
+function stored(name, value) {
+  try { return value === undefined ? localStorage.getItem(name) : localStorage.setItem(name, value); } catch { return null; }
+}
+function set_theme(theme) {
+  const dark = theme ? theme === 'dark' : dark_wanted.matches;
+  document.documentElement.dataset.theme = dark ? 'dark' : 'light';
+  make_paints(dark);
+}
+function toggle_theme() {
+  const theme = document.documentElement.dataset.theme === 'dark' ? 'light' : 'dark';
+  stored('glimpse-theme', theme);
+  set_theme(theme);
+  draw_ticks();
+  draw();
+}
+
+const KEYS = [['← →', 'step before, after'], ['Home End', 'first, newest step'], ['j k', 'next, previous sample'], ['g', 'all samples at once'], ['d', 'compare with the step before, or not'], [', .', 'previous, next token'], ['s', 'next most surprising token'], ['c', 'next colour mode'], ['h', 'heatmap sheet'], ['/', 'search every step'], ['t', 'light, dark'], ['Esc', 'leave the search; unpin the token']];
+function show_keys() {
+  const box = $('keys');
+  if (box.open) return box.close();
+  box.replaceChildren(el('h2', '', 'Keys'), el('dl', '', ...KEYS.map(([k, what]) => el('div', '', el('dt', '', ...k.split(' ').map(x => el('kbd', '', x))), el('dd', '', what)))),
+    el('p', 'facts', 'Point at a token for its alternatives; click to keep it. Click a chart to go to its step.'));
+  box.showModal();
+}
+
+function toggle_sheet() {
+  const d = document.querySelector('details.sheet');
+  if (d) { d.open = !d.open; if (d.open) d.scrollIntoView({ block: 'nearest' }); }
+}
+
+function on_key(e) {
+  if (e.ctrlKey || e.metaKey || e.altKey) return;
+  const in_field = /^(INPUT|SELECT|TEXTAREA)$/.test(e.target.tagName) && e.target.id !== 'slider';
+  if (e.key === 'Escape') {
+    if (e.target === $('search')) { $('search').value = ''; set_search(''); $('search').blur(); }
+    else if (!$('keys').open) { view.token = -1; rest_token(); write_address(); }
+    return;
+  }
+  if (in_field) return;
+  const act = {
+    ArrowLeft: () => go_by(-1), ArrowRight: () => go_by(1), Home: () => go_to(steps[0]), End: () => go_to(steps[steps.length - 1]),
+    j: () => go_sample(1), k: () => go_sample(-1), g: () => { view.grid = !view.grid; draw(); },
+    d: () => { view.vs = view.vs === 'none' ? 'before' : 'none'; draw(); },
+    ',': () => move_token(-1), '.': () => move_token(1), s: next_surprise, h: toggle_sheet, t: toggle_theme, '?': show_keys,
+    c: () => { view.colour = MODES[(MODES.indexOf(view.colour) + 1) % MODES.length]; draw(); },
+    '/': () => { $('search').focus(); $('search').select(); },
+  }[e.key];
+  if (!act) return;
+  e.preventDefault();
+  act();
+}
+
+let search_timer = 0;
+function set_search(q) {
+  view.q = q;
+  clearTimeout(search_timer);
+  search_timer = setTimeout(() => { run_search(q); draw(); }, 150);
+}
+
+function wire() {
+  $('back').onclick = () => go_by(-1);
+  $('on').onclick = () => go_by(1);
+  $('slider').oninput = e => go_to(steps[+e.target.value]);
+  $('compare').onchange = e => { view.vs = e.target.value; draw(); };
+  $('colour').replaceChildren(...MODES.map(m => Object.assign(el('option', '', m.replace(/_/g, ' ')), { value: m })));
+  $('colour').onchange = e => { view.colour = e.target.value; draw(); };
+  $('theme').onclick = toggle_theme;
+  $('help').onclick = show_keys;
+  $('newer').onclick = () => go_to(steps[steps.length - 1]);
+  $('search').oninput = e => set_search(e.target.value);
+  $('keys').onclick = e => { if (e.target === $('keys')) $('keys').close(); };
+  document.addEventListener('keydown', on_key);
+  const pane_of = target => { const b = target.closest('.pane'); return b && panes.find(p => p.box === b); };
+  const point = (e, keep) => {
+    const t = e.target.closest('.tk'), pane = pane_of(e.target);
+    if (!pane) return;
+    let i = t ? +t.dataset.i : -1;
+    if (e.target === pane.strip) i = Math.floor(e.offsetX / (pane.strip.step_px || 1));
+    if (i < 0 || i >= pane.sample.n) return;
+    if (keep) {
+      $('token').classList.remove('small');
+      if (view.grid) { view.sample = key_of(pane.sample); for (const p of panes) p.box.classList.toggle('on', p === pane); }
+      view.token = pane.side === 'now' && view.token !== i ? i : -1;
+      write_address();
+    }
+    if (!shown_token || shown_token.pane !== pane || shown_token.i !== i) show_token(pane, i);
+  };
+  $('token').classList.add('small'); /* a drawer on a small screen, opened by a tap on a token or on its head */
+  $('token').addEventListener('click', e => { if (e.target.closest('.panel-head, .context')) $('token').classList.toggle('small'); });
+  $('panes').addEventListener('mousemove', e => point(e, false));
+  $('panes').addEventListener('click', e => point(e, true));
+  $('panes').addEventListener('mouseleave', rest_token);
+  window.addEventListener('hashchange', () => { read_address(); $('search').value = view.q; run_search(view.q); draw(); });
+  window.addEventListener('scroll', draw_strips, { passive: true });
+  window.addEventListener('resize', () => { draw_ticks(); draw_strips(); });
+  dark_wanted.addEventListener('change', () => { if (!stored('glimpse-theme')) { set_theme(); draw_ticks(); draw(); } });
+}
+
+/* A run that goes on: new evals are noticed, and shown at once only to one who is at the newest. */
+async function look_for_more() {
+  if (document.hidden) return;
+  const before = steps.length;
+  try { if (!await load_index(true)) return; } catch { return; }
+  build_charts(shows);
+  draw_ticks();
+  if (follow) go_to(steps[steps.length - 1]);
+  else {
+    $('newer').textContent = steps.length - before > 0 ? (steps.length - before) + ' new ▸' : 'new ▸';
+    $('newer').hidden = false;
+    draw();
+  }
+}
+
+async function start() {
+  set_theme(stored('glimpse-theme'));
+  wire();
+  try { await load_index(false); } catch { steps = []; }
+  if (!steps.length) {
+    $('panes').replaceChildren(el('div', 'none', el('h2', '', 'Nothing to show yet'), el('p', '', report_dir + '/index.js has no evals. It is written at each eval; `glimpse report DIR` draws it anew from evals.jsonl.')));
+  } else {
+    read_address();
+    build_charts(shows);
+    draw_ticks();
+    $('search').value = view.q;
+    if (view.q) run_search(view.q);
+    await draw();
+  }
+  setInterval(() => { if (steps.length) look_for_more(); else location.reload(); }, 10000);
+}
+start();
