@@ -438,6 +438,23 @@ static double warm_share(const candidates *c, int32_t id) {
     return share(row[id], c->sums.max, c->sums_inv_t, c->sums.s_temp);
 }
 
+/* Logits ranked above `id`, and the sum of their e^(l - max).  A drawn id is mostly among the first: what lies above it
+ * is then found through the maxima.  Overwrites the sparse candidates. */
+static int32_t above_of(chain_scratch *s, const float *l, int32_t n, int32_t id, float max, double *left) {
+    enum { MOST = 512 };
+    int32_t groups = (int32_t)ROW_MAXIMA(n), over = 0, count = 0;
+    for (int32_t g = 0; g < groups; g++) over += s->maxima[g] >= l[id];
+    if (over > MOST || !(l[id] > -INFINITY)) return s->ops->above(l, n, id, max, left);
+    int32_t found = s->ops->gather(l, n, l[id], s->maxima, s->id, s->l);
+    *left = 0;
+    for (int32_t i = 0; i < found; i++) {
+        if (!(s->l[i] > l[id] || s->id[i] < id)) continue;
+        *left += det_exp((double)s->l[i] - (double)max);
+        count++;
+    }
+    return count;
+}
+
 /* id < 0: draw it. */
 static glimpse_status record(chain *ch, const float *logits, int32_t id, const draw_key *key, uint32_t position,
                              int32_t n_top, glimpse_token *token, glimpse_candidate *top) {
@@ -469,8 +486,8 @@ static glimpse_status record(chain *ch, const float *logits, int32_t id, const d
     ch->drawn = id;
     ch->drawn_p = p_final;
 
-    double logz = logz_of(&raw);
-    int32_t above = s->ops->above(logits, ch->vocab, id, raw.max, &left);
+    double logz = logz_of(&raw), warm = warm_share(&c, id);
+    int32_t above = above_of(s, logits, ch->vocab, id, raw.max, &left);
     for (int32_t i = 0; i < n_top; i++) top[i].p = record_roundf(det_exp((double)logits[top[i].id] - logz));
     left /= raw.s;
     *token = (glimpse_token){
@@ -481,7 +498,7 @@ static glimpse_status record(chain *ch, const float *logits, int32_t id, const d
         .n_top = n_top,
         .logit = record_roundf(logits[id]),
         .logprob = record_roundf((double)logits[id] - logz),
-        .p_temp = record_roundf(warm_share(&c, id)),
+        .p_temp = record_roundf(warm),
         .p_final = record_roundf(p_final),
         .left = record_roundf(left < 1 ? left : 1),
         .entropy = record_roundf(entropy_of(&raw)),
