@@ -371,6 +371,54 @@ TEST(session_prompts) {
     buf_free(&h.log);
 }
 
+/* --- requests ------------------------------------------------------------------------------------------------------- */
+
+extern const session_api glimpse_session_v1;
+
+TEST(session_request_options) {
+    tiny_gpt g;
+    heard h = {0};
+    session_host host = host_of(&h);
+    session *s;
+    glimpse_record *r;
+    tiny_gpt_make(&g, 2, 2, 16, 60, 48, -1, 1);
+    options *o = OPTS(test_tmpdir(), { "max_sample_tokens", "9" }, { "sheets", "false" });
+    REQUIRE_OK(session_open(o, &g.model, &host, &s));
+    glimpse_request rq = GLIMPSE_REQUEST_INIT;
+    rq.text = "HELLO";
+    static const char *const refused[][2] = {
+        { "out_dir=x", "out_dir is the session's" }, { "top_k=5 threads=2", "threads is the session's" },
+        { "mode=worker", "mode is the session's" },  { "start=HI", "sample_start_tokens is the session's" },
+        { "seed_each_step=true", "seed_each_step" }, { "top_k=\"1 5", "quote of top_k" },
+        { "=5", "no NAME=VALUE" },                   { "top_k", "no NAME=VALUE" } };
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+        rq.options = refused[i][0];
+        EXPECT_ERR(glimpse_session_v1.generate(s, &rq, &r), GLIMPSE_E_INVALID, refused[i][1]);
+        EXPECT_ERR(glimpse_session_v1.score(s, &rq, &r), GLIMPSE_E_INVALID, refused[i][1]);
+    }
+    int few[2];
+    for (int metrics = 0; metrics < 2; metrics++) {
+        rq.options = metrics ? " top_k=\"1, 5\" max_new_tokens=4 sample_metrics=true record_top=2\n" : "record_top=3 num_samples=2";
+        REQUIRE_OK(glimpse_session_v1.generate(s, &rq, &r));
+        REQUIRE(r->n_samples == 2);
+        EXPECT_EQ(r->samples[1].top_k, metrics ? 5 : 200);
+        EXPECT_EQ(r->samples[1].n_tokens, metrics ? 4 : 9);
+        EXPECT_EQ(r->samples[1].tokens[0].n_top, metrics ? 2 : 3);
+        if (metrics) EXPECT_LT(few[0], r->samples[0].n_metrics);
+        few[0] = r->samples[0].n_metrics;
+        glimpse_session_v1.record_free(r);
+        REQUIRE_OK(glimpse_session_v1.score(s, &rq, &r));
+        EXPECT_EQ(r->samples[0].tokens[0].n_top, metrics ? 2 : 3);
+        if (metrics) EXPECT_LT(few[1], r->samples[0].n_metrics);
+        few[1] = r->samples[0].n_metrics;
+        glimpse_session_v1.record_free(r);
+    }
+    session_close(s);
+    options_free(o);
+    tiny_gpt_free(&g);
+    buf_free(&h.log);
+}
+
 /* --- offline ---------------------------------------------------------------------------------------------------------- */
 
 typedef struct reader {
