@@ -257,10 +257,42 @@ TEST(generate_refuses) {
     rq.max_tokens = 0;
     EXPECT_ERR(generate_batch(g, &rq, &r), GLIMPSE_E_INVALID, NULL);
     rq.max_tokens = 4;
+    static const char *const stops[] = { "x", "" };
+    rq.stops = stops, rq.n_stops = 2;
+    EXPECT_ERR(generate_batch(g, &rq, &r), GLIMPSE_E_INVALID, "stop text 1");
+    rq.n_stops = 0;
     rq.num_samples = INT32_MAX;
     EXPECT_ERR(generate_batch(g, &rq, &r), GLIMPSE_E_INVALID, "100000");
     generator_close(g);
     done(&s);
+}
+
+static int fn_nan(void *user, int B, int T, const int *ids, const int *lengths, float *out) {
+    (void)user, (void)T, (void)ids;
+    for (int i = 0; i < B * FN_V; i++) out[i] = 1;
+    for (int b = 0; b < B; b++)
+        if (lengths[b] > 2) out[b * FN_V + 4] = copysignf(NAN, -1);
+    return 0;
+}
+
+TEST(generate_says_why) {
+    static const int32_t one[] = { 1, 2 };
+    static const batch_prompt p = { "a", 1, one, 2 };
+    glimpse_model d = GLIMPSE_MODEL_INIT;
+    model *m;
+    generator *g;
+    generator_config cfg = { .threads = 2 };
+    batch_result r;
+    d.vocab_size = FN_V, d.max_seq_len = 32, d.logits = fn_nan;
+    REQUIRE_OK(model_from_description(&d, &m));
+    REQUIRE_OK(generator_open(m, NULL, &cfg, &g));
+    batch_request rq = request(&p, 1, settings, 1, 2, 9);
+    REQUIRE_OK(generate_batch(g, &rq, &r));
+    EXPECT_EQ(r.samples[0].stop, GLIMPSE_STOP_NONFINITE);
+    EXPECT_STREQ(r.samples[0].why, "the logits at position 2 are not finite (id 4: nan)");
+    batch_result_free(&r);
+    generator_close(g);
+    model_close(m);
 }
 
 TEST(generate_every_allocation_failing) {
