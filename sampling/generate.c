@@ -107,7 +107,7 @@ typedef struct batch {
     int32_t n_seqs;
     sequence **active;  /* those of the wave that go on */
     int32_t n_active;
-    chain **chains;     /* (n_settings, lanes): clones share scratch memory, so each lane has its own to clone from */
+    chain **chains;     /* (n_settings, lanes): those of a lane and their clones share scratch memory, lanes do not */
     int32_t lanes;      /* draws of one step run side by side in so many tasks */
     float *prompt_logits; /* (prompts of the wave, V) */
 } batch;
@@ -342,7 +342,9 @@ static glimpse_status finish_sample(batch *b, const sequence *s, glimpse_sample 
     return GLIMPSE_OK;
 }
 
-glimpse_status generator_chain(const generator *g, const batch_request *rq, int32_t setting, chain **out) {
+/* `beside`: a chain of the same lane, NULL = none. */
+static glimpse_status open_chain(const generator *g, const batch_request *rq, int32_t setting, const chain *beside,
+                                 chain **out) {
     sampler_context context = rq->context ? *rq->context : (sampler_context)SAMPLER_CONTEXT_INIT;
     context.eos = g->m->d.eos;
     context.history = g->m->d.max_seq_len;
@@ -350,7 +352,12 @@ glimpse_status generator_chain(const generator *g, const batch_request *rq, int3
     context.tokenizer = g->t;
     context.cosines = g->m->is_function ? NULL : embedding_cosines;
     context.user = (void *)(uintptr_t)g->m;
+    context.beside = beside;
     return chain_open_in(&rq->settings[setting], &context, g->m->d.vocab_size, out);
+}
+
+glimpse_status generator_chain(const generator *g, const batch_request *rq, int32_t setting, chain **out) {
+    return open_chain(g, rq, setting, NULL, out);
 }
 
 glimpse_status generate_batch(generator *g, const batch_request *rq, batch_result *out) {
@@ -368,7 +375,7 @@ glimpse_status generate_batch(generator *g, const batch_request *rq, batch_resul
     if (!b.a || !b.seqs || !b.active || !b.chains || !b.prompt_logits)
         FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a batch of %d samples", b.n_seqs);
     for (int32_t i = 0; i < rq->n_settings * b.lanes; i++)
-        TRY_GOTO(generator_chain(g, rq, i / b.lanes, &b.chains[i]));
+        TRY_GOTO(open_chain(g, rq, i / b.lanes, i < b.lanes ? NULL : b.chains[i % b.lanes], &b.chains[i]));
     for (int32_t i = 0; i < b.n_seqs; i++) {
         sequence *s = &b.seqs[i];
         s->prompt = i / per_prompt;
