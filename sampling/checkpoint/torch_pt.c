@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "sampling/checkpoint/config.h"
+#include "sampling/checkpoint/hf_config.h"
 #include "sampling/checkpoint/pickle.h"
 #include "sampling/checkpoint/readers.h"
 #include "sampling/checkpoint/zip.h"
