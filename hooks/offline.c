@@ -6,6 +6,7 @@
 #include "include/internal/status.h"
 #include "sampling/checkpoint/checkpoint.h"
 #include "sampling/pieces_text.h"
+#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -97,23 +98,22 @@ typedef struct streamer {
     session *s;
     view_style style;
     buffer held, out, piece;
-    bool broken;          /* the output does not take it: a closed pipe */
+    int error;            /* errno of the output, which then gets no more; the samples are drawn and recorded all the same */
 } streamer;
 
 static void put_out(streamer *w) {
-    if (w->out.n && !w->broken) w->broken = w->s->host.out(w->s->host.user, w->out.bytes, w->out.n) != 0;
+    if (w->out.n && !w->error) w->error = w->s->host.out(w->s->host.user, w->out.bytes, w->out.n);
     buf_clear(&w->out);
 }
 
-static int stream_token(void *user, int32_t sequence, const glimpse_token *t) {
+static void stream_token(void *user, int32_t sequence, const glimpse_token *t) {
     streamer *w = user;
     (void)sequence;
-    if (t->id == w->s->m->d.eos && !opt_bool(w->s->o, OPT_ignore_eos)) return w->broken;
+    if (t->id == w->s->m->d.eos && !opt_bool(w->s->o, OPT_ignore_eos)) return;
     buf_clear(&w->piece);
     if (piece_text(w->s->t, t->id, &w->piece) >= 0)
         view_stream_token(NULL, t, w->piece.bytes, w->piece.n, &w->style, &w->held, &w->out);
     put_out(w);
-    return w->broken;
 }
 
 /* Control characters of a text made visible, by the same hand as a streamed token. */
@@ -127,7 +127,7 @@ static void put_text(streamer *w, const char *text, size_t n) {
 }
 
 static glimpse_status put_samples(streamer *w, const glimpse_record *r) {
-    for (int32_t i = 0; i < r->n_samples && !w->broken; i++) {
+    for (int32_t i = 0; i < r->n_samples && !w->error; i++) {
         const glimpse_sample *s = GLIMPSE_AT(r->samples, i);
         put_text(w, s->prompt_text, s->prompt_bytes);
         for (int32_t k = 0; k < s->n_tokens; k++) {
@@ -200,6 +200,11 @@ glimpse_status session_run(const options *given, const session_host *host) {
             put_out(&w);
         } else if (s->before)
             TRY_GOTO(put_samples(&w, &s->before->record));
+        if (w.error && w.error != EPIPE) { /* a reader that went away had enough */
+            char room[64];
+            FAIL_GOTO(GLIMPSE_E_IO, "the generated text cannot be written: %s\nhint: everything is in %s",
+                      strerror_r(w.error, room, sizeof room), dir);
+        }
     }
     if (st >= 0 && !opt_bool(given, OPT_quiet)) session_log(s, "glimpse: everything about it is in %s", dir);
 out:

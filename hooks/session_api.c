@@ -2,17 +2,26 @@
 #include "hooks/prompts.h"
 #include "hooks/session_state.h"
 #include "include/internal/status.h"
+#include "sampling/samplers/sampler.h"
 #include "gen/build_id.h"
 #include <stdlib.h>
 #include <string.h>
+
+/* The rest was settled when the session was opened, and would be ignored without a word. */
+static bool is_for_requests(opt_id id) {
+    const char *group = opt_info_of(id)->group;
+    if (id == OPT_seed_each_step) return false; /* a request has no step */
+    return !strcmp(group, "Length") || !strcmp(group, "Samplers") || id == OPT_escapes || id == OPT_record_top
+           || id == OPT_sample_metrics || id == OPT_like;
+}
 
 /* "temperature=0.7 top_k=1,5" over the session's options; a value with blanks stands in double quotes. */
 static glimpse_status apply_options(options *o, const char *text) {
     while (text && *text) {
         text += strspn(text, " \t\n");
         size_t n = strcspn(text, "= \t\n");
-        if (!n) break;
-        if (text[n] != '=') FAIL(GLIMPSE_E_INVALID, "\"%.*s\" in the request's options is no NAME=VALUE", (int)n, text);
+        if (!*text) break;
+        if (!n || text[n] != '=') FAIL(GLIMPSE_E_INVALID, "\"%.*s\" in the request's options is no NAME=VALUE", (int)(n ? n : 1), text);
         int id = opt_find(text, n);
         if (id < 0) {
             const char *near = opt_nearest(text, n);
@@ -20,21 +29,27 @@ static glimpse_status apply_options(options *o, const char *text) {
                            (int)n, text, near);
             FAIL(GLIMPSE_E_INVALID, "the request's options: there is no option \"%.*s\"", (int)n, text);
         }
+        if (!is_for_requests((opt_id)id))
+            FAIL(GLIMPSE_E_INVALID, "the request's options: %s is the session's, a request cannot change it\nhint: set it before "
+                 "glimpse_open", opt_info_of((opt_id)id)->name);
         const char *v = text + n + 1;
         bool quoted = *v == '"';
         v += quoted;
         size_t len = quoted ? strcspn(v, "\"") : strcspn(v, " \t\n");
+        if (quoted && !v[len])
+            FAIL(GLIMPSE_E_INVALID, "the request's options: the quote of %s=\" is not closed", opt_info_of((opt_id)id)->name);
         char *value = strndup(v, len);
         if (!value) FAIL(GLIMPSE_E_MEMORY, "no memory for an option");
         glimpse_status st = options_set(o, (opt_id)id, value, OPT_LEVEL_FLAG);
         free(value);
         TRY(st);
-        text = v + len + (quoted && v[len]);
+        text = v + len + quoted;
     }
     return GLIMPSE_OK;
 }
 
-static glimpse_status finish_api_record(session *s, batch_result *batch, glimpse_record **out) {
+/* `o`: the session's options with the request's over them. */
+static glimpse_status finish_api_record(session *s, const options *o, batch_result *batch, glimpse_record **out) {
     glimpse_status st = GLIMPSE_OK;
     buffer line = {0};
     owned_record *rec = record_new(), *whole = NULL;
@@ -43,7 +58,7 @@ static glimpse_status finish_api_record(session *s, batch_result *batch, glimpse
     facts.kind = "api";
     facts.run = s->js.run[0] ? s->js.run : "0";
     facts.check = s->check_failed ? "failed" : s->checked ? "ok" : "none";
-    TRY_GOTO(eval_record_fill(&rec->record, rec->arena, &facts, batch, s->t, opt_bool(s->o, OPT_sample_metrics), s->sp));
+    TRY_GOTO(eval_record_fill(&rec->record, rec->arena, &facts, batch, s->t, opt_bool(o, OPT_sample_metrics), s->sp));
     rec->record.version = 1;
     /* Through the journal's form, so that a record is the same thing everywhere and owns all its memory. */
     TRY_GOTO(journal_encode(&rec->record, &line));
@@ -76,10 +91,12 @@ static glimpse_status session_generate(session *s, const glimpse_request *reques
     TRY_GOTO(request_prompt(s, request, rq.max_tokens, &prompts));
     rq.prompts = prompts.prompts;
     rq.n_prompts = prompts.n;
+    rq.users = s->users;
+    rq.n_users = s->n_users;
     if (rq.n_top > s->m->d.vocab_size) rq.n_top = s->m->d.vocab_size;
     TRY_GOTO(generator_refresh(s->g));
     TRY_GOTO(generate_batch(s->g, &rq, &batch));
-    TRY_GOTO(finish_api_record(s, &batch, record));
+    TRY_GOTO(finish_api_record(s, o, &batch, record));
 out:
     batch_result_free(&batch);
     prompt_list_free(&prompts);
@@ -92,6 +109,9 @@ static glimpse_status session_score(session *s, const glimpse_request *request, 
     glimpse_status st = GLIMPSE_OK;
     buffer ids = {0};
     batch_result batch = {0};
+    options *o = options_copy(s->o);
+    if (!o) FAIL(GLIMPSE_E_MEMORY, "no memory for a request");
+    TRY_GOTO(apply_options(o, request->options));
     int32_t bos = s->m->d.bos >= 0 ? s->m->d.bos : s->t ? s->t->bos : -1;
     if (bos >= 0) buf_put(&ids, &bos, sizeof bos);
     if (request->ids) {
@@ -102,15 +122,34 @@ static glimpse_status session_score(session *s, const glimpse_request *request, 
         TRY_GOTO(tokenizer_encode(s->t, request->text, request->text_bytes ? request->text_bytes : strlen(request->text), &ids));
     } else FAIL_GOTO(GLIMPSE_E_INVALID, "a request needs a text or ids");
     if (buf_failed(&ids)) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory to score a text");
-    int32_t n_top = (int32_t)opt_int(s->o, OPT_record_top);
+    int32_t n_top = (int32_t)opt_int(o, OPT_record_top);
     if (n_top > s->m->d.vocab_size) n_top = s->m->d.vocab_size;
     TRY_GOTO(generator_refresh(s->g));
     TRY_GOTO(score_ids(s->g, (const int32_t *)(const void *)ids.bytes, (int32_t)(ids.n / sizeof(int32_t)), n_top, &batch));
-    TRY_GOTO(finish_api_record(s, &batch, record));
+    TRY_GOTO(finish_api_record(s, o, &batch, record));
 out:
     batch_result_free(&batch);
+    options_free(o);
     buf_free(&ids);
     return st;
+}
+
+static glimpse_status session_add_sampler(session *s, const glimpse_sampler *given, void *state) {
+    size_t n = strlen(given->name);
+    const sampler_kind *kind;
+    if (n < 1 || n > 31 || strspn(given->name, "abcdefghijklmnopqrstuvwxyz0123456789_") != n)
+        FAIL(GLIMPSE_E_INVALID, "a sampler's name is '%.40s', possible are a-z 0-9 _, at most 31", given->name);
+    bool taken = sampler_kind_find(given->name, n, &kind) >= 0;
+    for (int32_t i = 0; i < s->n_users; i++) taken |= strcmp(s->users[i].vt.name, given->name) == 0;
+    if (taken) FAIL(GLIMPSE_E_INVALID, "there is a sampler %s already", given->name);
+    if (s->n_users >= 32) FAIL(GLIMPSE_E_INVALID, "more than 32 samplers of one's own");
+    user_sampler_entry *users = realloc(s->users, ((size_t)s->n_users + 1) * sizeof *users);
+    if (users) s->users = users;
+    char *name = users ? strdup(given->name) : NULL;
+    if (!name) FAIL(GLIMPSE_E_MEMORY, "no memory for a sampler");
+    users[s->n_users] = (user_sampler_entry){ *given, state };
+    users[s->n_users++].vt.name = name;
+    return GLIMPSE_OK;
 }
 
 static void session_schedule(const session *s, schedule *out) { *out = s->due; }
@@ -120,4 +159,5 @@ const session_api glimpse_session_v1 = {
     .version = 1, .build_id = GLIMPSE_BUILD_ID, .error = status_text, .read_config = session_read_config,
     .open = session_open, .eval = session_eval, .check = session_check, .generate = session_generate,
     .score = session_score, .record_free = record_free, .close = session_close, .run = session_run,
-    .report = session_report, .note = session_note, .schedule = session_schedule };
+    .report = session_report, .note = session_note, .add_sampler = session_add_sampler,
+    .schedule = session_schedule };

@@ -88,8 +88,8 @@ typedef struct sequence {
     chain *chain;
     draw_key key;
     const float *logits; /* the row to draw from next */
-    glimpse_token *tokens; /* (max_tokens) in the arena */
-    glimpse_candidate *tops; /* (max_tokens, n_top) */
+    glimpse_token *tokens; /* (as many as may be drawn) in the arena */
+    glimpse_candidate *tops; /* (the same, n_top) */
     int32_t n;
     buffer text;
     glimpse_stop stop;
@@ -109,7 +109,6 @@ typedef struct batch {
     chain **chains;     /* (n_settings, lanes): clones share scratch memory, so each lane has its own to clone from */
     int32_t lanes;      /* draws of one step run side by side in so many tasks */
     float *prompt_logits; /* (prompts of the wave, V) */
-    int stopped;        /* the caller's on_token said so */
 } batch;
 
 static void draw_task(void *arg, int lane) {
@@ -183,7 +182,7 @@ static glimpse_status accept_drawn(batch *b, sequence *s) {
             s->stop = GLIMPSE_STOP_CONTEXT;
         }
     }
-    if (rq->on_token && !b->stopped) b->stopped = rq->on_token(rq->user, (int32_t)(s - b->seqs), t);
+    if (rq->on_token) rq->on_token(rq->user, (int32_t)(s - b->seqs), t);
     return GLIMPSE_OK;
 }
 
@@ -193,7 +192,7 @@ static glimpse_status draw_active(batch *b) {
     for (int32_t i = 0; i < b->n_active; i++) {
         sequence *s = b->active[i];
         TRY(accept_drawn(b, s));
-        if (!s->done && !b->stopped) b->active[left++] = s;
+        if (!s->done) b->active[left++] = s;
     }
     b->n_active = left;
     return GLIMPSE_OK;
@@ -316,17 +315,25 @@ static glimpse_status check_request(const generator *g, const batch_request *rq)
 static glimpse_status finish_sample(batch *b, const sequence *s, glimpse_sample *out) {
     const batch_request *rq = b->rq;
     const batch_prompt *p = &rq->prompts[s->prompt];
-    const sampler_settings *set = &rq->settings[s->setting];
     int32_t *ids = arena_alloc(b->a, (size_t)p->n_ids * sizeof *ids);
     if (ids) memcpy(ids, p->ids, (size_t)p->n_ids * sizeof *ids);
     for (int32_t i = 0; i < s->n; i++) s->tokens[i].top = s->tops + (size_t)i * (size_t)rq->n_top;
-    const char *label = rq->labels[s->setting], *chain_text = chain_string(b->chains[s->setting * b->lanes]);
+    const chain *c = b->chains[s->setting * b->lanes];
+    const char *label = rq->labels[s->setting], *chain_text = chain_string(c);
+    double temperature;
+    int32_t top_k;
+    chain_facts(c, &temperature, &top_k);
+    char named[32];
+    if (rq->n_settings == 1 && (rq->settings->order || (rq->context && rq->context->preset))) {
+        c_snprintf(named, sizeof named, "top_k=%d", top_k); /* of the chain, which may differ from the flag */
+        label = named;
+    }
     *out = (glimpse_sample){
         .size = sizeof *out, .prompt = s->prompt, .setting = s->setting, .sample = s->sample,
         .n_samples = rq->num_samples, .prompt_text = arena_text(b->a, p->text, p->bytes), .prompt_bytes = p->bytes,
         .prompt_ids = ids, .n_prompt_ids = p->n_ids, .label = arena_text(b->a, label, strlen(label)),
         .samplers = arena_text(b->a, chain_text, strlen(chain_text)), .seed = rq->seed,
-        .temperature = record_round(set->temperature, RECORD_LOSS_DIGITS), .top_k = set->top_k,
+        .temperature = record_round(temperature, RECORD_LOSS_DIGITS), .top_k = top_k,
         .text = arena_text(b->a, s->text.bytes, s->text.n), .text_bytes = s->text.n, .stop = s->stop, .why = s->why,
         .tokens = s->tokens, .n_tokens = s->n };
     if (!ids || !out->prompt_text || !out->label || !out->samplers || !out->text)
@@ -336,6 +343,8 @@ static glimpse_status finish_sample(batch *b, const sequence *s, glimpse_sample 
 
 glimpse_status generator_chain(const generator *g, const batch_request *rq, int32_t setting, chain **out) {
     sampler_context context = rq->context ? *rq->context : (sampler_context)SAMPLER_CONTEXT_INIT;
+    context.users = rq->users;
+    context.n_users = rq->n_users;
     context.eos = g->m->d.eos;
     context.history = g->m->d.max_seq_len;
     context.max_tokens = rq->max_tokens;
@@ -352,6 +361,7 @@ glimpse_status generate_batch(generator *g, const batch_request *rq, batch_resul
     batch_result result = {0};
     int32_t per_prompt = rq->n_settings * rq->num_samples, wave = wave_size(g, rq);
     b.lanes = pool_threads(g->pool) < b.n_seqs ? pool_threads(g->pool) : b.n_seqs;
+    if (rq->n_users) b.lanes = 1;
     b.a = arena_new();
     b.seqs = calloc((size_t)b.n_seqs, sizeof *b.seqs);
     b.active = calloc(MAX_WAVE, sizeof *b.active);
@@ -369,13 +379,15 @@ glimpse_status generate_batch(generator *g, const batch_request *rq, batch_resul
         s->lane = i % b.lanes;
         const batch_prompt *p = &rq->prompts[s->prompt];
         s->key = (draw_key){ .key = draw_key_make(rq->seed, p->text, p->bytes, (uint32_t)s->sample), .step = rq->step_key };
-        s->tokens = arena_alloc(b.a, (size_t)rq->max_tokens * sizeof *s->tokens);
-        s->tops = arena_alloc(b.a, (size_t)rq->max_tokens * (size_t)rq->n_top * sizeof *s->tops + 1);
+        int32_t room = g->m->d.max_seq_len - p->n_ids + 1; /* the last is drawn from the row of the context's last token */
+        if (room > rq->max_tokens) room = rq->max_tokens;
+        s->tokens = arena_alloc(b.a, (size_t)room * sizeof *s->tokens);
+        s->tops = arena_alloc(b.a, (size_t)room * (size_t)rq->n_top * sizeof *s->tops + 1);
         if (!s->tokens || !s->tops)
             FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory to record %d samples of %d tokens with %d alternatives each", b.n_seqs,
-                      rq->max_tokens, rq->n_top);
+                      room, rq->n_top);
     }
-    for (int32_t first = 0; first < b.n_seqs && !b.stopped; first += wave)
+    for (int32_t first = 0; first < b.n_seqs; first += wave)
         TRY_GOTO(run_wave(&b, first, b.n_seqs - first < wave ? b.n_seqs - first : wave, &result));
 
     result.samples = arena_alloc(b.a, (size_t)b.n_seqs * sizeof *result.samples);

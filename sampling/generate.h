@@ -40,6 +40,8 @@ typedef struct batch_request {
     const char *const *labels;    /* (n_settings) "top_k=5" */
     int32_t n_settings;
     const sampler_context *context; /* flags and preset for every setting; the model's facts are filled in; NULL = none */
+    const user_sampler_entry *users; /* (n_users); with any, draws run one after the other on the caller's thread */
+    int32_t n_users;
     int32_t num_samples;
     int32_t max_tokens;
     int32_t n_top;                /* alternatives recorded for each token */
@@ -49,8 +51,8 @@ typedef struct batch_request {
     const char *const *stops;     /* (n_stops) stop strings */
     int32_t n_stops;
     /* Optional, for streaming: called once for every drawn token, on the caller's thread; `sequence` counts samples in
-     * the order of the result.  Returning non-zero ends the batch with what there is. */
-    int (*on_token)(void *user, int32_t sequence, const glimpse_token *token);
+     * the order of the result. */
+    void (*on_token)(void *user, int32_t sequence, const glimpse_token *token);
     void *user;
 } batch_request;
 

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SCORE_ROWS = 64 };
+enum { SCORE_ROWS = 64 }; /* at once; a function that gives all positions is called once for the whole text */
 
 /* Run ids (n) of one text through strip 0; `each` sees the logits after position pos, n - 1 or n of them. */
 typedef glimpse_status (*row_fn)(void *user, int32_t pos, const float *logits);
@@ -17,19 +17,24 @@ static glimpse_status for_each_row(generator *g, const int32_t *ids, int32_t n, 
     for (int32_t i = 0; i < n; i++)
         if (ids[i] < 0 || ids[i] >= g->m->d.vocab_size)
             FAIL(GLIMPSE_E_INVALID, "token %d has id %d, the model knows ids 0 .. %d", i, ids[i], g->m->d.vocab_size - 1);
-    TRY(generator_backend(g, SCORE_ROWS, SCORE_ROWS, 1, n));
-    backend_row rows[SCORE_ROWS];
+    int32_t chunk = g->m->d.logits_all ? n : SCORE_ROWS;
+    TRY(generator_backend(g, chunk, chunk, 1, n));
+    backend_row *rows = malloc((size_t)chunk * sizeof *rows);
+    if (!rows) FAIL(GLIMPSE_E_MEMORY, "no memory to run %d tokens", n);
+    glimpse_status st = GLIMPSE_OK;
     for (int32_t at = 0; at < n;) {
-        int32_t k = n - at < SCORE_ROWS ? n - at : SCORE_ROWS;
+        int32_t k = n - at < chunk ? n - at : chunk;
         for (int32_t i = 0; i < k; i++)
             rows[i] = (backend_row){ .id = ids[at + i], .pos = at + i, .prefix_strip = -1, .want_logits = 1 };
         const float *logits = NULL;
         int64_t stride = 0;
-        TRY(g->be->ops->forward(g->be, rows, k, &logits, &stride));
-        for (int32_t i = 0; i < k; i++) TRY(each(user, at + i, logits + (size_t)i * (size_t)stride));
+        TRY_GOTO(g->be->ops->forward(g->be, rows, k, &logits, &stride));
+        for (int32_t i = 0; i < k; i++) TRY_GOTO(each(user, at + i, logits + (size_t)i * (size_t)stride));
         at += k;
     }
-    return GLIMPSE_OK;
+out:
+    free(rows);
+    return st;
 }
 
 /* --- the record of a given text ----------------------------------------------------------------------------------- */

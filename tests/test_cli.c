@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "tests/test.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,14 +14,14 @@
 #include "plugin/cli/cli.h"
 #include "plugin/guest.h"
 
-static int runs, reports, tokens;
+static int runs, reports, tokens, out_error;
 static char dir[64];
 static const char *no_error(void) { return "the session's reason"; }
 static glimpse_status run(const options *o, const session_host *host) {
     runs++;
     tokens = (int)opt_int(o, OPT_max_sample_tokens);
     host->log(host->user, "banner");
-    host->out(host->user, "text", 4);
+    out_error = host->out(host->user, "text", 4);
     return GLIMPSE_OK;
 }
 static glimpse_status report(const options *o, const char *d, const session_host *host) {
@@ -169,6 +170,26 @@ TEST(cli_commands) {
     EXPECT_EQ(program("report|empty"), 1);
     EXPECT_STREQ(buf_str(&err), "glimpse: the session's reason\n");
     EXPECT_EQ(reports, 3);
+}
+
+/* The session is told why its text was not taken. */
+TEST(cli_output_that_fails) {
+    int saved = dup(1), full = open("/dev/full", O_WRONLY), ends[2];
+    char *argv[] = {(char *)"glimpse", NULL};
+    REQUIRE(saved >= 0 && full >= 0 && pipe(ends) == 0);
+    session_use(&api);
+    dup2(full, 1);
+    cli_main(1, argv);
+    dup2(saved, 1);
+    EXPECT_EQ(out_error, ENOSPC);
+    close(ends[0]);
+    dup2(ends[1], 1);
+    cli_main(1, argv);
+    dup2(saved, 1);
+    EXPECT_EQ(out_error, EPIPE);
+    close(saved), close(full), close(ends[1]);
+    EXPECT_EQ(program(""), 0);
+    EXPECT_EQ(out_error, 0);
 }
 
 TEST(cli_bad_flags_end_with_2) {

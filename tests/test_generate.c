@@ -143,6 +143,103 @@ TEST(generate_stops) {
     done(&s);
 }
 
+/* However many tokens are asked for, memory is taken for those that the context holds. */
+TEST(generate_more_tokens_than_any_context) {
+    setup s;
+    make(&s, 32, -1);
+    generator *g;
+    generator_config cfg = { .threads = 1 };
+    batch_result r;
+    REQUIRE_OK(generator_open(s.m, s.t, &cfg, &g));
+    batch_request rq = request(prompts, 2, settings, 1, 2, 2000000000);
+    REQUIRE_OK(generate_batch(g, &rq, &r));
+    for (int i = 0; i < r.n_samples; i++) {
+        EXPECT_EQ(r.samples[i].stop, GLIMPSE_STOP_CONTEXT);
+        EXPECT_EQ(r.samples[i].n_prompt_ids + r.samples[i].n_tokens, 33);
+    }
+    batch_result_free(&r);
+    generator_close(g);
+    done(&s);
+}
+
+/* --- a model given as a function ----------------------------------------------------------------------------------- */
+
+enum { FN_V = 13 };
+static int fn_calls, fn_all_calls;
+
+/* Logits that depend on all ids up to position t. */
+static void fn_row(const int *ids, int t, float *out) {
+    unsigned h = 17;
+    for (int i = 0; i <= t; i++) h = h * 31 + (unsigned)ids[i];
+    for (int v = 0; v < FN_V; v++) out[v] = (float)((h + (unsigned)v * 2654435761u) >> 8 & 1023) / 256;
+}
+
+static int fn_last(void *user, int B, int T, const int *ids, const int *lengths, float *out) {
+    (void)user;
+    fn_calls++;
+    for (int b = 0; b < B; b++) fn_row(ids + b * T, lengths[b] - 1, out + b * FN_V);
+    return 0;
+}
+
+static int fn_all(void *user, int B, int T, const int *ids, const int *lengths, float *out) {
+    fn_all_calls++;
+    for (int b = 0; b < B; b++)
+        for (int t = 0; t < lengths[b]; t++) fn_row(ids + b * T, t, out + (b * T + t) * FN_V);
+    return user ? 3 : 0;
+}
+
+/* One position, all positions, or both: the same samples and losses, and a text is scored in one call of logits_all. */
+TEST(generate_function_of_all_positions) {
+    static const int32_t text[] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 0, 1, 1, 2, 2, 3, 3, 4 };
+    static const int32_t a[] = { 3, 4, 5 }, b[] = { 6 };
+    static const batch_prompt p[] = { { "a", 1, a, 3 }, { "b", 1, b, 1 } };
+    int32_t targets[20];
+    double losses[3][20];
+    buffer samples[3] = {0};
+    for (int i = 0; i < 20; i++) targets[i] = text[(i + 1) % 20];
+    for (int which = 0; which < 3; which++) {
+        glimpse_model d = GLIMPSE_MODEL_INIT;
+        model *m;
+        generator *g;
+        generator_config cfg = { .threads = 2 };
+        batch_result r;
+        d.vocab_size = FN_V, d.max_seq_len = 32;
+        d.logits = which != 1 ? fn_last : NULL;
+        d.logits_all = which != 0 ? fn_all : NULL;
+        REQUIRE_OK(model_from_description(&d, &m));
+        REQUIRE_OK(generator_open(m, NULL, &cfg, &g));
+        fn_calls = fn_all_calls = 0;
+        REQUIRE_OK(score_losses(g, text, targets, 1, 20, losses[which]));
+        EXPECT_EQ(fn_calls, which == 0);
+        EXPECT_EQ(fn_all_calls, which != 0);
+        EXPECT_MEM(losses[which], losses[0], sizeof losses[0]);
+        REQUIRE_OK(score_ids(g, text, 20, 2, &r));
+        fingerprint(&r, 0, &samples[which]);
+        batch_result_free(&r);
+        fn_calls = fn_all_calls = 0;
+        batch_request rq = request(p, 2, settings, 2, 2, 9);
+        REQUIRE_OK(generate_batch(g, &rq, &r));
+        EXPECT((fn_calls == 0) == (which == 1) && (fn_all_calls == 0) == (which != 1));
+        for (int i = 0; i < r.n_samples; i++) fingerprint(&r, i, &samples[which]);
+        EXPECT_STREQ(buf_str(&samples[which]), buf_str(&samples[0]));
+        batch_result_free(&r);
+        generator_close(g);
+        model_close(m);
+    }
+    for (int i = 0; i < 3; i++) buf_free(&samples[i]);
+    glimpse_model d = GLIMPSE_MODEL_INIT;
+    model *m;
+    generator *g;
+    generator_config cfg = { .threads = 1 };
+    double loss;
+    d.vocab_size = FN_V, d.max_seq_len = 32, d.logits_all = fn_all, d.logits_user = &cfg;
+    REQUIRE_OK(model_from_description(&d, &m));
+    REQUIRE_OK(generator_open(m, NULL, &cfg, &g));
+    EXPECT_ERR(score_losses(g, text, targets, 1, 1, &loss), GLIMPSE_E_MODEL, "logits_all returned 3");
+    generator_close(g);
+    model_close(m);
+}
+
 TEST(generate_refuses) {
     setup s;
     make(&s, 16, -1);

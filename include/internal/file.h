@@ -61,7 +61,7 @@ glimpse_status file_read_fd(int fd, const char *name, size_t max_bytes, buffer *
  * the old file is as it was and no temporary file is left (except that a failed directory sync comes after the rename). */
 glimpse_status file_write_atomic(const char *path, const void *bytes, size_t n, bool sync);
 
-/* Write all n bytes at the descriptor's position; `name` is for the messages. */
+/* Write all n bytes at the descriptor's position; `name` is for the messages.  On an error errno tells the reason too. */
 glimpse_status file_write_fd(int fd, const char *name, const void *bytes, size_t n);
 
 /* The same, then fdatasync: one line of the journal.  On an error part of the bytes may be there (the caller cuts). */

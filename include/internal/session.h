@@ -17,7 +17,8 @@ typedef struct session_host {
     void *user;
     void (*log)(void *user, const char *line);                       /* one or more lines for people, no final newline */
     void (*record)(void *user, const glimpse_record *record);        /* for the user's hooks, after it is written */
-    int (*out)(void *user, const char *bytes, size_t n);             /* offline: the generated text (stdout) */
+    /* Offline: the generated text (stdout).  0, or the errno of what went wrong; EPIPE: nobody reads any more. */
+    int (*out)(void *user, const char *bytes, size_t n);
     int terminal;                                                    /* log goes to a terminal: colours, \r discipline */
     int out_terminal;                                                /* `out` goes to a terminal */
     double (*blocked)(void *user);     /* seconds that this eval held up the trainer; NULL = as long as the session works */
@@ -50,6 +51,8 @@ typedef struct session_api {
     glimpse_status (*note)(session *s, int64_t step, double train_loss, double val_loss, const char *status, const char *why,
                            bool again);
     void (*schedule)(const session *s, schedule *out);
+    /* A sampler of the user's; `state` is given: freed with sampler->free when the session closes, not on a failure. */
+    glimpse_status (*add_sampler)(session *s, const glimpse_sampler *sampler, void *state);
 } session_api;
 
 #define GLIMPSE_SESSION_SYMBOL "glimpse_session_v1"

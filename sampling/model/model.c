@@ -250,7 +250,7 @@ glimpse_status model_from_description(const glimpse_model *description, model **
         FAIL((glimpse_status)from.bind_status, "an earlier glimpse_bind failed (status %d)", (int)from.bind_status);
     const tensor_family *family = family_find(from.arch);
     if (!(m = calloc(1, sizeof *m))) FAIL(GLIMPSE_E_MEMORY, "no memory for a model");
-    m->is_function = from.logits != NULL;
+    m->is_function = from.logits || from.logits_all;
     m->d = from;
     m->d.tensors = NULL, m->d.n_tensors = m->d.cap_tensors = 0;
     TRY_GOTO(copy_tokenizer(&from.tokenizer, &m->d.tokenizer));
