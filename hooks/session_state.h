@@ -28,7 +28,7 @@ struct session {
     schedule due;         /* best loss, evals so far */
     int64_t redrawn;      /* entries drawn anew so far, while a resumed run's files are */
     int64_t top_step;     /* the greatest step in the journal */
-    bool check_failed, checked, spelling_said, note_said;
+    bool check_failed, checked, note_said;
     /* offline: */
     void (*on_token)(void *user, int32_t sequence, const glimpse_token *token);
     void *on_token_user;
