@@ -45,12 +45,12 @@ LDEPS := $(foreach d,$(DEPS_LIB) $(DEPS_LIB)/openblas-pthread,-L$(d) -Wl,-rpath,
 endif
 IDEPS += $(shell pkg-config --cflags freetype2 2>/dev/null || echo -I/usr/include/freetype2)
 LIBS_GUEST   := -lm
-LIBS_SESSION := -lcjson -lz -lfreetype -lutf8proc -lm
+LIBS_SESSION := -lcjson -lz -lfreetype -lpcre2-8 -lutf8proc -lm
 LIBS_PROGRAM := -ledit -lm
 # (libgomp is not built for ThreadSanitizer, which would see races in its every barrier)
 OPENMP := $(if $(filter tsan,$(MODE)),,$(shell echo 'int main(void) { return 0; }' | $(CC) -fopenmp -x c - -o /dev/null 2>/dev/null && echo -fopenmp))
 LIBS_TRAINER := -lopenblas $(OPENMP)
-LIBS_TEST    := -lpng -lpcre2-8
+LIBS_TEST    := -lpng
 
 # === Sources by folder
 LEAVES  := $(wildcard include/internal/*.c)

@@ -108,31 +108,64 @@ out:
     return st;
 }
 
-/* Find the last line that is whole and can be read; cut off what stands after it. */
-static glimpse_status find_last(journal *j, owned_record **last) {
+/* The line that ends before byte `end`: [*from, *to), *from = -1 if there is none. */
+static glimpse_status line_before(journal *j, int64_t end, int64_t *from, int64_t *to, buffer *line) {
+    int64_t before;
+    *from = -1;
+    TRY(newline_before(&j->f, end, to));
+    if (*to < 0) return GLIMPSE_OK;
+    TRY(newline_before(&j->f, *to, &before));
+    TRY(read_span(&j->f, before + 1, *to, line));
+    *from = before + 1;
+    return GLIMPSE_OK;
+}
+
+/* Find the last line that is whole and can be read; cut off what stands after it and keep that aside.  *end is where the
+ * line begins.  Only what is no line of a journal is cut: out of memory or an unreadable disk is an error. */
+static glimpse_status find_last(journal *j, owned_record **last, int64_t *begin, int64_t *torn) {
     glimpse_status st = GLIMPSE_OK;
     buffer line = {0};
     int64_t end = j->f.size, good = j->f.size;
     *last = NULL;
     while (good > 0 && !*last) {
-        int64_t nl, before;
-        TRY_GOTO(newline_before(&j->f, good, &nl));
-        if (nl < 0) {
-            good = 0;
-            break;
+        int64_t from, to;
+        TRY_GOTO(line_before(j, good, &from, &to, &line));
+        good = from < 0 ? 0 : to + 1;
+        if (from < 0) break;
+        glimpse_status read = journal_decode(buf_str(&line), line.n, last);
+        if (read == GLIMPSE_E_FORMAT) read = journal_decode(buf_str(&line), line.n, last); /* not just memory for a moment? */
+        if (read < 0 && read != GLIMPSE_E_FORMAT) {
+            st = read;
+            goto out;
         }
-        good = nl + 1;
-        TRY_GOTO(newline_before(&j->f, nl, &before));
-        TRY_GOTO(read_span(&j->f, before + 1, nl, &line));
-        if (journal_decode(buf_str(&line), line.n, last) < 0) good = before + 1;
+        if (read < 0) good = from;
+        *begin = from;
     }
     if (good < end) TRY_GOTO(cut_torn(j, good, end));
+    *torn = end - good;
 out:
     buf_free(&line);
     if (st < 0 && *last) {
         record_free(&(*last)->record);
         *last = NULL;
     }
+    return st;
+}
+
+/* A run that goes on at `step` leaves the lines from there on behind: *last becomes the last one before, NULL = none. */
+static glimpse_status walk_back(journal *j, int64_t step, int64_t begin, owned_record **last) {
+    glimpse_status st = GLIMPSE_OK;
+    buffer line = {0};
+    while (*last && (*last)->record.step >= step) {
+        int64_t to;
+        record_free(&(*last)->record);
+        *last = NULL;
+        TRY_GOTO(line_before(j, begin, &begin, &to, &line));
+        if (begin < 0) break;
+        TRY_GOTO(journal_decode(buf_str(&line), line.n, last));
+    }
+out:
+    buf_free(&line);
     return st;
 }
 
@@ -152,26 +185,38 @@ out:
     return st;
 }
 
+glimpse_status journal_lock(const char *dir, int *fd) {
+    *fd = io.open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+    if (*fd < 0) FAIL(GLIMPSE_E_IO, "%s: %s", dir, strerror(errno));
+    if (!flock(*fd, LOCK_EX | LOCK_NB)) return GLIMPSE_OK;
+    int why = errno;
+    io.close(*fd);
+    *fd = -1;
+    if (why == EWOULDBLOCK)
+        FAIL(GLIMPSE_E_STATE, "%s: another run is writing here\nhint: give this run its own --out_dir", dir);
+    FAIL(GLIMPSE_E_IO, "%s: cannot be locked: %s", dir, strerror(why));
+}
+
+bool journal_is_gone(const journal *j) {
+    struct stat ours, there;
+    return io.fstat(j->f.fd, &ours) || stat(j->f.path, &there) || ours.st_ino != there.st_ino || ours.st_dev != there.st_dev;
+}
+
 glimpse_status journal_open(const char *dir, int64_t first_step, const char *run, const char *arch, int64_t n_params,
                             journal **out, journal_state *state) {
     glimpse_status st = GLIMPSE_OK;
     owned_record *last = NULL;
-    journal_state s = { .last_step = -1, .best_val_loss = NAN, .best_step = -1 };
+    journal_state s = { .last_step = -1, .newest_step = -1, .best_val_loss = NAN, .best_step = -1 };
     journal *j = calloc(1, sizeof *j);
     if (!j) FAIL(GLIMPSE_E_MEMORY, "no memory for the journal");
     j->f.fd = j->dir_fd = -1;
     TRY_GOTO(mkdir_p(dir));
-    j->dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (j->dir_fd < 0) FAIL_GOTO(GLIMPSE_E_IO, "%s: %s", dir, strerror(errno));
-    if (flock(j->dir_fd, LOCK_EX | LOCK_NB)) {
-        if (errno == EWOULDBLOCK)
-            FAIL_GOTO(GLIMPSE_E_STATE, "%s: another run is writing here\nhint: give this run its own --out_dir", dir);
-        FAIL_GOTO(GLIMPSE_E_IO, "%s: cannot be locked: %s", dir, strerror(errno));
-    }
+    TRY_GOTO(journal_lock(dir, &j->dir_fd));
     j->f.path = path_join(dir, "evals.jsonl");
     if (!j->f.path) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a file name");
     TRY_GOTO(open_file(j));
-    TRY_GOTO(find_last(j, &last));
+    int64_t begin = 0;
+    TRY_GOTO(find_last(j, &last, &begin, &s.torn));
     if (last) {
         const glimpse_record *r = &last->record;
         bool same = run && *run && !strcmp(r->run, run);
@@ -180,9 +225,14 @@ glimpse_status journal_open(const char *dir, int64_t first_step, const char *run
         if (s.continued) {
             c_snprintf(s.run, sizeof s.run, "%s", r->run);
             s.next_seq = r->seq + 1;
-            s.last_step = r->step;
-            s.best_val_loss = r->best_val_loss;
-            s.best_step = r->best_step;
+            s.newest_step = r->step;
+            s.superseded = r->step >= first_step;
+            TRY_GOTO(walk_back(j, first_step, begin, &last));
+            if (last) {
+                s.last_step = last->record.step;
+                s.best_val_loss = last->record.best_val_loss;
+                s.best_step = last->record.best_step;
+            }
             s.last = last;
             last = NULL;
         } else {
@@ -205,6 +255,9 @@ out:
 }
 
 glimpse_status journal_append(journal *j, const buffer *line) {
+    if (line->n > MAX_LINE)
+        FAIL(GLIMPSE_E_INVALID, "a journal line of %zu MB is more than can be read again\nhint: a smaller --record_top, fewer "
+             "samples or tokens", line->n >> 20);
     glimpse_status st = file_append_sync(j->f.fd, j->f.path, line->bytes, line->n);
     if (st < 0) {
         /* Nothing half-written: what did get out is cut off.  If even that fails, the next open cuts it. */
@@ -233,20 +286,18 @@ typedef struct line_key {
     char kind[12];
 } line_key;
 
-static int by_step(const void *a, const void *b) { /* kind, step, later first */
-    const line_key *x = a, *y = b;
-    int k = strcmp(x->kind, y->kind);
-    if (k) return k;
-    if (x->step != y->step) return x->step < y->step ? -1 : 1;
-    return x->from < y->from ? 1 : -1;
+/* Take in a line: those of its kind before it that stand at its step or beyond are an abandoned branch. */
+static void add_line(buffer *keys, const line_key *k) {
+    line_key *all = (line_key *)(void *)keys->bytes;
+    for (size_t i = keys->n / sizeof *all; i-- > 0;) {
+        if (strcmp(all[i].kind, k->kind) || all[i].from < 0) continue;
+        if (all[i].step < k->step) break;
+        all[i].from = -1;
+    }
+    buf_put(keys, k, sizeof *k);
 }
 
-static int by_place(const void *a, const void *b) {
-    const line_key *x = a, *y = b;
-    return x->from < y->from ? -1 : x->from > y->from;
-}
-
-static glimpse_status list_lines(const file *f, buffer *keys) {
+static glimpse_status list_lines(const file *f, buffer *keys, int64_t *unread) {
     glimpse_status st = GLIMPSE_OK;
     buffer line = {0};
     char chunk[65536];
@@ -259,15 +310,20 @@ static glimpse_status list_lines(const file *f, buffer *keys) {
             owned_record *r;
             int64_t to = at + i;
             TRY_GOTO(read_span(f, from, to, &line));
-            if (journal_decode(buf_str(&line), line.n, &r) < 0) {
-                HINT("%s: the line at byte %lld", f->path, (long long)from);
-                st = GLIMPSE_E_FORMAT;
+            glimpse_status read = journal_decode(buf_str(&line), line.n, &r);
+            if (read == GLIMPSE_E_FORMAT) {
+                ++*unread;
+                from = to + 1;
+                continue;
+            }
+            if (read < 0) {
+                st = read;
                 goto out;
             }
             line_key k = { .from = from, .to = to, .step = r->record.step };
             c_snprintf(k.kind, sizeof k.kind, "%s", r->record.kind);
             record_free(&r->record);
-            buf_put(keys, &k, sizeof k);
+            add_line(keys, &k);
             from = to + 1;
         }
         at += n;
@@ -278,20 +334,18 @@ out:
     return st;
 }
 
-glimpse_status journal_read(const char *path, glimpse_status (*each)(void *user, owned_record *r), void *user) {
+glimpse_status journal_read(const char *path, glimpse_status (*each)(void *user, owned_record *r), void *user,
+                            int64_t *unread) {
     glimpse_status st = GLIMPSE_OK;
     buffer keys = {0}, line = {0};
     file f = FILE_INIT;
+    *unread = 0;
     TRY_GOTO(file_open_read(path, &f));
-    TRY_GOTO(list_lines(&f, &keys));
-    line_key *k = (line_key *)(void *)keys.bytes;
-    size_t n = keys.n / sizeof *k, left = 0;
-    if (n) qsort(k, n, sizeof *k, by_step);
-    for (size_t i = 0; i < n; i++)
-        if (!i || strcmp(k[i].kind, k[i - 1].kind) || k[i].step != k[i - 1].step) k[left++] = k[i];
-    if (left) qsort(k, left, sizeof *k, by_place);
-    for (size_t i = 0; i < left; i++) {
+    TRY_GOTO(list_lines(&f, &keys, unread));
+    const line_key *k = (const line_key *)(const void *)keys.bytes;
+    for (size_t i = 0; i < keys.n / sizeof *k; i++) {
         owned_record *r;
+        if (k[i].from < 0) continue;
         TRY_GOTO(read_span(&f, k[i].from, k[i].to, &line));
         TRY_GOTO(journal_decode(buf_str(&line), line.n, &r));
         st = each(user, r);

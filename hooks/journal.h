@@ -31,28 +31,39 @@ typedef struct journal journal;
 typedef struct journal_state { /* restored from the lines that are there */
     char run[16];
     int64_t next_seq;
-    int64_t last_step;         /* -1 = none */
+    int64_t last_step;         /* of the last line that still counts, -1 = none */
+    int64_t newest_step;       /* of the last line, whether it counts or not, -1 = none */
+    bool superseded;           /* lines at first_step and beyond are left behind: the texts are to be drawn anew */
+    int64_t torn;              /* bytes that were cut off because they are no lines */
     double best_val_loss;      /* NAN = none */
     int64_t best_step;
     bool continued;            /* an older run of the same model goes on */
     char set_aside[16];        /* the run whose journal was set aside, "" = none */
-    owned_record *last;        /* the last line, NULL = none; given to the caller (record_free) */
+    owned_record *last;        /* the last line that counts, NULL = none; given to the caller (record_free) */
 } journal_state;
 
 /* The options that views are drawn with, as they stand in a record: pairs of name and value. */
 glimpse_status journal_views(const char *const *names, const char *const *values, int n, buffer *out);
 
-/* Open DIR/evals.jsonl for appending, one writer (flock on DIR/.glimpse.lock: another writer -> GLIMPSE_E_STATE).
+/* Lock the directory for one writer (flock on the directory itself, so the lock dies with its owner and leaves no file).
+ * GLIMPSE_E_STATE: another one writes there.  *fd is the caller's to close. */
+glimpse_status journal_lock(const char *dir, int *fd);
+
+/* Open DIR/evals.jsonl for appending, one writer.
  * `first_step` 0, or another model (arch, params) than the last line's, begins a new run: the older journal is set aside
  * as evals.<run>.jsonl.  `run` names the run that begins (NULL or "" = a random name); a last line of that very run is
- * continued also at step 0: a worker died and another goes on.  A torn end is cut off and kept as evals.jsonl.torn-<time>.  Returned: journal_close. */
+ * continued also at step 0: a worker died and another goes on.  A run that goes on at a step leaves the lines from that
+ * step on behind.  An end that is no line is cut off and kept as evals.jsonl.torn-<time>.  Returned: journal_close. */
 glimpse_status journal_open(const char *dir, int64_t first_step, const char *run, const char *arch, int64_t n_params,
                             journal **out, journal_state *state);
 glimpse_status journal_append(journal *j, const buffer *line);  /* whole and synced, or cut back to what was before */
+bool journal_is_gone(const journal *j);  /* the file was removed or replaced under us */
 void journal_close(journal *j);
 
-/* Walk the lines of a journal that is not open: later lines of the same kind and step supersede earlier ones.
- * `each` is called in order of seq with every line that counts; returning an error ends the walk. */
-glimpse_status journal_read(const char *path, glimpse_status (*each)(void *user, owned_record *r), void *user);
+/* Walk the lines of a journal.  A line supersedes those before it of the same kind at its step and beyond: after a resume
+ * they are an abandoned branch.  `each` is called in order with every line that counts; returning an error ends the walk.
+ * *unread counts the lines that are none of ours; they are passed over. */
+glimpse_status journal_read(const char *path, glimpse_status (*each)(void *user, owned_record *r), void *user,
+                            int64_t *unread);
 
 #endif

@@ -253,7 +253,7 @@ static glimpse_status record(reader *r, const cJSON *o, glimpse_record *rec) {
     void *room;
     rec->size = sizeof *rec;
     TRY(int32(o, "v", &rec->version));
-    if (rec->version != 1) FAIL(GLIMPSE_E_FORMAT, "version %d of the journal, this program reads version 1", rec->version);
+    if (rec->version != 1) FAIL(GLIMPSE_E_UNSUPPORTED, "version %d of the journal, this program reads version 1", rec->version);
     TRY(text(r, o, "run", &rec->run));
     TRY(text(r, o, "run_name", &rec->run_name));
     TRY(integer(o, "seq", &rec->seq));

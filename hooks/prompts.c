@@ -87,7 +87,7 @@ static glimpse_status encode_into(prompt_list *p, int32_t i, const char *text, s
     if (with_bos && start >= 0 && (m->d.bos >= 0 || (t && t->bos >= 0))) buf_put(&ids, &start, sizeof start);
     size_t before = ids.n;
     if (bytes && t) {
-        glimpse_status encoded = tokenizer_encode(t, text, bytes, &ids);
+        glimpse_status encoded = tokenizer_encode_prompt(t, text, bytes, &ids);
         if (encoded < 0) {
             if (encoded != GLIMPSE_E_TOKENIZER || start < 0 || exact) {
                 st = encoded;

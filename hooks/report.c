@@ -1,31 +1,43 @@
 /* report.c -- `glimpse report DIR`: every view drawn anew from DIR/evals.jsonl alone, without model and tokenizer. */
 #include "hooks/session_state.h"
-#include "hooks/views.h"
 #include "include/internal/file.h"
 #include "include/internal/status.h"
 #include <stdlib.h>
+#include <unistd.h>
 
-typedef struct redraw {
+typedef struct report {
     const char *dir;
+    views_redraw redraw;
     int64_t n;
-} redraw;
+} report;
 
 static glimpse_status one(void *user, owned_record *r) {
-    redraw *d = user;
-    return views_write(d->dir, &r->record, d->n++ ? VIEWS_REDRAW : VIEWS_REDRAW_FIRST, NULL);
+    report *d = user;
+    d->n++;
+    return views_write(d->dir, &r->record, &d->redraw, NULL);
 }
 
 glimpse_status session_report(const options *o, const char *dir, const session_host *host) {
     (void)o;
-    redraw d = { .dir = dir };
+    glimpse_status st = GLIMPSE_OK;
+    report d = { .dir = dir };
+    int64_t unread = 0;
+    int lock = -1;
+    buffer b = {0};
     char *path = path_join(dir, "evals.jsonl");
     if (!path) FAIL(GLIMPSE_E_MEMORY, "no memory for a file name");
-    glimpse_status st = journal_read(path, one, &d);
-    free(path);
-    TRY(st);
-    buffer b = {0};
+    st = journal_lock(dir, &lock);
+    if (st == GLIMPSE_E_STATE)
+        HINT("its files are as they should be; to draw them elsewhere, copy evals.jsonl into a directory of its own");
+    if (st < 0) goto out;
+    TRY_GOTO(journal_read(path, one, &d, &unread));
     buf_printf(&b, "glimpse: drew %lld evals of %s anew", (long long)d.n, dir);
+    if (unread) buf_printf(&b, "; %lld lines of evals.jsonl are none of Glimpse's and were passed over", (long long)unread);
     if (!buf_failed(&b) && host->log) host->log(host->user, buf_str(&b));
+out:
+    if (lock >= 0) io.close(lock);
+    views_redraw_free(&d.redraw);
     buf_free(&b);
-    return GLIMPSE_OK;
+    free(path);
+    return st;
 }

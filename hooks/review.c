@@ -222,15 +222,16 @@ out:
     return st;
 }
 
-glimpse_status review_append(const view_plan *p, const char *dir, const glimpse_record *r, views_how how) {
-    const bool anew = how == VIEWS_REDRAW_FIRST;
+glimpse_status review_append(const view_plan *p, const char *dir, const glimpse_record *r, views_redraw *redraw) {
+    static const char *const names[] = { "report/index.js", "metrics.csv", "events.out.tfevents" };
     glimpse_status first = GLIMPSE_OK;
     buffer why = {0};
     for (int i = 0; i < 3; i++) {
         glimpse_status st = GLIMPSE_OK;
-        if (i == 0 && p->report) st = append_index(dir, r, anew);
+        const bool wanted = i == 0 ? p->report : i == 1 || p->tensorboard, anew = wanted && views_redraw_begins(redraw, names[i]);
+        if (i == 0 && wanted) st = append_index(dir, r, anew);
         if (i == 1) st = append_csv(dir, r, anew);
-        if (i == 2 && p->tensorboard) st = append_events(p, dir, r, anew);
+        if (i == 2 && wanted) st = append_events(p, dir, r, anew);
         if (st >= 0 || first < 0) continue;
         first = st;
         buf_puts(&why, status_text());

@@ -13,7 +13,7 @@ glimpse_status review_page(const view_plan *p, const char *dir, const glimpse_re
 
 /* This eval's lines of report/index.js and metrics.csv, its records in the event file.  The sheets are taken from the
  * eval's folder where they are there, else drawn.  The first failure is returned, the other files are still tried. */
-glimpse_status review_append(const view_plan *p, const char *dir, const glimpse_record *r, views_how how);
+glimpse_status review_append(const view_plan *p, const char *dir, const glimpse_record *r, views_redraw *redraw);
 
 /* Move the event files of an older run into evals.<run>/, where TensorBoard shows them as a run of their own. */
 glimpse_status review_set_aside(const char *dir, const char *run);

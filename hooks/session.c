@@ -72,7 +72,6 @@ glimpse_status session_open_model(const options *o, model *m, tokenizer *t, cons
     s->host = *host;
     s->kind = kind;
     schedule_init(&s->due);
-    s->top_step = -1;
     s->o = options_copy(o);
     s->out_dir = strdup(out_dir);
     if (!s->o || !s->out_dir) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for the session");
@@ -80,6 +79,7 @@ glimpse_status session_open_model(const options *o, model *m, tokenizer *t, cons
     if (t && m->d.eos < 0 && t->eos < m->d.vocab_size) m->d.eos = t->eos;
     TRY_GOTO(mkdir_p(out_dir));
     s->run_name = name_of_run(o, out_dir);
+    TRY_GOTO(view_check_sample_file(opt_str(o, OPT_sample_file)));
     TRY_GOTO(views_options(o, &views));
     TRY_GOTO(view_style_of(o, &s->style, &s->boundary));
     s->views = buf_take(&views, NULL);
@@ -147,6 +147,11 @@ glimpse_status session_close(session *s) {
     tokenizer_close(s->t);
     model_close(s->m);
     speller_close(s->sp);
+    for (int32_t i = 0; i < s->n_users; i++) {
+        s->users[i].vt.free(s->users[i].state);
+        free((void *)(uintptr_t)s->users[i].vt.name);
+    }
+    free(s->users);
     options_free(s->o);
     buf_free(&s->boundary);
     free(s->out_dir);
@@ -243,6 +248,8 @@ glimpse_status session_sample(session *s, const options *o, int64_t step, batch_
     rq.step_key = opt_bool(o, OPT_seed_each_step) ? (uint32_t)step : 0;
     rq.on_token = s->on_token;
     rq.user = s->on_token_user;
+    rq.users = s->users;
+    rq.n_users = s->n_users;
     if (rq.n_top > s->m->d.vocab_size) rq.n_top = s->m->d.vocab_size;
     TRY_GOTO(generator_refresh(s->g));
     TRY_GOTO(generate_batch(s->g, &rq, out));
@@ -277,36 +284,56 @@ static glimpse_status open_journal(session *s, int64_t step) {
     TRY(journal_open(s->out_dir, step, s->host.run, s->m->arch, s->m->n_params, &s->j, &s->js));
     s->facts.run = s->js.run;
     if (s->js.set_aside[0]) {
+        buffer ansi = {0};
         const char *texts = opt_str(s->o, OPT_sample_file);
+        if (texts) view_ansi_name(texts, &ansi);
         session_log(s, "glimpse: a new run; the older one is kept as evals.%s.jsonl", s->js.set_aside);
-        if (rename_aside(s, "evals", s->js.set_aside) < 0 || rename_aside(s, "sample.ansi", s->js.set_aside) < 0
-            || (texts && !strchr(texts, '/') && rename_aside(s, texts, s->js.set_aside) < 0)
-            || rename_aside(s, "report", s->js.set_aside) < 0 || rename_aside(s, "metrics.csv", s->js.set_aside) < 0
-            || review_set_aside(s->out_dir, s->js.set_aside) < 0)
-            session_log(s, "glimpse: %s", status_text());
+        const char *const names[] = { "evals", texts, buf_str(&ansi), "report", "metrics.csv" };
+        for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+            if (names[i] && names[i][0] != '/' && rename_aside(s, names[i], s->js.set_aside) < 0)
+                session_log(s, "glimpse: %s", status_text());
+        if (review_set_aside(s->out_dir, s->js.set_aside) < 0) session_log(s, "glimpse: %s", status_text());
+        buf_free(&ansi);
     }
+    if (s->js.torn)
+        session_log(s, "glimpse: %lld bytes at the end of %s/evals.jsonl were no line: cut off, kept as evals.jsonl.torn-...",
+                    (long long)s->js.torn, s->out_dir);
     if (s->js.continued) {
-        s->due = (schedule){ s->js.next_seq, s->js.best_val_loss, s->js.best_step };
-        s->top_step = s->js.last_step;
-        if (s->js.last->record.n_samples) s->before = s->js.last;
-        else record_free(&s->js.last->record);
+        s->due = (schedule){ s->js.last ? s->js.next_seq : 0, s->js.best_val_loss, s->js.best_step };
+        s->texts_stale = s->js.superseded;
+        if (s->js.superseded) views_forget(s->out_dir, step);
+        if (s->js.last && s->js.last->record.n_samples) s->before = s->js.last;
+        else if (s->js.last) record_free(&s->js.last->record);
         s->js.last = NULL;
     }
     return GLIMPSE_OK;
 }
 
-static glimpse_status redraw_texts(void *user, owned_record *r) {
-    session *s = user;
-    return views_write_texts(s->out_dir, &r->record, s->redrawn++ == 0 ? VIEWS_REDRAW_FIRST : VIEWS_REDRAW);
+/* The journal is open, and still there. */
+static glimpse_status have_journal(session *s, int64_t step) {
+    if (s->j && journal_is_gone(s->j)) {
+        session_log(s, "glimpse: %s/evals.jsonl was removed or replaced: another journal is begun", s->out_dir);
+        journal_close(s->j);
+        s->j = NULL;
+    }
+    return s->j ? GLIMPSE_OK : open_journal(s, step);
 }
 
-/* A repeated step supersedes its older line: the text files are drawn anew from the journal. */
-static glimpse_status redraw_after_resume(session *s) {
+static glimpse_status redraw_texts(void *user, owned_record *r) {
+    session *s = user;
+    return views_write_texts(s->out_dir, &r->record, &s->redraw);
+}
+
+/* The growing files are no longer what the journal says, after a resume or a failed write: they are drawn anew from it. */
+static glimpse_status redraw_all_texts(session *s) {
+    int64_t unread;
     char *path = path_join(s->out_dir, "evals.jsonl");
     if (!path) FAIL(GLIMPSE_E_MEMORY, "no memory for a file name");
-    s->redrawn = 0;
-    glimpse_status st = journal_read(path, redraw_texts, s);
+    views_redraw_free(&s->redraw);
+    glimpse_status st = journal_read(path, redraw_texts, s, &unread);
+    views_redraw_free(&s->redraw);
     free(path);
+    s->texts_stale = st < 0;
     return st;
 }
 
@@ -325,8 +352,10 @@ out:
 
 static void show(session *s, owned_record *rec, int64_t step, double t0) {
     buffer where = {0}, log = {0};
-    glimpse_status st = views_write(s->out_dir, &rec->record, VIEWS_APPEND, &where);
-    if (st >= 0 && step <= s->top_step) st = redraw_after_resume(s);
+    bool stale = s->texts_stale;
+    glimpse_status st = views_write(s->out_dir, &rec->record, NULL, &where);
+    if (st >= 0 && stale) st = redraw_all_texts(s);
+    if (st < 0) s->texts_stale = true;
     if (st < 0) session_log(s, "glimpse: step %lld: %s\nhint: the numbers are safe in %s/evals.jsonl", (long long)step,
                             status_text(), s->out_dir);
     if (!s->host.blocked) rec->record.blocked_s = now_s() - t0; /* inline, the trainer waited for the pictures too */
@@ -375,7 +404,6 @@ out:
 static void acknowledge(session *s, owned_record *rec, int64_t step, double t0) {
     s->due.evals++;
     show(s, rec, step, t0);
-    if (step > s->top_step) s->top_step = step;
     if (!rec->record.n_samples) {
         record_free(&rec->record);
         return;
@@ -386,12 +414,13 @@ static void acknowledge(session *s, owned_record *rec, int64_t step, double t0) 
 
 glimpse_status session_eval(session *s, int64_t step, double train_loss, double val_loss) {
     glimpse_status st = GLIMPSE_OK, sampled = GLIMPSE_OK;
-    double t0 = now_s();
+    double t0 = now_s(), given_loss = val_loss;
     batch_result batch = {0};
     owned_record *rec = NULL;
     buffer note = {0}, why = {0};
     char reason[SCHEDULE_WHY_BYTES] = "";
-    if (!s->j) TRY_GOTO(open_journal(s, step));
+    TRY_GOTO(have_journal(s, step));
+    val_loss = record_round(val_loss, RECORD_LOSS_DIGITS); /* as the journal will remember it */
     bool due = schedule_is_due(&s->due, s->o, val_loss, reason);
     schedule_best(&s->due, step, val_loss);
     if (due) {
@@ -410,8 +439,8 @@ glimpse_status session_eval(session *s, int64_t step, double train_loss, double 
     buf_free(&first_line);
     if (st < 0) goto out;
     acknowledge(s, rec, step, t0);
-    if (isinf(val_loss) || isinf(train_loss))
-        session_log(s, "glimpse: step %lld: the loss is not finite (train %g, val %g)", (long long)step, train_loss, val_loss);
+    if (isinf(given_loss) || isinf(train_loss))
+        session_log(s, "glimpse: step %lld: the loss is not finite (train %g, val %g)", (long long)step, train_loss, given_loss);
     if (sampled < 0) st = status_set_text(sampled, buf_str(&why));
     else if (!due) st = GLIMPSE_NOT_DUE;
 out:
@@ -425,8 +454,9 @@ glimpse_status session_note(session *s, int64_t step, double train_loss, double 
                             const char *why, bool again) {
     double t0 = now_s();
     owned_record *rec = NULL;
-    if (!s->j) TRY(open_journal(s, step));
-    if (again && s->js.continued && step <= s->js.last_step) return GLIMPSE_OK;
+    TRY(have_journal(s, step));
+    val_loss = record_round(val_loss, RECORD_LOSS_DIGITS);
+    if (again && s->js.continued && step <= s->js.newest_step) return GLIMPSE_OK;
     schedule_best(&s->due, step, val_loss);
     TRY(record_eval(s, step, train_loss, val_loss, status, why, NULL, t0, &rec));
     acknowledge(s, rec, step, t0);

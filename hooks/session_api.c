@@ -2,6 +2,7 @@
 #include "hooks/prompts.h"
 #include "hooks/session_state.h"
 #include "include/internal/status.h"
+#include "sampling/samplers/sampler.h"
 #include "gen/build_id.h"
 #include <stdlib.h>
 #include <string.h>
@@ -90,6 +91,8 @@ static glimpse_status session_generate(session *s, const glimpse_request *reques
     TRY_GOTO(request_prompt(s, request, rq.max_tokens, &prompts));
     rq.prompts = prompts.prompts;
     rq.n_prompts = prompts.n;
+    rq.users = s->users;
+    rq.n_users = s->n_users;
     if (rq.n_top > s->m->d.vocab_size) rq.n_top = s->m->d.vocab_size;
     TRY_GOTO(generator_refresh(s->g));
     TRY_GOTO(generate_batch(s->g, &rq, &batch));
@@ -131,6 +134,24 @@ out:
     return st;
 }
 
+static glimpse_status session_add_sampler(session *s, const glimpse_sampler *given, void *state) {
+    size_t n = strlen(given->name);
+    const sampler_kind *kind;
+    if (n < 1 || n > 31 || strspn(given->name, "abcdefghijklmnopqrstuvwxyz0123456789_") != n)
+        FAIL(GLIMPSE_E_INVALID, "a sampler's name is '%.40s', possible are a-z 0-9 _, at most 31", given->name);
+    bool taken = sampler_kind_find(given->name, n, &kind) >= 0;
+    for (int32_t i = 0; i < s->n_users; i++) taken |= strcmp(s->users[i].vt.name, given->name) == 0;
+    if (taken) FAIL(GLIMPSE_E_INVALID, "there is a sampler %s already", given->name);
+    if (s->n_users >= 32) FAIL(GLIMPSE_E_INVALID, "more than 32 samplers of one's own");
+    user_sampler_entry *users = realloc(s->users, ((size_t)s->n_users + 1) * sizeof *users);
+    if (users) s->users = users;
+    char *name = users ? strdup(given->name) : NULL;
+    if (!name) FAIL(GLIMPSE_E_MEMORY, "no memory for a sampler");
+    users[s->n_users] = (user_sampler_entry){ *given, state };
+    users[s->n_users++].vt.name = name;
+    return GLIMPSE_OK;
+}
+
 static void session_schedule(const session *s, schedule *out) { *out = s->due; }
 
 __attribute__((visibility("default"))) extern const session_api glimpse_session_v1;
@@ -138,4 +159,5 @@ const session_api glimpse_session_v1 = {
     .version = 1, .build_id = GLIMPSE_BUILD_ID, .error = status_text, .read_config = session_read_config,
     .open = session_open, .eval = session_eval, .check = session_check, .generate = session_generate,
     .score = session_score, .record_free = record_free, .close = session_close, .run = session_run,
-    .report = session_report, .note = session_note, .schedule = session_schedule };
+    .report = session_report, .note = session_note, .add_sampler = session_add_sampler,
+    .schedule = session_schedule };

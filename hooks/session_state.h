@@ -4,6 +4,7 @@
 
 #include "hooks/eval_record.h"
 #include "hooks/journal.h"
+#include "hooks/views.h"
 #include "include/internal/options.h"
 #include "include/internal/schedule.h"
 #include "include/internal/session.h"
@@ -26,12 +27,14 @@ struct session {
     buffer boundary;
     const char *kind;
     schedule due;         /* best loss, evals so far */
-    int64_t redrawn;      /* entries drawn anew so far, while a resumed run's files are */
-    int64_t top_step;     /* the greatest step in the journal */
+    views_redraw redraw;  /* while the texts are drawn anew */
+    bool texts_stale;     /* sample.txt and its like are not what the journal says */
     bool check_failed, checked, note_said;
     /* offline: */
     void (*on_token)(void *user, int32_t sequence, const glimpse_token *token);
     void *on_token_user;
+    user_sampler_entry *users; /* (n_users), names and states owned */
+    int32_t n_users;
 };
 
 void session_log(const session *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

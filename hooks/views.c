@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static const opt_id view_opts[] = { OPT_colorize_output, OPT_colorize_mode, OPT_palette, OPT_token_boundary, OPT_escapes,
@@ -89,7 +90,8 @@ glimpse_status view_plan_of(const glimpse_record *r, view_plan *out) {
     p.chart = opt_is(o, OPT_chart_type, "barchart") ? CHART_BARCHART : CHART_HEATMAP;
     p.last_k = (int32_t)opt_int(o, OPT_last_k_tokens);
     const char *name = opt_str(o, OPT_sample_file);
-    p.sample_file = strdup(name ? name : "sample.txt");
+    bool harmless = name && view_check_sample_file(name) >= 0;
+    p.sample_file = strdup(harmless ? name : "sample.txt");
     if (!p.sample_file) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for the view options");
     *out = p;
     p = (view_plan){0};
@@ -107,41 +109,116 @@ void view_plan_free(view_plan *p) {
 
 /* --- files -------------------------------------------------------------------------------------------------------- */
 
+/* Whole, or as it was before. */
 static glimpse_status append_file(const char *path, const buffer *text, bool anew) {
     glimpse_status st = GLIMPSE_OK;
+    struct stat before;
+    char *folder = path_dir(path);
+    if (!folder) FAIL(GLIMPSE_E_MEMORY, "no memory for a file name");
+    st = mkdir_p(folder);
+    free(folder);
+    TRY(st);
     int fd = io.open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK | (anew ? O_TRUNC : 0), 0666);
     if (fd < 0) FAIL(GLIMPSE_E_IO, "%s: %s", path, strerror(errno));
-    TRY_GOTO(file_write_fd(fd, path, text->bytes, text->n));
-out:
+    bool regular = !io.fstat(fd, &before) && S_ISREG(before.st_mode);
+    st = file_write_fd(fd, path, text->bytes, text->n);
+    if (st < 0 && regular && io.ftruncate(fd, before.st_size)) HINT("and what got out could not be cut off again");
     io.close(fd);
     return st;
 }
 
+void views_redraw_free(views_redraw *d) { buf_free(&d->begun); }
+
+bool views_redraw_begins(views_redraw *d, const char *name) {
+    if (!d) return false;
+    for (size_t at = 0; at < d->begun.n; at += strlen(d->begun.bytes + at) + 1)
+        if (!strcmp(d->begun.bytes + at, name)) return false;
+    buf_put(&d->begun, name, strlen(name) + 1);
+    return true;
+}
+
+glimpse_status view_check_sample_file(const char *name) {
+    static const char *const endings[] = { ".txt", ".log", ".md" };
+    const char *base = path_base(name);
+    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
+        size_t n = strlen(base), e = strlen(endings[i]);
+        if (n > e && !strcmp(base + n - e, endings[i])) return GLIMPSE_OK;
+    }
+    FAIL(GLIMPSE_E_INVALID, "--sample_file %s: expected a name that ends in .txt, .log or .md", name);
+}
+
 /* sample.txt -> sample.ansi; a name without an ending gets one. */
-static void ansi_name(const char *sample_file, buffer *out) {
+void view_ansi_name(const char *sample_file, buffer *out) {
     const char *base = path_base(sample_file), *dot = strrchr(base, '.');
     size_t n = dot && dot > base ? (size_t)(dot - sample_file) : strlen(sample_file);
     buf_put(out, sample_file, n);
     buf_puts(out, ".ansi");
 }
 
-/* Remove what an earlier eval of the same step left: pictures and texts of ours, nothing else. */
+static bool only_digits(const char *s, size_t n) { return n && strspn(s, "0123456789") >= n; }
+
+/* p0_top_k_5_s0, as view_sample_name makes it. */
+static bool is_sample_name(const char *s, size_t n) {
+    size_t digits = n && s[0] == 'p' ? strspn(s + 1, "0123456789") : 0, tail = n;
+    while (tail && s[tail - 1] >= '0' && s[tail - 1] <= '9') tail--;
+    return digits && s[1 + digits] == '_' && tail < n && tail >= 2 && s[tail - 1] == 's' && s[tail - 2] == '_';
+}
+
+/* A file that we write into an eval's folder (depth 0) or a sample's (depth 1). */
+static bool is_our_file(const char *name, int depth) {
+    size_t n = strlen(name);
+    if (depth == 0 && !strcmp(name, "sample.txt")) return true;
+    if (n < 5 || strcmp(name + n - 4, ".png")) return false;
+    if (depth == 0) return is_sample_name(name, n - 4);
+    return !strcmp(name, "minmax.png") || (!strncmp(name, "token_", 6) && n > 10 && only_digits(name + 6, n - 10));
+}
+
+/* Remove what an earlier eval of the same step left: our own files by our own names, through no link, nothing else. */
 static void clear_folder(const char *dir, int depth) {
-    DIR *d = opendir(dir);
-    if (!d) return;
+    int fd = io.open(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
+    DIR *d = fd < 0 ? NULL : fdopendir(fd);
+    if (!d) {
+        if (fd >= 0) io.close(fd);
+        return;
+    }
     for (struct dirent *e; (e = readdir(d));) {
-        if (e->d_name[0] == '.') continue;
         char *path = path_join(dir, e->d_name);
-        size_t n = strlen(e->d_name);
-        bool ours = (n > 4 && !strcmp(e->d_name + n - 4, ".png")) || !strcmp(e->d_name, "sample.txt");
-        if (path && path_is_dir(path) && depth < 1 && e->d_name[0] == 'p') {
-            clear_folder(path, depth + 1);
-            rmdir(path);
-        } else if (path && ours)
-            io.unlink(path);
+        struct stat s;
+        if (path && !lstat(path, &s)) {
+            if (S_ISDIR(s.st_mode) && depth == 0 && is_sample_name(e->d_name, strlen(e->d_name))) {
+                clear_folder(path, 1);
+                rmdir(path);
+            } else if (S_ISREG(s.st_mode) && is_our_file(e->d_name, depth))
+                io.unlink(path);
+        }
         free(path);
     }
     closedir(d);
+}
+
+void views_forget(const char *dir, int64_t step) {
+    static const struct {
+        const char *folder, *end;
+    } kinds[] = { { "evals", "" }, { "report", ".js" } };
+    for (int i = 0; i < 2; i++) {
+        char *folder = path_join(dir, kinds[i].folder);
+        DIR *d = folder ? opendir(folder) : NULL;
+        for (struct dirent *e; d && (e = readdir(d));) {
+            size_t digits = strncmp(e->d_name, "step_", 5) ? 0 : strspn(e->d_name + 5, "0123456789");
+            int64_t at;
+            if (!digits || strcmp(e->d_name + 5 + digits, kinds[i].end) || !parse_i64(e->d_name + 5, digits, &at) || at < step)
+                continue;
+            char *path = path_join(folder, e->d_name);
+            if (path && i == 0) {
+                clear_folder(path, 0);
+                rmdir(path);
+            } else if (path)
+                io.unlink(path);
+            free(path);
+        }
+        if (d) closedir(d);
+        free(folder);
+    }
 }
 
 static glimpse_status write_png(const char *dir, const char *name, const buffer *png) {
@@ -202,21 +279,27 @@ static void first_failure(glimpse_status *first, buffer *why, glimpse_status st)
     buf_puts(why, status_text());
 }
 
-static glimpse_status write_texts(const view_plan *p, const char *dir, const glimpse_record *r, views_how how,
+/* Where a redraw draws the sample file: at its own place, unless that is outside the directory. */
+static const char *inside(const char *name) {
+    return name[0] == '/' || strstr(name, "..") ? path_base(name) : name;
+}
+
+static glimpse_status write_texts(const view_plan *p, const char *dir, const glimpse_record *r, views_redraw *redraw,
                                   const buffer *text) {
     glimpse_status st = GLIMPSE_OK;
     buffer ansi = {0}, name = {0};
-    const char *texts = how == VIEWS_APPEND ? p->sample_file : path_base(p->sample_file);
+    const char *texts = redraw ? inside(p->sample_file) : p->sample_file;
     char *txt_path = path_join(dir, texts), *ansi_path = NULL;
-    ansi_name(texts, &name);
+    view_ansi_name(texts, &name);
     if (!buf_failed(&name)) ansi_path = path_join(dir, buf_str(&name));
     if (!txt_path || !ansi_path) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for file names");
     view_style coloured = p->style;
     coloured.depth = DEPTH_TRUE;
     TRY_GOTO(view_sample_ansi(r, &coloured, &ansi));
     if (buf_failed(&ansi)) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for the samples' text");
-    TRY_GOTO(append_file(txt_path, text, how == VIEWS_REDRAW_FIRST));
-    TRY_GOTO(append_file(ansi_path, &ansi, how == VIEWS_REDRAW_FIRST));
+    bool anew = views_redraw_begins(redraw, texts);
+    TRY_GOTO(append_file(txt_path, text, anew));
+    TRY_GOTO(append_file(ansi_path, &ansi, anew));
 out:
     buf_free(&ansi);
     buf_free(&name);
@@ -225,21 +308,21 @@ out:
     return st;
 }
 
-glimpse_status views_write_texts(const char *dir, const glimpse_record *r, views_how how) {
+glimpse_status views_write_texts(const char *dir, const glimpse_record *r, views_redraw *redraw) {
     glimpse_status st = GLIMPSE_OK;
     view_plan p = {0};
     buffer text = {0};
     TRY_GOTO(view_plan_of(r, &p));
     TRY_GOTO(view_sample_txt(r, &p.style, &text));
-    TRY_GOTO(write_texts(&p, dir, r, how, &text));
-    TRY_GOTO(review_append(&p, dir, r, how));
+    TRY_GOTO(write_texts(&p, dir, r, redraw, &text));
+    TRY_GOTO(review_append(&p, dir, r, redraw));
 out:
     view_plan_free(&p);
     buf_free(&text);
     return st;
 }
 
-glimpse_status views_write(const char *dir, const glimpse_record *r, views_how how, buffer *where) {
+glimpse_status views_write(const char *dir, const glimpse_record *r, views_redraw *redraw, buffer *where) {
     glimpse_status st = GLIMPSE_OK, first = GLIMPSE_OK;
     view_plan p = {0};
     buffer text = {0}, folder = {0}, why = {0};
@@ -249,8 +332,11 @@ glimpse_status views_write(const char *dir, const glimpse_record *r, views_how h
     buf_printf(&folder, "%s/evals/step_%08lld", dir, (long long)r->step);
     own = path_join(buf_str(&folder), "sample.txt");
     if (!own || buf_failed(&text) || buf_failed(&folder)) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for the samples' text");
-    first_failure(&first, &why, write_texts(&p, dir, r, how, &text));
-    if (r->n_samples) {
+    first_failure(&first, &why, write_texts(&p, dir, r, redraw, &text));
+    if (!r->n_samples) { /* what an abandoned branch may have left at this step */
+        clear_folder(buf_str(&folder), 0);
+        rmdir(buf_str(&folder));
+    } else {
         glimpse_status made = mkdir_p(buf_str(&folder));
         first_failure(&first, &why, made);
         if (made >= 0) {
@@ -262,7 +348,7 @@ glimpse_status views_write(const char *dir, const glimpse_record *r, views_how h
         }
     }
     if (p.report) first_failure(&first, &why, review_page(&p, dir, r));
-    first_failure(&first, &why, review_append(&p, dir, r, how));
+    first_failure(&first, &why, review_append(&p, dir, r, redraw));
     if (first < 0) st = status_set_text(first, buf_str(&why));
 out:
     view_plan_free(&p);

@@ -32,17 +32,28 @@ typedef struct view_plan {
 glimpse_status view_plan_of(const glimpse_record *r, view_plan *out);
 void view_plan_free(view_plan *p);
 
-typedef enum views_how {
-    VIEWS_APPEND,       /* the run itself: texts are appended */
-    VIEWS_REDRAW,       /* report: the same, but an absolute --sample_file is drawn inside `dir` */
-    VIEWS_REDRAW_FIRST  /* and the text files are begun anew */
-} views_how;
+/* Drawing anew from a journal (report, or a run whose texts are stale): each growing file is begun anew where it first
+ * occurs, and a --sample_file elsewhere is drawn inside the directory.  Begin with {0}. */
+typedef struct views_redraw {
+    buffer begun; /* names begun, each with a NUL */
+} views_redraw;
+void views_redraw_free(views_redraw *d); /* {0} again */
+/* True the first time that `name` is asked for; false for `d` NULL, the run itself. */
+bool views_redraw_begins(views_redraw *d, const char *name);
 
 /* Append what this record adds to the files that grow: sample.txt and its coloured twin, the review page's index,
  * metrics.csv, the event file. */
-glimpse_status views_write_texts(const char *dir, const glimpse_record *r, views_how how);
+glimpse_status views_write_texts(const char *dir, const glimpse_record *r, views_redraw *redraw);
 /* Every file of this record under `dir`.  The first failure is returned, the other files are still tried.  `where`
  * (NULL = not wanted) gets the path of the eval's sample.txt. */
-glimpse_status views_write(const char *dir, const glimpse_record *r, views_how how, buffer *where);
+glimpse_status views_write(const char *dir, const glimpse_record *r, views_redraw *redraw, buffer *where);
+/* Remove the files of the evals at `step` and beyond, left behind by a run that went on before them. */
+void views_forget(const char *dir, int64_t step);
+
+/* GLIMPSE_E_INVALID unless a sample file of this name can do no harm: it ends in .txt, .log or .md.  (A report begins it
+ * anew, and a journal may come from anybody.) */
+glimpse_status view_check_sample_file(const char *name);
+/* sample.txt -> sample.ansi.  Appends. */
+void view_ansi_name(const char *sample_file, buffer *out);
 
 #endif

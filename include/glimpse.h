@@ -20,6 +20,11 @@
  * environment, the random numbers or the floating-point mode of its caller.  What there is to say goes to stderr, or to
  * the function given to glimpse_set_log.
  *
+ * Modes.  worker, the default in training: glimpse_eval copies the tensors into a snapshot, posts one message and returns;
+ * a process of its own (`glimpse worker`, sought at $GLIMPSE_WORKER, beside the library, in ../bin) samples, draws and
+ * writes, and what came of it is told by a later call.  inline (--mode inline): all of it within glimpse_eval, on the live
+ * weights.  In a child that the trainer forked every call does nothing.
+ *
  * Threads.  One thread at a time for each `glimpse`; different ones may be used at once.  Errors are per thread.
  *
  * Ownership.  "borrowed": must stay valid until the time named.  "copied": may go when the call returns.  "returned":
@@ -284,10 +289,11 @@ GLIMPSE_API glimpse_status glimpse_check(glimpse *g, const int32_t *ids, const i
 GLIMPSE_API glimpse_status glimpse_check_losses(glimpse *g, const int32_t *ids, const int32_t *targets, int32_t B,
                                                 int32_t T, const float *losses);
 
-/* Wait until everything posted is written.  Inline mode: nothing to wait for. */
+/* Wait until everything posted is written, however long.  Inline mode: nothing to wait for.  Returns what failed. */
 GLIMPSE_API glimpse_status glimpse_drain(glimpse *g);
 
-/* Finish what is queued, write the last views, free.  NULL is fine. */
+/* Finish what is queued (a worker still busy after --close_timeout seconds finishes alone), write the last views, free.
+ * Returns what failed.  NULL is fine. */
 GLIMPSE_API glimpse_status glimpse_close(glimpse *g);
 
 /* === Records =====================================================================================================
@@ -399,6 +405,34 @@ GLIMPSE_API void glimpse_record_free(glimpse_record *record);
 typedef void (*glimpse_hook_fn)(void *user, const glimpse_record *record);
 GLIMPSE_API glimpse_status glimpse_add_hook(glimpse *g, glimpse_hook_fn fn, void *user);
 
+/* === A sampler of your own =======================================================================================
+ * Joins the chain of every sample from then on: where --samplers names it, else behind all others.  Inline mode, on the
+ * thread that called Glimpse; examples/custom_sampler.c. */
+typedef struct glimpse_candidates {
+    size_t size;
+    int32_t n;
+    int32_t vocab_size;
+    const int32_t *ids; /* (n), rising; NULL = candidate i is id i */
+    float *logits;      /* (n), after a temperature that stands before: to be changed.  -INFINITY drops one; one must stay */
+    uint32_t position;  /* of the token to be drawn, from the first of the prompt = 0 */
+} glimpse_candidates;
+
+/* Functions that are NULL are not called; `apply` must be given.  `state` is what `clone` made of the user pointer, one
+ * for each sequence (and one more for each way to go back); without `clone` it is the user pointer itself. */
+typedef struct glimpse_sampler {
+    size_t size;        /* sizeof(glimpse_sampler) */
+    const char *name;   /* of a-z 0-9 _, at most 31, none of Glimpse's own; copied */
+    void (*accept)(void *state, int32_t id, int prompt);       /* a token was chosen; prompt: 1 for those of the prompt */
+    int (*apply)(void *state, glimpse_candidates *candidates); /* 0; anything else fails the eval.  Same state and
+                                                                   candidates, same result: draws are to be repeatable */
+    void (*reset)(void *state);                                /* forget what was accepted */
+    void *(*clone)(const void *state);                         /* NULL = no memory */
+    void (*free)(void *state);                                 /* of a clone */
+} glimpse_sampler;
+#define GLIMPSE_SAMPLER_INIT { sizeof(glimpse_sampler), 0, 0, 0, 0, 0, 0 }
+/* `sampler` copied, `user` borrowed until glimpse_close.  g NULL: nothing happens.  GLIMPSE_E_STATE: in worker mode. */
+GLIMPSE_API glimpse_status glimpse_add_sampler(glimpse *g, const glimpse_sampler *sampler, void *user);
+
 /* === For programs of one's own: ids or text in, records out (inline mode) ========================================*/
 typedef struct glimpse_request {
     size_t size;
@@ -449,6 +483,7 @@ typedef struct glimpse_api {
     glimpse_status (*add_hook)(glimpse *g, glimpse_hook_fn fn, void *user);
     glimpse_status (*generate)(glimpse *g, const glimpse_request *request, glimpse_record **record);
     glimpse_status (*score)(glimpse *g, const glimpse_request *request, glimpse_record **record);
+    glimpse_status (*add_sampler)(glimpse *g, const glimpse_sampler *sampler, void *user);
 } glimpse_api;
 #define GLIMPSE_API_SYMBOL "glimpse_api_v1"
 extern GLIMPSE_API const glimpse_api glimpse_api_v1;

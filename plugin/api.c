@@ -33,7 +33,12 @@ static glimpse_status settle(const glimpse_config *cfg, bool offline, const sess
     options_set_offline(o, offline);
     glimpse_status st = GLIMPSE_OK;
     const char *path = opt_str(o, OPT_config);
-    if (path) {
+    if (path && opt_is(o, OPT_mode, "worker")) {
+        options *with_file = NULL;
+        TRY_GOTO(worker_read_config(o, &with_file));
+        options_free(o);
+        o = with_file;
+    } else if (path) {
         host_state host;
         TRY_GOTO(session_load(api));
         host_enter(&host);
@@ -137,6 +142,12 @@ glimpse_status glimpse_close(glimpse *g) {
 
 glimpse_status glimpse_add_hook(glimpse *g, glimpse_hook_fn fn, void *user) {
     return g && !is_foreign(g) ? guest_add_hook(g, fn, user) : GLIMPSE_OK;
+}
+
+glimpse_status glimpse_add_sampler(glimpse *g, const glimpse_sampler *sampler, void *user) {
+    if (!g || is_foreign(g)) return GLIMPSE_OK;
+    if (g->worker) FAIL(GLIMPSE_E_STATE, "glimpse_add_sampler: the session is in a worker\nhint: --mode inline");
+    return inline_add_sampler(g, sampler, user);
 }
 
 static glimpse_status request(const char *call, glimpse *g, int score, const glimpse_request *rq, glimpse_record **record) {

@@ -109,6 +109,9 @@ void guest_count(glimpse *g, glimpse_status st, int64_t step);
 /* === worker_client.c === */
 /* Fails (and nothing is left) where no worker can be had, or it refuses the model. */
 glimpse_status worker_open(const options *o, const glimpse_model *model, const guest_log *log, glimpse **out);
+/* `o` with the options of its --config beneath them, read by a worker that ends again: what reads JSON stays out of the
+ * trainer.  Returned: options_free. */
+glimpse_status worker_read_config(const options *o, options **out);
 glimpse_status worker_eval(glimpse *g, int64_t step, double train_loss, double val_loss);
 glimpse_status worker_check(glimpse *g, const int32_t *ids, const int32_t *targets, int32_t B, int32_t T, double loss,
                             const float *losses);
@@ -123,8 +126,13 @@ glimpse_status inline_check(glimpse *g, const int32_t *ids, const int32_t *targe
                             const float *losses);
 /* score: 0 = generate, 1 = score */
 glimpse_status inline_request(glimpse *g, int score, const glimpse_request *request, glimpse_record **record);
+glimpse_status inline_add_sampler(glimpse *g, const glimpse_sampler *sampler, void *user);
 glimpse_status inline_close(glimpse *g);  /* frees g in any case */
 /* glimpse_run's and `glimpse report`'s: the text on stdout, all else to the log.  dir NULL = run. */
 glimpse_status inline_offline(const session_api *api, const options *o, const char *dir, const guest_log *log);
+
+/* === inline_sampler.c === */
+/* A vtable and its state that call the user's with the host's own state in place.  The state is freed by vt->free. */
+glimpse_status inline_wrap_sampler(glimpse *g, const glimpse_sampler *given, void *user, glimpse_sampler *vt, void **state);
 
 #endif

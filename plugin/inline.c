@@ -2,6 +2,7 @@
  * guard.c.  Called by api.c. */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -168,6 +169,19 @@ glimpse_status inline_request(glimpse *guest, int score, const glimpse_request *
     glimpse_status st = end(g, (score ? g->api->score : g->api->generate)(g->s, &r, &made));
     if (st < 0) return st;
     *record = made;
+    return st;
+}
+
+glimpse_status inline_add_sampler(glimpse *guest, const glimpse_sampler *given, void *user) {
+    inline_guest *g = (inline_guest *)guest;
+    glimpse_sampler vt;
+    void *state = NULL;
+    if (!given || given->size < offsetof(glimpse_sampler, reset) || !given->name || !given->apply)
+        FAIL(GLIMPSE_E_INVALID, "glimpse_add_sampler: a name and apply are needed\nhint: start from GLIMPSE_SAMPLER_INIT");
+    TRY(inline_wrap_sampler(guest, given, user, &vt, &state));
+    glimpse_status st = begin(g);
+    if (st >= 0) st = end(g, g->api->add_sampler(g->s, &vt, state));
+    if (st < 0) vt.free(state);
     return st;
 }
 

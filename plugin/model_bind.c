@@ -4,6 +4,9 @@
  *
  * model->tensors points into a block that begins with the first error's text, so that glimpse_open can say it. */
 #define _GNU_SOURCE
+#include <errno.h>
+#include <sys/uio.h>
+#include <unistd.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -132,6 +135,39 @@ void glimpse_model_free(glimpse_model *model) {
     model->bind_status = GLIMPSE_OK;
 }
 
+/* Whether this process can read the byte at `p`, asked of the kernel so that a wrong address is an answer and not a
+ * fault; true where the kernel does not answer (a sandbox). */
+static bool is_readable(const void *p) {
+    char byte;
+    struct iovec here = { &byte, 1 }, there = { (void *)(uintptr_t)p, 1 };
+    int err = errno;
+    bool yes = process_vm_readv(getpid(), &here, 1, &there, 1, 0) == 1 || errno != EFAULT;
+    errno = err;
+    return yes;
+}
+
+/* Where a tensor's last element ends; the dimensions and strides were checked at the bind. */
+static const char *last_byte(const glimpse_tensor *t) {
+    static const int bytes[] = { [GLIMPSE_F32] = 4, [GLIMPSE_BF16] = 2, [GLIMPSE_F16] = 2 };
+    int64_t at = 0, dense = 1;
+    for (int i = t->n_dims - 1; i >= 0; i--) {
+        at += (t->dims[i] - 1) * (t->strides[i] ? t->strides[i] : dense);
+        dense *= t->dims[i];
+    }
+    return (const char *)t->data + (at + 1) * bytes[t->dtype] - 1;
+}
+
+/* A pointer to a GPU's memory would end the trainer at the first read. */
+static glimpse_status check_readable(const glimpse_model *m) {
+    for (int32_t i = 0; i < m->n_tensors; i++) {
+        const glimpse_tensor *t = &m->tensors[i];
+        if (is_readable(t->data) && is_readable(last_byte(t))) continue;
+        FAIL(GLIMPSE_E_UNSUPPORTED, "tensor %s: this process cannot read its memory at %p: a GPU's memory is not read in this "
+             "version, or it was freed\nhint: bind a copy in host memory, refreshed before each eval", t->name, t->data);
+    }
+    return GLIMPSE_OK;
+}
+
 glimpse_status model_view(const glimpse_model *model, glimpse_model *out) {
     if (!model) FAIL(GLIMPSE_E_INVALID, "glimpse_open: model is NULL");
     if (model->size < offsetof(glimpse_model, n_layers))
@@ -143,6 +179,7 @@ glimpse_status model_view(const glimpse_model *model, glimpse_model *out) {
         bind_list *list = list_of(&m);
         return status_set_text((glimpse_status)m.bind_status, list ? list->error : NULL);
     }
+    TRY(check_readable(&m));
     *out = m;
     return GLIMPSE_OK;
 }

@@ -69,7 +69,8 @@ static glimpse_status lay_out(const glimpse_tensor *tensors, int32_t n, snapshot
     for (int32_t i = 0; i < n; i++) {
         size_t bytes;
         TRY(tensor_extent(&tensors[i], &bytes));
-        if ((uintptr_t)tensors[i].data + bytes < bytes) FAIL(GLIMPSE_E_MODEL, "tensor %s: it passes the end of memory", tensors[i].name);
+        if ((uintptr_t)tensors[i].data + bytes < bytes)
+            FAIL(GLIMPSE_E_MODEL, "tensor %s: it passes the end of memory", tensors[i].name);
         s->blocks[i] = (snapshot_block){.from = tensors[i].data, .bytes = bytes};
     }
     s->n_blocks = n;

@@ -27,8 +27,8 @@ glimpse_status spawn_find(char **program) {
     const char *set = getenv("GLIMPSE_WORKER");
     if (set && *set) {
         if (!path_is_file(set) || access(set, X_OK) != 0)
-            FAIL(GLIMPSE_E_LIBRARY, "off: GLIMPSE_WORKER=%s is no program\nhint: set it to the program glimpse, or sample within "
-                 "the eval with --mode inline", set);
+            FAIL(GLIMPSE_E_LIBRARY, "off: GLIMPSE_WORKER=%s is no program\nhint: set it to the program glimpse, or sample "
+                 "within the eval with --mode inline", set);
         char *path = strdup(set);
         if (!path) FAIL(GLIMPSE_E_MEMORY, "no memory for a path");
         *program = path;
@@ -45,8 +45,8 @@ glimpse_status spawn_find(char **program) {
         path = NULL;
         goto out;
     }
-    FAIL_GOTO(GLIMPSE_E_LIBRARY, "off: the program glimpse is neither beside %s nor in ../bin\nhint: set GLIMPSE_WORKER to its path, "
-              "or sample within the eval with --mode inline", own ? own : "libglimpse.so");
+    FAIL_GOTO(GLIMPSE_E_LIBRARY, "off: the program glimpse is neither beside %s nor in ../bin\nhint: set GLIMPSE_WORKER to its "
+              "path, or sample within the eval with --mode inline", own ? own : "libglimpse.so");
 out:
     free(own);
     free(dir);

@@ -26,6 +26,8 @@
 
 enum { MOST_POSTS = 512, OPEN_WAIT_MS = 15000, NEW_WORKERS_AT_CLOSE = 2 };
 
+#define KILLED "killed without a word (SIGKILL: by hand, or for want of memory)"
+
 typedef struct post {
     message_head head;      /* EVAL, NOTE or CHECK */
     char why[WHY_BYTES];    /* NOTE */
@@ -224,7 +226,7 @@ static void collect(worker_guest *w) {
             char why[WORDS_BYTES];
             if (st != GLIMPSE_E_WORKER) c_snprintf(why, sizeof why, "its messages cannot be read: %s", status_text());
             else if (w->words[0]) c_snprintf(why, sizeof why, "%s", w->words);
-            else c_snprintf(why, sizeof why, w->opening ? "it said nothing" : "killed without a word (SIGKILL: by hand, or for want of memory)");
+            else c_snprintf(why, sizeof why, "%s", w->opening ? "it said nothing" : KILLED);
             bury(w, why);
             return;
         }
@@ -335,6 +337,40 @@ static glimpse_status first_worker(worker_guest *w) {
     if (w->ready) return GLIMPSE_OK;
     FAIL(GLIMPSE_E_LIBRARY, "off: the worker %s ended before it was ready: %s; this library is of build %s\nhint: install both "
          "from one build, or set GLIMPSE_WORKER to the program glimpse", w->program, w->words, GLIMPSE_BUILD_ID);
+}
+
+glimpse_status worker_read_config(const options *o, options **out) {
+    glimpse_status st = GLIMPSE_OK;
+    char *program = NULL;
+    buffer packed = {0};
+    message m = MESSAGE_INIT;
+    message_head head = {.kind = MSG_CONFIG};
+    pid_t pid = 0;
+    int socket = -1;
+    int64_t deadline = now_ms() + OPEN_WAIT_MS;
+    TRY_GOTO(spawn_find(&program));
+    TRY_GOTO(options_pack(o, &packed));
+    TRY_GOTO(spawn_worker(program, &socket, &pid));
+    message_send(socket, &head, packed.bytes, packed.n, -1); /* if it is gone, receiving says so */
+    while ((st = message_receive(socket, &m)) == GLIMPSE_NOT_DUE) {
+        int64_t left = deadline - now_ms();
+        struct pollfd p = {.fd = socket, .events = POLLIN};
+        if (left <= 0) FAIL_GOTO(GLIMPSE_E_WORKER, "off: the worker %s did not read %s within %d seconds", program,
+                                 opt_str(o, OPT_config), OPEN_WAIT_MS / 1000);
+        poll(&p, 1, (int)left);
+    }
+    if (st < 0 || m.head.kind != MSG_READY)
+        FAIL_GOTO(GLIMPSE_E_LIBRARY, "off: the worker %s did not read %s: %s\nhint: set GLIMPSE_WORKER to the program glimpse "
+                  "of build %s", program, opt_str(o, OPT_config), st < 0 ? "it ended" : m.payload, GLIMPSE_BUILD_ID);
+    st = m.head.status < 0 ? status_set_text((glimpse_status)m.head.status, m.payload)
+                           : options_unpack(m.payload, (size_t)m.head.bytes, out);
+out:
+    message_free(&m);
+    if (socket >= 0) close(socket);
+    if (pid && spawn_adopts()) spawn_reap(pid, true);
+    buf_free(&packed);
+    free(program);
+    return st;
 }
 
 static glimpse_status prepare(worker_guest *w, const options *o, const glimpse_model *model) {
@@ -519,7 +555,8 @@ static glimpse_status check(worker_guest *w, const int32_t *ids, const int32_t *
         if (!w->waits_for) break;
         if (!wait_for_worker(w, deadline, false)) {
             w->waits_for = 0;
-            FAIL_GOTO(GLIMPSE_E_WORKER, "glimpse_check: no answer within %g seconds (--close_timeout)", opt_float(w->o, OPT_close_timeout));
+            FAIL_GOTO(GLIMPSE_E_WORKER, "glimpse_check: no answer within %g seconds (--close_timeout)",
+                      opt_float(w->o, OPT_close_timeout));
         }
     }
     st = w->answer < 0 ? status_set_text(w->answer, w->answer_text) : GLIMPSE_OK;

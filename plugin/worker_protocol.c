@@ -117,7 +117,7 @@ static glimpse_status decode(message *m, const char *bytes, size_t n, bool cut, 
     if (n < head) FAIL(GLIMPSE_E_FORMAT, "a message of %zu bytes", n);
     memcpy(&m->head, bytes, head);
     if (m->head.kind == MSG_WORDS) m->head.bytes = n - head;
-    if (m->head.kind < MSG_WORDS || m->head.kind > MSG_DONE || m->head.bytes > MOST_BYTES)
+    if (m->head.kind < MSG_WORDS || m->head.kind > MSG_CONFIG || m->head.bytes > MOST_BYTES)
         FAIL(GLIMPSE_E_FORMAT, "a message of kind %u with %llu bytes", m->head.kind, (unsigned long long)m->head.bytes);
     if (m->head.bytes > INLINE_BYTES) {
         if (n != head || n_fds < 1) FAIL(GLIMPSE_E_FORMAT, "a large message without its file");
@@ -125,7 +125,8 @@ static glimpse_status decode(message *m, const char *bytes, size_t n, bool cut, 
         close(fds[0]);
         fds[0] = -1;
     } else {
-        if (n - head != m->head.bytes) FAIL(GLIMPSE_E_FORMAT, "a message of %zu bytes that says %llu", n - head, (unsigned long long)m->head.bytes);
+        if (n - head != m->head.bytes)
+            FAIL(GLIMPSE_E_FORMAT, "a message of %zu bytes that says %llu", n - head, (unsigned long long)m->head.bytes);
         m->payload = malloc(n - head + 1);
         if (!m->payload) FAIL(GLIMPSE_E_MEMORY, "no memory for a message");
         memcpy(m->payload, bytes + head, n - head);

@@ -11,6 +11,7 @@
  *          <------------------------- LOG*  RECORD?  DONE   status, schedule
  *   NOTE   an eval without a sample            ------>  DONE
  *   CHECK  ids, targets, the snapshot          ------>  DONE
+ *   CONFIG options whose --config is to be read ------>  READY  the options with it, and the end
  *   end of file: finish what was sent, exit            WORDS  its last: why it dies
  *
  * Numbers travel as they lie in memory: both are of one build, compared before anything else is believed (WORDS alone is
@@ -30,7 +31,7 @@
 #define MESSAGE_MAGIC 0x314D4C47u  /* "GLM1" */
 
 typedef enum message_kind {
-    MSG_WORDS = 1, MSG_HELLO, MSG_READY, MSG_EVAL, MSG_NOTE, MSG_CHECK, MSG_LOG, MSG_RECORD, MSG_DONE
+    MSG_WORDS = 1, MSG_HELLO, MSG_READY, MSG_EVAL, MSG_NOTE, MSG_CHECK, MSG_LOG, MSG_RECORD, MSG_DONE, MSG_CONFIG
 } message_kind;
 
 enum { NOTE_SKIPPED = 0, NOTE_FAILED = 1, WHY_BYTES = 320 };

@@ -324,17 +324,25 @@ static glimpse_status check_request(const generator *g, const batch_request *rq)
 static glimpse_status finish_sample(batch *b, const sequence *s, glimpse_sample *out) {
     const batch_request *rq = b->rq;
     const batch_prompt *p = &rq->prompts[s->prompt];
-    const sampler_settings *set = &rq->settings[s->setting];
     int32_t *ids = arena_alloc(b->a, (size_t)p->n_ids * sizeof *ids);
     if (ids) memcpy(ids, p->ids, (size_t)p->n_ids * sizeof *ids);
     for (int32_t i = 0; i < s->n; i++) s->tokens[i].top = s->tops + (size_t)i * (size_t)rq->n_top;
-    const char *label = rq->labels[s->setting], *chain_text = chain_string(b->chains[s->setting * b->lanes]);
+    const chain *c = b->chains[s->setting * b->lanes];
+    const char *label = rq->labels[s->setting], *chain_text = chain_string(c);
+    double temperature;
+    int32_t top_k;
+    chain_facts(c, &temperature, &top_k);
+    char named[32];
+    if (rq->n_settings == 1 && (rq->settings->order || (rq->context && rq->context->preset))) {
+        c_snprintf(named, sizeof named, "top_k=%d", top_k); /* of the chain, which may differ from the flag */
+        label = named;
+    }
     *out = (glimpse_sample){
         .size = sizeof *out, .prompt = s->prompt, .setting = s->setting, .sample = s->sample,
         .n_samples = rq->num_samples, .prompt_text = arena_text(b->a, p->text, p->bytes), .prompt_bytes = p->bytes,
         .prompt_ids = ids, .n_prompt_ids = p->n_ids, .label = arena_text(b->a, label, strlen(label)),
         .samplers = arena_text(b->a, chain_text, strlen(chain_text)), .seed = rq->seed,
-        .temperature = record_round(set->temperature, RECORD_LOSS_DIGITS), .top_k = set->top_k,
+        .temperature = record_round(temperature, RECORD_LOSS_DIGITS), .top_k = top_k,
         .text = arena_text(b->a, s->text.bytes, s->text.n), .text_bytes = s->text.n, .stop = s->stop, .why = s->why,
         .tokens = s->tokens, .n_tokens = s->n };
     if (!ids || !out->prompt_text || !out->label || !out->samplers || !out->text)
@@ -346,6 +354,8 @@ static glimpse_status finish_sample(batch *b, const sequence *s, glimpse_sample 
 static glimpse_status open_chain(const generator *g, const batch_request *rq, int32_t setting, const chain *beside,
                                  chain **out) {
     sampler_context context = rq->context ? *rq->context : (sampler_context)SAMPLER_CONTEXT_INIT;
+    context.users = rq->users;
+    context.n_users = rq->n_users;
     context.eos = g->m->d.eos;
     context.history = g->m->d.max_seq_len;
     context.max_tokens = rq->max_tokens;
@@ -367,6 +377,7 @@ glimpse_status generate_batch(generator *g, const batch_request *rq, batch_resul
     batch_result result = {0};
     int32_t per_prompt = rq->n_settings * rq->num_samples, wave = wave_size(g, rq);
     b.lanes = pool_threads(g->pool) < b.n_seqs ? pool_threads(g->pool) : b.n_seqs;
+    if (rq->n_users) b.lanes = 1;
     b.a = arena_new();
     b.seqs = calloc((size_t)b.n_seqs, sizeof *b.seqs);
     b.active = calloc(MAX_WAVE, sizeof *b.active);

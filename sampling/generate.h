@@ -40,6 +40,8 @@ typedef struct batch_request {
     const char *const *labels;    /* (n_settings) "top_k=5" */
     int32_t n_settings;
     const sampler_context *context; /* flags and preset for every setting; the model's facts are filled in; NULL = none */
+    const user_sampler_entry *users; /* (n_users); with any, draws run one after the other on the caller's thread */
+    int32_t n_users;
     int32_t num_samples;
     int32_t max_tokens;
     int32_t n_top;                /* alternatives recorded for each token */

@@ -6,7 +6,7 @@
 #include "include/internal/buffer.h"
 #include "sampling/model/model.h"
 
-enum { HF_MODELS = 9 };
+enum { HF_MODELS = 10 };
 const char *hf_name(int index);
 const char *hf_config(int index);
 int hf_tensor_count(int index);

@@ -113,7 +113,7 @@ TEST(journal_decode_hostile) {
         if (journal_decode(line.bytes, line.n - 1, &back) >= 0) record_free(&back->record);
         line.bytes[at] ^= bit;
     }
-    static const char *const bad[] = { "", "{}", "[]", "null", "{\"v\":2}", "{\"v\":1,\"run\":7}" };
+    static const char *const bad[] = { "", "{}", "[]", "null", "{\"v\":1,\"run\":7}" };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         EXPECT_ERR(journal_decode(bad[i], strlen(bad[i]), &back), GLIMPSE_E_FORMAT, NULL);
     buf_free(&line);
@@ -149,7 +149,7 @@ TEST_LIMIT(journal_cut_anywhere, 120) {
         REQUIRE_OK(file_write_atomic(path, bytes.bytes, n, false));
         journal *j;
         journal_state st;
-        REQUIRE_OK(journal_open(dir, 1, NULL, "gpt2", 123456789012, &j, &st));
+        REQUIRE_OK(journal_open(dir, 100, NULL, "gpt2", 123456789012, &j, &st));
         int whole = 0;
         while (whole < 3 && ends[whole] <= n) whole++;
         EXPECT_EQ(st.last_step, whole ? 10 * whole : -1);
@@ -197,7 +197,7 @@ TEST(journal_append_failing) {
             make_journal(dir, 2, &bytes, ends);
             journal *j;
             journal_state st;
-            REQUIRE_OK(journal_open(dir, 1, NULL, "gpt2", 123456789012, &j, &st));
+            REQUIRE_OK(journal_open(dir, 100, NULL, "gpt2", 123456789012, &j, &st));
             REQUIRE_OK(journal_encode(&st.last->record, &line));
             record_free(&st.last->record);
             real_io = io;
@@ -270,8 +270,44 @@ TEST(journal_read_superseded) {
     journal_close(j);
     char *path = path_join(test_tmpdir(), "evals.jsonl");
     buffer got = {0};
-    REQUIRE_OK(journal_read(path, collect, &got));
+    int64_t unread;
+    REQUIRE_OK(journal_read(path, collect, &got, &unread));
+    EXPECT_EQ(unread, 0);
     EXPECT_STREQ(buf_str(&got), "0:0 10:3 20:4 30:5 ");
+    buffer more = {0}; /* a step back leaves everything beyond it behind; garbage is passed over and counted */
+    REQUIRE_OK(file_read_all(path, 1 << 24, &more));
+    owned_record *r = random_record(&s, 6, 10);
+    buf_puts(&more, "garbage\n");
+    REQUIRE_OK(journal_encode(&r->record, &more));
+    REQUIRE_OK(file_write_atomic(path, more.bytes, more.n, false));
+    buf_clear(&got);
+    REQUIRE_OK(journal_read(path, collect, &got, &unread));
+    EXPECT_STREQ(buf_str(&got), "0:0 10:6 ");
+    EXPECT_EQ(unread, 1);
+    record_free(&r->record);
+    buf_free(&more);
     buf_free(&got);
+    free(path);
+}
+
+/* A run that goes on at a step knows the best loss and the last line from before it, not from the branch left behind. */
+TEST(journal_goes_on_before_its_end) {
+    buffer bytes = {0};
+    size_t ends[3];
+    journal *j;
+    journal_state st;
+    make_journal(test_tmpdir(), 3, &bytes, ends);
+    REQUIRE_OK(journal_open(test_tmpdir(), 20, NULL, "gpt2", 123456789012, &j, &st));
+    EXPECT(st.continued && st.superseded);
+    EXPECT_EQ(st.last_step, 10);
+    EXPECT_EQ(st.newest_step, 30);
+    EXPECT_EQ(st.next_seq, 3);
+    EXPECT(!journal_is_gone(j));
+    char *path = path_join(test_tmpdir(), "evals.jsonl");
+    io.unlink(path);
+    EXPECT(journal_is_gone(j));
+    record_free(&st.last->record);
+    journal_close(j);
+    buf_free(&bytes);
     free(path);
 }

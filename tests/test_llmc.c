@@ -173,6 +173,7 @@ TEST(llmc_loop) {
     glimpse_set_log(cfg, no_log, &said);
     EXPECT_OK(glimpse_set(cfg, "out_dir", test_tmpdir()));
     EXPECT_OK(glimpse_set(cfg, "mode", "inline"));
+    EXPECT_OK(glimpse_set(cfg, "mode", "inline"));
     EXPECT_OK(glimpse_set(cfg, "sample_start_tokens", "IDS:3"));
     glimpse *l = glimpse_llmc_open(cfg, 0, GLIMPSE_LLMC_CONFIG(s.config), s.params_memory, GLIMPSE_F32, NULL);
     REQUIRE(l);

@@ -247,7 +247,7 @@ TEST(report_eval_500_costs_what_eval_5_cost) {
         owned_record *o = eval_at(i);
         written = 0;
         io.write = counting_write;
-        EXPECT_OK(views_write(dir, &o->record, VIEWS_APPEND, NULL));
+        EXPECT_OK(views_write(dir, &o->record, NULL, NULL));
         io.write = write;
         cost[i] = written;
         record_free(&o->record);
@@ -291,16 +291,19 @@ TEST(report_redrawn_from_the_journal_is_the_same) {
         owned_record *o = eval_at(i);
         o->record.views = "{\"sheets\":\"true\"}";
         REQUIRE_OK(journal_encode(&o->record, &lines[i]));
-        EXPECT_OK(views_write(live, &o->record, VIEWS_APPEND, NULL));
+        EXPECT_OK(views_write(live, &o->record, NULL, NULL));
         record_free(&o->record);
     }
-    for (int round = 0; round < 2; round++) /* the second over the first one's files */
+    for (int round = 0; round < 2; round++) { /* the second over the first one's files */
+        views_redraw redraw = {{0}};
         for (int i = 0; i < 3; i++) {
             owned_record *o;
             REQUIRE_OK(journal_decode(lines[i].bytes, lines[i].n - 1, &o));
-            EXPECT_OK(views_write(anew, &o->record, i ? VIEWS_REDRAW : VIEWS_REDRAW_FIRST, NULL));
+            EXPECT_OK(views_write(anew, &o->record, &redraw, NULL));
             record_free(&o->record);
         }
+        views_redraw_free(&redraw);
+    }
     EXPECT(same_files(live, anew));
     for (int i = 0; i < 3; i++) buf_free(&lines[i]);
     free(live), free(anew);
@@ -317,17 +320,19 @@ TEST(report_half_written_lines_are_taken_back) {
     char *whole = folder("whole"), *torn = folder("torn");
     for (int i = 0; i < 3; i++) {
         owned_record *o = eval_at(i);
-        EXPECT_OK(views_write(whole, &o->record, VIEWS_APPEND, NULL));
+        EXPECT_OK(views_write(whole, &o->record, NULL, NULL));
         for (int fail = 0; fail < 8 && i == 1; fail++) { /* eval 1 fails again and again, in other places */
             view_plan plan = {.report = true, .tensorboard = true};
             writes_left = fail;
             io.write = failing_write;
-            glimpse_status st = review_append(&plan, torn, &o->record, VIEWS_APPEND);
+            glimpse_status st = review_append(&plan, torn, &o->record, NULL);
             io.write = write;
             EXPECT_EQ(st, GLIMPSE_E_IO);
             /* What went through before the failure stands in the files of this eval: begin again as report does. */
             owned_record *first = eval_at(0);
-            EXPECT_OK(views_write(torn, &first->record, VIEWS_REDRAW_FIRST, NULL));
+            views_redraw anew = {{0}};
+            EXPECT_OK(views_write(torn, &first->record, &anew, NULL));
+            views_redraw_free(&anew);
             record_free(&first->record);
         }
         if (i == 1) { /* a crash in the middle of two appends */
@@ -346,7 +351,7 @@ TEST(report_half_written_lines_are_taken_back) {
                 free(bytes), free(path);
             }
         }
-        EXPECT_OK(views_write(torn, &o->record, VIEWS_APPEND, NULL));
+        EXPECT_OK(views_write(torn, &o->record, NULL, NULL));
         record_free(&o->record);
     }
     size_t n, m; /* lines are mended exactly; whole records of a half eval stay in the event file */
@@ -363,7 +368,7 @@ TEST(report_switched_off) {
     const char *dir = test_tmpdir();
     owned_record *o = eval_at(0);
     o->record.views = "{\"report\":\"false\",\"tensorboard\":\"false\",\"sheets\":\"false\"}";
-    EXPECT_OK(views_write(dir, &o->record, VIEWS_APPEND, NULL));
+    EXPECT_OK(views_write(dir, &o->record, NULL, NULL));
     static const bool there[] = {false, false, false, false, false, false, true, false};
     for (int i = 0; i < 8; i++) {
         char *path = path_join(dir, files[i]);

@@ -228,7 +228,7 @@ TEST(tensorboard_torn_file_is_mended) {
     const char *dir = test_tmpdir();
     owned_record *o = chart_record(6, 5, 5, "top_k=5");
     view_plan plan = {.tensorboard = true, .sheets = true};
-    EXPECT_OK(review_append(&plan, dir, &o->record, VIEWS_APPEND));
+    EXPECT_OK(review_append(&plan, dir, &o->record, NULL));
     char *path = event_file(dir);
     REQUIRE(path);
     EXPECT_STREQ(path_base(path), "events.out.tfevents.1735689600.glimpse.9f2c1a");
@@ -244,7 +244,7 @@ TEST(tensorboard_torn_file_is_mended) {
     o->record.time = "2025-01-01T01:00:00Z";
     for (size_t cut = 0; cut < one.n; cut += cut < 300 || cut + 300 > one.n ? 7 : one.n / 11) {
         REQUIRE_OK(file_write_atomic(path, one.bytes, cut, false));
-        EXPECT_OK(review_append(&plan, dir, &o->record, VIEWS_APPEND));
+        EXPECT_OK(review_append(&plan, dir, &o->record, NULL));
         buf_clear(&now);
         EXPECT_OK(file_read_all(path, 1 << 24, &now));
         s = decode((uint8_t *)now.bytes, now.n);

@@ -220,7 +220,7 @@ TEST(tokenizer_other_files_are_named) {
     } files[] = {
         {"", 0, GLIMPSE_E_TOKENIZER, "empty"},
         {"{\"version\":\"1.0\"}", 17, GLIMPSE_E_TOKENIZER, "tokenizer.json"},
-        {"\x80\x04\x95", 3, GLIMPSE_E_TOKENIZER, "meta.pkl"},
+        {"\x80\x04\x95", 3, GLIMPSE_E_FORMAT, "its pickle is cut off"},
         {"\x0a\x0e\x0a\x05<unk>", 9, GLIMPSE_E_TOKENIZER, "sentencepiece"},
         {"IQ== 0\nIg== 1\n", 14, GLIMPSE_E_TOKENIZER, "tiktoken"},
         {"\xc6\xd7\x34\x01", 4, GLIMPSE_E_TOKENIZER, "a model of llm.c"},

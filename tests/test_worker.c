@@ -241,6 +241,30 @@ TEST(worker_calls_of_a_forked_child_do_nothing) {
     rig_close(&r);
 }
 
+/* The file is read by a worker: nothing of the session is ever loaded into the trainer. */
+TEST(worker_reads_the_configuration_file) {
+    char path[4200], option[4300];
+    rig r;
+    snprintf(path, sizeof path, "%s/c.json", test_tmpdir());
+    snprintf(option, sizeof option, "config=%s", path);
+    const char json[] = "{\"num_samples\": 3, \"max_sample_tokens\": 5}";
+    EXPECT_OK(file_write_atomic(path, json, strlen(json), false));
+    rig_open(&r, (const char *const[]){option, NULL});
+    REQUIRE(r.g != NULL);
+    EXPECT_OK(glimpse_eval(r.g, 0, 2, 1));
+    EXPECT_OK(glimpse_drain(r.g));
+    EXPECT(has(&r, "1 of 3")); /* from the file */
+    EXPECT(has(&r, "3\xc3\x97""12 tokens")); /* a flag beats it */
+    glimpse_close(r.g);
+    const char bad[] = "{\"num_samples\": \"many\"}";
+    EXPECT_OK(file_write_atomic(path, bad, strlen(bad), false));
+    buf_clear(&r.said);
+    rig_reopen(&r);
+    EXPECT(r.g == NULL && has(&r, "num_samples"));
+    EXPECT(rig_wait_workers(0));
+    rig_close(&r);
+}
+
 /* A trainer that is killed with an eval in hand, and a forked child of its own that lives on and holds the socket. */
 TEST(worker_ends_with_its_trainer) {
     char dir[4096], path[4200];
@@ -290,7 +314,7 @@ TEST(api_table_is_the_api) {
     EXPECT_EQ(api->version, 1);
     const void *const *entry = (const void *const *)(const void *)&api->status_text;
     size_t n = (sizeof *api - offsetof(glimpse_api, status_text)) / sizeof *entry;
-    EXPECT_EQ(n, 25); /* the functions of glimpse.h */
+    EXPECT_EQ(n, 26); /* the functions of glimpse.h */
     for (size_t i = 0; i < n; i++) {
         EXPECT(entry[i] != NULL);
         for (size_t k = 0; k < i; k++) EXPECT(entry[i] != entry[k]);

@@ -99,7 +99,10 @@ bool rig_wait_end(pid_t pid) {
         if (f) fclose(f);
         text[n] = 0;
         const char *state = strrchr(text, ')');
-        if (!state || strncmp(state, ") Z", 3) == 0) return true;
+        /* A leader may be a zombie while its threads are still ending and hold its descriptors: field 20 counts them. */
+        const char *p = state;
+        for (int field = 2; p && field < 20; field++) p = strchr(p + 1, ' ');
+        if (!state || (strncmp(state, ") Z", 3) == 0 && p && atoi(p) <= 1)) return true;
         nanosleep(&(struct timespec){0, 10000000}, NULL);
     }
     return false;

@@ -14,7 +14,15 @@
 /* Linux writes at most 0x7ffff000 bytes a call; a smaller step also keeps the guard's window short. */
 enum { STEP_BYTES = 1 << 30 };
 
-static int sys_open(const char *path, int flags, mode_t mode) { return open(path, flags, mode); }
+/* Never 0, 1 or 2: where a host has closed one of these, a file of ours in its place would get what is printed. */
+static int sys_open(const char *path, int flags, mode_t mode) {
+    int fd = open(path, flags, mode);
+    if (fd < 0 || fd > 2) return fd;
+    int up = fcntl(fd, F_DUPFD_CLOEXEC, 3), err = errno;
+    close(fd);
+    errno = err;
+    return up;
+}
 
 static int sys_fstat(int fd, struct stat *st) { return fstat(fd, st); }
 

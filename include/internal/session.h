@@ -51,6 +51,8 @@ typedef struct session_api {
     glimpse_status (*note)(session *s, int64_t step, double train_loss, double val_loss, const char *status, const char *why,
                            bool again);
     void (*schedule)(const session *s, schedule *out);
+    /* A sampler of the user's; `state` is given: freed with sampler->free when the session closes, not on a failure. */
+    glimpse_status (*add_sampler)(session *s, const glimpse_sampler *sampler, void *state);
 } session_api;
 
 #define GLIMPSE_SESSION_SYMBOL "glimpse_session_v1"

@@ -16,6 +16,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -31,7 +32,7 @@ enum { STDERR_WAIT_MS = 1000, HELLO_WAIT_MS = 60000 };
 typedef struct worker {
     const session_api *api;
     session *s;
-    hello hello;
+    hello hello;            /* the description; its memory is behind `model` */
     glimpse_model model;    /* tensors bound into the snapshot */
     void *snapshot;
     int trainer;            /* pidfd of the trainer, -1 = not to be had */
@@ -108,13 +109,15 @@ static glimpse_status tell(worker *w, message_head *head, const void *payload, s
     return GLIMPSE_SKIPPED;
 }
 
-/* To the trainer's stderr in pieces that what poll calls writable takes without waiting; a pipe that nobody reads loses
- * the line after a second, and everything once the trainer is gone. */
+/* To the trainer's stderr: in one write, but for a pipe in pieces that what poll calls writable takes without waiting.  A
+ * pipe that nobody reads loses the line after a second, and everything once the trainer is gone. */
 static void write_stderr(worker *w, const char *text, size_t n) {
+    struct stat s;
+    size_t most = fstat(STDERR_FILENO, &s) == 0 && (S_ISREG(s.st_mode) || S_ISCHR(s.st_mode)) ? n : (size_t)PIPE_BUF;
     while (n > 0) {
         struct pollfd p = {STDERR_FILENO, POLLOUT, 0};
         if (poll(&p, 1, w->alone ? 0 : STDERR_WAIT_MS) != 1 || !(p.revents & POLLOUT)) return;
-        ssize_t k = write(STDERR_FILENO, text, n < PIPE_BUF ? n : PIPE_BUF);
+        ssize_t k = write(STDERR_FILENO, text, n < most ? n : most);
         if (k < 0 && errno == EINTR) continue;
         if (k <= 0) return;
         text += k;
@@ -188,6 +191,17 @@ static glimpse_status open_session(worker *w, message *m) {
     return st < 0 ? status_set_text(st, w->api->error()) : st;
 }
 
+/* What a trainer asks before it opens: its options with those of the file beneath them, packed. */
+static glimpse_status read_config(worker *w, const message *m, buffer *packed) {
+    TRY(options_unpack(m->payload, (size_t)m->head.bytes, &w->hello.o));
+    TRY(session_load(&w->api));
+    if (opt_has(w->hello.o, OPT_config)) {
+        glimpse_status st = w->api->read_config(w->hello.o, opt_str(w->hello.o, OPT_config));
+        if (st < 0) return status_set_text(st, w->api->error());
+    }
+    return options_pack(w->hello.o, packed);
+}
+
 /* --- the loop ---------------------------------------------------------------------------------------------------- */
 
 /* The next message; waits for it.  False: the trainer is gone and everything it sent was taken. */
@@ -208,9 +222,11 @@ static glimpse_status check(worker *w, const message *m) {
     const message_head *h = &m->head;
     size_t n = h->B > 0 && h->T > 0 ? (size_t)h->B * (size_t)h->T : 0;
     bool each = h->bytes == 3 * n * sizeof(int32_t);
-    if (!n || (!each && h->bytes != 2 * n * sizeof(int32_t))) FAIL(GLIMPSE_E_FORMAT, "a check of %llu bytes", (unsigned long long)h->bytes);
+    if (!n || (!each && h->bytes != 2 * n * sizeof(int32_t)))
+        FAIL(GLIMPSE_E_FORMAT, "a check of %llu bytes", (unsigned long long)h->bytes);
     const int32_t *ids = (const int32_t *)(const void *)m->payload;
-    glimpse_status st = w->api->check(w->s, ids, ids + n, h->B, h->T, h->val_loss, each ? (const float *)(const void *)(ids + 2 * n) : NULL);
+    glimpse_status st = w->api->check(w->s, ids, ids + n, h->B, h->T, h->val_loss,
+                                      each ? (const float *)(const void *)(ids + 2 * n) : NULL);
     return st < 0 ? status_set_text(st, w->api->error()) : st;
 }
 
@@ -245,13 +261,16 @@ static void say_words(const char *text) {
 
 static int run(worker *w) {
     message m = MESSAGE_INIT;
+    buffer packed = {0};
     if (!next_message(w, &m, HELLO_WAIT_MS)) return 1;
-    glimpse_status st = open_session(w, &m);
+    bool config = m.head.kind == MSG_CONFIG;
+    glimpse_status st = config ? read_config(w, &m, &packed) : open_session(w, &m);
     message_free(&m);
     message_head ready = {.kind = MSG_READY, .status = (int32_t)st, .pid = getpid(), .ppid = getppid()};
-    const char *text = st < 0 ? status_text() : "";
-    tell(w, &ready, text, strlen(text));
-    if (st < 0) return 1;
+    if (st < 0) tell(w, &ready, status_text(), strlen(status_text()));
+    else tell(w, &ready, buf_str(&packed), packed.n);
+    buf_free(&packed);
+    if (st < 0 || config) return st < 0;
     while (next_message(w, &m, -1)) {
         serve(w, &m);
         message_free(&m);
@@ -281,6 +300,6 @@ int cli_worker(int argc, char **argv) {
     if (w.s) w.api->close(w.s);
     glimpse_model_free(&w.model);
     if (w.snapshot) munmap(w.snapshot, w.hello.snapshot_bytes);
-    if (w.hello.memory) hello_free(&w.hello);
+    hello_free(&w.hello);
     return code;
 }

@@ -111,7 +111,7 @@ bool directory_is_checkpoint(const char *path) {
 }
 
 /* The configuration of the tensors in `dir`: in it, or one above. */
-static glimpse_status find_config(const char *dir, glimpse_model *d, config_facts *facts, char **found) {
+glimpse_status config_find(const char *dir, glimpse_model *d, config_facts *facts, char **found) {
     glimpse_status st = GLIMPSE_OK;
     char *above = parent_of(dir), *path = NULL;
     if (!above) FAIL(GLIMPSE_E_MEMORY, "no memory for a path");
@@ -182,8 +182,7 @@ out:
 static glimpse_status list_file(weight_list *l, const char *path, layout_kind kind) {
     int32_t index;
     TRY(weights_open_file(l, path, &index));
-    (void)kind;
-    return safetensors_list(l, index);
+    return kind == LAYOUT_TORCH ? torch_list(l, index, NULL) : safetensors_list(l, index);
 }
 
 static glimpse_status read_layout(const char *dir, const char *path, layout_kind kind, checkpoint_progress progress, void *user,
@@ -193,7 +192,7 @@ static glimpse_status read_layout(const char *dir, const char *path, layout_kind
     glimpse_model d = GLIMPSE_MODEL_INIT;
     config_facts facts;
     char *config = NULL;
-    TRY_GOTO(find_config(dir, &d, &facts, &config));
+    TRY_GOTO(config_find(dir, &d, &facts, &config));
     TRY_GOTO(kind == LAYOUT_INDEX ? list_shards(&l, dir, path) : list_file(&l, path, kind));
     TRY_GOTO(config_fit_weights(config, &l, &d, &facts));
     st = weights_read(&l, &d, progress, user, out);

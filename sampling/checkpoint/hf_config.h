@@ -22,6 +22,10 @@ glimpse_status config_read(const char *path, glimpse_model *d, config_facts *fac
 /* The same from a parsed object; `name` begins the messages. */
 glimpse_status config_from_json(const char *name, const json_node *root, glimpse_model *d, config_facts *facts);
 
+/* Look for it where the tensors lie: dir/config.json, dir/model_config.json, ../model_config.json.  *found: its path,
+ * returned (free).  GLIMPSE_E_FORMAT "Model config not found", with the structure that is expected. */
+glimpse_status config_find(const char *dir, glimpse_model *d, config_facts *facts, char **found);
+
 /* Fit the list to the description: names without wrappers, matrices marked as transposed, a tied head dropped; tensors
  * that the configuration promises or excludes are checked.  Then weights_read takes it. */
 glimpse_status config_fit_weights(const char *name, weight_list *l, const glimpse_model *d, const config_facts *facts);

@@ -24,6 +24,11 @@ glimpse_status llmc_bin_read(const file *f, checkpoint_progress progress, void *
 bool is_safetensors(const file *f, const unsigned char *head, size_t n);
 glimpse_status safetensors_list(weight_list *l, int32_t file_index);
 
+/* PyTorch's .pt: a zip of stored members and a pickle.  torch_list appends the tensors of the state dict; what the file
+ * says of the model (nanoGPT's model_args) goes to *d if d is not NULL, whose arch stays NULL when it says nothing. */
+glimpse_status torch_list(weight_list *l, int32_t file_index, glimpse_model *d);
+glimpse_status torch_read(const char *path, checkpoint_progress progress, void *user, model **out);
+
 /* A directory in Hugging Face's layout (config.json and weights), or one with model_config.json in its parent. */
 bool directory_is_checkpoint(const char *path);
 glimpse_status directory_read(const char *path, checkpoint_progress progress, void *user, model **out);

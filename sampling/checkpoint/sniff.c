@@ -6,7 +6,7 @@
 
 #include "include/internal/utf8.h"
 
-#define SUPPORTED "hint: llm.c's model .bin is read (versions 3 f32 and 5 bf16), safetensors with config.json"
+#define SUPPORTED "hint: llm.c's model .bin is read (versions 3 f32 and 5 bf16), safetensors with config.json, PyTorch's .pt"
 
 static const struct {
     uint32_t magic;
@@ -26,7 +26,6 @@ static const struct {
     size_t n;
     const char *what;
 } signatures[] = {
-    {"PK\x03\x04", 4, "a zip archive, as PyTorch's .pt and NumPy's .npz are"},
     {"PK\x05\x06", 4, "an empty zip archive"},
     {"GGUF", 4, "a GGUF file (llama.cpp)"},
     {"ggjt", 4, "an old GGML file (llama.cpp)"},
@@ -35,7 +34,7 @@ static const struct {
     {"24ka", 4, "a model of llama2.c"},
     {"\x89HDF\r\n\x1a\n", 8, "an HDF5 file, as Keras writes"},
     {"\x93NUMPY", 6, "a NumPy array"},
-    {"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9", 9, "a PyTorch file from before 1.6"},
+    {"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9", 9, "a PyTorch file from before 1.6: open it once with torch.load and save it again"},
     {"\x80\x02", 2, "a Python pickle"},
     {"\x80\x03", 2, "a Python pickle"},
     {"\x80\x04", 2, "a Python pickle"},

@@ -24,6 +24,49 @@ float *candidates_scaled(candidates *c) {
     return l;
 }
 
+bool candidates_patch_begin(candidates *c, row_patch *p) {
+    chain_scratch *s = c->scratch;
+    if (c->id || c->temperature != 1 || !c->fresh) return false;
+    if (!c->changed) {
+        memcpy(s->row, c->raw, (size_t)c->vocab * sizeof(float));
+        memcpy(s->row_maxima, s->maxima, ROW_MAXIMA(c->vocab) * sizeof(float));
+    }
+    c->changed = true;
+    c->l = s->row;
+    *p = (row_patch){.known = true};
+    return true;
+}
+
+void candidates_patch_set(candidates *c, row_patch *p, int32_t id, float l) {
+    float *row = c->scratch->row, old = row[id], most = -INFINITY;
+    row[id] = l;
+    if (!(l < INFINITY) || det_scaled(l, c->sums.max, c->sums_inv_t) > 300) p->known = false; /* the next pass says it */
+    if (!p->known) return;
+    int32_t begin = id / ROW_BLOCK * ROW_BLOCK, end = begin + ROW_BLOCK < c->vocab ? begin + ROW_BLOCK : c->vocab;
+    for (int32_t i = begin + id % 16; i < end; i += 16) most = row[i] > most ? row[i] : most;
+    c->scratch->row_maxima[begin / ROW_BLOCK * 16 + id % 16] = most;
+    p->gone += det_exp(det_scaled(old, c->sums.max, c->sums_inv_t));
+    p->came += det_exp(det_scaled(l, c->sums.max, c->sums_inv_t));
+    c->sums.n_finite += (l > -INFINITY) - (old > -INFINITY);
+}
+
+void candidates_patch_end(candidates *c, row_patch *p) {
+    const float *m = c->scratch->row_maxima;
+    float lane[16], max = -INFINITY;
+    for (int j = 0; j < 16; j++) lane[j] = -INFINITY;
+    for (size_t i = 0; i < ROW_MAXIMA(c->vocab); i += 16)
+        for (int j = 0; j < 16; j++) lane[j] = m[i + j] > lane[j] ? m[i + j] : lane[j];
+    for (int j = 0; j < 16; j++) max = lane[j] > max ? lane[j] : max;
+    double sum = c->sums.s_temp - p->gone + p->came;
+    /* what was a small part of the old sum is known too roughly */
+    if (!p->known || !(max > -INFINITY) || !(sum > c->sums.s_temp / 8)) {
+        c->fresh = false;
+        return;
+    }
+    c->sums.s_temp = sum * det_exp(-det_scaled(max, c->sums.max, c->sums_inv_t));
+    c->sums.max = max; /* s and t stay those of the raw row: nobody asks for them after a change */
+}
+
 int32_t candidates_find(const candidates *c, int32_t id) {
     if (!c->id) return id;
     int32_t low = 0, high = c->n;
@@ -211,6 +254,12 @@ glimpse_status candidates_ban(candidates *c, const int32_t *ids, int32_t n, bool
         hit += at >= 0 && c->l[at] > -INFINITY;
     }
     if ((only_them ? hit : alive - hit) < 1 || hit == (only_them ? alive : 0)) return GLIMPSE_OK;
+    row_patch p;
+    if (!only_them && candidates_patch_begin(c, &p)) {
+        for (int32_t k = 0; k < n; k++) candidates_patch_set(c, &p, ids[k], -INFINITY);
+        candidates_patch_end(c, &p);
+        return GLIMPSE_OK;
+    }
     float *l = candidates_own(c);
     if (!only_them) {
         for (int32_t k = 0; k < n; k++) {

@@ -135,7 +135,7 @@ static glimpse_status add(chain *c, const source *from, const sampler_kind *kind
         }
         if (buf_failed(&all)) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for the list of %s", kind->ops.name);
         if (!text) a.list = buf_str(&all), a.list_bytes = all.n;
-        if (strspn(a.list, " ,") >= a.list_bytes) goto out;
+        if (strspn(a.list, " ,\t\n") >= a.list_bytes) goto out;
     } else {
         TRY_GOTO(values_of(from, kind, a.v));
         TRY_GOTO(sampler_read_values(kind, text, bytes, a.v));
@@ -158,6 +158,19 @@ static const char *trim(const char *s, size_t *n) {
     return s;
 }
 
+static glimpse_status add_user(chain *c, const user_sampler_entry *u) {
+    if (c->n == MAX_SAMPLERS) FAIL(GLIMPSE_E_INVALID, "more than %d samplers in one chain", MAX_SAMPLERS);
+    TRY(user_sampler_open(&u->vt, u->state, &c->samplers[c->n]));
+    c->n++;
+    return GLIMPSE_OK;
+}
+
+static bool has_sampler(const chain *c, const char *name) {
+    for (int32_t i = 0; i < c->n; i++)
+        if (strcmp(c->samplers[i]->ops->name, name) == 0) return true;
+    return false;
+}
+
 static glimpse_status add_text(chain *c, const source *from, const char *item, size_t n) {
     item = trim(item, &n);
     if (n == 0) return GLIMPSE_OK;
@@ -165,6 +178,12 @@ static glimpse_status add_text(chain *c, const source *from, const char *item, s
     size_t name_bytes = equals ? (size_t)(equals - item) : n;
     const sampler_kind *kind = NULL;
     const char *name = trim(item, &name_bytes);
+    for (int32_t i = 0; i < from->context->n_users; i++) {
+        const user_sampler_entry *u = &from->context->users[i];
+        if (strlen(u->vt.name) != name_bytes || memcmp(u->vt.name, name, name_bytes) != 0) continue;
+        if (text) FAIL(GLIMPSE_E_INVALID, "%s takes no values in a chain", u->vt.name);
+        return add_user(c, u);
+    }
     TRY(sampler_kind_find(name, name_bytes, &kind));
     return add(c, from, kind, text, equals ? n - (size_t)(text - item) : 0);
 }
@@ -218,6 +237,8 @@ glimpse_status chain_open_in(const sampler_settings *settings, const sampler_con
         TRY_GOTO(add_text(c, &from, at, end ? (size_t)(end - at) : strlen(at)));
         at = end ? end + 1 : NULL;
     }
+    for (int32_t i = 0; i < from.context->n_users; i++)
+        if (!has_sampler(c, from.context->users[i].vt.name)) TRY_GOTO(add_user(c, &from.context->users[i]));
     TRY_GOTO(describe(c));
     TRY_GOTO(history_open(&c->past, from.context->history));
     const chain *beside = from.context->beside;
@@ -282,6 +303,16 @@ glimpse_status chain_clone(const chain *c, chain **out) {
 out:
     chain_close(d);
     return st;
+}
+
+void chain_facts(const chain *c, double *temperature, int32_t *top_k) {
+    *temperature = 1;
+    *top_k = 0;
+    for (int32_t i = 0; i < c->n; i++) {
+        const sampler *s = c->samplers[i];
+        if (s->ops == &sampler_temperature.ops) *temperature *= sampler_values(s)[0];
+        if (s->ops == &sampler_top_k.ops && !*top_k) *top_k = (int32_t)sampler_values(s)[0];
+    }
 }
 
 void chain_reset(chain *c) {
@@ -411,6 +442,23 @@ static double warm_share(const candidates *c, int32_t id) {
     return share(row[id], c->sums.max, c->sums_inv_t, c->sums.s_temp);
 }
 
+/* Logits ranked above `id`, and the sum of their e^(l - max).  A drawn id is mostly among the first: what lies above it
+ * is then found through the maxima.  Overwrites the sparse candidates. */
+static int32_t above_of(chain_scratch *s, const float *l, int32_t n, int32_t id, float max, double *left) {
+    enum { MOST = 512 };
+    int32_t groups = (int32_t)ROW_MAXIMA(n), over = 0, count = 0;
+    for (int32_t g = 0; g < groups; g++) over += s->maxima[g] >= l[id];
+    if (over > MOST || !(l[id] > -INFINITY)) return s->ops->above(l, n, id, max, left);
+    int32_t found = s->ops->gather(l, n, l[id], s->maxima, s->id, s->l);
+    *left = 0;
+    for (int32_t i = 0; i < found; i++) {
+        if (!(s->l[i] > l[id] || s->id[i] < id)) continue;
+        *left += det_exp((double)s->l[i] - (double)max);
+        count++;
+    }
+    return count;
+}
+
 /* id < 0: draw it. */
 static glimpse_status record(chain *ch, const float *logits, int32_t id, const draw_key *key, uint32_t position,
                              int32_t n_top, glimpse_token *token, glimpse_candidate *top) {
@@ -442,8 +490,8 @@ static glimpse_status record(chain *ch, const float *logits, int32_t id, const d
     ch->drawn = id;
     ch->drawn_p = p_final;
 
-    double logz = logz_of(&raw);
-    int32_t above = s->ops->above(logits, ch->vocab, id, raw.max, &left);
+    double logz = logz_of(&raw), warm = warm_share(&c, id);
+    int32_t above = above_of(s, logits, ch->vocab, id, raw.max, &left);
     for (int32_t i = 0; i < n_top; i++) top[i].p = record_roundf(det_exp((double)logits[top[i].id] - logz));
     left /= raw.s;
     *token = (glimpse_token){
@@ -454,7 +502,7 @@ static glimpse_status record(chain *ch, const float *logits, int32_t id, const d
         .n_top = n_top,
         .logit = record_roundf(logits[id]),
         .logprob = record_roundf((double)logits[id] - logz),
-        .p_temp = record_roundf(warm_share(&c, id)),
+        .p_temp = record_roundf(warm),
         .p_final = record_roundf(p_final),
         .left = record_roundf(left < 1 ? left : 1),
         .entropy = record_roundf(entropy_of(&raw)),

@@ -36,6 +36,12 @@ typedef struct sampler_flag {
     const char *name, *text;
 } sampler_flag;
 
+/* A sampler of the user's own (glimpse.h), all borrowed as long as the chain. */
+typedef struct user_sampler_entry {
+    glimpse_sampler vt;
+    void *state;
+} user_sampler_entry;
+
 /* What else a chain may be told: other flags, and facts of the model.  All borrowed: flags until chain_open returns, the
  * rest as long as the chain. */
 typedef struct sampler_context {
@@ -50,9 +56,11 @@ typedef struct sampler_context {
     /* cos(embedding of id, embedding of j) for every j, into out (V); NULL = the model has no embedding */
     void (*cosines)(void *user, int32_t id, float *out);
     void *user;
+    const user_sampler_entry *users; /* (n_users): where the order names them, else last */
+    int32_t n_users;
     const struct chain *beside; /* share the scratch memory of this chain over the same vocabulary; NULL = one's own */
 } sampler_context;
-#define SAMPLER_CONTEXT_INIT { NULL, 0, NULL, 0, -1, 0, 0, NULL, NULL, NULL, NULL }
+#define SAMPLER_CONTEXT_INIT { NULL, 0, NULL, 0, -1, 0, 0, NULL, NULL, NULL, NULL, 0, NULL }
 enum { SETTING_TEMPERATURE = 1, SETTING_TOP_K = 2, SETTING_TOP_P = 4, SETTING_MIN_P = 8, SETTING_PENALTY = 16 };
 
 typedef struct chain chain;
@@ -69,6 +77,8 @@ typedef struct sampler sampler;
 glimpse_status chain_append(chain *c, sampler *s);
 /* The state of one sequence: what was accepted, counts, mirostat's mu.  A clone is how a state is kept to go back to. */
 glimpse_status chain_clone(const chain *c, chain **out);
+/* What it comes to, for the record: the product of its temperatures, its first top_k (0 = none). */
+void chain_facts(const chain *c, double *temperature, int32_t *top_k);
 void chain_reset(chain *c);
 void chain_accept_prompt(chain *c, int32_t id); /* each prompt token first */
 void chain_accept(chain *c, int32_t id);        /* then each generated one, after its draw from this chain */

@@ -59,7 +59,16 @@ static float penalised(const double *v, float logit, const struct entry *e) {
 
 static glimpse_status apply(sampler *s, candidates *c) {
     penalties *p = (penalties *)s;
+    row_patch patch;
     if (!p->n) return GLIMPSE_OK;
+    if (candidates_patch_begin(c, &patch)) {
+        for (int32_t k = 0; k < p->n; k++) {
+            int32_t id = listed(p)[k];
+            candidates_patch_set(c, &patch, id, penalised(p->value.v, c->l[id], &p->e[id]));
+        }
+        candidates_patch_end(c, &patch);
+        return GLIMPSE_OK;
+    }
     float *l = candidates_scaled(c);
     if (c->id) {
         for (int32_t i = 0; i < c->n; i++)

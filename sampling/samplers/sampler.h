@@ -136,6 +136,9 @@ extern const sampler_kind sampler_logit_bias, sampler_allowed_tokens, sampler_ba
     sampler_tail_free, sampler_top_a, sampler_typical_p, sampler_top_h, sampler_top_p, sampler_min_p,
     sampler_epsilon_cutoff, sampler_eta_cutoff, sampler_xtc, sampler_mirostat, sampler_adaptive_p;
 
+/* user_sampler.c: one sequence's instance of a sampler of the user's; vt->name is borrowed. */
+glimpse_status user_sampler_open(const glimpse_sampler *vt, void *state, sampler **out);
+
 /* preset.c: order and values of another system.  The order is static. */
 typedef struct sampler_preset {
     const char *name, *order;
@@ -149,7 +152,16 @@ glimpse_status sampler_preset_find(const char *name, const sampler_preset **out)
 
 /* The writable logits (n) of the candidates as they are. */
 float *candidates_own(candidates *c);
-/* The same, with the temperature divided in: for what adds to l / T. */
+/* Change few logits of the dense row without another read of it: where begin says so, set each, then end; the sums and
+ * maxima follow.  Where it does not (sparse, or a temperature to be divided in), use candidates_scaled. */
+typedef struct row_patch {
+    double gone, came; /* of s_temp */
+    bool known;        /* the sums can follow */
+} row_patch;
+bool candidates_patch_begin(candidates *c, row_patch *p);
+void candidates_patch_set(candidates *c, row_patch *p, int32_t id, float l);
+void candidates_patch_end(candidates *c, row_patch *p);
+/* candidates_own, with the temperature divided in: for what adds to l / T. */
 float *candidates_scaled(candidates *c);
 static inline int32_t candidates_id(const candidates *c, int32_t i) { return c->id ? c->id[i] : i; }
 /* Where id stands; -1 = it was filtered out. */

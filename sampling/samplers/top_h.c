@@ -1,6 +1,7 @@
 /* top_h.c -- keep as many of the most probable as stay within h of the entropy (Baghaei Potraghloo et al. 2025, "Top-H
  * decoding"; transformers' TopHLogitsWarper): of the 100 first, renormalised, the longest prefix whose sum of -p ln p is at
- * most h H; the first always.  The terms are fixed-point numbers, so h = 1 keeps all 100. */
+ * most h H; the first always.  The terms are fixed-point numbers, so h = 1 keeps all 100
+ * but those of less than 2^-44 of the first's probability, which count as none. */
 #include "sampling/samplers/sampler.h"
 #include "include/internal/status.h"
 
@@ -12,13 +13,13 @@ static glimpse_status apply(sampler *s, candidates *c) {
     float max;
     if (c->n == 1) return GLIMPSE_OK;
     TRY(candidates_max(c, &max));
-    int32_t n = candidates_top(c, MOST), kept = 1;
-    for (int32_t i = 0; i < n; i++)
-        total += det_mass(det_scaled(candidate_key_logit(c->scratch->work[i]), max, inv_t));
+    int32_t most = candidates_top(c, MOST), n = 0, kept = 1;
+    for (uint64_t mass; n < most; n++, total += mass)
+        if (!(mass = det_mass(det_scaled(candidate_key_logit(c->scratch->work[n]), max, inv_t)))) break;
     double whole = (double)total * 0x1p-43, log_whole = det_log(whole);
     for (int32_t i = 0; i < n; i++) { /* -p ln p = e^x (ln S - x) / S */
         double x = det_scaled(candidate_key_logit(c->scratch->work[i]), max, inv_t);
-        sum += term[i] = x >= -31.0 ? fixed_of(det_exp(x) * (log_whole - x) / whole) : 0;
+        sum += term[i] = fixed_of(det_exp(x) * (log_whole - x) / whole);
     }
     double limit = floor(sampler_values(s)[0] * (double)sum);
     for (int32_t i = 0; i < n; i++) {

@@ -34,6 +34,11 @@ glimpse_status functions_tokenizer_new(const glimpse_tokenizer *d, int32_t vocab
 enum { LLMC_TOKENIZER_MAGIC = 20240328 };
 glimpse_status llmc_tokenizer_new(const char *path, const unsigned char *file, size_t n, tokenizer **out);
 
+/* Hugging Face's tokenizer.json, all of its n bytes, which are changed. */
+glimpse_status json_tokenizer_new(const char *path, char *text, size_t n, tokenizer **out);
+/* nanoGPT's meta.pkl: a pickled dict with itos. */
+glimpse_status meta_pickle_new(const char *path, const unsigned char *file, size_t n, tokenizer **out);
+
 /* Four bytes, little-endian. */
 static inline uint32_t u32_le(const void *bytes) {
     const unsigned char *p = bytes;

@@ -23,6 +23,7 @@ void tokenizer_close(tokenizer *t) {
     if (!t) return;
     special_set_free(t->specials);
     free(t->source);
+    free(t->prefix);
     t->ops->close(t);
 }
 
@@ -52,6 +53,21 @@ glimpse_status tokenizer_encode(tokenizer *t, const char *text, size_t bytes, bu
 out:
     if (st < 0) ids->n = before;
     return st;
+}
+
+glimpse_status tokenizer_encode_prompt(tokenizer *t, const char *text, size_t bytes, buffer *ids) {
+    size_t before = ids->n, put = before ? 0 : (size_t)t->n_prefix * sizeof *t->prefix;
+    if (put) buf_put(ids, t->prefix, put);
+    glimpse_status st = tokenizer_encode(t, text, bytes, ids);
+    if (st < 0) {
+        ids->n = before;
+        return st;
+    }
+    if (put && ids->n >= before + 2 * put && !memcmp(ids->bytes + before + put, t->prefix, put)) {
+        memmove(ids->bytes + before, ids->bytes + before + put, ids->n - before - put);
+        ids->n -= put;
+    }
+    return GLIMPSE_OK;
 }
 
 glimpse_status tokenizer_decode(tokenizer *t, int32_t id, buffer *out) {
@@ -84,7 +100,7 @@ glimpse_status tokenizer_from_description(const glimpse_tokenizer *d, int32_t vo
 }
 
 /* === Files === */
-#define SUPPORTED "hint: llm.c's tokenizer .bin is read; a trainer can also give the V byte strings (model.tokenizer)"
+#define SUPPORTED "hint: tokenizer.json, meta.pkl and llm.c's tokenizer .bin are read; a trainer can also give the V byte strings (model.tokenizer)"
 
 static bool begins(const buffer *b, const char *s) {
     size_t n = strlen(s);
@@ -107,10 +123,8 @@ static const char *looks_like(const buffer *b) {
     if (magic == 20240326 || magic == 20240803) return "a model of llm.c, not its tokenizer";
     if (magic == 20240520 || magic == 20240801) return "token data of llm.c";
     if (begins(b, "PK\x03\x04")) return "a zip archive";
-    if (begins(b, "\x80\x04") || begins(b, "\x80\x03") || begins(b, "\x80\x02") || begins(b, "\x80\x05"))
-        return "a Python pickle, as nanoGPT's meta.pkl";
     if (begins(b, "version https://git-lfs")) return "a Git LFS pointer, not the file itself: git lfs pull fetches it";
-    if (b->bytes[0] == '{' || b->bytes[0] == '[') return "JSON, as Hugging Face's tokenizer.json";
+    if (b->bytes[0] == '[') return "JSON";
     if (b->n > 1 && b->bytes[0] == '\n' && (unsigned char)b->bytes[1] < 32) return "a sentencepiece model";
     if (is_tiktoken(b)) return "a vocabulary of tiktoken";
     return NULL;
@@ -122,6 +136,10 @@ glimpse_status tokenizer_load(const char *path, tokenizer **out) {
     TRY(file_read_all(path, FILE_LIMIT, &b));
     if (magic_of(&b) == LLMC_TOKENIZER_MAGIC) {
         st = llmc_tokenizer_new(path, (const unsigned char *)b.bytes, b.n, out);
+    } else if (begins(&b, "{") || begins(&b, "\xef\xbb\xbf{")) {
+        st = json_tokenizer_new(path, b.bytes, b.n, out);
+    } else if (b.n > 1 && b.bytes[0] == '\x80' && b.bytes[1] >= 2 && b.bytes[1] <= 5) {
+        st = meta_pickle_new(path, (const unsigned char *)b.bytes, b.n, out);
     } else {
         const char *what = looks_like(&b);
         st = what ? status_fail(GLIMPSE_E_TOKENIZER, __FILE__, __LINE__,
@@ -136,7 +154,7 @@ glimpse_status tokenizer_load(const char *path, tokenizer **out) {
 
 glimpse_status tokenizer_find(const char *const *dirs, int n_dirs, tokenizer **out) {
     /* A run's own vocabulary before the one that every llm.c checkout has. */
-    static const char *const names[] = {"tokenizer.bin", "gpt2_tokenizer.bin"};
+    static const char *const names[] = {"tokenizer.json", "meta.pkl", "tokenizer.bin", "gpt2_tokenizer.bin"};
     *out = NULL;
     for (int d = 0; d < n_dirs; d++) {
         if (!dirs[d]) continue;

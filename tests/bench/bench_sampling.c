@@ -119,12 +119,14 @@ int main(void) {
     static const sampler_settings settings[] = {{1, 0, 1, 0, 1, NULL},      {0, 0, 1, 0, 1, NULL},
                                                 {0.8, 200, 1, 0, 1, NULL},  {0.8, 0, 0.95, 0, 1, NULL},
                                                 {0.8, 0, 1, 0.05, 1, NULL}, {0.8, 200, 0.95, 0.02, 1.1, NULL},
-                                                {0.8, 5000, 1, 0, 1, NULL}};
+                                                {0.8, 5000, 1, 0, 1, NULL},
+                                                {0.8, 40, 0.95, 0.05, 1.1, NULL}, {0.8, 40, 0.95, 0.05, 1, NULL}};
+    const int n = sizeof settings / sizeof *settings;
     printf("us a token; row functions: %s\n", row_ops_for(NULL)->isa);
     printf("%7s  %-58s %4s  %7s  %7s  %9s  %6s  %6s\n", "V", "chain", "top", "read", "ours", "sort", "/read", "faster");
-    for (int i = 0; i < 7; i++) bench(50257, &settings[i], 10);
+    for (int i = 0; i < n; i++) bench(50257, &settings[i], 10);
     bench(50257, &settings[2], 40);
-    for (int i = 0; i < 7; i++) bench(131072, &settings[i], 10);
+    for (int i = 0; i < n; i++) bench(131072, &settings[i], 10);
     double x = 0, a = now_us();
     for (int i = 0; i < 1000000; i++) x += record_roundf((double)i * 1.37e-6);
     printf("record_roundf: %.1f ns (%g)\n", (now_us() - a) / 1000, x);

@@ -40,6 +40,9 @@ MODELS = [
     ("yarn", dict(LLAMA, model_type="qwen3", architectures=["Qwen3ForCausalLM"], num_key_value_heads=4, head_dim=16,
                   layer_types=["sliding_attention", "full_attention"] * 2, sliding_window=8, use_sliding_window=True,
                   rope_scaling=dict(rope_type="yarn", factor=4.0, original_max_position_embeddings=16, rope_theta=10000.0))),
+    # nanoGPT's: the exact GELU
+    ("nanogpt", dict(model_type="gpt2", n_embd=C, n_layer=L, n_head=H, n_positions=T, vocab_size=V, activation_function="gelu",
+                     layer_norm_epsilon=1e-5)),
 ]
 
 
@@ -177,7 +180,10 @@ def gpt2(c, w, ids):
         q, k, v = (y[:, i * C:(i + 1) * C].reshape(n, H, C // H) for i in range(3))
         x = x + attention(c, l, q, k, v) @ w[p + "attn.c_proj.weight"] + w[p + "attn.c_proj.bias"]
         y = layer_norm(x, w[p + "ln_2.weight"], w[p + "ln_2.bias"], eps) @ w[p + "mlp.c_fc.weight"] + w[p + "mlp.c_fc.bias"]
-        y = 0.5 * y * (1 + np.tanh(math.sqrt(2 / math.pi) * (y + 0.044715 * y ** 3)))
+        if c["activation_function"] == "gelu":
+            y = 0.5 * y * (1 + np.vectorize(math.erf)(y / math.sqrt(2)))
+        else:
+            y = 0.5 * y * (1 + np.tanh(math.sqrt(2 / math.pi) * (y + 0.044715 * y ** 3)))
         x = x + y @ w[p + "mlp.c_proj.weight"] + w[p + "mlp.c_proj.bias"]
     return layer_norm(x, w["transformer.ln_f.weight"], w["transformer.ln_f.bias"], eps) @ w["transformer.wte.weight"].T
 

@@ -164,7 +164,7 @@ def check(ok, what):
     if not ok: failed.append(what); print("FAILED:", what)
 
 
-STRUCTURE = "[...'script style img iframe b object embed link form a'.split(' ')].map(t => document.getElementsByTagName(t).length).join()"
+STRUCTURE = "[...'script style img iframe b object embed link form a'.split(' ')].map(t => document.querySelectorAll('body ' + t).length).join()"
 DRAWN = "document.body.dataset.drawn === '%d'"
 
 
@@ -207,10 +207,12 @@ def checks(browser, folder):
         if mode != "none": check(b.js("document.querySelector('.legend').textContent.length > 3"), "legend of " + mode)
     # The least contrast of any ground with its ink (WCAG 2.1), in both themes.
     contrast = "paint_ground.map((g, i) => { const l = c => luminance(c); const a = l(g.match(/\\d+/g).map(Number)), b = l(paint_ink[i] === '#ffffff' ? [255,255,255] : [0,0,0]); return (Math.max(a, b) + .05) / (Math.min(a, b) + .05); }).reduce((x, y) => Math.min(x, y))"
-    check(b.js(contrast) >= 4.5, "contrast in light")
+    # Brighter is surer, without any sense of colour; the greatest fall of luminance along the scale.
+    fall = "(() => { const l = paint_ground.map(g => luminance(g.match(/\\d+/g).map(Number))); let top = 0, fall = 0; for (const x of l) { top = Math.max(top, x); fall = Math.max(fall, top - x); } return fall / (l[63] - l[0]); })()"
+    check(b.js(contrast) >= 4.5 and b.js(fall) <= 0.02, "contrast in light: %s %s" % (b.js(contrast), b.js(fall)))
     theme = b.js("document.documentElement.dataset.theme")
     b.key("t"); b.wait("document.documentElement.dataset.theme !== '%s'" % theme)
-    check(b.js(contrast) >= 4.5, "contrast in dark")
+    check(b.js(contrast) >= 4.5 and b.js(fall) <= 0.02, "contrast in dark: %s %s" % (b.js(contrast), b.js(fall)))
     b.key("t")
     # Search: a text, a pattern, a pattern that is none; a found place is gone to.
     b.js("(() => { const s = document.getElementById('search'); s.value = 'girl named'; s.dispatchEvent(new Event('input')); })()")

@@ -2,7 +2,7 @@
 
 const VIRIDIS = '440154,46085c,471063,481769,481d6f,482475,472a7a,46307e,453781,433d84,414287,3f4889,3d4e8a,3a538b,38598c,355e8d,33638d,31688e,2e6d8e,2c718e,2a768e,297b8e,27808e,25848e,23898e,218e8d,20928c,1f978b,1e9c89,1fa188,21a585,24aa83,28ae80,2eb37c,35b779,3dbc74,46c06f,50c46a,5ac864,65cb5e,70cf57,7cd250,89d548,95d840,a2da37,b0dd2f,bddf26,cae11f,d8e219,e5e419,f1e51d,fde725'.split(',').map(h => [0, 2, 4].map(i => parseInt(h.slice(i, i + 2), 16)));
 const LEVELS = 64;
-let paint_ground = [], paint_ink = [];
+let paint_ground = [], paint_ink = [], paint_bar = [];
 
 function viridis(v) {
   const x = Math.max(0, Math.min(1, v)) * (VIRIDIS.length - 1), i = Math.min(VIRIDIS.length - 2, Math.floor(x)), f = x - i;
@@ -17,11 +17,12 @@ const rgb = c => 'rgb(' + c.map(x => Math.round(x)).join(',') + ')';
  * tokens stays calm and the doubtful ones stand out.  The ink on each has the greater contrast, at least 4.5 : 1. */
 function make_paints(dark) {
   const paper = dark ? [34, 36, 43] : [255, 255, 255];
-  paint_ground = []; paint_ink = [];
+  paint_ground = []; paint_ink = []; paint_bar = [];
   for (let i = 0; i < LEVELS; i++) {
-    const v = i / (LEVELS - 1), share = dark ? 0.96 - 0.52 * v : 0.86 - 0.54 * v;
+    const v = i / (LEVELS - 1), share = dark ? 0.95 - 0.60 * v + 0.07 * v * v : 0.86 - 0.54 * v;
     const c = viridis(v).map((x, k) => share * x + (1 - share) * paper[k]), l = luminance(c);
     paint_ground.push(rgb(c));
+    paint_bar.push(dark ? rgb(viridis(v).map(x => x + 0.32 * (1 - v) * (255 - x))) : rgb(c)); /* deep purple is lost on a dark ground */
     paint_ink.push((l + 0.05) / 0.05 >= 1.05 / (l + 0.05) ? '#000000' : '#ffffff');
   }
 }
@@ -200,7 +201,7 @@ function draw_strip(canvas, data, sample, mode, most, chosen) {
   const dx = Math.min(14, w / n), scale = scale_of(mode === 'none' ? 'softmax' : mode, data, sample), y = x => h - 1 - (h - 4) * Math.min(1, x / most);
   for (let i = 0; i < n; i++) {
     const v = scale.value(i);
-    g.fillStyle = v === v ? paint_ground[level(v)] : css.getPropertyValue('--line');
+    g.fillStyle = v === v ? paint_bar[level(v)] : css.getPropertyValue('--line');
     const top = y(-c.logprob[i]);
     g.fillRect(i * dx, top, Math.max(1, dx - (dx > 4 ? 1 : 0)), h - top);
   }

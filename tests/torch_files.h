@@ -1,0 +1,21 @@
+/* torch_files.h -- writes what torch.save writes: pickles opcode by opcode, zips of stored members.  For tests alone. */
+#ifndef GLIMPSE_TEST_TORCH_FILES_H
+#define GLIMPSE_TEST_TORCH_FILES_H
+
+#include "include/internal/buffer.h"
+
+void pkl_text(buffer *b, const char *s);                 /* BINUNICODE */
+void pkl_int(buffer *b, int32_t v);                      /* BININT */
+void pkl_global(buffer *b, const char *module, const char *name);
+/* _rebuild_tensor_v2 of a storage ("Float", ...) with `held` elements. */
+void pkl_tensor(buffer *b, const char *type, const char *key, int held, int offset, int n_dims, const int *dims, const int *strides);
+
+typedef struct zip_file {
+    const char *name;
+    const void *bytes;
+    size_t n;
+} zip_file;
+/* Sizes in data descriptors, as PyTorch writes them (flags 0x0808). */
+void zip_make(buffer *b, const zip_file *files, int n);
+
+#endif
