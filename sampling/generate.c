@@ -70,7 +70,7 @@ glimpse_status generator_backend(generator *g, int32_t rows, int32_t logits, int
     if (g->be) g->be->ops->close(g->be);
     g->be = NULL;
     backend_config want = { .threads = g->cfg.threads, .max_rows = rows, .max_logits = logits, .n_strips = strips,
-                            .strip_tokens = strip_tokens, .isa = g->cfg.isa };
+                            .strip_tokens = strip_tokens, .isa = g->cfg.isa, .pool = g->pool };
     if (g->m->is_function)
         TRY(function_backend_open(g->m, &want, &g->be));
     else {

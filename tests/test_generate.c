@@ -3,6 +3,7 @@
 #include "sampling/generate.h"
 #include "tests/test.h"
 #include "tests/tiny_gpt.h"
+#include <dirent.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -312,6 +313,35 @@ TEST(generate_settings_share_memory) {
     batch_result_free(&all);
     generator_close(g);
     model_close(m);
+}
+
+static int threads_of_process(void) {
+    int n = 0;
+    DIR *dir = opendir("/proc/self/task");
+    while (dir && readdir(dir)) n++;
+    if (dir) closedir(dir);
+    return n - 2; /* . and .. */
+}
+
+/* The generator's threads are the backend's too. */
+TEST(generate_one_pool) {
+    setup s;
+    make(&s, 64, -1);
+    generator *g;
+    generator_config cfg = { .threads = 3 };
+    batch_result r;
+    int before = threads_of_process();
+    REQUIRE_OK(generator_open(s.m, s.t, &cfg, &g));
+    int own = threads_of_process();
+    EXPECT(own - before <= 2);
+    for (int n = 1; n <= 8; n += 7) { /* the second batch needs a larger backend */
+        batch_request rq = request(prompts, 2, settings, 2, n, 4);
+        REQUIRE_OK(generate_batch(g, &rq, &r));
+        EXPECT_EQ(threads_of_process(), own);
+        batch_result_free(&r);
+    }
+    generator_close(g);
+    done(&s);
 }
 
 static int fn_nan(void *user, int B, int T, const int *ids, const int *lengths, float *out) {
