@@ -69,6 +69,14 @@ LIBRARIES := $(if $(wildcard plugin/*.c),$(B)/libglimpse.so $(B)/libglimpse.a) \
 PROGRAMS  := $(if $(PROGRAM),$(B)/glimpse)
 EXAMPLES  := $(if $(wildcard plugin/*.c),$(EXAMPLE:examples/%.c=$(B)/%))
 
+# Quiet unless V=1; a file's name where it is compiled, nothing at all with -s.  On all cores unless -j says otherwise.
+ifndef V
+.SILENT:
+endif
+SHORT := $(firstword -$(MAKEFLAGS))
+say = $(if $(V)$(findstring s,$(SHORT)),,echo "  $(1)")
+JOBS := $(if $(findstring j,$(MAKEFLAGS)),,-j$(shell nproc))
+
 .PHONY: all help info deps test test-all run-tests bench fuzz demo run-demo llmc install uninstall clean FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -97,6 +105,7 @@ $(B)/obj/%.o: INCLUDES = -Iinclude -I. -I$(B) -I$(B)/gen $(IDEPS)
 $(B)/obj/tests/%.o: EXTRA = $(if $(filter release,$(MODE)),,-DTEST_SLOW_BUILD)
 $(B)/obj/%.o: %.c $(B)/gen/flags | $(B)/gen/build_id.h
 	@mkdir -p $(@D)
+	@$(call say,CC  $<)
 	$(CC) $(CFLAGS_ALL) $(VECTOR) $(INCLUDES) $(EXTRA) $(CPPFLAGS) -MMD -MP -c $< -o $@
 
 # === Libraries
@@ -138,10 +147,10 @@ deps:
 	@sh tests/setup/deps.sh
 ## test: install what is missing, build, run every test; T=part-of-a-name, NOFORK=1 (gdb), J=4 at once, V=1 names them all
 test: deps
-	@$(MAKE) --no-print-directory run-tests
+	@$(MAKE) --no-print-directory $(JOBS) run-tests
 ## test-all: the same with the full counts
 test-all: deps
-	@GLIMPSE_TEST_FULL=1 $(MAKE) --no-print-directory run-tests
+	@GLIMPSE_TEST_FULL=1 $(MAKE) --no-print-directory $(JOBS) run-tests
 run-tests: all $(B)/tests/runner $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(FUZZ))
 	@CC='$(CC)' MODE=$(MODE) ASAN_OPTIONS=allocator_may_return_null=1 $(B)/tests/runner $(T)
 ## bench: build and run the benchmarks; T=part-of-a-name
@@ -149,7 +158,7 @@ bench: $(patsubst tests/bench/%.c,$(B)/bench/%,$(BENCH))
 	@for b in $(foreach b,$^,$(if $(findstring $(T),$(b)),$(b))); do echo "== $$b"; $$b || exit 1; done
 ## demo: install what is missing, build, train a small GPT on this CPU for a minute while samples appear in out/demo
 demo: deps
-	@$(MAKE) --no-print-directory run-demo
+	@$(MAKE) --no-print-directory $(JOBS) run-demo
 run-demo: all
 	@sh examples/demo.sh $(B)
 
