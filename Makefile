@@ -45,11 +45,12 @@ LDEPS := $(foreach d,$(DEPS_LIB) $(DEPS_LIB)/openblas-pthread,-L$(d) -Wl,-rpath,
 endif
 IDEPS += $(shell pkg-config --cflags freetype2 2>/dev/null || echo -I/usr/include/freetype2)
 LIBS_GUEST   := -lm
-LIBS_SESSION := -lcjson -lpng -lz -lfreetype -lpcre2-8 -lutf8proc -lm
+LIBS_SESSION := -lcjson -lz -lfreetype -lpcre2-8 -lutf8proc -lm
 LIBS_PROGRAM := -ledit -lm
 # (libgomp is not built for ThreadSanitizer, which would see races in its every barrier)
 OPENMP := $(if $(filter tsan,$(MODE)),,$(shell echo 'int main(void) { return 0; }' | $(CC) -fopenmp -x c - -o /dev/null 2>/dev/null && echo -fopenmp))
 LIBS_TRAINER := -lopenblas $(OPENMP)
+LIBS_TEST    := -lpng
 
 # === Sources by folder
 LEAVES  := $(wildcard include/internal/*.c)
@@ -121,7 +122,7 @@ $(EXAMPLES): $(B)/%: $(B)/obj/examples/%.o $(LIBRARIES)
 
 # === Tests: every object of the project and every tests/*.c in one runner
 WRAP := $(addprefix -Wl$(,)--wrap=,malloc calloc realloc aligned_alloc posix_memalign strdup strndup)
-LINK_TEST = $(LINK) $(filter %.o,$^) $(LIBS_SESSION) $(LIBS_PROGRAM) $(LIBS_TRAINER) -lpthread -ldl
+LINK_TEST = $(LINK) $(filter %.o,$^) $(LIBS_SESSION) $(LIBS_PROGRAM) $(LIBS_TRAINER) $(LIBS_TEST) -lpthread -ldl
 $(B)/tests/runner: $(call obj,$(TESTS) $(TRAINER)) $(EVERYTHING) $(B)/gen/sources
 	@mkdir -p $(@D)
 	$(LINK_TEST) $(WRAP) -o $@

@@ -74,6 +74,6 @@ glimpse_status eval_record_fill(glimpse_record *r, arena *a, const record_facts 
     r->decode_s = record_round(batch->decode_s, RECORD_SECONDS_DIGITS);
     TRY(fill_pieces(r, a, t));
     for (int32_t i = 0; i < r->n_samples; i++)
-        TRY(metrics_of_sample(&batch->samples[i], r, with_metrics, sp, a));
+        TRY(metrics_of_sample(&batch->samples[i], with_metrics, sp, a));
     return GLIMPSE_OK;
 }

@@ -242,26 +242,14 @@ out:
     return st;
 }
 
-static glimpse_status keep(const list *l, arena *a, const glimpse_metric **out, int32_t *n) {
-    glimpse_metric *m = arena_alloc(a, sizeof l->m);
-    if (!m) FAIL(GLIMPSE_E_MEMORY, "no memory for the metrics of a sample");
-    memcpy(m, l->m, (size_t)l->n * sizeof *m);
-    *out = m;
-    *n = l->n;
-    return GLIMPSE_OK;
-}
-
-glimpse_status metrics_of_sample(glimpse_sample *s, const glimpse_record *pieces, bool all, speller *sp, arena *a) {
-    (void)pieces; /* the text is measured as it was recorded */
+glimpse_status metrics_of_sample(glimpse_sample *s, bool all, speller *sp, arena *a) {
     list l = {.n = 0};
     TRY(model_metrics(&l, s, all));
     TRY(text_metrics(&l, s->text ? s->text : "", s->text_bytes, all, sp));
-    return keep(&l, a, &s->metrics, &s->n_metrics);
-}
-
-glimpse_status metrics_of_text(const char *text, size_t bytes, speller *sp, arena *a, const glimpse_metric **out,
-                               int32_t *n) {
-    list l = {.n = 0};
-    TRY(text_metrics(&l, text, bytes, true, sp));
-    return keep(&l, a, out, n);
+    glimpse_metric *m = arena_alloc(a, sizeof l.m);
+    if (!m) FAIL(GLIMPSE_E_MEMORY, "no memory for the metrics of a sample");
+    memcpy(m, l.m, (size_t)l.n * sizeof *m);
+    s->metrics = m;
+    s->n_metrics = l.n;
+    return GLIMPSE_OK;
 }

@@ -28,10 +28,6 @@
 
 /* Measure `s` and hang the result on it, rounded; memory from `a`.  Always the model's own, repetition and
  * invalid_utf8_rate; `all` adds the rest, those of spelling if `sp` is not NULL.  On failure `s` is as it was. */
-glimpse_status metrics_of_sample(glimpse_sample *s, const glimpse_record *pieces, bool all, speller *sp, arena *a);
-
-/* The text's metrics of any text, e.g. a slice of a dataset; *out (n) from `a`. */
-glimpse_status metrics_of_text(const char *text, size_t bytes, speller *sp, arena *a, const glimpse_metric **out,
-                               int32_t *n);
+glimpse_status metrics_of_sample(glimpse_sample *s, bool all, speller *sp, arena *a);
 
 #endif

@@ -20,6 +20,7 @@
 
 typedef struct backend_config {
     int32_t threads;       /* >= 1 */
+    struct pool *pool;     /* the threads to run on instead, borrowed until close; NULL = the backend's own */
     int32_t max_rows;      /* most rows of one run */
     int32_t max_logits;    /* most rows of one run whose logits are wanted */
     int32_t n_strips;

@@ -83,8 +83,16 @@ static inline unsigned lane_mask(const int32_t *m) {
 #include "kernels/decide_lanes.h"
 #endif
 
+#if defined(__x86_64__)
+void row_sums_avx512(const float *l, int32_t n, double inv_t, float *maxima, row_sums *out); /* decide_avx512.c */
+static const row_ops ops_avx512 = {"avx512", row_sums_avx512, draw_avx2, mass_avx2, above_avx2, gather_avx2};
+#endif
+
 const row_ops *row_ops_for(const char *isa) {
 #if defined(__x86_64__)
+    bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                  __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+    if (avx512 && (!isa || strcmp(isa, "avx512") == 0)) return &ops_avx512;
     bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
     if (avx2 && (!isa || strcmp(isa, "avx2") == 0)) return &ops_avx2;
 #endif

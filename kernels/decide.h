@@ -246,7 +246,7 @@ enum { ROW_BLOCK = 256 };
 #define ROW_MAXIMA(n) (((size_t)(n) + ROW_BLOCK - 1) / ROW_BLOCK * 16)
 
 typedef struct row_ops {
-    const char *isa;   /* "avx2", "generic": the same results, bit for bit */
+    const char *isa;   /* "avx512", "avx2", "generic": the same results, bit for bit */
     /* One read of the row.  maxima (ROW_MAXIMA(n)): of the 16 elements of block b with index % 16 = j, at [16 b + j];
      * NULL = not wanted. */
     void (*sums)(const float *l, int32_t n, double inv_t, float *maxima, row_sums *out);

@@ -70,7 +70,7 @@ glimpse_status generator_backend(generator *g, int32_t rows, int32_t logits, int
     if (g->be) g->be->ops->close(g->be);
     g->be = NULL;
     backend_config want = { .threads = g->cfg.threads, .max_rows = rows, .max_logits = logits, .n_strips = strips,
-                            .strip_tokens = strip_tokens, .isa = g->cfg.isa };
+                            .strip_tokens = strip_tokens, .isa = g->cfg.isa, .pool = g->pool };
     if (g->m->is_function)
         TRY(function_backend_open(g->m, &want, &g->be));
     else {
@@ -95,6 +95,7 @@ typedef struct sequence {
     glimpse_stop stop;
     bool done;
     glimpse_status drawn; /* of the last draw */
+    char *drawn_text;     /* why it failed: the text of an error is the thread's that failed */
     char *why;
 } sequence;
 
@@ -106,7 +107,7 @@ typedef struct batch {
     int32_t n_seqs;
     sequence **active;  /* those of the wave that go on */
     int32_t n_active;
-    chain **chains;     /* (n_settings, lanes): clones share scratch memory, so each lane has its own to clone from */
+    chain **chains;     /* (n_settings, lanes): those of a lane and their clones share scratch memory, lanes do not */
     int32_t lanes;      /* draws of one step run side by side in so many tasks */
     float *prompt_logits; /* (prompts of the wave, V) */
 } batch;
@@ -120,6 +121,7 @@ static void draw_task(void *arg, int lane) {
         t->size = sizeof *t;
         s->drawn = chain_draw(s->chain, s->logits, &s->key, (uint32_t)(b->rq->prompts[s->prompt].n_ids + s->n),
                               b->rq->n_top, t, s->tops + (size_t)s->n * (size_t)b->rq->n_top);
+        if (s->drawn < 0 && s->drawn != GLIMPSE_E_NONFINITE) s->drawn_text = strdup(status_text());
     }
 }
 
@@ -128,7 +130,7 @@ static bool cut_at_stop(const batch_request *rq, buffer *text, size_t added) {
     size_t best = SIZE_MAX;
     for (int32_t i = 0; i < rq->n_stops; i++) {
         size_t len = strlen(rq->stops[i]);
-        if (!len || len > text->n) continue;
+        if (len > text->n) continue;
         size_t from = text->n - added > len - 1 ? text->n - added - (len - 1) : 0;
         for (size_t at = from; at + len <= text->n; at++)
             if (!memcmp(text->bytes + at, rq->stops[i], len)) {
@@ -151,15 +153,18 @@ static glimpse_status accept_drawn(batch *b, sequence *s) {
         row_stats stats = row_stats_of(s->logits, m->d.vocab_size);
         buffer why = {0};
         buf_printf(&why, "the logits at position %d are not finite", position - 1);
-        if (stats.bad_id >= 0)
-            buf_printf(&why, " (id %d: %g)", stats.bad_id, (double)s->logits[stats.bad_id]);
+        if (stats.bad_id >= 0) {
+            buf_printf(&why, " (id %d: ", stats.bad_id);
+            buf_g(&why, (double)s->logits[stats.bad_id], 6);
+            buf_putc(&why, ')');
+        }
         s->why = buf_failed(&why) ? NULL : arena_text(b->a, buf_str(&why), why.n);
         buf_free(&why);
         s->done = true;
         s->stop = GLIMPSE_STOP_NONFINITE;
         return GLIMPSE_OK;
     }
-    TRY(s->drawn);
+    if (s->drawn < 0) return status_set_text(s->drawn, s->drawn_text);
     glimpse_token *t = &s->tokens[s->n];
     t->dot = s->n && !m->is_function ? record_roundf((float)embedding_cosine(m, s->tokens[s->n - 1].id, t->id)) : 0.0f;
     s->n++;
@@ -297,6 +302,10 @@ static glimpse_status check_request(const generator *g, const batch_request *rq)
     if (n > 100000 || n * rq->num_samples > 100000)
         FAIL(GLIMPSE_E_INVALID, "%d prompts x %d settings x %d samples are more than 100000 at one eval", rq->n_prompts,
              rq->n_settings, rq->num_samples);
+    for (int32_t i = 0; i < rq->n_stops; i++)
+        if (!rq->stops[i][0])
+            FAIL(GLIMPSE_E_INVALID, "stop text %d is empty or begins with \\0, and would never be found\nhint: --no_escapes takes "
+                 "the text literally", i);
     for (int32_t p = 0; p < rq->n_prompts; p++) {
         const batch_prompt *b = &rq->prompts[p];
         if (b->n_ids < 1) FAIL(GLIMPSE_E_INVALID, "prompt %d is empty", p);
@@ -341,7 +350,9 @@ static glimpse_status finish_sample(batch *b, const sequence *s, glimpse_sample 
     return GLIMPSE_OK;
 }
 
-glimpse_status generator_chain(const generator *g, const batch_request *rq, int32_t setting, chain **out) {
+/* `beside`: a chain of the same lane, NULL = none. */
+static glimpse_status open_chain(const generator *g, const batch_request *rq, int32_t setting, const chain *beside,
+                                 chain **out) {
     sampler_context context = rq->context ? *rq->context : (sampler_context)SAMPLER_CONTEXT_INIT;
     context.users = rq->users;
     context.n_users = rq->n_users;
@@ -351,7 +362,12 @@ glimpse_status generator_chain(const generator *g, const batch_request *rq, int3
     context.tokenizer = g->t;
     context.cosines = g->m->is_function ? NULL : embedding_cosines;
     context.user = (void *)(uintptr_t)g->m;
+    context.beside = beside;
     return chain_open_in(&rq->settings[setting], &context, g->m->d.vocab_size, out);
+}
+
+glimpse_status generator_chain(const generator *g, const batch_request *rq, int32_t setting, chain **out) {
+    return open_chain(g, rq, setting, NULL, out);
 }
 
 glimpse_status generate_batch(generator *g, const batch_request *rq, batch_result *out) {
@@ -370,7 +386,7 @@ glimpse_status generate_batch(generator *g, const batch_request *rq, batch_resul
     if (!b.a || !b.seqs || !b.active || !b.chains || !b.prompt_logits)
         FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a batch of %d samples", b.n_seqs);
     for (int32_t i = 0; i < rq->n_settings * b.lanes; i++)
-        TRY_GOTO(generator_chain(g, rq, i / b.lanes, &b.chains[i]));
+        TRY_GOTO(open_chain(g, rq, i / b.lanes, i < b.lanes ? NULL : b.chains[i % b.lanes], &b.chains[i]));
     for (int32_t i = 0; i < b.n_seqs; i++) {
         sequence *s = &b.seqs[i];
         s->prompt = i / per_prompt;
@@ -406,6 +422,7 @@ out:
     for (int32_t i = 0; b.seqs && i < b.n_seqs; i++) {
         chain_close(b.seqs[i].chain);
         buf_free(&b.seqs[i].text);
+        free(b.seqs[i].drawn_text);
     }
     for (int32_t i = 0; b.chains && i < rq->n_settings * b.lanes; i++) chain_close(b.chains[i]);
     arena_free(b.a);

@@ -12,7 +12,7 @@ struct generator {
     plan *plan;           /* NULL for a model given as a function */
     backend *be;          /* opened when a batch needs it, kept while it is large enough */
     backend_config be_cfg;
-    pool *pool;           /* draws of one step run side by side */
+    pool *pool;           /* the backend's, and draws of one step run side by side */
 };
 
 /* A backend with at least this room, and the weights as they are now: the one that is open, or a new one. */

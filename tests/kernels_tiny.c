@@ -177,7 +177,7 @@ bool isa_runs(const char *isa) {
     shape s = SHAPE_GPT2;
     tiny m;
     tiny_build(&m, &s, 1);
-    backend_config cfg = {1, 1, 1, 1, 1, isa};
+    backend_config cfg = {.threads = 1, .max_rows = 1, .max_logits = 1, .n_strips = 1, .strip_tokens = 1, .isa = isa};
     backend *be = NULL;
     bool runs = backend_cpu.open(&be, &m.p, &cfg) == GLIMPSE_OK;
     if (runs) backend_cpu.close(be);

@@ -3,9 +3,11 @@
 #include "sampling/generate.h"
 #include "tests/test.h"
 #include "tests/tiny_gpt.h"
+#include <dirent.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 typedef struct setup {
     tiny_gpt g;
@@ -257,10 +259,117 @@ TEST(generate_refuses) {
     rq.max_tokens = 0;
     EXPECT_ERR(generate_batch(g, &rq, &r), GLIMPSE_E_INVALID, NULL);
     rq.max_tokens = 4;
+    static const char *const stops[] = { "x", "" };
+    rq.stops = stops, rq.n_stops = 2;
+    EXPECT_ERR(generate_batch(g, &rq, &r), GLIMPSE_E_INVALID, "stop text 1");
+    rq.n_stops = 0;
     rq.num_samples = INT32_MAX;
     EXPECT_ERR(generate_batch(g, &rq, &r), GLIMPSE_E_INVALID, "100000");
     generator_close(g);
     done(&s);
+}
+
+/* Chains of one lane share their scratch memory: many settings over a large vocabulary take little more than one. */
+static int fn_flat(void *user, int B, int T, const int *ids, const int *lengths, float *out) {
+    (void)T, (void)ids, (void)lengths;
+    int V = *(int *)user;
+    for (int b = 0; b < B; b++)
+        for (int v = 0; v < V; v++) out[(size_t)b * (size_t)V + (size_t)v] = (float)(v * 7919 % 1000) / 100;
+    return 0;
+}
+
+static long peak_mb(void) {
+    struct rusage u;
+    getrusage(RUSAGE_SELF, &u);
+    return u.ru_maxrss / 1024;
+}
+
+TEST(generate_settings_share_memory) {
+    enum { N = 150 };
+    static sampler_settings set[N];
+    static const char *labels[N];
+    static const int32_t one[] = { 1 };
+    static const batch_prompt p = { "a", 1, one, 1 };
+    int V = 100000;
+    for (int i = 0; i < N; i++) set[i] = (sampler_settings){ 1, i + 1, 1, 0, 1, NULL }, labels[i] = "k";
+    glimpse_model d = GLIMPSE_MODEL_INIT;
+    model *m;
+    generator *g;
+    generator_config cfg = { .threads = 2 };
+    batch_result few, all;
+    d.vocab_size = V, d.max_seq_len = 8, d.logits = fn_flat, d.logits_user = &V;
+    REQUIRE_OK(model_from_description(&d, &m));
+    REQUIRE_OK(generator_open(m, NULL, &cfg, &g));
+    batch_request rq = request(&p, 1, set, 64, 1, 2);
+    rq.labels = labels;
+    REQUIRE_OK(generate_batch(g, &rq, &few));
+    long before = peak_mb();
+    rq.n_settings = N;
+    REQUIRE_OK(generate_batch(g, &rq, &all));
+    if (!test_is_slow_build()) EXPECT_LT(peak_mb() - before, 100); /* 36 bytes x V x 2 lanes x 86 settings more were 600 */
+    for (int i = 0; i < 64; i++)
+        for (int k = 0; k < 2; k++) EXPECT_EQ(few.samples[i].tokens[k].id, all.samples[i].tokens[k].id);
+    batch_result_free(&few);
+    batch_result_free(&all);
+    generator_close(g);
+    model_close(m);
+}
+
+static int threads_of_process(void) {
+    int n = 0;
+    DIR *dir = opendir("/proc/self/task");
+    while (dir && readdir(dir)) n++;
+    if (dir) closedir(dir);
+    return n - 2; /* . and .. */
+}
+
+/* The generator's threads are the backend's too. */
+TEST(generate_one_pool) {
+    setup s;
+    make(&s, 64, -1);
+    generator *g;
+    generator_config cfg = { .threads = 3 };
+    batch_result r;
+    int before = threads_of_process();
+    REQUIRE_OK(generator_open(s.m, s.t, &cfg, &g));
+    int own = threads_of_process();
+    EXPECT(own - before <= 2);
+    for (int n = 1; n <= 8; n += 7) { /* the second batch needs a larger backend */
+        batch_request rq = request(prompts, 2, settings, 2, n, 4);
+        REQUIRE_OK(generate_batch(g, &rq, &r));
+        EXPECT_EQ(threads_of_process(), own);
+        batch_result_free(&r);
+    }
+    generator_close(g);
+    done(&s);
+}
+
+static int fn_nan(void *user, int B, int T, const int *ids, const int *lengths, float *out) {
+    (void)user, (void)T, (void)ids;
+    for (int i = 0; i < B * FN_V; i++) out[i] = 1;
+    for (int b = 0; b < B; b++)
+        if (lengths[b] > 2) out[b * FN_V + 4] = copysignf(NAN, -1);
+    return 0;
+}
+
+TEST(generate_says_why) {
+    static const int32_t one[] = { 1, 2 };
+    static const batch_prompt p = { "a", 1, one, 2 };
+    glimpse_model d = GLIMPSE_MODEL_INIT;
+    model *m;
+    generator *g;
+    generator_config cfg = { .threads = 2 };
+    batch_result r;
+    d.vocab_size = FN_V, d.max_seq_len = 32, d.logits = fn_nan;
+    REQUIRE_OK(model_from_description(&d, &m));
+    REQUIRE_OK(generator_open(m, NULL, &cfg, &g));
+    batch_request rq = request(&p, 1, settings, 1, 2, 9);
+    REQUIRE_OK(generate_batch(g, &rq, &r));
+    EXPECT_EQ(r.samples[0].stop, GLIMPSE_STOP_NONFINITE);
+    EXPECT_STREQ(r.samples[0].why, "the logits at position 2 are not finite (id 4: nan)");
+    batch_result_free(&r);
+    generator_close(g);
+    model_close(m);
 }
 
 TEST(generate_every_allocation_failing) {

@@ -214,7 +214,7 @@ TEST(kernels_refresh_sees_new_weights) { /* in every layout, without a new open 
         backend_row rows[5];
         rows_of(rows, (int32_t[]){1, 2, 3, 4, 5}, 5, 0, 0);
         float before[5 * 51], after[5 * 51], fresh[5 * 51];
-        backend_config cfg = {2, 5, 5, 1, 96, NULL};
+        backend_config cfg = {.threads = 2, .max_rows = 5, .max_logits = 5, .n_strips = 1, .strip_tokens = 96, .isa = NULL};
         backend *be = NULL;
         REQUIRE_OK(backend_cpu.open(&be, &m.p, &cfg));
         run_rows_on(be, &m.p, rows, 5, before); /* without a refresh: the first forward does it */

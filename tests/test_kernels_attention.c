@@ -32,7 +32,7 @@ static int attention_shapes(shape *out) {
 }
 
 static backend *open_cpu(const plan *p, const char *isa, int threads, int strips) {
-    backend_config cfg = {threads, 96, 96, strips, 96, isa};
+    backend_config cfg = {.threads = threads, .max_rows = 96, .max_logits = 96, .n_strips = strips, .strip_tokens = 96, .isa = isa};
     backend *be = NULL;
     if (!EXPECT_OK(backend_cpu.open(&be, p, &cfg))) return NULL;
     if (!EXPECT_OK(be->ops->refresh(be))) return backend_cpu.close(be), NULL;
@@ -109,7 +109,7 @@ TEST(kernels_shared_prefix) {
             int32_t prompt[64], own[SAMPLES * OWN];
             random_ids(prompt, P, V, 6);
             random_ids(own, SAMPLES * OWN, V, 7);
-            backend_config cfg = {2, 96, 96, 1 + 2 * SAMPLES, 96, NULL};
+            backend_config cfg = {.threads = 2, .max_rows = 96, .max_logits = 96, .n_strips = 1 + 2 * SAMPLES, .strip_tokens = 96, .isa = NULL};
             backend *be = NULL, *ref = NULL;
             REQUIRE_OK(backend_cpu.open(&be, &m.p, &cfg));
             REQUIRE_OK(backend_reference.open(&ref, &m.p, &cfg));

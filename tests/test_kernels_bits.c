@@ -69,7 +69,7 @@ TEST(kernels_same_bits_in_every_batch) {
             seventy_rows(rows, V);
             for (int r = 0; r < N; r++) rows[r].strip = r, rows[r].pos = 0;
             float *alone = calloc((size_t)(N * V), sizeof(float)), *batch = calloc((size_t)(N * V), sizeof(float));
-            backend_config cfg = {2, N, N, N, 1, all_isas[a]};
+            backend_config cfg = {.threads = 2, .max_rows = N, .max_logits = N, .n_strips = N, .strip_tokens = 1, .isa = all_isas[a]};
             backend *be = NULL;
             REQUIRE_OK(backend_cpu.open(&be, &m.p, &cfg));
             for (int r = 0; r < N; r++) run_rows_on(be, &m.p, &rows[r], 1, alone + r * V);
@@ -101,7 +101,7 @@ TEST(kernels_same_bits_in_wide_layers) {
         backend_row rows[N];
         seventy_rows(rows, m.p.vocab);
         run_once(&backend_cpu, &m.p, NULL, 2, rows, N, 1, 96, first);
-        backend_config cfg = {3, N, N, 1, 96, isa_runs("avx2") ? "avx2" : NULL};
+        backend_config cfg = {.threads = 3, .max_rows = N, .max_logits = N, .n_strips = 1, .strip_tokens = 96, .isa = isa_runs("avx2") ? "avx2" : NULL};
         backend *be = NULL;
         REQUIRE_OK(backend_cpu.open(&be, &m.p, &cfg));
         for (int r = 0, n = 1; r < N; r += n, n = n % 9 + 1)

@@ -27,7 +27,7 @@ TEST(kernels_rows_out_of_range) {
     tiny m;
     tiny_build(&m, &s, 1);
     for (int b = 0; b < 2; b++) {
-        backend_config cfg = {1, 4, 2, 4, 20, NULL};
+        backend_config cfg = {.threads = 1, .max_rows = 4, .max_logits = 2, .n_strips = 4, .strip_tokens = 20, .isa = NULL};
         backend *be = NULL;
         const float *logits = NULL;
         int64_t stride = 0;
@@ -60,7 +60,7 @@ TEST(kernels_plans_that_do_not_fit) {
     memcpy(keep, m.phases, sizeof keep);
 #define REFUSED(change, says)                                                                                          \
     do {                                                                                                               \
-        backend_config cfg = {1, 4, 2, 4, 20, NULL};                                                                   \
+        backend_config cfg = {.threads = 1, .max_rows = 4, .max_logits = 2, .n_strips = 4, .strip_tokens = 20, .isa = NULL};                                                                   \
         change;                                                                                                        \
         for (int b = 0; b < 2; b++) {                                                                                  \
             backend *be = NULL;                                                                                        \
@@ -112,15 +112,15 @@ TEST(kernels_memory_that_is_not_there) {
     tiny m;
     tiny_build(&m, &s, 1);
     for (int b = 0; b < 2; b++) { /* 2^26 strips of 2^26 tokens: beyond any address */
-        backend_config cfg = {1, 4, 2, 1 << 26, 1 << 26, NULL};
+        backend_config cfg = {.threads = 1, .max_rows = 4, .max_logits = 2, .n_strips = 1 << 26, .strip_tokens = 1 << 26, .isa = NULL};
         backend *be = NULL;
         EXPECT_ERR(both[b]->open(&be, &m.p, &cfg), GLIMPSE_E_MEMORY, "");
         EXPECT(be == NULL);
     }
-    backend_config cfg = {1, 4, 2, 1 << 20, 1 << 20, NULL}; /* fits a size_t, no machine has it */
+    backend_config cfg = {.threads = 1, .max_rows = 4, .max_logits = 2, .n_strips = 1 << 20, .strip_tokens = 1 << 20, .isa = NULL}; /* fits a size_t, no machine has it */
     backend *be = NULL;
     EXPECT_ERR(backend_cpu.open(&be, &m.p, &cfg), GLIMPSE_E_MEMORY, "bytes of the key cache");
-    cfg = (backend_config){1, 4, 2, 1, 20, "sse9"};
+    cfg = (backend_config){.threads = 1, .max_rows = 4, .max_logits = 2, .n_strips = 1, .strip_tokens = 20, .isa = "sse9"};
     EXPECT_ERR(backend_cpu.open(&be, &m.p, &cfg), GLIMPSE_E_INVALID, "sse9");
     EXPECT(be == NULL);
     tiny_free(&m);
@@ -134,7 +134,7 @@ TEST(kernels_any_allocation_may_fail) {
     tiny m;
     tiny_build(&m, &s, 1);
     for (int b = 0; b < 2; b++) {
-        backend_config cfg = {2, 4, 2, 4, 20, NULL};
+        backend_config cfg = {.threads = 2, .max_rows = 4, .max_logits = 2, .n_strips = 4, .strip_tokens = 20, .isa = NULL};
         for (long n = 1;; n++) {
             backend *be = NULL;
             test_fail_alloc(n);

@@ -6,10 +6,26 @@
 #include <string.h>
 
 #include "include/internal/buffer.h"
+#include "include/internal/nearest.h"
 #include "include/internal/status.h"
 #include "include/internal/utf8.h"
 #include "tests/oracle.h"
 #include "tests/test.h"
+
+/* === nearest === */
+TEST(nearest_edit_distance) {
+    static const struct { const char *a, *b; int edits; } cases[] = {
+        { "", "", 0 }, { "", "abc", 3 }, { "abc", "", 3 }, { "kitten", "sitting", 3 }, { "ab", "ba", 1 }, { "ca", "abc", 3 },
+        { "top_k", "topk", 1 } };
+    char a[NEAREST_BYTES + 40], b[NEAREST_BYTES + 40];
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        EXPECT_EQ(edit_distance(cases[i].a, strlen(cases[i].a), cases[i].b, strlen(cases[i].b)), cases[i].edits);
+        EXPECT_EQ(edit_distance(cases[i].b, strlen(cases[i].b), cases[i].a, strlen(cases[i].a)), cases[i].edits);
+    }
+    memset(a, 'a', sizeof a);
+    memset(b, 'b', sizeof b);
+    EXPECT_EQ(edit_distance(a, sizeof a, b, sizeof b), NEAREST_BYTES);
+}
 
 /* === status === */
 static glimpse_status fails(const char *name) { FAIL(GLIMPSE_E_FORMAT, "%s: bad magic", name); }

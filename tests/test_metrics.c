@@ -12,6 +12,15 @@ static double of(const glimpse_metric *m, int32_t n, const char *name) {
     return -777; /* not there */
 }
 
+/* The metrics of a text that no model made. */
+static glimpse_status of_text(const char *text, size_t bytes, speller *sp, arena *a, const glimpse_metric **out, int32_t *n) {
+    glimpse_sample s = { .size = sizeof s, .text = text, .text_bytes = bytes };
+    TRY(metrics_of_sample(&s, true, sp, a));
+    *out = s.metrics;
+    *n = s.n_metrics;
+    return GLIMPSE_OK;
+}
+
 static bool there(const glimpse_metric *m, int32_t n, const char *name) { return of(m, n, name) != -777; }
 
 TEST(metrics_of_the_model) {
@@ -23,7 +32,7 @@ TEST(metrics_of_the_model) {
     glimpse_sample s = {.size = sizeof s, .tokens = t, .n_tokens = 3, .text = "a b", .text_bytes = 3, .stop = GLIMPSE_STOP_EOS};
     glimpse_record r = {.size = sizeof r};
     arena *a = arena_new();
-    REQUIRE_OK(metrics_of_sample(&s, &r, false, NULL, a));
+    REQUIRE_OK(metrics_of_sample(&s, false, NULL, a));
     EXPECT_NEAR(of(s.metrics, s.n_metrics, "mean_logprob"), -1.5, 1e-6);
     EXPECT_NEAR(of(s.metrics, s.n_metrics, "perplexity"), exp(1.5), 1e-6);
     EXPECT_NEAR(of(s.metrics, s.n_metrics, "mean_entropy"), 1.5, 1e-6);
@@ -32,7 +41,7 @@ TEST(metrics_of_the_model) {
     EXPECT_NEAR(of(s.metrics, s.n_metrics, "eos_stop"), 1, 0);
     EXPECT(isnan(of(s.metrics, s.n_metrics, "repetition"))); /* two words have no 4-gram */
     EXPECT(!there(s.metrics, s.n_metrics, "lexical_diversity"));
-    REQUIRE_OK(metrics_of_sample(&s, &r, true, NULL, a));
+    REQUIRE_OK(metrics_of_sample(&s, true, NULL, a));
     EXPECT_NEAR(of(s.metrics, s.n_metrics, "longest_repeat"), 1, 0);
     EXPECT(there(s.metrics, s.n_metrics, "lexical_diversity"));
     EXPECT(!there(s.metrics, s.n_metrics, "spelling_token_rate")); /* no speller */
@@ -40,7 +49,7 @@ TEST(metrics_of_the_model) {
         EXPECT(isnan(s.metrics[i].value) || s.metrics[i].value == record_round(s.metrics[i].value, RECORD_LOSS_DIGITS));
     s.n_tokens = 0;
     s.text_bytes = 0;
-    REQUIRE_OK(metrics_of_sample(&s, &r, true, NULL, a));
+    REQUIRE_OK(metrics_of_sample(&s, true, NULL, a));
     EXPECT(isnan(of(s.metrics, s.n_metrics, "perplexity")));
     EXPECT(isnan(of(s.metrics, s.n_metrics, "lexical_diversity")));
     EXPECT_NEAR(of(s.metrics, s.n_metrics, "longest_repeat"), 0, 0);
@@ -49,12 +58,12 @@ TEST(metrics_of_the_model) {
 
 TEST(metrics_of_text_by_hand) {
     arena *a = arena_new();
-    const glimpse_metric *m;
-    int32_t n;
+    const glimpse_metric *m = NULL;
+    int32_t n = 0;
     /* words: the cat sat the cat sat the dog isn't = 9, distinct 5: the cat sat dog isn't
      * 4-grams (6): tcst catsatthecat satthecatsat tcst(again: the cat sat the) cstd stdi -> 1 of 6 seen before */
     const char *text = "The cat sat. the CAT sat!?  the dog isn't";
-    REQUIRE_OK(metrics_of_text(text, strlen(text), NULL, a, &m, &n));
+    REQUIRE_OK(of_text(text, strlen(text), NULL, a, &m, &n));
     EXPECT_NEAR(of(m, n, "repetition"), 1 / 6.0, 1e-6);
     EXPECT_NEAR(of(m, n, "distinct_1"), 5 / 9.0, 1e-6);
     EXPECT_NEAR(of(m, n, "distinct_2"), 5 / 8.0, 1e-6); /* tc cs st td di; tc cs st again */
@@ -63,7 +72,7 @@ TEST(metrics_of_text_by_hand) {
     EXPECT_NEAR(of(m, n, "avg_sentence_length"), 3, 1e-6);
     EXPECT_NEAR(of(m, n, "invalid_utf8_rate"), 0, 0);
     const char bad[] = "ab\xff" "c\xef\xbf\xbd" "d\xc3\xa9\xe2\x82"; /* a b FF c U+FFFD d e-acute, and one cut short */
-    REQUIRE_OK(metrics_of_text(bad, sizeof bad - 1, NULL, a, &m, &n));
+    REQUIRE_OK(of_text(bad, sizeof bad - 1, NULL, a, &m, &n));
     EXPECT_NEAR(of(m, n, "invalid_utf8_rate"), 2 / 7.0, 1e-6);
     arena_free(a);
 }
@@ -101,7 +110,7 @@ TEST(metrics_against_naive_counting) {
             }
         arena *a = arena_new();
         glimpse_sample s = {.size = sizeof s, .tokens = t, .n_tokens = n, .text = ""};
-        REQUIRE_OK(metrics_of_sample(&s, &r, true, NULL, a));
+        REQUIRE_OK(metrics_of_sample(&s, true, NULL, a));
         if (n >= 4) EXPECT_NEAR(of(s.metrics, s.n_metrics, "repetition_tokens"), (double)again / (n - 3), 1e-6);
         EXPECT_NEAR(of(s.metrics, s.n_metrics, "longest_repeat"), longest, 0);
         arena_free(a);
@@ -123,11 +132,11 @@ TEST(metrics_spelling) {
     EXPECT(!speller_knows(sp, word, 0));
 
     arena *a = arena_new();
-    const glimpse_metric *m;
-    int32_t n;
+    const glimpse_metric *m = NULL;
+    int32_t n = 0;
     /* 6 words, 27 letters; distinct: lily(4) saw(3) becuase(7) dog(3); unknown: becuase, twice */
     const char *text = "Lily saw becuase dog. Becuase dog";
-    REQUIRE_OK(metrics_of_text(text, strlen(text), sp, a, &m, &n));
+    REQUIRE_OK(of_text(text, strlen(text), sp, a, &m, &n));
     EXPECT_NEAR(of(m, n, "spelling_token_rate"), 4 / 6.0, 1e-6);
     EXPECT_NEAR(of(m, n, "spelling_correctness"), 1 - 1 / 6.0, 1e-6); /* the fork's: types over tokens */
     EXPECT_NEAR(of(m, n, "correct_char_fraction"), 10 / 27.0, 1e-6);
@@ -155,7 +164,7 @@ TEST(metrics_out_of_memory) {
         arena *a = arena_new();
         REQUIRE(a);
         test_fail_alloc(k);
-        glimpse_status st = metrics_of_sample(&s, &r, true, NULL, a);
+        glimpse_status st = metrics_of_sample(&s, true, NULL, a);
         long used = test_fail_alloc(0);
         if (used < k) {
             EXPECT_OK(st);

@@ -473,3 +473,63 @@ TEST(samplers_dry_against_all_pairs) {
     }
     EXPECT(penalised > 200);
 }
+
+/* Few changed logits are followed without another read of the row: probabilities as if it had been read. */
+TEST(samplers_patched_row_is_as_read) {
+    float *l = malloc(V_MOST * sizeof *l);
+    double *p = malloc(V_MOST * sizeof *p);
+    uint64_t rng = 31;
+    REQUIRE(l && p);
+    for (int r = 0; r < row_count() / 2; r++) {
+        int32_t n = random_row(l, &rng, r % 8), top[24], n_top = 0;
+        double t = r % 3 ? exp(oracle_uniform(&rng) * 2 - 1) : 1;
+        char order[200];
+        for (int32_t i = 0; i < n; i++) /* the likeliest are among those that change: the maximum moves */
+            if (n_top < 8 || l[i] > l[top[0]]) {
+                top[n_top < 8 ? n_top++ : 0] = i;
+                for (int k = 1; k < n_top; k++)
+                    if (l[top[k]] < l[top[0]]) {
+                        int32_t x = top[0];
+                        top[0] = top[k], top[k] = x;
+                    }
+            }
+        int32_t eos = n > 8 && r % 2 ? top[n_top - 1] : -1;
+        sampler_settings s = SAMPLER_SETTINGS_INIT;
+        sampler_context x = SAMPLER_CONTEXT_INIT;
+        chain *c = NULL;
+        x.eos = eos;
+        snprintf(order, sizeof order, "penalties=%g,frequency:0.5,presence:-0.2;min_length=5;temperature=%.17g",
+                 r % 5 == 4 ? 0.8 : 1.3, t);
+        s.order = order;
+        REQUIRE_OK(chain_open_in(&s, &x, n, &c));
+        for (int k = 0; k < 12; k++) {
+            int32_t id = k < n_top ? top[k] : (int32_t)(oracle_random(&rng) % (uint64_t)n);
+            chain_accept_prompt(c, id);
+            top[k] = id;
+        }
+        glimpse_token token;
+        int32_t ids[3] = {top[0], top[11], (int32_t)(oracle_random(&rng) % (uint64_t)n)};
+        float *changed = malloc((size_t)n * sizeof *changed);
+        REQUIRE(changed != NULL);
+        memcpy(changed, l, (size_t)n * sizeof *l);
+        for (int k = 0; k < 12; k++) {
+            int count = 0, first = 1;
+            for (int j = 0; j < 12; j++) count += top[j] == top[k], first &= j >= k || top[j] != top[k];
+            double v = l[top[k]], rep = r % 5 == 4 ? 0.8 : 1.3;
+            if (first) changed[top[k]] = (float)((v > 0 ? v / rep : v * rep) - (0.5 * count - 0.2));
+        }
+        int alive = 0;
+        for (int32_t i = 0; i < n; i++) alive += i != eos && changed[i] > -INFINITY;
+        if (eos >= 0 && alive) changed[eos] = -INFINITY;
+        oracle_softmax(changed, n, t, p);
+        for (int k = 0; k < 3; k++) {
+            REQUIRE_OK(chain_score(c, l, ids[k], 0, &token, NULL));
+            EXPECT_NEAR(token.p_temp, p[ids[k]], 1.2e-4 * p[ids[k]] + 1e-7);
+            EXPECT_NEAR(token.p_final, p[ids[k]], 1.2e-4 * p[ids[k]] + 1e-7);
+        }
+        chain_close(c);
+        free(changed);
+    }
+    free(l);
+    free(p);
+}

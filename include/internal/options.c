@@ -2,6 +2,8 @@
  * a level away uncovers the one below.  Numbers are read with '.' in any locale. */
 #include "include/internal/options.h"
 
+#include "include/internal/nearest.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -68,26 +70,6 @@ int opt_find(const char *name, size_t bytes) {
     return -1;
 }
 
-/* Edits (insert, delete, replace, swap of neighbours) that turn a into b, hyphens taken as underscores. */
-static int edit_distance(const char *a, size_t na, const char *b, size_t nb) {
-    int rows[3][NAME_BYTES + 1];
-    for (size_t j = 0; j <= nb; j++) rows[0][j] = (int)j;
-    for (size_t i = 1; i <= na; i++) {
-        int *row = rows[i % 3], *above = rows[(i + 2) % 3], *two_above = rows[(i + 1) % 3];
-        row[0] = (int)i;
-        for (size_t j = 1; j <= nb; j++) {
-            char x = a[i - 1] == '-' ? '_' : a[i - 1];
-            int best = above[j - 1] + (x != b[j - 1]);
-            if (above[j] + 1 < best) best = above[j] + 1;
-            if (row[j - 1] + 1 < best) best = row[j - 1] + 1;
-            if (i > 1 && j > 1 && x == b[j - 2] && a[i - 2] == b[j - 1] && two_above[j - 2] + 1 < best)
-                best = two_above[j - 2] + 1;
-            row[j] = best;
-        }
-    }
-    return rows[na % 3][nb];
-}
-
 void opt_spell_for_trainer(const char *text, buffer *out) {
     for (const char *at = text; *at;) {
         size_t n = strncmp(at, "--", 2) ? 0 : strspn(at + 2, "abcdefghijklmnopqrstuvwxyz_0123456789");
@@ -107,12 +89,14 @@ void opt_spell_for_trainer(const char *text, buffer *out) {
 const char *opt_nearest(const char *name, size_t bytes) {
     static _Thread_local char nearest[NAME_BYTES];
     if (!name || bytes < 2 || bytes > NAME_BYTES) return NULL;
+    char plain[NAME_BYTES]; /* hyphens are underscores */
+    for (size_t i = 0; i < bytes; i++) plain[i] = name[i] == '-' ? '_' : name[i];
     int limit = bytes < 5 ? 1 : (int)bytes * 2 / 5, least = limit + 1;
     for (int id = 0; id < OPT_COUNT; id++) {
         const char *known = table[id].name, *aliases = table[id].aliases;
         size_t n = strlen(known);
         do {
-            int d = edit_distance(name, bytes, known, n);
+            int d = edit_distance(plain, bytes, known, n);
             /* An abbreviation is never taken, but it says clearly enough what was meant. */
             if (bytes >= 3 && bytes < n && same_name(known, bytes, name, bytes) && d > 1) d = 1;
             if (d >= least) continue;

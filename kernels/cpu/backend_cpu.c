@@ -188,7 +188,7 @@ static glimpse_status choose_isa(const char *name, const cpu_kernels **out) {
 static void cpu_close(backend *self) {
     cpu_backend *be = (cpu_backend *)self;
     if (!be) return;
-    pool_close(be->pool);
+    if (!be->cfg.pool) pool_close(be->pool);
     cpu_memory_free(be);
     free(be);
 }
@@ -275,7 +275,8 @@ static glimpse_status cpu_open(backend **out, const plan *p, const backend_confi
     TRY_GOTO(cpu_phases_open(be));
     TRY_GOTO(open_rows(be));
     TRY_GOTO(open_cache(be));
-    TRY_GOTO(pool_open(&be->pool, cfg->threads));
+    be->pool = cfg->pool;
+    if (!be->pool) TRY_GOTO(pool_open(&be->pool, cfg->threads));
     TRY_GOTO(open_scratch(be));
     *out = &be->base;
     return GLIMPSE_OK;

@@ -75,7 +75,7 @@ typedef struct cpu_backend {
     const plan *p;
     backend_config cfg;
     const struct cpu_kernels *isa;
-    pool *pool;
+    pool *pool;   /* cfg.pool, or its own */
     cpu_phase *phases;
     layer_shape *shape;
     float *buf[PLAN_MAX_BUFFERS]; /* (max_rows, ld[i]) */

@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include "sampling/model/names.h"
 
+#include "include/internal/nearest.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -134,43 +135,23 @@ const tensor_rule *name_find(const tensor_family *family, const char *name, int3
     return NULL;
 }
 
-/* Levenshtein's distance with one row; both texts are cut to NAME_BYTES. */
-enum { NAME_BYTES = 160 };
-static int distance(const char *a, const char *b) {
-    int row[NAME_BYTES + 1], na = (int)strnlen(a, NAME_BYTES), nb = (int)strnlen(b, NAME_BYTES);
-    for (int j = 0; j <= nb; j++) row[j] = j;
-    for (int i = 1; i <= na; i++) {
-        int diagonal = row[0];
-        row[0] = i;
-        for (int j = 1; j <= nb; j++) {
-            int best = diagonal + (a[i - 1] != b[j - 1]);
-            if (row[j] + 1 < best) best = row[j] + 1;
-            if (row[j - 1] + 1 < best) best = row[j - 1] + 1;
-            diagonal = row[j];
-            row[j] = best;
-        }
-    }
-    return row[nb];
-}
-
 void name_nearest(const tensor_family *family, const char *name, char *out, size_t cap) {
     /* The layer's number must not count as a difference: every run of digits or '*' that fills a part becomes '#'. */
-    char plain[NAME_BYTES + 1];
+    char plain[NEAREST_BYTES];
     size_t n = 0;
     name = without_wrappers(name);
-    for (const char *p = name; *p && n < NAME_BYTES;) {
+    for (const char *p = name; *p && n < sizeof plain;) {
         size_t run = p == name || p[-1] == '.' ? strspn(p, "0123456789*") : 0;
         if (run && (p[run] == '.' || !p[run])) {
             plain[n++] = '#';
             p += run;
         } else plain[n++] = *p++;
     }
-    plain[n] = 0;
     const tensor_rule *best = NULL;
     int best_distance = 0;
     for (int i = 0; i < family->n_rules; i++) {
         if (family->rules[i].need == NEED_IGNORED) continue;
-        int d = distance(plain, family->rules[i].pattern);
+        int d = edit_distance(plain, n, family->rules[i].pattern, strlen(family->rules[i].pattern));
         if (!best || d < best_distance) {
             best = &family->rules[i];
             best_distance = d;

@@ -241,7 +241,11 @@ glimpse_status chain_open_in(const sampler_settings *settings, const sampler_con
         if (!has_sampler(c, from.context->users[i].vt.name)) TRY_GOTO(add_user(c, &from.context->users[i]));
     TRY_GOTO(describe(c));
     TRY_GOTO(history_open(&c->past, from.context->history));
-    TRY_GOTO(scratch_open(vocab, &c->scratch));
+    const chain *beside = from.context->beside;
+    if (beside && beside->vocab == vocab) {
+        c->scratch = beside->scratch;
+        c->scratch->refs++;
+    } else TRY_GOTO(scratch_open(vocab, &c->scratch));
     *out = c;
     return GLIMPSE_OK;
 out:

@@ -58,15 +58,16 @@ typedef struct sampler_context {
     void *user;
     const user_sampler_entry *users; /* (n_users): where the order names them, else last */
     int32_t n_users;
+    const struct chain *beside; /* share the scratch memory of this chain over the same vocabulary; NULL = one's own */
 } sampler_context;
-#define SAMPLER_CONTEXT_INIT { NULL, 0, NULL, 0, -1, 0, 0, NULL, NULL, NULL, NULL, 0 }
+#define SAMPLER_CONTEXT_INIT { NULL, 0, NULL, 0, -1, 0, 0, NULL, NULL, NULL, NULL, 0, NULL }
 enum { SETTING_TEMPERATURE = 1, SETTING_TOP_K = 2, SETTING_TOP_P = 4, SETTING_MIN_P = 8, SETTING_PENALTY = 16 };
 
 typedef struct chain chain;
 /* Parse and build.  Returned: chain_close.  GLIMPSE_E_INVALID names the sampler or the parameter, its range, and for an
  * unknown name the nearest known one.  What is off (top_k=0) is left out; with nothing on the chain is "temperature=1".
- * Threads: a chain and its clones share their scratch memory, so they are used by one thread at a time; chains opened
- * apart may run at once.  `context` may be NULL. */
+ * Threads: a chain, its clones and those opened beside it share their scratch memory (tens of bytes an id), so they are
+ * used by one thread at a time, closing included; chains opened apart may run at once.  `context` may be NULL. */
 glimpse_status chain_open_in(const sampler_settings *settings, const sampler_context *context, int32_t vocab, chain **out);
 glimpse_status chain_open(const sampler_settings *settings, int32_t vocab, chain **out); /* without a context */
 void chain_close(chain *c); /* NULL is fine */

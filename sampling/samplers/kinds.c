@@ -1,5 +1,6 @@
 /* kinds.c -- the table of samplers, and the reading of their names and values.  Called by chain.c and preset.c. */
 #include "sampling/samplers/sampler.h"
+#include "include/internal/nearest.h"
 #include "include/internal/status.h"
 
 /* In the default order: bans and biases first, penalties on the raw logits, temperature, then what cuts. */
@@ -13,37 +14,23 @@ const sampler_kind *const sampler_kinds[] = {
     &sampler_mirostat,       &sampler_adaptive_p};
 const int sampler_kind_count = sizeof sampler_kinds / sizeof *sampler_kinds;
 
-/* Levenshtein's distance, for names of at most 31 characters. */
-static int distance(const char *a, size_t n, const char *b) {
-    int row[33], m = (int)strlen(b);
-    if (n > 31 || m > 31) return 99;
-    for (int j = 0; j <= m; j++) row[j] = j;
-    for (size_t i = 0; i < n; i++) {
-        int diagonal = row[0]++;
-        for (int j = 1; j <= m; j++) {
-            int d = diagonal + (a[i] != b[j - 1]);
-            diagonal = row[j];
-            if (row[j] + 1 < d) d = row[j] + 1;
-            if (row[j - 1] + 1 < d) d = row[j - 1] + 1;
-            row[j] = d;
-        }
-    }
-    return row[m];
-}
-
 static bool named(const char *s, size_t n, const char *name) {
     return name && strlen(name) == n && memcmp(s, name, n) == 0;
 }
 
 glimpse_status sampler_kind_find(const char *s, size_t n, const sampler_kind **out) {
-    const char *nearest = sampler_kinds[0]->ops.name;
+    const char *nearest = NULL;
+    int least = 0;
     for (int i = 0; i < sampler_kind_count; i++) {
         const sampler_kind *k = sampler_kinds[i];
         if (named(s, n, k->ops.name) || named(s, n, k->alias)) {
             *out = k;
             return GLIMPSE_OK;
         }
-        if (distance(s, n, k->ops.name) < distance(s, n, nearest)) nearest = k->ops.name;
+        int d = edit_distance(s, n, k->ops.name, strlen(k->ops.name));
+        if (nearest && d >= least) continue;
+        nearest = k->ops.name;
+        least = d;
     }
     FAIL(GLIMPSE_E_INVALID, "no sampler is called '%.*s'\nhint: the nearest is %s", n > 40 ? 40 : (int)n, s, nearest);
 }

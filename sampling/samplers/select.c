@@ -186,7 +186,7 @@ static float block_limit(const float *maxima, int32_t blocks, int32_t k) {
 
 float row_limit(const float *l, int32_t n, const float *maxima, int32_t k) {
     int32_t groups = (int32_t)ROW_MAXIMA(n), blocks = groups / 16;
-    if (blocks <= 1024 && k <= blocks / 4) return block_limit(maxima, blocks, k);
+    if (blocks <= 1024 && k <= blocks / 2) return block_limit(maxima, blocks, k);
     return k <= groups / 2 ? limit_for(maxima, groups, k) : limit_for(l, n, k);
 }
 

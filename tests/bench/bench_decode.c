@@ -236,7 +236,7 @@ static void measure(glimpse_dtype dtype, int rounds, int threads, const char *is
     static double calib[MAX_ROUNDS], one[MAX_ROUNDS], many[MAX_ROUNDS];
     static backend_row rows[PROMPT];
     build(&m, dtype);
-    backend_config cfg = {threads, PREFILL, SAMPLES, 1 + SAMPLES, T, isa};
+    backend_config cfg = {.threads = threads, .max_rows = PREFILL, .max_logits = SAMPLES, .n_strips = 1 + SAMPLES, .strip_tokens = T, .isa = isa};
     backend *be = NULL;
     pool *readers = NULL;
     if (backend_cpu.open(&be, &m.p, &cfg) != GLIMPSE_OK || pool_open(&readers, threads) != GLIMPSE_OK) {
