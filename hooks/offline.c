@@ -44,12 +44,7 @@ static void progress(void *user, int64_t done, int64_t total) {
 static glimpse_status find_tokenizer(const options *o, const char *checkpoint, tokenizer **out) {
     const char *given = opt_str(o, OPT_tokenizer);
     if (given) return tokenizer_load(given, out);
-    char *beside = path_dir(checkpoint), *parent = beside ? path_join(beside, "..") : NULL;
-    const char *dirs[] = { beside, parent, opt_str(o, OPT_out_dir), "." };
-    glimpse_status st = tokenizer_find(dirs, 4, out);
-    free(beside);
-    free(parent);
-    return st;
+    return checkpoint_find_tokenizer(checkpoint, opt_str(o, OPT_out_dir), out);
 }
 
 /* --- what is said before ------------------------------------------------------------------------------------------ */
@@ -174,6 +169,7 @@ glimpse_status session_run(const options *given, const session_host *host) {
     TRY_GOTO(checkpoint_find_newest(from ? from : opt_str(given, OPT_out_dir), &checkpoint));
     TRY_GOTO(checkpoint_open(checkpoint, progress, (void *)(uintptr_t)host, &m));
     TRY_GOTO(find_tokenizer(given, checkpoint, &t));
+    if (t) model_drop_padding(m, t->vocab_size);
     TRY_GOTO(choose_dir(opt_str(given, OPT_out_dir), &dir));
     model *model_given = m;
     tokenizer *tokenizer_given = t;

@@ -168,7 +168,6 @@ TEST(checkpoint_other_files_are_named) {
         const char *says;
     } files[] = {
         {"", 0, GLIMPSE_E_FORMAT, "is empty"},
-        {"GGUF\x03\0\0\0", 8, GLIMPSE_E_UNSUPPORTED, "GGUF"},
         {"\xff\0\0\0\0\0\0\0{\"a\":{} }", 16, GLIMPSE_E_FORMAT, "begins with the bytes ff 00 00 00 00 00 00 00\n"},
         {"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9", 9, GLIMPSE_E_UNSUPPORTED, "before 1.6"},
         {"\x80\x04", 2, GLIMPSE_E_UNSUPPORTED, "pickle"},

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "include/internal/file.h"
 #include "sampling/checkpoint/checkpoint.h"
@@ -247,4 +248,35 @@ TEST(hf_without_memory) {
         if (used < n) break;
         if (st < 0) EXPECT(st == GLIMPSE_E_MEMORY || st == GLIMPSE_E_IO || st == GLIMPSE_E_FORMAT);
     }
+}
+
+/* === The tokenizer of a checkpoint === */
+TEST(hf_tokenizer_of_a_checkpoint) {
+    static const char json[] = "{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"b\":1},\"merges\":[]}}";
+    char path[4096], cwd[4096];
+    tokenizer *t = NULL;
+    snprintf(path, sizeof path, "%s", hf_dir("output/best_checkpoint"));
+    snprintf(cwd, sizeof cwd, "%s", hf_dir("elsewhere"));
+    REQUIRE(!chdir(cwd));
+    hf_save(path, "model.safetensors", "", 0);
+    hf_save(hf_dir("output"), "model_config.json", "{}", 2);
+    EXPECT_ERR(checkpoint_find_tokenizer(path, NULL, &t), GLIMPSE_E_TOKENIZER, "Could not find tokenizer.json");
+    EXPECT(strstr(status_text(), "hint: name it: --tokenizer ") != NULL);
+    hf_save(hf_dir("output"), "tokenizer.json", json, strlen(json));
+    REQUIRE_OK(checkpoint_find_tokenizer(path, NULL, &t));
+    REQUIRE(t != NULL);
+    EXPECT_EQ(t->vocab_size, 2);
+    tokenizer_close(t);
+}
+
+TEST(hf_padded_vocabulary) {
+    model m = {.d.vocab_size = 50304, .d.channels = 10, .d.bos = -1, .d.eos = -1, .n_params = 1000000};
+    model_drop_padding(&m, 50257);
+    EXPECT_EQ(m.d.vocab_size, 50257);
+    EXPECT_EQ(m.n_params, 1000000 - 470);
+    model_drop_padding(&m, 100); /* another tokenizer, no padding */
+    EXPECT_EQ(m.d.vocab_size, 50257);
+    m.d.vocab_size = 128, m.d.eos = 127;
+    model_drop_padding(&m, 100);
+    EXPECT_EQ(m.d.vocab_size, 128);
 }

@@ -183,6 +183,7 @@ TEST(torch_pickles_that_lie) {
         {P("\x80\x02I1\n."), GLIMPSE_E_UNSUPPORTED, "opcode 0x49"},
         {P("\x80\x02R."), GLIMPSE_E_FORMAT, "takes more from the stack"},
         {P("\x80\x02K\1)R."), GLIMPSE_E_FORMAT, "calls what is no function"},
+        {P("\x80\x02" "ctorch\nSize\nX\1\0\0\0aR."), GLIMPSE_E_FORMAT, "calls what is no function"},
         {P("\x80\x02" "ctorch\nFloatStorage\n)R."), GLIMPSE_E_FORMAT, "calls a type"},
         {P("\x80\x02" "ctorch._utils\n_rebuild_tensor_v2\n)R."), GLIMPSE_E_FORMAT, "wrong arguments for _rebuild_tensor_v2"},
         {P("\x80\x02" "ctorch._utils\n_rebuild_tensor_v2\n(K\1K\1K\1K\1K\1K\1tR."), GLIMPSE_E_FORMAT, "wrong arguments for _rebuild_tensor_v2"},

@@ -1,13 +1,14 @@
 /* checkpoint.h -- a model from a file, recognised by its content and never by its name.
  *
- * Read today: llm.c's model .bin (llmc_bin.c), safetensors with a configuration (safetensors.c, directory.c).  Anything
- * else is refused by the name of what it looks like (sniff.c).
+ * Read today: llm.c's model .bin (llmc_bin.c), safetensors with a configuration (safetensors.c, directory.c), PyTorch's
+ * .pt (torch_pt.c), llama2.c's .bin (llama2c_bin.c), GGUF (gguf.c).  Anything else is refused by the name of what it looks like (sniff.c).
  * Tensors are read into memory of our own: a file that is cut short while it is mapped would kill the process (SIGBUS),
  * one that is read is an error.  Called by the session for --sample_only, --interactive, --checkpoint. */
 #ifndef GLIMPSE_SAMPLING_CHECKPOINT_H
 #define GLIMPSE_SAMPLING_CHECKPOINT_H
 
 #include "sampling/model/model.h"
+#include "sampling/tokenizer/tokenizer.h"
 
 /* Called now and then while tensors are read, and once at the end with done == total.  Bytes. */
 typedef void (*checkpoint_progress)(void *user, int64_t done, int64_t total);
@@ -25,5 +26,10 @@ glimpse_status checkpoint_find_newest(const char *path, char **found);
 
 /* The step that a file name states, model_00000250.bin -> 250; -1 if it states none. */
 int64_t checkpoint_step(const char *path);
+
+/* The tokenizer of a checkpoint: in it if it is a directory, beside it, above it, in `out_dir` (may be NULL), in the working
+ * directory.  *out = NULL and GLIMPSE_OK if there is none, except for a directory with model_config.json above it:
+ * GLIMPSE_E_TOKENIZER "Could not find tokenizer.json". */
+glimpse_status checkpoint_find_tokenizer(const char *checkpoint, const char *out_dir, tokenizer **out);
 
 #endif

@@ -222,3 +222,18 @@ glimpse_status safetensors_read(const char *path, checkpoint_progress progress, 
     free(dir);
     return st;
 }
+
+glimpse_status checkpoint_find_tokenizer(const char *checkpoint, const char *out_dir, tokenizer **out) {
+    glimpse_status st = GLIMPSE_OK;
+    bool directory = path_is_dir(checkpoint);
+    char *in = directory ? strdup(checkpoint) : path_dir(checkpoint), *above = in ? parent_of(in) : NULL;
+    if (!above) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a path");
+    TRY_GOTO(tokenizer_find((const char *const[]){in, above, out_dir, "."}, 4, out));
+    if (!*out && directory && !holds(in, "config.json") && holds(above, "model_config.json"))
+        FAIL_GOTO(GLIMPSE_E_TOKENIZER, "Could not find tokenizer.json: neither in %s nor in %s\n"
+                  "hint: name it: --tokenizer %s/tokenizer.json; " STRUCTURE, in, above, above);
+out:
+    free(in);
+    free(above);
+    return st;
+}

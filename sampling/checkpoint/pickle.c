@@ -234,9 +234,9 @@ static glimpse_status rebuild_tensor(machine *m, const pickle_value *args) {
 static glimpse_status op_reduce(machine *m) {
     TRY(need(m, 2));
     const pickle_value args = *at(m, 0), callee = *at(m, 1);
-    uint32_t first = args.n ? args.items[0] : 0;
     if (callee.kind != PICKLE_GLOBAL || args.kind != PICKLE_TUPLE)
         FAIL(GLIMPSE_E_FORMAT, "%s: byte %zu of its pickle calls what is no function", m->name, m->at - 1);
+    uint32_t first = args.n ? args.items[0] : 0;
     m->n_stack -= 2;
     switch (callee.global) {
     case GLOBAL_ORDERED_DICT:

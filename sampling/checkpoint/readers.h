@@ -24,6 +24,13 @@ glimpse_status llmc_bin_read(const file *f, checkpoint_progress progress, void *
 bool is_safetensors(const file *f, const unsigned char *head, size_t n);
 glimpse_status safetensors_list(weight_list *l, int32_t file_index);
 
+/* llama2.c's model .bin, versions 0 and 1.  Version 0 has no magic: its seven numbers must give the file's size. */
+bool is_llama2c(const file *f, const unsigned char *head, size_t n);
+glimpse_status llama2c_read(const char *path, checkpoint_progress progress, void *user, model **out);
+
+/* GGUF version 3: F32, F16, BF16 as they are, Q8_0 as f32. */
+glimpse_status gguf_read(const char *path, checkpoint_progress progress, void *user, model **out);
+
 /* PyTorch's .pt: a zip of stored members and a pickle.  torch_list appends the tensors of the state dict; what the file
  * says of the model (nanoGPT's model_args) goes to *d if d is not NULL, whose arch stays NULL when it says nothing. */
 glimpse_status torch_list(weight_list *l, int32_t file_index, glimpse_model *d);

@@ -6,7 +6,7 @@
 
 #include "include/internal/utf8.h"
 
-#define SUPPORTED "hint: llm.c's model .bin is read (versions 3 f32 and 5 bf16), safetensors with config.json, PyTorch's .pt"
+#define SUPPORTED "hint: llm.c's model .bin is read (versions 3 f32 and 5 bf16), safetensors with config.json, PyTorch's .pt, GGUF, llama2.c's .bin"
 
 static const struct {
     uint32_t magic;
@@ -27,11 +27,9 @@ static const struct {
     const char *what;
 } signatures[] = {
     {"PK\x05\x06", 4, "an empty zip archive"},
-    {"GGUF", 4, "a GGUF file (llama.cpp)"},
     {"ggjt", 4, "an old GGML file (llama.cpp)"},
     {"tjgg", 4, "an old GGML file (llama.cpp)"},
-    {"ak42", 4, "a model of llama2.c"},
-    {"24ka", 4, "a model of llama2.c"},
+    {"ak42", 4, "a model of llama2.c in big-endian order"},
     {"\x89HDF\r\n\x1a\n", 8, "an HDF5 file, as Keras writes"},
     {"\x93NUMPY", 6, "a NumPy array"},
     {"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9", 9, "a PyTorch file from before 1.6: open it once with torch.load and save it again"},

@@ -278,3 +278,12 @@ out:
     model_close(m);
     return st;
 }
+
+void model_drop_padding(model *m, int32_t tokenizer_size) {
+    int32_t V = m->d.vocab_size, padding = V - tokenizer_size;
+    if (m->is_function || tokenizer_size < 1 || padding < 1 || padding >= 1024 || V % 64 || m->d.bos >= tokenizer_size ||
+        m->d.eos >= tokenizer_size)
+        return;
+    m->d.vocab_size = tokenizer_size;
+    m->n_params -= (int64_t)padding * m->d.channels * (m->head.data != m->wte.data ? 2 : 1);
+}

@@ -45,4 +45,8 @@ typedef struct model {
 glimpse_status model_from_description(const glimpse_model *description, model **out);
 void model_close(model *m);
 
+/* A checkpoint's vocabulary is often padded to a multiple of 64 (nanoGPT: 50257 to 50304): ids that the tokenizer does not
+ * know are then never drawn.  Nothing happens when the two sizes do not look like that. */
+void model_drop_padding(model *m, int32_t tokenizer_size);
+
 #endif
