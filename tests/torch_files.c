@@ -4,7 +4,7 @@
 #include <string.h>
 
 static void put(buffer *b, uint64_t v, int bytes) {
-    for (int i = 0; i < bytes; i++) buf_putc(b, (char)(v >> 8 * i));
+    for (int i = 0; i < bytes; i++) buf_putc(b, (char)(i < 8 ? v >> 8 * i : 0));
 }
 
 void pkl_text(buffer *b, const char *s) {
