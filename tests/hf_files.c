@@ -66,7 +66,8 @@ void hf_safetensors(int index, int from, int to, glimpse_dtype dtype, const char
         size_t at = data.n;
         hf_tensor_shape(index, i, dims);
         hf_tensor_bytes(index, i, dtype, &data);
-        buf_printf(&head, ",\"%s%s\":{\"dtype\":\"%s\",\"shape\":[%d", prefix, hf_tensor_name(index, i), names[dtype], dims[0]);
+        buf_printf(&head, ",\"%s%s\":{\"dtype\":\"%s\",\"shape\":[%d", prefix, hf_tensor_name(index, i), names[dtype],
+                   dims[0]);
         if (dims[1]) buf_printf(&head, ",%d", dims[1]);
         buf_printf(&head, "],\"data_offsets\":[%zu,%zu]}", at, data.n);
     }

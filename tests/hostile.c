@@ -30,11 +30,13 @@ static double processor_ms(void) {
 }
 
 static void judge(const char *what, glimpse_status st, double ms, int code, const char *says) {
-    test_check(st == (glimpse_status)code, __FILE__, __LINE__, "%s: status %d, expected %d: %s", what, (int)st, code, status_text());
-    test_check(st >= 0 || !says || strstr(status_text(), says), __FILE__, __LINE__, "%s: the error \"%s\" has no \"%s\"", what,
-               status_text(), says);
+    test_check(st == (glimpse_status)code, __FILE__, __LINE__, "%s: status %d, expected %d: %s", what, (int)st, code,
+               status_text());
+    test_check(st >= 0 || !says || strstr(status_text(), says), __FILE__, __LINE__,
+               "%s: the error \"%s\" has no \"%s\"", what, status_text(), says);
     for (const char *c = status_text(); *c; c++)
-        test_check((unsigned char)*c >= 32 || *c == '\n', __FILE__, __LINE__, "%s: a control character in the error", what);
+        test_check((unsigned char)*c >= 32 || *c == '\n', __FILE__, __LINE__, "%s: a control character in the error",
+                   what);
     test_check(test_is_slow_build() || ms < 50, __FILE__, __LINE__, "%s: %g ms", what, ms);
 }
 

@@ -43,10 +43,25 @@ static void put_tensor(buffer *b, const char *name, int layer) {
     buf_free(&raw);
 }
 
-static const char *const v1_order[] = {"#input_layernorm", "#post_attention_layernorm", "model.norm.weight", "model.embed_tokens.weight", "#self_attn.q_proj",
-                                       "#self_attn.k_proj", "#self_attn.v_proj", "#self_attn.o_proj", "#mlp.gate_proj", "#mlp.down_proj", "#mlp.up_proj", "lm_head.weight"};
-static const char *const v0_order[] = {"model.embed_tokens.weight", "#input_layernorm", "#self_attn.q_proj", "#self_attn.k_proj", "#self_attn.v_proj", "#self_attn.o_proj",
-                                       "#post_attention_layernorm", "#mlp.gate_proj", "#mlp.down_proj", "#mlp.up_proj", "model.norm.weight", "freq", "lm_head.weight"};
+static const char *const v1_order[] = {"#input_layernorm",  "#post_attention_layernorm",
+                                       "model.norm.weight", "model.embed_tokens.weight",
+                                       "#self_attn.q_proj", "#self_attn.k_proj",
+                                       "#self_attn.v_proj", "#self_attn.o_proj",
+                                       "#mlp.gate_proj",    "#mlp.down_proj",
+                                       "#mlp.up_proj",      "lm_head.weight"};
+static const char *const v0_order[] = {"model.embed_tokens.weight",
+                                       "#input_layernorm",
+                                       "#self_attn.q_proj",
+                                       "#self_attn.k_proj",
+                                       "#self_attn.v_proj",
+                                       "#self_attn.o_proj",
+                                       "#post_attention_layernorm",
+                                       "#mlp.gate_proj",
+                                       "#mlp.down_proj",
+                                       "#mlp.up_proj",
+                                       "model.norm.weight",
+                                       "freq",
+                                       "lm_head.weight"};
 
 static void make_llama2c(buffer *b, bool v1) {
     const int32_t ints[7] = {C, F, L, H, H, v1 ? V : -V, T};
@@ -72,7 +87,8 @@ TEST(llama2c_versions_give_the_frozen_logits) {
         buffer b = {0};
         model *m = NULL;
         make_llama2c(&b, v1);
-        if (EXPECT_OK(checkpoint_open(hf_save(hf_dir("l2c"), "stories.bin", b.bytes, b.n), NULL, NULL, &m))) EXPECT_LT(hf_error(m, LLAMA2), 1e-5);
+        if (EXPECT_OK(checkpoint_open(hf_save(hf_dir("l2c"), "stories.bin", b.bytes, b.n), NULL, NULL, &m)))
+            EXPECT_LT(hf_error(m, LLAMA2), 1e-5);
         model_close(m);
         buf_free(&b);
     }
@@ -89,14 +105,22 @@ TEST(llama2c_files_that_lie) {
         int code;
         const char *says;
     } cases[] = {
-        {4, 2, GLIMPSE_E_UNSUPPORTED, "version 2 (int8)"}, {4, 0, GLIMPSE_E_UNSUPPORTED, "version 0"},
-        {8, 0, GLIMPSE_E_FORMAT, "has dim 0"},            {8, 0x7fffffff, GLIMPSE_E_FORMAT, "has dim 2147483647"},
-        {8, 56, GLIMPSE_E_FORMAT, "asks for"},            {12, 0x80000000, GLIMPSE_E_FORMAT, "hidden_dim -2147483648"},
-        {16, 4096, GLIMPSE_E_FORMAT, "truncated: its header asks for"}, {16, 3, GLIMPSE_E_FORMAT, "too long"},
-        {20, 0, GLIMPSE_E_FORMAT, "n_heads 0"},           {20, 7, GLIMPSE_E_FORMAT, "n_heads 7"},
-        {24, 3, GLIMPSE_E_FORMAT, "n_kv_heads 3"},        {28, 0x80000000, GLIMPSE_E_FORMAT, "vocab_size -2147483648"},
-        {28, 1 << 24, GLIMPSE_E_FORMAT, "truncated"},     {32, 0xffffffff, GLIMPSE_E_FORMAT, "seq_len -1"},
-        {36, 2, GLIMPSE_E_FORMAT, "byte 36"},             {40, 1, GLIMPSE_E_FORMAT, "byte 40 of the header is not 0"},
+        {4, 2, GLIMPSE_E_UNSUPPORTED, "version 2 (int8)"},
+        {4, 0, GLIMPSE_E_UNSUPPORTED, "version 0"},
+        {8, 0, GLIMPSE_E_FORMAT, "has dim 0"},
+        {8, 0x7fffffff, GLIMPSE_E_FORMAT, "has dim 2147483647"},
+        {8, 56, GLIMPSE_E_FORMAT, "asks for"},
+        {12, 0x80000000, GLIMPSE_E_FORMAT, "hidden_dim -2147483648"},
+        {16, 4096, GLIMPSE_E_FORMAT, "truncated: its header asks for"},
+        {16, 3, GLIMPSE_E_FORMAT, "too long"},
+        {20, 0, GLIMPSE_E_FORMAT, "n_heads 0"},
+        {20, 7, GLIMPSE_E_FORMAT, "n_heads 7"},
+        {24, 3, GLIMPSE_E_FORMAT, "n_kv_heads 3"},
+        {28, 0x80000000, GLIMPSE_E_FORMAT, "vocab_size -2147483648"},
+        {28, 1 << 24, GLIMPSE_E_FORMAT, "truncated"},
+        {32, 0xffffffff, GLIMPSE_E_FORMAT, "seq_len -1"},
+        {36, 2, GLIMPSE_E_FORMAT, "byte 36"},
+        {40, 1, GLIMPSE_E_FORMAT, "byte 40 of the header is not 0"},
     };
     buffer b = {0};
     char path[4096], what[32];
@@ -112,10 +136,13 @@ TEST(llama2c_files_that_lie) {
         hostile_checkpoint(what, path, cases[i].code, cases[i].says);
         poke(&b, cases[i].at, before);
     }
-    for (size_t n = 4; n < b.n; n += n < 300 ? 7 : 9973) hostile_checkpoint("cut", hf_save(dir, "x.bin", b.bytes, n), GLIMPSE_E_FORMAT, NULL);
+    for (size_t n = 4; n < b.n; n += n < 300 ? 7 : 9973)
+        hostile_checkpoint("cut", hf_save(dir, "x.bin", b.bytes, n), GLIMPSE_E_FORMAT, NULL);
     /* Version 0 has no magic: 28 bytes of zeros, of ones, or with no heads are no model at all. */
-    hostile_checkpoint("zeros", hf_save(dir, "x.bin", "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 28), GLIMPSE_E_FORMAT, "begins with the bytes");
-    hostile_checkpoint("ones", hf_save(dir, "x.bin", "\1\0\0\0\1\0\0\0\1\0\0\0\1\0\0\0\1\0\0\0\1\0\0\0\1\0\0\0", 28), GLIMPSE_E_FORMAT, "begins with the bytes");
+    hostile_checkpoint("zeros", hf_save(dir, "x.bin", "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 28),
+                       GLIMPSE_E_FORMAT, "begins with the bytes");
+    hostile_checkpoint("ones", hf_save(dir, "x.bin", "\1\0\0\0\1\0\0\0\1\0\0\0\1\0\0\0\1\0\0\0\1\0\0\0\1\0\0\0", 28),
+                       GLIMPSE_E_FORMAT, "begins with the bytes");
     buf_free(&b);
 }
 
@@ -131,22 +158,36 @@ static void key_f32(buffer *b, const char *name, float v) {
 static void make_gguf(buffer *b) {
     static const struct {
         const char *gguf, *hf;
-    } names[] = {{"attn_norm", "input_layernorm"}, {"attn_q", "self_attn.q_proj"}, {"attn_k", "self_attn.k_proj"}, {"attn_v", "self_attn.v_proj"},
-                 {"attn_output", "self_attn.o_proj"}, {"ffn_norm", "post_attention_layernorm"}, {"ffn_gate", "mlp.gate_proj"}, {"ffn_up", "mlp.up_proj"}, {"ffn_down", "mlp.down_proj"}};
+    } names[] = {
+        {"attn_norm", "input_layernorm"}, {"attn_q", "self_attn.q_proj"},      {"attn_k", "self_attn.k_proj"},
+        {"attn_v", "self_attn.v_proj"},   {"attn_output", "self_attn.o_proj"}, {"ffn_norm", "post_attention_layernorm"},
+        {"ffn_gate", "mlp.gate_proj"},    {"ffn_up", "mlp.up_proj"},           {"ffn_down", "mlp.down_proj"}};
     buffer data = {0};
     buf_puts(b, "GGUF");
     put(b, 3, 4), put(b, 3 + 9 * L, 8), put(b, 9, 8);
     put_string(b, "general.architecture"), put(b, 8, 4), put_string(b, "llama");
     key_u32(b, "llama.context_length", T), key_u32(b, "llama.embedding_length", C), key_u32(b, "llama.block_count", L);
-    key_u32(b, "llama.feed_forward_length", F), key_u32(b, "llama.attention.head_count", H), key_f32(b, "llama.attention.layer_norm_rms_epsilon", 1e-5f);
+    key_u32(b, "llama.feed_forward_length", F), key_u32(b, "llama.attention.head_count", H),
+        key_f32(b, "llama.attention.layer_norm_rms_epsilon", 1e-5f);
     key_f32(b, "llama.rope.freq_base", 10000);
-    put_string(b, "tokenizer.ggml.tokens"), put(b, 9, 4), put(b, 8, 4), put(b, 2, 8), put_string(b, "a"), put_string(b, "");
+    put_string(b, "tokenizer.ggml.tokens"), put(b, 9, 4), put(b, 8, 4), put(b, 2, 8), put_string(b, "a"),
+        put_string(b, "");
     for (int i = 0; i < 3 + 9 * L; i++) {
         char name[64], hf[96];
         int k = (i - 3) % 9, l = (i - 3) / 9, dims[2], j = 0;
-        if (i < 3) snprintf(name, sizeof name, "%s", i == 0 ? "token_embd.weight" : i == 1 ? "output_norm.weight" : "output.weight");
-        if (i < 3) snprintf(hf, sizeof hf, "%s", i == 0 ? "model.embed_tokens.weight" : i == 1 ? "model.norm.weight" : "lm_head.weight");
-        if (i >= 3) snprintf(name, sizeof name, "blk.%d.%s.weight", l, names[k].gguf), snprintf(hf, sizeof hf, "model.layers.%d.%s.weight", l, names[k].hf);
+        if (i < 3)
+            snprintf(name, sizeof name, "%s",
+                     i == 0   ? "token_embd.weight"
+                     : i == 1 ? "output_norm.weight"
+                              : "output.weight");
+        if (i < 3)
+            snprintf(hf, sizeof hf, "%s",
+                     i == 0   ? "model.embed_tokens.weight"
+                     : i == 1 ? "model.norm.weight"
+                              : "lm_head.weight");
+        if (i >= 3)
+            snprintf(name, sizeof name, "blk.%d.%s.weight", l, names[k].gguf),
+                snprintf(hf, sizeof hf, "model.layers.%d.%s.weight", l, names[k].hf);
         while (strcmp(hf_tensor_name(LLAMA2, j), hf)) j++;
         hf_tensor_shape(LLAMA2, j, dims);
         while (data.n % 32) buf_putc(&data, 0);
@@ -222,7 +263,8 @@ TEST(gguf_files_that_lie) {
         {"tokenizer.ggml.tokens", 4, 4, 9, GLIMPSE_E_FORMAT, "an array of type 9"},
         {"tokenizer.ggml.tokens", 4, 4, 99, GLIMPSE_E_FORMAT, "an array of type 99"},
         {"tokenizer.ggml.tokens", 8, 8, UINT64_MAX, GLIMPSE_E_FORMAT, "an array of 18446744073709551615 elements"},
-        {"tokenizer.ggml.tokens", 8, 8, (uint64_t)1 << 61, GLIMPSE_E_FORMAT, "an array of 2305843009213693952 elements"},
+        {"tokenizer.ggml.tokens", 8, 8, (uint64_t)1 << 61, GLIMPSE_E_FORMAT,
+         "an array of 2305843009213693952 elements"},
         {"tokenizer.ggml.tokens", 8, 8, 3, GLIMPSE_E_FORMAT, NULL},
         {"tokenizer.ggml.tokens", 16, 8, UINT64_MAX - 7, GLIMPSE_E_FORMAT, "truncated"},
         {"token_embd.weight", 0, 4, 0, GLIMPSE_E_FORMAT, "tensor token_embd.weight has 0 dimensions"},
@@ -239,7 +281,8 @@ TEST(gguf_files_that_lie) {
         {"output_norm.weight", 16, 8, UINT64_MAX - 31, GLIMPSE_E_FORMAT, "begins at byte"},
         {"token_embd.weight", -17, 1, 'x', GLIMPSE_E_UNSUPPORTED, "the tensor xoken_embd.weight is not known"},
         {"token_embd.weight", -25, 8, 65, GLIMPSE_E_FORMAT, "the name of a tensor has no bytes or more than 64"},
-        {"blk.0.attn_q.weight", -15, 1, '1', GLIMPSE_E_FORMAT, "two tensors are called model.layers.1.self_attn.q_proj.weight"},
+        {"blk.0.attn_q.weight", -15, 1, '1', GLIMPSE_E_FORMAT,
+         "two tensors are called model.layers.1.self_attn.q_proj.weight"},
     };
     buffer b = {0};
     char path[4096], what[32];
@@ -256,12 +299,14 @@ TEST(gguf_files_that_lie) {
             while (memcmp(b.bytes + at, cases[i].after, strlen(cases[i].after))) at++;
             at += strlen(cases[i].after);
         }
-        for (int k = 0; k < cases[i].bytes; k++) b.bytes[at + cases[i].at + (size_t)k] = (char)(cases[i].value >> 8 * k);
+        for (int k = 0; k < cases[i].bytes; k++)
+            b.bytes[at + cases[i].at + (size_t)k] = (char)(cases[i].value >> 8 * k);
         snprintf(path, sizeof path, "%s", hf_save(dir, "x.gguf", b.bytes, b.n));
         snprintf(what, sizeof what, "case %zu", i);
         hostile_checkpoint(what, path, cases[i].code, cases[i].says);
     }
-    for (size_t n = 4; n < b.n; n += n < 3000 ? 13 : 9973) hostile_checkpoint("cut", hf_save(dir, "x.gguf", whole, n), GLIMPSE_E_FORMAT, NULL);
+    for (size_t n = 4; n < b.n; n += n < 3000 ? 13 : 9973)
+        hostile_checkpoint("cut", hf_save(dir, "x.gguf", whole, n), GLIMPSE_E_FORMAT, NULL);
     free(whole);
     buf_free(&b);
 }

@@ -44,7 +44,8 @@ TEST(hf_half_types_give_the_frozen_logits) {
     for (int dtype = GLIMPSE_BF16; dtype <= GLIMPSE_F16; dtype++)
         for (int index = 0; index < 3; index++) {
             model *m = NULL;
-            if (!EXPECT_OK(checkpoint_open(make_dir("half", index, (glimpse_dtype)dtype, ""), NULL, NULL, &m))) continue;
+            if (!EXPECT_OK(checkpoint_open(make_dir("half", index, (glimpse_dtype)dtype, ""), NULL, NULL, &m)))
+                continue;
             EXPECT_EQ(m->dtype, dtype);
             EXPECT_LT(hf_error(m, index), 1e-5);
             model_close(m);
@@ -120,7 +121,9 @@ static void make_shards(const char *dir, int index, int cut, const char *third) 
     buf_puts(&map, "{\"metadata\":{\"total_size\":1},\"weight_map\":{");
     for (int i = 0; i < n; i++)
         buf_printf(&map, "%s\"%s\":\"%s\"", i ? "," : "", hf_tensor_name(index, i),
-                   i == n - 1 && third ? third : i < cut ? "model-00001-of-00002.safetensors" : "model-00002-of-00002.safetensors");
+                   i == n - 1 && third ? third
+                   : i < cut           ? "model-00001-of-00002.safetensors"
+                                       : "model-00002-of-00002.safetensors");
     buf_puts(&map, "}}");
     hf_save(dir, "model.safetensors.index.json", map.bytes, map.n);
     hf_save(dir, "config.json", hf_config(index), strlen(hf_config(index)));
@@ -158,28 +161,36 @@ TEST(hf_configurations_that_are_not_known) {
         int code;
         const char *says;
     } cases[] = {
-        {"llama2", "\"model_type\": \"llama\"", "\"model_type\": \"mamba\"", GLIMPSE_E_UNSUPPORTED, "model_type \"mamba\" is not known"},
-        {"llama2", "\"hidden_act\": \"silu\"", "\"hidden_act\": \"quick_gelu\"", GLIMPSE_E_UNSUPPORTED, "hidden_act \"quick_gelu\""},
-        {"llama2", "LlamaForCausalLM", "LlamaForSequenceClassification", GLIMPSE_E_UNSUPPORTED, "LlamaForSequenceClassification"},
-        {"llama2", "\"pretraining_tp\": 1", "\"quantization_config\": {}", GLIMPSE_E_UNSUPPORTED, "quantization_config"},
+        {"llama2", "\"model_type\": \"llama\"", "\"model_type\": \"mamba\"", GLIMPSE_E_UNSUPPORTED,
+         "model_type \"mamba\" is not known"},
+        {"llama2", "\"hidden_act\": \"silu\"", "\"hidden_act\": \"quick_gelu\"", GLIMPSE_E_UNSUPPORTED,
+         "hidden_act \"quick_gelu\""},
+        {"llama2", "LlamaForCausalLM", "LlamaForSequenceClassification", GLIMPSE_E_UNSUPPORTED,
+         "LlamaForSequenceClassification"},
+        {"llama2", "\"pretraining_tp\": 1", "\"quantization_config\": {}", GLIMPSE_E_UNSUPPORTED,
+         "quantization_config"},
         {"llama2", "\"num_hidden_layers\": 4", "\"num_hidden_layers\": 4.0", GLIMPSE_E_FORMAT, "num_hidden_layers"},
-        {"llama2", "\"num_hidden_layers\": 4", "\"num_hidden_layers\": 99999999999", GLIMPSE_E_FORMAT, "num_hidden_layers"},
+        {"llama2", "\"num_hidden_layers\": 4", "\"num_hidden_layers\": 99999999999", GLIMPSE_E_FORMAT,
+         "num_hidden_layers"},
         {"llama2", "\"num_hidden_layers\": 4", "\"num_hidden_layers\": 5", GLIMPSE_E_MODEL, "model.layers.4."},
         {"llama2", "\"num_hidden_layers\": 4", "\"num_hidden_layers\": 3", GLIMPSE_E_MODEL, "the model has 3 layers"},
         {"llama2", "\"hidden_size\": 48", "\"hidden_size\": 0", GLIMPSE_E_FORMAT, "hidden_size"},
         {"llama2", "\"hidden_size\": 48", "\"hidden_size\": 56", GLIMPSE_E_MODEL, "expected"},
         {"llama2", "\"rms_norm_eps\": 1e-05", "\"rms_norm_eps\": -1", GLIMPSE_E_FORMAT, "rms_norm_eps"},
-        {"llama2", "\"pretraining_tp\": 1", "\"attention_bias\": true", GLIMPSE_E_MODEL, "q_proj.bias is missing, which"},
+        {"llama2", "\"pretraining_tp\": 1", "\"attention_bias\": true", GLIMPSE_E_MODEL,
+         "q_proj.bias is missing, which"},
         {"linear", "\"mlp_bias\": true", "\"mlp_bias\": false", GLIMPSE_E_MODEL, "mlp.gate_proj.bias is there, which"},
         {"linear", "\"type\": \"linear\"", "\"type\": \"dynamic\"", GLIMPSE_E_UNSUPPORTED, "\"dynamic\" is not known"},
         {"linear", "\"factor\": 2.5", "\"factor\": 0", GLIMPSE_E_FORMAT, "factor"},
         {"llama3", "\"factor\": 8.0, ", "", GLIMPSE_E_FORMAT, "has no factor"},
         {"llama3", "\"high_freq_factor\": 4.0", "\"high_freq_factor\": 0.5", GLIMPSE_E_MODEL, "rope_high"},
-        {"yarn", "\"full_attention\", \"sliding_attention\", \"full_attention\"", "\"full_attention\", \"full_attention\", \"sliding_attention\"",
-         GLIMPSE_E_UNSUPPORTED, "layer_types is no pattern"},
+        {"yarn", "\"full_attention\", \"sliding_attention\", \"full_attention\"",
+         "\"full_attention\", \"full_attention\", \"sliding_attention\"", GLIMPSE_E_UNSUPPORTED,
+         "layer_types is no pattern"},
         {"yarn", "\"full_attention\"", "\"linear_attention\"", GLIMPSE_E_UNSUPPORTED, "layer 1 is of a kind"},
         {"yarn", "\"sliding_window\": 8", "\"sliding_window\": \"8\"", GLIMPSE_E_FORMAT, "sliding_window"},
-        {"gpt2", "\"n_ctx\": 64", "\"scale_attn_by_inverse_layer_idx\": true", GLIMPSE_E_UNSUPPORTED, "scale_attn_by_inverse_layer_idx"},
+        {"gpt2", "\"n_ctx\": 64", "\"scale_attn_by_inverse_layer_idx\": true", GLIMPSE_E_UNSUPPORTED,
+         "scale_attn_by_inverse_layer_idx"},
         {"gpt2", "\"vocab_size\": 61", "\"vocab_size\": 62", GLIMPSE_E_MODEL, "wte.weight: expected (Vp, C)"},
         {"gpt2", "{\"activation", "{{\"activation", GLIMPSE_E_FORMAT, "byte 1 of the JSON is 0x7b, expected a key"},
         {"gpt2", "\"n_ctx\": 64", "\"n_head\": 4", GLIMPSE_E_FORMAT, "the key \"n_head\" is there twice"},
@@ -187,11 +198,14 @@ TEST(hf_configurations_that_are_not_known) {
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         int index = index_of(cases[i].model);
-        const char *dir = make_dir("lies", index, GLIMPSE_BF16, ""), *text = hf_config(index), *at = strstr(text, cases[i].from);
+        const char *dir = make_dir("lies", index, GLIMPSE_BF16, ""), *text = hf_config(index),
+                   *at = strstr(text, cases[i].from);
         buffer b = {0};
         model *m = NULL;
         if (!cases[i].says) continue;
-        if (!test_check(at != NULL, __FILE__, __LINE__, "%s is not in the configuration of %s", cases[i].from, cases[i].model)) continue;
+        if (!test_check(at != NULL, __FILE__, __LINE__, "%s is not in the configuration of %s", cases[i].from,
+                        cases[i].model))
+            continue;
         buf_put(&b, text, (size_t)(at - text));
         buf_printf(&b, "%s%s", cases[i].to, at + strlen(cases[i].from));
         hf_save(dir, "config.json", b.bytes, b.n);
@@ -204,7 +218,8 @@ TEST(hf_configurations_that_are_not_known) {
 
 /* === Directories === */
 TEST(hf_a_trainers_directory) {
-    static const char config[] = "{\"vocab_size\": 61, \"num_layers\": 4, \"num_heads\": 4, \"embed_dim\": 48, \"maxlen\": 64}";
+    static const char config[] =
+        "{\"vocab_size\": 61, \"num_layers\": 4, \"num_heads\": 4, \"embed_dim\": 48, \"maxlen\": 64}";
     char path[4096];
     model *m = NULL;
     buffer b = {0};
@@ -218,7 +233,8 @@ TEST(hf_a_trainers_directory) {
     EXPECT_LT(hf_error(m, 0), 1e-5);
     model_close(m);
     m = NULL;
-    EXPECT_ERR(checkpoint_open(hf_dir("output"), NULL, NULL, &m), GLIMPSE_E_FORMAT, "is the directory above the checkpoint");
+    EXPECT_ERR(checkpoint_open(hf_dir("output"), NULL, NULL, &m), GLIMPSE_E_FORMAT,
+               "is the directory above the checkpoint");
     EXPECT(strstr(status_text(), "/output/best_checkpoint") != NULL);
     buf_free(&b);
 }

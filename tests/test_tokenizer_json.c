@@ -45,7 +45,8 @@ TEST(tokenizer_json_ids_of_every_family) {
             if (!EXPECT_OK(tokenizer_encode(t, c->text, (size_t)c->bytes, &ids))) continue;
             print_ids(want, sizeof want, c->ids, (size_t)c->n_ids);
             print_ids(have, sizeof have, (const int *)(const void *)ids.bytes, ids.n / sizeof(int));
-            test_check(!strcmp(want, have), __FILE__, __LINE__, "%s: text %d: expected %s found %s", family->file, i, want, have);
+            test_check(!strcmp(want, have), __FILE__, __LINE__, "%s: text %d: expected %s found %s", family->file, i,
+                       want, have);
             EXPECT_OK(tokenizer_encode_prompt(t, c->text, (size_t)c->bytes, &prompt));
             bool named = t->n_prefix && c->n_ids && c->ids[0] == t->prefix[0];
             EXPECT_EQ(prompt.n / 4, (size_t)c->n_ids + (named ? 0 : (size_t)family->n_prefix));
@@ -58,7 +59,8 @@ TEST(tokenizer_json_ids_of_every_family) {
 
 /* Byte-level families give every text back; so does Llama's with byte fallback, but for the blank put before it. */
 TEST(tokenizer_json_round_trip) {
-    static const char *const files[] = {"gpt2.json", "llama3.json", "smollm2.json", "o200k.json", "tekken.json", "gemma.json", "llama2.json"};
+    static const char *const files[] = {"gpt2.json",   "llama3.json", "smollm2.json", "o200k.json",
+                                        "tekken.json", "gemma.json",  "llama2.json"};
     for (size_t f = 0; f < sizeof files / sizeof *files; f++) {
         tokenizer *t = NULL;
         if (!EXPECT_OK(tokenizer_load(corpus("tokenizer_json", files[f]), &t))) continue;
@@ -66,12 +68,14 @@ TEST(tokenizer_json_round_trip) {
             const tokenizer_case *c = &tokenizer_families[0].cases[i];
             buffer ids = {0}, text = {0};
             size_t skip = !strcmp(files[f], "llama2.json") && c->bytes ? 1 : 0;
-            if (memmem(c->text, (size_t)c->bytes, "\xe2\x96\x81", 3) || memmem(c->text, (size_t)c->bytes, "<s>", 3)) continue;
+            if (memmem(c->text, (size_t)c->bytes, "\xe2\x96\x81", 3) || memmem(c->text, (size_t)c->bytes, "<s>", 3))
+                continue;
             EXPECT_OK(tokenizer_encode(t, c->text, (size_t)c->bytes, &ids));
-            for (size_t k = 0; k < ids.n / sizeof(int); k++) EXPECT_OK(tokenizer_decode(t, ((const int *)(const void *)ids.bytes)[k], &text));
+            for (size_t k = 0; k < ids.n / sizeof(int); k++)
+                EXPECT_OK(tokenizer_decode(t, ((const int *)(const void *)ids.bytes)[k], &text));
             if (text.n) text.n -= skip;
-            test_check(text.n == (size_t)c->bytes && (!text.n || !memcmp(text.bytes + skip, c->text, text.n)), __FILE__, __LINE__,
-                       "%s: text %d comes back as %s", files[f], i, buf_str(&text));
+            test_check(text.n == (size_t)c->bytes && (!text.n || !memcmp(text.bytes + skip, c->text, text.n)), __FILE__,
+                       __LINE__, "%s: text %d comes back as %s", files[f], i, buf_str(&text));
             buf_free(&ids);
             buf_free(&text);
         }
@@ -94,19 +98,25 @@ TEST(tokenizer_json_special_tokens) {
 
 /* === The scanners === */
 static const uint32_t nasty[] = {
-    ' ', ' ', ' ', '\n', '\n', '\r', '\t', 0x0b, 0x1c, 0x85, 0xa0, 0x1680, 0x180e, 0x2003, 0x200b, 0x2028, 0x202f, 0x3000, 0xfeff, '\'', '\'', '\'',
-    's', 't', 'r', 'e', 'v', 'm', 'l', 'd', 'S', 'T', 'R', 'E', 'V', 'M', 'L', 'D', 0x17f, 0x212a, 'a', 'z', 0xaa, 0xb2, 0xbc, 0xe9, 0x130, 0x301,
-    0x5d0, 0x661, 0x966, 0x903, 0x2160, 0x2460, 0x3042, 0x4e2d, 0xac00, 0xff10, 0x10400, 0x1d7ce, 0x1f600, 0x200d, 0x20000, '0', '1', '9', '.', '-', '_',
-    '$', '/', 0x20ac, 0xe000, 0};
+    ' ',    ' ',    ' ',    '\n',   '\n',   '\r',   '\t',    0x0b,    0x1c,    0x85,   0xa0,    0x1680, 0x180e,
+    0x2003, 0x200b, 0x2028, 0x202f, 0x3000, 0xfeff, '\'',    '\'',    '\'',    's',    't',     'r',    'e',
+    'v',    'm',    'l',    'd',    'S',    'T',    'R',     'E',     'V',     'M',    'L',     'D',    0x17f,
+    0x212a, 'a',    'z',    0xaa,   0xb2,   0xbc,   0xe9,    0x130,   0x301,   0x5d0,  0x661,   0x966,  0x903,
+    0x2160, 0x2460, 0x3042, 0x4e2d, 0xac00, 0xff10, 0x10400, 0x1d7ce, 0x1f600, 0x200d, 0x20000, '0',    '1',
+    '9',    '.',    '-',    '_',    '$',    '/',    0x20ac,  0xe000,  0};
 
 static void scanner_equals_pcre2(const char *digits, size_t (*next)(const char *, size_t)) {
     buffer p = {0};
 #define SPACES "\\x09-\\x0d\\x20\\x85\\xa0\\x{1680}\\x{2000}-\\x{200a}\\x{2028}\\x{2029}\\x{202f}\\x{205f}\\x{3000}"
-    buf_printf(&p, "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|%s| ?[^" SPACES "\\p{L}\\p{N}]+[\\r\\n]*|[" SPACES "]*[\\r\\n]+|"
-               "[" SPACES "]+(?![^" SPACES "])|[" SPACES "]+", digits);
+    buf_printf(&p,
+               "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|%s| ?[^" SPACES
+               "\\p{L}\\p{N}]+[\\r\\n]*|[" SPACES "]*[\\r\\n]+|"
+               "[" SPACES "]+(?![^" SPACES "])|[" SPACES "]+",
+               digits);
     int error;
     PCRE2_SIZE where;
-    pcre2_code *code = pcre2_compile((PCRE2_SPTR)buf_str(&p), p.n, PCRE2_UTF | PCRE2_UCP | PCRE2_ANCHORED, &error, &where, NULL);
+    pcre2_code *code =
+        pcre2_compile((PCRE2_SPTR)buf_str(&p), p.n, PCRE2_UTF | PCRE2_UCP | PCRE2_ANCHORED, &error, &where, NULL);
     buf_free(&p);
     REQUIRE(code != NULL);
     pcre2_jit_compile(code, PCRE2_JIT_COMPLETE);
@@ -155,7 +165,8 @@ TEST(tokenizer_meta_pickle) {
         for (size_t i = 0; i < ids.n / 4; i++) tokenizer_decode(t, ((const int *)(const void *)ids.bytes)[i], &text);
         EXPECT_STREQ(buf_str(&text), say);
         buf_clear(&ids);
-        EXPECT_ERR(tokenizer_encode(t, "abX", 3, &ids), GLIMPSE_E_TOKENIZER, k < 2 ? "\"X\" (U+0058) at byte 2" : "\"a\"");
+        EXPECT_ERR(tokenizer_encode(t, "abX", 3, &ids), GLIMPSE_E_TOKENIZER,
+                   k < 2 ? "\"X\" (U+0058) at byte 2" : "\"a\"");
         buf_free(&ids);
         buf_free(&text);
         tokenizer_close(t);
@@ -183,31 +194,51 @@ TEST(tokenizer_json_files_that_lie) {
         {"{" BPE("{\"a\":\"0\"}", "[]") "}", GLIMPSE_E_FORMAT, "the id of \"a\""},
         {"{" BPE("{\"a\":0,\"a\":1}", "[]") "}", GLIMPSE_E_FORMAT, "the key \"a\" is there twice"},
         {"{" BPE("{\"a\":0}", "{}") "}", GLIMPSE_E_FORMAT, "model.merges is no list"},
-        {"{" BPE("{\"a\":0}", "[\"a a\"]") "}", GLIMPSE_E_FORMAT, "merge 0 (\"a\" and \"a\") is of pieces that are not"},
+        {"{" BPE("{\"a\":0}", "[\"a a\"]") "}", GLIMPSE_E_FORMAT,
+         "merge 0 (\"a\" and \"a\") is of pieces that are not"},
         {"{" BPE("{\"a\":0}", "[\"aa\"]") "}", GLIMPSE_E_FORMAT, "an entry is no pair"},
         {"{" BPE("{\"a\":0}", "[\"a a a\"]") "}", GLIMPSE_E_FORMAT, "an entry is no pair"},
         {"{" BPE("{\"a\":0}", "[[\"a\"]]") "}", GLIMPSE_E_FORMAT, "an entry is no pair"},
         {"{" BPE("{\"a\":0}", "[1]") "}", GLIMPSE_E_FORMAT, "an entry is no pair"},
-        {"{\"model\":{\"vocab\":{\"a\":0},\"merges\":[],\"unk_token\":\"x\"}}", GLIMPSE_E_FORMAT, "unk_token \"x\" is not in"},
-        {"{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0},\"merges\":[],\"end_of_word_suffix\":\"</w>\"}}", GLIMPSE_E_UNSUPPORTED, "end_of_word_suffix"},
-        {"{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0},\"merges\":[],\"dropout\":0.1}}", GLIMPSE_E_UNSUPPORTED, "dropout"},
+        {"{\"model\":{\"vocab\":{\"a\":0},\"merges\":[],\"unk_token\":\"x\"}}", GLIMPSE_E_FORMAT,
+         "unk_token \"x\" is not in"},
+        {"{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0},\"merges\":[],\"end_of_word_suffix\":\"</w>\"}}",
+         GLIMPSE_E_UNSUPPORTED, "end_of_word_suffix"},
+        {"{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0},\"merges\":[],\"dropout\":0.1}}", GLIMPSE_E_UNSUPPORTED,
+         "dropout"},
         {"{\"model\":{\"type\":\"WordLevel\",\"vocab\":{\"a\":0}}}", GLIMPSE_E_FORMAT, "no unk_token"},
-        {"{\"normalizer\":{\"type\":\"Precompiled\"}," BPE("{\"a\":0}", "[]") "}", GLIMPSE_E_UNSUPPORTED, "the normalizer Precompiled is not known"},
+        {"{\"normalizer\":{\"type\":\"Precompiled\"}," BPE("{\"a\":0}", "[]") "}", GLIMPSE_E_UNSUPPORTED,
+         "the normalizer Precompiled is not known"},
         {"{\"normalizer\":{}," BPE("{\"a\":0}", "[]") "}", GLIMPSE_E_FORMAT, "a normalizer without type"},
-        {"{\"normalizer\":{\"type\":\"Sequence\",\"normalizers\":[{\"type\":\"Nmt\"}]}," BPE("{\"a\":0}", "[]") "}", GLIMPSE_E_UNSUPPORTED, "the normalizer Nmt"},
-        {"{\"pre_tokenizer\":{\"type\":\"UnicodeScripts\"}," BPE("{\"a\":0}", "[]") "}", GLIMPSE_E_UNSUPPORTED, "the pre-tokenizer UnicodeScripts"},
-        {"{\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"Regex\":\"(\"},\"behavior\":\"Isolated\"}," BPE("{\"a\":0}", "[]") "}", GLIMPSE_E_UNSUPPORTED, "the pattern \"(\" is not taken"},
-        {"{\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"Regex\":\"[[a]b]\"},\"behavior\":\"Isolated\"}," BPE("{\"a\":0}", "[]") "}", GLIMPSE_E_UNSUPPORTED, "a class in a class"},
-        {"{\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"Regex\":\"a\"},\"behavior\":\"Somehow\"}," BPE("{\"a\":0}", "[]") "}", GLIMPSE_E_UNSUPPORTED, "an unknown behavior"},
-        {"{\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"String\":\"\"},\"behavior\":\"Isolated\"}," BPE("{\"a\":0}", "[]") "}", GLIMPSE_E_FORMAT, "an empty pattern"},
+        {"{\"normalizer\":{\"type\":\"Sequence\",\"normalizers\":[{\"type\":\"Nmt\"}]}," BPE("{\"a\":0}", "[]") "}",
+         GLIMPSE_E_UNSUPPORTED, "the normalizer Nmt"},
+        {"{\"pre_tokenizer\":{\"type\":\"UnicodeScripts\"}," BPE("{\"a\":0}", "[]") "}", GLIMPSE_E_UNSUPPORTED,
+         "the pre-tokenizer UnicodeScripts"},
+        {"{\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"Regex\":\"(\"},\"behavior\":\"Isolated\"}," BPE(
+             "{\"a\":0}", "[]") "}",
+         GLIMPSE_E_UNSUPPORTED, "the pattern \"(\" is not taken"},
+        {"{\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"Regex\":\"[[a]b]\"},\"behavior\":\"Isolated\"}," BPE(
+             "{\"a\":0}", "[]") "}",
+         GLIMPSE_E_UNSUPPORTED, "a class in a class"},
+        {"{\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"Regex\":\"a\"},\"behavior\":\"Somehow\"}," BPE(
+             "{\"a\":0}", "[]") "}",
+         GLIMPSE_E_UNSUPPORTED, "an unknown behavior"},
+        {"{\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"String\":\"\"},\"behavior\":\"Isolated\"}," BPE(
+             "{\"a\":0}", "[]") "}",
+         GLIMPSE_E_FORMAT, "an empty pattern"},
         {"{\"decoder\":{\"type\":\"CTC\"}," BPE("{\"a\":0}", "[]") "}", GLIMPSE_E_UNSUPPORTED, "the decoder CTC"},
-        {"{\"post_processor\":{\"type\":\"Odd\"}," BPE("{\"a\":0}", "[]") "}", GLIMPSE_E_UNSUPPORTED, "the post-processor Odd"},
-        {"{\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[{\"SpecialToken\":{\"id\":\"x\"}}],\"special_tokens\":{}}," BPE("{\"a\":0}", "[]") "}",
+        {"{\"post_processor\":{\"type\":\"Odd\"}," BPE("{\"a\":0}", "[]") "}", GLIMPSE_E_UNSUPPORTED,
+         "the post-processor Odd"},
+        {"{\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[{\"SpecialToken\":{\"id\":\"x\"}}],"
+         "\"special_tokens\":{}}," BPE("{\"a\":0}", "[]") "}",
          GLIMPSE_E_FORMAT, "does not define"},
-        {"{\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[{\"SpecialToken\":{\"id\":\"x\"}}],\"special_tokens\":{\"x\":{\"ids\":[7]}}}," BPE("{\"a\":0}", "[]") "}",
+        {"{\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[{\"SpecialToken\":{\"id\":\"x\"}}],"
+         "\"special_tokens\":{\"x\":{\"ids\":[7]}}}," BPE("{\"a\":0}", "[]") "}",
          GLIMPSE_E_FORMAT, "puts id 7 before a text"},
-        {"{\"added_tokens\":[{\"id\":4000000000,\"content\":\"x\"}]," BPE("{\"a\":0}", "[]") "}", GLIMPSE_E_FORMAT, "added_tokens"},
-        {"{\"added_tokens\":[{\"id\":1,\"content\":\"\"}]," BPE("{\"a\":0}", "[]") "}", GLIMPSE_E_FORMAT, "added_tokens"},
+        {"{\"added_tokens\":[{\"id\":4000000000,\"content\":\"x\"}]," BPE("{\"a\":0}", "[]") "}", GLIMPSE_E_FORMAT,
+         "added_tokens"},
+        {"{\"added_tokens\":[{\"id\":1,\"content\":\"\"}]," BPE("{\"a\":0}", "[]") "}", GLIMPSE_E_FORMAT,
+         "added_tokens"},
         {"{\"added_tokens\":{}," BPE("{\"a\":0}", "[]") "}", GLIMPSE_E_FORMAT, "added_tokens is no list"},
         {"{\"model\"", GLIMPSE_E_FORMAT, "the JSON ends"},
         {"\x80\x04}.", GLIMPSE_E_TOKENIZER, "a pickle without itos"},
@@ -216,7 +247,8 @@ TEST(tokenizer_json_files_that_lie) {
     char path[4096], what[48];
     hostile_begin();
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        snprintf(path, sizeof path, "%s", hf_save(hf_dir("tok"), "tokenizer.json", cases[i].text, strlen(cases[i].text)));
+        snprintf(path, sizeof path, "%s",
+                 hf_save(hf_dir("tok"), "tokenizer.json", cases[i].text, strlen(cases[i].text)));
         snprintf(what, sizeof what, "case %zu", i);
         hostile_tokenizer(what, path, cases[i].code, cases[i].says);
     }
@@ -224,11 +256,14 @@ TEST(tokenizer_json_files_that_lie) {
 
 /* A pattern that would run for ever, and one letter a million times. */
 TEST(tokenizer_json_slow_patterns) {
-    static const char slow[] = "{\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"Regex\":\"(a+)+$\"},\"behavior\":\"Isolated\"}," BPE("{\"a\":0,\"b\":1}", "[]") "}";
+    static const char slow[] =
+        "{\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"Regex\":\"(a+)+$\"},\"behavior\":\"Isolated\"}," BPE(
+            "{\"a\":0,\"b\":1}", "[]") "}";
     tokenizer *t = NULL;
     buffer ids = {0}, text = {0};
     REQUIRE_OK(tokenizer_load(hf_save(hf_dir("tok"), "slow.json", slow, strlen(slow)), &t));
-    EXPECT_ERR(tokenizer_encode(t, "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab", 41, &ids), GLIMPSE_E_TOKENIZER, "too many steps");
+    EXPECT_ERR(tokenizer_encode(t, "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab", 41, &ids), GLIMPSE_E_TOKENIZER,
+               "too many steps");
     EXPECT_EQ(ids.n, 0);
     tokenizer_close(t);
     buf_fill(&text, 'a', 1 << 20);

@@ -68,7 +68,8 @@ static const char *make_pt(const char *name, const recipe *r) {
     if (r->key && r->model_args) {
         pkl_text(&pkl, "model_args");
         buf_puts(&pkl, "}(");
-        for (size_t i = 0; i < sizeof args / sizeof *args; i++) pkl_text(&pkl, args[i].name), pkl_int(&pkl, args[i].value);
+        for (size_t i = 0; i < sizeof args / sizeof *args; i++)
+            pkl_text(&pkl, args[i].name), pkl_int(&pkl, args[i].value);
         buf_puts(&pkl, "u");
     }
     if (r->key) buf_putc(&pkl, 'u');
@@ -85,8 +86,11 @@ static const char *make_pt(const char *name, const recipe *r) {
 
 TEST_LIMIT(torch_every_key_and_prefix_gives_the_frozen_logits, 120) {
     static const recipe recipes[] = {
-        {"model", "", true, false, true},           {"state_dict", "model.", true, false, true}, {"model_state_dict", "module.", true, true, false},
-        {"model", "_orig_mod.", true, false, true}, {"model", "module._orig_mod.", true, false, false},
+        {"model", "", true, false, true},
+        {"state_dict", "model.", true, false, true},
+        {"model_state_dict", "module.", true, true, false},
+        {"model", "_orig_mod.", true, false, true},
+        {"model", "module._orig_mod.", true, false, false},
     };
     for (size_t i = 0; i < sizeof recipes / sizeof *recipes; i++) {
         model *m = NULL;
@@ -110,7 +114,8 @@ TEST(torch_newest_in_a_directory) {
 
 /* A bare state dict says nothing of the heads: a configuration beside it does. */
 TEST(torch_bare_state_dict) {
-    static const char config[] = "{\"n_layer\":4,\"n_head\":4,\"n_embd\":48,\"block_size\":64,\"vocab_size\":61,\"activation\":\"gelu\"}";
+    static const char config[] =
+        "{\"n_layer\":4,\"n_head\":4,\"n_embd\":48,\"block_size\":64,\"vocab_size\":61,\"activation\":\"gelu\"}";
     model *m = NULL;
     const char *path = make_pt("bare.pt", &(recipe){NULL, "", false, false, false});
     char copy[4096];
@@ -125,7 +130,8 @@ TEST(torch_bare_state_dict) {
 
 TEST(torch_missing_key_lists_those_that_are_there) {
     model *m = NULL;
-    EXPECT_ERR(checkpoint_open(make_pt("w.pt", &(recipe){"weights", "", true, false, false}), NULL, NULL, &m), GLIMPSE_E_FORMAT,
+    EXPECT_ERR(checkpoint_open(make_pt("w.pt", &(recipe){"weights", "", true, false, false}), NULL, NULL, &m),
+               GLIMPSE_E_FORMAT,
                "no weights under model, state_dict or model_state_dict; keys found: weights, model_args");
     EXPECT(strstr(status_text(), "hint: \"weights\" holds tensors") != NULL);
 }
@@ -168,13 +174,23 @@ TEST(torch_pickles_that_lie) {
         {P("\x80\x02}}."), GLIMPSE_E_FORMAT, "leaves 2 values"},
         {P("\x80\x02(."), GLIMPSE_E_FORMAT, "leaves 1 values"},
         {P("\x80\x02}.x"), GLIMPSE_E_FORMAT, "1 bytes follow"},
-        {P("\x80\x02" "cos\nsystem\n."), GLIMPSE_E_UNSUPPORTED, "names os.system"},
-        {P("\x80\x02" "cbuiltins\neval\n."), GLIMPSE_E_UNSUPPORTED, "names builtins.eval"},
-        {P("\x80\x02" "cnumpy.core.multiarray\nscalar\n."), GLIMPSE_E_UNSUPPORTED, "numpy.core.multiarray.scalar"},
-        {P("\x80\x02" "cargparse\nNamespace\n."), GLIMPSE_E_UNSUPPORTED, "argparse.Namespace"},
+        {P("\x80\x02"
+           "cos\nsystem\n."),
+         GLIMPSE_E_UNSUPPORTED, "names os.system"},
+        {P("\x80\x02"
+           "cbuiltins\neval\n."),
+         GLIMPSE_E_UNSUPPORTED, "names builtins.eval"},
+        {P("\x80\x02"
+           "cnumpy.core.multiarray\nscalar\n."),
+         GLIMPSE_E_UNSUPPORTED, "numpy.core.multiarray.scalar"},
+        {P("\x80\x02"
+           "cargparse\nNamespace\n."),
+         GLIMPSE_E_UNSUPPORTED, "argparse.Namespace"},
         {P("\x80\x04\x8c\x02os\x8c\x06system\x93."), GLIMPSE_E_UNSUPPORTED, "names os.system"},
         {P("\x80\x04K\1K\2\x93."), GLIMPSE_E_FORMAT, "a global without a name"},
-        {P("\x80\x02" "cos"), GLIMPSE_E_FORMAT, "cut off within a name"},
+        {P("\x80\x02"
+           "cos"),
+         GLIMPSE_E_FORMAT, "cut off within a name"},
         {P("\x80\x02ios\nsystem\n."), GLIMPSE_E_UNSUPPORTED, "opcode 0x69"},
         {P("\x80\x02o."), GLIMPSE_E_UNSUPPORTED, "opcode 0x6f"},
         {P("\x80\x02\x82\x01."), GLIMPSE_E_UNSUPPORTED, "opcode 0x82"},
@@ -183,13 +199,27 @@ TEST(torch_pickles_that_lie) {
         {P("\x80\x02I1\n."), GLIMPSE_E_UNSUPPORTED, "opcode 0x49"},
         {P("\x80\x02R."), GLIMPSE_E_FORMAT, "takes more from the stack"},
         {P("\x80\x02K\1)R."), GLIMPSE_E_FORMAT, "calls what is no function"},
-        {P("\x80\x02" "ctorch\nSize\nX\1\0\0\0aR."), GLIMPSE_E_FORMAT, "calls what is no function"},
-        {P("\x80\x02" "ctorch\nFloatStorage\n)R."), GLIMPSE_E_FORMAT, "calls a type"},
-        {P("\x80\x02" "ctorch._utils\n_rebuild_tensor_v2\n)R."), GLIMPSE_E_FORMAT, "wrong arguments for _rebuild_tensor_v2"},
-        {P("\x80\x02" "ctorch._utils\n_rebuild_tensor_v2\n(K\1K\1K\1K\1K\1K\1tR."), GLIMPSE_E_FORMAT, "wrong arguments for _rebuild_tensor_v2"},
-        {P("\x80\x02" "ctorch._utils\n_rebuild_parameter\n(K\1K\1K\1tR."), GLIMPSE_E_FORMAT, "wrong arguments for _rebuild_parameter"},
-        {P("\x80\x02" "ctorch\nSize\n(K\1tR."), GLIMPSE_E_FORMAT, "wrong arguments for torch.Size"},
-        {P("\x80\x02" "ccollections\nOrderedDict\n(](K\1K\2etR."), GLIMPSE_E_FORMAT, "wrong arguments for OrderedDict"},
+        {P("\x80\x02"
+           "ctorch\nSize\nX\1\0\0\0aR."),
+         GLIMPSE_E_FORMAT, "calls what is no function"},
+        {P("\x80\x02"
+           "ctorch\nFloatStorage\n)R."),
+         GLIMPSE_E_FORMAT, "calls a type"},
+        {P("\x80\x02"
+           "ctorch._utils\n_rebuild_tensor_v2\n)R."),
+         GLIMPSE_E_FORMAT, "wrong arguments for _rebuild_tensor_v2"},
+        {P("\x80\x02"
+           "ctorch._utils\n_rebuild_tensor_v2\n(K\1K\1K\1K\1K\1K\1tR."),
+         GLIMPSE_E_FORMAT, "wrong arguments for _rebuild_tensor_v2"},
+        {P("\x80\x02"
+           "ctorch._utils\n_rebuild_parameter\n(K\1K\1K\1tR."),
+         GLIMPSE_E_FORMAT, "wrong arguments for _rebuild_parameter"},
+        {P("\x80\x02"
+           "ctorch\nSize\n(K\1tR."),
+         GLIMPSE_E_FORMAT, "wrong arguments for torch.Size"},
+        {P("\x80\x02"
+           "ccollections\nOrderedDict\n(](K\1K\2etR."),
+         GLIMPSE_E_FORMAT, "wrong arguments for OrderedDict"},
         {P("\x80\x02K\1Q."), GLIMPSE_E_FORMAT, "a persistent id that is no storage"},
         {P("\x80\x02(X\7\0\0\0storagetQ."), GLIMPSE_E_FORMAT, "a persistent id that is no storage"},
         {P("\x80\x02K\1K\2b."), GLIMPSE_E_UNSUPPORTED, "sets the state"},
@@ -228,8 +258,8 @@ TEST(torch_pickles_that_lie) {
     buf_free(&out);
 }
 
-static void one_tensor(const char *what, const char *type, int held, int offset, int n_dims, const int *dims, const int *strides,
-                       size_t bytes, const char *says) {
+static void one_tensor(const char *what, const char *type, int held, int offset, int n_dims, const int *dims,
+                       const int *strides, size_t bytes, const char *says) {
     buffer pkl = {0}, out = {0};
     static const char zeros[64];
     buf_puts(&pkl, "\x80\x02}(");
@@ -247,12 +277,14 @@ static void one_tensor(const char *what, const char *type, int held, int offset,
 
 TEST(torch_views_that_lie) {
     hostile_begin();
-    one_tensor("numel", "Float", 15, 0, 1, (int[]){4}, (int[]){1}, 64, "should hold 15 elements of 4 bytes, and has 64");
+    one_tensor("numel", "Float", 15, 0, 1, (int[]){4}, (int[]){1}, 64,
+               "should hold 15 elements of 4 bytes, and has 64");
     one_tensor("type", "Half", 16, 0, 1, (int[]){4}, (int[]){1}, 64, "should hold 16 elements of 2 bytes");
     one_tensor("many", "Float", INT32_MAX, 0, 1, (int[]){4}, (int[]){1}, 64, "should hold 2147483647 elements");
     one_tensor("past", "Float", 16, 13, 1, (int[]){4}, (int[]){1}, 64, "reaches beyond the 16 elements");
     one_tensor("stride", "Float", 16, 0, 2, (int[]){4, 4}, (int[]){5, 1}, 64, "reaches beyond the 16 elements");
-    one_tensor("long strides", "Float", 16, 0, 2, (int[]){INT32_MAX, INT32_MAX}, (int[]){INT32_MAX, INT32_MAX}, 64, "its sizes overflow");
+    one_tensor("long strides", "Float", 16, 0, 2, (int[]){INT32_MAX, INT32_MAX}, (int[]){INT32_MAX, INT32_MAX}, 64,
+               "its sizes overflow");
     one_tensor("wide", "Float", 16, 0, 2, (int[]){2, 2}, (int[]){INT32_MAX, INT32_MAX}, 64, "reaches beyond");
     one_tensor("negative stride", "Float", 16, 8, 1, (int[]){4}, (int[]){-1}, 64, "a stride of -1");
     one_tensor("negative size", "Float", 16, 0, 1, (int[]){-4}, (int[]){1}, 64, "its sizes overflow");
@@ -269,14 +301,19 @@ TEST(torch_pickle_bombs) {
         if (k == 0) buf_fill(&pkl, '(', 100000);
         if (k == 1) buf_fill(&pkl, 'N', 200000);
         if (k == 2) { /* lists of lists of lists: 2^24 items if somebody walked them */
-            for (int i = 0; i < 24; i++) buf_puts(&pkl, "]q"), buf_putc(&pkl, (char)i), i ? buf_puts(&pkl, "(h"), buf_putc(&pkl, (char)(i - 1)), buf_puts(&pkl, "h"), buf_putc(&pkl, (char)(i - 1)), buf_puts(&pkl, "e") : (void)0;
+            for (int i = 0; i < 24; i++)
+                buf_puts(&pkl, "]q"), buf_putc(&pkl, (char)i), i ? buf_puts(&pkl, "(h"), buf_putc(&pkl, (char)(i - 1)),
+                    buf_puts(&pkl, "h"), buf_putc(&pkl, (char)(i - 1)), buf_puts(&pkl, "e") : (void)0;
             buf_puts(&pkl, "\x85.");
         }
         zip_file f = {"a/data.pkl", pkl.bytes, pkl.n};
         zip_make(&out, &f, 1);
         snprintf(path, sizeof path, "%s", hf_save(dir, "x.pt", out.bytes, out.n));
         hostile_begin();
-        hostile_checkpoint("bomb", path, GLIMPSE_E_FORMAT, k == 0 ? "nested more than 64" : k == 1 ? "a stack of more than 100000" : "leaves 24 values");
+        hostile_checkpoint("bomb", path, GLIMPSE_E_FORMAT,
+                           k == 0   ? "nested more than 64"
+                           : k == 1 ? "a stack of more than 100000"
+                                    : "leaves 24 values");
     }
     buf_free(&pkl);
     buf_free(&out);

@@ -4,7 +4,7 @@
 #include <string.h>
 
 static void put(buffer *b, uint64_t v, int bytes) {
-    for (int i = 0; i < bytes; i++) buf_putc(b, i < 8 ? (char)(v >> 8 * i) : 0);
+    for (int i = 0; i < bytes; i++) buf_putc(b, (char)(i < 8 ? v >> 8 * i : 0));
 }
 
 void pkl_text(buffer *b, const char *s) {
@@ -20,7 +20,8 @@ void pkl_int(buffer *b, int32_t v) {
 
 void pkl_global(buffer *b, const char *module, const char *name) { buf_printf(b, "c%s\n%s\n", module, name); }
 
-void pkl_tensor(buffer *b, const char *type, const char *key, int held, int offset, int n_dims, const int *dims, const int *strides) {
+void pkl_tensor(buffer *b, const char *type, const char *key, int held, int offset, int n_dims, const int *dims,
+                const int *strides) {
     char storage[32];
     c_snprintf(storage, sizeof storage, "%sStorage", type);
     pkl_global(b, "torch._utils", "_rebuild_tensor_v2");
@@ -63,13 +64,15 @@ void zip_make(buffer *b, const zip_file *files, int n) {
         put(b, pad + 4, 2), buf_puts(b, f->name), buf_puts(b, "FB"), put(b, pad, 2), buf_fill(b, 'Z', pad);
         buf_put(b, f->bytes, f->n);
         put(b, 0x08074b50, 4), put(b, crc, 4), put(b, f->n, 4), put(b, f->n, 4);
-        put(&directory, 0x02014b50, 4), put(&directory, 0, 2), put(&directory, 20, 2), put(&directory, 0x0808, 2), put(&directory, 0, 2);
+        put(&directory, 0x02014b50, 4), put(&directory, 0, 2), put(&directory, 20, 2), put(&directory, 0x0808, 2),
+            put(&directory, 0, 2);
         put(&directory, 0, 4), put(&directory, crc, 4), put(&directory, f->n, 4), put(&directory, f->n, 4);
         put(&directory, nn, 2), put(&directory, 0, 10), put(&directory, 0, 2), put(&directory, at, 4);
         buf_puts(&directory, f->name);
     }
     size_t at = b->n;
     buf_put(b, directory.bytes, directory.n);
-    put(b, 0x06054b50, 4), put(b, 0, 4), put(b, (uint64_t)n, 2), put(b, (uint64_t)n, 2), put(b, directory.n, 4), put(b, at, 4), put(b, 0, 2);
+    put(b, 0x06054b50, 4), put(b, 0, 4), put(b, (uint64_t)n, 2), put(b, (uint64_t)n, 2), put(b, directory.n, 4),
+        put(b, at, 4), put(b, 0, 2);
     buf_free(&directory);
 }

@@ -4,11 +4,12 @@
 
 #include "include/internal/buffer.h"
 
-void pkl_text(buffer *b, const char *s);                 /* BINUNICODE */
-void pkl_int(buffer *b, int32_t v);                      /* BININT */
+void pkl_text(buffer *b, const char *s); /* BINUNICODE */
+void pkl_int(buffer *b, int32_t v);      /* BININT */
 void pkl_global(buffer *b, const char *module, const char *name);
 /* _rebuild_tensor_v2 of a storage ("Float", ...) with `held` elements. */
-void pkl_tensor(buffer *b, const char *type, const char *key, int held, int offset, int n_dims, const int *dims, const int *strides);
+void pkl_tensor(buffer *b, const char *type, const char *key, int held, int offset, int n_dims, const int *dims,
+                const int *strides);
 
 typedef struct zip_file {
     const char *name;

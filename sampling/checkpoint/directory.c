@@ -44,7 +44,8 @@ static char *any_safetensors(const char *dir) {
     DIR *d = opendir(dir);
     if (!d) return NULL;
     for (struct dirent *e; (e = readdir(d));) {
-        if (!ends_with(e->d_name, ".safetensors") || e->d_name[0] == '.' || !strncmp(e->d_name, "adapter_", 8)) continue;
+        if (!ends_with(e->d_name, ".safetensors") || e->d_name[0] == '.' || !strncmp(e->d_name, "adapter_", 8))
+            continue;
         if (best && strcmp(best, e->d_name) <= 0) continue;
         free(best);
         best = strdup(e->d_name);
@@ -54,8 +55,8 @@ static char *any_safetensors(const char *dir) {
 }
 
 static bool is_orbax(const char *dir) {
-    static const char *const marks[] = {"_CHECKPOINT_METADATA", "manifest.ocdbt", "_METADATA", "default/manifest.ocdbt",
-                                        "default/_METADATA", "params/manifest.ocdbt"};
+    static const char *const marks[] = {"_CHECKPOINT_METADATA",   "manifest.ocdbt",    "_METADATA",
+                                        "default/manifest.ocdbt", "default/_METADATA", "params/manifest.ocdbt"};
     for (size_t i = 0; i < sizeof marks / sizeof *marks; i++)
         if (holds(dir, marks[i])) return true;
     return false;
@@ -64,12 +65,15 @@ static bool is_orbax(const char *dir) {
 glimpse_status directory_refuse(const char *dir) {
     glimpse_status st = GLIMPSE_OK;
     if (is_orbax(dir))
-        FAIL(GLIMPSE_E_UNSUPPORTED, "%s is an Orbax checkpoint (JAX), which is not read\n"
+        FAIL(GLIMPSE_E_UNSUPPORTED,
+             "%s is an Orbax checkpoint (JAX), which is not read\n"
              "hint: export it once, in Python: import orbax.checkpoint as o, safetensors.numpy as s; t = "
              "o.PyTreeCheckpointer().restore('%s'); s.save_file(flat(t), '%s/model.safetensors') "
-             "(examples/orbax_to_safetensors.py does it)", dir, dir, dir);
+             "(examples/orbax_to_safetensors.py does it)",
+             dir, dir, dir);
     if (holds(dir, "adapter_config.json") || holds(dir, "adapter_model.safetensors"))
-        FAIL(GLIMPSE_E_UNSUPPORTED, "%s holds an adapter (PEFT), not a model\nhint: merge it: model.merge_and_unload()", dir);
+        FAIL(GLIMPSE_E_UNSUPPORTED, "%s holds an adapter (PEFT), not a model\nhint: merge it: model.merge_and_unload()",
+             dir);
     if (!holds(dir, "model_config.json")) return GLIMPSE_OK;
     /* The directory above the checkpoints was given. */
     buffer inside = {0};
@@ -82,8 +86,8 @@ glimpse_status directory_refuse(const char *dir) {
         free(path);
     }
     closedir(d);
-    st = status_fail(GLIMPSE_E_FORMAT, __FILE__, __LINE__, "Model config not found: %s is the directory above the checkpoint; "
-                     STRUCTURE, dir);
+    st = status_fail(GLIMPSE_E_FORMAT, __FILE__, __LINE__,
+                     "Model config not found: %s is the directory above the checkpoint; " STRUCTURE, dir);
     HINT("point at the checkpoint itself: %s", n ? buf_str(&inside) : "it is not there yet");
     buf_free(&inside);
     return st;
@@ -119,7 +123,8 @@ glimpse_status config_find(const char *dir, glimpse_model *d, config_facts *fact
     else if (holds(dir, "model_config.json")) path = path_join(dir, "model_config.json");
     else if (holds(above, "model_config.json")) path = path_join(above, "model_config.json");
     else
-        FAIL_GOTO(GLIMPSE_E_FORMAT, "Model config not found: neither %s/config.json nor %s/model_config.json; " STRUCTURE, dir, above);
+        FAIL_GOTO(GLIMPSE_E_FORMAT,
+                  "Model config not found: neither %s/config.json nor %s/model_config.json; " STRUCTURE, dir, above);
     if (!path) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a path");
     TRY_GOTO(config_read(path, d, facts));
     *found = path;
@@ -144,8 +149,10 @@ static glimpse_status list_shards(weight_list *l, const char *dir, const char *i
     const json_node *map = json_get(t.nodes, "weight_map");
     if (!map || map->kind != JSON_OBJECT || !map->n) FAIL_GOTO(GLIMPSE_E_FORMAT, "%s: no weight_map", index_path);
     for (const json_node *m = json_first(map); m; m = json_next(map, m)) {
-        if (m->kind != JSON_STRING || !m->n || m->n > 255 || memchr(m->text, '/', m->n) || memchr(m->text, 0, m->n) || m->text[0] == '.')
-            FAIL_GOTO(GLIMPSE_E_FORMAT, "%s: \"%.*s\" is not in a file beside it", index_path, m->key_n < 160 ? (int)m->key_n : 160, m->key);
+        if (m->kind != JSON_STRING || !m->n || m->n > 255 || memchr(m->text, '/', m->n) || memchr(m->text, 0, m->n) ||
+            m->text[0] == '.')
+            FAIL_GOTO(GLIMPSE_E_FORMAT, "%s: \"%.*s\" is not in a file beside it", index_path,
+                      m->key_n < 160 ? (int)m->key_n : 160, m->key);
         char name[256];
         memcpy(name, m->text, m->n);
         name[m->n] = 0;
@@ -156,13 +163,15 @@ static glimpse_status list_shards(weight_list *l, const char *dir, const char *i
         free(path);
         if (!(path = path_join(dir, name))) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a path");
         if (!path_is_file(path))
-            FAIL_GOTO(GLIMPSE_E_IO, "%s is missing: %s names it\nhint: was the download interrupted?", path, index_path);
+            FAIL_GOTO(GLIMPSE_E_IO, "%s is missing: %s names it\nhint: was the download interrupted?", path,
+                      index_path);
         TRY_GOTO(weights_open_file(l, path, &index));
         TRY_GOTO(safetensors_list(l, index));
     }
     for (const json_node *m = json_first(map); m; m = json_next(map, m)) {
         char name[MAX_WEIGHT_NAME + 1];
-        if (m->key_n > MAX_WEIGHT_NAME || memchr(m->key, 0, m->key_n)) FAIL_GOTO(GLIMPSE_E_FORMAT, "%s: a name that is too long", index_path);
+        if (m->key_n > MAX_WEIGHT_NAME || memchr(m->key, 0, m->key_n))
+            FAIL_GOTO(GLIMPSE_E_FORMAT, "%s: a name that is too long", index_path);
         memcpy(name, m->key, m->key_n);
         name[m->key_n] = 0;
         const weight *w = weights_find(l, name);
@@ -185,8 +194,8 @@ static glimpse_status list_file(weight_list *l, const char *path, layout_kind ki
     return kind == LAYOUT_TORCH ? torch_list(l, index, NULL) : safetensors_list(l, index);
 }
 
-static glimpse_status read_layout(const char *dir, const char *path, layout_kind kind, checkpoint_progress progress, void *user,
-                                  model **out) {
+static glimpse_status read_layout(const char *dir, const char *path, layout_kind kind, checkpoint_progress progress,
+                                  void *user, model **out) {
     glimpse_status st = GLIMPSE_OK;
     weight_list l = {0};
     glimpse_model d = GLIMPSE_MODEL_INIT;
@@ -230,8 +239,10 @@ glimpse_status checkpoint_find_tokenizer(const char *checkpoint, const char *out
     if (!above) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a path");
     TRY_GOTO(tokenizer_find((const char *const[]){in, above, out_dir, "."}, 4, out));
     if (!*out && directory && !holds(in, "config.json") && holds(above, "model_config.json"))
-        FAIL_GOTO(GLIMPSE_E_TOKENIZER, "Could not find tokenizer.json: neither in %s nor in %s\n"
-                  "hint: name it: --tokenizer %s/tokenizer.json; " STRUCTURE, in, above, above);
+        FAIL_GOTO(GLIMPSE_E_TOKENIZER,
+                  "Could not find tokenizer.json: neither in %s nor in %s\n"
+                  "hint: name it: --tokenizer %s/tokenizer.json; " STRUCTURE,
+                  in, above, above);
 out:
     free(in);
     free(above);

@@ -17,8 +17,8 @@ enum { T_U8, T_I8, T_U16, T_I16, T_U32, T_I32, T_F32, T_BOOL, T_STRING, T_ARRAY,
 
 typedef struct cursor {
     const file *f;
-    int64_t at;            /* of the next byte */
-    int64_t start, n;      /* what the window holds */
+    int64_t at;       /* of the next byte */
+    int64_t start, n; /* what the window holds */
     unsigned char *window;
 } cursor;
 
@@ -26,8 +26,9 @@ static int64_t left(const cursor *c) { return c->f->size - c->at; }
 
 /* The next n bytes (n <= WINDOW), borrowed until the next call. */
 static glimpse_status take(cursor *c, int64_t n, const unsigned char **out) {
-    if (n > left(c)) FAIL(GLIMPSE_E_FORMAT, "%s: truncated: %lld bytes are expected at byte %lld, %lld are left", c->f->path, (long long)n,
-                          (long long)c->at, (long long)left(c));
+    if (n > left(c))
+        FAIL(GLIMPSE_E_FORMAT, "%s: truncated: %lld bytes are expected at byte %lld, %lld are left", c->f->path,
+             (long long)n, (long long)c->at, (long long)left(c));
     if (c->at < c->start || c->at + n > c->start + c->n) {
         c->n = left(c) < WINDOW ? left(c) : WINDOW;
         c->start = c->at;
@@ -53,8 +54,9 @@ static glimpse_status take_u64(cursor *c, uint64_t *v) {
 }
 
 static glimpse_status skip(cursor *c, uint64_t n) {
-    if (n > (uint64_t)left(c)) FAIL(GLIMPSE_E_FORMAT, "%s: truncated: a value of %llu bytes at byte %lld, %lld are left", c->f->path,
-                                    (unsigned long long)n, (long long)c->at, (long long)left(c));
+    if (n > (uint64_t)left(c))
+        FAIL(GLIMPSE_E_FORMAT, "%s: truncated: a value of %llu bytes at byte %lld, %lld are left", c->f->path,
+             (unsigned long long)n, (long long)c->at, (long long)left(c));
     c->at += (int64_t)n;
     return GLIMPSE_OK;
 }
@@ -67,7 +69,8 @@ static glimpse_status take_string(cursor *c, char *out, size_t cap) {
     if (out) out[0] = 0;
     if (!out || n >= cap) return skip(c, n);
     TRY(take(c, (int64_t)n, &p));
-    if (memchr(p, 0, (size_t)n)) FAIL(GLIMPSE_E_FORMAT, "%s: a string with a 0 byte at byte %lld", c->f->path, (long long)c->at);
+    if (memchr(p, 0, (size_t)n))
+        FAIL(GLIMPSE_E_FORMAT, "%s: a string with a 0 byte at byte %lld", c->f->path, (long long)c->at);
     memcpy(out, p, (size_t)n);
     out[n] = 0;
     return GLIMPSE_OK;
@@ -75,17 +78,50 @@ static glimpse_status take_string(cursor *c, char *out, size_t cap) {
 
 /* === Keys === */
 typedef enum field {
-    F_ARCH, F_ALIGNMENT, F_CONTEXT, F_CHANNELS, F_LAYERS, F_FFN, F_HEADS, F_KV_HEADS, F_KEY_LENGTH, F_EPS_RMS, F_EPS, F_THETA, F_ROPE_DIMS,
-    F_WINDOW, F_SCALING, F_FACTOR, F_ORIGINAL, F_BOS, F_EOS, N_FIELDS
+    F_ARCH,
+    F_ALIGNMENT,
+    F_CONTEXT,
+    F_CHANNELS,
+    F_LAYERS,
+    F_FFN,
+    F_HEADS,
+    F_KV_HEADS,
+    F_KEY_LENGTH,
+    F_EPS_RMS,
+    F_EPS,
+    F_THETA,
+    F_ROPE_DIMS,
+    F_WINDOW,
+    F_SCALING,
+    F_FACTOR,
+    F_ORIGINAL,
+    F_BOS,
+    F_EOS,
+    N_FIELDS
 } field;
 
 static const struct {
     const char *key; /* the part after "ARCH." when it begins with a point */
 } fields[N_FIELDS] = {
-    {"general.architecture"}, {"general.alignment"}, {".context_length"}, {".embedding_length"}, {".block_count"}, {".feed_forward_length"},
-    {".attention.head_count"}, {".attention.head_count_kv"}, {".attention.key_length"}, {".attention.layer_norm_rms_epsilon"},
-    {".attention.layer_norm_epsilon"}, {".rope.freq_base"}, {".rope.dimension_count"}, {".attention.sliding_window"}, {".rope.scaling.type"},
-    {".rope.scaling.factor"}, {".rope.scaling.original_context_length"}, {"tokenizer.ggml.bos_token_id"}, {"tokenizer.ggml.eos_token_id"},
+    {"general.architecture"},
+    {"general.alignment"},
+    {".context_length"},
+    {".embedding_length"},
+    {".block_count"},
+    {".feed_forward_length"},
+    {".attention.head_count"},
+    {".attention.head_count_kv"},
+    {".attention.key_length"},
+    {".attention.layer_norm_rms_epsilon"},
+    {".attention.layer_norm_epsilon"},
+    {".rope.freq_base"},
+    {".rope.dimension_count"},
+    {".attention.sliding_window"},
+    {".rope.scaling.type"},
+    {".rope.scaling.factor"},
+    {".rope.scaling.original_context_length"},
+    {"tokenizer.ggml.bos_token_id"},
+    {"tokenizer.ggml.eos_token_id"},
 };
 
 typedef struct keys {
@@ -98,7 +134,8 @@ typedef struct keys {
 static field field_of(const char *key) {
     const char *point = strchr(key, '.');
     for (int i = 0; i < N_FIELDS; i++)
-        if (!strcmp(key, fields[i].key) || (fields[i].key[0] == '.' && point && !strcmp(point, fields[i].key))) return (field)i;
+        if (!strcmp(key, fields[i].key) || (fields[i].key[0] == '.' && point && !strcmp(point, fields[i].key)))
+            return (field)i;
     return N_FIELDS;
 }
 
@@ -106,7 +143,8 @@ static glimpse_status scalar(cursor *c, uint32_t type, double *out) {
     static const int bytes[T_COUNT] = {1, 1, 2, 2, 4, 4, 4, 1, 0, 0, 8, 8, 8};
     const unsigned char *p;
     float f;
-    if (type >= T_COUNT || !bytes[type]) FAIL(GLIMPSE_E_FORMAT, "%s: byte %lld: a value of type %u", c->f->path, (long long)c->at, (unsigned)type);
+    if (type >= T_COUNT || !bytes[type])
+        FAIL(GLIMPSE_E_FORMAT, "%s: byte %lld: a value of type %u", c->f->path, (long long)c->at, (unsigned)type);
     TRY(take(c, bytes[type], &p));
     uint64_t u = 0;
     for (int i = bytes[type]; i-- > 0;) u = u << 8 | p[i];
@@ -115,7 +153,10 @@ static glimpse_status scalar(cursor *c, uint32_t type, double *out) {
     case T_I16: *out = (int16_t)u; break;
     case T_I32: *out = (int32_t)u; break;
     case T_I64: *out = (double)(int64_t)u; break;
-    case T_F32: memcpy(&f, p, 4); *out = (double)f; break;
+    case T_F32:
+        memcpy(&f, p, 4);
+        *out = (double)f;
+        break;
     case T_F64: memcpy(out, p, 8); break;
     default: *out = (double)u;
     }
@@ -128,9 +169,11 @@ static glimpse_status skip_array(cursor *c) {
     uint64_t n;
     TRY(take_u32(c, &type));
     TRY(take_u64(c, &n));
-    if (type >= T_COUNT || type == T_ARRAY) FAIL(GLIMPSE_E_FORMAT, "%s: byte %lld: an array of type %u", c->f->path, (long long)c->at, (unsigned)type);
+    if (type >= T_COUNT || type == T_ARRAY)
+        FAIL(GLIMPSE_E_FORMAT, "%s: byte %lld: an array of type %u", c->f->path, (long long)c->at, (unsigned)type);
     if (n > (uint64_t)left(c) / (uint64_t)bytes[type])
-        FAIL(GLIMPSE_E_FORMAT, "%s: byte %lld: an array of %llu elements, %lld bytes are left", c->f->path, (long long)c->at, (unsigned long long)n, (long long)left(c));
+        FAIL(GLIMPSE_E_FORMAT, "%s: byte %lld: an array of %llu elements, %lld bytes are left", c->f->path,
+             (long long)c->at, (unsigned long long)n, (long long)left(c));
     if (type != T_STRING) return skip(c, n * (uint64_t)bytes[type]);
     for (; n; n--) TRY(take_string(c, NULL, 0));
     return GLIMPSE_OK;
@@ -145,7 +188,8 @@ static glimpse_status read_key(cursor *c, keys *k) {
     field f = field_of(name);
     if (f < N_FIELDS && k->there[f]) FAIL(GLIMPSE_E_FORMAT, "%s: the key %s is there twice", c->f->path, name);
     if (f < N_FIELDS) k->there[f] = true;
-    if (f < N_FIELDS && type == T_ARRAY) FAIL(GLIMPSE_E_UNSUPPORTED, "%s: the key %s is a list, one value is expected", c->f->path, name);
+    if (f < N_FIELDS && type == T_ARRAY)
+        FAIL(GLIMPSE_E_UNSUPPORTED, "%s: the key %s is a list, one value is expected", c->f->path, name);
     if (type == T_ARRAY) return skip_array(c);
     if (type == T_STRING) {
         if (f < N_FIELDS) k->is_text[f] = true;
@@ -155,22 +199,27 @@ static glimpse_status read_key(cursor *c, keys *k) {
 }
 
 /* A whole number from low to high, `fallback` if the key is not there (-1: it must be). */
-static glimpse_status whole(const file *f, const keys *k, field i, double low, double high, int32_t fallback, int32_t *out) {
+static glimpse_status whole(const file *f, const keys *k, field i, double low, double high, int32_t fallback,
+                            int32_t *out) {
     if (!k->there[i] && fallback >= 0) {
         *out = fallback;
         return GLIMPSE_OK;
     }
-    if (!k->there[i]) FAIL(GLIMPSE_E_FORMAT, "%s: the key %s%s is missing", f->path, fields[i].key[0] == '.' ? k->text[F_ARCH] : "", fields[i].key);
+    if (!k->there[i])
+        FAIL(GLIMPSE_E_FORMAT, "%s: the key %s%s is missing", f->path, fields[i].key[0] == '.' ? k->text[F_ARCH] : "",
+             fields[i].key);
     double v = k->number[i];
     if (k->is_text[i] || !(v >= low && v <= high) || v != floor(v))
-        FAIL(GLIMPSE_E_FORMAT, "%s: the key %s is %g, a whole number from %g to %g is expected", f->path, fields[i].key, v, low, high);
+        FAIL(GLIMPSE_E_FORMAT, "%s: the key %s is %g, a whole number from %g to %g is expected", f->path, fields[i].key,
+             v, low, high);
     *out = (int32_t)v;
     return GLIMPSE_OK;
 }
 
 static glimpse_status positive(const file *f, const keys *k, field i, float *out) {
     if (!k->there[i]) return GLIMPSE_OK;
-    if (k->is_text[i] || !(k->number[i] > 0) || !isfinite((float)k->number[i])) FAIL(GLIMPSE_E_FORMAT, "%s: the key %s is no number above 0", f->path, fields[i].key);
+    if (k->is_text[i] || !(k->number[i] > 0) || !isfinite((float)k->number[i]))
+        FAIL(GLIMPSE_E_FORMAT, "%s: the key %s is no number above 0", f->path, fields[i].key);
     *out = (float)k->number[i];
     return GLIMPSE_OK;
 }
@@ -179,10 +228,14 @@ static glimpse_status describe(const file *f, const keys *k, glimpse_model *d, c
     static const char *const archs[] = {"llama", "qwen2", "qwen3", "gpt2"};
     const char *arch = k->text[F_ARCH];
     int32_t ignored;
-    if (!k->there[F_ARCH] || !k->is_text[F_ARCH]) FAIL(GLIMPSE_E_FORMAT, "%s: general.architecture is missing", f->path);
+    if (!k->there[F_ARCH] || !k->is_text[F_ARCH])
+        FAIL(GLIMPSE_E_FORMAT, "%s: general.architecture is missing", f->path);
     for (size_t i = 0; i < sizeof archs / sizeof *archs; i++)
         if (!strcmp(arch, archs[i])) d->arch = archs[i];
-    if (!d->arch) FAIL(GLIMPSE_E_UNSUPPORTED, "%s: the architecture %s is not known in GGUF; known: llama (Mistral, SmolLM2), qwen2, qwen3, gpt2", f->path, arch);
+    if (!d->arch)
+        FAIL(GLIMPSE_E_UNSUPPORTED,
+             "%s: the architecture %s is not known in GGUF; known: llama (Mistral, SmolLM2), qwen2, qwen3, gpt2",
+             f->path, arch);
     bool gpt2 = !strcmp(d->arch, "gpt2");
     TRY(whole(f, k, F_CONTEXT, 1, 1 << 24, -1, &d->max_seq_len));
     TRY(whole(f, k, F_CHANNELS, 1, 1 << 20, -1, &d->channels));
@@ -196,7 +249,8 @@ static glimpse_status describe(const file *f, const keys *k, glimpse_model *d, c
     TRY(whole(f, k, F_EOS, 0, INT32_MAX, INT32_MAX, &d->eos));
     TRY(positive(f, k, gpt2 ? F_EPS : F_EPS_RMS, &d->norm_eps));
     if (gpt2) return GLIMPSE_OK;
-    if (!k->there[F_EPS_RMS]) FAIL(GLIMPSE_E_FORMAT, "%s: the key %s.attention.layer_norm_rms_epsilon is missing", f->path, arch);
+    if (!k->there[F_EPS_RMS])
+        FAIL(GLIMPSE_E_FORMAT, "%s: the key %s.attention.layer_norm_rms_epsilon is missing", f->path, arch);
     TRY(positive(f, k, F_THETA, &d->rope_theta));
     TRY(whole(f, k, F_ROPE_DIMS, 2, 1 << 16, 0, &d->rope_dims));
     d->rope_interleaved = !strcmp(d->arch, "llama");
@@ -206,7 +260,9 @@ static glimpse_status describe(const file *f, const keys *k, glimpse_model *d, c
     if (!*scaling || !strcmp(scaling, "none")) return GLIMPSE_OK;
     if (!strcmp(scaling, "linear")) d->rope_scaling = GLIMPSE_ROPE_LINEAR;
     else if (!strcmp(scaling, "yarn")) d->rope_scaling = GLIMPSE_ROPE_YARN;
-    else FAIL(GLIMPSE_E_UNSUPPORTED, "%s: rope.scaling.type %s is not known; known: none, linear, yarn", f->path, scaling);
+    else
+        FAIL(GLIMPSE_E_UNSUPPORTED, "%s: rope.scaling.type %s is not known; known: none, linear, yarn", f->path,
+             scaling);
     TRY(positive(f, k, F_FACTOR, &d->rope_factor));
     TRY(whole(f, k, F_ORIGINAL, 1, 1 << 24, d->max_seq_len, &ignored));
     d->rope_original_len = ignored;
@@ -216,24 +272,44 @@ static glimpse_status describe(const file *f, const keys *k, glimpse_model *d, c
 /* === Tensors === */
 static const struct {
     const char *from, *to; /* # = the layer */
-} llama_names[] = {
-    {"token_embd.weight", "model.embed_tokens.weight"}, {"output_norm.weight", "model.norm.weight"}, {"output.weight", "lm_head.weight"},
-    {"blk.#.attn_norm.weight", "model.layers.#.input_layernorm.weight"}, {"blk.#.attn_q.weight", "model.layers.#.self_attn.q_proj.weight"},
-    {"blk.#.attn_k.weight", "model.layers.#.self_attn.k_proj.weight"}, {"blk.#.attn_v.weight", "model.layers.#.self_attn.v_proj.weight"},
-    {"blk.#.attn_q.bias", "model.layers.#.self_attn.q_proj.bias"}, {"blk.#.attn_k.bias", "model.layers.#.self_attn.k_proj.bias"},
-    {"blk.#.attn_v.bias", "model.layers.#.self_attn.v_proj.bias"}, {"blk.#.attn_output.weight", "model.layers.#.self_attn.o_proj.weight"},
-    {"blk.#.attn_q_norm.weight", "model.layers.#.self_attn.q_norm.weight"}, {"blk.#.attn_k_norm.weight", "model.layers.#.self_attn.k_norm.weight"},
-    {"blk.#.ffn_norm.weight", "model.layers.#.post_attention_layernorm.weight"}, {"blk.#.ffn_gate.weight", "model.layers.#.mlp.gate_proj.weight"},
-    {"blk.#.ffn_up.weight", "model.layers.#.mlp.up_proj.weight"}, {"blk.#.ffn_down.weight", "model.layers.#.mlp.down_proj.weight"},
-}, gpt2_names[] = {
-    {"token_embd.weight", "transformer.wte.weight"}, {"position_embd.weight", "transformer.wpe.weight"}, {"output.weight", "lm_head.weight"},
-    {"output_norm.weight", "transformer.ln_f.weight"}, {"output_norm.bias", "transformer.ln_f.bias"},
-    {"blk.#.attn_norm.weight", "transformer.h.#.ln_1.weight"}, {"blk.#.attn_norm.bias", "transformer.h.#.ln_1.bias"},
-    {"blk.#.attn_qkv.weight", "transformer.h.#.attn.c_attn.weight"}, {"blk.#.attn_qkv.bias", "transformer.h.#.attn.c_attn.bias"},
-    {"blk.#.attn_output.weight", "transformer.h.#.attn.c_proj.weight"}, {"blk.#.attn_output.bias", "transformer.h.#.attn.c_proj.bias"},
-    {"blk.#.ffn_norm.weight", "transformer.h.#.ln_2.weight"}, {"blk.#.ffn_norm.bias", "transformer.h.#.ln_2.bias"},
-    {"blk.#.ffn_up.weight", "transformer.h.#.mlp.c_fc.weight"}, {"blk.#.ffn_up.bias", "transformer.h.#.mlp.c_fc.bias"},
-    {"blk.#.ffn_down.weight", "transformer.h.#.mlp.c_proj.weight"}, {"blk.#.ffn_down.bias", "transformer.h.#.mlp.c_proj.bias"},
+} llama_names[] =
+    {
+        {"token_embd.weight", "model.embed_tokens.weight"},
+        {"output_norm.weight", "model.norm.weight"},
+        {"output.weight", "lm_head.weight"},
+        {"blk.#.attn_norm.weight", "model.layers.#.input_layernorm.weight"},
+        {"blk.#.attn_q.weight", "model.layers.#.self_attn.q_proj.weight"},
+        {"blk.#.attn_k.weight", "model.layers.#.self_attn.k_proj.weight"},
+        {"blk.#.attn_v.weight", "model.layers.#.self_attn.v_proj.weight"},
+        {"blk.#.attn_q.bias", "model.layers.#.self_attn.q_proj.bias"},
+        {"blk.#.attn_k.bias", "model.layers.#.self_attn.k_proj.bias"},
+        {"blk.#.attn_v.bias", "model.layers.#.self_attn.v_proj.bias"},
+        {"blk.#.attn_output.weight", "model.layers.#.self_attn.o_proj.weight"},
+        {"blk.#.attn_q_norm.weight", "model.layers.#.self_attn.q_norm.weight"},
+        {"blk.#.attn_k_norm.weight", "model.layers.#.self_attn.k_norm.weight"},
+        {"blk.#.ffn_norm.weight", "model.layers.#.post_attention_layernorm.weight"},
+        {"blk.#.ffn_gate.weight", "model.layers.#.mlp.gate_proj.weight"},
+        {"blk.#.ffn_up.weight", "model.layers.#.mlp.up_proj.weight"},
+        {"blk.#.ffn_down.weight", "model.layers.#.mlp.down_proj.weight"},
+},
+  gpt2_names[] = {
+      {"token_embd.weight", "transformer.wte.weight"},
+      {"position_embd.weight", "transformer.wpe.weight"},
+      {"output.weight", "lm_head.weight"},
+      {"output_norm.weight", "transformer.ln_f.weight"},
+      {"output_norm.bias", "transformer.ln_f.bias"},
+      {"blk.#.attn_norm.weight", "transformer.h.#.ln_1.weight"},
+      {"blk.#.attn_norm.bias", "transformer.h.#.ln_1.bias"},
+      {"blk.#.attn_qkv.weight", "transformer.h.#.attn.c_attn.weight"},
+      {"blk.#.attn_qkv.bias", "transformer.h.#.attn.c_attn.bias"},
+      {"blk.#.attn_output.weight", "transformer.h.#.attn.c_proj.weight"},
+      {"blk.#.attn_output.bias", "transformer.h.#.attn.c_proj.bias"},
+      {"blk.#.ffn_norm.weight", "transformer.h.#.ln_2.weight"},
+      {"blk.#.ffn_norm.bias", "transformer.h.#.ln_2.bias"},
+      {"blk.#.ffn_up.weight", "transformer.h.#.mlp.c_fc.weight"},
+      {"blk.#.ffn_up.bias", "transformer.h.#.mlp.c_fc.bias"},
+      {"blk.#.ffn_down.weight", "transformer.h.#.mlp.c_proj.weight"},
+      {"blk.#.ffn_down.bias", "transformer.h.#.mlp.c_proj.bias"},
 };
 
 static glimpse_status rename_tensor(const file *f, bool gpt2, const char *name, char out[128]) {
@@ -248,20 +324,24 @@ static glimpse_status rename_tensor(const file *f, bool gpt2, const char *name, 
         }
     }
     for (size_t i = 0; i < n; i++) {
-        const char *from = gpt2 ? gpt2_names[i].from : llama_names[i].from, *to = gpt2 ? gpt2_names[i].to : llama_names[i].to, *hash = strchr(to, '#');
+        const char *from = gpt2 ? gpt2_names[i].from : llama_names[i].from,
+                   *to = gpt2 ? gpt2_names[i].to : llama_names[i].to, *hash = strchr(to, '#');
         if (strcmp(pattern, from)) continue;
         if (hash) c_snprintf(out, 128, "%.*s%s%s", (int)(hash - to), to, layer, hash + 1);
         else c_snprintf(out, 128, "%s", to);
         return GLIMPSE_OK;
     }
     if (!strcmp(name, "rope_freqs.weight"))
-        FAIL(GLIMPSE_E_UNSUPPORTED, "%s: rotary positions scaled by a tensor (rope_freqs.weight, Llama 3.1) are not known in GGUF\n"
-             "hint: the safetensors of the same model are read", f->path);
+        FAIL(GLIMPSE_E_UNSUPPORTED,
+             "%s: rotary positions scaled by a tensor (rope_freqs.weight, Llama 3.1) are not known in GGUF\n"
+             "hint: the safetensors of the same model are read",
+             f->path);
     FAIL(GLIMPSE_E_UNSUPPORTED, "%s: the tensor %s is not known", f->path, name);
 }
 
 static const char *type_name(uint32_t type) {
-    static const char *const names[] = {"F32", "F16", "Q4_0", "Q4_1", "Q4_2", "Q4_3", "Q5_0", "Q5_1", "Q8_0", "Q8_1", "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "Q8_K"};
+    static const char *const names[] = {"F32",  "F16",  "Q4_0", "Q4_1", "Q4_2", "Q4_3", "Q5_0", "Q5_1",
+                                        "Q8_0", "Q8_1", "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "Q8_K"};
     return type < 16 ? names[type] : type == 30 ? "BF16" : type == 39 ? "MXFP4" : "of an unknown number";
 }
 
@@ -274,10 +354,13 @@ static glimpse_status read_tensor(cursor *c, weight_list *l, bool gpt2, uint64_t
     TRY(take_string(c, name, sizeof name));
     if (!*name) FAIL(GLIMPSE_E_FORMAT, "%s: the name of a tensor has no bytes or more than %d", path, (int)MAX_NAME);
     TRY(take_u32(c, &n_dims));
-    if (n_dims < 1 || n_dims > 4) FAIL(GLIMPSE_E_FORMAT, "%s: tensor %s has %u dimensions, 1 to 4 are possible", path, name, (unsigned)n_dims);
+    if (n_dims < 1 || n_dims > 4)
+        FAIL(GLIMPSE_E_FORMAT, "%s: tensor %s has %u dimensions, 1 to 4 are possible", path, name, (unsigned)n_dims);
     for (uint32_t i = 0; i < n_dims; i++) {
         TRY(take_u64(c, &dim));
-        if (dim < 1 || dim > (uint64_t)1 << 40) FAIL(GLIMPSE_E_FORMAT, "%s: tensor %s: dimension %u is %llu", path, name, (unsigned)i, (unsigned long long)dim);
+        if (dim < 1 || dim > (uint64_t)1 << 40)
+            FAIL(GLIMPSE_E_FORMAT, "%s: tensor %s: dimension %u is %llu", path, name, (unsigned)i,
+                 (unsigned long long)dim);
         w.dims[n_dims - 1 - i] = (int64_t)dim;
     }
     w.n_dims = (int32_t)n_dims;
@@ -291,17 +374,25 @@ static glimpse_status read_tensor(cursor *c, weight_list *l, bool gpt2, uint64_t
     case 1: w.dtype = WEIGHT_F16, w.bytes = 2 * elements; break;
     case 30: w.dtype = WEIGHT_BF16, w.bytes = 2 * elements; break;
     case 8:
-        if (w.dims[n_dims - 1] % 32) FAIL(GLIMPSE_E_FORMAT, "%s: tensor %s: Q8_0 in rows of %lld, no multiple of 32", path, name, (long long)w.dims[n_dims - 1]);
+        if (w.dims[n_dims - 1] % 32)
+            FAIL(GLIMPSE_E_FORMAT, "%s: tensor %s: Q8_0 in rows of %lld, no multiple of 32", path, name,
+                 (long long)w.dims[n_dims - 1]);
         w.dtype = WEIGHT_Q8_0, w.bytes = elements / 32 * 34;
         break;
     default:
-        FAIL(GLIMPSE_E_UNSUPPORTED, "%s: tensor %s has the type %s (%u); F32, F16, BF16 and Q8_0 are read\n"
-             "hint: convert it with --outtype f16 or q8_0", path, name, type_name(type), (unsigned)type);
+        FAIL(GLIMPSE_E_UNSUPPORTED,
+             "%s: tensor %s has the type %s (%u); F32, F16, BF16 and Q8_0 are read\n"
+             "hint: convert it with --outtype f16 or q8_0",
+             path, name, type_name(type), (unsigned)type);
     }
     /* One after another, as every writer lays them: no holes, no overlaps. */
     uint64_t expected = (*end + alignment - 1) / alignment * alignment;
-    if (offset != expected) FAIL(GLIMPSE_E_FORMAT, "%s: tensor %s begins at byte %llu of the data, expected %llu", path, name, (unsigned long long)offset, (unsigned long long)expected);
-    if (w.bytes > c->f->size || offset > (uint64_t)c->f->size) FAIL(GLIMPSE_E_FORMAT, "%s: truncated: tensor %s has %lld bytes from %llu, the file %lld", path, name, (long long)w.bytes, (unsigned long long)offset, (long long)c->f->size);
+    if (offset != expected)
+        FAIL(GLIMPSE_E_FORMAT, "%s: tensor %s begins at byte %llu of the data, expected %llu", path, name,
+             (unsigned long long)offset, (unsigned long long)expected);
+    if (w.bytes > c->f->size || offset > (uint64_t)c->f->size)
+        FAIL(GLIMPSE_E_FORMAT, "%s: truncated: tensor %s has %lld bytes from %llu, the file %lld", path, name,
+             (long long)w.bytes, (unsigned long long)offset, (long long)c->f->size);
     *end = offset + (uint64_t)w.bytes;
     w.at = (int64_t)offset; /* the data's first byte is added when it is known */
     TRY(rename_tensor(c->f, gpt2, name, to));
@@ -315,19 +406,27 @@ static glimpse_status read_header(cursor *c, weight_list *l, glimpse_model *d, c
     int32_t alignment;
     TRY(take_u32(c, &magic));
     TRY(take_u32(c, &version));
-    if (version != 3) FAIL(GLIMPSE_E_UNSUPPORTED, "%s: GGUF of version %u, 3 is read%s", c->f->path, (unsigned)version, version == 50331648 ? " (it is big-endian)" : "");
+    if (version != 3)
+        FAIL(GLIMPSE_E_UNSUPPORTED, "%s: GGUF of version %u, 3 is read%s", c->f->path, (unsigned)version,
+             version == 50331648 ? " (it is big-endian)" : "");
     TRY(take_u64(c, &tensors));
     TRY(take_u64(c, &n_keys));
-    if (n_keys > MAX_KEYS || n_keys > (uint64_t)left(c) / 13) FAIL(GLIMPSE_E_FORMAT, "%s: %llu keys, %lld bytes are left", c->f->path, (unsigned long long)n_keys, (long long)left(c));
+    if (n_keys > MAX_KEYS || n_keys > (uint64_t)left(c) / 13)
+        FAIL(GLIMPSE_E_FORMAT, "%s: %llu keys, %lld bytes are left", c->f->path, (unsigned long long)n_keys,
+             (long long)left(c));
     for (; n_keys; n_keys--) TRY(read_key(c, &k));
-    if (tensors > MAX_WEIGHTS || tensors > (uint64_t)left(c) / 32) FAIL(GLIMPSE_E_FORMAT, "%s: %llu tensors, %lld bytes are left", c->f->path, (unsigned long long)tensors, (long long)left(c));
+    if (tensors > MAX_WEIGHTS || tensors > (uint64_t)left(c) / 32)
+        FAIL(GLIMPSE_E_FORMAT, "%s: %llu tensors, %lld bytes are left", c->f->path, (unsigned long long)tensors,
+             (long long)left(c));
     TRY(whole(c->f, &k, F_ALIGNMENT, 1, 1 << 20, 32, &alignment));
-    if (alignment & (alignment - 1)) FAIL(GLIMPSE_E_FORMAT, "%s: general.alignment is %d, no power of 2", c->f->path, (int)alignment);
+    if (alignment & (alignment - 1))
+        FAIL(GLIMPSE_E_FORMAT, "%s: general.alignment is %d, no power of 2", c->f->path, (int)alignment);
     TRY(describe(c->f, &k, d, facts));
     for (; tensors; tensors--) TRY(read_tensor(c, l, !strcmp(d->arch, "gpt2"), &end, (uint64_t)alignment));
     int64_t data = (c->at + alignment - 1) / alignment * alignment;
     if (data > c->f->size || end > (uint64_t)(c->f->size - data))
-        FAIL(GLIMPSE_E_FORMAT, "%s: truncated: its tensors need %llu bytes from byte %lld, the file has %lld", c->f->path, (unsigned long long)end, (long long)data, (long long)c->f->size);
+        FAIL(GLIMPSE_E_FORMAT, "%s: truncated: its tensors need %llu bytes from byte %lld, the file has %lld",
+             c->f->path, (unsigned long long)end, (long long)data, (long long)c->f->size);
     for (int32_t i = 0; i < l->n; i++) l->w[i].at += data;
     return GLIMPSE_OK;
 }
@@ -343,8 +442,10 @@ glimpse_status gguf_read(const char *path, checkpoint_progress progress, void *u
     c.f = &l.files[0];
     if (!(c.window = malloc(WINDOW))) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory to read %s", path);
     TRY_GOTO(read_header(&c, &l, &d, &facts));
-    const weight *wte = weights_find(&l, !strcmp(d.arch, "gpt2") ? "transformer.wte.weight" : "model.embed_tokens.weight");
-    if (!wte || wte->n_dims != 2 || wte->dims[0] > 1 << 24) FAIL_GOTO(GLIMPSE_E_FORMAT, "%s: the tensor token_embd.weight is missing or no matrix", path);
+    const weight *wte =
+        weights_find(&l, !strcmp(d.arch, "gpt2") ? "transformer.wte.weight" : "model.embed_tokens.weight");
+    if (!wte || wte->n_dims != 2 || wte->dims[0] > 1 << 24)
+        FAIL_GOTO(GLIMPSE_E_FORMAT, "%s: the tensor token_embd.weight is missing or no matrix", path);
     d.vocab_size = (int32_t)wte->dims[0];
     if (d.bos >= d.vocab_size) d.bos = -1;
     if (d.eos >= d.vocab_size) d.eos = -1;

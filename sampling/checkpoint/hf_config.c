@@ -55,7 +55,8 @@ static glimpse_status positive(const reader *r, const json_node *object, const c
 
 static glimpse_status boolean(const reader *r, const char *key, bool fallback, bool *out) {
     const json_node *v = value(r, key);
-    if (v && v->kind != JSON_TRUE && v->kind != JSON_FALSE) FAIL(GLIMPSE_E_FORMAT, "%s: \"%s\" is neither true nor false", r->name, key);
+    if (v && v->kind != JSON_TRUE && v->kind != JSON_FALSE)
+        FAIL(GLIMPSE_E_FORMAT, "%s: \"%s\" is neither true nor false", r->name, key);
     *out = v ? v->kind == JSON_TRUE : fallback;
     return GLIMPSE_OK;
 }
@@ -72,9 +73,10 @@ static glimpse_status activation(const reader *r, const char *const *keys, int32
     static const struct {
         const char *name;
         int32_t value;
-    } known[] = {{"gelu_new", GLIMPSE_GELU_TANH}, {"gelu_pytorch_tanh", GLIMPSE_GELU_TANH}, {"gelu_fast", GLIMPSE_GELU_TANH},
-                 {"gelu_tanh", GLIMPSE_GELU_TANH}, {"gelu", GLIMPSE_GELU_ERF}, {"silu", GLIMPSE_SILU}, {"swish", GLIMPSE_SILU},
-                 {"relu", GLIMPSE_RELU}};
+    } known[] = {{"gelu_new", GLIMPSE_GELU_TANH},  {"gelu_pytorch_tanh", GLIMPSE_GELU_TANH},
+                 {"gelu_fast", GLIMPSE_GELU_TANH}, {"gelu_tanh", GLIMPSE_GELU_TANH},
+                 {"gelu", GLIMPSE_GELU_ERF},       {"silu", GLIMPSE_SILU},
+                 {"swish", GLIMPSE_SILU},          {"relu", GLIMPSE_RELU}};
     const json_node *v = first_of(r->root, keys);
     r->d->activation = fallback;
     if (!v) return GLIMPSE_OK;
@@ -93,16 +95,27 @@ static glimpse_status refuse_options(const reader *r) {
         const char *key;
         bool truth; /* refused when true; else refused when it is there at all */
     } never[] = {
-        {"quantization_config", false}, {"scale_attn_by_inverse_layer_idx", true}, {"add_cross_attention", true},
-        {"num_local_experts", false},   {"num_experts", false},      {"is_encoder_decoder", true},
-        {"text_config", false},         {"no_rope_layers", false},   {"attn_logit_softcapping", false},
-        {"logits_scaling", false},      {"residual_multiplier", false}, {"embedding_multiplier", false},
-        {"clip_qkv", false},            {"alibi", true},             {"use_qk_norm", true},
+        {"quantization_config", false},
+        {"scale_attn_by_inverse_layer_idx", true},
+        {"add_cross_attention", true},
+        {"num_local_experts", false},
+        {"num_experts", false},
+        {"is_encoder_decoder", true},
+        {"text_config", false},
+        {"no_rope_layers", false},
+        {"attn_logit_softcapping", false},
+        {"logits_scaling", false},
+        {"residual_multiplier", false},
+        {"embedding_multiplier", false},
+        {"clip_qkv", false},
+        {"alibi", true},
+        {"use_qk_norm", true},
     };
     for (size_t i = 0; i < sizeof never / sizeof *never; i++) {
         const json_node *v = value(r, never[i].key);
         if (v && (never[i].truth ? v->kind != JSON_FALSE : true))
-            FAIL(GLIMPSE_E_UNSUPPORTED, "%s: the option %s is not known for %s", r->name, never[i].key, r->facts->model_type);
+            FAIL(GLIMPSE_E_UNSUPPORTED, "%s: the option %s is not known for %s", r->name, never[i].key,
+                 r->facts->model_type);
     }
     const json_node *a = json_first(value(r, "architectures"));
     if (a && a->kind == JSON_STRING) {
@@ -111,7 +124,8 @@ static glimpse_status refuse_options(const reader *r) {
             size_t n = strlen(endings[i]);
             if (a->n >= n && !memcmp(a->text + a->n - n, endings[i], n)) return GLIMPSE_OK;
         }
-        FAIL(GLIMPSE_E_UNSUPPORTED, "%s: %.*s is no language model that continues a text", r->name, a->n < 80 ? (int)a->n : 80, a->text);
+        FAIL(GLIMPSE_E_UNSUPPORTED, "%s: %.*s is no language model that continues a text", r->name,
+             a->n < 80 ? (int)a->n : 80, a->text);
     }
     return GLIMPSE_OK;
 }
@@ -127,8 +141,9 @@ static glimpse_status rope_scaling(const reader *r, const json_node *s) {
     else if (json_is_text(type, "llama3")) d->rope_scaling = GLIMPSE_ROPE_LLAMA3;
     else if (json_is_text(type, "yarn")) d->rope_scaling = GLIMPSE_ROPE_YARN;
     else
-        FAIL(GLIMPSE_E_UNSUPPORTED, "%s: rope_scaling of the type \"%.*s\" is not known; known: linear, llama3, yarn", r->name,
-             type->kind == JSON_STRING && type->n < 60 ? (int)type->n : 1, type->kind == JSON_STRING ? type->text : "?");
+        FAIL(GLIMPSE_E_UNSUPPORTED, "%s: rope_scaling of the type \"%.*s\" is not known; known: linear, llama3, yarn",
+             r->name, type->kind == JSON_STRING && type->n < 60 ? (int)type->n : 1,
+             type->kind == JSON_STRING ? type->text : "?");
     TRY(positive(r, s, "factor", &d->rope_factor));
     if (!(d->rope_factor > 0)) FAIL(GLIMPSE_E_FORMAT, "%s: rope_scaling has no factor", r->name);
     bool yarn = d->rope_scaling == GLIMPSE_ROPE_YARN;
@@ -159,7 +174,8 @@ static glimpse_status rope(const reader *r) {
     const json_node *parameters = value(r, "rope_parameters"), *scaling = value(r, "rope_scaling");
     float partial = 1;
     d->positions = GLIMPSE_ROPE;
-    if (parameters && parameters->kind != JSON_OBJECT) FAIL(GLIMPSE_E_FORMAT, "%s: rope_parameters is no object", r->name);
+    if (parameters && parameters->kind != JSON_OBJECT)
+        FAIL(GLIMPSE_E_FORMAT, "%s: rope_parameters is no object", r->name);
     if (scaling && scaling->kind != JSON_OBJECT) FAIL(GLIMPSE_E_FORMAT, "%s: rope_scaling is no object", r->name);
     d->rope_theta = 10000;
     TRY(positive(r, r->root, "rope_theta", &d->rope_theta));
@@ -168,7 +184,8 @@ static glimpse_status rope(const reader *r) {
     TRY(positive(r, parameters, "rope_theta", &d->rope_theta));
     TRY(positive(r, r->root, "partial_rotary_factor", &partial));
     TRY(positive(r, parameters, "partial_rotary_factor", &partial));
-    if (partial != 1) d->rope_dims = (int32_t)((double)(d->head_size ? d->head_size : d->channels / d->n_heads) * (double)partial);
+    if (partial != 1)
+        d->rope_dims = (int32_t)((double)(d->head_size ? d->head_size : d->channels / d->n_heads) * (double)partial);
     return rope_scaling(r, parameters ? parameters : scaling);
 }
 
@@ -178,11 +195,13 @@ static glimpse_status layer_types(const reader *r, const json_node *types) {
     glimpse_model *d = r->d;
     int32_t first = -1, hole = -1, layer = 0;
     if (types->kind != JSON_ARRAY || types->n != (uint32_t)d->n_layers)
-        FAIL(GLIMPSE_E_FORMAT, "%s: layer_types does not have one entry for each of the %d layers", r->name, (int)d->n_layers);
+        FAIL(GLIMPSE_E_FORMAT, "%s: layer_types does not have one entry for each of the %d layers", r->name,
+             (int)d->n_layers);
     for (const json_node *t = json_first(types); t; t = json_next(types, t), layer++) {
         bool slides = json_is_text(t, "sliding_attention");
         if (!slides && !json_is_text(t, "full_attention"))
-            FAIL(GLIMPSE_E_UNSUPPORTED, "%s: layer_types: layer %d is of a kind that is not known", r->name, (int)layer);
+            FAIL(GLIMPSE_E_UNSUPPORTED, "%s: layer_types: layer %d is of a kind that is not known", r->name,
+                 (int)layer);
         if (slides && first < 0) first = layer;
         if (!slides && first >= 0 && hole < 0) hole = layer;
     }
@@ -190,7 +209,8 @@ static glimpse_status layer_types(const reader *r, const json_node *types) {
         d->window = 0;
         return GLIMPSE_OK;
     }
-    if (!d->window) FAIL(GLIMPSE_E_FORMAT, "%s: layer_types has sliding layers, and there is no sliding_window", r->name);
+    if (!d->window)
+        FAIL(GLIMPSE_E_FORMAT, "%s: layer_types has sliding layers, and there is no sliding_window", r->name);
     d->window_from = first;
     d->window_pattern = hole >= 0 ? hole + 1 : 0;
     layer = 0;
@@ -214,7 +234,8 @@ static glimpse_status windows(const reader *r, bool optional) {
     const json_node *max = value(r, "max_window_layers");
     int64_t layers;
     if (optional && d->window && max) {
-        if (!json_i64(max, &layers) || layers < 0 || layers > INT32_MAX) FAIL(GLIMPSE_E_FORMAT, "%s: max_window_layers is no whole number", r->name);
+        if (!json_i64(max, &layers) || layers < 0 || layers > INT32_MAX)
+            FAIL(GLIMPSE_E_FORMAT, "%s: max_window_layers is no whole number", r->name);
         from = (int32_t)layers;
     } else if (optional && d->window) from = 28; /* transformers' own default */
     d->window_from = from < d->n_layers ? from : d->n_layers;
@@ -228,8 +249,10 @@ static glimpse_status sizes(const reader *r) {
     TRY(whole(r, KEYS("num_attention_heads", "n_head", "n_heads", "num_heads"), true, &d->n_heads));
     TRY(whole(r, KEYS("hidden_size", "n_embd", "embed_dim", "d_model", "model_size", "emb_dim"), true, &d->channels));
     TRY(whole(r, KEYS("vocab_size"), true, &d->vocab_size));
-    return whole(r, KEYS("max_position_embeddings", "n_positions", "block_size", "max_seq_len", "max_length", "maxlen", "max_len",
-                         "context_length", "n_ctx"), true, &d->max_seq_len);
+    return whole(r,
+                 KEYS("max_position_embeddings", "n_positions", "block_size", "max_seq_len", "max_length", "maxlen",
+                      "max_len", "context_length", "n_ctx"),
+                 true, &d->max_seq_len);
 }
 
 static glimpse_status gpt2(const reader *r, bool bare) {
@@ -254,7 +277,8 @@ static glimpse_status gpt2(const reader *r, bool bare) {
 static glimpse_status llama_like(const reader *r) {
     glimpse_model *d = r->d;
     config_facts *f = r->facts;
-    bool qwen2 = !strcmp(f->model_type, "qwen2"), qwen3 = !strcmp(f->model_type, "qwen3"), mistral = !strcmp(f->model_type, "mistral");
+    bool qwen2 = !strcmp(f->model_type, "qwen2"), qwen3 = !strcmp(f->model_type, "qwen3"),
+         mistral = !strcmp(f->model_type, "mistral");
     bool bias = false, mlp_bias = false;
     d->arch = qwen2 ? "qwen2" : qwen3 ? "qwen3" : mistral ? "mistral" : "llama";
     TRY(sizes(r));
@@ -290,8 +314,9 @@ glimpse_status config_from_json(const char *name, const json_node *root, glimpse
     bool llama = type && (json_is_text(type, "llama") || json_is_text(type, "mistral") || json_is_text(type, "qwen2") ||
                           json_is_text(type, "qwen3"));
     if (type && !llama && !json_is_text(type, "gpt2"))
-        FAIL(GLIMPSE_E_UNSUPPORTED, "%s: model_type \"%s\" is not known; known: gpt2, llama (SmolLM2), mistral, qwen2, qwen3",
-             name, facts->model_type);
+        FAIL(GLIMPSE_E_UNSUPPORTED,
+             "%s: model_type \"%s\" is not known; known: gpt2, llama (SmolLM2), mistral, qwen2, qwen3", name,
+             facts->model_type);
     TRY(refuse_options(&r));
     TRY(llama ? llama_like(&r) : gpt2(&r, !type));
     d->bos = token_id(&r, "bos_token_id");
@@ -333,7 +358,8 @@ static bool is_conv1d(const weight_list *l, const glimpse_model *d) {
     for (int32_t i = 0; i < l->n; i++) {
         const weight *w = &l->w[i];
         size_t n = strlen(w->name), s = strlen("attn.c_attn.weight");
-        if (n >= s && !strcmp(w->name + n - s, "attn.c_attn.weight") && w->n_dims == 2) return w->dims[0] == d->channels && w->dims[1] != d->channels;
+        if (n >= s && !strcmp(w->name + n - s, "attn.c_attn.weight") && w->n_dims == 2)
+            return w->dims[0] == d->channels && w->dims[1] != d->channels;
     }
     return false;
 }
@@ -348,17 +374,22 @@ glimpse_status config_fit_weights(const char *name, weight_list *l, const glimps
         size_t offset;
         const char *suffix;
     } kinds[] = {
-        {offsetof(config_facts, qkv_bias), "self_attn.q_proj.bias"}, {offsetof(config_facts, qkv_bias), "self_attn.k_proj.bias"},
-        {offsetof(config_facts, qkv_bias), "self_attn.v_proj.bias"}, {offsetof(config_facts, out_bias), "self_attn.o_proj.bias"},
-        {offsetof(config_facts, mlp_bias), "mlp.gate_proj.bias"},    {offsetof(config_facts, mlp_bias), "mlp.up_proj.bias"},
-        {offsetof(config_facts, mlp_bias), "mlp.down_proj.bias"},    {offsetof(config_facts, qk_norm), "self_attn.q_norm.weight"},
+        {offsetof(config_facts, qkv_bias), "self_attn.q_proj.bias"},
+        {offsetof(config_facts, qkv_bias), "self_attn.k_proj.bias"},
+        {offsetof(config_facts, qkv_bias), "self_attn.v_proj.bias"},
+        {offsetof(config_facts, out_bias), "self_attn.o_proj.bias"},
+        {offsetof(config_facts, mlp_bias), "mlp.gate_proj.bias"},
+        {offsetof(config_facts, mlp_bias), "mlp.up_proj.bias"},
+        {offsetof(config_facts, mlp_bias), "mlp.down_proj.bias"},
+        {offsetof(config_facts, qk_norm), "self_attn.q_norm.weight"},
         {offsetof(config_facts, qk_norm), "self_attn.k_norm.weight"},
     };
     TRY(weights_strip(l, "module."));
     TRY(weights_strip(l, "_orig_mod."));
     TRY(weights_strip(l, "module."));
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
-        TRY(check_kind(name, l, d, *(const config_has *)(const void *)((const char *)facts + kinds[i].offset), kinds[i].suffix));
+        TRY(check_kind(name, l, d, *(const config_has *)(const void *)((const char *)facts + kinds[i].offset),
+                       kinds[i].suffix));
     weight *head = weights_find(l, "lm_head.weight");
     if (facts->tying_known && !facts->tied && !head)
         FAIL(GLIMPSE_E_MODEL, "tensor lm_head.weight is missing, and %s says that the head is not the embedding", name);

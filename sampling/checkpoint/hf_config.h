@@ -11,7 +11,7 @@ typedef enum config_has { HAS_UNKNOWN, HAS_NOT, HAS } config_has;
 
 typedef struct config_facts {
     char model_type[32];
-    bool tied;              /* the head is the embedding, whatever lm_head.weight there is */
+    bool tied; /* the head is the embedding, whatever lm_head.weight there is */
     bool tying_known;
     config_has qkv_bias, out_bias, mlp_bias, qk_norm;
 } config_facts;

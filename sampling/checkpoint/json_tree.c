@@ -47,7 +47,10 @@ static bool hex4(parser *p, uint32_t *out) {
     if (p->n - p->at < 4) return false;
     for (int i = 0; i < 4; i++) {
         char c = p->text[p->at + (size_t)i];
-        int d = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+        int d = c >= '0' && c <= '9'   ? c - '0'
+                : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                       : -1;
         if (d < 0) return false;
         v = v << 4 | (uint32_t)d;
     }
@@ -71,7 +74,8 @@ static glimpse_status escape(parser *p, char **to) {
     p->at++;
     if (!hex4(p, &cp)) return unexpected(p, "four hexadecimal digits");
     if (cp >= 0xd800 && cp < 0xdc00) {
-        if (p->n - p->at < 2 || p->text[p->at] != '\\' || p->text[p->at + 1] != 'u') return unexpected(p, "the second half of a surrogate pair");
+        if (p->n - p->at < 2 || p->text[p->at] != '\\' || p->text[p->at + 1] != 'u')
+            return unexpected(p, "the second half of a surrogate pair");
         p->at += 2;
         if (!hex4(p, &low) || low < 0xdc00 || low > 0xdfff) return unexpected(p, "the second half of a surrogate pair");
         cp = 0x10000 + ((cp - 0xd800) << 10) + (low - 0xdc00);
@@ -148,7 +152,8 @@ static bool same_key(const json_node *a, const json_node *b) {
 }
 
 static glimpse_status duplicate(const parser *p, const json_node *m) {
-    FAIL(GLIMPSE_E_FORMAT, "%s: the key \"%.*s\" is there twice", p->name, m->key_n < 100 ? (int)m->key_n : 100, m->key);
+    FAIL(GLIMPSE_E_FORMAT, "%s: the key \"%.*s\" is there twice", p->name, m->key_n < 100 ? (int)m->key_n : 100,
+         m->key);
 }
 
 /* A reader that takes the first of two equal keys and one that takes the last would see different files. */
@@ -211,7 +216,8 @@ static glimpse_status parse_all(parser *p, int max_depth) {
         if (depth) p->nodes[open[depth - 1]].n++;
         bool opened = c == '{' || c == '[';
         if (opened) {
-            if (depth >= max_depth) FAIL(GLIMPSE_E_FORMAT, "%s: byte %zu: nested more than %d deep", p->name, p->at, max_depth);
+            if (depth >= max_depth)
+                FAIL(GLIMPSE_E_FORMAT, "%s: byte %zu: nested more than %d deep", p->name, p->at, max_depth);
             open[depth++] = node;
             p->at++;
             skip_blanks(p);
@@ -227,7 +233,8 @@ static glimpse_status parse_all(parser *p, int max_depth) {
                 p->at++;
                 break;
             }
-            if (p->at >= p->n || p->text[p->at] != close) return unexpected(p, close == '}' ? "a comma or }" : "a comma or ]");
+            if (p->at >= p->n || p->text[p->at] != close)
+                return unexpected(p, close == '}' ? "a comma or }" : "a comma or ]");
             p->at++;
             in->span = p->n_nodes - open[depth - 1];
             if (close == '}') TRY(refuse_duplicates(p, open[depth - 1]));
@@ -258,9 +265,7 @@ void json_free(json_tree *t) {
 }
 
 /* === Looking things up === */
-const json_node *json_first(const json_node *c) {
-    return c && c->kind >= JSON_ARRAY && c->n ? c + 1 : NULL;
-}
+const json_node *json_first(const json_node *c) { return c && c->kind >= JSON_ARRAY && c->n ? c + 1 : NULL; }
 
 const json_node *json_next(const json_node *container, const json_node *m) {
     const json_node *next = m + m->span, *end = container + container->span;

@@ -13,19 +13,27 @@
 
 #include "include/internal/status.h"
 
-typedef enum json_kind { JSON_NULL, JSON_FALSE, JSON_TRUE, JSON_NUMBER, JSON_STRING, JSON_ARRAY, JSON_OBJECT } json_kind;
+typedef enum json_kind {
+    JSON_NULL,
+    JSON_FALSE,
+    JSON_TRUE,
+    JSON_NUMBER,
+    JSON_STRING,
+    JSON_ARRAY,
+    JSON_OBJECT
+} json_kind;
 
 typedef struct json_node {
     const char *text; /* JSON_STRING: decoded, may hold 0 bytes; JSON_NUMBER: as written.  In the caller's text */
     const char *key;  /* of a member of an object; NULL elsewhere */
     uint32_t n;       /* bytes of text; members of an array or object */
     uint32_t key_n;
-    uint32_t span;    /* nodes of this one and all it holds */
+    uint32_t span; /* nodes of this one and all it holds */
     json_kind kind;
 } json_node;
 
 typedef struct json_tree { /* start from {0} */
-    json_node *nodes; /* nodes[0] is the root; a container's first member is the node after it */
+    json_node *nodes;      /* nodes[0] is the root; a container's first member is the node after it */
     uint32_t n;
 } json_tree;
 

@@ -45,19 +45,25 @@ static const part order_v1[N_PARTS] = {RMS_ATT, RMS_FFN, RMS_FINAL, EMB, WQ, WK,
 
 /* Within these bounds no size below leaves 63 bits. */
 static bool plausible(const header *h) {
-    return h->dim > 0 && h->dim <= 1 << 20 && h->hidden > 0 && h->hidden <= 1 << 22 && h->layers > 0 && h->layers <= 4096 && h->heads > 0 &&
-           h->heads <= h->dim && h->dim % h->heads == 0 && (h->dim / h->heads) % 2 == 0 && h->kv_heads > 0 && h->heads % h->kv_heads == 0 &&
-           h->vocab > 0 && h->vocab <= 1 << 24 && h->seq > 0 && h->seq <= 1 << 24;
+    return h->dim > 0 && h->dim <= 1 << 20 && h->hidden > 0 && h->hidden <= 1 << 22 && h->layers > 0 &&
+           h->layers <= 4096 && h->heads > 0 && h->heads <= h->dim && h->dim % h->heads == 0 &&
+           (h->dim / h->heads) % 2 == 0 && h->kv_heads > 0 && h->heads % h->kv_heads == 0 && h->vocab > 0 &&
+           h->vocab <= 1 << 24 && h->seq > 0 && h->seq <= 1 << 24;
 }
 
 static void dims_of(const header *h, part p, int64_t dims[2]) {
     int64_t kv = (int64_t)(h->dim / h->heads) * h->kv_heads;
     dims[1] = h->dim;
     switch (p) {
-    case EMB: case HEAD: dims[0] = h->vocab; break;
-    case RMS_ATT: case RMS_FFN: case RMS_FINAL: dims[0] = h->dim, dims[1] = 0; break;
-    case WK: case WV: dims[0] = kv; break;
-    case W1: case W3: dims[0] = h->hidden; break;
+    case EMB:
+    case HEAD: dims[0] = h->vocab; break;
+    case RMS_ATT:
+    case RMS_FFN:
+    case RMS_FINAL: dims[0] = h->dim, dims[1] = 0; break;
+    case WK:
+    case WV: dims[0] = kv; break;
+    case W1:
+    case W3: dims[0] = h->hidden; break;
     case W2: dims[0] = h->dim, dims[1] = h->hidden; break;
     case FREQ: dims[0] = h->seq, dims[1] = h->dim / h->heads; break; /* both tables */
     default: dims[0] = h->dim; break;
@@ -111,7 +117,9 @@ static glimpse_status list_tensors(weight_list *l, int32_t index, const header *
             char name[96];
             const char *hash = parts[p].name ? strchr(parts[p].name, '#') : NULL;
             if (!parts[p].name) continue;
-            if (hash) c_snprintf(name, sizeof name, "%.*s%d%s", (int)(hash - parts[p].name), parts[p].name, (int)layer, hash + 1);
+            if (hash)
+                c_snprintf(name, sizeof name, "%.*s%d%s", (int)(hash - parts[p].name), parts[p].name, (int)layer,
+                           hash + 1);
             else c_snprintf(name, sizeof name, "%s", parts[p].name);
             w.at = at;
             TRY(weights_add(l, &w, name, strlen(name)));
@@ -134,7 +142,8 @@ glimpse_status llama2c_read(const char *path, checkpoint_progress progress, void
     if (v1) {
         uint32_t version = read_u32(raw + 4);
         if (version != 1)
-            FAIL_GOTO(GLIMPSE_E_UNSUPPORTED, "%s: a model of llama2.c of version %u%s\nhint: export it with --version 0 or 1 (f32)", path,
+            FAIL_GOTO(GLIMPSE_E_UNSUPPORTED,
+                      "%s: a model of llama2.c of version %u%s\nhint: export it with --version 0 or 1 (f32)", path,
                       (unsigned)version, version == 2 ? " (int8)" : "");
         TRY_GOTO(file_read_at(f, 0, raw, sizeof raw));
         h = header_at(raw + 8);
@@ -144,11 +153,15 @@ glimpse_status llama2c_read(const char *path, checkpoint_progress progress, void
             if (raw[i]) FAIL_GOTO(GLIMPSE_E_FORMAT, "%s: byte %d of the header is not 0", path, i);
     }
     if (!plausible(&h))
-        FAIL_GOTO(GLIMPSE_E_FORMAT, "%s: no llama2.c model has dim %d, hidden_dim %d, n_layers %d, n_heads %d, n_kv_heads %d, vocab_size %d, seq_len %d",
-                  path, (int)h.dim, (int)h.hidden, (int)h.layers, (int)h.heads, (int)h.kv_heads, (int)h.vocab, (int)h.seq);
+        FAIL_GOTO(GLIMPSE_E_FORMAT,
+                  "%s: no llama2.c model has dim %d, hidden_dim %d, n_layers %d, n_heads %d, n_kv_heads %d, vocab_size "
+                  "%d, seq_len %d",
+                  path, (int)h.dim, (int)h.hidden, (int)h.layers, (int)h.heads, (int)h.kv_heads, (int)h.vocab,
+                  (int)h.seq);
     if (f->size != expected_size(&h, v1))
         FAIL_GOTO(GLIMPSE_E_FORMAT, "%s: %s: its header asks for %lld bytes, the file has %lld", path,
-                  f->size < expected_size(&h, v1) ? "truncated" : "too long", (long long)expected_size(&h, v1), (long long)f->size);
+                  f->size < expected_size(&h, v1) ? "truncated" : "too long", (long long)expected_size(&h, v1),
+                  (long long)f->size);
     TRY_GOTO(list_tensors(&l, index, &h, v1));
     d.arch = "llama";
     d.n_layers = h.layers, d.n_heads = h.heads, d.n_kv_heads = h.kv_heads, d.channels = h.dim, d.ffn_size = h.hidden;

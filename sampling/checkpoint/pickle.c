@@ -7,7 +7,15 @@
 #include "include/internal/buffer.h"
 #include "include/internal/utf8.h"
 
-enum { MAX_OPS = 10000000, MAX_VALUES = 2000000, MAX_MEMO = 1000000, MAX_STACK = 100000, MAX_MARKS = 64, MAX_TEXT = 65536, MAX_GLOBAL = 128 };
+enum {
+    MAX_OPS = 10000000,
+    MAX_VALUES = 2000000,
+    MAX_MEMO = 1000000,
+    MAX_STACK = 100000,
+    MAX_MARKS = 64,
+    MAX_TEXT = 65536,
+    MAX_GLOBAL = 128
+};
 
 typedef struct machine {
     const char *name;
@@ -30,7 +38,8 @@ static glimpse_status grow(const machine *m, void **array, uint32_t n, uint32_t 
 }
 
 static glimpse_status push_index(machine *m, uint32_t index) {
-    if (m->n_stack >= MAX_STACK) FAIL(GLIMPSE_E_FORMAT, "%s: its pickle needs a stack of more than %d", m->name, (int)MAX_STACK);
+    if (m->n_stack >= MAX_STACK)
+        FAIL(GLIMPSE_E_FORMAT, "%s: its pickle needs a stack of more than %d", m->name, (int)MAX_STACK);
     TRY(grow(m, (void **)&m->stack, m->n_stack, &m->cap_stack, sizeof *m->stack));
     m->stack[m->n_stack++] = index;
     return GLIMPSE_OK;
@@ -39,25 +48,31 @@ static glimpse_status push_index(machine *m, uint32_t index) {
 static glimpse_status push(machine *m, pickle_value v) {
     pickle *p = m->p;
     TRY(grow(m, (void **)&p->values, p->n_values, &p->cap_values, sizeof *p->values));
-    if (p->n_values >= MAX_VALUES) FAIL(GLIMPSE_E_FORMAT, "%s: its pickle makes more than %d values", m->name, (int)MAX_VALUES);
+    if (p->n_values >= MAX_VALUES)
+        FAIL(GLIMPSE_E_FORMAT, "%s: its pickle makes more than %d values", m->name, (int)MAX_VALUES);
     TRY(push_index(m, p->n_values)); /* first: on an error the value's items stay the caller's */
     p->values[p->n_values++] = v;
     return GLIMPSE_OK;
 }
 
-static pickle_value *at(const machine *m, uint32_t from_top) { return &m->p->values[m->stack[m->n_stack - 1 - from_top]]; }
+static pickle_value *at(const machine *m, uint32_t from_top) {
+    return &m->p->values[m->stack[m->n_stack - 1 - from_top]];
+}
 
 /* At least n values above the last mark. */
 static glimpse_status need(const machine *m, uint32_t n) {
     bool ok = m->n_stack >= n;
     for (uint32_t i = 0; ok && i < n; i++) ok = at(m, i)->kind != PICKLE_MARK;
-    if (!ok) FAIL(GLIMPSE_E_FORMAT, "%s: byte %zu of its pickle takes more from the stack than there is", m->name, m->at - 1);
+    if (!ok)
+        FAIL(GLIMPSE_E_FORMAT, "%s: byte %zu of its pickle takes more from the stack than there is", m->name,
+             m->at - 1);
     return GLIMPSE_OK;
 }
 
 static glimpse_status take(machine *m, size_t n, const unsigned char **bytes) {
     if (n > m->n - m->at)
-        FAIL(GLIMPSE_E_FORMAT, "%s: its pickle is cut off at byte %zu: %zu more are expected", m->name, m->n, n - (m->n - m->at));
+        FAIL(GLIMPSE_E_FORMAT, "%s: its pickle is cut off at byte %zu: %zu more are expected", m->name, m->n,
+             n - (m->n - m->at));
     *bytes = m->bytes + m->at;
     m->at += n;
     return GLIMPSE_OK;
@@ -111,7 +126,8 @@ static glimpse_status close_tuple(machine *m, pickle_kind kind) {
     const uint32_t *items;
     uint32_t n;
     TRY(pop_mark(m, &items, &n));
-    if (kind == PICKLE_DICT && n % 2) FAIL(GLIMPSE_E_FORMAT, "%s: byte %zu of its pickle: a key without value", m->name, m->at - 1);
+    if (kind == PICKLE_DICT && n % 2)
+        FAIL(GLIMPSE_E_FORMAT, "%s: byte %zu of its pickle: a key without value", m->name, m->at - 1);
     glimpse_status st = append(m, &v, items, n);
     if (st >= 0) st = push(m, v);
     if (st < 0) free(v.items);
@@ -121,7 +137,8 @@ static glimpse_status close_tuple(machine *m, pickle_kind kind) {
 /* APPEND, APPENDS, SETITEM, SETITEMS. */
 static glimpse_status extend(machine *m, pickle_kind kind, const uint32_t *items, uint32_t n) {
     if (!m->n_stack || at(m, 0)->kind != kind || (kind == PICKLE_DICT && n % 2))
-        FAIL(GLIMPSE_E_FORMAT, "%s: byte %zu of its pickle adds to what is no %s", m->name, m->at - 1, kind == PICKLE_LIST ? "list" : "dict");
+        FAIL(GLIMPSE_E_FORMAT, "%s: byte %zu of its pickle adds to what is no %s", m->name, m->at - 1,
+             kind == PICKLE_LIST ? "list" : "dict");
     return append(m, at(m, 0), items, n);
 }
 
@@ -175,12 +192,14 @@ static const struct {
 
 static glimpse_status push_global(machine *m, const char *module, size_t mn, const char *name, size_t nn) {
     for (size_t i = 0; i < sizeof globals / sizeof *globals; i++)
-        if (strlen(globals[i].module) == mn && !memcmp(globals[i].module, module, mn) && strlen(globals[i].name) == nn &&
-            !memcmp(globals[i].name, name, nn))
-            return push(m, (pickle_value){.kind = PICKLE_GLOBAL, .global = globals[i].global, .dtype = globals[i].dtype});
-    FAIL(GLIMPSE_E_UNSUPPORTED, "%s: its pickle names %.*s.%.*s, which is not on the list of what a checkpoint needs; nothing of it was run\n"
-         "hint: save the weights alone: torch.save({'model': model.state_dict(), 'model_args': dict(...)}, path)", m->name,
-         (int)(mn < MAX_GLOBAL ? mn : MAX_GLOBAL), module, (int)(nn < MAX_GLOBAL ? nn : MAX_GLOBAL), name);
+        if (strlen(globals[i].module) == mn && !memcmp(globals[i].module, module, mn) &&
+            strlen(globals[i].name) == nn && !memcmp(globals[i].name, name, nn))
+            return push(m,
+                        (pickle_value){.kind = PICKLE_GLOBAL, .global = globals[i].global, .dtype = globals[i].dtype});
+    FAIL(GLIMPSE_E_UNSUPPORTED,
+         "%s: its pickle names %.*s.%.*s, which is not on the list of what a checkpoint needs; nothing of it was run\n"
+         "hint: save the weights alone: torch.save({'model': model.state_dict(), 'model_args': dict(...)}, path)",
+         m->name, (int)(mn < MAX_GLOBAL ? mn : MAX_GLOBAL), module, (int)(nn < MAX_GLOBAL ? nn : MAX_GLOBAL), name);
 }
 
 static glimpse_status take_line(machine *m, const char **line, size_t *n) {
@@ -216,10 +235,12 @@ static glimpse_status wrong_arguments(const machine *m, const char *of) {
 /* (storage, offset, size, stride, requires_grad, hooks[, metadata]) */
 static glimpse_status rebuild_tensor(machine *m, const pickle_value *args) {
     pickle *p = m->p;
-    const pickle_value *storage = pickle_item(p, args, 0), *size = pickle_item(p, args, 2), *stride = pickle_item(p, args, 3);
+    const pickle_value *storage = pickle_item(p, args, 0), *size = pickle_item(p, args, 2),
+                       *stride = pickle_item(p, args, 3);
     pickle_tensor t = {0};
-    if (args->n < 6 || args->n > 7 || storage->kind != PICKLE_STORAGE || !pickle_i64(pickle_item(p, args, 1), &t.offset) ||
-        size->kind != PICKLE_TUPLE || stride->kind != PICKLE_TUPLE || size->n != stride->n || size->n > 8)
+    if (args->n < 6 || args->n > 7 || storage->kind != PICKLE_STORAGE ||
+        !pickle_i64(pickle_item(p, args, 1), &t.offset) || size->kind != PICKLE_TUPLE || stride->kind != PICKLE_TUPLE ||
+        size->n != stride->n || size->n > 8)
         return wrong_arguments(m, "_rebuild_tensor_v2");
     t.storage = args->items[0];
     t.n_dims = (int32_t)size->n;
@@ -260,8 +281,9 @@ static glimpse_status op_persistent(machine *m) {
     const pickle *p = m->p;
     const pickle_value *id = at(m, 0), *class = pickle_item(p, id, 1), *key = pickle_item(p, id, 2);
     pickle_value v = {.kind = PICKLE_STORAGE};
-    if (id->kind != PICKLE_TUPLE || id->n != 5 || !pickle_is_text(pickle_item(p, id, 0), "storage") || class->kind != PICKLE_GLOBAL ||
-        class->global != GLOBAL_STORAGE || key->kind != PICKLE_TEXT || !pickle_i64(pickle_item(p, id, 4), &v.as.i) || v.as.i < 0)
+    if (id->kind != PICKLE_TUPLE || id->n != 5 || !pickle_is_text(pickle_item(p, id, 0), "storage") ||
+        class->kind != PICKLE_GLOBAL || class->global != GLOBAL_STORAGE || key->kind != PICKLE_TEXT ||
+        !pickle_i64(pickle_item(p, id, 4), &v.as.i) || v.as.i < 0)
         FAIL(GLIMPSE_E_FORMAT, "%s: byte %zu of its pickle: a persistent id that is no storage", m->name, m->at - 1);
     v.text = key->text, v.n = key->n, v.dtype = class->dtype;
     m->n_stack--;
@@ -282,10 +304,13 @@ static glimpse_status push_text(machine *m, size_t length_bytes) {
     uint64_t n;
     const unsigned char *b;
     TRY(take_number(m, length_bytes, &n));
-    if (n > MAX_TEXT) FAIL(GLIMPSE_E_FORMAT, "%s: byte %zu of its pickle: a text of %llu bytes, at most %d are read", m->name, m->at, (unsigned long long)n, (int)MAX_TEXT);
+    if (n > MAX_TEXT)
+        FAIL(GLIMPSE_E_FORMAT, "%s: byte %zu of its pickle: a text of %llu bytes, at most %d are read", m->name, m->at,
+             (unsigned long long)n, (int)MAX_TEXT);
     TRY(take(m, (size_t)n, &b));
     /* Lone surrogates are what Python's surrogatepass writes; nobody's name or vocabulary has them. */
-    if (!utf8_valid((const char *)b, (size_t)n)) FAIL(GLIMPSE_E_FORMAT, "%s: byte %zu of its pickle: a text that is no UTF-8", m->name, m->at);
+    if (!utf8_valid((const char *)b, (size_t)n))
+        FAIL(GLIMPSE_E_FORMAT, "%s: byte %zu of its pickle: a text that is no UTF-8", m->name, m->at);
     return push(m, (pickle_value){.kind = PICKLE_TEXT, .text = (const char *)b, .n = (uint32_t)n});
 }
 
@@ -296,7 +321,9 @@ static glimpse_status push_long(machine *m) {
     const unsigned char *b;
     TRY(take_number(m, 1, &n));
     TRY(take(m, (size_t)n, &b));
-    if (n > 8) FAIL(GLIMPSE_E_FORMAT, "%s: byte %zu of its pickle: an integer of %llu bytes", m->name, m->at, (unsigned long long)n);
+    if (n > 8)
+        FAIL(GLIMPSE_E_FORMAT, "%s: byte %zu of its pickle: an integer of %llu bytes", m->name, m->at,
+             (unsigned long long)n);
     uint64_t v = n && b[n - 1] & 0x80 ? UINT64_MAX : 0;
     for (uint64_t i = n; i-- > 0;) v = v << 8 | b[i];
     return push_int(m, (int64_t)v);
@@ -316,7 +343,9 @@ static glimpse_status push_float(machine *m) {
 static glimpse_status memo_put(machine *m, uint64_t index) {
     TRY(need(m, 1));
     /* Picklers count up; an index beyond the bytes read so far would only ask for memory. */
-    if (index >= MAX_MEMO || index > m->at) FAIL(GLIMPSE_E_FORMAT, "%s: byte %zu of its pickle: memo entry %llu", m->name, m->at - 1, (unsigned long long)index);
+    if (index >= MAX_MEMO || index > m->at)
+        FAIL(GLIMPSE_E_FORMAT, "%s: byte %zu of its pickle: memo entry %llu", m->name, m->at - 1,
+             (unsigned long long)index);
     while (m->n_memo <= index) {
         TRY(grow(m, (void **)&m->memo, m->n_memo, &m->cap_memo, sizeof *m->memo));
         m->memo[m->n_memo++] = 0;
@@ -329,7 +358,8 @@ static glimpse_status memo_get(machine *m, size_t bytes) {
     uint64_t index;
     TRY(take_number(m, bytes, &index));
     if (index >= m->n_memo || !m->memo[index])
-        FAIL(GLIMPSE_E_FORMAT, "%s: byte %zu of its pickle: memo entry %llu was never set", m->name, m->at - 1, (unsigned long long)index);
+        FAIL(GLIMPSE_E_FORMAT, "%s: byte %zu of its pickle: memo entry %llu was never set", m->name, m->at - 1,
+             (unsigned long long)index);
     return push_index(m, m->memo[index] - 1);
 }
 
@@ -338,7 +368,8 @@ static glimpse_status step(machine *m, unsigned char op) {
     switch (op) {
     case 0x80: /* PROTO */
         TRY(take_number(m, 1, &v));
-        if (v < 2 || v > 5) FAIL(GLIMPSE_E_UNSUPPORTED, "%s: a pickle of protocol %d, 2 to 5 are read", m->name, (int)v);
+        if (v < 2 || v > 5)
+            FAIL(GLIMPSE_E_UNSUPPORTED, "%s: a pickle of protocol %d, 2 to 5 are read", m->name, (int)v);
         return GLIMPSE_OK;
     case 0x95: return take_number(m, 8, &v); /* FRAME: the bytes are all here */
     case 'N': return push(m, (pickle_value){.kind = PICKLE_NONE});
@@ -349,14 +380,15 @@ static glimpse_status step(machine *m, unsigned char op) {
     case 'J': TRY(take_number(m, 4, &v)); return push_int(m, (int32_t)(uint32_t)v);
     case 0x8a: return push_long(m);
     case 'G': return push_float(m);
-    case 'X': return push_text(m, 4); /* BINUNICODE */
+    case 'X': return push_text(m, 4);  /* BINUNICODE */
     case 0x8c: return push_text(m, 1); /* SHORT_BINUNICODE */
-    case 'U': return push_text(m, 1); /* SHORT_BINSTRING */
+    case 'U': return push_text(m, 1);  /* SHORT_BINSTRING */
     case ')': return push(m, (pickle_value){.kind = PICKLE_TUPLE});
     case ']': return push(m, (pickle_value){.kind = PICKLE_LIST});
     case '}': return push(m, (pickle_value){.kind = PICKLE_DICT});
     case '(':
-        if (m->marks++ >= MAX_MARKS) FAIL(GLIMPSE_E_FORMAT, "%s: its pickle is nested more than %d deep", m->name, (int)MAX_MARKS);
+        if (m->marks++ >= MAX_MARKS)
+            FAIL(GLIMPSE_E_FORMAT, "%s: its pickle is nested more than %d deep", m->name, (int)MAX_MARKS);
         return push(m, (pickle_value){.kind = PICKLE_MARK});
     case 't': return close_tuple(m, PICKLE_TUPLE);
     case 'l': return close_tuple(m, PICKLE_LIST);
@@ -380,7 +412,8 @@ static glimpse_status step(machine *m, unsigned char op) {
     case 'h': return memo_get(m, 1);
     case 'j': return memo_get(m, 4);
     default:
-        FAIL(GLIMPSE_E_UNSUPPORTED, "%s: byte %zu of its pickle is the opcode 0x%02x, which a checkpoint does not need", m->name, m->at - 1, op);
+        FAIL(GLIMPSE_E_UNSUPPORTED, "%s: byte %zu of its pickle is the opcode 0x%02x, which a checkpoint does not need",
+             m->name, m->at - 1, op);
     }
 }
 

@@ -15,36 +15,49 @@
 #include "include/internal/status.h"
 
 typedef enum pickle_kind {
-    PICKLE_NONE, PICKLE_BOOL, PICKLE_INT, PICKLE_FLOAT, PICKLE_TEXT, PICKLE_TUPLE, PICKLE_LIST, PICKLE_DICT,
+    PICKLE_NONE,
+    PICKLE_BOOL,
+    PICKLE_INT,
+    PICKLE_FLOAT,
+    PICKLE_TEXT,
+    PICKLE_TUPLE,
+    PICKLE_LIST,
+    PICKLE_DICT,
     PICKLE_GLOBAL,  /* a name of the list below, not called */
     PICKLE_STORAGE, /* of tensors: key, dtype, elements */
     PICKLE_TENSOR,
-    PICKLE_MARK     /* never in a result */
+    PICKLE_MARK /* never in a result */
 } pickle_kind;
 
 typedef enum pickle_global {
-    GLOBAL_ORDERED_DICT, GLOBAL_REBUILD_TENSOR, GLOBAL_REBUILD_PARAMETER, GLOBAL_SIZE, GLOBAL_STORAGE, GLOBAL_DTYPE
+    GLOBAL_ORDERED_DICT,
+    GLOBAL_REBUILD_TENSOR,
+    GLOBAL_REBUILD_PARAMETER,
+    GLOBAL_SIZE,
+    GLOBAL_STORAGE,
+    GLOBAL_DTYPE
 } pickle_global;
 
 typedef struct pickle_tensor { /* nothing here is checked against the file: torch_pt.c does */
-    uint32_t storage;  /* a PICKLE_STORAGE value */
-    int64_t offset;    /* elements */
+    uint32_t storage;          /* a PICKLE_STORAGE value */
+    int64_t offset;            /* elements */
     int32_t n_dims;
     int64_t dims[8], strides[8];
 } pickle_tensor;
 
 typedef struct pickle_value {
     pickle_kind kind;
-    pickle_global global;   /* PICKLE_GLOBAL */
-    const char *text;       /* PICKLE_TEXT: UTF-8 in the pickle's bytes; PICKLE_STORAGE: its key; GLOBAL_STORAGE, _DTYPE: "Float" */
-    const char *dtype;      /* PICKLE_STORAGE: "Float", static */
-    uint32_t n;             /* bytes of text; items (a dict's keys and values count both) */
+    pickle_global global; /* PICKLE_GLOBAL */
+    const char
+        *text; /* PICKLE_TEXT: UTF-8 in the pickle's bytes; PICKLE_STORAGE: its key; GLOBAL_STORAGE, _DTYPE: "Float" */
+    const char *dtype; /* PICKLE_STORAGE: "Float", static */
+    uint32_t n;        /* bytes of text; items (a dict's keys and values count both) */
     uint32_t cap;
-    uint32_t *items;        /* numbers of values; dict: key, value, key, value */
+    uint32_t *items; /* numbers of values; dict: key, value, key, value */
     union {
-        int64_t i;          /* PICKLE_BOOL, PICKLE_INT; PICKLE_STORAGE: elements */
+        int64_t i; /* PICKLE_BOOL, PICKLE_INT; PICKLE_STORAGE: elements */
         double f;
-        uint32_t tensor;    /* in pickle.tensors */
+        uint32_t tensor; /* in pickle.tensors */
     } as;
 } pickle_value;
 

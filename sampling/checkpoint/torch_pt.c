@@ -31,9 +31,9 @@ static const struct {
     int bytes;
     weight_dtype dtype;
 } types[] = {
-    {"Float", 4, WEIGHT_F32}, {"Half", 2, WEIGHT_F16}, {"BFloat16", 2, WEIGHT_BF16}, {"Double", 8, WEIGHT_OTHER}, {"Long", 8, WEIGHT_OTHER},
-    {"Int", 4, WEIGHT_OTHER}, {"Short", 2, WEIGHT_OTHER}, {"Char", 1, WEIGHT_OTHER}, {"Byte", 1, WEIGHT_OTHER}, {"Bool", 1, WEIGHT_OTHER},
-    {"Untyped", 1, WEIGHT_OTHER},
+    {"Float", 4, WEIGHT_F32},  {"Half", 2, WEIGHT_F16},   {"BFloat16", 2, WEIGHT_BF16}, {"Double", 8, WEIGHT_OTHER},
+    {"Long", 8, WEIGHT_OTHER}, {"Int", 4, WEIGHT_OTHER},  {"Short", 2, WEIGHT_OTHER},   {"Char", 1, WEIGHT_OTHER},
+    {"Byte", 1, WEIGHT_OTHER}, {"Bool", 1, WEIGHT_OTHER}, {"Untyped", 1, WEIGHT_OTHER},
 };
 
 static const zip_member *member(const torch_file *t, const char *name) {
@@ -49,17 +49,21 @@ static glimpse_status open_archive(torch_file *t) {
     const zip_member *data = NULL;
     for (int32_t i = 0; i < t->z.n; i++) {
         const char *name = t->z.members[i].name, *slash = strchr(name, '/');
-        if (slash && !strcmp(slash + 1, pkl)) data = &t->z.members[i], t->prefix = strndup(name, (size_t)(slash + 1 - name));
+        if (slash && !strcmp(slash + 1, pkl))
+            data = &t->z.members[i], t->prefix = strndup(name, (size_t)(slash + 1 - name));
         if (data) break;
     }
     for (int32_t i = 0; i < t->z.n; i++) {
         const char *slash = strchr(t->z.members[i].name, '/');
         if (slash && !strncmp(slash + 1, "code/", 5))
-            FAIL(GLIMPSE_E_UNSUPPORTED, "%s is a TorchScript archive (it holds code), which is not read\n"
-                 "hint: save the weights: torch.save({'model': model.state_dict(), ...}, path)", t->f->path);
+            FAIL(GLIMPSE_E_UNSUPPORTED,
+                 "%s is a TorchScript archive (it holds code), which is not read\n"
+                 "hint: save the weights: torch.save({'model': model.state_dict(), ...}, path)",
+                 t->f->path);
     }
     if (!data)
-        FAIL(GLIMPSE_E_UNSUPPORTED, "%s is a zip archive without data.pkl: no file of torch.save (is it NumPy's .npz?)", t->f->path);
+        FAIL(GLIMPSE_E_UNSUPPORTED, "%s is a zip archive without data.pkl: no file of torch.save (is it NumPy's .npz?)",
+             t->f->path);
     if (!t->prefix) FAIL(GLIMPSE_E_MEMORY, "no memory for a name");
     if (strlen(t->prefix) > 256) FAIL(GLIMPSE_E_FORMAT, "%s: a zip member's name is too long", t->f->path);
     const zip_member *byteorder = member(t, "byteorder");
@@ -67,7 +71,9 @@ static glimpse_status open_archive(torch_file *t) {
         TRY(file_read_at(t->f, byteorder->at, order, (size_t)byteorder->bytes));
         if (strcmp(order, "little")) FAIL(GLIMPSE_E_UNSUPPORTED, "%s: its numbers are %s-endian", t->f->path, order);
     }
-    if (data->bytes > MAX_PICKLE) FAIL(GLIMPSE_E_FORMAT, "%s: its pickle has %lld bytes, at most %d are read", t->f->path, (long long)data->bytes, (int)MAX_PICKLE);
+    if (data->bytes > MAX_PICKLE)
+        FAIL(GLIMPSE_E_FORMAT, "%s: its pickle has %lld bytes, at most %d are read", t->f->path, (long long)data->bytes,
+             (int)MAX_PICKLE);
     char *to = buf_reserve(&t->bytes, (size_t)data->bytes + 1);
     if (!to) FAIL(GLIMPSE_E_MEMORY, "no memory for the pickle of %s", t->f->path);
     TRY(file_read_at(t->f, data->at, to, (size_t)data->bytes));
@@ -90,20 +96,23 @@ static glimpse_status add_tensor(torch_file *t, const pickle_value *name, const 
     while (strcmp(types[k].name, s->dtype)) k++;
     int64_t held;
     if (__builtin_mul_overflow(s->as.i, (int64_t)types[k].bytes, &held) || held != m->bytes)
-        FAIL(GLIMPSE_E_FORMAT, "%s: tensor %.*s: its storage should hold %lld elements of %d bytes, and has %lld bytes", path, nn,
-             name->text, (long long)s->as.i, types[k].bytes, (long long)m->bytes);
+        FAIL(GLIMPSE_E_FORMAT, "%s: tensor %.*s: its storage should hold %lld elements of %d bytes, and has %lld bytes",
+             path, nn, name->text, (long long)s->as.i, types[k].bytes, (long long)m->bytes);
     __int128 last = x->offset;
     bool empty = false, dense = true;
     int64_t elements = weight_elements(x->dims, x->n_dims), run = elements;
-    if (elements < 0 || x->offset < 0) FAIL(GLIMPSE_E_FORMAT, "%s: tensor %.*s: its sizes overflow", path, nn, name->text);
+    if (elements < 0 || x->offset < 0)
+        FAIL(GLIMPSE_E_FORMAT, "%s: tensor %.*s: its sizes overflow", path, nn, name->text);
     for (int32_t i = 0; i < x->n_dims; i++) {
-        if (x->strides[i] < 0) FAIL(GLIMPSE_E_FORMAT, "%s: tensor %.*s: a stride of %lld", path, nn, name->text, (long long)x->strides[i]);
+        if (x->strides[i] < 0)
+            FAIL(GLIMPSE_E_FORMAT, "%s: tensor %.*s: a stride of %lld", path, nn, name->text, (long long)x->strides[i]);
         if (!x->dims[i]) empty = true;
         else last += (__int128)x->strides[i] * (x->dims[i] - 1), run /= x->dims[i];
         if (x->dims[i] > 1 && x->strides[i] != run) dense = false;
     }
     if (!empty && last >= s->as.i)
-        FAIL(GLIMPSE_E_FORMAT, "%s: tensor %.*s reaches beyond the %lld elements of its storage", path, nn, name->text, (long long)s->as.i);
+        FAIL(GLIMPSE_E_FORMAT, "%s: tensor %.*s reaches beyond the %lld elements of its storage", path, nn, name->text,
+             (long long)s->as.i);
     for (int32_t i = 0; i < x->n_dims; i++) w.dims[i] = x->dims[i], w.strides[i] = dense ? 0 : x->strides[i];
     w.at = m->at + (empty ? 0 : x->offset * types[k].bytes);
     w.bytes = empty ? 0 : ((int64_t)last - x->offset + 1) * types[k].bytes;
@@ -114,7 +123,8 @@ static glimpse_status add_tensor(torch_file *t, const pickle_value *name, const 
 
 static bool has_tensors(const pickle *p, const pickle_value *dict) {
     for (uint32_t i = 0; dict && dict->kind == PICKLE_DICT && i + 1 < dict->n; i += 2)
-        if (pickle_item(p, dict, i)->kind == PICKLE_TEXT && pickle_item(p, dict, i + 1)->kind == PICKLE_TENSOR) return true;
+        if (pickle_item(p, dict, i)->kind == PICKLE_TEXT && pickle_item(p, dict, i + 1)->kind == PICKLE_TENSOR)
+            return true;
     return false;
 }
 
@@ -129,9 +139,10 @@ static glimpse_status no_weights(const torch_file *t, const pickle_value *root) 
         if (has_tensors(&t->p, pickle_item(&t->p, root, i + 1))) other = k;
     }
     glimpse_status st = status_fail(GLIMPSE_E_FORMAT, __FILE__, __LINE__,
-                                    "%s: no weights under model, state_dict or model_state_dict; keys found: %s", t->f->path,
-                                    shown ? buf_str(&keys) : "none");
-    if (other) HINT("\"%.*s\" holds tensors: save it under \"model\"", (int)(other->n < 60 ? other->n : 60), other->text);
+                                    "%s: no weights under model, state_dict or model_state_dict; keys found: %s",
+                                    t->f->path, shown ? buf_str(&keys) : "none");
+    if (other)
+        HINT("\"%.*s\" holds tensors: save it under \"model\"", (int)(other->n < 60 ? other->n : 60), other->text);
     else HINT("save it so: torch.save({'model': model.state_dict(), 'model_args': dict(...)}, path)");
     buf_free(&keys);
     return st;
@@ -140,7 +151,10 @@ static glimpse_status no_weights(const torch_file *t, const pickle_value *root) 
 static glimpse_status find_weights(const torch_file *t, const pickle_value **out) {
     static const char *const keys[] = {"model", "state_dict", "model_state_dict"};
     const pickle_value *root = pickle_root(&t->p);
-    if (root->kind != PICKLE_DICT) FAIL(GLIMPSE_E_FORMAT, "%s: it holds no dict\nhint: save a dict: torch.save({'model': model.state_dict(), ...}, path)", t->f->path);
+    if (root->kind != PICKLE_DICT)
+        FAIL(GLIMPSE_E_FORMAT,
+             "%s: it holds no dict\nhint: save a dict: torch.save({'model': model.state_dict(), ...}, path)",
+             t->f->path);
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
         if (has_tensors(&t->p, *out = pickle_get(&t->p, root, keys[i]))) return GLIMPSE_OK;
     if (has_tensors(&t->p, *out = root)) return GLIMPSE_OK;
@@ -170,7 +184,8 @@ static void read_arguments(const torch_file *t, glimpse_model *d) {
         if (!number(&t->p, a, KEYS("n_head", "num_heads", "num_attention_heads", "n_heads"), &said.n_heads) ||
             !number(&t->p, a, KEYS("n_layer", "num_layers", "num_hidden_layers", "n_layers"), &said.n_layers) ||
             !number(&t->p, a, KEYS("n_embd", "embed_dim", "hidden_size", "d_model"), &said.channels) ||
-            !number(&t->p, a, KEYS("block_size", "n_positions", "max_seq_len", "max_position_embeddings"), &said.max_seq_len))
+            !number(&t->p, a, KEYS("block_size", "n_positions", "max_seq_len", "max_position_embeddings"),
+                    &said.max_seq_len))
             continue;
         number(&t->p, a, KEYS("vocab_size"), &said.vocab_size);
         said.arch = "gpt2";
@@ -230,7 +245,9 @@ glimpse_status torch_read(const char *path, checkpoint_progress progress, void *
         if (!(dir = path_dir(path))) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a path");
         d = (glimpse_model)GLIMPSE_MODEL_INIT;
         st = config_find(dir, &d, &facts, &config);
-        if (st < 0) HINT("the file itself says nothing of the model (nanoGPT's model_args: n_layer, n_head, n_embd, block_size, vocab_size)");
+        if (st < 0)
+            HINT("the file itself says nothing of the model (nanoGPT's model_args: n_layer, n_head, n_embd, "
+                 "block_size, vocab_size)");
         if (st < 0) goto out;
     }
     TRY_GOTO(config_fit_weights(config ? config : path, &l, &d, &facts));

@@ -10,7 +10,7 @@ typedef struct weight_slot {
     int32_t at; /* 1 + index in w, 0 = empty */
 } weight_slot;
 
-#define MAX_DIM ((int64_t)1 << 40)
+#define MAX_DIM      ((int64_t)1 << 40)
 #define MAX_ELEMENTS ((int64_t)1 << 60)
 
 glimpse_status weights_take_file(weight_list *l, file *f, int32_t *index) {
@@ -69,12 +69,14 @@ static glimpse_status reindex(weight_list *l) {
 
 static glimpse_status check_name(const char *path, const char *name, size_t n) {
     if (!n || n > MAX_WEIGHT_NAME)
-        FAIL(GLIMPSE_E_FORMAT, "%s: a tensor's name has %zu bytes, 1 to %d are possible", path, n, (int)MAX_WEIGHT_NAME);
+        FAIL(GLIMPSE_E_FORMAT, "%s: a tensor's name has %zu bytes, 1 to %d are possible", path, n,
+             (int)MAX_WEIGHT_NAME);
     for (size_t at = 0; at < n;) {
         uint32_t cp;
         int len = utf8_decode(name + at, n - at, &cp);
         if (len <= 0 || utf8_is_control(cp))
-            FAIL(GLIMPSE_E_FORMAT, "%s: the name of a tensor, \"%.*s\", has a control character or is no UTF-8", path, (int)n, name);
+            FAIL(GLIMPSE_E_FORMAT, "%s: the name of a tensor, \"%.*s\", has a control character or is no UTF-8", path,
+                 (int)n, name);
         at += (size_t)len;
     }
     return GLIMPSE_OK;
@@ -89,8 +91,8 @@ glimpse_status weights_add(weight_list *l, const weight *given, const char *name
             FAIL(GLIMPSE_E_FORMAT, "%s: tensor %.*s: dimension %d is %lld", f->path, (int)n, name, (int)i,
                  (long long)given->dims[i]);
     if (given->at < 0 || given->bytes < 0 || given->at > f->size || given->bytes > f->size - given->at)
-        FAIL(GLIMPSE_E_FORMAT, "%s: tensor %.*s: its %lld bytes from %lld reach beyond the file's %lld", f->path, (int)n,
-             name, (long long)given->bytes, (long long)given->at, (long long)f->size);
+        FAIL(GLIMPSE_E_FORMAT, "%s: tensor %.*s: its %lld bytes from %lld reach beyond the file's %lld", f->path,
+             (int)n, name, (long long)given->bytes, (long long)given->at, (long long)f->size);
     if (l->n == l->cap) {
         int32_t cap = l->cap ? 2 * l->cap : 32;
         weight *grown = realloc(l->w, (size_t)cap * sizeof *grown);

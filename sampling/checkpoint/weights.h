@@ -14,15 +14,15 @@
 typedef enum weight_dtype { WEIGHT_F32, WEIGHT_BF16, WEIGHT_F16, WEIGHT_Q8_0, WEIGHT_OTHER } weight_dtype;
 
 typedef struct weight {
-    char *name;           /* owned */
-    char dtype_name[16];  /* as the file calls it, for messages */
+    char *name;          /* owned */
+    char dtype_name[16]; /* as the file calls it, for messages */
     weight_dtype dtype;
-    int32_t n_dims;       /* 0 to 8; more than 4 can be no parameter */
+    int32_t n_dims; /* 0 to 8; more than 4 can be no parameter */
     int64_t dims[8];
-    int64_t strides[8];   /* in elements; all 0 = row-major and dense */
-    uint32_t flags;       /* GLIMPSE_TRANSPOSED */
-    int32_t file;         /* index in weight_list.files */
-    int64_t at, bytes;    /* in that file; lie within it (checked by weights_add) */
+    int64_t strides[8]; /* in elements; all 0 = row-major and dense */
+    uint32_t flags;     /* GLIMPSE_TRANSPOSED */
+    int32_t file;       /* index in weight_list.files */
+    int64_t at, bytes;  /* in that file; lie within it (checked by weights_add) */
 } weight;
 
 enum { MAX_WEIGHTS = 100000, MAX_FILES = 512, MAX_WEIGHT_NAME = 512 };
@@ -30,7 +30,7 @@ enum { MAX_WEIGHTS = 100000, MAX_FILES = 512, MAX_WEIGHT_NAME = 512 };
 typedef struct weight_list { /* start from {0} */
     weight *w;
     int32_t n, cap;
-    file *files;          /* open while the list lives */
+    file *files; /* open while the list lives */
     int32_t n_files;
     struct weight_slot *index; /* by name */
     size_t n_slots;

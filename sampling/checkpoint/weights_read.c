@@ -11,10 +11,10 @@ enum { CHUNK_BYTES = 16 << 20, ALIGNMENT = 64, Q8_BLOCK = 34, Q8_ELEMENTS = 32 }
 
 /* Bytes of one file that are read together: one tensor's, or those of several that share some. */
 typedef struct range {
-    int32_t weight;    /* the first of those it serves, in order of place */
+    int32_t weight; /* the first of those it serves, in order of place */
     int32_t file;
     int64_t at, bytes;
-    size_t to;         /* offset in the block */
+    size_t to; /* offset in the block */
     bool q8;
 } range;
 
@@ -24,8 +24,8 @@ typedef struct reading {
     range *ranges;     /* (n_ranges), in order of file and place */
     int32_t *range_of; /* (l->n): the range of a tensor, -1 = not a parameter */
     int32_t n_ranges;
-    int64_t total;     /* bytes to read */
-    size_t block;      /* bytes of memory */
+    int64_t total; /* bytes to read */
+    size_t block;  /* bytes of memory */
 } reading;
 
 /* qsort has no argument for a context; sorting whole structs needs none. */
@@ -50,11 +50,12 @@ static glimpse_status wanted(const reading *r, const weight *w, bool *is) {
     if (!rule) {
         char nearest[160];
         name_nearest(r->family, w->name, nearest, sizeof nearest);
-        FAIL(GLIMPSE_E_MODEL, "%s: tensor %.160s is not one of this architecture\nhint: the nearest known name is %s", path,
-             w->name, nearest);
+        FAIL(GLIMPSE_E_MODEL, "%s: tensor %.160s is not one of this architecture\nhint: the nearest known name is %s",
+             path, w->name, nearest);
     }
     if (w->dtype == WEIGHT_OTHER)
-        FAIL(GLIMPSE_E_UNSUPPORTED, "%s: tensor %s has type %s; f32, f16 and bf16 are read", path, w->name, w->dtype_name);
+        FAIL(GLIMPSE_E_UNSUPPORTED, "%s: tensor %s has type %s; f32, f16 and bf16 are read", path, w->name,
+             w->dtype_name);
     if (w->n_dims < 1 || w->n_dims > 4)
         FAIL(GLIMPSE_E_MODEL, "%s: tensor %s has %d dimensions", path, w->name, (int)w->n_dims);
     if (!w->bytes) FAIL(GLIMPSE_E_MODEL, "%s: tensor %s has no elements", path, w->name);
@@ -115,8 +116,8 @@ static void dequantise(const unsigned char *from, size_t blocks, float *to) {
     }
 }
 
-static glimpse_status read_range(const reading *r, const range *g, char *block, int64_t *done, checkpoint_progress progress,
-                                 void *user) {
+static glimpse_status read_range(const reading *r, const range *g, char *block, int64_t *done,
+                                 checkpoint_progress progress, void *user) {
     glimpse_status st = GLIMPSE_OK;
     const file *f = &r->l->files[g->file];
     int64_t step = g->q8 ? CHUNK_BYTES / Q8_BLOCK * Q8_BLOCK : CHUNK_BYTES;
@@ -127,8 +128,7 @@ static glimpse_status read_range(const reading *r, const range *g, char *block, 
         int64_t n = g->bytes - at < step ? g->bytes - at : step;
         TRY_GOTO(file_read_at(f, g->at + at, g->q8 ? (void *)packed : block + g->to + at, (size_t)n));
         if (g->q8)
-            dequantise(packed, (size_t)(n / Q8_BLOCK),
-                       (float *)(void *)(block + g->to) + at / Q8_BLOCK * Q8_ELEMENTS);
+            dequantise(packed, (size_t)(n / Q8_BLOCK), (float *)(void *)(block + g->to) + at / Q8_BLOCK * Q8_ELEMENTS);
         *done += n;
         if (progress) progress(user, *done, r->total);
     }
@@ -192,7 +192,8 @@ glimpse_status weights_read(weight_list *l, glimpse_model *d, checkpoint_progres
         FAIL(GLIMPSE_E_UNSUPPORTED, "a checkpoint's numbers are little-endian, this machine is big-endian");
     if (!r.family) FAIL(GLIMPSE_E_UNSUPPORTED, "architecture %s is not known; known: %s", d->arch, family_list());
     TRY_GOTO(plan_reading(&r));
-    if (!r.n_ranges) FAIL_GOTO(GLIMPSE_E_MODEL, "%s: no tensors in it", l->n_files ? l->files[0].path : "the checkpoint");
+    if (!r.n_ranges)
+        FAIL_GOTO(GLIMPSE_E_MODEL, "%s: no tensors in it", l->n_files ? l->files[0].path : "the checkpoint");
     tensors = malloc((size_t)l->n * sizeof *tensors);
     block = aligned_alloc(ALIGNMENT, r.block ? r.block : ALIGNMENT);
     if (!block || !tensors)

@@ -5,9 +5,23 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { END_BYTES = 22, LOCATOR_BYTES = 20, END64_BYTES = 56, ENTRY_BYTES = 46, LOCAL_BYTES = 30, MAX_COMMENT = 65535,
-       MAX_MEMBERS = 200000, MAX_DIRECTORY = 64 << 20 };
-enum { SIG_LOCAL = 0x04034b50, SIG_ENTRY = 0x02014b50, SIG_END = 0x06054b50, SIG_END64 = 0x06064b50, SIG_LOCATOR = 0x07064b50 };
+enum {
+    END_BYTES = 22,
+    LOCATOR_BYTES = 20,
+    END64_BYTES = 56,
+    ENTRY_BYTES = 46,
+    LOCAL_BYTES = 30,
+    MAX_COMMENT = 65535,
+    MAX_MEMBERS = 200000,
+    MAX_DIRECTORY = 64 << 20
+};
+enum {
+    SIG_LOCAL = 0x04034b50,
+    SIG_ENTRY = 0x02014b50,
+    SIG_END = 0x06054b50,
+    SIG_END64 = 0x06064b50,
+    SIG_LOCATOR = 0x07064b50
+};
 
 static uint32_t u16(const unsigned char *p) { return (uint32_t)p[0] | (uint32_t)p[1] << 8; }
 static uint32_t u32(const unsigned char *p) { return u16(p) | u16(p + 2) << 16; }
@@ -27,8 +41,10 @@ static glimpse_status find_directory(const file *f, directory *d) {
     for (int64_t i = tail - END_BYTES; i >= 0 && at < 0; i--)
         if (u32(b + i) == SIG_END && i + END_BYTES + (int64_t)u16(b + i + 20) == tail) at = i;
     if (at < 0)
-        FAIL_GOTO(GLIMPSE_E_FORMAT, "%s: a zip archive without its directory at the end: truncated\n"
-                  "hint: is it still being written, or was its copy interrupted?", f->path);
+        FAIL_GOTO(GLIMPSE_E_FORMAT,
+                  "%s: a zip archive without its directory at the end: truncated\n"
+                  "hint: is it still being written, or was its copy interrupted?",
+                  f->path);
     const unsigned char *e = b + at;
     int64_t end_at = f->size - tail + at;
     if (u16(e + 4) || u16(e + 6)) FAIL_GOTO(GLIMPSE_E_UNSUPPORTED, "%s: a zip archive of several disks", f->path);
@@ -39,7 +55,8 @@ static glimpse_status find_directory(const file *f, directory *d) {
         if (end_at < LOCATOR_BYTES) FAIL_GOTO(GLIMPSE_E_FORMAT, "%s: the zip's ZIP64 record is missing", f->path);
         TRY_GOTO(file_read_at(f, end_at - LOCATOR_BYTES, more, LOCATOR_BYTES));
         uint64_t where = u64(more + 8);
-        if (u32(more) != SIG_LOCATOR || where > (uint64_t)end_at || (uint64_t)end_at - where < END64_BYTES + LOCATOR_BYTES)
+        if (u32(more) != SIG_LOCATOR || where > (uint64_t)end_at ||
+            (uint64_t)end_at - where < END64_BYTES + LOCATOR_BYTES)
             FAIL_GOTO(GLIMPSE_E_FORMAT, "%s: the zip's ZIP64 record is missing", f->path);
         TRY_GOTO(file_read_at(f, (int64_t)where, more, END64_BYTES));
         if (u32(more) != SIG_END64) FAIL_GOTO(GLIMPSE_E_FORMAT, "%s: the zip's ZIP64 record is missing", f->path);
@@ -47,7 +64,8 @@ static glimpse_status find_directory(const file *f, directory *d) {
         limit = (int64_t)where;
     }
     if (d->at > (uint64_t)limit || d->bytes != (uint64_t)limit - d->at)
-        FAIL_GOTO(GLIMPSE_E_FORMAT, "%s: the zip's directory (%llu bytes from %llu) does not end where its end record begins (%lld)",
+        FAIL_GOTO(GLIMPSE_E_FORMAT,
+                  "%s: the zip's directory (%llu bytes from %llu) does not end where its end record begins (%lld)",
                   f->path, (unsigned long long)d->bytes, (unsigned long long)d->at, (long long)limit);
     if (d->n > MAX_MEMBERS || d->bytes > MAX_DIRECTORY || d->n > d->bytes / ENTRY_BYTES)
         FAIL_GOTO(GLIMPSE_E_FORMAT, "%s: the zip's directory of %llu bytes cannot hold its %llu members", f->path,
@@ -58,7 +76,8 @@ out:
 }
 
 /* The 64-bit values of an entry's extra field stand for those that are all ones, in this order. */
-static glimpse_status widen(const file *f, const unsigned char *extra, size_t n, uint64_t *values[3], const bool *wide) {
+static glimpse_status widen(const file *f, const unsigned char *extra, size_t n, uint64_t *values[3],
+                            const bool *wide) {
     if (!wide[0] && !wide[1] && !wide[2]) return GLIMPSE_OK;
     while (n >= 4) {
         size_t size = u16(extra + 2);
@@ -78,11 +97,13 @@ static glimpse_status widen(const file *f, const unsigned char *extra, size_t n,
     FAIL(GLIMPSE_E_FORMAT, "%s: a zip member's ZIP64 sizes are missing", f->path);
 }
 
-static glimpse_status read_entry(const file *f, const unsigned char *e, size_t left, uint64_t directory_at, zip_member *m, size_t *used) {
+static glimpse_status read_entry(const file *f, const unsigned char *e, size_t left, uint64_t directory_at,
+                                 zip_member *m, size_t *used) {
     unsigned char local[LOCAL_BYTES];
     char *name = NULL;
     glimpse_status st = GLIMPSE_OK;
-    if (left < ENTRY_BYTES || u32(e) != SIG_ENTRY) FAIL(GLIMPSE_E_FORMAT, "%s: the zip's directory is damaged", f->path);
+    if (left < ENTRY_BYTES || u32(e) != SIG_ENTRY)
+        FAIL(GLIMPSE_E_FORMAT, "%s: the zip's directory is damaged", f->path);
     size_t nn = u16(e + 28), xn = u16(e + 30), cn = u16(e + 32);
     if (ENTRY_BYTES + nn + xn + cn > left || !nn) FAIL(GLIMPSE_E_FORMAT, "%s: the zip's directory is damaged", f->path);
     *used = ENTRY_BYTES + nn + xn + cn;
@@ -92,22 +113,30 @@ static glimpse_status read_entry(const file *f, const unsigned char *e, size_t l
     const char *shown = (const char *)e + ENTRY_BYTES;
     if (memchr(shown, 0, nn)) FAIL(GLIMPSE_E_FORMAT, "%s: the name of a zip member has a 0 byte", f->path);
     if (u16(e + 8) & 1) FAIL(GLIMPSE_E_UNSUPPORTED, "%s: the zip member %.*s is encrypted", f->path, (int)nn, shown);
-    if (u16(e + 10)) FAIL(GLIMPSE_E_UNSUPPORTED, "%s: the zip member %.*s is compressed (method %u), PyTorch stores them as they are", f->path, (int)nn, shown, (unsigned)u16(e + 10));
-    if (bytes != stored) FAIL(GLIMPSE_E_FORMAT, "%s: the zip member %.*s has %llu bytes and %llu stored", f->path, (int)nn, shown, (unsigned long long)bytes, (unsigned long long)stored);
+    if (u16(e + 10))
+        FAIL(GLIMPSE_E_UNSUPPORTED,
+             "%s: the zip member %.*s is compressed (method %u), PyTorch stores them as they are", f->path, (int)nn,
+             shown, (unsigned)u16(e + 10));
+    if (bytes != stored)
+        FAIL(GLIMPSE_E_FORMAT, "%s: the zip member %.*s has %llu bytes and %llu stored", f->path, (int)nn, shown,
+             (unsigned long long)bytes, (unsigned long long)stored);
     if (header > directory_at || directory_at - header < LOCAL_BYTES)
-        FAIL(GLIMPSE_E_FORMAT, "%s: the zip member %.*s begins at %llu, beyond the archive", f->path, (int)nn, shown, (unsigned long long)header);
+        FAIL(GLIMPSE_E_FORMAT, "%s: the zip member %.*s begins at %llu, beyond the archive", f->path, (int)nn, shown,
+             (unsigned long long)header);
     TRY(file_read_at(f, (int64_t)header, local, sizeof local));
     size_t local_nn = u16(local + 26), local_xn = u16(local + 28);
     uint64_t room = directory_at - header - LOCAL_BYTES;
     if (u32(local) != SIG_LOCAL || local_nn != nn || local_nn + local_xn > room || bytes > room - local_nn - local_xn)
-        FAIL(GLIMPSE_E_FORMAT, "%s: the zip member %.*s (%llu bytes) does not fit its local header", f->path, (int)nn, shown, (unsigned long long)bytes);
+        FAIL(GLIMPSE_E_FORMAT, "%s: the zip member %.*s (%llu bytes) does not fit its local header", f->path, (int)nn,
+             shown, (unsigned long long)bytes);
     if (!(name = malloc(2 * nn + 2))) FAIL(GLIMPSE_E_MEMORY, "no memory for the directory of %s", f->path);
     TRY_GOTO(file_read_at(f, (int64_t)header + LOCAL_BYTES, name + nn + 1, nn));
     memcpy(name, shown, nn);
     name[nn] = 0;
     uint32_t crc = u32(local + 14), a = u32(local + 18), b = u32(local + 22);
     bool later = u16(local + 6) & 8; /* sizes follow the data */
-    bool sizes_agree = (a == b && (a == (bytes < UINT32_MAX ? bytes : UINT32_MAX) || a == UINT32_MAX)) || (later && !a && !b);
+    bool sizes_agree =
+        (a == b && (a == (bytes < UINT32_MAX ? bytes : UINT32_MAX) || a == UINT32_MAX)) || (later && !a && !b);
     if (memcmp(name, name + nn + 1, nn) || u16(local + 8) || !sizes_agree || !((later && !crc) || crc == u32(e + 16)))
         FAIL_GOTO(GLIMPSE_E_FORMAT, "%s: the zip's directory and the local header of %s disagree", f->path, name);
     *m = (zip_member){name, (int64_t)(header + LOCAL_BYTES + local_nn + local_xn), (int64_t)bytes, (int64_t)header};
@@ -122,7 +151,9 @@ static int by_header(const void *a, const void *b) {
     return x->header < y->header ? -1 : x->header > y->header;
 }
 
-static int by_name(const void *a, const void *b) { return strcmp(((const zip_member *)a)->name, ((const zip_member *)b)->name); }
+static int by_name(const void *a, const void *b) {
+    return strcmp(((const zip_member *)a)->name, ((const zip_member *)b)->name);
+}
 
 glimpse_status zip_read(const file *f, zip *out) {
     glimpse_status st = GLIMPSE_OK;
@@ -137,11 +168,13 @@ glimpse_status zip_read(const file *f, zip *out) {
     size_t at = 0, used = 0;
     for (; (uint64_t)z.n < d.n; z.n++, at += used)
         TRY_GOTO(read_entry(f, b + at, (size_t)d.bytes - at, d.at, &z.members[z.n], &used));
-    if (at != d.bytes) FAIL_GOTO(GLIMPSE_E_FORMAT, "%s: the zip's directory has %zu bytes too many", f->path, (size_t)d.bytes - at);
+    if (at != d.bytes)
+        FAIL_GOTO(GLIMPSE_E_FORMAT, "%s: the zip's directory has %zu bytes too many", f->path, (size_t)d.bytes - at);
     qsort(z.members, (size_t)z.n, sizeof *z.members, by_header);
     for (int32_t i = 0; i + 1 < z.n; i++)
         if (z.members[i].at + z.members[i].bytes > z.members[i + 1].header)
-            FAIL_GOTO(GLIMPSE_E_FORMAT, "%s: the zip members %s and %s overlap", f->path, z.members[i].name, z.members[i + 1].name);
+            FAIL_GOTO(GLIMPSE_E_FORMAT, "%s: the zip members %s and %s overlap", f->path, z.members[i].name,
+                      z.members[i + 1].name);
     qsort(z.members, (size_t)z.n, sizeof *z.members, by_name);
     for (int32_t i = 0; i + 1 < z.n; i++)
         if (!strcmp(z.members[i].name, z.members[i + 1].name))

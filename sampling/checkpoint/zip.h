@@ -7,12 +7,12 @@
 #include "include/internal/file.h"
 
 typedef struct zip_member {
-    char *name;         /* never used as a path */
-    int64_t at, bytes;  /* of its data in the file */
-    int64_t header;     /* of its local header */
+    char *name;        /* never used as a path */
+    int64_t at, bytes; /* of its data in the file */
+    int64_t header;    /* of its local header */
 } zip_member;
 
-typedef struct zip { /* start from {0} */
+typedef struct zip {     /* start from {0} */
     zip_member *members; /* in order of name */
     int32_t n;
 } zip;

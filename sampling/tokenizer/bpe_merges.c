@@ -34,14 +34,16 @@ static const bpe_slot *find(const bpe_merges *m, int32_t left, int32_t right) {
 glimpse_status bpe_open(bpe_merges *m, size_t n_pairs) {
     m->n_slots = 16;
     while (m->n_slots < 2 * n_pairs) m->n_slots *= 2;
-    if (!(m->slots = malloc(m->n_slots * sizeof *m->slots))) FAIL(GLIMPSE_E_MEMORY, "no memory for %zu merges", n_pairs);
+    if (!(m->slots = malloc(m->n_slots * sizeof *m->slots)))
+        FAIL(GLIMPSE_E_MEMORY, "no memory for %zu merges", n_pairs);
     memset(m->slots, 0xff, m->n_slots * sizeof *m->slots);
     return GLIMPSE_OK;
 }
 
 void bpe_add(bpe_merges *m, int32_t left, int32_t right, int32_t rank, int32_t id) {
     size_t i = slot_of(m, left, right);
-    while (m->slots[i].left >= 0 && (m->slots[i].left != left || m->slots[i].right != right)) i = (i + 1) & (m->n_slots - 1);
+    while (m->slots[i].left >= 0 && (m->slots[i].left != left || m->slots[i].right != right))
+        i = (i + 1) & (m->n_slots - 1);
     m->slots[i] = (bpe_slot){left, right, rank, id};
 }
 

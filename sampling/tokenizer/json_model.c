@@ -60,7 +60,8 @@ static glimpse_status read_vocab(const char *name, const json_node *vocab, size_
         if (!json_i64(v, &id) || id < 0 || (uint64_t)id >= file_bytes)
             FAIL(GLIMPSE_E_FORMAT, "%s: model.vocab: the id of \"%.*s\" is no whole number from 0 to %zu", name,
                  v->key_n < 60 ? (int)v->key_n : 60, v->key, file_bytes);
-        if (v->key_n > PIECE_BYTES_MAX) FAIL(GLIMPSE_E_FORMAT, "%s: model.vocab: a piece of %u bytes", name, (unsigned)v->key_n);
+        if (v->key_n > PIECE_BYTES_MAX)
+            FAIL(GLIMPSE_E_FORMAT, "%s: model.vocab: a piece of %u bytes", name, (unsigned)v->key_n);
         if (id > m->max_id) m->max_id = (int32_t)id;
         total += v->key_n;
     }
@@ -110,8 +111,9 @@ static glimpse_status read_merges(const char *name, const json_node *merges, jso
         buf_put(&both, side[1], n[1]);
         int32_t joined = json_model_id(m, buf_str(&both), both.n);
         if (id[0] < 0 || id[1] < 0 || joined < 0)
-            FAIL_GOTO(GLIMPSE_E_FORMAT, "%s: model.merges: merge %d (\"%.*s\" and \"%.*s\") is of pieces that are not in the vocabulary", name,
-                      (int)rank, n[0] < 60 ? (int)n[0] : 60, side[0], n[1] < 60 ? (int)n[1] : 60, side[1]);
+            FAIL_GOTO(GLIMPSE_E_FORMAT,
+                      "%s: model.merges: merge %d (\"%.*s\" and \"%.*s\") is of pieces that are not in the vocabulary",
+                      name, (int)rank, n[0] < 60 ? (int)n[0] : 60, side[0], n[1] < 60 ? (int)n[1] : 60, side[1]);
         bpe_add(&m->merges, id[0], id[1], rank, joined);
     }
     if (buf_failed(&both) || buf_failed(&m->symbols)) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for merges");
@@ -152,19 +154,23 @@ static glimpse_status read_bpe(const char *name, const json_node *node, json_mod
 }
 
 glimpse_status json_model_open(const char *name, const json_node *node, size_t file_bytes, json_model *m) {
-    const json_node *type = json_get(node, "type"), *unk = json_get(node, "unk_token"), *prefix = json_get(node, "continuing_subword_prefix");
+    const json_node *type = json_get(node, "type"), *unk = json_get(node, "unk_token"),
+                    *prefix = json_get(node, "continuing_subword_prefix");
     int64_t most = 100;
     if (!node || node->kind != JSON_OBJECT) FAIL(GLIMPSE_E_FORMAT, "%s: it has no model", name);
     if (json_is_text(type, "WordPiece")) m->kind = MODEL_WORDPIECE;
     else if (json_is_text(type, "WordLevel")) m->kind = MODEL_WORDLEVEL;
     else if (!json_is_text(type, "BPE") && (type || !json_get(node, "merges")))
         FAIL(GLIMPSE_E_UNSUPPORTED, "%s: the model %.*s is not known; known: BPE, WordPiece, WordLevel", name,
-             type && type->kind == JSON_STRING && type->n < 60 ? (int)type->n : 1, type && type->kind == JSON_STRING ? type->text : "?");
+             type && type->kind == JSON_STRING && type->n < 60 ? (int)type->n : 1,
+             type && type->kind == JSON_STRING ? type->text : "?");
     TRY(read_vocab(name, json_get(node, "vocab"), file_bytes, m));
     m->unk = -1;
     if (unk && unk->kind == JSON_STRING) {
         m->unk = json_model_id(m, unk->text, unk->n);
-        if (m->unk < 0) FAIL(GLIMPSE_E_FORMAT, "%s: unk_token \"%.*s\" is not in the vocabulary", name, unk->n < 60 ? (int)unk->n : 60, unk->text);
+        if (m->unk < 0)
+            FAIL(GLIMPSE_E_FORMAT, "%s: unk_token \"%.*s\" is not in the vocabulary", name,
+                 unk->n < 60 ? (int)unk->n : 60, unk->text);
     }
     if (m->kind == MODEL_BPE) return read_bpe(name, node, m);
     if (m->unk < 0) FAIL(GLIMPSE_E_FORMAT, "%s: the model has no unk_token", name);
@@ -188,7 +194,8 @@ static void first_symbols(const json_model *m, const char *word, size_t n, buffe
         bool fallback = id < 0 && !m->byte_level && m->byte_fallback;
         for (size_t i = 0; i < bytes && fallback; i++) fallback = m->byte_ids[(unsigned char)word[at + i]] >= 0;
         if (id >= 0) buf_put(symbols, &id, sizeof id);
-        for (size_t i = 0; i < bytes && fallback; i++) buf_put(symbols, &m->byte_ids[(unsigned char)word[at + i]], sizeof id);
+        for (size_t i = 0; i < bytes && fallback; i++)
+            buf_put(symbols, &m->byte_ids[(unsigned char)word[at + i]], sizeof id);
         bool unknown = id < 0 && !fallback;
         if (unknown && m->unk >= 0 && !(m->fuse_unk && unknown_before)) buf_put(symbols, &m->unk, sizeof id);
         unknown_before = unknown;
@@ -214,7 +221,8 @@ static glimpse_status encode_bpe(json_model *m, const char *word, size_t n, buff
         buf_clear(&m->symbols);
         first_symbols(m, word, n, &m->symbols);
         if (buf_failed(&m->symbols)) FAIL(GLIMPSE_E_MEMORY, "no memory to encode a word of %zu bytes", n);
-        TRY(bpe_join(&m->merges, (const int32_t *)(const void *)buf_str(&m->symbols), m->symbols.n / sizeof(int32_t), ids));
+        TRY(bpe_join(&m->merges, (const int32_t *)(const void *)buf_str(&m->symbols), m->symbols.n / sizeof(int32_t),
+                     ids));
     }
     size_t n_ids = (ids->n - before) / sizeof(int32_t);
     if (slot && n_ids <= CACHE_IDS && !ids->failed) {

@@ -11,15 +11,15 @@ typedef enum json_model_kind { MODEL_BPE, MODEL_WORDPIECE, MODEL_WORDLEVEL } jso
 
 typedef struct json_model { /* start from {0} */
     json_model_kind kind;
-    bool byte_level;          /* symbols are bytes; set before json_model_open */
-    buffer texts;             /* the vocabulary's strings, as bytes when byte_level; the index borrows them */
+    bool byte_level; /* symbols are bytes; set before json_model_open */
+    buffer texts;    /* the vocabulary's strings, as bytes when byte_level; the index borrows them */
     piece_index index;
-    int32_t max_id;           /* of the vocabulary */
+    int32_t max_id; /* of the vocabulary */
     bpe_merges merges;
-    int32_t byte_ids[256];    /* byte_level: of each byte; else of <0xHH>; -1 = none */
-    int32_t unk;              /* -1 = none */
+    int32_t byte_ids[256]; /* byte_level: of each byte; else of <0xHH>; -1 = none */
+    int32_t unk;           /* -1 = none */
     bool byte_fallback, fuse_unk, ignore_merges;
-    char *prefix;             /* WordPiece: ## */
+    char *prefix; /* WordPiece: ## */
     size_t prefix_n, max_chars;
     buffer symbols;           /* scratch */
     struct word_cache *cache; /* recent words and their ids; NULL = none */

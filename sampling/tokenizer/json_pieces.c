@@ -19,9 +19,9 @@ void pieces_start(pieces_text *p, const char *text, size_t n, bool first) {
 
 /* === Normalizers: one piece's text to `out` === */
 static glimpse_status unicode_form(step_kind kind, const char *s, size_t n, buffer *out) {
-    static const utf8proc_option_t options[] = {UTF8PROC_STABLE | UTF8PROC_COMPOSE, UTF8PROC_STABLE | UTF8PROC_DECOMPOSE,
-                                                UTF8PROC_STABLE | UTF8PROC_COMPOSE | UTF8PROC_COMPAT,
-                                                UTF8PROC_STABLE | UTF8PROC_DECOMPOSE | UTF8PROC_COMPAT};
+    static const utf8proc_option_t options[] = {
+        UTF8PROC_STABLE | UTF8PROC_COMPOSE, UTF8PROC_STABLE | UTF8PROC_DECOMPOSE,
+        UTF8PROC_STABLE | UTF8PROC_COMPOSE | UTF8PROC_COMPAT, UTF8PROC_STABLE | UTF8PROC_DECOMPOSE | UTF8PROC_COMPAT};
     bool ascii = true;
     for (size_t i = 0; i < n && ascii; i++) ascii = (unsigned char)s[i] < 0x80;
     if (ascii) {
@@ -29,8 +29,11 @@ static glimpse_status unicode_form(step_kind kind, const char *s, size_t n, buff
         return GLIMPSE_OK;
     }
     utf8proc_uint8_t *form = NULL;
-    utf8proc_ssize_t r = utf8proc_map((const utf8proc_uint8_t *)s, (utf8proc_ssize_t)n, &form, options[kind - STEP_NFC]);
-    if (r < 0) FAIL(r == UTF8PROC_ERROR_NOMEM ? GLIMPSE_E_MEMORY : GLIMPSE_E_TOKENIZER, "a text cannot be normalised: %s", utf8proc_errmsg(r));
+    utf8proc_ssize_t r =
+        utf8proc_map((const utf8proc_uint8_t *)s, (utf8proc_ssize_t)n, &form, options[kind - STEP_NFC]);
+    if (r < 0)
+        FAIL(r == UTF8PROC_ERROR_NOMEM ? GLIMPSE_E_MEMORY : GLIMPSE_E_TOKENIZER, "a text cannot be normalised: %s",
+             utf8proc_errmsg(r));
     buf_put(out, form, (size_t)r);
     free(form);
     return GLIMPSE_OK;
@@ -114,7 +117,7 @@ static glimpse_status rewrite(const json_step *st, const char *s, size_t n, bool
 typedef struct splitter {
     buffer *spans;
     split_behavior behavior;
-    size_t at, n;      /* the piece that may still grow */
+    size_t at, n; /* the piece that may still grow */
     bool first, open;
     bool match_before; /* was the last part a match? */
 } splitter;
@@ -143,7 +146,8 @@ static void part(splitter *w, size_t at, size_t n, bool match) {
     w->match_before = match;
 }
 
-static glimpse_status split(const json_step *st, split_behavior behavior, bool invert, const char *base, piece_span from, buffer *spans) {
+static glimpse_status split(const json_step *st, split_behavior behavior, bool invert, const char *base,
+                            piece_span from, buffer *spans) {
     splitter w = {.spans = spans, .behavior = behavior, .first = from.first};
     size_t done = 0, at = 0, bytes = 0;
     bool found;

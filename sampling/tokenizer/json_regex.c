@@ -20,8 +20,12 @@ static const struct {
 } known[] = {
     {"'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+", MATCH_GPT2},
     {"'(?:[sdmt]|ll|ve|re)| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+", MATCH_GPT2},
-    {"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+", MATCH_LLAMA3},
-    {"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+", MATCH_QWEN2},
+    {"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| "
+     "?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+",
+     MATCH_LLAMA3},
+    {"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| "
+     "?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+",
+     MATCH_QWEN2},
 };
 
 /* Write the pattern with \s and \S spelled out. */
@@ -33,7 +37,8 @@ static glimpse_status rewrite(const char *name, const char *p, size_t n, buffer 
             if (c == 's') buf_puts(out, in_class ? SPACES : "[" SPACES "]");
             else if (c == 'S' && !in_class) buf_puts(out, "[^" SPACES "]");
             else if (c == 'S' || c == 'h' || c == 'H' || c == 'R' || c == 'X' || c == 'G' || c == 'K' || c == 'C')
-                FAIL(GLIMPSE_E_UNSUPPORTED, "%s: a pattern with \\%c%s is not known", name, c, c == 'S' ? " in a class" : "");
+                FAIL(GLIMPSE_E_UNSUPPORTED, "%s: a pattern with \\%c%s is not known", name, c,
+                     c == 'S' ? " in a class" : "");
             else buf_putc(out, '\\'), buf_putc(out, c);
             continue;
         }
@@ -61,15 +66,18 @@ glimpse_status regex_matcher(const char *name, const char *pattern, size_t n, js
             s->match = known[i].match;
             return GLIMPSE_OK;
         }
-    if (n > MAX_PATTERN) FAIL(GLIMPSE_E_UNSUPPORTED, "%s: a pattern of %zu bytes, at most %d are read", name, n, (int)MAX_PATTERN);
+    if (n > MAX_PATTERN)
+        FAIL(GLIMPSE_E_UNSUPPORTED, "%s: a pattern of %zu bytes, at most %d are read", name, n, (int)MAX_PATTERN);
     TRY_GOTO(rewrite(name, pattern, n, &text));
     if (buf_failed(&text)) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a pattern");
     s->match = MATCH_REGEX;
-    s->regex = pcre2_compile((PCRE2_SPTR)buf_str(&text), text.n, PCRE2_UTF | PCRE2_UCP | PCRE2_NEVER_BACKSLASH_C, &error, &where, NULL);
+    s->regex = pcre2_compile((PCRE2_SPTR)buf_str(&text), text.n, PCRE2_UTF | PCRE2_UCP | PCRE2_NEVER_BACKSLASH_C,
+                             &error, &where, NULL);
     if (!s->regex) {
         char why[128] = "";
         pcre2_get_error_message(error, (PCRE2_UCHAR *)why, sizeof why);
-        FAIL_GOTO(GLIMPSE_E_UNSUPPORTED, "%s: the pattern \"%.*s\" is not taken: %s", name, n < 200 ? (int)n : 200, pattern, why);
+        FAIL_GOTO(GLIMPSE_E_UNSUPPORTED, "%s: the pattern \"%.*s\" is not taken: %s", name, n < 200 ? (int)n : 200,
+                  pattern, why);
     }
     pcre2_jit_compile(s->regex, PCRE2_JIT_COMPLETE); /* without it the interpreter runs */
     s->regex_match = pcre2_match_data_create_from_pattern(s->regex, NULL);
@@ -79,7 +87,8 @@ out:
     return st;
 }
 
-glimpse_status regex_next(const json_step *s, const char *text, size_t n, size_t from, size_t *at, size_t *bytes, bool *found) {
+glimpse_status regex_next(const json_step *s, const char *text, size_t n, size_t from, size_t *at, size_t *bytes,
+                          bool *found) {
     *found = false;
     if (s->match == MATCH_TEXT) {
         const char *p = from < n ? memmem(text + from, n - from, s->text, s->text_n) : NULL;
@@ -89,8 +98,9 @@ glimpse_status regex_next(const json_step *s, const char *text, size_t n, size_t
     if (s->match != MATCH_REGEX) { /* the scanners' patterns match everywhere */
         if (from >= n) return GLIMPSE_OK;
         *at = from, *found = true;
-        *bytes = s->match == MATCH_GPT2 ? pretokenize_gpt2_next(text + from, n - from)
-                 : s->match == MATCH_LLAMA3 ? pretokenize_llama3_next(text + from, n - from) : pretokenize_qwen2_next(text + from, n - from);
+        *bytes = s->match == MATCH_GPT2     ? pretokenize_gpt2_next(text + from, n - from)
+                 : s->match == MATCH_LLAMA3 ? pretokenize_llama3_next(text + from, n - from)
+                                            : pretokenize_qwen2_next(text + from, n - from);
         return GLIMPSE_OK;
     }
     pcre2_match_context *context = pcre2_match_context_create(NULL);
@@ -99,7 +109,8 @@ glimpse_status regex_next(const json_step *s, const char *text, size_t n, size_t
     pcre2_set_heap_limit(context, HEAP_LIMIT_KB);
     int rc = 0;
     while (from <= n) {
-        rc = pcre2_match(s->regex, (PCRE2_SPTR)text, n, from, PCRE2_NO_UTF_CHECK | PCRE2_NOTEMPTY, s->regex_match, context);
+        rc = pcre2_match(s->regex, (PCRE2_SPTR)text, n, from, PCRE2_NO_UTF_CHECK | PCRE2_NOTEMPTY, s->regex_match,
+                         context);
         if (rc < 0) break;
         const PCRE2_SIZE *o = pcre2_get_ovector_pointer(s->regex_match);
         if (o[1] > o[0] && o[0] >= from) {

@@ -9,7 +9,8 @@
 glimpse_status regex_matcher(const char *name, const char *pattern, size_t n, json_step *s);
 /* The first match at or after `from` in text[0, n): its place; *found false if there is none.  A match of no bytes is
  * passed over.  GLIMPSE_E_TOKENIZER: the pattern needs too many steps for this text. */
-glimpse_status regex_next(const json_step *s, const char *text, size_t n, size_t from, size_t *at, size_t *bytes, bool *found);
+glimpse_status regex_next(const json_step *s, const char *text, size_t n, size_t from, size_t *at, size_t *bytes,
+                          bool *found);
 void regex_free(json_step *s);
 
 #endif

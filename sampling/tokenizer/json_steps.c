@@ -9,7 +9,8 @@
 enum { MAX_STEPS = 64 };
 
 static glimpse_status add(const char *name, json_steps *s, json_step step) {
-    if (s->n >= MAX_STEPS) FAIL(GLIMPSE_E_FORMAT, "%s: more than %d normalizers and pre-tokenizers", name, (int)MAX_STEPS);
+    if (s->n >= MAX_STEPS)
+        FAIL(GLIMPSE_E_FORMAT, "%s: more than %d normalizers and pre-tokenizers", name, (int)MAX_STEPS);
     if (s->byte_level) FAIL(GLIMPSE_E_UNSUPPORTED, "%s: a pre-tokenizer after ByteLevel is not known", name);
     if (s->n == s->cap) {
         json_step *grown = realloc(s->steps, (size_t)(s->cap + 8) * sizeof *grown);
@@ -37,7 +38,8 @@ static glimpse_status copy_text(const char *name, const json_node *v, const char
 static glimpse_status unknown(const char *name, const char *what, const json_node *node) {
     const json_node *type = json_get(node, "type");
     if (!type || type->kind != JSON_STRING) FAIL(GLIMPSE_E_FORMAT, "%s: a %s without type", name, what);
-    FAIL(GLIMPSE_E_UNSUPPORTED, "%s: the %s %.*s is not known", name, what, type->n < 60 ? (int)type->n : 60, type->text);
+    FAIL(GLIMPSE_E_UNSUPPORTED, "%s: the %s %.*s is not known", name, what, type->n < 60 ? (int)type->n : 60,
+         type->text);
 }
 
 /* {"String": text} or {"Regex": pattern} */
@@ -70,7 +72,8 @@ static glimpse_status sequence(const char *name, const json_node *list, json_ste
                                glimpse_status (*one)(const char *, const json_node *, json_steps *)) {
     if (!list || list->kind != JSON_ARRAY) FAIL(GLIMPSE_E_FORMAT, "%s: a Sequence of %ss without list", name, what);
     for (const json_node *m = json_first(list); m; m = json_next(list, m)) {
-        if (json_is_text(json_get(m, "type"), "Sequence")) FAIL(GLIMPSE_E_UNSUPPORTED, "%s: a Sequence in a Sequence is not known", name);
+        if (json_is_text(json_get(m, "type"), "Sequence"))
+            FAIL(GLIMPSE_E_UNSUPPORTED, "%s: a Sequence in a Sequence is not known", name);
         TRY(one(name, m, s));
     }
     return GLIMPSE_OK;
@@ -80,18 +83,24 @@ glimpse_status steps_add_normalizer(const char *name, const json_node *node, jso
     static const struct {
         const char *type;
         step_kind kind;
-    } plain[] = {{"NFC", STEP_NFC}, {"NFD", STEP_NFD}, {"NFKC", STEP_NFKC}, {"NFKD", STEP_NFKD}, {"Lowercase", STEP_LOWERCASE}};
+    } plain[] = {
+        {"NFC", STEP_NFC}, {"NFD", STEP_NFD}, {"NFKC", STEP_NFKC}, {"NFKD", STEP_NFKD}, {"Lowercase", STEP_LOWERCASE}};
     json_step s = {0};
     if (!node || node->kind == JSON_NULL) return GLIMPSE_OK;
     const json_node *type = json_get(node, "type");
     for (size_t i = 0; i < sizeof plain / sizeof *plain; i++)
         if (json_is_text(type, plain[i].type)) return add(name, steps, (json_step){.kind = plain[i].kind});
-    if (json_is_text(type, "Sequence")) return sequence(name, json_get(node, "normalizers"), steps, "normalizer", steps_add_normalizer);
+    if (json_is_text(type, "Sequence"))
+        return sequence(name, json_get(node, "normalizers"), steps, "normalizer", steps_add_normalizer);
     if (json_is_text(type, "Strip"))
-        return add(name, steps, (json_step){.kind = STEP_STRIP, .left = flag(node, "strip_left", true), .right = flag(node, "strip_right", true)});
+        return add(name, steps,
+                   (json_step){.kind = STEP_STRIP,
+                               .left = flag(node, "strip_left", true),
+                               .right = flag(node, "strip_right", true)});
     if (json_is_text(type, "Prepend")) {
         s.kind = STEP_PREPEND;
-        return add_or_drop(name, steps, &s, copy_text(name, json_get(node, "prepend"), "Prepend's text", &s.text, &s.text_n));
+        return add_or_drop(name, steps, &s,
+                           copy_text(name, json_get(node, "prepend"), "Prepend's text", &s.text, &s.text_n));
     }
     if (json_is_text(type, "Replace")) {
         s.kind = STEP_REPLACE;
@@ -102,7 +111,8 @@ glimpse_status steps_add_normalizer(const char *name, const json_node *node, jso
     return unknown(name, "normalizer", node);
 }
 
-static glimpse_status add_regex(const char *name, json_steps *steps, const char *pattern, split_behavior behavior, bool invert) {
+static glimpse_status add_regex(const char *name, json_steps *steps, const char *pattern, split_behavior behavior,
+                                bool invert) {
     json_step s = {.kind = STEP_SPLIT, .behavior = behavior, .invert = invert};
     return add_or_drop(name, steps, &s, regex_matcher(name, pattern, strlen(pattern), &s));
 }
@@ -122,21 +132,26 @@ static glimpse_status metaspace(const char *name, const json_node *node, json_st
     const json_node *scheme = json_get(node, "prepend_scheme"), *replacement = json_get(node, "replacement");
     if (json_is_text(scheme, "never") || (!scheme && !flag(node, "add_prefix_space", true))) s.prepend = 0;
     else if (json_is_text(scheme, "first")) s.prepend = 1;
-    else if (scheme && !json_is_text(scheme, "always")) FAIL(GLIMPSE_E_UNSUPPORTED, "%s: Metaspace: an unknown prepend_scheme", name);
+    else if (scheme && !json_is_text(scheme, "always"))
+        FAIL(GLIMPSE_E_UNSUPPORTED, "%s: Metaspace: an unknown prepend_scheme", name);
     glimpse_status st = copy_text(name, replacement, "Metaspace's replacement", &s.text, &s.text_n);
-    if (st >= 0 && !s.text_n) st = status_fail(GLIMPSE_E_FORMAT, __FILE__, __LINE__, "%s: Metaspace's replacement is empty", name);
+    if (st >= 0 && !s.text_n)
+        st = status_fail(GLIMPSE_E_FORMAT, __FILE__, __LINE__, "%s: Metaspace's replacement is empty", name);
     return add_or_drop(name, steps, &s, st);
 }
 
 /* \w of the regex engine there: letters, marks, digits, connectors, other alphabetic signs, joiners. */
-#define WORD "\\p{L}\\p{M}\\p{Nd}\\p{Nl}\\p{Pc}\\x{24b6}-\\x{24e9}\\x{1f130}-\\x{1f149}\\x{1f150}-\\x{1f169}\\x{1f170}-\\x{1f189}\\x{200c}\\x{200d}"
+#define WORD                                                                                                           \
+    "\\p{L}\\p{M}\\p{Nd}\\p{Nl}\\p{Pc}\\x{24b6}-\\x{24e9}\\x{1f130}-\\x{1f149}\\x{1f150}-\\x{1f169}\\x{1f170}-\\x{"    \
+    "1f189}\\x{200c}\\x{200d}"
 #define PUNCTUATION "[\\p{P}!-/:-@\\[-`{-~]"
 
 glimpse_status steps_add_pretokenizer(const char *name, const json_node *node, json_steps *steps) {
     json_step s = {.kind = STEP_SPLIT};
     if (!node || node->kind == JSON_NULL) return GLIMPSE_OK;
     const json_node *type = json_get(node, "type");
-    if (json_is_text(type, "Sequence")) return sequence(name, json_get(node, "pretokenizers"), steps, "pre-tokenizer", steps_add_pretokenizer);
+    if (json_is_text(type, "Sequence"))
+        return sequence(name, json_get(node, "pretokenizers"), steps, "pre-tokenizer", steps_add_pretokenizer);
     if (json_is_text(type, "ByteLevel")) {
         /* The blank goes before the split, the bytes after it. */
         bool blank = flag(node, "add_prefix_space", true);
@@ -146,14 +161,16 @@ glimpse_status steps_add_pretokenizer(const char *name, const json_node *node, j
         return GLIMPSE_OK;
     }
     if (json_is_text(type, "Metaspace")) return metaspace(name, node, steps);
-    if (json_is_text(type, "Whitespace")) return add_regex(name, steps, "[" WORD "]+|[^" WORD "\\s]+", SPLIT_REMOVED, true);
+    if (json_is_text(type, "Whitespace"))
+        return add_regex(name, steps, "[" WORD "]+|[^" WORD "\\s]+", SPLIT_REMOVED, true);
     if (json_is_text(type, "WhitespaceSplit")) return add_regex(name, steps, "\\s", SPLIT_REMOVED, false);
     if (json_is_text(type, "BertPreTokenizer")) {
         TRY(add_regex(name, steps, "\\s", SPLIT_REMOVED, false));
         return add_regex(name, steps, PUNCTUATION, SPLIT_ISOLATED, false);
     }
     if (json_is_text(type, "Digits"))
-        return add_regex(name, steps, "\\p{N}", flag(node, "individual_digits", false) ? SPLIT_ISOLATED : SPLIT_CONTIGUOUS, false);
+        return add_regex(name, steps, "\\p{N}",
+                         flag(node, "individual_digits", false) ? SPLIT_ISOLATED : SPLIT_CONTIGUOUS, false);
     if (json_is_text(type, "Punctuation")) {
         split_behavior b = SPLIT_ISOLATED;
         const json_node *v = json_get(node, "behavior");
@@ -162,10 +179,12 @@ glimpse_status steps_add_pretokenizer(const char *name, const json_node *node, j
     }
     if (json_is_text(type, "CharDelimiterSplit")) {
         s.behavior = SPLIT_REMOVED;
-        return add_or_drop(name, steps, &s, copy_text(name, json_get(node, "delimiter"), "a delimiter", &s.text, &s.text_n));
+        return add_or_drop(name, steps, &s,
+                           copy_text(name, json_get(node, "delimiter"), "a delimiter", &s.text, &s.text_n));
     }
     if (!json_is_text(type, "Split")) return unknown(name, "pre-tokenizer", node);
-    if (!behavior_of(json_get(node, "behavior"), &s.behavior)) FAIL(GLIMPSE_E_UNSUPPORTED, "%s: Split: an unknown behavior", name);
+    if (!behavior_of(json_get(node, "behavior"), &s.behavior))
+        FAIL(GLIMPSE_E_UNSUPPORTED, "%s: Split: an unknown behavior", name);
     s.invert = flag(node, "invert", false);
     return add_or_drop(name, steps, &s, matcher(name, json_get(node, "pattern"), &s));
 }

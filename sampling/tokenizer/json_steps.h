@@ -8,26 +8,41 @@
 #include "sampling/checkpoint/json_tree.h"
 
 typedef enum step_kind {
-    STEP_NFC, STEP_NFD, STEP_NFKC, STEP_NFKD, STEP_LOWERCASE, STEP_STRIP, STEP_PREPEND, STEP_REPLACE, /* normalizers */
-    STEP_SPLIT,      /* by a matcher, with a behaviour */
-    STEP_METASPACE,  /* blanks become the text, one may be put before; perhaps split with the next */
-    STEP_BYTE_LEVEL  /* last of all: from here on symbols are bytes */
+    STEP_NFC,
+    STEP_NFD,
+    STEP_NFKC,
+    STEP_NFKD,
+    STEP_LOWERCASE,
+    STEP_STRIP,
+    STEP_PREPEND,
+    STEP_REPLACE,   /* normalizers */
+    STEP_SPLIT,     /* by a matcher, with a behaviour */
+    STEP_METASPACE, /* blanks become the text, one may be put before; perhaps split with the next */
+    STEP_BYTE_LEVEL /* last of all: from here on symbols are bytes */
 } step_kind;
 
-typedef enum split_behavior { SPLIT_ISOLATED, SPLIT_REMOVED, SPLIT_PREVIOUS, SPLIT_NEXT, SPLIT_CONTIGUOUS } split_behavior;
+typedef enum split_behavior {
+    SPLIT_ISOLATED,
+    SPLIT_REMOVED,
+    SPLIT_PREVIOUS,
+    SPLIT_NEXT,
+    SPLIT_CONTIGUOUS
+} split_behavior;
 typedef enum matcher_kind { MATCH_TEXT, MATCH_REGEX, MATCH_GPT2, MATCH_LLAMA3, MATCH_QWEN2 } matcher_kind;
 
 typedef struct json_step {
     step_kind kind;
     matcher_kind match;
-    void *regex, *regex_match;    /* pcre2_code, pcre2_match_data */
-    char *text; size_t text_n;    /* MATCH_TEXT; PREPEND; METASPACE's replacement */
-    char *content; size_t content_n; /* REPLACE's */
+    void *regex, *regex_match; /* pcre2_code, pcre2_match_data */
+    char *text;
+    size_t text_n; /* MATCH_TEXT; PREPEND; METASPACE's replacement */
+    char *content;
+    size_t content_n; /* REPLACE's */
     split_behavior behavior;
-    bool invert, left, right;     /* STRIP: which side */
-    bool prefix_blank;            /* BYTE_LEVEL: a blank before a piece that begins with none */
-    int prepend;                  /* METASPACE: 0 never, 1 first, 2 always */
-    bool split;                   /* METASPACE */
+    bool invert, left, right; /* STRIP: which side */
+    bool prefix_blank;        /* BYTE_LEVEL: a blank before a piece that begins with none */
+    int prepend;              /* METASPACE: 0 never, 1 first, 2 always */
+    bool split;               /* METASPACE */
 } json_step;
 
 typedef struct json_steps { /* start from {0} */

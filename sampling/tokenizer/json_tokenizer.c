@@ -47,9 +47,11 @@ static glimpse_status read_added(const char *name, const json_node *list, size_t
     for (const json_node *v = json_first(list); v; v = json_next(list, v)) {
         const json_node *content = json_get(v, "content");
         int64_t id;
-        if (!content || content->kind != JSON_STRING || !content->n || content->n > PIECE_BYTES_MAX || !json_i64(json_get(v, "id"), &id) ||
-            id < 0 || (uint64_t)id >= file_bytes)
-            FAIL(GLIMPSE_E_FORMAT, "%s: added_tokens: an entry without content, or with an id that is no whole number from 0 to %zu", name, file_bytes);
+        if (!content || content->kind != JSON_STRING || !content->n || content->n > PIECE_BYTES_MAX ||
+            !json_i64(json_get(v, "id"), &id) || id < 0 || (uint64_t)id >= file_bytes)
+            FAIL(GLIMPSE_E_FORMAT,
+                 "%s: added_tokens: an entry without content, or with an id that is no whole number from 0 to %zu",
+                 name, file_bytes);
         total += content->n;
     }
     t->added = calloc((size_t)list->n + 1, sizeof *t->added);
@@ -59,8 +61,14 @@ static glimpse_status read_added(const char *name, const json_node *list, size_t
         added_token *a = &t->added[t->n_added++];
         int64_t id = 0;
         json_i64(json_get(v, "id"), &id);
-        *a = (added_token){(int32_t)id, flag(v, "single_word"), flag(v, "lstrip"), flag(v, "rstrip"), flag(v, "normalized"),
-                           flag(v, "special"), t->added_texts.bytes + t->added_texts.n, content->n};
+        *a = (added_token){(int32_t)id,
+                           flag(v, "single_word"),
+                           flag(v, "lstrip"),
+                           flag(v, "rstrip"),
+                           flag(v, "normalized"),
+                           flag(v, "special"),
+                           t->added_texts.bytes + t->added_texts.n,
+                           content->n};
         buf_put(&t->added_texts, content->text, content->n);
         int32_t in_vocab = json_model_id(&t->model, content->text, content->n);
         if (in_vocab >= 0) a->id = in_vocab;
@@ -86,7 +94,8 @@ static glimpse_status index_added(json_tokenizer *t) {
     if (buf_failed(&forms)) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a tokenizer");
     for (int32_t i = 0; i < t->n_added; i++) {
         size_t n = at[i + 1] - at[i];
-        if (n && n <= PIECE_BYTES_MAX) index_add(t->added[i].normalized ? &t->normal : &t->raw, forms.bytes + at[i], n, i);
+        if (n && n <= PIECE_BYTES_MAX)
+            index_add(t->added[i].normalized ? &t->normal : &t->raw, forms.bytes + at[i], n, i);
     }
     /* The index borrows the forms: they take the place of the texts, which nobody needs any more. */
     for (int32_t i = 0; i < t->n_added; i++) t->added[i].text = NULL;
@@ -102,19 +111,23 @@ out:
 /* === Decoder === */
 typedef struct decoder {
     bool byte_level, byte_fallback, wordpiece;
-    struct { const json_node *from, *to; } replace[8];
+    struct {
+        const json_node *from, *to;
+    } replace[8];
     int n_replace;
     const json_node *prefix, *suffix;
 } decoder;
 
 static glimpse_status read_decoder(const char *name, const json_node *node, decoder *d) {
     const json_node *type = json_get(node, "type");
-    if (!node || node->kind == JSON_NULL || json_is_text(type, "Fuse") || json_is_text(type, "Strip")) return GLIMPSE_OK;
+    if (!node || node->kind == JSON_NULL || json_is_text(type, "Fuse") || json_is_text(type, "Strip"))
+        return GLIMPSE_OK;
     if (json_is_text(type, "ByteLevel")) d->byte_level = true;
     else if (json_is_text(type, "ByteFallback")) d->byte_fallback = true;
     else if (json_is_text(type, "WordPiece")) d->wordpiece = true, d->prefix = json_get(node, "prefix");
     else if (json_is_text(type, "BPEDecoder")) d->suffix = json_get(node, "suffix");
-    else if (json_is_text(type, "Metaspace")) d->replace[d->n_replace].from = json_get(node, "replacement"), d->replace[d->n_replace++].to = NULL;
+    else if (json_is_text(type, "Metaspace"))
+        d->replace[d->n_replace].from = json_get(node, "replacement"), d->replace[d->n_replace++].to = NULL;
     else if (json_is_text(type, "Replace")) {
         const json_node *from = json_get(json_get(node, "pattern"), "String"), *to = json_get(node, "content");
         if (!from || from->kind != JSON_STRING || !from->n || !to || to->kind != JSON_STRING)
@@ -123,16 +136,23 @@ static glimpse_status read_decoder(const char *name, const json_node *node, deco
     } else if (json_is_text(type, "Sequence")) {
         const json_node *list = json_get(node, "decoders");
         for (const json_node *m = json_first(list); m; m = json_next(list, m)) {
-            if (json_is_text(json_get(m, "type"), "Sequence") || d->n_replace >= 8) FAIL(GLIMPSE_E_UNSUPPORTED, "%s: a decoder that is not known", name);
+            if (json_is_text(json_get(m, "type"), "Sequence") || d->n_replace >= 8)
+                FAIL(GLIMPSE_E_UNSUPPORTED, "%s: a decoder that is not known", name);
             TRY(read_decoder(name, m, d));
         }
     } else
-        FAIL(GLIMPSE_E_UNSUPPORTED, "%s: the decoder %.*s is not known", name, type && type->kind == JSON_STRING && type->n < 60 ? (int)type->n : 1,
+        FAIL(GLIMPSE_E_UNSUPPORTED, "%s: the decoder %.*s is not known", name,
+             type && type->kind == JSON_STRING && type->n < 60 ? (int)type->n : 1,
              type && type->kind == JSON_STRING ? type->text : "?");
     return GLIMPSE_OK;
 }
 
-static int hex(char c) { return c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1; }
+static int hex(char c) {
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                                  : -1;
+}
 
 static void replaced(const char *s, size_t n, const json_node *from, const char *to, size_t to_n, buffer *out) {
     for (size_t i = 0; i < n;)
@@ -201,7 +221,8 @@ static glimpse_status decode_all(const char *name, const json_node *root, json_t
         else if (by_id[id]) decode_piece(&d, by_id[id]->key, by_id[id]->key_n, &scratch, &t->pieces);
     }
     t->start[V] = t->pieces.n;
-    if (buf_failed(&t->pieces) || buf_failed(&scratch)) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a vocabulary of %d", (int)V);
+    if (buf_failed(&t->pieces) || buf_failed(&scratch))
+        FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a vocabulary of %d", (int)V);
 out:
     free(by_id);
     free(added);
@@ -213,7 +234,8 @@ out:
 static glimpse_status add_prefix(const char *name, json_tokenizer *t, int64_t id) {
     if (id < 0 || id >= t->base.vocab_size || t->base.n_prefix >= MAX_PREFIX)
         FAIL(GLIMPSE_E_FORMAT, "%s: the post-processor puts id %lld before a text", name, (long long)id);
-    if (!t->base.prefix && !(t->base.prefix = malloc(MAX_PREFIX * sizeof *t->base.prefix))) FAIL(GLIMPSE_E_MEMORY, "no memory for a tokenizer");
+    if (!t->base.prefix && !(t->base.prefix = malloc(MAX_PREFIX * sizeof *t->base.prefix)))
+        FAIL(GLIMPSE_E_MEMORY, "no memory for a tokenizer");
     t->base.prefix[t->base.n_prefix++] = (int32_t)id;
     return GLIMPSE_OK;
 }
@@ -224,7 +246,8 @@ static glimpse_status read_post(const char *name, const json_node *node, json_to
     if (json_is_text(type, "Sequence")) {
         const json_node *list = json_get(node, "processors");
         for (const json_node *m = json_first(list); m; m = json_next(list, m)) {
-            if (json_is_text(json_get(m, "type"), "Sequence")) FAIL(GLIMPSE_E_UNSUPPORTED, "%s: a Sequence in a Sequence is not known", name);
+            if (json_is_text(json_get(m, "type"), "Sequence"))
+                FAIL(GLIMPSE_E_UNSUPPORTED, "%s: a Sequence in a Sequence is not known", name);
             TRY(read_post(name, m, t));
         }
         return GLIMPSE_OK;
@@ -236,14 +259,17 @@ static glimpse_status read_post(const char *name, const json_node *node, json_to
         return add_prefix(name, t, id);
     }
     if (!json_is_text(type, "TemplateProcessing"))
-        FAIL(GLIMPSE_E_UNSUPPORTED, "%s: the post-processor %.*s is not known", name, type && type->kind == JSON_STRING && type->n < 60 ? (int)type->n : 1,
+        FAIL(GLIMPSE_E_UNSUPPORTED, "%s: the post-processor %.*s is not known", name,
+             type && type->kind == JSON_STRING && type->n < 60 ? (int)type->n : 1,
              type && type->kind == JSON_STRING ? type->text : "?");
     const json_node *single = json_get(node, "single"), *specials = json_get(node, "special_tokens");
     for (const json_node *m = json_first(single); m && !json_get(m, "Sequence"); m = json_next(single, m)) {
         const json_node *which = json_get(json_get(m, "SpecialToken"), "id"), *found = NULL;
-        for (const json_node *s = json_first(specials); s && which && which->kind == JSON_STRING; s = json_next(specials, s))
+        for (const json_node *s = json_first(specials); s && which && which->kind == JSON_STRING;
+             s = json_next(specials, s))
             if (s->key_n == which->n && !memcmp(s->key, which->text, which->n)) found = json_get(s, "ids");
-        if (!found) FAIL(GLIMPSE_E_FORMAT, "%s: TemplateProcessing names a special token that it does not define", name);
+        if (!found)
+            FAIL(GLIMPSE_E_FORMAT, "%s: TemplateProcessing names a special token that it does not define", name);
         for (const json_node *i = json_first(found); i; i = json_next(found, i)) {
             int64_t id = -1;
             json_i64(i, &id);
@@ -262,9 +288,11 @@ static int by_value(const void *a, const void *b) {
 /* The set tells what is a special token; the texts are found by encode itself, with their own rules of blanks. */
 static glimpse_status set_specials(json_tokenizer *t) {
     static const char *const bos_names[] = {"<|begin_of_text|>", "<s>", "<bos>", "[BOS]", "<|bos|>", NULL};
-    static const char *const eos_names[] = {"<|endoftext|>", "</s>", "<|end_of_text|>", "<|im_end|>", "<eos>", "[EOS]", "<|eos|>", NULL};
+    static const char *const eos_names[] = {"<|endoftext|>", "</s>",  "<|end_of_text|>", "<|im_end|>",
+                                            "<eos>",         "[EOS]", "<|eos|>",         NULL};
     glimpse_status st = GLIMPSE_OK;
-    int32_t n = 0, *ids = malloc(((size_t)t->n_added + 1) * sizeof *ids), *lengths = calloc((size_t)t->n_added + 1, sizeof *lengths);
+    int32_t n = 0, *ids = malloc(((size_t)t->n_added + 1) * sizeof *ids),
+            *lengths = calloc((size_t)t->n_added + 1, sizeof *lengths);
     const char **texts = calloc((size_t)t->n_added + 1, sizeof *texts);
     if (!ids || !lengths || !texts) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a tokenizer");
     for (int32_t i = 0; i < t->n_added; i++)
@@ -275,7 +303,8 @@ static glimpse_status set_specials(json_tokenizer *t) {
         int32_t *to = side ? &t->base.eos : &t->base.bos;
         for (const char *const *name = side ? eos_names : bos_names; *name && *to < 0; name++)
             for (int32_t i = 0; i < t->n_added && *to < 0; i++)
-                if (t->added[i].n == strlen(*name) && !memcmp(t->added[i].text, *name, t->added[i].n)) *to = t->added[i].id;
+                if (t->added[i].n == strlen(*name) && !memcmp(t->added[i].text, *name, t->added[i].n))
+                    *to = t->added[i].id;
     }
     if (t->base.n_prefix) t->base.bos = t->base.prefix[0];
 out:
@@ -304,15 +333,16 @@ static bool word_at(const char *s, size_t n, size_t at) {
     uint32_t cp;
     if (at >= n || utf8_decode(s + at, n - at, &cp) <= 0) return false;
     utf8proc_category_t c = utf8proc_category((utf8proc_int32_t)cp);
-    return (c >= UTF8PROC_CATEGORY_LU && c <= UTF8PROC_CATEGORY_NL) || c == UTF8PROC_CATEGORY_PC || cp == 0x200c || cp == 0x200d ||
-           (cp >= 0x24b6 && cp <= 0x24e9) || (cp >= 0x1f130 && cp <= 0x1f149) || (cp >= 0x1f150 && cp <= 0x1f169) ||
-           (cp >= 0x1f170 && cp <= 0x1f189);
+    return (c >= UTF8PROC_CATEGORY_LU && c <= UTF8PROC_CATEGORY_NL) || c == UTF8PROC_CATEGORY_PC || cp == 0x200c ||
+           cp == 0x200d || (cp >= 0x24b6 && cp <= 0x24e9) || (cp >= 0x1f130 && cp <= 0x1f149) ||
+           (cp >= 0x1f150 && cp <= 0x1f169) || (cp >= 0x1f170 && cp <= 0x1f189);
 }
 
 typedef glimpse_status (*part_fn)(json_tokenizer *t, const char *text, size_t n, bool first, buffer *ids);
 
 /* Give what lies between added tokens to `part`, and the tokens' ids to `ids`. */
-static glimpse_status around_added(json_tokenizer *t, const piece_index *index, const char *text, size_t n, bool first, part_fn part, buffer *ids) {
+static glimpse_status around_added(json_tokenizer *t, const piece_index *index, const char *text, size_t n, bool first,
+                                   part_fn part, buffer *ids) {
     size_t from = 0, length;
     for (size_t at = 0, bytes = 0; index->n_entries && at < n;) {
         int32_t i = index_longest(index, text + at, n - at, &bytes);
@@ -323,8 +353,10 @@ static glimpse_status around_added(json_tokenizer *t, const piece_index *index, 
         const added_token *a = &t->added[i];
         size_t begin = at, end = at + bytes;
         at = end;
-        if (a->single_word && ((begin && word_at(text, n, char_before(text, begin))) || word_at(text, n, end))) continue;
-        while (a->lstrip && begin > from && space_at(text + char_before(text, begin), n, &length)) begin = char_before(text, begin);
+        if (a->single_word && ((begin && word_at(text, n, char_before(text, begin))) || word_at(text, n, end)))
+            continue;
+        while (a->lstrip && begin > from && space_at(text + char_before(text, begin), n, &length))
+            begin = char_before(text, begin);
         while (a->rstrip && end < n && space_at(text + end, n - end, &length)) end += length;
         if (begin > from) TRY(part(t, text + from, begin - from, first && !from, ids));
         buf_put(ids, &a->id, sizeof a->id);
@@ -371,7 +403,8 @@ out:
 
 static glimpse_status decode(tokenizer *base, int32_t id, buffer *out) {
     json_tokenizer *t = (json_tokenizer *)base;
-    if (id >= 0 && id < base->vocab_size) buf_put(out, buf_str(&t->pieces) + t->start[id], t->start[id + 1] - t->start[id]);
+    if (id >= 0 && id < base->vocab_size)
+        buf_put(out, buf_str(&t->pieces) + t->start[id], t->start[id + 1] - t->start[id]);
     return GLIMPSE_OK;
 }
 
@@ -402,8 +435,10 @@ glimpse_status json_tokenizer_new(const char *path, char *text, size_t n, tokeni
     TRY_GOTO(json_parse(path, text, n, MAX_JSON_DEPTH, &tree));
     const json_node *root = tree.nodes;
     if (root->kind != JSON_OBJECT || !json_get(root, "model"))
-        FAIL_GOTO(GLIMPSE_E_TOKENIZER, "%s is JSON, and no tokenizer.json: it has no \"model\"\n"
-                  "hint: --tokenizer takes tokenizer.json, not tokenizer_config.json, vocab.json or config.json", path);
+        FAIL_GOTO(GLIMPSE_E_TOKENIZER,
+                  "%s is JSON, and no tokenizer.json: it has no \"model\"\n"
+                  "hint: --tokenizer takes tokenizer.json, not tokenizer_config.json, vocab.json or config.json",
+                  path);
     TRY_GOTO(steps_add_normalizer(path, json_get(root, "normalizer"), &t->normalizer));
     TRY_GOTO(steps_add_pretokenizer(path, json_get(root, "pre_tokenizer"), &t->pretokenizer));
     t->model.byte_level = t->pretokenizer.byte_level;

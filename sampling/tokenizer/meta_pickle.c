@@ -12,10 +12,12 @@ glimpse_status meta_pickle_new(const char *path, const unsigned char *file, size
     const char **pieces = NULL;
     int32_t *bytes = NULL;
     TRY(pickle_read(path, file, n, &p));
-    const pickle_value *itos = pickle_get(&p, pickle_root(&p), "itos"), *size = pickle_get(&p, pickle_root(&p), "vocab_size");
+    const pickle_value *itos = pickle_get(&p, pickle_root(&p), "itos"),
+                       *size = pickle_get(&p, pickle_root(&p), "vocab_size");
     int64_t V = 0, said;
     if (!itos || itos->kind != PICKLE_DICT || !itos->n)
-        FAIL_GOTO(GLIMPSE_E_TOKENIZER, "%s is a pickle without itos: nanoGPT's meta.pkl has {'itos': {id: text}, ...}", path);
+        FAIL_GOTO(GLIMPSE_E_TOKENIZER, "%s is a pickle without itos: nanoGPT's meta.pkl has {'itos': {id: text}, ...}",
+                  path);
     V = itos->n / 2;
     if (size && (!pickle_i64(size, &said) || said != V))
         FAIL_GOTO(GLIMPSE_E_FORMAT, "%s: itos has %lld entries, and vocab_size is another number", path, (long long)V);
@@ -25,8 +27,10 @@ glimpse_status meta_pickle_new(const char *path, const unsigned char *file, size
     for (uint32_t i = 0; i < itos->n; i += 2) {
         const pickle_value *text = pickle_item(&p, itos, i + 1);
         int64_t id;
-        if (!pickle_i64(pickle_item(&p, itos, i), &id) || id < 0 || id >= V || text->kind != PICKLE_TEXT || !text->n || pieces[id])
-            FAIL_GOTO(GLIMPSE_E_FORMAT, "%s: entry %u of itos is no text for an id from 0 to %lld of its own", path, (unsigned)(i / 2), (long long)V - 1);
+        if (!pickle_i64(pickle_item(&p, itos, i), &id) || id < 0 || id >= V || text->kind != PICKLE_TEXT || !text->n ||
+            pieces[id])
+            FAIL_GOTO(GLIMPSE_E_FORMAT, "%s: entry %u of itos is no text for an id from 0 to %lld of its own", path,
+                      (unsigned)(i / 2), (long long)V - 1);
         pieces[id] = text->text, bytes[id] = (int32_t)text->n;
     }
     st = pieces_tokenizer_new(pieces, bytes, (int32_t)V, -1, path, out);

@@ -41,7 +41,8 @@ static size_t next(const char *s, size_t n, int digits) {
     unicode_class c = class_at(s, n, &length), then = UNICODE_SPACE;
     if (c == UNICODE_LETTER) return run_end(s, n, length, UNICODE_LETTER, -1);
     if (length < n) then = class_at(s + length, n - length, &more);
-    if (then == UNICODE_LETTER && c != UNICODE_NUMBER && !newline(*s)) return run_end(s, n, length + more, UNICODE_LETTER, -1);
+    if (then == UNICODE_LETTER && c != UNICODE_NUMBER && !newline(*s))
+        return run_end(s, n, length + more, UNICODE_LETTER, -1);
     if (c == UNICODE_NUMBER) return run_end(s, n, length, UNICODE_NUMBER, digits - 1);
     if (c == UNICODE_OTHER || (*s == ' ' && length < n && then == UNICODE_OTHER)) {
         size_t at = run_end(s, n, c == UNICODE_OTHER ? length : length + more, UNICODE_OTHER, -1);

@@ -133,7 +133,7 @@ static const char *looks_like(const buffer *b) {
 glimpse_status tokenizer_load(const char *path, tokenizer **out) {
     glimpse_status st = GLIMPSE_OK;
     buffer b = {0};
-    TRY(file_read_all(path, FILE_LIMIT, &b));
+    TRY_GOTO(file_read_all(path, FILE_LIMIT, &b));
     if (magic_of(&b) == LLMC_TOKENIZER_MAGIC) {
         st = llmc_tokenizer_new(path, (const unsigned char *)b.bytes, b.n, out);
     } else if (begins(&b, "{") || begins(&b, "\xef\xbb\xbf{")) {
@@ -148,6 +148,7 @@ glimpse_status tokenizer_load(const char *path, tokenizer **out) {
                                 "%s is not a tokenizer that is known: it begins with the number %u, expected %d\n" SUPPORTED,
                                 path, (unsigned)magic_of(&b), (int)LLMC_TOKENIZER_MAGIC);
     }
+out:
     buf_free(&b);
     return st;
 }

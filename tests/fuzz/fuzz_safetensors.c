@@ -19,7 +19,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n) {
     snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
     if (weights_open_file(&l, path, &index) >= 0 && safetensors_list(&l, index) >= 0) {
         for (int32_t i = 0; i < l.n; i++) {
-            if (l.w[i].at < 8 || l.w[i].at + l.w[i].bytes > (int64_t)n || weights_find(&l, l.w[i].name) != &l.w[i]) abort();
+            if (l.w[i].at < 8 || l.w[i].at + l.w[i].bytes > (int64_t)n || weights_find(&l, l.w[i].name) != &l.w[i])
+                abort();
             covered += l.w[i].bytes;
         }
         if (covered > (int64_t)n - 8) abort();

@@ -7,7 +7,9 @@
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
 
 static void use(tokenizer *t) {
-    static const char *const texts[] = {"", "Hello,  world's 1234\n\n x", "caf\xc3\xa9 \xe4\xb8\xad\xf0\x9f\x98\x80<|endoftext|> <mask> word", "\xff\xc3(\xe2\x96\x81"};
+    static const char *const texts[] = {"", "Hello,  world's 1234\n\n x",
+                                        "caf\xc3\xa9 \xe4\xb8\xad\xf0\x9f\x98\x80<|endoftext|> <mask> word",
+                                        "\xff\xc3(\xe2\x96\x81"};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         buffer ids = {0}, text = {0};
         if (tokenizer_encode_prompt(t, texts[i], strlen(texts[i]), &ids) >= 0)
