@@ -173,9 +173,12 @@ void message_free(message *m) {
 /* --- the description --------------------------------------------------------------------------------------------- */
 
 #define NO_TEXT UINT32_MAX
-/* The plain numbers of a description lie between these two members. */
+/* The plain numbers of a description: from one member up to another, and those that were appended since. */
 #define MODEL_FROM offsetof(glimpse_model, n_layers)
 #define MODEL_TO offsetof(glimpse_model, tokenizer)
+#define MODEL_MORE offsetof(glimpse_model, window_from)
+#define MODEL_END (offsetof(glimpse_model, rope_attention) + sizeof(float))
+_Static_assert(sizeof(glimpse_model) - MODEL_END < sizeof(void *), "a new field of glimpse_model is to be sent, too");
 
 static void put_text(buffer *b, const char *text, size_t n) {
     uint32_t len = text ? (uint32_t)n : NO_TEXT;
@@ -200,6 +203,7 @@ glimpse_status hello_pack(const hello *h, buffer *out) {
     put_string(out, m->name);
     put_string(out, m->arch);
     buf_put(out, (const char *)m + MODEL_FROM, MODEL_TO - MODEL_FROM);
+    buf_put(out, (const char *)m + MODEL_MORE, MODEL_END - MODEL_MORE);
     put_string(out, t->path);
     buf_put(out, &n_pieces, sizeof n_pieces);
     for (int32_t i = 0; i < n_pieces; i++) {
@@ -338,6 +342,7 @@ glimpse_status hello_unpack(const void *bytes, size_t n, hello *out) {
     h.model.name = take_string(&r);
     h.model.arch = take_string(&r);
     take(&r, (char *)&h.model + MODEL_FROM, MODEL_TO - MODEL_FROM);
+    take(&r, (char *)&h.model + MODEL_MORE, MODEL_END - MODEL_MORE);
     take_tokenizer(&r, &h.model.tokenizer);
     take_tensors(&r, &h);
     if (!h.build_id || !packed || r.left) r.bad = true;

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "include/internal/file.h"
+#include "plugin/worker_protocol.h"
 #include "plugin/guest.h"
 #include "tests/worker_rig.h"
 
@@ -335,4 +336,22 @@ TEST(api_loaded_at_run_time) {
     EXPECT(strstr(buf_str(&said), "glimpse  step 40"));
     EXPECT(strstr(buf_str(&said), "training without Glimpse: /nowhere.so"));
     buf_free(&cmd), buf_free(&said);
+}
+
+/* Every number of a description reaches the worker: those from n_layers to the tokenizer, and those appended since. */
+TEST(worker_is_told_the_whole_description) {
+    hello h = { .build_id = "x", .o = options_new(), .model = GLIMPSE_MODEL_INIT }, got;
+    char *m = (char *)&h.model;
+    size_t from = offsetof(glimpse_model, n_layers), to = offsetof(glimpse_model, tokenizer);
+    size_t more = offsetof(glimpse_model, window_from), end = offsetof(glimpse_model, rope_attention) + sizeof(float);
+    for (size_t i = from; i < to; i++) m[i] = (char)(i * 7 + 1);
+    for (size_t i = more; i < end; i++) m[i] = (char)(i * 11 + 3);
+    buffer packed = {0};
+    REQUIRE_OK(hello_pack(&h, &packed));
+    REQUIRE_OK(hello_unpack(packed.bytes, packed.n, &got));
+    EXPECT_MEM((char *)&got.model + from, m + from, to - from);
+    EXPECT_MEM((char *)&got.model + more, m + more, end - more);
+    hello_free(&got);
+    options_free(h.o);
+    buf_free(&packed);
 }
