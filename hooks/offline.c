@@ -178,6 +178,7 @@ glimpse_status session_run(const options *given, const session_host *host) {
     TRY_GOTO(session_open_model(given, model_given, tokenizer_given, "offline", dir, host, &s));
     int32_t sequences = 0;
     TRY_GOTO(announce(s, checkpoint, &sequences, &prompts));
+    s->prompts = &prompts;
     w.s = s;
     w.style = session_terminal_style(s, true);
     bool stream = sequences == 1 && !opt_count(s->o, OPT_stop) && host->out;

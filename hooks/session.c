@@ -101,14 +101,18 @@ out:
     return st;
 }
 
+/* Alternatives recorded for each token: more where charts show them, unless a number was asked for. */
+static int64_t record_top(const options *o) {
+    return opt_bool(o, OPT_show_heatmaps) && !opt_is_set(o, OPT_record_top) ? 40 : opt_int(o, OPT_record_top);
+}
+
 /* What an eval will cost, said once: samples, files, and whose tokenizer shows them. */
 static void announce(const session *s) {
     const options *o = s->o;
     int64_t n = opt_count(o, OPT_top_k) * opt_int(o, OPT_num_samples), tokens = opt_int(o, OPT_max_sample_tokens);
     if (tokens > s->m->d.max_seq_len) tokens = s->m->d.max_seq_len;
     double charts = opt_bool(o, OPT_show_heatmaps) ? (double)(n * tokens) : 0;
-    double top = charts > 0 && !opt_is_set(o, OPT_record_top) ? 40 : (double)opt_int(o, OPT_record_top);
-    double mb = (double)(n * tokens) * (150 + 24 * top + (opt_bool(o, OPT_sheets) ? 700 : 0)) * 1e-6 + charts * 12e-3;
+    double mb = (double)(n * tokens) * (150 + 24 * (double)record_top(o) + (opt_bool(o, OPT_sheets) ? 700 : 0)) * 1e-6 + charts * 12e-3;
     buffer b = {0};
     buf_printf(&b, "glimpse: on: %lld x %lld tokens for each prompt at an eval, about %.1f MB of files", (long long)n,
                (long long)tokens, mb);
@@ -229,8 +233,7 @@ glimpse_status session_settings(const options *o, arena *a, batch_request *rq) {
     rq->max_tokens = (int32_t)opt_int(o, OPT_max_sample_tokens);
     rq->seed = (uint64_t)opt_int(o, OPT_seed);
     rq->ignore_eos = opt_bool(o, OPT_ignore_eos);
-    rq->n_top = (int32_t)opt_int(o, OPT_record_top);
-    if (opt_bool(o, OPT_show_heatmaps) && !opt_is_set(o, OPT_record_top)) rq->n_top = 40;
+    rq->n_top = (int32_t)record_top(o);
     return GLIMPSE_OK;
 }
 
@@ -241,10 +244,11 @@ glimpse_status session_sample(session *s, const options *o, int64_t step, batch_
     arena *a = arena_new();
     if (!a) FAIL(GLIMPSE_E_MEMORY, "no memory for a batch");
     TRY_GOTO(session_settings(o, a, &rq));
-    TRY_GOTO(prompt_list_make(o, s->m, s->t, rq.max_tokens, &prompts));
-    if (note && prompts.note) buf_puts(note, prompts.note);
-    rq.prompts = prompts.prompts;
-    rq.n_prompts = prompts.n;
+    if (!s->prompts) TRY_GOTO(prompt_list_make(o, s->m, s->t, rq.max_tokens, &prompts));
+    const prompt_list *asked = s->prompts ? s->prompts : &prompts;
+    if (note && asked->note) buf_puts(note, asked->note);
+    rq.prompts = asked->prompts;
+    rq.n_prompts = asked->n;
     rq.step_key = opt_bool(o, OPT_seed_each_step) ? (uint32_t)step : 0;
     rq.on_token = s->on_token;
     rq.user = s->on_token_user;

@@ -31,6 +31,7 @@ struct session {
     bool texts_stale;     /* sample.txt and its like are not what the journal says */
     bool check_failed, checked, note_said;
     /* offline: */
+    const struct prompt_list *prompts; /* made once and borrowed: standard input cannot be read twice; NULL = at each eval */
     void (*on_token)(void *user, int32_t sequence, const glimpse_token *token);
     void *on_token_user;
     user_sampler_entry *users; /* (n_users), names and states owned */

@@ -434,6 +434,43 @@ static int on_out_until(void *user, const char *bytes, size_t n) {
     return 0;
 }
 
+/* The prompt - is standard input, which can be read once: what the banner counts is what is sampled from. */
+TEST(session_offline_prompt_from_standard_input) {
+    const char *model = strdup(hf_dir("model"));
+    buffer weights = {0}, tok = {0}, line = {0};
+    heard h = {0};
+    session_host host = host_of(&h);
+    hf_safetensors(0, 0, hf_tensor_count(0), GLIMPSE_F32, "", &weights);
+    hf_save(model, "config.json", hf_config(0), strlen(hf_config(0)));
+    hf_save(model, "model.safetensors", weights.bytes, weights.n);
+    enum { V = 61 }; /* of the model that hf_files.c makes */
+    uint32_t head[256] = { 20240328, 2, V, V - 1 };
+    buf_put(&tok, head, sizeof head);
+    for (int i = 0; i < V; i++) {
+        buf_putc(&tok, 1);
+        buf_putc(&tok, (char)('!' + i));
+    }
+    char *file = path_join(test_tmpdir(), "t.bin"), *path = path_join(test_tmpdir(), "evals.jsonl");
+    REQUIRE_OK(file_write_atomic(file, tok.bytes, tok.n, false));
+    options *o = OPTS(test_tmpdir(), { "checkpoint", model }, { "tokenizer", file }, { "max_sample_tokens", "3" },
+                      { "num_samples", "2" }, { "sample_start_tokens", "-" }, { "sheets", "false" });
+    options_set_offline(o, true);
+    int ends[2];
+    REQUIRE(!pipe(ends) && write(ends[1], "ABC", 3) == 3 && !close(ends[1]) && dup2(ends[0], 0) == 0);
+    REQUIRE_OK(session_run(o, &host));
+    owned_record *rec = NULL;
+    REQUIRE_OK(file_read_all(path, 1 << 20, &line));
+    REQUIRE_OK(journal_decode(line.bytes, line.n - 1, &rec));
+    EXPECT_EQ(rec->record.n_samples, 2);
+    EXPECT_STREQ(rec->record.samples[0].prompt_text, "ABC");
+    EXPECT_EQ(rec->record.samples[0].n_prompt_ids, 3);
+    record_free(&rec->record);
+    options_free(o);
+    buf_free(&weights), buf_free(&tok), buf_free(&line), buf_free(&h.log), buf_free(&h.out);
+    free(file), free(path), free((void *)(uintptr_t)model);
+    close(ends[0]);
+}
+
 /* A disk that is full fails the run; a reader that went away does not.  The samples are whole and recorded in any case. */
 TEST(session_offline_output_fails) {
     const char *model = strdup(hf_dir("model"));
