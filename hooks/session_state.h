@@ -40,7 +40,9 @@ struct session {
 
 void session_log(const session *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* The settings of a batch as the options have them: one for each --top_k, with its label.  In the arena. */
+/* Alternatives recorded for each token: more where charts show them, unless a number was asked for. */
+int64_t session_record_top(const options *o);
+/* settings.c: the settings of a batch as the options have them: one for each --top_k, with its label.  In the arena. */
 glimpse_status session_settings(const options *o, arena *a, batch_request *rq);
 /* Prompts, settings, batch: the samples of the weights as they are now.  `note` (may be NULL) as in prompts.h, copied to
  * the buffer. */

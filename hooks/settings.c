@@ -1,0 +1,82 @@
+/* settings.c -- what the options say of a batch: one setting for each --top_k, the chain's flags, stop strings, lengths.
+ *
+ * Called by session.c for an eval, by offline.c and by session_api.c for glimpse_generate. */
+#include "hooks/session_state.h"
+
+#include "hooks/prompts.h"
+#include "include/internal/status.h"
+#include <string.h>
+
+int64_t session_record_top(const options *o) {
+    return opt_bool(o, OPT_show_heatmaps) && !opt_is_set(o, OPT_record_top) ? 40 : opt_int(o, OPT_record_top);
+}
+
+/* The flags of the samplers that sampler_settings does not hold, and the preset. */
+static glimpse_status sampler_flags(const options *o, arena *a, const sampler_context **out) {
+    sampler_context *c = arena_alloc(a, sizeof *c);
+    int32_t n = 0;
+    for (int id = OPT_logit_bias; id < OPT_seed; id++)
+        if (opt_is_set(o, (opt_id)id)) n += opt_count(o, (opt_id)id);
+    sampler_flag *flags = arena_alloc(a, (size_t)n * sizeof *flags + 1);
+    if (!c || !flags) FAIL(GLIMPSE_E_MEMORY, "no memory for %d flags of samplers", n);
+    *c = (sampler_context)SAMPLER_CONTEXT_INIT;
+    c->flags = flags;
+    for (int id = OPT_logit_bias; id < OPT_seed; id++)
+        for (int i = 0; opt_is_set(o, (opt_id)id) && i < opt_count(o, (opt_id)id); i++)
+            flags[c->n_flags++] = (sampler_flag){ opt_info_of((opt_id)id)->name, opt_str_at(o, (opt_id)id, i) };
+    c->preset = opt_str(o, OPT_sampler_preset);
+    if (opt_is_set(o, OPT_temperature)) c->given |= SETTING_TEMPERATURE;
+    if (opt_is_set(o, OPT_top_k)) c->given |= SETTING_TOP_K;
+    if (opt_is_set(o, OPT_top_p)) c->given |= SETTING_TOP_P;
+    if (opt_is_set(o, OPT_min_p)) c->given |= SETTING_MIN_P;
+    if (opt_is_set(o, OPT_repetition_penalty)) c->given |= SETTING_PENALTY;
+    *out = c;
+    return GLIMPSE_OK;
+}
+
+glimpse_status session_settings(const options *o, arena *a, batch_request *rq) {
+    int n = opt_count(o, OPT_top_k);
+    if (n < 1) n = 1;
+    TRY(sampler_flags(o, a, &rq->context));
+    sampler_settings *set = arena_alloc(a, (size_t)n * sizeof *set);
+    const char **labels = arena_alloc(a, (size_t)n * sizeof *labels);
+    int n_stops = opt_count(o, OPT_stop);
+    const char **stops = arena_alloc(a, (size_t)n_stops * sizeof *stops + 1);
+    if (!set || !labels || !stops) FAIL(GLIMPSE_E_MEMORY, "no memory for %d settings", n);
+    for (int i = 0; i < n; i++) {
+        set[i] = (sampler_settings){ .temperature = opt_float(o, OPT_temperature),
+                                     .top_k = (int32_t)opt_int_at(o, OPT_top_k, i), .top_p = opt_float(o, OPT_top_p),
+                                     .min_p = opt_float(o, OPT_min_p),
+                                     .repetition_penalty = opt_float(o, OPT_repetition_penalty),
+                                     .order = opt_str(o, OPT_samplers) };
+        for (int k = 0; k < i; k++)
+            if (set[k].top_k == set[i].top_k)
+                FAIL(GLIMPSE_E_INVALID, "--top_k names %d twice", set[i].top_k);
+        char label[32];
+        c_snprintf(label, sizeof label, "top_k=%d", set[i].top_k);
+        labels[i] = arena_text(a, label, strlen(label));
+        if (!labels[i]) FAIL(GLIMPSE_E_MEMORY, "no memory for %d settings", n);
+    }
+    for (int i = 0; i < n_stops; i++) {
+        const char *raw = opt_str_at(o, OPT_stop, i);
+        buffer b = {0};
+        glimpse_status st = GLIMPSE_OK;
+        if (opt_bool(o, OPT_escapes)) st = unescape(raw, strlen(raw), &b);
+        else buf_puts(&b, raw);
+        stops[i] = st >= 0 && !buf_failed(&b) ? arena_text(a, b.bytes, b.n) : NULL;
+        buf_free(&b);
+        TRY(st);
+        if (!stops[i]) FAIL(GLIMPSE_E_MEMORY, "no memory for a stop string");
+    }
+    rq->settings = set;
+    rq->labels = labels;
+    rq->n_settings = n;
+    rq->stops = stops;
+    rq->n_stops = n_stops;
+    rq->num_samples = (int32_t)opt_int(o, OPT_num_samples);
+    rq->max_tokens = (int32_t)opt_int(o, OPT_max_sample_tokens);
+    rq->seed = (uint64_t)opt_int(o, OPT_seed);
+    rq->ignore_eos = opt_bool(o, OPT_ignore_eos);
+    rq->n_top = (int32_t)session_record_top(o);
+    return GLIMPSE_OK;
+}
