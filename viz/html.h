@@ -16,8 +16,12 @@
  *   top id [n][k]       likewise; 0xFFFFFFFF = none; where the file's `w` is 2, u16 and 0xFFFF
  *   u16 top p [n][k]    -2000 ln p rounded, at most 65534: three digits are exact; 65535 = 0
  *   u16 top p_final [n][k]
+ * In one file (`glimpse report --single`) the same stands inside the page: style and script in it, named to its content
+ * policy by their hashes, the data in blocks that no browser runs:
+ *   <script type="application/json" id="glimpse-index">[{...},...]</script>       id="glimpse-step-00000250">{...}</script>
+ *
  * A piece is a string, or an array of bytes where it is not UTF-8 by itself.
- * Called by hooks/review.c. */
+ * Called by hooks/review.c and hooks/export.c. */
 #ifndef GLIMPSE_VIZ_HTML_H
 #define GLIMPSE_VIZ_HTML_H
 
@@ -36,5 +40,11 @@ html_file html_file_at(int i);
 glimpse_status html_index_line(const glimpse_record *r, buffer *out);
 /* An eval's data file; `sheets`: there is a picture of each sample beside it.  Appends. */
 glimpse_status html_step(const glimpse_record *r, bool sheets, buffer *out);
+
+/* The page in one file: begin, then each eval (its data, and its line kept for the index), then end.  `index` is the
+ * caller's, {0} at first.  Pictures stay outside.  Append. */
+glimpse_status html_single_begin(buffer *out);
+glimpse_status html_single_step(const glimpse_record *r, buffer *index, buffer *out);
+glimpse_status html_single_end(const buffer *index, buffer *out);
 
 #endif

@@ -128,9 +128,9 @@ class Browser:
             if time.time() > end: raise RuntimeError("never: " + condition)
             time.sleep(0.01)
 
-    def open(self, folder, hash=""):
+    def open(self, folder, hash="", page="report.html"):
         self.call("Page.navigate", url="about:blank")
-        self.call("Page.navigate", url="file://" + os.path.abspath(folder) + "/report.html" + hash)
+        self.call("Page.navigate", url="file://" + os.path.abspath(folder) + "/" + page + hash)
         self.wait("document.readyState === 'complete' && (document.body.dataset.drawn !== undefined || document.querySelector('.none') !== null)")
 
     def key(self, key):
@@ -252,6 +252,23 @@ def checks(browser, folder):
     check(b.js("document.documentElement.scrollWidth <= 420"), "nothing is wider than a small screen: %s" % b.js("document.documentElement.scrollWidth"))
 
 
+def single(browser, folder):
+    """The same in one file: nothing else is asked for."""
+    b = browser
+    b.call("Page.navigate", url="about:blank")
+    b.wait("location.href === 'about:blank'")
+    time.sleep(0.2)
+    b.events.clear()
+    b.open(folder, page="report.single.html")
+    b.wait(DRAWN % 1250)
+    check(b.js("document.querySelectorAll('#panes .pane').length") == 2, "one file: two panes")
+    b.key("ArrowLeft"); b.wait(DRAWN % 1000)
+    check(b.js("document.querySelectorAll('#token .bars li').length >= 10"), "one file: ten alternatives")
+    check(b.js("window.pwned === undefined"), "one file: no text of the model runs")
+    asked = [e["params"]["request"]["url"] for e in b.events if e.get("method") == "Network.requestWillBeSent"]
+    check(b.complaints() == [] and all(u.endswith("report.single.html") or u.startswith("about:") for u in asked), "one file asks for nothing: %s %s" % (b.complaints(), asked))
+
+
 def shots(folder, out):
     os.makedirs(out, exist_ok=True)
     for name, dark, width, height, hash in (("wide_light", False, 1500, 950, ""), ("wide_dark", True, 1500, 950, ""), ("all_light", False, 1500, 950, "#view=all"),
@@ -314,7 +331,10 @@ def main():
     journal(args.folder, 6)
     subprocess.run([args.glimpse, "report", args.folder], check=True, stdout=subprocess.DEVNULL)
     b = Browser()
-    try: checks(b, args.folder)
+    try:
+        checks(b, args.folder)
+        subprocess.run([args.glimpse, "report", args.folder, "--single"], check=True, stdout=subprocess.DEVNULL)
+        single(b, args.folder)
     finally: b.close()
     if args.shots: shots(args.folder, args.shots)
     return bool(failed)
