@@ -9,14 +9,14 @@
 #include <stdlib.h>
 
 typedef struct exported {
-    buffer bytes, index;
+    buffer bytes, index, probes;
     int64_t evals;
 } exported;
 
 static glimpse_status single_step(void *user, owned_record *r) {
     exported *e = user;
     e->evals++;
-    return html_single_step(&r->record, &e->index, &e->bytes);
+    return html_single_step(&r->record, &e->index, &e->probes, &e->bytes);
 }
 
 static glimpse_status openai_step(void *user, owned_record *r) {
@@ -34,7 +34,7 @@ static glimpse_status write_export(const char *dir, const char *name, bool singl
     if (!journal || !path) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a file name");
     if (single) TRY_GOTO(html_single_begin(&e.bytes));
     TRY_GOTO(journal_read(journal, single ? single_step : openai_step, &e, &unread));
-    if (single) TRY_GOTO(html_single_end(&e.index, &e.bytes));
+    if (single) TRY_GOTO(html_single_end(&e.index, &e.probes, &e.bytes));
     TRY_GOTO(file_write_atomic(path, buf_str(&e.bytes), e.bytes.n, false));
     buf_printf(&said, "glimpse: %lld evals, %.1f MB, in %s", (long long)e.evals, (double)e.bytes.n * 1e-6, path);
     if (unread) buf_printf(&said, "; %lld lines of evals.jsonl are none of Glimpse's and were passed over", (long long)unread);
@@ -42,6 +42,7 @@ static glimpse_status write_export(const char *dir, const char *name, bool singl
 out:
     buf_free(&e.bytes);
     buf_free(&e.index);
+    buf_free(&e.probes);
     buf_free(&said);
     free(journal);
     free(path);

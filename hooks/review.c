@@ -115,18 +115,30 @@ out:
     return st;
 }
 
-static glimpse_status append_index(const char *dir, const glimpse_record *r, bool anew) {
+static glimpse_status append_line(const char *folder, const char *name, const buffer *line, bool anew) {
+    char *path = path_join(folder, name);
+    if (!path) FAIL(GLIMPSE_E_MEMORY, "no memory for a file name");
+    glimpse_status st = append_whole(path, LINES, NULL, line, anew);
+    free(path);
+    return st;
+}
+
+static glimpse_status append_index(const char *dir, const glimpse_record *r, bool anew, bool probes_anew) {
     glimpse_status st = GLIMPSE_OK;
     buffer line = {0};
-    char *folder = path_join(dir, "report"), *path = folder ? path_join(folder, "index.js") : NULL;
-    if (!path) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a file name");
+    char *folder = path_join(dir, "report");
+    if (!folder) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a file name");
     TRY_GOTO(mkdir_p(folder));
-    TRY_GOTO(html_index_line(r, &line));
-    TRY_GOTO(append_whole(path, LINES, NULL, &line, anew));
+    if (r->n_probes) {
+        TRY_GOTO(html_probes_line(r, &line));
+        TRY_GOTO(append_line(folder, "probes.js", &line, probes_anew));
+        buf_clear(&line);
+    }
+    TRY_GOTO(html_index_line(r, &line)); /* last: the page finds what it names */
+    TRY_GOTO(append_line(folder, "index.js", &line, anew));
 out:
     buf_free(&line);
     free(folder);
-    free(path);
     return st;
 }
 
@@ -229,7 +241,7 @@ glimpse_status review_append(const view_plan *p, const char *dir, const glimpse_
     for (int i = 0; i < 3; i++) {
         glimpse_status st = GLIMPSE_OK;
         const bool wanted = i == 0 ? p->report : i == 1 || p->tensorboard, anew = wanted && views_redraw_begins(redraw, names[i]);
-        if (i == 0 && wanted) st = append_index(dir, r, anew);
+        if (i == 0 && wanted) st = append_index(dir, r, anew, r->n_probes && views_redraw_begins(redraw, "report/probes.js"));
         if (i == 1) st = append_csv(dir, r, anew);
         if (i == 2 && wanted) st = append_events(p, dir, r, anew);
         if (st >= 0 || first < 0) continue;

@@ -69,9 +69,9 @@ static int count_of(const char *text, const char *part) {
     return n;
 }
 
-/* In one file: whatever the texts, the page has one script that runs and a block of data for the index and each eval. */
+/* In one file: whatever the texts, the page has one script that runs and a block of data for the index, the probes and each eval. */
 TEST(report_in_one_file_whatever_the_text) {
-    buffer page = {0}, index = {0};
+    buffer page = {0}, index = {0}, probes = {0};
     EXPECT_OK(html_single_begin(&page));
     for (int i = 0; i < N_HOSTILE; i++) {
         owned_record *o = chart_record(3, 5, 5, "top_k=5");
@@ -80,13 +80,15 @@ TEST(report_in_one_file_whatever_the_text) {
         s->text_bytes = s->prompt_bytes = strlen(hostile[i]);
         o->record.why = o->record.run_name = o->record.arch = hostile[i];
         o->record.step = i;
-        EXPECT_OK(html_single_step(&o->record, &index, &page));
+        o->record.probes = o->record.samples;
+        o->record.n_probes = 1;
+        EXPECT_OK(html_single_step(&o->record, &index, &probes, &page));
         record_free(&o->record);
     }
-    EXPECT_OK(html_single_end(&index, &page));
-    EXPECT_EQ(count_of(page.bytes, "<script type=\"application/json\""), N_HOSTILE + 1);
+    EXPECT_OK(html_single_end(&index, &probes, &page));
+    EXPECT_EQ(count_of(page.bytes, "<script type=\"application/json\""), N_HOSTILE + 2);
     EXPECT_EQ(count_of(page.bytes, "<script>"), 1);
-    EXPECT_EQ(count_of(page.bytes, "</script>"), N_HOSTILE + 2);
+    EXPECT_EQ(count_of(page.bytes, "</script>"), N_HOSTILE + 3);
     EXPECT_EQ(count_of(page.bytes, "report/glimpse"), 1); /* what <noscript> says: no other file is asked for */
     EXPECT_EQ(count_of(page.bytes, "'self'"), 0);
     for (const char *at = page.bytes; (at = strstr(at, "application/json"));) { /* every block is JSON to its end */
@@ -98,6 +100,7 @@ TEST(report_in_one_file_whatever_the_text) {
     }
     buf_free(&page);
     buf_free(&index);
+    buf_free(&probes);
 }
 
 TEST(report_in_the_fields_of_openai) {

@@ -48,29 +48,44 @@ static void put_argument(const buffer *call, buffer *out) {
     else out->failed = true;
 }
 
-glimpse_status html_single_step(const glimpse_record *r, buffer *index, buffer *out) {
+static glimpse_status keep_line(glimpse_status (*line)(const glimpse_record *r, buffer *out), const glimpse_record *r, buffer *kept) {
+    buffer call = {0};
+    glimpse_status st = line(r, &call);
+    if (st >= 0 && call.n) {
+        buf_puts(kept, kept->n ? ",\n" : "");
+        put_argument(&call, kept);
+        st = done(kept, true);
+    }
+    buf_free(&call);
+    return st;
+}
+
+glimpse_status html_single_step(const glimpse_record *r, buffer *index, buffer *probes, buffer *out) {
     glimpse_status st = GLIMPSE_OK;
     buffer call = {0};
-    TRY_GOTO(html_index_line(r, &call));
-    buf_puts(index, index->n ? ",\n" : "");
-    put_argument(&call, index);
-    buf_clear(&call);
+    TRY_GOTO(keep_line(html_index_line, r, index));
+    TRY_GOTO(keep_line(html_probes_line, r, probes));
     TRY_GOTO(html_step(r, false, &call));
     buf_printf(out, "<script type=\"application/json\" id=\"glimpse-step-%08lld\">", (long long)r->step);
     put_argument(&call, out);
     buf_puts(out, "</script>\n");
     TRY_GOTO(done(out, true));
-    TRY_GOTO(done(index, true));
 out:
     buf_free(&call);
     return st;
 }
 
-glimpse_status html_single_end(const buffer *index, buffer *out) {
+static void put_block(const char *id, const buffer *lines, buffer *out) {
+    buf_printf(out, "<script type=\"application/json\" id=\"%s\">[", id);
+    buf_put(out, lines->bytes, lines->n);
+    buf_puts(out, "]</script>\n");
+}
+
+glimpse_status html_single_end(const buffer *index, const buffer *probes, buffer *out) {
     const char *at = strstr(page_shell, script_tag);
-    buf_puts(out, "<script type=\"application/json\" id=\"glimpse-index\">[");
-    buf_put(out, index->bytes, index->n);
-    buf_puts(out, "]</script>\n<script>");
+    put_block("glimpse-index", index, out);
+    put_block("glimpse-probes", probes, out);
+    buf_puts(out, "<script>");
     buf_put(out, page_script, page_script_bytes);
     buf_puts(out, "</script>");
     if (at) buf_puts(out, at + strlen(script_tag));
