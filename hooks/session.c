@@ -208,6 +208,14 @@ out:
     return st;
 }
 
+/* The writer before died between the last line and its views: that eval's are drawn now, those that grow at the next. */
+static void catch_up(session *s) {
+    const glimpse_record *last = &s->js.last->record;
+    if (views_end_with(s->out_dir, last)) return;
+    s->texts_stale = true;
+    if (views_write(s->out_dir, last, NULL, NULL) < 0) session_log(s, "glimpse: step %lld: %s", (long long)last->step, status_text());
+}
+
 /* The journal, and what it remembers of the evals before; the views of an older run go aside with its journal. */
 static glimpse_status open_journal(session *s, int64_t step) {
     TRY(journal_open(s->out_dir, step, s->host.run, s->m->arch, s->m->n_params, &s->j, &s->js));
@@ -230,7 +238,9 @@ static glimpse_status open_journal(session *s, int64_t step) {
     if (s->js.continued) {
         s->due = (schedule){ s->js.last ? s->js.next_seq : 0, s->js.best_val_loss, s->js.best_step };
         s->texts_stale = s->js.superseded;
+        views_sweep(s->out_dir);
         if (s->js.superseded) views_forget(s->out_dir, step);
+        else if (s->js.last) catch_up(s);
         if (s->js.last && s->js.last->record.n_samples) s->before = s->js.last;
         else if (s->js.last) record_free(&s->js.last->record);
         s->js.last = NULL;
