@@ -7,6 +7,7 @@
 
 #include "include/internal/file.h"
 #include "include/internal/status.h"
+#include "viz/tensorboard.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
@@ -236,6 +237,11 @@ bool journal_is_gone(const journal *j) {
 
 glimpse_status journal_open(const char *dir, int64_t first_step, const char *run, const char *arch, int64_t n_params,
                             journal **out, journal_state *state) {
+    return journal_open_after(dir, first_step, 0, run, arch, n_params, out, state);
+}
+
+glimpse_status journal_open_after(const char *dir, int64_t first_step, int64_t since, const char *run, const char *arch,
+                                  int64_t n_params, journal **out, journal_state *state) {
     glimpse_status st = GLIMPSE_OK;
     owned_record *last = NULL;
     journal_state s = { .last_step = -1, .newest_step = -1, .best_val_loss = NAN, .best_step = -1 };
@@ -258,8 +264,10 @@ glimpse_status journal_open(const char *dir, int64_t first_step, const char *run
             c_snprintf(s.run, sizeof s.run, "%s", r->run);
             s.next_seq = r->seq + 1;
             s.newest_step = r->step;
-            s.superseded = r->step >= first_step;
-            TRY_GOTO(walk_back(j, first_step, begin, &last));
+            bool own = since > 0 && events_time(r->time) >= (double)since;
+            int64_t from = own && r->step >= first_step ? r->step + 1 : first_step;
+            s.superseded = r->step >= from;
+            TRY_GOTO(walk_back(j, from, begin, &last));
             if (last) {
                 s.last_step = last->record.step;
                 s.best_val_loss = last->record.best_val_loss;

@@ -386,39 +386,74 @@ bool views_end_with(const char *dir, const glimpse_record *r) {
     return st >= 0 && yes;
 }
 
-glimpse_status views_write(const char *dir, const glimpse_record *r, views_redraw *redraw, buffer *where) {
+/* The eval's folder and its part of the page; the first failure's text goes to `why`. */
+static glimpse_status write_own(const view_plan *p, const char *dir, const glimpse_record *r, const buffer *text, buffer *where,
+                                buffer *why) {
     glimpse_status st = GLIMPSE_OK, first = GLIMPSE_OK;
-    view_plan p = {0};
-    buffer text = {0}, folder = {0}, why = {0};
-    char *own = NULL;
-    TRY_GOTO(view_plan_of(r, &p));
-    TRY_GOTO(view_sample_txt(r, &p.style, &text));
+    buffer folder = {0};
     buf_printf(&folder, "%s/evals/step_%08lld", dir, (long long)r->step);
-    own = path_join(buf_str(&folder), "sample.txt");
-    if (!own || buf_failed(&text) || buf_failed(&folder)) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for the samples' text");
-    first_failure(&first, &why, write_texts(&p, dir, r, redraw, &text));
+    char *own = path_join(buf_str(&folder), "sample.txt");
+    if (!own || buf_failed(text) || buf_failed(&folder)) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for the samples' text");
     if (!r->n_samples) { /* what an abandoned branch may have left at this step */
         clear_folder(buf_str(&folder), 0);
         rmdir(buf_str(&folder));
     } else {
         glimpse_status made = mkdir_p(buf_str(&folder));
-        first_failure(&first, &why, made);
+        first_failure(&first, why, made);
         if (made >= 0) {
             clear_folder(buf_str(&folder), 0);
-            first_failure(&first, &why, file_write_atomic(own, text.bytes, text.n, false));
+            first_failure(&first, why, file_write_atomic(own, text->bytes, text->n, false));
             for (int32_t i = 0; i < r->n_samples; i++)
-                first_failure(&first, &why, sample_pictures(&p, r, GLIMPSE_AT(r->samples, i), buf_str(&folder)));
+                first_failure(&first, why, sample_pictures(p, r, GLIMPSE_AT(r->samples, i), buf_str(&folder)));
             if (where) buf_puts(where, own);
         }
     }
-    if (p.report) first_failure(&first, &why, review_page(&p, dir, r));
-    first_failure(&first, &why, review_append(&p, dir, r, redraw));
-    if (first < 0) st = status_set_text(first, buf_str(&why));
+    if (p->report) first_failure(&first, why, review_page(p, dir, r));
+out:
+    if (st < 0) first_failure(&first, why, st);
+    buf_free(&folder);
+    free(own);
+    return first;
+}
+
+glimpse_status views_write_own(const char *dir, const glimpse_record *r, buffer *where) {
+    glimpse_status st = GLIMPSE_OK;
+    view_plan p = {0};
+    buffer text = {0}, why = {0};
+    TRY_GOTO(view_plan_of(r, &p));
+    TRY_GOTO(view_sample_txt(r, &p.style, &text));
+    st = write_own(&p, dir, r, &text, where, &why);
+    if (st < 0) status_set_text(st, buf_str(&why));
 out:
     view_plan_free(&p);
     buf_free(&text);
-    buf_free(&folder);
     buf_free(&why);
-    free(own);
+    return st;
+}
+
+void views_spoil(const char *dir) {
+    char *path = path_join(dir, "metrics.csv"); /* it is always drawn */
+    if (path) io.unlink(path);
+    free(path);
+}
+
+glimpse_status views_write(const char *dir, const glimpse_record *r, views_redraw *redraw, buffer *where) {
+    glimpse_status st = GLIMPSE_OK, first = GLIMPSE_OK;
+    view_plan p = {0};
+    buffer text = {0}, why = {0};
+    TRY_GOTO(view_plan_of(r, &p));
+    TRY_GOTO(view_sample_txt(r, &p.style, &text));
+    first_failure(&first, &why, write_texts(&p, dir, r, redraw, &text));
+    buffer own = {0};
+    st = write_own(&p, dir, r, &text, where, &own);
+    if (st < 0 && first >= 0) buf_puts(&why, buf_str(&own));
+    if (st < 0 && first >= 0) first = st;
+    buf_free(&own);
+    first_failure(&first, &why, review_append(&p, dir, r, redraw));
+    st = first < 0 ? status_set_text(first, buf_str(&why)) : GLIMPSE_OK;
+out:
+    view_plan_free(&p);
+    buf_free(&text);
+    buf_free(&why);
     return st;
 }
