@@ -156,7 +156,7 @@ static void campaign(int number, int kills, uint64_t *random, tally *t) {
             in_process = fault_random(random, 3) == 0;
             pid = start(s, dir, in_process);
         }
-        pause_us((int64_t)fault_random(random, fault_random(random, 2) ? 12000 : 3000));
+        pause_us((int64_t)fault_random(random, fault_random(random, 2) ? 25000 : 3000));
         if (waitpid(pid, &status, WNOHANG) == pid) { /* off, after three workers */
             pid = 0;
             continue;
@@ -176,7 +176,7 @@ static void campaign(int number, int kills, uint64_t *random, tally *t) {
     }
     s->stop = true;
     if (pid) waitpid(pid, NULL, 0);
-    EXPECT(wait_unlocked(dir));
+    EXPECT(rig_wait_workers(0));
     s->stop = false; /* and once more, undisturbed: it finds what the last one left */
     int before = s->n_acked;
     int64_t off = s->off;
@@ -223,3 +223,100 @@ static void kills_of(const char *name, int total, int of_one, uint64_t seed) {
 /* Two at a time: the runner runs them side by side. */
 TEST_LIMIT(faults_kill_first, 1200) { kills_of("kill9.first", test_is_full() ? 5000 : 30, test_is_full() ? 100 : 15, 1); }
 TEST_LIMIT(faults_kill_second, 1200) { kills_of("kill9.second", test_is_full() ? 5000 : 20, test_is_full() ? 100 : 10, 2); }
+
+/* --- a worker's deaths --------------------------------------------------------------------------------------------- */
+
+typedef struct ear {
+    char last[512];
+    int64_t deaths; /* lines that say that an eval failed because its worker died */
+} ear;
+static void hear_deaths(void *user, const char *line) {
+    ear *e = user;
+    if (!strstr(line, "failed, the worker died")) return; /* the line of the eval itself comes from the next worker */
+    e->deaths++;
+    snprintf(e->last, sizeof e->last, "%s", line);
+}
+
+static void count_failed(void *user, const glimpse_record *r) { *(int64_t *)user += !strcmp(r->status, "failed"); }
+
+/* Stop the worker, post an eval, kill it with the eval in hand: exactly that eval has failed, with the reason. */
+TEST_LIMIT(faults_worker_deaths, 1200) {
+    static const struct {
+        int number;
+        const char *reason;
+    } deaths[] = {{SIGSEGV, "SIGSEGV"}, {SIGKILL, "SIGKILL"}, {SIGABRT, "SIGABRT"}, {SIGBUS, "SIGBUS"}, {SIGTERM, "SIGTERM"},
+                  {SIGFPE, "SIGFPE"}};
+    int total = test_is_full() ? 1000 : 6;
+    int64_t reasons = 0, others = 0, failed = 0, step = 0;
+    ear e = {0};
+    rig r;
+    rig_open(&r, (const char *const[]){"max_sample_tokens=2", "num_samples=1", NULL});
+    glimpse_close(r.g);
+    glimpse_set_log(r.cfg, hear_deaths, &e);
+    rig_reopen(&r);
+    REQUIRE(r.g != NULL);
+    for (int i = 0; i < total; i++) {
+        pid_t pid = 0;
+        EXPECT(rig_wait_workers(1));
+        if (!EXPECT_EQ(rig_workers(&pid, 1), 1)) break;
+        kill(pid, SIGSTOP);
+        EXPECT_EQ(glimpse_eval(r.g, ++step, 2, 1), GLIMPSE_OK);
+        kill(pid, deaths[i % 6].number);
+        kill(pid, SIGCONT);
+        EXPECT(rig_wait_end(pid));
+        int64_t before = e.deaths;
+        glimpse_status st = glimpse_drain(r.g); /* tells the journal through a new worker */
+        others += st != GLIMPSE_E_WORKER || e.deaths != before + 1;
+        reasons += strstr(e.last, deaths[i % 6].reason) != NULL;
+        st = glimpse_eval(r.g, ++step, 2, 1); /* and the next one is sampled as if nothing had been */
+        others += st != GLIMPSE_OK;
+        others += glimpse_drain(r.g) != GLIMPSE_OK;
+    }
+    glimpse_close(r.g);
+    r.g = NULL;
+    char path[4300];
+    snprintf(path, sizeof path, "%s/evals.jsonl", r.dir);
+    journal_walk w = {0};
+    fault_walk(path, &w, count_failed, &failed);
+    EXPECT(rig_wait_workers(0));
+    fault_row(failed == total && reasons == total && !others && !w.bad && w.lines == 2 * total, "worker.deaths",
+              "%d workers killed with an eval in hand: %lld failed evals in the journal, %lld with the signal's name, %lld other "
+              "effects, %lld lines", total, (long long)failed, (long long)reasons, (long long)others, (long long)w.lines);
+    rig_close(&r);
+}
+
+/* No memory in the worker (RLIMIT_AS, which it inherits): an error or a death with a reason, never a crash of the trainer. */
+TEST_LIMIT(faults_worker_memory, 600) {
+    if (test_is_slow_build()) SKIP("a sanitizer needs its address space");
+    int total = test_is_full() ? 200 : 4, said = 0, fine = 0, off = 0;
+    for (int i = 0; i < total; i++) {
+        rig r;
+        struct rlimit before, small;
+        rig_open(&r, (const char *const[]){"num_samples=64", "max_sample_tokens=60", NULL});
+        glimpse_close(r.g);
+        r.g = NULL;
+        buf_clear(&r.said);
+        getrlimit(RLIMIT_AS, &before);
+        small = before;
+        pid_t child = fork(); /* the limit is the trainer's, too */
+        if (child == 0) {
+            small.rlim_cur = ((rlim_t)1 << 20) * (rlim_t)(20 + i * 400 / total);
+            setrlimit(RLIMIT_AS, &small);
+            rig_reopen(&r);
+            if (!r.g) _exit(r.said.n > 10 ? 3 : 9);
+            buf_clear(&r.said);
+            glimpse_status st = glimpse_eval(r.g, 1, 2, 1), drained = glimpse_drain(r.g);
+            if (st == GLIMPSE_OK && drained == GLIMPSE_OK) _exit(0);
+            _exit(strstr(buf_str(&r.said), "memory") || strstr(buf_str(&r.said), "died") || r.said.failed ? 2 : 9);
+        }
+        int status = -1;
+        waitpid(child, &status, 0);
+        int code = WIFEXITED(status) ? WEXITSTATUS(status) : 10;
+        said += code == 2, off += code == 3, fine += code == 0;
+        test_check(code == 0 || code == 2 || code == 3, __FILE__, __LINE__, "%d MiB: status %x", 20 + i * 400 / total, status);
+        rig_close(&r);
+    }
+    EXPECT(rig_wait_workers(0));
+    fault_row(said + off + fine == total, "worker.memory", "%d limits of memory from 20 to 420 MiB: %d evals fine, %d failed with a "
+              "reason, %d times off with a reason", total, fine, said, off);
+}
