@@ -77,7 +77,7 @@ SHORT := $(firstword -$(MAKEFLAGS))
 say = $(if $(V)$(findstring s,$(SHORT)),,echo "  $(1)")
 JOBS := $(if $(findstring j,$(MAKEFLAGS)),,-j$(shell nproc))
 
-.PHONY: all help info deps test test-all run-tests bench fuzz demo run-demo llmc install uninstall clean FORCE
+.PHONY: all help info deps test test-all run-tests bench fuzz faults demo run-demo llmc install uninstall clean FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 all: $(LIBRARIES) $(PROGRAMS) $(EXAMPLES)
@@ -130,7 +130,9 @@ $(EXAMPLES): $(B)/%: $(B)/obj/examples/%.o $(LIBRARIES)
 	$(LINK) $(filter %.o,$^) -L$(B) -lglimpse $(RPATH) $(LIBS_EXAMPLE) -lm -o $@
 
 # === Tests: every object of the project and every tests/*.c in one runner
-WRAP := $(addprefix -Wl$(,)--wrap=,malloc calloc realloc aligned_alloc posix_memalign strdup strndup)
+WRAP_CALLS := open read pread write fsync fdatasync ftruncate fstat stat lstat rename close mkdir unlink rmdir flock lseek fcntl \
+    poll socketpair memfd_create fallocate madvise mmap sendmsg recvmsg getrandom clone opendir fdopendir
+WRAP := $(addprefix -Wl$(,)--wrap=,malloc calloc realloc aligned_alloc posix_memalign strdup strndup $(WRAP_CALLS))
 LINK_TEST = $(LINK) $(filter %.o,$^) $(LIBS_SESSION) $(LIBS_PROGRAM) $(LIBS_TRAINER) $(LIBS_TEST) -lpthread -ldl
 $(B)/tests/runner: $(call obj,$(TESTS) $(TRAINER)) $(EVERYTHING) $(B)/gen/sources
 	@mkdir -p $(@D)
@@ -153,6 +155,11 @@ test-all: deps
 	@GLIMPSE_TEST_FULL=1 $(MAKE) --no-print-directory $(JOBS) run-tests
 run-tests: all $(B)/tests/runner $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(FUZZ))
 	@CC='$(CC)' MODE=$(MODE) ASAN_OPTIONS=allocator_may_return_null=1 $(B)/tests/runner $(T)
+## faults: every fault in its full count (FEW=1: the short one), as a table: PASS or FAIL, the name, the figure
+faults: deps
+	@rm -f $(B)/faults.table
+	@GLIMPSE_FAULTS=$(CURDIR)/$(B)/faults.table $(if $(filter 1,$(FEW)),,GLIMPSE_TEST_FULL=1) $(MAKE) --no-print-directory $(JOBS) run-tests T=faults_; \
+	 rc=$$?; sort -k2 $(B)/faults.table; exit $$rc
 ## bench: build and run the benchmarks; T=part-of-a-name
 bench: $(patsubst tests/bench/%.c,$(B)/bench/%,$(BENCH))
 	@for b in $(foreach b,$^,$(if $(findstring $(T),$(b)),$(b))); do echo "== $$b"; $$b || exit 1; done

@@ -90,7 +90,7 @@ static post *add_post(worker_guest *w, message_kind kind, int64_t step, double t
     if (w->n_posts >= MOST_POSTS) return NULL;
     post *p = &w->posts[w->n_posts++];
     *p = (post){.head = {.kind = (uint32_t)kind, .id = w->next_id++, .step = step, .train_loss = train_loss,
-                         .val_loss = val_loss, .hooked = w->g.n_hooks > 0}};
+                         .val_loss = val_loss, .hooked = w->g.n_hooks > 0, .posted = (int64_t)time(NULL)}};
     return p;
 }
 

@@ -47,6 +47,7 @@ typedef struct message_head {
     int32_t B, T;          /* CHECK */
     int32_t hooked;        /* EVAL, NOTE: 1 = the record is wanted back */
     int32_t again;         /* NOTE: a worker before may have recorded it */
+    int64_t posted;        /* EVAL, NOTE: when it was first posted, seconds since 1970 */
     int32_t pid, ppid;     /* READY: the worker's */
     int32_t pad;
     schedule due;          /* DONE */
