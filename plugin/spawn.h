@@ -9,7 +9,7 @@
  * thread, as vfork does, with signals blocked and no exit signal.  So no SIGCHLD is ever sent, wait() and waitpid(-1)
  * do not see it (it is reaped by its id with __WCLONE), and no handler of fork runs.  The worker itself is its child, and
  * with its end becomes init's.  Where the trainer is itself the one who adopts (process 1 of a container, or
- * PR_SET_CHILD_SUBREAPER), the worker becomes its child after all: spawn_reap.
+ * PR_SET_CHILD_SUBREAPER), what was started becomes its child after all: spawn_reap.
  * Called by worker_client.c. */
 #ifndef GLIMPSE_PLUGIN_SPAWN_H
 #define GLIMPSE_PLUGIN_SPAWN_H

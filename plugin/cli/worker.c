@@ -43,43 +43,17 @@ typedef struct worker {
 
 /* --- manners ----------------------------------------------------------------------------------------------------- */
 
-/* Why this process dies, in a message that any build can read.  Async-signal-safe. */
-static void last_words(int number) {
-    static const char *const names[] = {[SIGSEGV] = "SIGSEGV", [SIGBUS] = "SIGBUS", [SIGILL] = "SIGILL", [SIGFPE] = "SIGFPE",
-                                        [SIGABRT] = "SIGABRT", [SIGSYS] = "SIGSYS", [SIGTERM] = "SIGTERM", [SIGXCPU] = "SIGXCPU"};
-    char words[WORDS_HEAD + 64];
-    uint32_t head[2] = {MESSAGE_MAGIC, MSG_WORDS};
-    size_t n = sizeof head;
-    memcpy(words, head, sizeof head);
-    for (const char *p = "signal "; *p;) words[n++] = *p++;
-    if (number > 9) words[n++] = (char)('0' + number / 10);
-    words[n++] = (char)('0' + number % 10);
-    words[n++] = ' ';
-    words[n++] = '(';
-    for (const char *p = names[number]; *p;) words[n++] = *p++;
-    words[n++] = ')';
-    send(WORKER_SOCKET, words, n, MSG_DONTWAIT | MSG_NOSIGNAL);
-    raise(number); /* its action is the default again: SA_RESETHAND */
-}
-
-static void handle_signals(void) {
-    static const int fatal[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGSYS, SIGTERM, SIGXCPU};
-    static char stack[64 << 10];
-    stack_t alt = {.ss_sp = stack, .ss_size = sizeof stack};
-    sigaltstack(&alt, NULL);
-    struct sigaction words = {.sa_handler = last_words, .sa_flags = (int)SA_RESETHAND | SA_ONSTACK | SA_NODEFER};
-    for (size_t i = 0; i < sizeof fatal / sizeof *fatal; i++) sigaction(fatal[i], &words, NULL);
-    struct sigaction ignore = {.sa_handler = SIG_IGN};
-    sigaction(SIGPIPE, &ignore, NULL);
-    sigaction(SIGTTOU, &ignore, NULL); /* a terminal with `stty tostop`: a line of ours must not stop us */
-}
-
-static void behave(void) {
+static void take_descriptors_over(void) {
     for (int fd = 0; fd <= STDERR_FILENO; fd++) /* the trainer may have closed its stderr: the number stays taken */
         if (fcntl(fd, F_GETFD) < 0) (void)!open("/dev/null", O_RDWR);
     syscall(SYS_close_range, WORKER_SOCKET + 1, ~0U, 0);
     fcntl(WORKER_SOCKET, F_SETFD, FD_CLOEXEC);
-    handle_signals();
+}
+
+static void behave(void) {
+    struct sigaction ignore = {.sa_handler = SIG_IGN};
+    sigaction(SIGPIPE, &ignore, NULL);
+    sigaction(SIGTTOU, &ignore, NULL); /* a terminal with `stty tostop`: a line of ours must not stop us */
     setpriority(PRIO_PROCESS, 0, 19);
     struct rlimit no_core = {0, 0};
     setrlimit(RLIMIT_CORE, &no_core);
@@ -266,11 +240,11 @@ static int run(worker *w) {
     bool config = m.head.kind == MSG_CONFIG;
     glimpse_status st = config ? read_config(w, &m, &packed) : open_session(w, &m);
     message_free(&m);
-    message_head ready = {.kind = MSG_READY, .status = (int32_t)st, .pid = getpid(), .ppid = getppid()};
+    message_head ready = {.kind = MSG_READY, .status = (int32_t)st};
     if (st < 0) tell(w, &ready, status_text(), strlen(status_text()));
     else tell(w, &ready, buf_str(&packed), packed.n);
     buf_free(&packed);
-    if (st < 0 || config) return st < 0;
+    if (st < 0 || config) return 0;
     while (next_message(w, &m, -1)) {
         serve(w, &m);
         message_free(&m);
@@ -286,7 +260,7 @@ int cli_worker(int argc, char **argv) {
         guest_say(&to_stderr, "glimpse: `glimpse worker` is started by libglimpse.so, not by hand");
         return 2;
     }
-    behave();
+    take_descriptors_over();
     if (argc < 3 || strcmp(argv[2], GLIMPSE_BUILD_ID) != 0) {
         say_words("the program is of build " GLIMPSE_BUILD_ID);
         return 1;
@@ -296,6 +270,8 @@ int cli_worker(int argc, char **argv) {
     n = sizeof peer;
     if (getsockopt(WORKER_SOCKET, SOL_SOCKET, SO_PEERCRED, &peer, &n) == 0 && peer.pid > 0)
         w.trainer = (int)syscall(SYS_pidfd_open, peer.pid, 0U);
+    keeper_fork(argv, w.trainer);
+    behave();
     int code = run(&w);
     if (w.s) w.api->close(w.s);
     glimpse_model_free(&w.model);
