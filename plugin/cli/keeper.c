@@ -6,7 +6,7 @@
  *      |                  |<-- its end ----+
  *      +---- WORDS -------+  and ends itself: end of file
  *
- * Forked before anything is loaded, it holds nothing but the socket: no stderr (a `| tee` ends with the worker), no
+ * The worker is forked before anything is loaded, and its parent holds nothing but the socket: no stderr (a `| tee` ends with the worker), no
  * directory.  Killed together with the worker, it says nothing, and the trainer knows that much.  Called by worker.c. */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -65,11 +65,13 @@ static void say(const char *words, int trainer) {
 void keeper_fork(char **argv, int trainer) {
     int64_t before = oom_kills();
     pid_t pid = fork();
-    if (pid <= 0) return; /* no room for two processes: the worker goes unkept */
+    if (pid <= 0) { /* -1, no room for two processes: the worker goes unkept */
+        memcpy(argv[1], "worker", sizeof "worker"); /* what `ps` shows; as long as "keeper" */
+        return;
+    }
     siginfo_t end;
     char words[WORDS_BYTES];
     int status, r;
-    memcpy(argv[1], "keeper", sizeof "keeper"); /* what `ps` shows; as long as "worker" */
     (void)!chdir("/");
     dup2(STDIN_FILENO, STDERR_FILENO); /* /dev/null: spawn.c */
     do r = waitid(P_PID, (id_t)pid, &end, WEXITED | WNOWAIT);

@@ -1,6 +1,7 @@
-/* worker.c -- `glimpse worker`: the process that samples for a trainer.  Started by libglimpse.so (plugin/spawn.c), never
- * by hand; it speaks worker_protocol.h over descriptor 3, runs a session on the mapped snapshot, and ends with its
- * trainer: at the end of file, or when the trainer's process is gone, it finishes what was sent and exits.
+/* worker.c -- `glimpse worker`, the child of `glimpse keeper`: the process that samples for a trainer.  Started by
+ * libglimpse.so (plugin/spawn.c), never by hand; it speaks worker_protocol.h over descriptor 3, runs a session on the
+ * mapped snapshot, and ends with its trainer: at the end of file, or when the trainer's process is gone, it finishes what
+ * was sent and exits.
  *
  * A guest of the machine: nice 19, first in the OOM killer's eyes, no core file, every processor of the cpuset and not
  * only those the trainer is bound to, the trainer's stderr written only while somebody reads it.  Called by commands.c. */
