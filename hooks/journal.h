@@ -8,7 +8,8 @@
  *    "samples":[{"prompt":0,"prompt_text":"..","prompt_ids":[..],"setting":0,"label":"top_k=5","samplers":"..","sample":0,
  *      "n_samples":3,"seed":1337,"temperature":..,"top_k":5,"text":"..","stop":"length","why":null,"metrics":{..},
  *      "tokens":[{"id","logit","logprob","p_temp","p_final","rank","kept","left","entropy","dot","top":[[id,p,p_final],..]}]}],
- *    "views":{"colorize_mode":"minmax",..},"dataset":{},"lm_eval":{},"probes":[]}
+ *    "views":{"colorize_mode":"minmax",..},"dataset":{},"lm_eval":{},"probes":[..]}
+ * A probe is a sample with "stop":"scored" and one field more, "answer_from" (probes.h).
  * "seconds": blocked = the wait of the trainer: in worker mode the copy, inline all up to the writing of this line (the
  * pictures come after it: the log on the terminal counts them too); write = metrics and encoding.
  * Text that is not valid UTF-8 stands as {"b64":"..."}.  Numbers carry the digits of record.h; what is not finite is null.

@@ -4,6 +4,7 @@
 
 #include "hooks/eval_record.h"
 #include "hooks/journal.h"
+#include "hooks/probes.h"
 #include "hooks/views.h"
 #include "include/internal/options.h"
 #include "include/internal/schedule.h"
@@ -17,6 +18,7 @@ struct session {
     model *m;
     tokenizer *t;         /* NULL = ids are shown */
     generator *g;
+    probe_list *probes;   /* --probe; NULL = none */
     speller *sp;          /* NULL = no dictionary, or not wanted */
     journal *j;           /* opened at the first eval, which knows the step */
     journal_state js;

@@ -360,6 +360,7 @@ typedef struct glimpse_sample {
     int32_t n_tokens;
     const glimpse_metric *metrics; /* (n_metrics) */
     int32_t n_metrics;
+    int32_t answer_from;       /* of a probe: the first of `tokens` that belongs to the text; those before are the prompt's */
 } glimpse_sample;
 
 typedef struct glimpse_piece { /* the bytes of an id that occurs in the record */
@@ -393,6 +394,8 @@ typedef struct glimpse_record {
     const glimpse_sample *samples; /* (n_samples) */
     int32_t n_samples;
     const char *views;         /* the options that views of this record are drawn with: a JSON object of texts */
+    const glimpse_sample *probes; /* (n_probes) the texts of --probe, scored at this eval: `prompt` = number of the line */
+    int32_t n_probes;
 } glimpse_record;
 
 /* The bytes of id in this record, NULL if it does not occur.  Borrowed as long as the record. */

@@ -488,7 +488,7 @@ static glimpse_status eval(worker_guest *w, int64_t step, double train_loss, dou
     flush_posts(w);
     tell_lost(w);
     schedule due = expected(w);
-    if (!schedule_is_due(&due, w->o, val_loss, why)) {
+    if (!schedule_is_due(&due, w->o, val_loss, why) && !schedule_reads_weights(w->o)) {
         add_note(w, step, train_loss, val_loss, NOTE_SKIPPED, why);
         flush_posts(w);
         glimpse_status st = take_failure(w);

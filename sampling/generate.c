@@ -16,6 +16,7 @@
 #include <string.h>
 #include <time.h>
 
+#define MAX(a, b) ((a) > (b) ? (a) : (b))
 enum { PREFILL_ROWS = 256, MAX_WAVE = 64 };
 #define WAVE_CACHE_BYTES ((size_t)2 << 30) /* most memory for the cache of one wave */
 
@@ -67,7 +68,18 @@ glimpse_status generator_backend(generator *g, int32_t rows, int32_t logits, int
     if (g->be && have->max_rows >= rows && have->max_logits >= logits && have->n_strips >= strips
         && have->strip_tokens >= strip_tokens)
         return GLIMPSE_OK;
-    if (g->be) g->be->ops->close(g->be);
+    if (g->be) { /* room for both askers, where that is not far more than either needs: evals ask in turn */
+        int64_t larger = (int64_t)strips * strip_tokens, had = (int64_t)have->n_strips * have->strip_tokens;
+        int32_t both_strips = MAX(strips, have->n_strips), both_tokens = MAX(strip_tokens, have->strip_tokens);
+        if (had > larger) larger = had;
+        rows = MAX(rows, have->max_rows);
+        logits = MAX(logits, have->max_logits);
+        if ((int64_t)both_strips * both_tokens <= 2 * larger) {
+            strips = both_strips;
+            strip_tokens = both_tokens;
+        }
+        g->be->ops->close(g->be);
+    }
     g->be = NULL;
     backend_config want = { .threads = g->cfg.threads, .max_rows = rows, .max_logits = logits, .n_strips = strips,
                             .strip_tokens = strip_tokens, .isa = g->cfg.isa, .pool = g->pool };
