@@ -26,6 +26,7 @@
 #include "include/internal/record.h"
 #include "plugin/cli/cli.h"
 #include "plugin/guest.h"
+#include "plugin/module.h"
 #include "plugin/worker_protocol.h"
 
 enum { STDERR_WAIT_MS = 1000, HELLO_WAIT_MS = 60000 };
@@ -33,6 +34,7 @@ enum { STDERR_WAIT_MS = 1000, HELLO_WAIT_MS = 60000 };
 typedef struct worker {
     const session_api *api;
     session *s;
+    modules *mods;          /* NULL = none */
     hello hello;            /* the description; its memory is behind `model` */
     glimpse_model model;    /* tensors bound into the snapshot */
     void *snapshot;
@@ -116,6 +118,7 @@ static void on_log(void *user, const char *line) {
 
 static void on_record(void *user, const glimpse_record *record) {
     worker *w = user;
+    modules_record(w->mods, record);
     if (!w->hooked) return;
     buffer b = {0};
     message_head head = {.kind = MSG_RECORD, .step = record->step};
@@ -162,8 +165,12 @@ static glimpse_status open_session(worker *w, message *m) {
     session_host host = {.user = w, .log = on_log, .record = on_record, .blocked = blocked,
                          .terminal = !w->hello.log_back && isatty(STDERR_FILENO)};
     memcpy(host.run, w->hello.run, sizeof host.run);
-    glimpse_status st = w->api->open(w->hello.o, &w->model, &host, &w->s);
-    return st < 0 ? status_set_text(st, w->api->error()) : st;
+    TRY(modules_open(w->hello.o, &w->model, &w->mods));
+    glimpse_model described = w->model; /* the modules are shown the trainer's */
+    TRY(modules_describe(w->mods, &described));
+    glimpse_status st = w->api->open(w->hello.o, &described, &host, &w->s);
+    if (st < 0) return status_set_text(st, w->api->error());
+    return modules_join(w->mods, w->api, w->s);
 }
 
 /* What a trainer asks before it opens: its options with those of the file beneath them, packed. */
@@ -275,6 +282,7 @@ int cli_worker(int argc, char **argv) {
     behave();
     int code = run(&w);
     if (w.s) w.api->close(w.s);
+    modules_close(w.mods);
     glimpse_model_free(&w.model);
     if (w.snapshot) munmap(w.snapshot, w.hello.snapshot_bytes);
     hello_free(&w.hello);
