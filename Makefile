@@ -67,6 +67,7 @@ EVERYTHING := $(sort $(call obj,$(GUEST) $(SESSION) $(filter-out plugin/cli/main
 LIBRARIES := $(if $(wildcard plugin/*.c),$(B)/libglimpse.so $(B)/libglimpse.a) \
     $(if $(wildcard hooks/*.c),$(B)/libglimpse_session.so)
 PROGRAMS  := $(if $(PROGRAM),$(B)/glimpse)
+MODULES   := $(B)/custom_sampler.so $(B)/custom_hook.so
 EXAMPLES  := $(if $(wildcard plugin/*.c),$(EXAMPLE:examples/%.c=$(B)/%))
 
 # Quiet unless V=1; a file's name where it is compiled, nothing at all with -s.  On all cores unless -j says otherwise.
@@ -80,7 +81,7 @@ JOBS := $(if $(findstring j,$(MAKEFLAGS)),,-j$(shell nproc))
 .PHONY: all help info deps test test-all run-tests bench fuzz faults demo run-demo llmc install uninstall clean FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
-all: $(LIBRARIES) $(PROGRAMS) $(EXAMPLES)
+all: $(LIBRARIES) $(PROGRAMS) $(EXAMPLES) $(MODULES)
 
 # Everything is compiled anew when a flag changes; the build id changes when a source of the libraries does, so that
 # parts that do not belong together refuse each other.
@@ -128,6 +129,9 @@ $(B)/train_gpt: $(call obj,$(TRAINER))
 $(B)/train_gpt: LIBS_EXAMPLE := $(LIBS_TRAINER)
 $(EXAMPLES): $(B)/%: $(B)/obj/examples/%.o $(LIBRARIES)
 	$(LINK) $(filter %.o,$^) -L$(B) -lglimpse $(RPATH) $(LIBS_EXAMPLE) -lm -o $@
+
+$(MODULES): $(B)/%.so: examples/%.c include/glimpse.h $(B)/gen/flags # as a user would, for --module
+	$(CC) -std=c17 -O2 -fPIC -shared -Wall -Wextra -Werror -DAS_MODULE -Iinclude $< -o $@
 
 # === Tests: every object of the project and every tests/*.c in one runner
 WRAP_CALLS := open read pread write fsync fdatasync ftruncate fstat stat lstat rename close mkdir unlink rmdir flock lseek fcntl \
