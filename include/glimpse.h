@@ -360,6 +360,8 @@ typedef struct glimpse_sample {
     int32_t n_tokens;
     const glimpse_metric *metrics; /* (n_metrics) */
     int32_t n_metrics;
+    int32_t n_beams;           /* width of the beam search that found it; 0 = it was drawn */
+    double beam_score;         /* of a beam search: sum of log-probabilities / n_tokens^length_penalty; else 0 */
 } glimpse_sample;
 
 typedef struct glimpse_piece { /* the bytes of an id that occurs in the record */
