@@ -184,6 +184,10 @@ static glimpse_status sample(reader *r, const cJSON *o, glimpse_sample *s) {
     }
     TRY(number(o, "temperature", &s->temperature));
     TRY(int32(o, "top_k", &s->top_k));
+    if (cJSON_GetObjectItemCaseSensitive(o, "beams")) {
+        TRY(int32(o, "beams", &s->n_beams));
+        TRY(number(o, "beam_score", &s->beam_score));
+    }
     TRY(text_n(r, o, "text", &s->text, &s->text_bytes));
     if (!s->text || !s->prompt_text) FAIL(GLIMPSE_E_FORMAT, "a sample's text is null");
     TRY(text(r, o, "stop", &stop));

@@ -100,6 +100,10 @@ static void sample(buffer *b, const glimpse_sample *s, bool probe) {
     if (!exact) buf_putc(b, '"');
     number(b, "temperature", s->temperature, RECORD_LOSS_DIGITS);
     integer(b, "top_k", s->top_k);
+    if (s->n_beams > 0) {
+        integer(b, "beams", s->n_beams);
+        number(b, "beam_score", s->beam_score, RECORD_LOSS_DIGITS);
+    }
     text_n(b, "text", s->text, s->text_bytes);
     text(b, "stop", journal_stops[s->stop]);
     text(b, "why", s->why);

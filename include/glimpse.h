@@ -361,6 +361,8 @@ typedef struct glimpse_sample {
     const glimpse_metric *metrics; /* (n_metrics) */
     int32_t n_metrics;
     int32_t answer_from;       /* of a probe: the first of `tokens` that belongs to the text; those before are the prompt's */
+    int32_t n_beams;           /* width of the beam search that found it; 0 = it was drawn */
+    double beam_score;         /* of a beam search: sum of log-probabilities / n_tokens^length_penalty; else 0 */
 } glimpse_sample;
 
 typedef struct glimpse_piece { /* the bytes of an id that occurs in the record */
