@@ -205,14 +205,21 @@ static glimpse_status draw_active(batch *b) {
 
 /* --- one wave ----------------------------------------------------------------------------------------------------- */
 
+/* The longest that a prompt's samples may become (backend_row.reach). */
+static int32_t sequence_reach(const batch *b, const batch_prompt *p) {
+    int64_t n = (int64_t)p->n_ids + b->rq->max_tokens;
+    return n < b->g->m->d.max_seq_len ? (int32_t)n : b->g->m->d.max_seq_len;
+}
+
 static glimpse_status prefill(batch *b, const batch_prompt *p, int32_t strip, float *last) {
     generator *g = b->g;
     backend_row rows[PREFILL_ROWS];
+    int32_t reach = sequence_reach(b, p);
     for (int32_t at = 0; at < p->n_ids;) {
         int32_t n = p->n_ids - at < PREFILL_ROWS ? p->n_ids - at : PREFILL_ROWS;
         for (int32_t i = 0; i < n; i++)
             rows[i] = (backend_row){ .id = p->ids[at + i], .pos = at + i, .strip = strip, .prefix_strip = -1,
-                                     .prefix_tokens = 0, .want_logits = at + i == p->n_ids - 1 };
+                                     .prefix_tokens = 0, .want_logits = at + i == p->n_ids - 1, .reach = reach };
         const float *logits = NULL;
         int64_t stride = 0;
         TRY(g->be->ops->forward(g->be, rows, n, &logits, &stride));
@@ -231,7 +238,8 @@ static glimpse_status decode(batch *b, const sequence *first, int32_t n_prompts)
             int32_t n_ids = b->rq->prompts[s->prompt].n_ids;
             rows[i] = (backend_row){ .id = s->tokens[s->n - 1].id, .pos = n_ids + s->n - 1,
                                      .strip = n_prompts + (int32_t)(s - first),
-                                     .prefix_strip = s->prompt - first->prompt, .prefix_tokens = n_ids, .want_logits = 1 };
+                                     .prefix_strip = s->prompt - first->prompt, .prefix_tokens = n_ids, .want_logits = 1,
+                                     .reach = sequence_reach(b, &b->rq->prompts[s->prompt]) };
         }
         const float *logits = NULL;
         int64_t stride = 0;

@@ -126,8 +126,8 @@ TEST(kernels_shared_prefix) {
             for (int t = 0; t < OWN; t++) {
                 int n = 0;
                 for (int s = 0; s < SAMPLES; s++) /* every third sample shares nothing */
-                    rows[n++] = s % 3 == 2 ? (backend_row){own[s * OWN + t], P + t, 1 + SAMPLES + s, -1, 0, 1}
-                                           : (backend_row){own[s * OWN + t], P + t, 1 + s, 0, P, 1};
+                    rows[n++] = s % 3 == 2 ? (backend_row){own[s * OWN + t], P + t, 1 + SAMPLES + s, -1, 0, 1, 0}
+                                           : (backend_row){own[s * OWN + t], P + t, 1 + s, 0, P, 1, 0};
                 run_rows_on(be, &m.p, rows, n, a);
                 for (int s = 0; s < SAMPLES; s++) rows[s].strip = 1 + SAMPLES + s, rows[s].prefix_tokens = 0;
                 run_rows_on(be, &m.p, rows, n, b);
