@@ -65,6 +65,7 @@ static const tensor_rule llama_rules[] = {
 static const tensor_rule neox_rules[] = {
     {"gpt_neox.embed_in.weight", OF(wte), {DIM_VP, DIM_C}, NEED_ALWAYS},
     {"embed_out.weight", OF(head), {DIM_VP, DIM_C}, NEED_NEVER},
+    {"lm_head.weight", OF(head), {DIM_VP, DIM_C}, NEED_NEVER}, /* the same, since transformers 5 */
     {"gpt_neox.final_layer_norm.weight", OF(ln_f.weight), {DIM_C}, NEED_ALWAYS},
     {"gpt_neox.final_layer_norm.bias", OF(ln_f.bias), {DIM_C}, NEED_NEVER},
     {"gpt_neox.layers.#.input_layernorm.weight", IN(ln1.weight), {DIM_C}, NEED_ALWAYS},
