@@ -36,6 +36,8 @@ typedef struct backend_row {
     int32_t prefix_strip;  /* -1 = none */
     int32_t prefix_tokens; /* positions 0 .. prefix_tokens - 1 are read from prefix_strip, 0 = none */
     int32_t want_logits;   /* 1: a row of logits, in order of rows */
+    int32_t reach;         /* positions its sequence may come to have; the same in all rows that see each other.  It
+                              chooses between two tables of rotary frequencies (rope_spec.long_after) where there are two */
 } backend_row;
 
 typedef struct backend backend;

@@ -490,7 +490,8 @@ static glimpse_status forward(beams *b, bool *any) {
             beam *x = of[n] = &s->beams[k];
             rows[n] = (backend_row){ .id = b->tokens[x->node].id, .pos = n_ids + s->length - 1,
                                      .strip = s->slots[x->slot].strip, .prefix_strip = s->prompt - b->searches->prompt,
-                                     .prefix_tokens = n_ids, .want_logits = 1 };
+                                     .prefix_tokens = n_ids, .want_logits = 1,
+                                     .reach = generator_reach(b->g, &b->rq->prompts[s->prompt], b->rq->max_tokens) };
             n++;
         }
     }
@@ -627,7 +628,8 @@ static glimpse_status run_wave(beams *b, int32_t first, int32_t n, int32_t most_
     b->n_free = b->used = 0;
     double t0 = seconds();
     for (int32_t p = p0; p < p1; p++)
-        TRY(generator_prefill(b->g, &rq->prompts[p], p - p0, b->prompt_logits + (size_t)(p - p0) * (size_t)b->V));
+        TRY(generator_prefill(b->g, &rq->prompts[p], p - p0, generator_reach(b->g, &rq->prompts[p], rq->max_tokens),
+                              b->prompt_logits + (size_t)(p - p0) * (size_t)b->V));
     double t1 = seconds();
     for (int32_t i = 0; i < n; i++) {
         b->searches[i].prompt = (first + i) / rq->n_settings;

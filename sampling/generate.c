@@ -216,13 +216,18 @@ static glimpse_status draw_active(batch *b) {
 
 /* --- one wave ----------------------------------------------------------------------------------------------------- */
 
-glimpse_status generator_prefill(generator *g, const batch_prompt *p, int32_t strip, float *last) {
+int32_t generator_reach(const generator *g, const batch_prompt *p, int32_t max_tokens) {
+    int64_t n = (int64_t)p->n_ids + max_tokens;
+    return n < g->m->d.max_seq_len ? (int32_t)n : g->m->d.max_seq_len;
+}
+
+glimpse_status generator_prefill(generator *g, const batch_prompt *p, int32_t strip, int32_t reach, float *last) {
     backend_row rows[PREFILL_ROWS];
     for (int32_t at = 0; at < p->n_ids;) {
         int32_t n = p->n_ids - at < PREFILL_ROWS ? p->n_ids - at : PREFILL_ROWS;
         for (int32_t i = 0; i < n; i++)
             rows[i] = (backend_row){ .id = p->ids[at + i], .pos = at + i, .strip = strip, .prefix_strip = -1,
-                                     .prefix_tokens = 0, .want_logits = at + i == p->n_ids - 1 };
+                                     .prefix_tokens = 0, .want_logits = at + i == p->n_ids - 1, .reach = reach };
         const float *logits = NULL;
         int64_t stride = 0;
         TRY(g->be->ops->forward(g->be, rows, n, &logits, &stride));
@@ -241,7 +246,8 @@ static glimpse_status decode(batch *b, const sequence *first, int32_t n_prompts)
             int32_t n_ids = b->rq->prompts[s->prompt].n_ids;
             rows[i] = (backend_row){ .id = s->tokens[s->n - 1].id, .pos = n_ids + s->n - 1,
                                      .strip = n_prompts + (int32_t)(s - first),
-                                     .prefix_strip = s->prompt - first->prompt, .prefix_tokens = n_ids, .want_logits = 1 };
+                                     .prefix_strip = s->prompt - first->prompt, .prefix_tokens = n_ids, .want_logits = 1,
+                                     .reach = generator_reach(b->g, &b->rq->prompts[s->prompt], b->rq->max_tokens) };
         }
         const float *logits = NULL;
         int64_t stride = 0;
@@ -266,7 +272,8 @@ static glimpse_status run_wave(batch *b, int32_t first, int32_t n, batch_result 
 
     double t0 = now_s();
     for (int32_t p = p0; p < p1; p++)
-        TRY(generator_prefill(b->g, &rq->prompts[p], p - p0, b->prompt_logits + (size_t)(p - p0) * (size_t)m->d.vocab_size));
+        TRY(generator_prefill(b->g, &rq->prompts[p], p - p0, generator_reach(b->g, &rq->prompts[p], rq->max_tokens),
+                              b->prompt_logits + (size_t)(p - p0) * (size_t)m->d.vocab_size));
     double t1 = now_s();
     b->n_active = n;
     for (int32_t i = 0; i < n; i++) {

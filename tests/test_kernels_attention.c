@@ -126,8 +126,8 @@ TEST(kernels_shared_prefix) {
             for (int t = 0; t < OWN; t++) {
                 int n = 0;
                 for (int s = 0; s < SAMPLES; s++) /* every third sample shares nothing */
-                    rows[n++] = s % 3 == 2 ? (backend_row){own[s * OWN + t], P + t, 1 + SAMPLES + s, -1, 0, 1}
-                                           : (backend_row){own[s * OWN + t], P + t, 1 + s, 0, P, 1};
+                    rows[n++] = s % 3 == 2 ? (backend_row){own[s * OWN + t], P + t, 1 + SAMPLES + s, -1, 0, 1, 0}
+                                           : (backend_row){own[s * OWN + t], P + t, 1 + s, 0, P, 1, 0};
                 run_rows_on(be, &m.p, rows, n, a);
                 for (int s = 0; s < SAMPLES; s++) rows[s].strip = 1 + SAMPLES + s, rows[s].prefix_tokens = 0;
                 run_rows_on(be, &m.p, rows, n, b);
@@ -173,8 +173,8 @@ TEST(kernels_copy_positions) {
                 for (int t = 0; t < N; t++) rows[t].prefix_tokens = prefix, rows[t].prefix_strip = prefix ? 0 : -1;
                 run_rows_on(be, &m.p, rows, N, a);
             }
-            backend_row next[2] = {{ids[P + N], first + N, 1, prefix ? 0 : -1, prefix, 1},
-                                   {ids[P + N], first + N, 2, prefix ? 0 : -1, prefix, 1}};
+            backend_row next[2] = {{ids[P + N], first + N, 1, prefix ? 0 : -1, prefix, 1, 0},
+                                   {ids[P + N], first + N, 2, prefix ? 0 : -1, prefix, 1, 0}};
             run_rows_on(be, &m.p, next, 2, a);
             EXPECT(memcmp(a, a + V, (size_t)V * 4) != 0);
             EXPECT_OK(be->ops->copy(be, 1, 2, first + AT, N - AT - 1)); /* one too few: not yet the same */
