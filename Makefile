@@ -55,7 +55,7 @@ LIBS_TEST    := -lpng
 # === Sources by folder
 LEAVES  := $(wildcard include/internal/*.c)
 GUEST   := $(wildcard plugin/*.c) $(LEAVES)
-SESSION := $(wildcard kernels/*.c kernels/cpu/*.c sampling/*.c sampling/*/*.c viz/*.c hooks/*.c) $(B)/gen/page_data.c $(LEAVES)
+SESSION := $(wildcard kernels/*.c kernels/cpu/*.c sampling/*.c sampling/*/*.c viz/*.c hooks/*.c hooks/*/*.c) $(B)/gen/page_data.c $(LEAVES)
 PROGRAM := $(wildcard plugin/cli/*.c)
 TESTS   := $(wildcard tests/*.c)
 BENCH   := $(wildcard tests/bench/bench_*.c)
