@@ -78,12 +78,24 @@ def functions_beside(out):
             y.write_text(y.read_text().replace(f"!function {root}/{path}.", f"!function {to}."))
 
 
-def harness(ckpt, yamls, names, shots, limit):
+GENERATE = """task: says
+output_type: generate_until
+doc_to_text: "{{query}}"
+doc_to_target: "{{choices[0]}}"
+validation_split: validation
+metric_list: [{metric: exact_match, aggregation: mean, higher_is_better: true}]
+generation_kwargs: {until: ["e", "\\n\\n"], max_gen_toks: 12, do_sample: false}
+dataset_path: json
+dataset_kwargs: {data_files: {validation: %s}}
+"""
+
+
+def harness(ckpt, yamls, names, shots, limit, lm=None):
     import lm_eval
     from lm_eval.models.huggingface import HFLM
     from lm_eval.tasks import TaskManager
     from lm_eval.utils import handle_non_serializable, sanitize_list
-    lm = HFLM(pretrained=str(ckpt), dtype="float32", batch_size=4, device="cpu")
+    lm = lm or HFLM(pretrained=str(ckpt), dtype="float32", batch_size=4, device="cpu")
     res = lm_eval.simple_evaluate(model=lm, tasks=names, num_fewshot=shots, limit=limit, bootstrap_iters=1000 * 100,
                                   task_manager=TaskManager(include_path=str(yamls), include_defaults=False), log_samples=True)
     out = {}
@@ -97,6 +109,24 @@ def harness(ckpt, yamls, names, shots, limit):
         out[t] = {"samples": lines, "results": json.loads(json.dumps(res["results"][t], default=handle_non_serializable)),
                   "version": res["versions"][t]}
     return out
+
+
+def compare_model_class(program, ckpt, data, yamls):
+    """examples/lm_eval_glimpse.py as the harness's model, against the harness's own."""
+    sys.path.insert(0, str(HERE.parents[1] / "examples"))
+    from lm_eval_glimpse import GlimpseLM
+    (yamls / "says.yaml").write_text(GENERATE % (data / "piqa_says.jsonl"))
+    rows = [dict(r, query=r["query"] or "empty") for r in tasks_data.own(10, 2)]
+    (data / "piqa_says.jsonl").write_text("".join(json.dumps(dict(query=r["query"], choices=r["choices"])) + "\n" for r in rows))
+    names = ["hellaswag", "lambada_openai", "wikitext", "winogrande", "says"]
+    want = harness(ckpt, yamls, names, 0, None)
+    got = harness(ckpt, yamls, names, 0, None, GlimpseLM(program, str(ckpt)))
+    for n in names:
+        for w, g in zip(want[n]["samples"], got[n]["samples"]):
+            for a, b in zip(flat(w["resps"]), flat(g["resps"])):
+                same = a == b if n == "says" or a in ("True", "False") else abs(float(a) - float(b)) <= 1e-4
+                assert same, f"{n} document {w['doc_id']} through the model class: {a!r}, not {b!r}"
+        print(f"{n:18} through examples/lm_eval_glimpse.py")
 
 
 def flat(x):
@@ -159,6 +189,7 @@ def main():
                 assert results["versions"][n] == want[n]["version"], n
                 print(f"{n:18} {shots} shots  {len(got):3} documents  worst log-likelihood {worst:.1e}")
             frozen[shots] = want
+        compare_model_class(program, ckpt, data, yamls)
         if "--freeze" in sys.argv:
             tasks_data.freeze(HERE / "tasks", ckpt, data, frozen)
     print("as lm-evaluation-harness")
