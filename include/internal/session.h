@@ -50,9 +50,6 @@ typedef struct session_api {
     glimpse_status (*close)(session *s);
     /* Offline: what glimpse_run does, from the options alone.  Returns a status; the text goes through host->out. */
     glimpse_status (*run)(const options *o, const session_host *host);
-    /* `glimpse eval`: --lm_eval_tasks alone; the table through host->out.  `glimpse score`: a text, or --requests. */
-    glimpse_status (*evaluate)(const options *o, const session_host *host);
-    glimpse_status (*score_file)(const options *o, const session_host *host);
     /* `glimpse report DIR`: draw every view anew from the journal in `dir`. */
     glimpse_status (*report)(const options *o, const char *dir, const session_host *host);
     /* Record an eval without sampling: status "skipped" or "failed", `why` for people.  `since`: not 0 if a worker
@@ -62,6 +59,9 @@ typedef struct session_api {
     void (*schedule)(const session *s, schedule *out);
     /* A sampler of the user's; `state` is given: freed with sampler->free when the session closes, not on a failure. */
     glimpse_status (*add_sampler)(session *s, const glimpse_sampler *sampler, void *state);
+    /* `glimpse eval`: --lm_eval_tasks alone; the table through host->out.  `glimpse score`: a text, or --requests. */
+    glimpse_status (*evaluate)(const options *o, const session_host *host);
+    glimpse_status (*score_file)(const options *o, const session_host *host);
 } session_api;
 
 #define GLIMPSE_SESSION_SYMBOL "glimpse_session_v1"
