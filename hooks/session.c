@@ -10,6 +10,7 @@
 #include "include/internal/file.h"
 #include "include/internal/status.h"
 #include "include/internal/threads.h"
+#include <errno.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -199,7 +200,7 @@ static glimpse_status rename_aside(const session *s, const char *name, const cha
     buf_printf(&to, ".%s%s", run, dot ? dot : "");
     target = path_join(s->out_dir, buf_str(&to));
     if (!from || !target || buf_failed(&to)) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a file name");
-    if (path_exists(from) && io.rename(from, target))
+    if (io.rename(from, target) && errno != ENOENT)
         FAIL_GOTO(GLIMPSE_E_IO, "%s cannot be set aside as %s", from, target);
 out:
     buf_free(&to);
