@@ -141,6 +141,7 @@ glimpse_status session_open(const options *o, const glimpse_model *d, const sess
 
 glimpse_status session_close(session *s) {
     if (!s) return GLIMPSE_OK;
+    if (s->probes && s->j && review_probe_map(s->out_dir) < 0) session_log(s, "glimpse: probes.png: %s", status_text());
     journal_close(s->j);
     if (s->before) record_free(&s->before->record);
     generator_close(s->g);
@@ -232,7 +233,7 @@ static glimpse_status open_journal(session *s, int64_t step, int64_t since) {
         const char *texts = opt_str(s->o, OPT_sample_file);
         if (texts) view_ansi_name(texts, &ansi);
         session_log(s, "glimpse: a new run; the older one is kept as evals.%s.jsonl", s->js.set_aside);
-        const char *const names[] = { "evals", texts, buf_str(&ansi), "report", "metrics.csv" };
+        const char *const names[] = { "evals", texts, buf_str(&ansi), "report", "metrics.csv", "probes.png" };
         for (size_t i = 0; i < sizeof names / sizeof *names; i++)
             if (names[i] && names[i][0] != '/' && rename_aside(s, names[i], s->js.set_aside) < 0)
                 session_log(s, "glimpse: %s", status_text());
