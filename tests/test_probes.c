@@ -174,7 +174,8 @@ TEST(probes_views_from_the_journal_alone) {
     char *was[N];
     size_t n[N];
     tiny_gpt_make(&g, 2, 2, 16, 60, 48, -1, 3);
-    char *path = probe_file("HELLO\tWORLD\n<b>&\nx y\n", 23);
+    static const char text[] = "HELLO\tWORLD\n<b>&\nx y\n";
+    char *path = probe_file(text, sizeof text - 1);
     session *s = open_with(&g, path, &log, &o);
     REQUIRE(s);
     EXPECT_OK(options_set(s->o, OPT_sheets, "true", OPT_LEVEL_FLAG));
