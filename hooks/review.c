@@ -62,8 +62,7 @@ static glimpse_status append_whole(const char *path, growing kind, const buffer 
     glimpse_status st = GLIMPSE_OK;
     int64_t end = 0;
     int fd = -1;
-    if (anew) io.unlink(path);
-    if (path_exists(path)) {
+    if (!anew && path_exists(path)) { /* anew: from its beginning, also where it cannot be removed */
         file f = FILE_INIT;
         TRY(file_open_read(path, &f));
         st = kind == LINES ? end_of_lines(&f, &end) : end_of_events(&f, &end);
@@ -165,7 +164,8 @@ out:
 static glimpse_status each_event_file(const char *dir, glimpse_status (*each)(void *user, const char *path), void *user) {
     glimpse_status st = GLIMPSE_OK;
     DIR *d = opendir(dir);
-    if (!d) return GLIMPSE_OK;
+    if (!d && errno == ENOENT) return GLIMPSE_OK;
+    if (!d) FAIL(GLIMPSE_E_IO, "%s cannot be listed: %s", dir, strerror(errno)); /* a second event file would be begun */
     for (struct dirent *e; st >= 0 && (e = readdir(d));) {
         if (!events_is_name(e->d_name)) continue;
         char *path = path_join(dir, e->d_name);

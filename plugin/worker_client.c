@@ -264,7 +264,10 @@ static glimpse_status start_worker(worker_guest *w) {
     w->words[0] = 0;
     message_head hello = {.kind = MSG_HELLO};
     glimpse_status st = message_send(w->socket, &hello, w->hello.bytes, w->hello.n, w->snap.fd);
-    if (st == GLIMPSE_E_WORKER) return GLIMPSE_OK; /* ended already: collect reads its last words and buries it */
+    if (st == GLIMPSE_E_WORKER) { /* ended already: collect reads its last words and buries it */
+        shutdown(w->socket, SHUT_WR); /* and if it has not, it ends now */
+        return GLIMPSE_OK;
+    }
     if (st == GLIMPSE_SKIPPED) st = status_fail(GLIMPSE_E_WORKER, __FILE__, __LINE__, "the worker's socket takes nothing");
     if (st < 0) {
         close(w->socket);
