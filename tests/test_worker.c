@@ -132,6 +132,75 @@ TEST(worker_busy_evals_are_skipped_or_wait) {
     rig_close(&r);
 }
 
+typedef struct texts {
+    int n;
+    int64_t step[16];
+    char text[16][64];
+} texts;
+static void keep_text(void *user, const glimpse_record *rec) {
+    texts *t = user;
+    if (!rec->n_samples || t->n >= 16) return;
+    t->step[t->n] = rec->step;
+    snprintf(t->text[t->n++], 64, "%.*s", (int)rec->samples->text_bytes, rec->samples->text);
+}
+static void weights_scale(rig *r, float by) {
+    for (int i = 0; i < 16; i++)
+        for (size_t k = 0; k < r->gpt.n[i]; k++) r->gpt.w[i][k] *= by;
+}
+
+/* --snapshots 2: the next eval is copied while the one before is in hand, each is sampled with its own weights, also by
+ * the next worker where the first dies; a third is skipped. */
+TEST(worker_two_snapshots) {
+    extern const session_api glimpse_session_v1;
+    texts want = {0}, got = {0}, after = {0};
+    rig r;
+    session_use(&glimpse_session_v1);
+    rig_open(&r, (const char *const[]){"mode=inline", NULL});
+    REQUIRE(r.g != NULL);
+    EXPECT_OK(glimpse_add_hook(r.g, keep_text, &want));
+    for (int i = 0; i < 4; i++, weights_scale(&r, 0.5f)) EXPECT_OK(glimpse_eval(r.g, i, 2, 1));
+    rig_close(&r);
+    EXPECT(want.n == 4 && strcmp(want.text[0], want.text[1]) && strcmp(want.text[1], want.text[2]) && strcmp(want.text[2], want.text[3]));
+    rig_open(&r, (const char *const[]){"snapshots=2", NULL});
+    REQUIRE(r.g != NULL);
+    EXPECT_OK(glimpse_add_hook(r.g, keep_text, &got));
+    for (int i = 0; i < 4; i += 2) {
+        pid_t pid = the_worker();
+        kill(pid, SIGSTOP);
+        for (int k = i; k < i + 2; k++, weights_scale(&r, 0.5f)) EXPECT_EQ(glimpse_eval(r.g, k, 2, 1), GLIMPSE_OK);
+        EXPECT_EQ(glimpse_eval(r.g, 100 + i, 2, 1), GLIMPSE_SKIPPED);
+        kill(pid, SIGCONT);
+        EXPECT_OK(glimpse_drain(r.g));
+    }
+    EXPECT_EQ(got.n, 4);
+    for (int i = 0; i < got.n; i++) EXPECT(got.step[i] == i && strcmp(got.text[i], want.text[i]) == 0);
+    EXPECT_STREQ(rig_status(&r, 100), "skipped");
+    EXPECT(has(&r, "glimpse 100: no sample, still busy with step 0"));
+    rig_close(&r);
+    rig_open(&r, (const char *const[]){"snapshots=2", NULL});
+    REQUIRE(r.g != NULL);
+    EXPECT_OK(glimpse_add_hook(r.g, keep_text, &after));
+    pid_t pid = the_worker();
+    kill(pid, SIGSTOP);
+    for (int k = 0; k < 2; k++, weights_scale(&r, 0.5f)) EXPECT_EQ(glimpse_eval(r.g, k, 2, 1), GLIMPSE_OK);
+    kill(pid, SIGKILL);
+    EXPECT(rig_wait_end(pid));
+    EXPECT_EQ(glimpse_drain(r.g), GLIMPSE_E_WORKER);
+    EXPECT_EQ(after.n, 1);
+    EXPECT(after.step[0] == 1 && strcmp(after.text[0], want.text[1]) == 0);
+    EXPECT_STREQ(rig_status(&r, 0), "failed");
+    EXPECT_STREQ(rig_status(&r, 1), "ok");
+    EXPECT_EQ(rig_lines(&r, NULL, NULL), 2);
+    rig_close(&r);
+    rig_open(&r, (const char *const[]){"snapshots=2", "when_busy=wait", NULL});
+    REQUIRE(r.g != NULL);
+    for (int i = 0; i < 20; i++) EXPECT_OK(glimpse_eval(r.g, i, 2, 3));
+    EXPECT_OK(glimpse_close(r.g));
+    r.g = NULL;
+    for (int i = 0; i < 20; i++) EXPECT_STREQ(rig_status(&r, i), "ok");
+    rig_close(&r);
+}
+
 static int no_logits(void *user, int B, int T, const int *ids, const int *lengths, float *out) {
     (void)user, (void)B, (void)T, (void)ids, (void)lengths, (void)out;
     return 1;
