@@ -93,8 +93,13 @@ static void write_stderr(worker *w, const char *text, size_t n) {
     struct stat s;
     size_t most = fstat(STDERR_FILENO, &s) == 0 && (S_ISREG(s.st_mode) || S_ISCHR(s.st_mode)) ? n : (size_t)PIPE_BUF;
     while (n > 0) {
-        struct pollfd p = {STDERR_FILENO, POLLOUT, 0};
-        if (poll(&p, 1, w->alone ? 0 : STDERR_WAIT_MS) != 1 || !(p.revents & POLLOUT)) return;
+        struct pollfd p[2] = {{STDERR_FILENO, POLLOUT, 0}, {w->alone ? -1 : w->trainer, POLLIN, 0}};
+        if (poll(p, 2, w->alone ? 0 : STDERR_WAIT_MS) < 1) return;
+        if (p[1].revents) w->alone = true;
+        if (!(p[0].revents & POLLOUT)) {
+            if (p[0].revents) return;
+            continue; /* the trainer ended meanwhile: once more, without waiting */
+        }
         ssize_t k = write(STDERR_FILENO, text, n < most ? n : most);
         if (k < 0 && errno == EINTR) continue;
         if (k <= 0) return;
