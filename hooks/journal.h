@@ -10,6 +10,7 @@
  *      "tokens":[{"id","logit","logprob","p_temp","p_final","rank","kept","left","entropy","dot","top":[[id,p,p_final],..]}]}],
  *    "views":{"colorize_mode":"minmax",..},"dataset":{},"lm_eval":{},"probes":[..]}
  * A probe is a sample with "stop":"scored" and one field more, "answer_from" (probes.h).
+ * A sample that went back from phrases has "note" after "why"; absent = nothing to say.
  * "seconds": blocked = the wait of the trainer: in worker mode the copy, inline all up to the writing of this line (the
  * pictures come after it: the log on the terminal counts them too); write = metrics and encoding.
  * Text that is not valid UTF-8 stands as {"b64":"..."}.  Numbers carry the digits of record.h; what is not finite is null.

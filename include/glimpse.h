@@ -329,7 +329,8 @@ typedef enum glimpse_stop {
     GLIMPSE_STOP_STRING = 2,    /* a --stop string; it is not part of the text */
     GLIMPSE_STOP_CONTEXT = 3,   /* the model's context is full */
     GLIMPSE_STOP_NONFINITE = 4, /* NaN or +inf logits: `why` says where */
-    GLIMPSE_STOP_SCORED = 5     /* a given text, scored and not generated */
+    GLIMPSE_STOP_SCORED = 5,    /* a given text, scored and not generated */
+    GLIMPSE_STOP_CANCELLED = 6  /* a conversation's user asked to stop */
 } glimpse_stop;
 
 typedef struct glimpse_metric {
@@ -361,6 +362,7 @@ typedef struct glimpse_sample {
     const glimpse_metric *metrics; /* (n_metrics) */
     int32_t n_metrics;
     int32_t answer_from;       /* of a probe: the first of `tokens` that belongs to the text; those before are the prompt's */
+    const char *note;          /* what happened on the way: phrases it went back from; NULL = nothing to say */
 } glimpse_sample;
 
 typedef struct glimpse_piece { /* the bytes of an id that occurs in the record */
