@@ -13,7 +13,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { PREFILL_ROWS = 256, MAX_WAVE = 64 };
+enum { PREFILL_ROWS = GENERATOR_PREFILL_ROWS, MAX_WAVE = 64 };
 #define WAVE_CACHE_BYTES ((size_t)2 << 30) /* most memory for the cache of one wave */
 
 static double now_s(void) {
@@ -33,14 +33,19 @@ typedef struct wave {
     float *prompt_logits;     /* (n_prompts + n_negatives, V) */
 } wave;
 
-/* Ids `from` .. n - 1 into a strip that holds those before; the row of the last one into `last` (V). */
-static glimpse_status prefill(generator *g, const int32_t *ids, int32_t from, int32_t n, int32_t strip, float *last) {
+int32_t generator_reach(const generator *g, const batch_prompt *p, int32_t max_tokens) {
+    int64_t n = (int64_t)p->n_ids + max_tokens;
+    return n < g->m->d.max_seq_len ? (int32_t)n : g->m->d.max_seq_len;
+}
+
+glimpse_status generator_prefill_from(generator *g, const int32_t *ids, int32_t from, int32_t n, int32_t strip, int32_t reach,
+                                      float *last) {
     backend_row rows[PREFILL_ROWS];
     while (from < n) {
         int32_t k = n - from < PREFILL_ROWS ? n - from : PREFILL_ROWS;
         for (int32_t i = 0; i < k; i++)
             rows[i] = (backend_row){ .id = ids[from + i], .pos = from + i, .strip = strip, .prefix_strip = -1,
-                                     .prefix_tokens = 0, .want_logits = from + i == n - 1 };
+                                     .prefix_tokens = 0, .want_logits = from + i == n - 1, .reach = reach };
         const float *logits = NULL;
         int64_t stride = 0;
         TRY(g->be->ops->forward(g->be, rows, k, &logits, &stride));
@@ -50,9 +55,13 @@ static glimpse_status prefill(generator *g, const int32_t *ids, int32_t from, in
     return GLIMPSE_OK;
 }
 
-static backend_row row_of(const sequence *s, int32_t strip, int32_t prefix_strip, int32_t n_ids) {
+glimpse_status generator_prefill(generator *g, const batch_prompt *p, int32_t strip, int32_t reach, float *last) {
+    return generator_prefill_from(g, p->ids, 0, p->n_ids, strip, reach, last);
+}
+
+static backend_row row_of(const sequence *s, int32_t strip, int32_t prefix_strip, int32_t n_ids, int32_t reach) {
     return (backend_row){ .id = s->tokens[s->n - 1].id, .pos = n_ids + s->n - 1, .strip = strip, .prefix_strip = prefix_strip,
-                          .prefix_tokens = prefix_strip < 0 ? 0 : n_ids, .want_logits = 1 };
+                          .prefix_tokens = prefix_strip < 0 ? 0 : n_ids, .want_logits = 1, .reach = reach };
 }
 
 /* The next row of every active sequence.  One that went back to its prompt has it already. */
@@ -63,8 +72,8 @@ static glimpse_status step(batch *b) {
     for (int32_t i = 0; i < b->n_active; i++) {
         const sequence *s = b->active[i];
         if (!s->n) continue;
-        rows[n++] = row_of(s, s->strip, s->prefix_strip, b->rq->prompts[s->prompt].n_ids);
-        if (s->n_negative) rows[n++] = row_of(s, s->negative_strip, s->negative_prefix, s->n_negative);
+        rows[n++] = row_of(s, s->strip, s->prefix_strip, b->rq->prompts[s->prompt].n_ids, s->reach);
+        if (s->n_negative) rows[n++] = row_of(s, s->negative_strip, s->negative_prefix, s->n_negative, s->negative_reach);
     }
     if (!n) return GLIMPSE_OK;
     const float *logits = NULL;
@@ -110,7 +119,8 @@ static glimpse_status place(wave *w, int32_t cached) {
     int32_t prompts = w->n_prompts + w->n_negatives;
     for (int32_t k = 0; k < w->n_prompts; k++) {
         const batch_prompt *p = &b->rq->prompts[w->p0 + k];
-        TRY(prefill(b->g, p->ids, cached, p->n_ids, k, w->prompt_logits + (size_t)k * V));
+        int32_t reach = w->kept ? b->g->m->d.max_seq_len : generator_reach(b->g, p, b->rq->max_tokens);
+        TRY(generator_prefill_from(b->g, p->ids, cached, p->n_ids, k, reach, w->prompt_logits + (size_t)k * V));
     }
     for (int32_t i = 0, done = 0; i < w->n; i++) {
         sequence *s = &b->seqs[w->first + i];
@@ -118,13 +128,17 @@ static glimpse_status place(wave *w, int32_t cached) {
         s->strip = w->kept ? 0 : prompts + i;
         s->prefix_strip = w->kept ? -1 : k;
         s->prompt_logits = w->prompt_logits + (size_t)k * V;
+        s->reach = w->kept ? b->g->m->d.max_seq_len : generator_reach(b->g, &b->rq->prompts[s->prompt], b->rq->max_tokens);
         if (!s->n_negative) continue;
+        const batch_prompt negative = { .ids = s->negative, .n_ids = s->n_negative };
+        s->negative_reach = generator_reach(b->g, &negative, b->rq->max_tokens);
         int32_t at = w->n_negatives == 1 ? 0 : k;
         s->negative_strip = prompts + w->n + i;
         s->negative_prefix = w->n_prompts + at;
         s->negative_prompt_logits = w->prompt_logits + (size_t)(w->n_prompts + at) * V;
         if (at < done) continue;
-        TRY(prefill(b->g, s->negative, 0, s->n_negative, s->negative_prefix, w->prompt_logits + (size_t)(w->n_prompts + at) * V));
+        TRY(generator_prefill(b->g, &negative, s->negative_prefix, s->negative_reach,
+                              w->prompt_logits + (size_t)(w->n_prompts + at) * V));
         done = at + 1;
     }
     return GLIMPSE_OK;
@@ -187,8 +201,11 @@ static glimpse_status check_request(const generator *g, const batch_request *rq)
         FAIL(GLIMPSE_E_INVALID, "%d prompts x %d settings x %d samples are more than 100000 at one eval", rq->n_prompts,
              rq->n_settings, rq->num_samples);
     for (int32_t i = 0; i < rq->n_stops; i++)
-        if (!(rq->stop_bytes ? rq->stop_bytes[i] : strlen(rq->stops[i])))
+        if (!batch_stop_bytes(rq, i))
             FAIL(GLIMPSE_E_INVALID, "stop text %d is empty, and would never be found", i);
+    if (rq->beams.width > 1 && (rq->phrases || batch_guided(rq)))
+        FAIL(GLIMPSE_E_INVALID, "%s is for samples that are drawn, and --num_beams is %d", rq->phrases ? "--antislop" :
+             "--guidance_scale", rq->beams.width);
     if (!(rq->guidance >= 0 && rq->guidance <= 1000))
         FAIL(GLIMPSE_E_INVALID, "the guidance scale is %g, possible is 0 to 1000", rq->guidance);
     if (batch_guided(rq) && (rq->n_negative < 0 || rq->n_negative > g->m->d.max_seq_len))
@@ -213,9 +230,8 @@ static glimpse_status check_request(const generator *g, const batch_request *rq)
     return GLIMPSE_OK;
 }
 
-/* `beside`: a chain of the same lane, NULL = none. */
-static glimpse_status open_chain(const generator *g, const batch_request *rq, int32_t setting, const chain *beside,
-                                 chain **out) {
+glimpse_status generator_chain_beside(const generator *g, const batch_request *rq, int32_t setting, const chain *beside,
+                                      chain **out) {
     sampler_context context = rq->context ? *rq->context : (sampler_context)SAMPLER_CONTEXT_INIT;
     context.users = rq->users;
     context.n_users = rq->n_users;
@@ -226,13 +242,14 @@ static glimpse_status open_chain(const generator *g, const batch_request *rq, in
     context.cosines = g->m->is_function ? NULL : embedding_cosines;
     context.user = (void *)(uintptr_t)g->m;
     context.beside = beside;
+    context.processors_only = rq->beams.width > 1 && !rq->beams.sample;
     return chain_open_in(&rq->settings[setting], &context, g->m->d.vocab_size, out);
 }
 
 glimpse_status generator_chain(const generator *g, const batch_request *rq, int32_t setting, chain **out) {
     glimpse_status st = GLIMPSE_OK;
     chain *c = NULL;
-    TRY(open_chain(g, rq, setting, NULL, &c));
+    TRY(generator_chain_beside(g, rq, setting, NULL, &c));
     if (batch_guided(rq)) TRY_GOTO(guidance_join(c, rq->guidance, NULL));
     if (rq->phrases) TRY_GOTO(antislop_name_in(rq->phrases, c));
     *out = c;
@@ -245,6 +262,7 @@ out:
 glimpse_status batch_run(generator *g, const batch_request *rq, const kept_cache *kept, batch_result *out) {
     glimpse_status st = GLIMPSE_OK;
     TRY(check_request(g, rq));
+    if (rq->beams.width > 1) return beam_batch(g, rq, out);
     batch b = { .g = g, .rq = rq, .n_seqs = rq->n_prompts * rq->n_settings * rq->num_samples };
     batch_result result = {0};
     int32_t wave = wave_size(g, rq);
@@ -258,7 +276,7 @@ glimpse_status batch_run(generator *g, const batch_request *rq, const kept_cache
     if (!b.a || !b.seqs || !b.active || !b.chains || !b.chain_texts)
         FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a batch of %d samples", b.n_seqs);
     for (int32_t i = 0; i < rq->n_settings * b.lanes; i++)
-        TRY_GOTO(open_chain(g, rq, i / b.lanes, i < b.lanes ? NULL : b.chains[i % b.lanes], &b.chains[i]));
+        TRY_GOTO(generator_chain_beside(g, rq, i / b.lanes, i < b.lanes ? NULL : b.chains[i % b.lanes], &b.chains[i]));
     for (int32_t i = 0; i < b.n_seqs; i++) TRY_GOTO(sequence_init(&b, i));
     for (int32_t first = 0; first < b.n_seqs; first += wave)
         TRY_GOTO(run_wave(&b, kept, first, b.n_seqs - first < wave ? b.n_seqs - first : wave, &result));

@@ -7,11 +7,13 @@
 
 #include "include/internal/record.h"
 #include "kernels/backend.h"
+#include "sampling/beam.h"
 #include "sampling/model/model.h"
 #include "sampling/phrases.h"
 #include "sampling/samplers/chain.h"
 #include "sampling/tokenizer/tokenizer.h"
 #include <stdatomic.h>
+#include <string.h>
 
 typedef struct generator generator;
 
@@ -44,7 +46,8 @@ typedef struct batch_request {
     const sampler_context *context; /* flags and preset for every setting; the model's facts are filled in; NULL = none */
     const user_sampler_entry *users; /* (n_users); with any, draws run one after the other on the caller's thread */
     int32_t n_users;
-    int32_t num_samples;
+    int32_t num_samples;          /* with beams: how many of each search's sequences are wanted */
+    beam_settings beams;          /* width 0 = none: samples are drawn */
     int32_t max_tokens;
     int32_t n_top;                /* alternatives recorded for each token */
     uint64_t seed;
@@ -66,6 +69,9 @@ typedef struct batch_request {
     void *user;
 } batch_request;
 
+static inline size_t batch_stop_bytes(const batch_request *rq, int32_t i) {
+    return rq->stop_bytes ? rq->stop_bytes[i] : strlen(rq->stops[i]);
+}
 static inline bool batch_guided(const batch_request *rq) { return rq->guidance != 0 && rq->guidance != 1; }
 
 typedef struct batch_result {

@@ -89,15 +89,10 @@ static void draw_task(void *arg, int lane) {
     }
 }
 
-static size_t stop_bytes(const batch_request *rq, int32_t i) {
-    return rq->stop_bytes ? rq->stop_bytes[i] : strlen(rq->stops[i]);
-}
-
-/* The text up to the first stop string that ends in the last `added` bytes; true if there is one. */
-static bool cut_at_stop(const batch_request *rq, buffer *text, size_t added) {
+bool cut_at_stop(const batch_request *rq, buffer *text, size_t added) {
     size_t best = SIZE_MAX;
     for (int32_t i = 0; i < rq->n_stops; i++) {
-        size_t len = stop_bytes(rq, i);
+        size_t len = batch_stop_bytes(rq, i);
         if (len > text->n) continue;
         size_t from = text->n - added > len - 1 ? text->n - added - (len - 1) : 0;
         for (size_t at = from; at + len <= text->n; at++)

@@ -17,11 +17,12 @@ typedef struct sequence {
     chain *chain;
     draw_key key;
     int32_t strip, prefix_strip;   /* where the wave put it; the prefix is all of its prompt, -1 = none */
+    int32_t reach;                 /* backend_row.reach */
     const float *prompt_logits;    /* (V) the row of the prompt's last token */
     const float *logits;           /* (V) the row to draw from next */
     /* With guidance, the same text behind the negative prompt: */
     const int32_t *negative;       /* (n_negative) */
-    int32_t n_negative, negative_strip, negative_prefix;
+    int32_t n_negative, negative_strip, negative_prefix, negative_reach;
     const float *negative_prompt_logits, *negative_logits;
     glimpse_token *tokens;         /* (room) in the arena */
     glimpse_candidate *tops;       /* (room, n_top) */
