@@ -192,10 +192,11 @@ static glimpse_status sample(reader *r, const cJSON *o, glimpse_sample *s) {
     if (!s->text || !s->prompt_text) FAIL(GLIMPSE_E_FORMAT, "a sample's text is null");
     TRY(text(r, o, "stop", &stop));
     s->stop = (glimpse_stop)-1;
-    for (int i = 0; i <= GLIMPSE_STOP_SCORED; i++)
+    for (int i = 0; i <= GLIMPSE_STOP_CANCELLED; i++)
         if (!strcmp(stop, journal_stops[i])) s->stop = (glimpse_stop)i;
     if ((int)s->stop < 0) FAIL(GLIMPSE_E_FORMAT, "field \"stop\" has the unknown value \"%s\"", stop);
     TRY(text_n(r, o, "why", &s->why, NULL));
+    if (cJSON_GetObjectItemCaseSensitive(o, "note")) TRY(text(r, o, "note", &s->note));
     TRY(list(r, o, "metrics", sizeof(glimpse_metric), &l, &room, &s->n_metrics));
     glimpse_metric *m = room;
     s->metrics = m;

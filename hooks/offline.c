@@ -151,7 +151,7 @@ static glimpse_status announce(session *s, const char *checkpoint, int32_t *sequ
     if (!a) FAIL(GLIMPSE_E_MEMORY, "no memory for a batch");
     rq.users = s->users;
     rq.n_users = s->n_users;
-    glimpse_status st = session_settings(s->o, a, &rq);
+    glimpse_status st = session_settings(s->o, s->m, s->t, a, &rq);
     if (st >= 0) st = prompt_list_make(s->o, s->m, s->t, rq.max_tokens, prompts);
     if (st >= 0) {
         *sequences = prompts->n * rq.n_settings * rq.num_samples;

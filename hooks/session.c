@@ -171,7 +171,7 @@ glimpse_status session_sample(session *s, const options *o, int64_t step, batch_
     batch_request rq = {0};
     arena *a = arena_new();
     if (!a) FAIL(GLIMPSE_E_MEMORY, "no memory for a batch");
-    TRY_GOTO(session_settings(o, a, &rq));
+    TRY_GOTO(session_settings(o, s->m, s->t, a, &rq));
     if (!s->prompts) TRY_GOTO(prompt_list_make(o, s->m, s->t, rq.max_tokens, &prompts));
     const prompt_list *asked = s->prompts ? s->prompts : &prompts;
     if (note && asked->note) buf_puts(note, asked->note);
