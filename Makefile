@@ -55,7 +55,7 @@ LIBS_TEST    := -lpng
 # === Sources by folder
 LEAVES  := $(wildcard include/internal/*.c)
 GUEST   := $(wildcard plugin/*.c) $(LEAVES)
-SESSION := $(wildcard kernels/*.c kernels/cpu/*.c sampling/*.c sampling/*/*.c viz/*.c hooks/*.c) $(B)/gen/page_data.c $(LEAVES)
+SESSION := $(wildcard kernels/*.c kernels/cpu/*.c sampling/*.c sampling/*/*.c viz/*.c hooks/*.c hooks/*/*.c) $(B)/gen/page_data.c $(LEAVES)
 PROGRAM := $(wildcard plugin/cli/*.c)
 TESTS   := $(wildcard tests/*.c)
 BENCH   := $(wildcard tests/bench/bench_*.c)
@@ -67,6 +67,7 @@ EVERYTHING := $(sort $(call obj,$(GUEST) $(SESSION) $(filter-out plugin/cli/main
 LIBRARIES := $(if $(wildcard plugin/*.c),$(B)/libglimpse.so $(B)/libglimpse.a) \
     $(if $(wildcard hooks/*.c),$(B)/libglimpse_session.so)
 PROGRAMS  := $(if $(PROGRAM),$(B)/glimpse)
+MODULES   := $(B)/custom_sampler.so $(B)/custom_hook.so
 EXAMPLES  := $(if $(wildcard plugin/*.c),$(EXAMPLE:examples/%.c=$(B)/%))
 
 # Quiet unless V=1; a file's name where it is compiled, nothing at all with -s.  On all cores unless -j says otherwise.
@@ -80,7 +81,7 @@ JOBS := $(if $(findstring j,$(MAKEFLAGS)),,-j$(shell nproc))
 .PHONY: all help info deps test test-all run-tests bench fuzz faults demo run-demo llmc install uninstall clean FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
-all: $(LIBRARIES) $(PROGRAMS) $(EXAMPLES)
+all: $(LIBRARIES) $(PROGRAMS) $(EXAMPLES) $(MODULES)
 
 # Everything is compiled anew when a flag changes; the build id changes when a source of the libraries does, so that
 # parts that do not belong together refuse each other.
@@ -95,7 +96,7 @@ $(B)/gen/sources: FORCE # a source that went away must leave what was linked wit
 	@$(call write_if_new,$(sort $(GUEST) $(SESSION) $(PROGRAM) $(TESTS) $(TRAINER)))
 
 # The review page, as bytes for viz/html.c; its script is made of parts, in this order.
-PAGE_SCRIPT := $(addprefix viz/page/,data.js words.js tokens.js charts.js search.js page.js)
+PAGE_SCRIPT := $(addprefix viz/page/,data.js words.js tokens.js charts.js search.js probes.js page.js)
 $(B)/gen/page_data.c: viz/page/embed.sh viz/page/page.html viz/page/page.css $(PAGE_SCRIPT)
 	@mkdir -p $(@D)
 	@sh viz/page/embed.sh $(filter-out %.sh,$^) > $@
@@ -129,6 +130,9 @@ $(B)/train_gpt: LIBS_EXAMPLE := $(LIBS_TRAINER)
 $(EXAMPLES): $(B)/%: $(B)/obj/examples/%.o $(LIBRARIES)
 	$(LINK) $(filter %.o,$^) -L$(B) -lglimpse $(RPATH) $(LIBS_EXAMPLE) -lm -o $@
 
+$(MODULES): $(B)/%.so: examples/%.c include/glimpse.h $(B)/gen/flags # as a user would, for --module
+	$(CC) -std=c17 -O2 -fPIC -shared -Wall -Wextra -Werror -DAS_MODULE -Iinclude $< -o $@
+
 # === Tests: every object of the project and every tests/*.c in one runner
 WRAP_CALLS := open read pread write fsync fdatasync ftruncate fstat stat lstat rename close mkdir unlink rmdir flock lseek fcntl \
     poll socketpair memfd_create fallocate madvise mmap sendmsg recvmsg getrandom clone opendir fdopendir
@@ -137,7 +141,7 @@ LINK_TEST = $(LINK) $(filter %.o,$^) $(LIBS_SESSION) $(LIBS_PROGRAM) $(LIBS_TRAI
 $(B)/tests/runner: $(call obj,$(TESTS) $(TRAINER)) $(EVERYTHING) $(B)/gen/sources
 	@mkdir -p $(@D)
 	$(LINK_TEST) $(WRAP) -o $@
-$(B)/bench/%: $(B)/obj/tests/bench/%.o $(B)/obj/tests/oracle.o $(EVERYTHING)
+$(B)/bench/%: $(B)/obj/tests/bench/%.o $(B)/obj/tests/oracle.o $(call obj,$(TRAINER)) $(EVERYTHING)
 	@mkdir -p $(@D)
 	$(LINK_TEST) -o $@
 $(B)/fuzz/%: $(B)/obj/tests/fuzz/%.o $(B)/obj/tests/fuzz/replay.o $(EVERYTHING)

@@ -184,14 +184,19 @@ static glimpse_status sample(reader *r, const cJSON *o, glimpse_sample *s) {
     }
     TRY(number(o, "temperature", &s->temperature));
     TRY(int32(o, "top_k", &s->top_k));
+    if (cJSON_GetObjectItemCaseSensitive(o, "beams")) {
+        TRY(int32(o, "beams", &s->n_beams));
+        TRY(number(o, "beam_score", &s->beam_score));
+    }
     TRY(text_n(r, o, "text", &s->text, &s->text_bytes));
     if (!s->text || !s->prompt_text) FAIL(GLIMPSE_E_FORMAT, "a sample's text is null");
     TRY(text(r, o, "stop", &stop));
     s->stop = (glimpse_stop)-1;
-    for (int i = 0; i <= GLIMPSE_STOP_SCORED; i++)
+    for (int i = 0; i <= GLIMPSE_STOP_CANCELLED; i++)
         if (!strcmp(stop, journal_stops[i])) s->stop = (glimpse_stop)i;
     if ((int)s->stop < 0) FAIL(GLIMPSE_E_FORMAT, "field \"stop\" has the unknown value \"%s\"", stop);
     TRY(text_n(r, o, "why", &s->why, NULL));
+    if (cJSON_GetObjectItemCaseSensitive(o, "note")) TRY(text(r, o, "note", &s->note));
     TRY(list(r, o, "metrics", sizeof(glimpse_metric), &l, &room, &s->n_metrics));
     glimpse_metric *m = room;
     s->metrics = m;
@@ -205,6 +210,27 @@ static glimpse_status sample(reader *r, const cJSON *o, glimpse_sample *s) {
     glimpse_token *t = room;
     s->tokens = t;
     cJSON_ArrayForEach(e, l) TRY(token(r, e, t++));
+    if (!cJSON_GetObjectItemCaseSensitive(o, "answer_from")) return GLIMPSE_OK; /* a sample, no probe */
+    TRY(int32(o, "answer_from", &s->answer_from));
+    if (s->answer_from < 0 || s->answer_from > s->n_tokens)
+        FAIL(GLIMPSE_E_FORMAT, "field \"answer_from\" is %d of %d tokens", s->answer_from, s->n_tokens);
+    return GLIMPSE_OK;
+}
+
+static glimpse_status samples(reader *r, const cJSON *o, const char *name, const glimpse_sample **out, int32_t *n) {
+    const cJSON *l, *e;
+    void *room;
+    TRY(list(r, o, name, sizeof(glimpse_sample), &l, &room, n));
+    glimpse_sample *s = room;
+    *out = s;
+    cJSON_ArrayForEach(e, l) {
+        glimpse_status st = sample(r, e, s);
+        if (st < 0) {
+            HINT("in element %d of \"%s\"", (int)(s - *out), name);
+            return st;
+        }
+        s++;
+    }
     return GLIMPSE_OK;
 }
 
@@ -250,8 +276,7 @@ static glimpse_status views(reader *r, const cJSON *o, glimpse_record *rec) {
 }
 
 static glimpse_status record(reader *r, const cJSON *o, glimpse_record *rec) {
-    const cJSON *sub, *l, *e;
-    void *room;
+    const cJSON *sub;
     rec->size = sizeof *rec;
     TRY(int32(o, "v", &rec->version));
     if (rec->version != 1) FAIL(GLIMPSE_E_UNSUPPORTED, "version %d of the journal, this program reads version 1", rec->version);
@@ -282,17 +307,8 @@ static glimpse_status record(reader *r, const cJSON *o, glimpse_record *rec) {
     TRY(number(sub, "decode", &rec->decode_s));
     TRY(number(sub, "write", &rec->write_s));
     TRY(pieces(r, o, rec));
-    TRY(list(r, o, "samples", sizeof(glimpse_sample), &l, &room, &rec->n_samples));
-    glimpse_sample *s = room;
-    rec->samples = s;
-    cJSON_ArrayForEach(e, l) {
-        glimpse_status st = sample(r, e, s);
-        if (st < 0) {
-            HINT("in sample %d", (int)(s - rec->samples));
-            return st;
-        }
-        s++;
-    }
+    TRY(samples(r, o, "samples", &rec->samples, &rec->n_samples));
+    TRY(samples(r, o, "probes", &rec->probes, &rec->n_probes));
     return views(r, o, rec);
 }
 

@@ -77,9 +77,9 @@ static void token(buffer *b, const glimpse_token *t) {
     buf_puts(b, "]}");
 }
 
-const char *const journal_stops[] = { "length", "eos", "stop", "context", "nonfinite", "scored" };
+const char *const journal_stops[] = { "length", "eos", "stop", "context", "nonfinite", "scored", "cancelled" };
 
-static void sample(buffer *b, const glimpse_sample *s) {
+static void sample(buffer *b, const glimpse_sample *s, bool probe) {
     key(b, NULL);
     buf_putc(b, '{');
     integer(b, "prompt", s->prompt);
@@ -100,13 +100,19 @@ static void sample(buffer *b, const glimpse_sample *s) {
     if (!exact) buf_putc(b, '"');
     number(b, "temperature", s->temperature, RECORD_LOSS_DIGITS);
     integer(b, "top_k", s->top_k);
+    if (s->n_beams > 0) {
+        integer(b, "beams", s->n_beams);
+        number(b, "beam_score", s->beam_score, RECORD_LOSS_DIGITS);
+    }
     text_n(b, "text", s->text, s->text_bytes);
     text(b, "stop", journal_stops[s->stop]);
     text(b, "why", s->why);
+    if (s->note) text(b, "note", s->note);
     key(b, "metrics");
     buf_putc(b, '{');
     for (int32_t i = 0; i < s->n_metrics; i++) number(b, s->metrics[i].name, s->metrics[i].value, RECORD_LOSS_DIGITS);
     buf_putc(b, '}');
+    if (probe) integer(b, "answer_from", s->answer_from);
     key(b, "tokens");
     buf_putc(b, '[');
     for (int32_t i = 0; i < s->n_tokens; i++) token(b, GLIMPSE_AT(s->tokens, i));
@@ -176,11 +182,13 @@ glimpse_status journal_encode(const glimpse_record *r, buffer *b) {
     buf_putc(b, '}');
     key(b, "samples");
     buf_putc(b, '[');
-    for (int32_t i = 0; i < r->n_samples; i++) sample(b, GLIMPSE_AT(r->samples, i));
+    for (int32_t i = 0; i < r->n_samples; i++) sample(b, GLIMPSE_AT(r->samples, i), false);
     buf_putc(b, ']');
     key(b, "views");
     buf_puts(b, r->views ? r->views : "{}");
-    buf_puts(b, ",\"dataset\":{},\"lm_eval\":{},\"probes\":[]}\n");
+    buf_puts(b, ",\"dataset\":{},\"lm_eval\":{},\"probes\":[");
+    for (int32_t i = 0; i < r->n_probes; i++) sample(b, GLIMPSE_AT(r->probes, i), true);
+    buf_puts(b, "]}\n");
     if (buf_failed(b)) FAIL(GLIMPSE_E_MEMORY, "no memory for a journal line of more than %zu bytes", b->n - before);
     return seal(b, before);
 }

@@ -1,10 +1,12 @@
 /* review.c -- see review.h. */
 #include "hooks/review.h"
 
+#include "hooks/journal.h"
 #include "include/internal/file.h"
 #include "include/internal/status.h"
 #include "viz/csv.h"
 #include "viz/html.h"
+#include "viz/probe_map.h"
 #include "viz/tensorboard.h"
 #include <dirent.h>
 #include <errno.h>
@@ -116,18 +118,30 @@ out:
     return st;
 }
 
-static glimpse_status append_index(const char *dir, const glimpse_record *r, bool anew) {
+static glimpse_status append_line(const char *folder, const char *name, const buffer *line, bool anew) {
+    char *path = path_join(folder, name);
+    if (!path) FAIL(GLIMPSE_E_MEMORY, "no memory for a file name");
+    glimpse_status st = append_whole(path, LINES, NULL, line, anew);
+    free(path);
+    return st;
+}
+
+static glimpse_status append_index(const char *dir, const glimpse_record *r, bool anew, bool probes_anew) {
     glimpse_status st = GLIMPSE_OK;
     buffer line = {0};
-    char *folder = path_join(dir, "report"), *path = folder ? path_join(folder, "index.js") : NULL;
-    if (!path) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a file name");
+    char *folder = path_join(dir, "report");
+    if (!folder) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a file name");
     TRY_GOTO(mkdir_p(folder));
-    TRY_GOTO(html_index_line(r, &line));
-    TRY_GOTO(append_whole(path, LINES, NULL, &line, anew));
+    if (r->n_probes) {
+        TRY_GOTO(html_probes_line(r, &line));
+        TRY_GOTO(append_line(folder, "probes.js", &line, probes_anew));
+        buf_clear(&line);
+    }
+    TRY_GOTO(html_index_line(r, &line)); /* last: the page finds what it names */
+    TRY_GOTO(append_line(folder, "index.js", &line, anew));
 out:
     buf_free(&line);
     free(folder);
-    free(path);
     return st;
 }
 
@@ -201,7 +215,7 @@ out:
 
 static glimpse_status append_events(const view_plan *p, const char *dir, const glimpse_record *r, bool anew) {
     glimpse_status st = GLIMPSE_OK;
-    buffer head = {0}, events = {0}, name = {0};
+    buffer head = {0}, events = {0}, name = {0}, png = {0};
     char *path = NULL;
     TRY_GOTO(each_event_file(dir, anew ? remove_it : keep_last, &path));
     if (!path) {
@@ -212,6 +226,10 @@ static glimpse_status append_events(const view_plan *p, const char *dir, const g
     TRY_GOTO(events_of(r, &events));
     if (p->sheets)
         for (int32_t i = 0; i < r->n_samples; i++) TRY_GOTO(append_sheet(dir, r, GLIMPSE_AT(r->samples, i), &events));
+    if (p->sheets && r->n_probes) {
+        TRY_GOTO(chart_probes(r, &png));
+        events_image(events_time(r->time), r->step, "probes", buf_str(&png), png.n, &events);
+    }
     events_close(r, &events);
     if (!path || buf_failed(&head) || buf_failed(&events) || buf_failed(&name))
         FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for an eval's events");
@@ -220,6 +238,7 @@ out:
     buf_free(&head);
     buf_free(&events);
     buf_free(&name);
+    buf_free(&png);
     free(path);
     return st;
 }
@@ -231,7 +250,7 @@ glimpse_status review_append(const view_plan *p, const char *dir, const glimpse_
     for (int i = 0; i < 3; i++) {
         glimpse_status st = GLIMPSE_OK;
         const bool wanted = i == 0 ? p->report : i == 1 || p->tensorboard, anew = wanted && views_redraw_begins(redraw, names[i]);
-        if (i == 0 && wanted) st = append_index(dir, r, anew);
+        if (i == 0 && wanted) st = append_index(dir, r, anew, r->n_probes && views_redraw_begins(redraw, "report/probes.js"));
         if (i == 1) st = append_csv(dir, r, anew);
         if (i == 2 && wanted) st = append_events(p, dir, r, anew);
         if (st >= 0 || first < 0) continue;
@@ -303,5 +322,28 @@ glimpse_status review_set_aside(const char *dir, const char *run) {
     if (path_is_dir(buf_str(&folder))) st = each_event_file(dir, move_it, folder.bytes);
     else st = each_event_file(dir, remove_it, NULL); /* an older run that drew nothing */
     buf_free(&folder);
+    return st;
+}
+
+/* --- the map of the probes ---------------------------------------------------------------------------------------- */
+
+static glimpse_status map_one(void *user, owned_record *r) { return probe_map_add(user, &r->record); }
+
+glimpse_status review_probe_map(const char *dir) {
+    glimpse_status st = GLIMPSE_OK;
+    buffer png = {0};
+    int64_t unread;
+    char *journal = path_join(dir, "evals.jsonl"), *path = path_join(dir, "probes.png");
+    probe_map *m = probe_map_new();
+    if (!journal || !path || !m) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for the map of the probes");
+    TRY_GOTO(journal_read(journal, map_one, m, &unread));
+    if (probe_map_is_empty(m)) goto out;
+    TRY_GOTO(chart_probe_map(m, &png));
+    st = file_write_atomic(path, png.bytes, png.n, false);
+out:
+    probe_map_free(m);
+    buf_free(&png);
+    free(journal);
+    free(path);
     return st;
 }

@@ -94,6 +94,7 @@ glimpse_status session_open_model(const options *o, model *m, tokenizer *t, cons
                                .n_params = m->n_params, .vocab_size = m->d.vocab_size };
     if (opt_bool(o, OPT_sample_metrics) && speller_open(&s->sp) < 0)
         session_log(s, "glimpse: %s: metrics without spelling", status_text());
+    if (opt_str(o, OPT_probe)) TRY_GOTO(probes_open(opt_str(o, OPT_probe), m, t, &s->probes));
     *out = s;
     return GLIMPSE_OK;
 out:
@@ -141,9 +142,11 @@ glimpse_status session_open(const options *o, const glimpse_model *d, const sess
 
 glimpse_status session_close(session *s) {
     if (!s) return GLIMPSE_OK;
+    if (s->probes && s->j && review_probe_map(s->out_dir) < 0) session_log(s, "glimpse: probes.png: %s", status_text());
     journal_close(s->j);
     if (s->before) record_free(&s->before->record);
     generator_close(s->g);
+    probes_close(s->probes);
     tokenizer_close(s->t);
     model_close(s->m);
     speller_close(s->sp);
@@ -169,7 +172,7 @@ glimpse_status session_sample(session *s, const options *o, int64_t step, batch_
     batch_request rq = {0};
     arena *a = arena_new();
     if (!a) FAIL(GLIMPSE_E_MEMORY, "no memory for a batch");
-    TRY_GOTO(session_settings(o, a, &rq));
+    TRY_GOTO(session_settings(o, s->m, s->t, a, &rq));
     if (!s->prompts) TRY_GOTO(prompt_list_make(o, s->m, s->t, rq.max_tokens, &prompts));
     const prompt_list *asked = s->prompts ? s->prompts : &prompts;
     if (note && asked->note) buf_puts(note, asked->note);
@@ -231,7 +234,7 @@ static glimpse_status open_journal(session *s, int64_t step, int64_t since) {
         const char *texts = opt_str(s->o, OPT_sample_file);
         if (texts) view_ansi_name(texts, &ansi);
         session_log(s, "glimpse: a new run; the older one is kept as evals.%s.jsonl", s->js.set_aside);
-        const char *const names[] = { "evals", texts, buf_str(&ansi), "report", "metrics.csv" };
+        const char *const names[] = { "evals", texts, buf_str(&ansi), "report", "metrics.csv", "probes.png" };
         for (size_t i = 0; i < sizeof names / sizeof *names; i++)
             if (names[i] && names[i][0] != '/' && rename_aside(s, names[i], s->js.set_aside) < 0)
                 session_log(s, "glimpse: %s", status_text());
@@ -331,16 +334,29 @@ static void show(session *s, owned_record *rec, int64_t step, double t0) {
     buf_free(&log);
 }
 
-/* The record of this eval: its losses, whatever came of sampling, and the caller's wait so far. */
+/* What an eval found out from the weights. */
+typedef struct eval_found {
+    batch_result batch;            /* no samples: sampling was not due, or failed */
+    const glimpse_sample *probes;  /* (n_probes) in the arena */
+    int32_t n_probes;
+    arena *arena;
+} eval_found;
+
+/* The record of this eval: its losses, whatever was found (NULL = the weights were not read), and the caller's wait so
+ * far. */
 static glimpse_status record_eval(session *s, int64_t step, double train_loss, double val_loss, const char *status,
-                                  const char *why, const batch_result *batch, double t0, owned_record **out) {
+                                  const char *why, const eval_found *found, double t0, owned_record **out) {
     glimpse_status st = GLIMPSE_OK;
     double t1 = now_s();
     owned_record *rec = record_new();
     if (!rec) FAIL(GLIMPSE_E_MEMORY, "no memory for a record");
     glimpse_record *r = &rec->record;
     s->facts.check = s->check_failed ? "failed" : s->checked ? "ok" : "none";
-    TRY_GOTO(eval_record_fill(r, rec->arena, &s->facts, batch, s->t, opt_bool(s->o, OPT_sample_metrics), s->sp));
+    if (found) {
+        r->probes = found->probes;
+        r->n_probes = found->n_probes;
+    }
+    TRY_GOTO(eval_record_fill(r, rec->arena, &s->facts, found && found->batch.n_samples ? &found->batch : NULL, s->t, opt_bool(s->o, OPT_sample_metrics), s->sp));
     r->version = 1;
     r->seq = s->js.next_seq;
     r->step = step;
@@ -372,10 +388,23 @@ static void acknowledge(session *s, owned_record *rec, int64_t step, double t0) 
     s->before = rec;
 }
 
+/* The texts of --probe with the weights as they are now. */
+static glimpse_status score_probes(session *s, eval_found *found) {
+    glimpse_sample *probes = NULL;
+    int64_t n_top = session_record_top(s->o);
+    if (n_top > s->m->d.vocab_size) n_top = s->m->d.vocab_size;
+    found->arena = arena_new();
+    if (!found->arena) FAIL(GLIMPSE_E_MEMORY, "no memory for the probes");
+    if (!found->batch.n_samples) TRY(generator_refresh(s->g));
+    TRY(probes_score(s->probes, s->g, (int32_t)n_top, found->arena, &probes, &found->n_probes));
+    found->probes = probes;
+    return GLIMPSE_OK;
+}
+
 glimpse_status session_eval(session *s, int64_t step, double train_loss, double val_loss) {
     glimpse_status st = GLIMPSE_OK, sampled = GLIMPSE_OK;
     double t0 = now_s(), given_loss = val_loss;
-    batch_result batch = {0};
+    eval_found found = {0};
     owned_record *rec = NULL;
     buffer note = {0}, why = {0};
     char reason[SCHEDULE_WHY_BYTES] = "";
@@ -384,18 +413,22 @@ glimpse_status session_eval(session *s, int64_t step, double train_loss, double 
     bool due = schedule_is_due(&s->due, s->o, val_loss, reason);
     schedule_best(&s->due, step, val_loss);
     if (due) {
-        sampled = session_sample(s, s->o, step, &batch, &note);
+        sampled = session_sample(s, s->o, step, &found.batch, &note);
         if (sampled < 0) buf_puts(&why, status_text());
         if (note.n && !s->note_said) {
             session_log(s, "glimpse: %s", buf_str(&note));
             s->note_said = true;
         }
     } else buf_puts(&why, reason);
+    if (s->probes && sampled >= 0) {
+        glimpse_status probed = score_probes(s, &found);
+        if (probed < 0) session_log(s, "glimpse: step %lld: --probe: %s", (long long)step, status_text());
+    }
     buffer first_line = {0}; /* the hint is for the log, not for the record */
     buf_put(&first_line, buf_str(&why), strcspn(buf_str(&why), "\n"));
     if (sampled < 0) session_log(s, "glimpse: step %lld: %s", (long long)step, buf_str(&why));
     st = record_eval(s, step, train_loss, val_loss, sampled < 0 ? "failed" : due ? "ok" : "skipped",
-                     first_line.n ? buf_str(&first_line) : NULL, batch.n_samples ? &batch : NULL, t0, &rec);
+                     first_line.n ? buf_str(&first_line) : NULL, &found, t0, &rec);
     buf_free(&first_line);
     if (st < 0) goto out;
     acknowledge(s, rec, step, t0);
@@ -404,7 +437,8 @@ glimpse_status session_eval(session *s, int64_t step, double train_loss, double 
     if (sampled < 0) st = status_set_text(sampled, buf_str(&why));
     else if (!due) st = GLIMPSE_NOT_DUE;
 out:
-    batch_result_free(&batch);
+    batch_result_free(&found.batch);
+    arena_free(found.arena);
     buf_free(&note);
     buf_free(&why);
     return st;

@@ -4,6 +4,7 @@
 
 #include "hooks/eval_record.h"
 #include "hooks/journal.h"
+#include "hooks/probes.h"
 #include "hooks/views.h"
 #include "include/internal/options.h"
 #include "include/internal/schedule.h"
@@ -17,6 +18,7 @@ struct session {
     model *m;
     tokenizer *t;         /* NULL = ids are shown */
     generator *g;
+    probe_list *probes;   /* --probe; NULL = none */
     speller *sp;          /* NULL = no dictionary, or not wanted */
     journal *j;           /* opened at the first eval, which knows the step */
     journal_state js;
@@ -42,8 +44,9 @@ void session_log(const session *s, const char *fmt, ...) __attribute__((format(p
 
 /* Alternatives recorded for each token: more where charts show them, unless a number was asked for. */
 int64_t session_record_top(const options *o);
-/* settings.c: the settings of a batch as the options have them: one for each --top_k, with its label.  In the arena. */
-glimpse_status session_settings(const options *o, arena *a, batch_request *rq);
+/* settings.c: the settings of a batch as the options have them: one for each --top_k, with its label; phrases, the negative
+ * prompt.  In the arena. */
+glimpse_status session_settings(const options *o, const model *m, tokenizer *t, arena *a, batch_request *rq);
 /* Prompts, settings, batch: the samples of the weights as they are now.  `note` (may be NULL) as in prompts.h, copied to
  * the buffer. */
 glimpse_status session_sample(session *s, const options *o, int64_t step, batch_result *out, buffer *note);

@@ -34,15 +34,42 @@ static glimpse_status sampler_flags(const options *o, arena *a, const sampler_co
     return GLIMPSE_OK;
 }
 
-glimpse_status session_settings(const options *o, arena *a, batch_request *rq) {
+/* What a sample goes back from, and what guides it. */
+static glimpse_status phrases_and_guidance(const options *o, const model *m, tokenizer *t, arena *a, batch_request *rq) {
+    glimpse_status st = GLIMPSE_OK;
+    const char *list = opt_str(o, OPT_antislop), *negative = opt_str(o, OPT_negative_prompt);
+    if (list) {
+        phrase_list *phrases;
+        st = phrases_read(list, opt_float(o, OPT_antislop_strength), a, &phrases);
+        if (st < 0) HINT("--antislop");
+        TRY(st);
+        rq->phrases = phrases_count(phrases) ? phrases : NULL;
+        rq->phrase_retries = (int32_t)opt_int(o, OPT_antislop_retries);
+    }
+    rq->guidance = opt_float(o, OPT_guidance_scale);
+    if (!batch_guided(rq) || !negative) return GLIMPSE_OK;
+    prompt_list one = {0};
+    TRY(prompt_list_negative(o, negative, m, t, &one));
+    int32_t *ids = arena_alloc(a, (size_t)one.prompts[0].n_ids * sizeof *ids);
+    if (ids) memcpy(ids, one.prompts[0].ids, (size_t)one.prompts[0].n_ids * sizeof *ids);
+    rq->negative_ids = ids;
+    rq->n_negative = one.prompts[0].n_ids;
+    prompt_list_free(&one);
+    if (!ids) FAIL(GLIMPSE_E_MEMORY, "no memory for the negative prompt");
+    return GLIMPSE_OK;
+}
+
+glimpse_status session_settings(const options *o, const model *m, tokenizer *t, arena *a, batch_request *rq) {
     int n = opt_count(o, OPT_top_k);
     if (n < 1) n = 1;
     TRY(sampler_flags(o, a, &rq->context));
+    TRY(phrases_and_guidance(o, m, t, a, rq));
     sampler_settings *set = arena_alloc(a, (size_t)n * sizeof *set);
     const char **labels = arena_alloc(a, (size_t)n * sizeof *labels);
     int n_stops = opt_count(o, OPT_stop);
     const char **stops = arena_alloc(a, (size_t)n_stops * sizeof *stops + 1);
-    if (!set || !labels || !stops) FAIL(GLIMPSE_E_MEMORY, "no memory for %d settings", n);
+    size_t *stop_bytes = arena_alloc(a, (size_t)n_stops * sizeof *stop_bytes + 1);
+    if (!set || !labels || !stops || !stop_bytes) FAIL(GLIMPSE_E_MEMORY, "no memory for %d settings", n);
     for (int i = 0; i < n; i++) {
         set[i] = (sampler_settings){ .temperature = opt_float(o, OPT_temperature),
                                      .top_k = (int32_t)opt_int_at(o, OPT_top_k, i), .top_p = opt_float(o, OPT_top_p),
@@ -63,6 +90,7 @@ glimpse_status session_settings(const options *o, arena *a, batch_request *rq) {
         glimpse_status st = GLIMPSE_OK;
         if (opt_bool(o, OPT_escapes)) st = unescape(raw, strlen(raw), &b);
         else buf_puts(&b, raw);
+        stop_bytes[i] = b.n;
         stops[i] = st >= 0 && !buf_failed(&b) ? arena_text(a, b.bytes, b.n) : NULL;
         buf_free(&b);
         TRY(st);
@@ -72,6 +100,7 @@ glimpse_status session_settings(const options *o, arena *a, batch_request *rq) {
     rq->labels = labels;
     rq->n_settings = n;
     rq->stops = stops;
+    rq->stop_bytes = stop_bytes;
     rq->n_stops = n_stops;
     rq->num_samples = (int32_t)opt_int(o, OPT_num_samples);
     rq->max_tokens = (int32_t)opt_int(o, OPT_max_sample_tokens);

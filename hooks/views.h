@@ -6,6 +6,7 @@
  *   DIR/evals/step_00000250/p0_top_k_5_s0.png       the sheet of a sample
  *   DIR/evals/step_00000250/p0_top_k_5_s0/token_0001.png, minmax.png    with --show_heatmaps
  *   DIR/report.html, DIR/report/                    the review page (review.h), and with it
+ *   DIR/probes.png                                  the texts of --probe over the steps; when a run closes, and by a report
  *   DIR/metrics.csv, DIR/events.out.tfevents.*      for a spreadsheet and for TensorBoard */
 #ifndef GLIMPSE_HOOKS_VIEWS_H
 #define GLIMPSE_HOOKS_VIEWS_H

@@ -22,6 +22,10 @@ typedef struct session_host {
     int terminal;                                                    /* log goes to a terminal: colours, \r discipline */
     int out_terminal;                                                /* `out` goes to a terminal */
     double (*blocked)(void *user);     /* seconds that this eval held up the trainer; NULL = as long as the session works */
+    /* Offline, or NULL.  The tokenizer unless --tokenizer names one; and a word with the session before anything is sampled
+     * (samplers are added there): an error ends the run and is left in `why` of at most `cap` bytes. */
+    const glimpse_tokenizer *tokenizer;
+    glimpse_status (*opened)(void *user, session *s, char *why, size_t cap);
     char run[16];      /* hexadecimal: the name of a run that this session begins; a journal that ends in a line of this
                           run is continued, whatever the step.  "" = a name of its own */
 } session_host;
