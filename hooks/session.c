@@ -210,9 +210,22 @@ out:
     return st;
 }
 
+static void texts_are_stale(session *s) {
+    s->texts_stale = true;
+    views_spoil(s->out_dir);
+}
+
+/* The writer before died between the last line and its views: that eval's are drawn now, those that grow at the next. */
+static void catch_up(session *s) {
+    const glimpse_record *last = &s->js.last->record;
+    if (views_end_with(s->out_dir, last)) return;
+    texts_are_stale(s);
+    if (views_write_own(s->out_dir, last, NULL) < 0) session_log(s, "glimpse: step %lld: %s", (long long)last->step, status_text());
+}
+
 /* The journal, and what it remembers of the evals before; the views of an older run go aside with its journal. */
-static glimpse_status open_journal(session *s, int64_t step) {
-    TRY(journal_open(s->out_dir, step, s->host.run, s->m->arch, s->m->n_params, &s->j, &s->js));
+static glimpse_status open_journal(session *s, int64_t step, int64_t since) {
+    TRY(journal_open_after(s->out_dir, step, since, s->host.run, s->m->arch, s->m->n_params, &s->j, &s->js));
     s->facts.run = s->js.run;
     if (s->js.set_aside[0]) {
         buffer ansi = {0};
@@ -231,8 +244,13 @@ static glimpse_status open_journal(session *s, int64_t step) {
                     (long long)s->js.torn, s->out_dir);
     if (s->js.continued) {
         s->due = (schedule){ s->js.last ? s->js.next_seq : 0, s->js.best_val_loss, s->js.best_step };
-        s->texts_stale = s->js.superseded;
+        if (s->js.superseded) {
+            texts_are_stale(s);
+            s->js.newest_step = s->js.last_step;
+        }
+        views_sweep(s->out_dir);
         if (s->js.superseded) views_forget(s->out_dir, step);
+        else if (s->js.last) catch_up(s);
         if (s->js.last && s->js.last->record.n_samples) s->before = s->js.last;
         else if (s->js.last) record_free(&s->js.last->record);
         s->js.last = NULL;
@@ -241,13 +259,13 @@ static glimpse_status open_journal(session *s, int64_t step) {
 }
 
 /* The journal is open, and still there. */
-static glimpse_status have_journal(session *s, int64_t step) {
+static glimpse_status have_journal(session *s, int64_t step, int64_t since) {
     if (s->j && journal_is_gone(s->j)) {
         session_log(s, "glimpse: %s/evals.jsonl was removed or replaced: another journal is begun", s->out_dir);
         journal_close(s->j);
         s->j = NULL;
     }
-    return s->j ? GLIMPSE_OK : open_journal(s, step);
+    return s->j ? GLIMPSE_OK : open_journal(s, step, since);
 }
 
 static glimpse_status redraw_texts(void *user, owned_record *r) {
@@ -268,6 +286,15 @@ static glimpse_status redraw_all_texts(session *s) {
     return st;
 }
 
+/* A step at or before the last one leaves that branch behind: the views of its evals go, the texts are drawn anew. */
+static void leave_branch(session *s, int64_t step) {
+    if (s->js.newest_step >= step) {
+        views_forget(s->out_dir, step);
+        texts_are_stale(s);
+    }
+    s->js.newest_step = step;
+}
+
 /* Encode, append, decode: *out is what the journal says.  Nothing is shown that is not written. */
 static glimpse_status write_line(session *s, glimpse_record *r, owned_record **out) {
     glimpse_status st = GLIMPSE_OK;
@@ -283,10 +310,12 @@ out:
 
 static void show(session *s, owned_record *rec, int64_t step, double t0) {
     buffer where = {0}, log = {0};
-    bool stale = s->texts_stale;
-    glimpse_status st = views_write(s->out_dir, &rec->record, NULL, &where);
-    if (st >= 0 && stale) st = redraw_all_texts(s);
-    if (st < 0) s->texts_stale = true;
+    glimpse_status st;
+    if (s->texts_stale) { /* this record is in the journal: it is drawn with the others */
+        st = views_write_own(s->out_dir, &rec->record, &where);
+        if (st >= 0) st = redraw_all_texts(s);
+    } else st = views_write(s->out_dir, &rec->record, NULL, &where);
+    if (st < 0) texts_are_stale(s);
     if (st < 0) session_log(s, "glimpse: step %lld: %s\nhint: the numbers are safe in %s/evals.jsonl", (long long)step,
                             status_text(), s->out_dir);
     if (!s->host.blocked) rec->record.blocked_s = now_s() - t0; /* inline, the trainer waited for the pictures too */
@@ -339,6 +368,7 @@ static glimpse_status record_eval(session *s, int64_t step, double train_loss, d
     r->write_s = record_round(t2 - t1, RECORD_SECONDS_DIGITS);
     r->blocked_s = record_round(s->host.blocked ? s->host.blocked(s->host.user) : t2 - t0, RECORD_SECONDS_DIGITS);
     TRY_GOTO(write_line(s, r, out));
+    leave_branch(s, step);
 out:
     record_free(r);
     return st;
@@ -376,7 +406,7 @@ glimpse_status session_eval(session *s, int64_t step, double train_loss, double 
     owned_record *rec = NULL;
     buffer note = {0}, why = {0};
     char reason[SCHEDULE_WHY_BYTES] = "";
-    TRY_GOTO(have_journal(s, step));
+    TRY_GOTO(have_journal(s, step, 0));
     val_loss = record_round(val_loss, RECORD_LOSS_DIGITS); /* as the journal will remember it */
     bool due = schedule_is_due(&s->due, s->o, val_loss, reason);
     schedule_best(&s->due, step, val_loss);
@@ -413,12 +443,12 @@ out:
 }
 
 glimpse_status session_note(session *s, int64_t step, double train_loss, double val_loss, const char *status,
-                            const char *why, bool again) {
+                            const char *why, int64_t since) {
     double t0 = now_s();
     owned_record *rec = NULL;
-    TRY(have_journal(s, step));
+    TRY(have_journal(s, step, since));
     val_loss = record_round(val_loss, RECORD_LOSS_DIGITS);
-    if (again && s->js.continued && step <= s->js.newest_step) return GLIMPSE_OK;
+    if (since && s->js.continued && step <= s->js.newest_step) return GLIMPSE_OK;
     schedule_best(&s->due, step, val_loss);
     TRY(record_eval(s, step, train_loss, val_loss, status, why, NULL, t0, &rec));
     acknowledge(s, rec, step, t0);

@@ -57,7 +57,7 @@ glimpse_status session_open_model(const options *o, model *m, tokenizer *t, cons
 glimpse_status session_eval(session *s, int64_t step, double train_loss, double val_loss);
 /* An eval that is recorded without sampling: session.h. */
 glimpse_status session_note(session *s, int64_t step, double train_loss, double val_loss, const char *status,
-                            const char *why, bool again);
+                            const char *why, int64_t since);
 /* model_check.c: glimpse_check and glimpse_check_losses */
 glimpse_status session_check(session *s, const int32_t *ids, const int32_t *targets, int32_t B, int32_t T, double loss,
                              const float *losses);

@@ -146,6 +146,8 @@ static void code_sample(codec *c, glimpse_sample *s) {
     }
     s->stop = (glimpse_stop)stop;
     code_string(c, &s->why);
+    CODE(c, s->n_beams);
+    CODE(c, s->beam_score);
     code_count(c, &s->n_tokens, 44, (const void **)&s->tokens, sizeof *s->tokens);
     for (int32_t i = 0; i < s->n_tokens && c->st >= 0; i++) {
         if (c->out) {
