@@ -374,6 +374,9 @@ typedef struct glimpse_sample {
     int32_t n_tokens;
     const glimpse_metric *metrics; /* (n_metrics) */
     int32_t n_metrics;
+    int32_t answer_from;       /* of a probe: the first of `tokens` that belongs to the text; those before are the prompt's */
+    int32_t n_beams;           /* width of the beam search that found it; 0 = it was drawn */
+    double beam_score;         /* of a beam search: sum of log-probabilities / n_tokens^length_penalty; else 0 */
 } glimpse_sample;
 
 typedef struct glimpse_piece { /* the bytes of an id that occurs in the record */
@@ -407,6 +410,8 @@ typedef struct glimpse_record {
     const glimpse_sample *samples; /* (n_samples) */
     int32_t n_samples;
     const char *views;         /* the options that views of this record are drawn with: a JSON object of texts */
+    const glimpse_sample *probes; /* (n_probes) the texts of --probe, scored at this eval: `prompt` = number of the line */
+    int32_t n_probes;
 } glimpse_record;
 
 /* The bytes of id in this record, NULL if it does not occur.  Borrowed as long as the record. */
@@ -444,8 +449,50 @@ typedef struct glimpse_sampler {
     void (*free)(void *state);                                 /* of a clone */
 } glimpse_sampler;
 #define GLIMPSE_SAMPLER_INIT { sizeof(glimpse_sampler), 0, 0, 0, 0, 0, 0 }
-/* `sampler` copied, `user` borrowed until glimpse_close.  g NULL: nothing happens.  GLIMPSE_E_STATE: in worker mode. */
+/* `sampler` copied, `user` borrowed until glimpse_close.  g NULL: nothing happens.  GLIMPSE_E_STATE: in worker mode, where
+ * --module lib.so brings it to the worker. */
 GLIMPSE_API glimpse_status glimpse_add_sampler(glimpse *g, const glimpse_sampler *sampler, void *user);
+
+/* === A module: your code in a library of its own ================================================================
+ * --module lib.so[:ARGS], any number of them: loaded where the sampling happens, that is by the worker, in inline mode by
+ * the trainer, offline by `glimpse --module`.  In the worker it cannot hurt the training: a crash is one failed eval.  The
+ * library defines one symbol (the declaration below exports it):
+ *
+ *   #include <glimpse.h>
+ *   static int open(glimpse_module_host *host, void **state) {
+ *       return host->add_sampler(host->to, &sampler, &first) < 0;
+ *   }
+ *   const glimpse_module glimpse_module_v1 = {sizeof(glimpse_module), GLIMPSE_MODULE_VERSION, open, NULL};
+ *
+ *   cc -shared -fPIC -I PREFIX/include my.c -o my.so          (no library of Glimpse's; never link with -ffast-math)
+ *
+ * examples/custom_sampler.c and custom_hook.c are modules, too.  All functions run on one thread, with the default
+ * floating-point environment and the locale "C". */
+typedef struct glimpse_module_host { /* given to open, valid until it returns */
+    size_t size;
+    const char *args;           /* what follows the colon, "" = nothing */
+    const glimpse_model *model; /* the description; NULL offline.  Its tensors' data stay where they are until close: what
+                                   a model function reads there when it is called are the weights of that eval */
+    const struct glimpse_api *api; /* Glimpse's own functions (below), to be called through this table: a module links none */
+    void *to;                   /* first argument of the functions; each returns a glimpse_status */
+    glimpse_status (*add_sampler)(void *to, const glimpse_sampler *sampler, void *user); /* as glimpse_add_sampler */
+    glimpse_status (*add_hook)(void *to, glimpse_hook_fn fn, void *user); /* called in the worker, when the eval is written */
+    glimpse_status (*set_tokenizer)(void *to, const glimpse_tokenizer *tokenizer); /* instead of the trainer's; what it points
+                                                                                      to is borrowed until close */
+    glimpse_status (*set_logits)(void *to, glimpse_logits_fn logits, glimpse_logits_fn logits_all, void *user); /* instead of
+                                   Glimpse's own forward pass; not offline */
+    int (*refuse)(void *to, const char *why); /* `return host->refuse(host->to, "...")`: Glimpse is off, with this reason */
+} glimpse_module_host;
+
+typedef struct glimpse_module {
+    size_t size;      /* sizeof(glimpse_module) */
+    uint32_t version; /* GLIMPSE_MODULE_VERSION */
+    int (*open)(glimpse_module_host *host, void **state); /* 0; anything else refuses */
+    void (*close)(void *state);                           /* after the last call of anything registered; may be NULL */
+} glimpse_module;
+#define GLIMPSE_MODULE_VERSION 1
+#define GLIMPSE_MODULE_SYMBOL "glimpse_module_v1"
+extern GLIMPSE_API const glimpse_module glimpse_module_v1; /* a module's, not Glimpse's */
 
 /* === For programs of one's own: ids or text in, records out (inline mode) ========================================*/
 typedef struct glimpse_request {

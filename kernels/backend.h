@@ -6,6 +6,7 @@
  *
  *   strip states:   free --(generate takes it)--> being filled (prefill) --> prefix, read only --> free
  *                                             \--> own strip of a sequence (decode) -----------> free
+ *                                                  (a beam that ends takes over another's positions: copy)
  *
  * Numbers.  One dot product has one order of summation whatever the batch, the tile, the number of threads and the
  * instruction set: 16 partial sums, lane j over k = j, j + 16, ... by fma in rising k, then the tree
@@ -52,6 +53,9 @@ typedef struct backend_ops {
      * until the next call.  GLIMPSE_E_INVALID: a row out of range (names it). */
     glimpse_status (*forward)(backend *be, const backend_row *rows, int32_t n_rows, const float **logits,
                               int64_t *stride);
+    /* Copy the keys and values of positions first .. first + n - 1 of strip `from` to the same positions of strip `to`:
+     * a beam goes on in two ways.  n 0 does nothing.  GLIMPSE_E_INVALID: strips or positions out of range, or from = to. */
+    glimpse_status (*copy)(backend *be, int32_t from, int32_t to, int32_t first, int32_t n);
     const char *(*isa)(const backend *be);         /* what runs: "avx512", ... */
     int64_t (*bytes)(const backend *be);           /* memory held */
     void (*close)(backend *be);                    /* NULL is fine */

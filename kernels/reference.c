@@ -276,6 +276,21 @@ out:
     return st;
 }
 
+static glimpse_status reference_copy(backend *self, int32_t from, int32_t to, int32_t first, int32_t n) {
+    reference *be = (reference *)self;
+    TRY(copy_check(&be->cfg, from, to, first, n));
+    size_t tokens = (size_t)be->cfg.strip_tokens;
+    for (int i = 0; i < be->p->n_layers; i++) {
+        size_t width = (size_t)be->shape[i].kv_heads * (size_t)be->shape[i].head_size;
+        size_t a = ((size_t)from * tokens + (size_t)first) * width, b = ((size_t)to * tokens + (size_t)first) * width;
+        for (size_t j = 0; j < (size_t)n * width; j++) {
+            be->k[i][b + j] = be->k[i][a + j];
+            be->v[i][b + j] = be->v[i][a + j];
+        }
+    }
+    return GLIMPSE_OK;
+}
+
 /* Weights are read where they lie: there is nothing to re-lay. */
 static glimpse_status reference_refresh(backend *self) {
     (void)self;
@@ -294,6 +309,7 @@ const backend_ops backend_reference = {
     .open = reference_open,
     .refresh = reference_refresh,
     .forward = reference_forward,
+    .copy = reference_copy,
     .isa = reference_isa,
     .bytes = reference_bytes,
     .close = reference_close,

@@ -45,6 +45,18 @@ TEST(kernels_rows_out_of_range) {
         EXPECT_OK(be->ops->forward(be, rows, 3, &logits, &stride));
         rows[0].want_logits = rows[1].want_logits = 0; /* nobody wants any: prefill */
         EXPECT_OK(be->ops->forward(be, rows, 3, &logits, &stride));
+        static const struct {
+            int32_t from, to, first, n;
+            const char *says;
+        } copies[] = {{-1, 1, 0, 1, "strip -1"}, {4, 1, 0, 1, "strip 4"},       {0, 4, 0, 1, "to strip 4 of 4"},
+                      {0, -1, 0, 1, "strip -1"}, {2, 2, 0, 1, "strip 2 to"},    {0, 1, -1, 1, "from -1 on"},
+                      {0, 1, 0, -1, "-1 positions"}, {0, 1, 1, 20, "20 positions from 1"}, {0, 1, 21, 0, "from 21"},
+                      {0, 1, INT32_MAX, INT32_MAX, "a strip has 20"}};
+        for (size_t i = 0; i < sizeof copies / sizeof *copies; i++)
+            EXPECT_ERR(be->ops->copy(be, copies[i].from, copies[i].to, copies[i].first, copies[i].n), GLIMPSE_E_INVALID,
+                       copies[i].says);
+        EXPECT_OK(be->ops->copy(be, 0, 1, 0, 20));
+        EXPECT_OK(be->ops->copy(be, 0, 1, 20, 0));
         be->ops->close(be);
         both[b]->close(NULL);
     }
