@@ -129,10 +129,12 @@ $(B)/train_gpt: LIBS_EXAMPLE := $(LIBS_TRAINER)
 $(EXAMPLES): $(B)/%: $(B)/obj/examples/%.o $(LIBRARIES)
 	$(LINK) $(filter %.o,$^) -L$(B) -lglimpse $(RPATH) $(LIBS_EXAMPLE) -lm -o $@
 
+include kernels/cuda/cuda.mk
+
 # === Tests: every object of the project and every tests/*.c in one runner
 WRAP := $(addprefix -Wl$(,)--wrap=,malloc calloc realloc aligned_alloc posix_memalign strdup strndup)
 LINK_TEST = $(LINK) $(filter %.o,$^) $(LIBS_SESSION) $(LIBS_PROGRAM) $(LIBS_TRAINER) $(LIBS_TEST) -lpthread -ldl
-$(B)/tests/runner: $(call obj,$(TESTS) $(TRAINER)) $(EVERYTHING) $(B)/gen/sources
+$(B)/tests/runner: $(call obj,$(TESTS) $(TRAINER)) $(EVERYTHING) $(CUDA_EMU) $(B)/gen/sources
 	@mkdir -p $(@D)
 	$(LINK_TEST) $(WRAP) -o $@
 $(B)/bench/%: $(B)/obj/tests/bench/%.o $(B)/obj/tests/oracle.o $(EVERYTHING)
@@ -180,4 +182,4 @@ help:
 	@echo 'make [TARGET] [MODE=release|debug|asan|ubsan|tsan] [CC=gcc|clang] [CUDA=0|1]'
 	@sed -n 's/^## \([a-z-]*\): \(.*\)/  \1\t\2/p' Makefile | expand -t 14
 FORCE:
--include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
+-include $(shell find $(B)/obj $(B)/emu -name '*.d' 2>/dev/null)
