@@ -4,7 +4,8 @@
  *   build/release/custom_hook --max_sample_tokens 80 --sample_each_eval
  *
  * The record is the line of evals.jsonl as structs.  It arrives on the thread that called glimpse_eval, glimpse_drain or
- * glimpse_close, after the eval was written, also when a worker did the sampling.  Arrays are walked with GLIMPSE_AT. */
+ * glimpse_close, after the eval was written, also when a worker did the sampling.  Arrays are walked with GLIMPSE_AT.  As a
+ * module (`make custom_hook.so`) the worker of any trainer calls it: --glimpse_module build/release/custom_hook.so */
 #include <glimpse.h>
 
 #include <ctype.h>
@@ -12,9 +13,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { C = 32, V = 128, T = 128, PARAMS = V * C + T * C + 12 * C * C + 13 * C + 2 * C };
-
-static float weights[PARAMS];
+#ifdef AS_MODULE /* which links no library of Glimpse's */
+static const glimpse_api *api;
+#define glimpse_record_piece api->record_piece
+#endif
 
 /* Bytes that a terminal may act on are shown as \xHH. */
 static void print_piece(const glimpse_piece *piece) {
@@ -44,6 +46,20 @@ static void show_surprise(void *user, const glimpse_record *record) {
         fprintf(stderr, "\": rank %d, %.2f nats\n", least->rank, -(double)least->logprob);
     }
 }
+
+#ifdef AS_MODULE
+static int open_module(glimpse_module_host *host, void **state) {
+    static int records;
+    (void)state;
+    api = host->api;
+    return host->add_hook(host->to, show_surprise, &records) < 0;
+}
+const glimpse_module glimpse_module_v1 = {sizeof(glimpse_module), GLIMPSE_MODULE_VERSION, open_module, NULL};
+#else
+
+enum { C = 32, V = 128, T = 128, PARAMS = V * C + T * C + 12 * C * C + 13 * C + 2 * C };
+
+static float weights[PARAMS];
 
 /* A GPT-2 of one layer, its tensors one after another. */
 static void bind_all(glimpse_model *model) {
@@ -100,3 +116,4 @@ int main(int argc, char **argv) {
     glimpse_config_free(cfg);
     return 0;
 }
+#endif

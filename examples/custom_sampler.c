@@ -4,7 +4,12 @@
  *   build/release/custom_sampler --max_sample_tokens 40 --samplers "top_k=40;no_echo;temperature=0.9"
  *
  * The state is one struct for each sequence: Glimpse clones it from the one that is given.  Without "no_echo" in
- * --samplers the sampler stands last.  Custom samplers need the session in this process: --mode inline. */
+ * --samplers the sampler stands last.  As a module (`make custom_sampler.so`, compiled with -DAS_MODULE) any trainer's worker
+ * and `glimpse` take it, with the gap as its argument:
+ *
+ *   build/release/glimpse --checkpoint out/demo --module build/release/custom_sampler.so:12
+ *
+ * Given by glimpse_add_sampler, as in main below, it needs the session in this process: --mode inline. */
 #include <glimpse.h>
 
 #include <math.h>
@@ -48,6 +53,31 @@ static void *clone(const void *state) {
     return copy;
 }
 
+static glimpse_sampler the_sampler(void) {
+    glimpse_sampler sampler = GLIMPSE_SAMPLER_INIT;
+    sampler.name = "no_echo";
+    sampler.accept = accept;
+    sampler.apply = apply;
+    sampler.reset = reset;
+    sampler.clone = clone;
+    sampler.free = free;
+    return sampler;
+}
+
+#ifdef AS_MODULE
+static int open_module(glimpse_module_host *host, void **state) {
+    glimpse_sampler sampler = the_sampler();
+    no_echo *first = calloc(1, sizeof *first);
+    if (!first) return host->refuse(host->to, "no memory");
+    *state = first; /* freed by close_module, which is not called where open refuses */
+    first->gap = *host->args ? atoi(host->args) : 8;
+    if (first->gap >= 1 && first->gap <= MOST && host->add_sampler(host->to, &sampler, first) >= 0) return 0;
+    free(first);
+    return host->refuse(host->to, "the gap is from 1 to 32 tokens: --module custom_sampler.so:8");
+}
+const glimpse_module glimpse_module_v1 = {sizeof(glimpse_module), GLIMPSE_MODULE_VERSION, open_module, free};
+#else
+
 /* A model that would say the same token for ever. */
 static int logits(void *user, int B, int T, const int *ids, const int *lengths, float *out) {
     (void)user;
@@ -58,14 +88,7 @@ static int logits(void *user, int B, int T, const int *ids, const int *lengths, 
 
 int main(int argc, char **argv) {
     no_echo first = {.gap = 8};
-    glimpse_sampler sampler = GLIMPSE_SAMPLER_INIT;
-    sampler.name = "no_echo";
-    sampler.accept = accept;
-    sampler.apply = apply;
-    sampler.reset = reset;
-    sampler.clone = clone;
-    sampler.free = free;
-
+    glimpse_sampler sampler = the_sampler();
     glimpse_config *cfg = glimpse_config_new();
     glimpse_set(cfg, "mode", "inline");
     glimpse_set(cfg, "flag_scope", "all");
@@ -94,3 +117,4 @@ int main(int argc, char **argv) {
     glimpse_config_free(cfg);
     return 0;
 }
+#endif

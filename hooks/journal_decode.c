@@ -3,6 +3,7 @@
 #include "hooks/base64.h"
 #include "hooks/journal.h"
 #include "include/internal/status.h"
+#include "viz/tensorboard.h"
 #include <cjson/cJSON.h>
 #include <math.h>
 #include <stdlib.h>
@@ -183,6 +184,10 @@ static glimpse_status sample(reader *r, const cJSON *o, glimpse_sample *s) {
     }
     TRY(number(o, "temperature", &s->temperature));
     TRY(int32(o, "top_k", &s->top_k));
+    if (cJSON_GetObjectItemCaseSensitive(o, "beams")) {
+        TRY(int32(o, "beams", &s->n_beams));
+        TRY(number(o, "beam_score", &s->beam_score));
+    }
     TRY(text_n(r, o, "text", &s->text, &s->text_bytes));
     if (!s->text || !s->prompt_text) FAIL(GLIMPSE_E_FORMAT, "a sample's text is null");
     TRY(text(r, o, "stop", &stop));
@@ -204,6 +209,27 @@ static glimpse_status sample(reader *r, const cJSON *o, glimpse_sample *s) {
     glimpse_token *t = room;
     s->tokens = t;
     cJSON_ArrayForEach(e, l) TRY(token(r, e, t++));
+    if (!cJSON_GetObjectItemCaseSensitive(o, "answer_from")) return GLIMPSE_OK; /* a sample, no probe */
+    TRY(int32(o, "answer_from", &s->answer_from));
+    if (s->answer_from < 0 || s->answer_from > s->n_tokens)
+        FAIL(GLIMPSE_E_FORMAT, "field \"answer_from\" is %d of %d tokens", s->answer_from, s->n_tokens);
+    return GLIMPSE_OK;
+}
+
+static glimpse_status samples(reader *r, const cJSON *o, const char *name, const glimpse_sample **out, int32_t *n) {
+    const cJSON *l, *e;
+    void *room;
+    TRY(list(r, o, name, sizeof(glimpse_sample), &l, &room, n));
+    glimpse_sample *s = room;
+    *out = s;
+    cJSON_ArrayForEach(e, l) {
+        glimpse_status st = sample(r, e, s);
+        if (st < 0) {
+            HINT("in element %d of \"%s\"", (int)(s - *out), name);
+            return st;
+        }
+        s++;
+    }
     return GLIMPSE_OK;
 }
 
@@ -249,8 +275,7 @@ static glimpse_status views(reader *r, const cJSON *o, glimpse_record *rec) {
 }
 
 static glimpse_status record(reader *r, const cJSON *o, glimpse_record *rec) {
-    const cJSON *sub, *l, *e;
-    void *room;
+    const cJSON *sub;
     rec->size = sizeof *rec;
     TRY(int32(o, "v", &rec->version));
     if (rec->version != 1) FAIL(GLIMPSE_E_UNSUPPORTED, "version %d of the journal, this program reads version 1", rec->version);
@@ -281,25 +306,39 @@ static glimpse_status record(reader *r, const cJSON *o, glimpse_record *rec) {
     TRY(number(sub, "decode", &rec->decode_s));
     TRY(number(sub, "write", &rec->write_s));
     TRY(pieces(r, o, rec));
-    TRY(list(r, o, "samples", sizeof(glimpse_sample), &l, &room, &rec->n_samples));
-    glimpse_sample *s = room;
-    rec->samples = s;
-    cJSON_ArrayForEach(e, l) {
-        glimpse_status st = sample(r, e, s);
-        if (st < 0) {
-            HINT("in sample %d", (int)(s - rec->samples));
-            return st;
-        }
-        s++;
-    }
+    TRY(samples(r, o, "samples", &rec->samples, &rec->n_samples));
+    TRY(samples(r, o, "probes", &rec->probes, &rec->n_probes));
     return views(r, o, rec);
+}
+
+/* A line that closes with a check must be the one it was made of. */
+static glimpse_status check_line(const char *line, size_t n) {
+    const size_t key = strlen(JOURNAL_CHECK), tail = key + 10; /* 8 digits, "} */
+    uint32_t said = 0;
+    if (n < tail || memcmp(line + n - tail, JOURNAL_CHECK, key) || line[n - 2] != '"' || line[n - 1] != '}') return GLIMPSE_OK;
+    for (size_t i = n - 10; i < n - 2; i++) {
+        const char *digit = line[i] ? strchr("0123456789abcdef", line[i]) : NULL;
+        if (!digit) FAIL(GLIMPSE_E_FORMAT, "a journal line of %zu bytes is damaged: its crc is no number", n);
+        said = said << 4 | (uint32_t)(digit - "0123456789abcdef");
+    }
+    if (said != crc32c(line, n - tail))
+        FAIL(GLIMPSE_E_FORMAT, "a journal line of %zu bytes is damaged: its crc is %08x, expected %08x", n,
+             (unsigned)crc32c(line, n - tail), (unsigned)said);
+    return GLIMPSE_OK;
 }
 
 glimpse_status journal_decode(const char *line, size_t n, owned_record **out) {
     glimpse_status st = GLIMPSE_OK;
     reader r = {0};
     owned_record *rec = NULL;
-    cJSON *o = cJSON_ParseWithLength(line, n);
+    const char *end = NULL;
+    TRY(check_line(line, n));
+    cJSON *o = cJSON_ParseWithLengthOpts(line, n, &end, false);
+    if (o) {
+        size_t used = (size_t)(end - line);
+        while (used < n && strchr(" \t\r", line[used]) && line[used]) used++;
+        if (used < n) FAIL_GOTO(GLIMPSE_E_FORMAT, "a journal line of %zu bytes goes on after its record, at byte %zu", n, used);
+    }
     if (!o) FAIL(GLIMPSE_E_FORMAT, "a journal line of %zu bytes is no JSON", n);
     if (!cJSON_IsObject(o)) FAIL_GOTO(GLIMPSE_E_FORMAT, "a journal line is no JSON object");
     rec = record_new();

@@ -3,6 +3,7 @@
 #include "hooks/journal.h"
 #include "include/internal/status.h"
 #include "include/internal/utf8.h"
+#include "viz/tensorboard.h"
 #include <math.h>
 #include <string.h>
 
@@ -78,7 +79,7 @@ static void token(buffer *b, const glimpse_token *t) {
 
 const char *const journal_stops[] = { "length", "eos", "stop", "context", "nonfinite", "scored" };
 
-static void sample(buffer *b, const glimpse_sample *s) {
+static void sample(buffer *b, const glimpse_sample *s, bool probe) {
     key(b, NULL);
     buf_putc(b, '{');
     integer(b, "prompt", s->prompt);
@@ -99,6 +100,10 @@ static void sample(buffer *b, const glimpse_sample *s) {
     if (!exact) buf_putc(b, '"');
     number(b, "temperature", s->temperature, RECORD_LOSS_DIGITS);
     integer(b, "top_k", s->top_k);
+    if (s->n_beams > 0) {
+        integer(b, "beams", s->n_beams);
+        number(b, "beam_score", s->beam_score, RECORD_LOSS_DIGITS);
+    }
     text_n(b, "text", s->text, s->text_bytes);
     text(b, "stop", journal_stops[s->stop]);
     text(b, "why", s->why);
@@ -106,6 +111,7 @@ static void sample(buffer *b, const glimpse_sample *s) {
     buf_putc(b, '{');
     for (int32_t i = 0; i < s->n_metrics; i++) number(b, s->metrics[i].name, s->metrics[i].value, RECORD_LOSS_DIGITS);
     buf_putc(b, '}');
+    if (probe) integer(b, "answer_from", s->answer_from);
     key(b, "tokens");
     buf_putc(b, '[');
     for (int32_t i = 0; i < s->n_tokens; i++) token(b, GLIMPSE_AT(s->tokens, i));
@@ -117,6 +123,15 @@ glimpse_status journal_views(const char *const *names, const char *const *values
     for (int i = 0; i < n; i++) text(b, names[i], values[i]);
     buf_putc(b, '}');
     if (buf_failed(b)) FAIL(GLIMPSE_E_MEMORY, "no memory for %d options", n);
+    return GLIMPSE_OK;
+}
+
+/* Close the line that begins at `from` and ends with "}\n" with its check (journal.h). */
+static glimpse_status seal(buffer *b, size_t from) {
+    b->n -= strlen("}\n");
+    uint32_t check = crc32c(b->bytes + from, b->n - from);
+    buf_printf(b, JOURNAL_CHECK "%08x\"}\n", (unsigned)check);
+    if (buf_failed(b)) FAIL(GLIMPSE_E_MEMORY, "no memory for a journal line of more than %zu bytes", b->n - from);
     return GLIMPSE_OK;
 }
 
@@ -166,11 +181,13 @@ glimpse_status journal_encode(const glimpse_record *r, buffer *b) {
     buf_putc(b, '}');
     key(b, "samples");
     buf_putc(b, '[');
-    for (int32_t i = 0; i < r->n_samples; i++) sample(b, GLIMPSE_AT(r->samples, i));
+    for (int32_t i = 0; i < r->n_samples; i++) sample(b, GLIMPSE_AT(r->samples, i), false);
     buf_putc(b, ']');
     key(b, "views");
     buf_puts(b, r->views ? r->views : "{}");
-    buf_puts(b, ",\"dataset\":{},\"lm_eval\":{},\"probes\":[]}\n");
+    buf_puts(b, ",\"dataset\":{},\"lm_eval\":{},\"probes\":[");
+    for (int32_t i = 0; i < r->n_probes; i++) sample(b, GLIMPSE_AT(r->probes, i), true);
+    buf_puts(b, "]}\n");
     if (buf_failed(b)) FAIL(GLIMPSE_E_MEMORY, "no memory for a journal line of more than %zu bytes", b->n - before);
-    return GLIMPSE_OK;
+    return seal(b, before);
 }

@@ -41,9 +41,11 @@ static void progress(void *user, int64_t done, int64_t total) {
     host->log(host->user, line);
 }
 
-static glimpse_status find_tokenizer(const options *o, const char *checkpoint, tokenizer **out) {
+static glimpse_status find_tokenizer(const options *o, const session_host *host, const model *m, const char *checkpoint,
+                                     tokenizer **out) {
     const char *given = opt_str(o, OPT_tokenizer);
     if (given) return tokenizer_load(given, out);
+    if (host->tokenizer) return tokenizer_from_description(host->tokenizer, m->d.vocab_size, m->d.eos, out);
     return checkpoint_find_tokenizer(checkpoint, opt_str(o, OPT_out_dir), out);
 }
 
@@ -147,6 +149,8 @@ static glimpse_status announce(session *s, const char *checkpoint, int32_t *sequ
     batch_request rq = {0};
     arena *a = arena_new();
     if (!a) FAIL(GLIMPSE_E_MEMORY, "no memory for a batch");
+    rq.users = s->users;
+    rq.n_users = s->n_users;
     glimpse_status st = session_settings(s->o, a, &rq);
     if (st >= 0) st = prompt_list_make(s->o, s->m, s->t, rq.max_tokens, prompts);
     if (st >= 0) {
@@ -168,7 +172,7 @@ glimpse_status session_run(const options *given, const session_host *host) {
     const char *from = opt_str(given, OPT_checkpoint);
     TRY_GOTO(checkpoint_find_newest(from ? from : opt_str(given, OPT_out_dir), &checkpoint));
     TRY_GOTO(checkpoint_open(checkpoint, progress, (void *)(uintptr_t)host, &m));
-    TRY_GOTO(find_tokenizer(given, checkpoint, &t));
+    TRY_GOTO(find_tokenizer(given, host, m, checkpoint, &t));
     if (t) model_drop_padding(m, t->vocab_size);
     TRY_GOTO(choose_dir(opt_str(given, OPT_out_dir), &dir));
     model *model_given = m;
@@ -176,6 +180,11 @@ glimpse_status session_run(const options *given, const session_host *host) {
     m = NULL;
     t = NULL;
     TRY_GOTO(session_open_model(given, model_given, tokenizer_given, "offline", dir, host, &s));
+    if (host->opened) {
+        char why[512] = "";
+        glimpse_status told = host->opened(host->user, s, why, sizeof why);
+        if (told < 0) TRY_GOTO(status_set_text(told, why));
+    }
     int32_t sequences = 0;
     TRY_GOTO(announce(s, checkpoint, &sequences, &prompts));
     s->prompts = &prompts;

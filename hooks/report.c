@@ -1,4 +1,6 @@
-/* report.c -- `glimpse report DIR`: every view drawn anew from DIR/evals.jsonl alone, without model and tokenizer. */
+/* report.c -- `glimpse report DIR`: every view drawn anew from DIR/evals.jsonl alone, without model and tokenizer;
+ * with --single or --export what export.h says instead. */
+#include "hooks/export.h"
 #include "hooks/session_state.h"
 #include "include/internal/file.h"
 #include "include/internal/status.h"
@@ -18,8 +20,10 @@ static glimpse_status one(void *user, owned_record *r) {
 }
 
 glimpse_status session_report(const options *o, const char *dir, const session_host *host) {
-    (void)o;
     glimpse_status st = GLIMPSE_OK;
+    bool exported;
+    TRY(export_journal(o, dir, host, &exported));
+    if (exported) return GLIMPSE_OK;
     report d = { .dir = dir };
     int64_t unread = 0;
     int lock = -1;

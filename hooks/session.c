@@ -93,6 +93,7 @@ glimpse_status session_open_model(const options *o, model *m, tokenizer *t, cons
                                .n_params = m->n_params, .vocab_size = m->d.vocab_size };
     if (opt_bool(o, OPT_sample_metrics) && speller_open(&s->sp) < 0)
         session_log(s, "glimpse: %s: metrics without spelling", status_text());
+    if (opt_str(o, OPT_probe)) TRY_GOTO(probes_open(opt_str(o, OPT_probe), m, t, &s->probes));
     *out = s;
     return GLIMPSE_OK;
 out:
@@ -143,6 +144,7 @@ glimpse_status session_close(session *s) {
     journal_close(s->j);
     if (s->before) record_free(&s->before->record);
     generator_close(s->g);
+    probes_close(s->probes);
     tokenizer_close(s->t);
     model_close(s->m);
     speller_close(s->sp);
@@ -208,9 +210,22 @@ out:
     return st;
 }
 
+static void texts_are_stale(session *s) {
+    s->texts_stale = true;
+    views_spoil(s->out_dir);
+}
+
+/* The writer before died between the last line and its views: that eval's are drawn now, those that grow at the next. */
+static void catch_up(session *s) {
+    const glimpse_record *last = &s->js.last->record;
+    if (views_end_with(s->out_dir, last)) return;
+    texts_are_stale(s);
+    if (views_write_own(s->out_dir, last, NULL) < 0) session_log(s, "glimpse: step %lld: %s", (long long)last->step, status_text());
+}
+
 /* The journal, and what it remembers of the evals before; the views of an older run go aside with its journal. */
-static glimpse_status open_journal(session *s, int64_t step) {
-    TRY(journal_open(s->out_dir, step, s->host.run, s->m->arch, s->m->n_params, &s->j, &s->js));
+static glimpse_status open_journal(session *s, int64_t step, int64_t since) {
+    TRY(journal_open_after(s->out_dir, step, since, s->host.run, s->m->arch, s->m->n_params, &s->j, &s->js));
     s->facts.run = s->js.run;
     if (s->js.set_aside[0]) {
         buffer ansi = {0};
@@ -229,8 +244,13 @@ static glimpse_status open_journal(session *s, int64_t step) {
                     (long long)s->js.torn, s->out_dir);
     if (s->js.continued) {
         s->due = (schedule){ s->js.last ? s->js.next_seq : 0, s->js.best_val_loss, s->js.best_step };
-        s->texts_stale = s->js.superseded;
+        if (s->js.superseded) {
+            texts_are_stale(s);
+            s->js.newest_step = s->js.last_step;
+        }
+        views_sweep(s->out_dir);
         if (s->js.superseded) views_forget(s->out_dir, step);
+        else if (s->js.last) catch_up(s);
         if (s->js.last && s->js.last->record.n_samples) s->before = s->js.last;
         else if (s->js.last) record_free(&s->js.last->record);
         s->js.last = NULL;
@@ -239,13 +259,13 @@ static glimpse_status open_journal(session *s, int64_t step) {
 }
 
 /* The journal is open, and still there. */
-static glimpse_status have_journal(session *s, int64_t step) {
+static glimpse_status have_journal(session *s, int64_t step, int64_t since) {
     if (s->j && journal_is_gone(s->j)) {
         session_log(s, "glimpse: %s/evals.jsonl was removed or replaced: another journal is begun", s->out_dir);
         journal_close(s->j);
         s->j = NULL;
     }
-    return s->j ? GLIMPSE_OK : open_journal(s, step);
+    return s->j ? GLIMPSE_OK : open_journal(s, step, since);
 }
 
 static glimpse_status redraw_texts(void *user, owned_record *r) {
@@ -266,6 +286,15 @@ static glimpse_status redraw_all_texts(session *s) {
     return st;
 }
 
+/* A step at or before the last one leaves that branch behind: the views of its evals go, the texts are drawn anew. */
+static void leave_branch(session *s, int64_t step) {
+    if (s->js.newest_step >= step) {
+        views_forget(s->out_dir, step);
+        texts_are_stale(s);
+    }
+    s->js.newest_step = step;
+}
+
 /* Encode, append, decode: *out is what the journal says.  Nothing is shown that is not written. */
 static glimpse_status write_line(session *s, glimpse_record *r, owned_record **out) {
     glimpse_status st = GLIMPSE_OK;
@@ -281,10 +310,12 @@ out:
 
 static void show(session *s, owned_record *rec, int64_t step, double t0) {
     buffer where = {0}, log = {0};
-    bool stale = s->texts_stale;
-    glimpse_status st = views_write(s->out_dir, &rec->record, NULL, &where);
-    if (st >= 0 && stale) st = redraw_all_texts(s);
-    if (st < 0) s->texts_stale = true;
+    glimpse_status st;
+    if (s->texts_stale) { /* this record is in the journal: it is drawn with the others */
+        st = views_write_own(s->out_dir, &rec->record, &where);
+        if (st >= 0) st = redraw_all_texts(s);
+    } else st = views_write(s->out_dir, &rec->record, NULL, &where);
+    if (st < 0) texts_are_stale(s);
     if (st < 0) session_log(s, "glimpse: step %lld: %s\nhint: the numbers are safe in %s/evals.jsonl", (long long)step,
                             status_text(), s->out_dir);
     if (!s->host.blocked) rec->record.blocked_s = now_s() - t0; /* inline, the trainer waited for the pictures too */
@@ -301,16 +332,29 @@ static void show(session *s, owned_record *rec, int64_t step, double t0) {
     buf_free(&log);
 }
 
-/* The record of this eval: its losses, whatever came of sampling, and the caller's wait so far. */
+/* What an eval found out from the weights. */
+typedef struct eval_found {
+    batch_result batch;            /* no samples: sampling was not due, or failed */
+    const glimpse_sample *probes;  /* (n_probes) in the arena */
+    int32_t n_probes;
+    arena *arena;
+} eval_found;
+
+/* The record of this eval: its losses, whatever was found (NULL = the weights were not read), and the caller's wait so
+ * far. */
 static glimpse_status record_eval(session *s, int64_t step, double train_loss, double val_loss, const char *status,
-                                  const char *why, const batch_result *batch, double t0, owned_record **out) {
+                                  const char *why, const eval_found *found, double t0, owned_record **out) {
     glimpse_status st = GLIMPSE_OK;
     double t1 = now_s();
     owned_record *rec = record_new();
     if (!rec) FAIL(GLIMPSE_E_MEMORY, "no memory for a record");
     glimpse_record *r = &rec->record;
     s->facts.check = s->check_failed ? "failed" : s->checked ? "ok" : "none";
-    TRY_GOTO(eval_record_fill(r, rec->arena, &s->facts, batch, s->t, opt_bool(s->o, OPT_sample_metrics), s->sp));
+    if (found) {
+        r->probes = found->probes;
+        r->n_probes = found->n_probes;
+    }
+    TRY_GOTO(eval_record_fill(r, rec->arena, &s->facts, found && found->batch.n_samples ? &found->batch : NULL, s->t, opt_bool(s->o, OPT_sample_metrics), s->sp));
     r->version = 1;
     r->seq = s->js.next_seq;
     r->step = step;
@@ -324,6 +368,7 @@ static glimpse_status record_eval(session *s, int64_t step, double train_loss, d
     r->write_s = record_round(t2 - t1, RECORD_SECONDS_DIGITS);
     r->blocked_s = record_round(s->host.blocked ? s->host.blocked(s->host.user) : t2 - t0, RECORD_SECONDS_DIGITS);
     TRY_GOTO(write_line(s, r, out));
+    leave_branch(s, step);
 out:
     record_free(r);
     return st;
@@ -341,30 +386,47 @@ static void acknowledge(session *s, owned_record *rec, int64_t step, double t0) 
     s->before = rec;
 }
 
+/* The texts of --probe with the weights as they are now. */
+static glimpse_status score_probes(session *s, eval_found *found) {
+    glimpse_sample *probes = NULL;
+    int64_t n_top = session_record_top(s->o);
+    if (n_top > s->m->d.vocab_size) n_top = s->m->d.vocab_size;
+    found->arena = arena_new();
+    if (!found->arena) FAIL(GLIMPSE_E_MEMORY, "no memory for the probes");
+    if (!found->batch.n_samples) TRY(generator_refresh(s->g));
+    TRY(probes_score(s->probes, s->g, (int32_t)n_top, found->arena, &probes, &found->n_probes));
+    found->probes = probes;
+    return GLIMPSE_OK;
+}
+
 glimpse_status session_eval(session *s, int64_t step, double train_loss, double val_loss) {
     glimpse_status st = GLIMPSE_OK, sampled = GLIMPSE_OK;
     double t0 = now_s(), given_loss = val_loss;
-    batch_result batch = {0};
+    eval_found found = {0};
     owned_record *rec = NULL;
     buffer note = {0}, why = {0};
     char reason[SCHEDULE_WHY_BYTES] = "";
-    TRY_GOTO(have_journal(s, step));
+    TRY_GOTO(have_journal(s, step, 0));
     val_loss = record_round(val_loss, RECORD_LOSS_DIGITS); /* as the journal will remember it */
     bool due = schedule_is_due(&s->due, s->o, val_loss, reason);
     schedule_best(&s->due, step, val_loss);
     if (due) {
-        sampled = session_sample(s, s->o, step, &batch, &note);
+        sampled = session_sample(s, s->o, step, &found.batch, &note);
         if (sampled < 0) buf_puts(&why, status_text());
         if (note.n && !s->note_said) {
             session_log(s, "glimpse: %s", buf_str(&note));
             s->note_said = true;
         }
     } else buf_puts(&why, reason);
+    if (s->probes && sampled >= 0) {
+        glimpse_status probed = score_probes(s, &found);
+        if (probed < 0) session_log(s, "glimpse: step %lld: --probe: %s", (long long)step, status_text());
+    }
     buffer first_line = {0}; /* the hint is for the log, not for the record */
     buf_put(&first_line, buf_str(&why), strcspn(buf_str(&why), "\n"));
     if (sampled < 0) session_log(s, "glimpse: step %lld: %s", (long long)step, buf_str(&why));
     st = record_eval(s, step, train_loss, val_loss, sampled < 0 ? "failed" : due ? "ok" : "skipped",
-                     first_line.n ? buf_str(&first_line) : NULL, batch.n_samples ? &batch : NULL, t0, &rec);
+                     first_line.n ? buf_str(&first_line) : NULL, &found, t0, &rec);
     buf_free(&first_line);
     if (st < 0) goto out;
     acknowledge(s, rec, step, t0);
@@ -373,19 +435,20 @@ glimpse_status session_eval(session *s, int64_t step, double train_loss, double 
     if (sampled < 0) st = status_set_text(sampled, buf_str(&why));
     else if (!due) st = GLIMPSE_NOT_DUE;
 out:
-    batch_result_free(&batch);
+    batch_result_free(&found.batch);
+    arena_free(found.arena);
     buf_free(&note);
     buf_free(&why);
     return st;
 }
 
 glimpse_status session_note(session *s, int64_t step, double train_loss, double val_loss, const char *status,
-                            const char *why, bool again) {
+                            const char *why, int64_t since) {
     double t0 = now_s();
     owned_record *rec = NULL;
-    TRY(have_journal(s, step));
+    TRY(have_journal(s, step, since));
     val_loss = record_round(val_loss, RECORD_LOSS_DIGITS);
-    if (again && s->js.continued && step <= s->js.newest_step) return GLIMPSE_OK;
+    if (since && s->js.continued && step <= s->js.newest_step) return GLIMPSE_OK;
     schedule_best(&s->due, step, val_loss);
     TRY(record_eval(s, step, train_loss, val_loss, status, why, NULL, t0, &rec));
     acknowledge(s, rec, step, t0);

@@ -4,6 +4,7 @@
 
 #include "hooks/eval_record.h"
 #include "hooks/journal.h"
+#include "hooks/probes.h"
 #include "hooks/views.h"
 #include "include/internal/options.h"
 #include "include/internal/schedule.h"
@@ -17,6 +18,7 @@ struct session {
     model *m;
     tokenizer *t;         /* NULL = ids are shown */
     generator *g;
+    probe_list *probes;   /* --probe; NULL = none */
     speller *sp;          /* NULL = no dictionary, or not wanted */
     journal *j;           /* opened at the first eval, which knows the step */
     journal_state js;
@@ -55,7 +57,7 @@ glimpse_status session_open_model(const options *o, model *m, tokenizer *t, cons
 glimpse_status session_eval(session *s, int64_t step, double train_loss, double val_loss);
 /* An eval that is recorded without sampling: session.h. */
 glimpse_status session_note(session *s, int64_t step, double train_loss, double val_loss, const char *status,
-                            const char *why, bool again);
+                            const char *why, int64_t since);
 /* model_check.c: glimpse_check and glimpse_check_losses */
 glimpse_status session_check(session *s, const int32_t *ids, const int32_t *targets, int32_t B, int32_t T, double loss,
                              const float *losses);

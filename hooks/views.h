@@ -47,6 +47,15 @@ glimpse_status views_write_texts(const char *dir, const glimpse_record *r, views
 /* Every file of this record under `dir`.  The first failure is returned, the other files are still tried.  `where`
  * (NULL = not wanted) gets the path of the eval's sample.txt. */
 glimpse_status views_write(const char *dir, const glimpse_record *r, views_redraw *redraw, buffer *where);
+/* Those of its files that do not grow: its folder and its part of the page.  `where` as below. */
+glimpse_status views_write_own(const char *dir, const glimpse_record *r, buffer *where);
+/* Whether the files that grow end with what this record, the journal's last, adds to them: not so where its writer died
+ * in between.  False for what cannot be read. */
+bool views_end_with(const char *dir, const glimpse_record *r);
+/* The files that grow are to be drawn anew: views_end_with is false until they are, whoever dies in between. */
+void views_spoil(const char *dir);
+/* Remove the temporary files that a writer killed in `dir` left.  For the one who holds the directory's lock. */
+void views_sweep(const char *dir);
 /* Remove the files of the evals at `step` and beyond, left behind by a run that went on before them. */
 void views_forget(const char *dir, int64_t step);
 

@@ -6,6 +6,7 @@
  *
  *   strip states:   free --(generate takes it)--> being filled (prefill) --> prefix, read only --> free
  *                                             \--> own strip of a sequence (decode) -----------> free
+ *                                                  (a beam that ends takes over another's positions: copy)
  *
  * Numbers.  One dot product has one order of summation whatever the batch, the tile, the number of threads and the
  * instruction set: 16 partial sums, lane j over k = j, j + 16, ... by fma in rising k, then the tree
@@ -38,6 +39,8 @@ typedef struct backend_row {
     int32_t prefix_strip;  /* -1 = none */
     int32_t prefix_tokens; /* positions 0 .. prefix_tokens - 1 are read from prefix_strip, 0 = none */
     int32_t want_logits;   /* 1: a row of logits, in order of rows */
+    int32_t reach;         /* positions its sequence may come to have; the same in all rows that see each other.  It
+                              chooses between two tables of rotary frequencies (rope_spec.long_after) where there are two */
 } backend_row;
 
 typedef struct backend backend;
@@ -95,6 +98,9 @@ typedef struct backend_ops {
      * until the next call.  GLIMPSE_E_INVALID: a row out of range (names it). */
     glimpse_status (*forward)(backend *be, const backend_row *rows, int32_t n_rows, const float **logits,
                               int64_t *stride);
+    /* Copy the keys and values of positions first .. first + n - 1 of strip `from` to the same positions of strip `to`:
+     * a beam goes on in two ways.  n 0 does nothing.  GLIMPSE_E_INVALID: strips or positions out of range, or from = to. */
+    glimpse_status (*copy)(backend *be, int32_t from, int32_t to, int32_t first, int32_t n);
     /* Optional, NULL = none: up to BURST_MAX_STEPS steps of each row, forward then draw.  Rows as for forward, each of
      * another sequence, n_rows <= max_logits, n_top <= BURST_MAX_TOP.  The caller looks for stop strings afterwards. */
     glimpse_status (*burst)(backend *be, const burst_request *rq);

@@ -146,7 +146,8 @@ glimpse_status glimpse_add_hook(glimpse *g, glimpse_hook_fn fn, void *user) {
 
 glimpse_status glimpse_add_sampler(glimpse *g, const glimpse_sampler *sampler, void *user) {
     if (!g || is_foreign(g)) return GLIMPSE_OK;
-    if (g->worker) FAIL(GLIMPSE_E_STATE, "glimpse_add_sampler: the session is in a worker\nhint: --mode inline");
+    if (g->worker) FAIL(GLIMPSE_E_STATE, "glimpse_add_sampler: the session is in a worker\nhint: --module lib.so brings a "
+                         "sampler to it; or --mode inline");
     return inline_add_sampler(g, sampler, user);
 }
 

@@ -3,6 +3,7 @@
  *   config.c      options by name, GLIMPSE_ARGS, what to say          args.c    flags out of argv
  *   model_bind.c  the description and its tensors                     api.c     glimpse_open ... glimpse_score
  *   inline.c      a session in this process                           loader.c  finds libglimpse_session.so.0
+ *   module.c      libraries of the user's (--module)
  *   worker_client.c  a session in a process of its own, with snapshot.c, worker_protocol.c, spawn.c
  *   guard.c       what stands around every call
  *
@@ -132,7 +133,7 @@ glimpse_status inline_close(glimpse *g);  /* frees g in any case */
 glimpse_status inline_offline(const session_api *api, const options *o, const char *dir, const guest_log *log);
 
 /* === inline_sampler.c === */
-/* A vtable and its state that call the user's with the host's own state in place.  The state is freed by vt->free. */
+/* A vtable and its state that call the user's with the host's own state in place (g NULL: with Glimpse's).  The state is freed by vt->free. */
 glimpse_status inline_wrap_sampler(glimpse *g, const glimpse_sampler *given, void *user, glimpse_sampler *vt, void **state);
 
 #endif

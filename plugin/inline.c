@@ -9,11 +9,13 @@
 
 #include "include/internal/file.h"
 #include "plugin/guest.h"
+#include "plugin/module.h"
 
 typedef struct inline_guest {
     glimpse g;              /* first: what api.c knows */
     const session_api *api;
     session *s;
+    modules *mods;          /* NULL = none */
     buffer spoken;          /* what the session logged in this call */
     glimpse_logits_fn logits, logits_all; /* the caller's own functions; the session is given those below */
     void *logits_user;
@@ -30,6 +32,7 @@ static void on_log(void *user, const char *line) {
 
 static void on_record(void *user, const glimpse_record *record) {
     inline_guest *w = user;
+    modules_record(w->mods, record);
     guest_run_hooks(&w->g, record);
 }
 
@@ -72,6 +75,14 @@ static int32_t on_decode(void *user, int32_t id, char *out, int32_t cap) {
     int32_t r = g->tokenizer.decode(g->tokenizer.user, id, out, cap);
     guest_come_in(&g->g, &ours);
     return r;
+}
+
+/* Offline: the samplers of modules, before anything is sampled. */
+static glimpse_status on_opened(void *user, session *s, char *why, size_t cap) {
+    inline_guest *w = user;
+    glimpse_status st = modules_join(w->mods, w->api, s);
+    if (st < 0) c_snprintf(why, cap, "%s", status_text());
+    return st;
 }
 
 static session_host host_of(inline_guest *g) {
@@ -121,7 +132,12 @@ glimpse_status inline_open(const session_api *api, const options *o, const glimp
     m.tokenizer.user = g;
     session_host host = host_of(g);
     begin(g);
-    glimpse_status st = end(g, api->open(o, &m, &host, &g->s));
+    glimpse_status st = modules_open(o, model, &g->mods);
+    if (st >= 0) st = modules_describe(g->mods, &m);
+    if (st >= 0 && (st = api->open(o, &m, &host, &g->s)) < 0) status_set_text(st, api->error());
+    if (st >= 0 && (st = modules_join(g->mods, api, g->s)) < 0) api->close(g->s);
+    if (st < 0) modules_close(g->mods);
+    guest_end(&g->g, st);
     if (st >= 0) {
         *out = &g->g;
         return st;
@@ -188,7 +204,10 @@ glimpse_status inline_add_sampler(glimpse *guest, const glimpse_sampler *given, 
 glimpse_status inline_close(glimpse *guest) {
     inline_guest *g = (inline_guest *)guest;
     TRY(begin(g));
-    glimpse_status st = end(g, g->api->close(g->s));
+    glimpse_status st = g->api->close(g->s);
+    if (st < 0) status_set_text(st, g->api->error());
+    modules_close(g->mods);
+    guest_end(guest, st);
     if (st < 0) say_if_unsaid(g);
     buf_free(&g->spoken);
     free(g->g.hooks);
@@ -201,7 +220,12 @@ glimpse_status inline_offline(const session_api *api, const options *o, const ch
     guest_init(&g.g, false, log);
     session_host host = host_of(&g);
     begin(&g);
-    glimpse_status st = end(&g, dir ? api->report(o, dir, &host) : api->run(o, &host));
+    glimpse_status st = dir ? GLIMPSE_OK : modules_open(o, NULL, &g.mods);
+    host.tokenizer = modules_tokenizer(g.mods);
+    host.opened = on_opened;
+    if (st >= 0 && (st = dir ? api->report(o, dir, &host) : api->run(o, &host)) < 0) status_set_text(st, api->error());
+    modules_close(g.mods);
+    guest_end(&g.g, st);
     buf_free(&g.spoken);
     return st;
 }

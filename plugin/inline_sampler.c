@@ -1,5 +1,6 @@
 /* inline_sampler.c -- samplers of the user's own, called by the session: each of their functions finds the host's
- * floating-point environment and locale, as hooks do.  Called by inline.c for glimpse_add_sampler. */
+ * floating-point environment and locale, as hooks do.  Called by inline.c for glimpse_add_sampler, by
+ * module.c for those of modules. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,21 +13,29 @@ typedef struct wrapped {
     bool own;           /* `state` is a clone */
 } wrapped;
 
+/* Without a guest (a module's sampler) there is no other state to go to. */
+static void go_out(const wrapped *w, host_state *ours) {
+    if (w->g) guest_go_out(w->g, ours);
+}
+static void come_in(const wrapped *w, const host_state *ours) {
+    if (w->g) guest_come_in(w->g, ours);
+}
+
 static void on_accept(void *state, int32_t id, int prompt) {
     wrapped *w = state;
     host_state ours;
     if (!w->vt.accept) return;
-    guest_go_out(w->g, &ours);
+    go_out(w, &ours);
     w->vt.accept(w->state, id, prompt);
-    guest_come_in(w->g, &ours);
+    come_in(w, &ours);
 }
 
 static int on_apply(void *state, glimpse_candidates *c) {
     wrapped *w = state;
     host_state ours;
-    guest_go_out(w->g, &ours);
+    go_out(w, &ours);
     int r = w->vt.apply(w->state, c);
-    guest_come_in(w->g, &ours);
+    come_in(w, &ours);
     return r;
 }
 
@@ -34,18 +43,18 @@ static void on_reset(void *state) {
     wrapped *w = state;
     host_state ours;
     if (!w->vt.reset) return;
-    guest_go_out(w->g, &ours);
+    go_out(w, &ours);
     w->vt.reset(w->state);
-    guest_come_in(w->g, &ours);
+    come_in(w, &ours);
 }
 
 static void on_free(void *state) {
     wrapped *w = state;
     host_state ours;
     if (w->own && w->vt.free) {
-        guest_go_out(w->g, &ours);
+        go_out(w, &ours);
         w->vt.free(w->state);
-        guest_come_in(w->g, &ours);
+        come_in(w, &ours);
     }
     free(w);
 }
@@ -58,9 +67,9 @@ static void *on_clone(const void *state) {
     *copy = *w;
     copy->own = w->vt.clone != NULL;
     if (!w->vt.clone) return copy;
-    guest_go_out(w->g, &ours);
+    go_out(w, &ours);
     copy->state = w->vt.clone(w->state);
-    guest_come_in(w->g, &ours);
+    come_in(w, &ours);
     if (copy->state) return copy;
     free(copy);
     return NULL;

@@ -1,15 +1,15 @@
 /* spawn.h -- finds the program `glimpse` and starts it as a worker that is nobody's child.
  *
- *   trainer --clone, no exit signal--> intermediate --posix_spawn--> glimpse worker
- *                                        ends at once, reaped here      adopted by init
+ *   trainer --clone, no exit signal--> intermediate --posix_spawn--> glimpse keeper --fork--> worker
+ *                                        ends at once, reaped here      adopted by init, waits   samples
  *
  * Why not posix_spawn from the trainer: whatever a process has executed sends SIGCHLD to its parent at its end, so a
  * trainer with a handler, or in wait(), would see a child that is not its own.  The intermediate executes nothing: it is
  * a clone that shares the trainer's memory (no copy of page tables, however large the trainer) and suspends the calling
  * thread, as vfork does, with signals blocked and no exit signal.  So no SIGCHLD is ever sent, wait() and waitpid(-1)
- * do not see it (it is reaped by its id with __WCLONE), and no handler of fork runs.  The worker itself is its child, and
+ * do not see it (it is reaped by its id with __WCLONE), and no handler of fork runs.  What it starts is its child, and
  * with its end becomes init's.  Where the trainer is itself the one who adopts (process 1 of a container, or
- * PR_SET_CHILD_SUBREAPER), the worker becomes its child after all: spawn_reap.
+ * PR_SET_CHILD_SUBREAPER), what was started becomes its child after all: spawn_reap.
  * Called by worker_client.c. */
 #ifndef GLIMPSE_PLUGIN_SPAWN_H
 #define GLIMPSE_PLUGIN_SPAWN_H
@@ -23,7 +23,7 @@
  * GLIMPSE_E_LIBRARY: not there; the text says what to set. */
 glimpse_status spawn_find(char **program);
 
-/* Start `program worker BUILD_ID` with default signals, none blocked, its own process group, /dev/null as stdin and
+/* Start `program keeper BUILD_ID` with default signals, none blocked, its own process group, /dev/null as stdin and
  * stdout, the caller's stderr, and one end of a socket pair as descriptor 3.  *socket is the other end (close). */
 glimpse_status spawn_worker(const char *program, int *socket, pid_t *pid);
 

@@ -26,7 +26,7 @@
 
 enum { MOST_POSTS = 512, OPEN_WAIT_MS = 15000, NEW_WORKERS_AT_CLOSE = 2 };
 
-#define KILLED "killed without a word (SIGKILL: by hand, or for want of memory)"
+#define KILLED "killed without a word, and its keeper too"
 
 typedef struct post {
     message_head head;      /* EVAL, NOTE or CHECK */
@@ -90,7 +90,7 @@ static post *add_post(worker_guest *w, message_kind kind, int64_t step, double t
     if (w->n_posts >= MOST_POSTS) return NULL;
     post *p = &w->posts[w->n_posts++];
     *p = (post){.head = {.kind = (uint32_t)kind, .id = w->next_id++, .step = step, .train_loss = train_loss,
-                         .val_loss = val_loss, .hooked = w->g.n_hooks > 0}};
+                         .val_loss = val_loss, .hooked = w->g.n_hooks > 0, .posted = (int64_t)time(NULL)}};
     return p;
 }
 
@@ -208,7 +208,6 @@ static void on_record(worker_guest *w, const message *m) {
 }
 
 static void on_ready(worker_guest *w, const message *m) {
-    if (m->head.ppid == w->g.owner) w->adopted = m->head.pid;
     w->ready = m->head.status >= 0;
     if (w->ready) return;
     w->refused = (glimpse_status)m->head.status;
@@ -235,7 +234,10 @@ static void collect(worker_guest *w) {
         case MSG_LOG: guest_tell(&w->g, m.payload); break;
         case MSG_RECORD: on_record(w, &m); break;
         case MSG_DONE: on_done(w, &m); break;
-        case MSG_WORDS: c_snprintf(w->words, sizeof w->words, "%s", m.payload); break;
+        case MSG_WORDS:
+            if (w->refused < 0) break; /* why it refused says more than how it ended */
+            c_snprintf(w->words, sizeof w->words, "%s", m.payload);
+            break;
         default: break; /* nothing that a worker says */
         }
         message_free(&m);
@@ -486,7 +488,7 @@ static glimpse_status eval(worker_guest *w, int64_t step, double train_loss, dou
     flush_posts(w);
     tell_lost(w);
     schedule due = expected(w);
-    if (!schedule_is_due(&due, w->o, val_loss, why)) {
+    if (!schedule_is_due(&due, w->o, val_loss, why) && !schedule_reads_weights(w->o)) {
         add_note(w, step, train_loss, val_loss, NOTE_SKIPPED, why);
         flush_posts(w);
         glimpse_status st = take_failure(w);

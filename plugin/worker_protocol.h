@@ -12,7 +12,7 @@
  *   NOTE   an eval without a sample            ------>  DONE
  *   CHECK  ids, targets, the snapshot          ------>  DONE
  *   CONFIG options whose --config is to be read ------>  READY  the options with it, and the end
- *   end of file: finish what was sent, exit            WORDS  its last: why it dies
+ *   end of file: finish what was sent, exit            WORDS  why it ended, from its keeper
  *
  * Numbers travel as they lie in memory: both are of one build, compared before anything else is believed (WORDS alone is
  * read whatever the build: magic, kind, text).  Every length is checked all the same.  Called by worker_client.c and
@@ -47,8 +47,8 @@ typedef struct message_head {
     int32_t B, T;          /* CHECK */
     int32_t hooked;        /* EVAL, NOTE: 1 = the record is wanted back */
     int32_t again;         /* NOTE: a worker before may have recorded it */
-    int32_t pid, ppid;     /* READY: the worker's */
     int32_t pad;
+    int64_t posted;        /* EVAL, NOTE: when it was first posted, seconds since 1970 */
     schedule due;          /* DONE */
 } message_head;
 enum { WORDS_HEAD = 8, WORDS_BYTES = 512, INLINE_BYTES = 8192 };

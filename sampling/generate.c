@@ -16,7 +16,8 @@
 #include <string.h>
 #include <time.h>
 
-enum { PREFILL_ROWS = 256, MAX_WAVE = 64 };
+#define MAX(a, b) ((a) > (b) ? (a) : (b))
+enum { PREFILL_ROWS = GENERATOR_PREFILL_ROWS, MAX_WAVE = 64 };
 #define WAVE_CACHE_BYTES ((size_t)2 << 30) /* most memory for the cache of one wave */
 
 static double now_s(void) {
@@ -67,7 +68,18 @@ glimpse_status generator_backend(generator *g, int32_t rows, int32_t logits, int
     if (g->be && have->max_rows >= rows && have->max_logits >= logits && have->n_strips >= strips
         && have->strip_tokens >= strip_tokens)
         return GLIMPSE_OK;
-    if (g->be) g->be->ops->close(g->be);
+    if (g->be) { /* room for both askers, where that is not far more than either needs: evals ask in turn */
+        int64_t larger = (int64_t)strips * strip_tokens, had = (int64_t)have->n_strips * have->strip_tokens;
+        int32_t both_strips = MAX(strips, have->n_strips), both_tokens = MAX(strip_tokens, have->strip_tokens);
+        if (had > larger) larger = had;
+        rows = MAX(rows, have->max_rows);
+        logits = MAX(logits, have->max_logits);
+        if ((int64_t)both_strips * both_tokens <= 2 * larger) {
+            strips = both_strips;
+            strip_tokens = both_tokens;
+        }
+        g->be->ops->close(g->be);
+    }
     g->be = NULL;
     backend_config want = { .threads = g->cfg.threads, .max_rows = rows, .max_logits = logits, .n_strips = strips,
                             .strip_tokens = strip_tokens, .isa = g->cfg.isa, .pool = g->pool };
@@ -125,8 +137,7 @@ static void draw_task(void *arg, int lane) {
     }
 }
 
-/* The text up to the first stop string that ends in the last `added` bytes; true if there is one. */
-static bool cut_at_stop(const batch_request *rq, buffer *text, size_t added) {
+bool cut_at_stop(const batch_request *rq, buffer *text, size_t added) {
     size_t best = SIZE_MAX;
     for (int32_t i = 0; i < rq->n_stops; i++) {
         size_t len = strlen(rq->stops[i]);
@@ -205,14 +216,18 @@ static glimpse_status draw_active(batch *b) {
 
 /* --- one wave ----------------------------------------------------------------------------------------------------- */
 
-static glimpse_status prefill(batch *b, const batch_prompt *p, int32_t strip, float *last) {
-    generator *g = b->g;
+int32_t generator_reach(const generator *g, const batch_prompt *p, int32_t max_tokens) {
+    int64_t n = (int64_t)p->n_ids + max_tokens;
+    return n < g->m->d.max_seq_len ? (int32_t)n : g->m->d.max_seq_len;
+}
+
+glimpse_status generator_prefill(generator *g, const batch_prompt *p, int32_t strip, int32_t reach, float *last) {
     backend_row rows[PREFILL_ROWS];
     for (int32_t at = 0; at < p->n_ids;) {
         int32_t n = p->n_ids - at < PREFILL_ROWS ? p->n_ids - at : PREFILL_ROWS;
         for (int32_t i = 0; i < n; i++)
             rows[i] = (backend_row){ .id = p->ids[at + i], .pos = at + i, .strip = strip, .prefix_strip = -1,
-                                     .prefix_tokens = 0, .want_logits = at + i == p->n_ids - 1 };
+                                     .prefix_tokens = 0, .want_logits = at + i == p->n_ids - 1, .reach = reach };
         const float *logits = NULL;
         int64_t stride = 0;
         TRY(g->be->ops->forward(g->be, rows, n, &logits, &stride));
@@ -231,7 +246,8 @@ static glimpse_status decode(batch *b, const sequence *first, int32_t n_prompts)
             int32_t n_ids = b->rq->prompts[s->prompt].n_ids;
             rows[i] = (backend_row){ .id = s->tokens[s->n - 1].id, .pos = n_ids + s->n - 1,
                                      .strip = n_prompts + (int32_t)(s - first),
-                                     .prefix_strip = s->prompt - first->prompt, .prefix_tokens = n_ids, .want_logits = 1 };
+                                     .prefix_strip = s->prompt - first->prompt, .prefix_tokens = n_ids, .want_logits = 1,
+                                     .reach = generator_reach(b->g, &b->rq->prompts[s->prompt], b->rq->max_tokens) };
         }
         const float *logits = NULL;
         int64_t stride = 0;
@@ -256,7 +272,8 @@ static glimpse_status run_wave(batch *b, int32_t first, int32_t n, batch_result 
 
     double t0 = now_s();
     for (int32_t p = p0; p < p1; p++)
-        TRY(prefill(b, &rq->prompts[p], p - p0, b->prompt_logits + (size_t)(p - p0) * (size_t)m->d.vocab_size));
+        TRY(generator_prefill(b->g, &rq->prompts[p], p - p0, generator_reach(b->g, &rq->prompts[p], rq->max_tokens),
+                              b->prompt_logits + (size_t)(p - p0) * (size_t)m->d.vocab_size));
     double t1 = now_s();
     b->n_active = n;
     for (int32_t i = 0; i < n; i++) {
@@ -350,9 +367,8 @@ static glimpse_status finish_sample(batch *b, const sequence *s, glimpse_sample 
     return GLIMPSE_OK;
 }
 
-/* `beside`: a chain of the same lane, NULL = none. */
-static glimpse_status open_chain(const generator *g, const batch_request *rq, int32_t setting, const chain *beside,
-                                 chain **out) {
+glimpse_status generator_chain_beside(const generator *g, const batch_request *rq, int32_t setting, const chain *beside,
+                                      chain **out) {
     sampler_context context = rq->context ? *rq->context : (sampler_context)SAMPLER_CONTEXT_INIT;
     context.users = rq->users;
     context.n_users = rq->n_users;
@@ -363,16 +379,18 @@ static glimpse_status open_chain(const generator *g, const batch_request *rq, in
     context.cosines = g->m->is_function ? NULL : embedding_cosines;
     context.user = (void *)(uintptr_t)g->m;
     context.beside = beside;
+    context.processors_only = rq->beams.width > 1 && !rq->beams.sample;
     return chain_open_in(&rq->settings[setting], &context, g->m->d.vocab_size, out);
 }
 
 glimpse_status generator_chain(const generator *g, const batch_request *rq, int32_t setting, chain **out) {
-    return open_chain(g, rq, setting, NULL, out);
+    return generator_chain_beside(g, rq, setting, NULL, out);
 }
 
 glimpse_status generate_batch(generator *g, const batch_request *rq, batch_result *out) {
     glimpse_status st = GLIMPSE_OK;
     TRY(check_request(g, rq));
+    if (rq->beams.width > 1) return beam_batch(g, rq, out);
     batch b = { .g = g, .rq = rq, .n_seqs = rq->n_prompts * rq->n_settings * rq->num_samples };
     batch_result result = {0};
     int32_t per_prompt = rq->n_settings * rq->num_samples, wave = wave_size(g, rq);
@@ -386,7 +404,7 @@ glimpse_status generate_batch(generator *g, const batch_request *rq, batch_resul
     if (!b.a || !b.seqs || !b.active || !b.chains || !b.prompt_logits)
         FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a batch of %d samples", b.n_seqs);
     for (int32_t i = 0; i < rq->n_settings * b.lanes; i++)
-        TRY_GOTO(open_chain(g, rq, i / b.lanes, i < b.lanes ? NULL : b.chains[i % b.lanes], &b.chains[i]));
+        TRY_GOTO(generator_chain_beside(g, rq, i / b.lanes, i < b.lanes ? NULL : b.chains[i % b.lanes], &b.chains[i]));
     for (int32_t i = 0; i < b.n_seqs; i++) {
         sequence *s = &b.seqs[i];
         s->prompt = i / per_prompt;

@@ -7,6 +7,7 @@
 
 #include "include/internal/record.h"
 #include "kernels/backend.h"
+#include "sampling/beam.h"
 #include "sampling/model/model.h"
 #include "sampling/samplers/chain.h"
 #include "sampling/tokenizer/tokenizer.h"
@@ -42,7 +43,8 @@ typedef struct batch_request {
     const sampler_context *context; /* flags and preset for every setting; the model's facts are filled in; NULL = none */
     const user_sampler_entry *users; /* (n_users); with any, draws run one after the other on the caller's thread */
     int32_t n_users;
-    int32_t num_samples;
+    int32_t num_samples;          /* with beams: how many of each search's sequences are wanted */
+    beam_settings beams;          /* width 0 = none: samples are drawn */
     int32_t max_tokens;
     int32_t n_top;                /* alternatives recorded for each token */
     uint64_t seed;

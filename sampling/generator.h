@@ -18,6 +18,17 @@ struct generator {
 /* A backend with at least this room, and the weights as they are now: the one that is open, or a new one. */
 glimpse_status generator_backend(generator *g, int32_t rows, int32_t logits, int32_t strips, int32_t strip_tokens);
 
+/* The longest that a prompt's samples may become (backend_row.reach). */
+int32_t generator_reach(const generator *g, const batch_prompt *p, int32_t max_tokens);
+/* The whole prompt through the model into `strip`; the logits after its last token into last (V). */
+enum { GENERATOR_PREFILL_ROWS = 256 };
+glimpse_status generator_prefill(generator *g, const batch_prompt *p, int32_t strip, int32_t reach, float *last);
+/* generator_chain; beside: a chain of the same lane, NULL = none. */
+glimpse_status generator_chain_beside(const generator *g, const batch_request *request, int32_t setting,
+                                      const chain *beside, chain **out);
+/* Cut the text before the first stop string that ends in its last `added` bytes; true if there is one. */
+bool cut_at_stop(const batch_request *rq, buffer *text, size_t added);
+
 /* A model given as a function, behind the face of a backend: strips hold ids instead of keys and values. */
 glimpse_status function_backend_open(const model *m, const backend_config *cfg, backend **out);
 

@@ -58,7 +58,7 @@ static void check_matmul(const shape *s, phase ph, int n_rows, int in, int y, in
     m.phases[2].part[0] = tiny_identity(&m, out);
     m.p = (plan){.phases = m.phases, .n_phases = 3, .n_buffers = 2, .width = {in, out}, .n_layers = 1, .vocab = out};
     backend_row rows[128];
-    for (int i = 0; i < n_rows; i++) rows[i] = (backend_row){i % out, 0, i, -1, 0, i % 7 != 3 || n_rows < 8};
+    for (int i = 0; i < n_rows; i++) rows[i] = (backend_row){i % out, 0, i, -1, 0, i % 7 != 3 || n_rows < 8, 0};
     expect_cuda(&m.p, rows, n_rows, n_rows, 1, tol, what);
     tiny_free(&m);
 }
@@ -122,9 +122,9 @@ static void check_model(const shape *s, uint64_t seed, double tol, const char *w
         rows_of(rows, ids, 9, 0, 5);
         run_rows_on(be, &m.p, rows, 9, at), at += 9 * V;
         for (int step = 0; step < 2; step++) {
-            for (int i = 0; i < 3; i++) rows[i] = (backend_row){ids[PROMPT + i + step], 67 + step, 1 + i, 0, 67, 1};
-            rows[3] = (backend_row){ids[step], 9 + step, 5, -1, 0, 1};
-            rows[4] = (backend_row){ids[7 + step], 5 + step, 4, 5, 5, 1};
+            for (int i = 0; i < 3; i++) rows[i] = (backend_row){ids[PROMPT + i + step], 67 + step, 1 + i, 0, 67, 1, 0};
+            rows[3] = (backend_row){ids[step], 9 + step, 5, -1, 0, 1, 90};
+            rows[4] = (backend_row){ids[7 + step], 5 + step, 4, 5, 5, 1, 0};
             run_rows_on(be, &m.p, rows, 5, at), at += 5 * V;
         }
         be->ops->close(be);
@@ -159,6 +159,13 @@ TEST_LIMIT(cuda_models, 120) {
     gemma.activation = GLIMPSE_GELU_TANH, gemma.dtype = GLIMPSE_F32, gemma.heads = 12, gemma.kv_heads = 1;
     emu_schedule(EMU_REVERSE, 7);
     check_model(&gemma, 7, 3e-4, "Gemma, f32, twelve heads of one key");
+    shape neox = llama;
+    neox.grouped = true, neox.far = true, neox.split = false, neox.rope_dims = 8;
+    emu_schedule(EMU_RANDOM, 9);
+    check_model(&neox, 9, 2e-4, "heads in groups, two tables of angles");
+    shape grouped = qwen;
+    grouped.grouped = true, grouped.split = false, grouped.dtype = GLIMPSE_F32;
+    check_model(&grouped, 10, 2e-4, "heads in groups, with a norm");
     shape partial = llama;
     partial.rope_dims = 6, partial.interleaved = true, partial.split = false, partial.hd = 10, partial.kv_heads = 4;
     emu_schedule(EMU_RANDOM, 8);
@@ -188,8 +195,8 @@ TEST(cuda_same_bits_in_any_batch) {
         for (size_t k = 0; k < 5; k++) {
             int n = batches[k];
             emu_schedule((int)k % 3, k);
-            for (int i = 0; i < n; i++) rows[i] = (backend_row){ids[i + 1 < 64 ? (i ? i : 1) : 1], 20, i, 64, 20, 1};
-            rows[n - 1] = (backend_row){17, 20, 63, 64, 20, 1};
+            for (int i = 0; i < n; i++) rows[i] = (backend_row){ids[i + 1 < 64 ? (i ? i : 1) : 1], 20, i, 64, 20, 1, 0};
+            rows[n - 1] = (backend_row){17, 20, 63, 64, 20, 1, 0};
             run_rows_on(be, &m.p, rows, n, many);
             if (k == 0) memcpy(first, many, 51 * 4);
             EXPECT_MEM(many + (n - 1) * 51, first, 51 * 4);
@@ -214,7 +221,7 @@ TEST(cuda_not_finite) {
     int32_t ids[4] = {3, 4, 5, 6};
     float want[51 * 4], got[51 * 4];
     backend_row rows[4];
-    for (int i = 0; i < 4; i++) rows[i] = (backend_row){ids[i], 0, i, -1, 0, 1};
+    for (int i = 0; i < 4; i++) rows[i] = (backend_row){ids[i], 0, i, -1, 0, 1, 0};
     run_once(&backend_reference, &m.p, NULL, 1, rows, 4, 4, 4, want);
     run_once(&backend_cuda, &m.p, NULL, 1, rows, 4, 4, 4, got);
     for (int i = 0; i < 4 * 51; i++) {

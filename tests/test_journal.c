@@ -21,9 +21,36 @@ static float number(uint64_t *s) {
     return rnd(s) % 37 == 0 ? NAN : record_roundf((float)(rnd(s) & 1 ? x : -x));
 }
 
+static const char *const texts[] = { "The cat", "a\"b\\c\n\t\x01", "caf\xc3\xa9 \xe2\x80\xa8", "\xff\xfe bad", "a\0b" };
+
+static glimpse_sample *random_samples(uint64_t *s, arena *a, int32_t n_samples, bool probes) {
+    glimpse_sample *samples = arena_alloc(a, (size_t)n_samples * sizeof *samples + 1);
+    for (int32_t i = 0; i < n_samples; i++) {
+        glimpse_sample *p = &samples[i];
+        int32_t n = (int32_t)(rnd(s) % 5);
+        const char *t = texts[rnd(s) % 5];
+        static const int32_t ids[] = { 0, 7, 14 };
+        static const glimpse_metric metrics[] = { { "perplexity", 5.9 }, { "spelling_token_rate", 0.97 } };
+        glimpse_token *tokens = arena_alloc(a, (size_t)n * sizeof *tokens + 1);
+        *p = (glimpse_sample){ .size = sizeof *p, .prompt = i, .n_samples = 3, .prompt_text = t, .prompt_bytes = 3,
+                               .prompt_ids = ids, .n_prompt_ids = 3, .label = "top_k=5", .samplers = "top_k=5;temperature=0.8",
+                               .seed = rnd(s) & 1 ? 1337 : UINT64_MAX - 5, .temperature = 0.8, .top_k = 5, .text = t,
+                               .text_bytes = 3, .stop = (glimpse_stop)(rnd(s) % 6), .why = rnd(s) & 1 ? "because" : NULL,
+                               .tokens = tokens, .n_tokens = n, .metrics = metrics, .n_metrics = 2,
+                               .answer_from = probes ? (int32_t)(rnd(s) % (unsigned)(n + 1)) : 0 };
+        for (int32_t k = 0; k < n; k++) {
+            glimpse_candidate *top = arena_alloc(a, 2 * sizeof *top);
+            top[0] = (glimpse_candidate){ 7, fabsf(number(s)), 0 };
+            top[1] = (glimpse_candidate){ 14, number(s), number(s) };
+            tokens[k] = (glimpse_token){ sizeof *tokens, 7, 1, 5, 2, number(s), number(s), number(s), number(s),
+                                         number(s), number(s), number(s), top };
+        }
+    }
+    return samples;
+}
+
 /* A random record with every kind of text: plain, control characters, invalid UTF-8, NUL. */
 static owned_record *random_record(uint64_t *s, int64_t seq, int64_t step) {
-    static const char *const texts[] = { "The cat", "a\"b\\c\n\t\x01", "caf\xc3\xa9 \xe2\x80\xa8", "\xff\xfe bad", "a\0b" };
     owned_record *o = record_new();
     glimpse_record *r = &o->record;
     arena *a = o->arena;
@@ -43,32 +70,13 @@ static owned_record *random_record(uint64_t *s, int64_t seq, int64_t step) {
     r->vocab_size = 95;
     r->views = "{}";
     r->n_samples = (int32_t)(rnd(s) % 3);
-    glimpse_sample *samples = arena_alloc(a, (size_t)r->n_samples * sizeof *samples + 1);
-    r->samples = samples;
+    r->samples = random_samples(s, a, r->n_samples, false);
+    r->n_probes = (int32_t)(rnd(s) % 3);
+    r->probes = random_samples(s, a, r->n_probes, true);
     glimpse_piece *pieces = arena_alloc(a, 5 * sizeof *pieces);
     for (int i = 0; i < 5; i++) pieces[i] = (glimpse_piece){ i * 7, (int32_t)(i == 4 ? 3 : strlen(texts[i])), texts[i] };
     r->pieces = pieces;
     r->n_pieces = 5;
-    for (int32_t i = 0; i < r->n_samples; i++) {
-        glimpse_sample *p = &samples[i];
-        int32_t n = (int32_t)(rnd(s) % 5);
-        const char *t = texts[rnd(s) % 5];
-        static const int32_t ids[] = { 0, 7, 14 };
-        static const glimpse_metric metrics[] = { { "perplexity", 5.9 }, { "spelling_token_rate", 0.97 } };
-        glimpse_token *tokens = arena_alloc(a, (size_t)n * sizeof *tokens + 1);
-        *p = (glimpse_sample){ .size = sizeof *p, .prompt = i, .n_samples = 3, .prompt_text = t, .prompt_bytes = 3,
-                               .prompt_ids = ids, .n_prompt_ids = 3, .label = "top_k=5", .samplers = "top_k=5;temperature=0.8",
-                               .seed = rnd(s) & 1 ? 1337 : UINT64_MAX - 5, .temperature = 0.8, .top_k = 5, .text = t,
-                               .text_bytes = 3, .stop = (glimpse_stop)(rnd(s) % 6), .why = rnd(s) & 1 ? "because" : NULL,
-                               .tokens = tokens, .n_tokens = n, .metrics = metrics, .n_metrics = 2 };
-        for (int32_t k = 0; k < n; k++) {
-            glimpse_candidate *top = arena_alloc(a, 2 * sizeof *top);
-            top[0] = (glimpse_candidate){ 7, fabsf(number(s)), 0 };
-            top[1] = (glimpse_candidate){ 14, number(s), number(s) };
-            tokens[k] = (glimpse_token){ sizeof *tokens, 7, 1, 5, 2, number(s), number(s), number(s), number(s),
-                                         number(s), number(s), number(s), top };
-        }
-    }
     return o;
 }
 

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "include/internal/file.h"
+#include "plugin/cli/cli.h"
 #include "plugin/spawn.h"
 #include "plugin/worker_protocol.h"
 #include "tests/worker_rig.h"
@@ -55,10 +56,12 @@ static void die_with_eval(rig *r, int64_t step, int number) {
 
 TEST(worker_death_is_one_failed_eval) {
     static const struct { int number; const char *said; } deaths[] = {
-        {SIGSEGV, "the worker died: signal 11 (SIGSEGV)"}, {SIGKILL, "the worker died: killed without a word"},
+        {SIGSEGV, "the worker died: signal 11 (SIGSEGV)"}, {SIGKILL, "the worker died: signal 9 (SIGKILL)"},
         {SIGBUS, "signal 7 (SIGBUS)"}, {SIGABRT, "signal 6 (SIGABRT)"}, {SIGTERM, "signal 15 (SIGTERM)"},
     };
     rig r;
+    /* A worker built with sanitizers would end by itself, with a status. */
+    setenv("ASAN_OPTIONS", "handle_segv=0:handle_sigbus=0:handle_abort=0", 1);
     rig_open(&r, NULL);
     REQUIRE(r.g != NULL);
     for (int i = 0; i < 5; i++) {
@@ -81,6 +84,52 @@ TEST(worker_death_is_one_failed_eval) {
     r.g = NULL;
     EXPECT_STREQ(rig_status(&r, 70), "failed");
     EXPECT_EQ(rig_lines(&r, NULL, NULL), 17); /* each eval once, one run */
+    rig_close(&r);
+}
+
+TEST(worker_ends_are_named) {
+    static const struct { int status; bool oom; const char *words; } ends[] = {
+        {SIGKILL, false, "signal 9 (SIGKILL): killed from outside"},
+        {SIGKILL, true, "signal 9 (SIGKILL): out of memory, the kernel's OOM killer was at work"},
+        {SIGSEGV, true, "signal 11 (SIGSEGV)"},
+        {34, false, "signal 34"} /* a real-time one has no name */,
+        {7 << 8, false, "it ended by itself with exit status 7"},
+        {0, false, "it ended by itself with exit status 0"},
+    };
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+        char words[WORDS_BYTES];
+        keeper_words(ends[i].status, ends[i].oom, words, sizeof words);
+        EXPECT_STREQ(words, ends[i].words);
+    }
+}
+
+/* Killed with its keeper: nobody is left to say how, and that is said. */
+TEST(worker_killed_with_its_keeper) {
+    rig r;
+    rig_open(&r, NULL);
+    REQUIRE(r.g != NULL);
+    pid_t keeper = 0, worker = 0;
+    EXPECT_EQ(rig_keepers(&keeper, 1), 1);
+    EXPECT_EQ(rig_workers(&worker, 1), 1);
+    EXPECT_EQ(getpgid(worker), keeper);
+    kill(worker, SIGSTOP);
+    EXPECT_OK(glimpse_eval(r.g, 0, 2, 1));
+    kill(-keeper, SIGKILL);
+    EXPECT(rig_wait_end(worker) && rig_wait_end(keeper));
+    EXPECT_ERR(glimpse_eval(r.g, 1, 2, 1), GLIMPSE_E_WORKER, "killed without a word, and its keeper too");
+    EXPECT_OK(glimpse_drain(r.g));
+    /* The keeper alone: nothing has failed. */
+    EXPECT_EQ(rig_keepers(&keeper, 1), 1);
+    kill(keeper, SIGKILL);
+    EXPECT(rig_wait_end(keeper));
+    EXPECT_OK(glimpse_eval(r.g, 2, 2, 1));
+    EXPECT_OK(glimpse_drain(r.g));
+    EXPECT_STREQ(rig_status(&r, 0), "failed");
+    EXPECT_STREQ(rig_status(&r, 1), "ok");
+    EXPECT_STREQ(rig_status(&r, 2), "ok");
+    EXPECT_OK(glimpse_close(r.g));
+    r.g = NULL;
+    EXPECT_EQ(rig_workers(NULL, 0), 0);
     rig_close(&r);
 }
 
@@ -332,7 +381,8 @@ TEST(worker_that_is_lied_to) {
                 EXPECT_EQ(st, GLIMPSE_E_WORKER);
                 break;
             }
-            EXPECT(m.head.kind == MSG_READY && m.head.status < 0); /* SIGSEGV would be MSG_WORDS */
+            if (m.head.kind == MSG_WORDS) EXPECT(strstr(m.payload, "it ended by itself") == m.payload); /* never a signal */
+            else EXPECT(m.head.kind == MSG_READY && m.head.status < 0);
             message_free(&m);
         }
         close(socket);

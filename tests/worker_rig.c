@@ -54,25 +54,26 @@ void rig_close(rig *r) {
     buf_free(&r->said);
 }
 
-static bool is_worker(pid_t pid) {
+/* Whether that process is `glimpse ROLE ...`. */
+static bool is_role(pid_t pid, const char *role) {
     char path[64], text[4096];
     snprintf(path, sizeof path, "/proc/%d/cmdline", (int)pid);
     FILE *f = fopen(path, "r");
     size_t n = f ? fread(text, 1, sizeof text - 1, f) : 0;
     if (f) fclose(f);
     text[n] = 0;
-    return strlen(text) + 1 < n && strcmp(text + strlen(text) + 1, "worker") == 0;
+    return strlen(text) + 1 < n && strcmp(text + strlen(text) + 1, role) == 0;
 }
 
 /* A worker is nobody's child: it is told by its command line and an environment variable that it inherited. */
-int rig_workers(pid_t *pids, int cap) {
+static int processes(const char *role, pid_t *pids, int cap) {
     char mark[64], path[300], text[1 << 16];
     int n = 0;
     snprintf(mark, sizeof mark, "GLIMPSE_RIG=%d", (int)getpid());
     DIR *d = opendir("/proc");
     for (struct dirent *e; d && (e = readdir(d));) {
         pid_t pid = atoi(e->d_name);
-        if (pid <= 0 || pid == getpid() || !is_worker(pid)) continue;
+        if (pid <= 0 || pid == getpid() || !is_role(pid, role)) continue;
         snprintf(path, sizeof path, "/proc/%d/environ", (int)pid);
         FILE *f = fopen(path, "r");
         if (!f) continue;
@@ -90,6 +91,10 @@ int rig_workers(pid_t *pids, int cap) {
     return n;
 }
 
+int rig_workers(pid_t *pids, int cap) { return processes("worker", pids, cap); }
+int rig_keepers(pid_t *pids, int cap) { return processes("keeper", pids, cap); }
+
+/* A zombie whose keeper lives has not ended: the keeper first tells the trainer. */
 bool rig_wait_end(pid_t pid) {
     char path[64], text[512];
     snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
@@ -101,8 +106,12 @@ bool rig_wait_end(pid_t pid) {
         const char *state = strrchr(text, ')');
         /* A leader may be a zombie while its threads are still ending and hold its descriptors: field 20 counts them. */
         const char *p = state;
-        for (int field = 2; p && field < 20; field++) p = strchr(p + 1, ' ');
-        if (!state || (strncmp(state, ") Z", 3) == 0 && p && atoi(p) <= 1)) return true;
+        pid_t parent = 0;
+        for (int field = 2; p && field < 20; field++) {
+            p = strchr(p + 1, ' ');
+            if (p && field == 3) parent = atoi(p);
+        }
+        if (!state || (strncmp(state, ") Z", 3) == 0 && p && atoi(p) <= 1 && !is_role(parent, "keeper"))) return true;
         nanosleep(&(struct timespec){0, 10000000}, NULL);
     }
     return false;

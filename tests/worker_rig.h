@@ -26,7 +26,8 @@ void rig_close(rig *r);
 void rig_mark(void);
 /* The process ids of these workers, at most `cap`; returns how many there are. */
 int rig_workers(pid_t *pids, int cap);
-/* Wait until that process has ended (its new parent may take its time to reap it); false after half a minute. */
+int rig_keepers(pid_t *pids, int cap); /* their parents (plugin/cli/keeper.c) */
+/* Wait until that worker has ended and the trainer was told how; false after half a minute. */
 bool rig_wait_end(pid_t pid);
 /* Wait until there are n workers; false after half a minute. */
 bool rig_wait_workers(int n);

@@ -146,6 +146,8 @@ static void code_sample(codec *c, glimpse_sample *s) {
     }
     s->stop = (glimpse_stop)stop;
     code_string(c, &s->why);
+    CODE(c, s->n_beams);
+    CODE(c, s->beam_score);
     code_count(c, &s->n_tokens, 44, (const void **)&s->tokens, sizeof *s->tokens);
     for (int32_t i = 0; i < s->n_tokens && c->st >= 0; i++) {
         if (c->out) {
@@ -160,6 +162,21 @@ static void code_sample(codec *c, glimpse_sample *s) {
         glimpse_metric m = c->out ? s->metrics[i] : (glimpse_metric){0};
         code_metric(c, &m);
         if (!c->out) ((glimpse_metric *)s->metrics)[i] = m;
+    }
+    CODE(c, s->answer_from);
+    if (!c->out && (s->answer_from < 0 || s->answer_from > s->n_tokens))
+        refuse(c, GLIMPSE_E_FORMAT, "an answer begins outside its tokens");
+}
+
+static void code_samples(codec *c, const glimpse_sample **samples, int32_t *n) {
+    code_count(c, n, 76, (const void **)samples, sizeof **samples);
+    for (int32_t i = 0; i < *n && c->st >= 0; i++) {
+        if (c->out) {
+            glimpse_sample s = *GLIMPSE_AT(*samples, i);
+            code_sample(c, &s);
+        } else {
+            code_sample(c, (glimpse_sample *)&(*samples)[i]);
+        }
     }
 }
 
@@ -207,15 +224,8 @@ static void code_record(codec *c, glimpse_record *r) {
         ((glimpse_piece *)r->pieces)[i] = p;
         if (i > 0 && r->pieces[i - 1].id >= p.id) refuse(c, GLIMPSE_E_FORMAT, "the pieces do not stand by rising id");
     }
-    code_count(c, &r->n_samples, 72, (const void **)&r->samples, sizeof *r->samples);
-    for (int32_t i = 0; i < r->n_samples && c->st >= 0; i++) {
-        if (c->out) {
-            glimpse_sample s = *GLIMPSE_AT(r->samples, i);
-            code_sample(c, &s);
-        } else {
-            code_sample(c, (glimpse_sample *)&r->samples[i]);
-        }
-    }
+    code_samples(c, &r->samples, &r->n_samples);
+    code_samples(c, &r->probes, &r->n_probes);
 }
 
 glimpse_status record_pack(const glimpse_record *r, buffer *out) {

@@ -25,3 +25,5 @@ void schedule_best(schedule *s, int64_t step, double val_loss) {
     s->best_val_loss = val_loss;
     s->best_step = step;
 }
+
+bool schedule_reads_weights(const options *o) { return opt_has(o, OPT_probe); }

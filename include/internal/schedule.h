@@ -22,6 +22,9 @@ void schedule_init(schedule *s);
  * finite.  If not, `why` says so. */
 bool schedule_is_due(const schedule *s, const options *o, double val_loss, char why[SCHEDULE_WHY_BYTES]);
 
+/* An eval wants the weights though no sample is due: there are texts to score. */
+bool schedule_reads_weights(const options *o);
+
 /* The best so far, with this loss. */
 void schedule_best(schedule *s, int64_t step, double val_loss);
 

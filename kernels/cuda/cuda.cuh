@@ -49,6 +49,7 @@ typedef struct device_row {
     int32_t id, pos, strip, prefix_strip, prefix_tokens;
     int32_t own_item, prefix_item; /* places in the list of items; -1 = none */
     int32_t active;                /* 0: a burst's row whose sequence has ended */
+    int32_t reach;                 /* as backend_row's */
 } device_row;
 
 /* Rows order[first .. first + n) and a segment that all of them read. */
@@ -64,7 +65,8 @@ typedef struct device_norm {
 
 typedef struct device_rope {
     const float *cos, *sin; /* (positions, dims / 2); NULL = none */
-    int32_t dims, interleaved;
+    const float *cos_long, *sin_long; /* for rows whose reach is above long_after; NULL = the same */
+    int32_t dims, interleaved, long_after;
 } device_rope;
 
 typedef struct device_cache {
@@ -100,6 +102,7 @@ typedef struct matmul_args {
     device_rope rope;
     device_cache cache;
     int32_t heads, tiles_a_head, rope_tiles;
+    int32_t grouped;        /* rows of W and b lie as phase.grouped says; y is in the plain order all the same */
     int32_t head;           /* a phase HEAD: the cap applies */
 } matmul_args;
 
@@ -213,6 +216,7 @@ cudaError_t cuda_relay(cuda_backend *be, const void *from, size_t size, int64_t 
 cudaError_t cuda_floats(cuda_backend *be, const void *from, glimpse_dtype dtype, int64_t n, float add, float *to);
 cudaError_t cuda_matmul(cuda_backend *be, glimpse_dtype dtype, const matmul_args *a);
 cudaError_t cuda_matmul_prepare(cuda_backend *be);
+cudaError_t cuda_copy_strip(cuda_backend *be, const cuda_phase *ph, int32_t from, int32_t to, int32_t first, int32_t n);
 cudaError_t cuda_attend(cuda_backend *be, const cuda_phase *ph, const row_run *run, int32_t first_item, int32_t n_items);
 cudaError_t cuda_attend_prepare(cuda_backend *be);
 bool cuda_attend_fits(const cuda_backend *be, int32_t head_size, bool half);

@@ -234,3 +234,20 @@ cudaError_t cuda_attend_prepare(cuda_backend *be) {
 bool cuda_attend_fits(const cuda_backend *be, int32_t head_size, bool half) {
     return head_size <= MAX_HEAD_SIZE && shared_bytes((int32_t)round_up(head_size, 8), half) + 256 <= be->shared_most;
 }
+
+/* copy_kernel -- positions [first, first + n) of one strip to another, in one layer.
+ *   k, v (strips, kv_heads, tokens, hdp) in/out, as bytes of 16; block (x, kv head).  Bits are copied.  Not measured yet. */
+static __global__ void __launch_bounds__(256) copy_kernel(device_cache c, int from, int to, int first, int64_t pieces) {
+    dependency_wait();
+    int64_t size = c.half ? 2 : 4, i = (int64_t)blockIdx.x * 256 + threadIdx.x;
+    if (i >= pieces) return;
+    int64_t a = cache_at(c, from, (int)blockIdx.y, first) * size / 16 + i, b = cache_at(c, to, (int)blockIdx.y, first) * size / 16 + i;
+    ((uint4 *)c.k)[b] = ((const uint4 *)c.k)[a];
+    ((uint4 *)c.v)[b] = ((const uint4 *)c.v)[a];
+}
+
+cudaError_t cuda_copy_strip(cuda_backend *be, const cuda_phase *ph, int32_t from, int32_t to, int32_t first, int32_t n) {
+    int64_t pieces = (int64_t)n * ph->cache.hdp * (ph->cache.half ? 2 : 4) / 16;
+    return LAUNCH(copy_kernel, dim3((unsigned)((pieces + 255) / 256), (unsigned)ph->cache.kv_heads), dim3(256), 0, be->stream, false,
+                  ph->cache, from, to, first, pieces);
+}

@@ -149,6 +149,7 @@ void cuda_list_rows(cuda_backend *be, const backend_row *all, row_run *run) {
         r->prefix_tokens = rows[i].prefix_tokens;
         r->own_item = r->prefix_item = -1;
         r->active = 1;
+        r->reach = rows[i].reach;
         if (rows[i].pos > last) last = rows[i].pos;
         if (rows[i].want_logits) be->host_line[run->line + run->wanted++] = i;
     }
@@ -196,6 +197,7 @@ static void fill_matmul(const cuda_backend *be, const cuda_phase *ph, const row_
     a->rope = ph->rope;
     a->cache = ph->cache;
     a->heads = p->heads;
+    a->grouped = p->kind == PHASE_MATMUL && p->store == STORE_QKV && p->grouped;
     a->tiles_a_head = ph->tiles_a_head;
     a->rope_tiles = ph->rope_tiles;
     if (p->kind == PHASE_HEAD) {
@@ -365,6 +367,25 @@ static glimpse_status cuda_forward(backend *self, const backend_row *rows, int32
     return GLIMPSE_OK;
 }
 
+static glimpse_status copy_strips(cuda_backend *be, int32_t from, int32_t to, int32_t first, int32_t n) {
+    for (int i = 0; i < be->p->n_phases; i++)
+        if (be->phases[i].p->kind == PHASE_MATMUL && be->phases[i].cache.k)
+            CUDA(be, cuda_copy_strip(be, &be->phases[i], from, to, first, n), "copying a strip");
+    CUDA(be, cudaStreamSynchronize(be->stream), "copying a strip");
+    return GLIMPSE_OK;
+}
+
+static glimpse_status cuda_copy(backend *self, int32_t from, int32_t to, int32_t first, int32_t n) {
+    cuda_backend *be = (cuda_backend *)(void *)self;
+    int before;
+    TRY(copy_check(&be->cfg, from, to, first, n));
+    if (!n) return GLIMPSE_OK;
+    TRY(enter(be, &before));
+    glimpse_status st = copy_strips(be, from, to, first, n);
+    leave(be, before);
+    return st;
+}
+
 static glimpse_status cuda_refresh(backend *self) {
     cuda_backend *be = (cuda_backend *)(void *)self;
     int before;
@@ -505,4 +526,4 @@ static const char *cuda_isa(const backend *self) {
 }
 static int64_t cuda_bytes(const backend *self) { return ((const cuda_backend *)(const void *)self)->bytes; }
 
-extern "C" const backend_ops backend_cuda = {"cuda", cuda_open, cuda_refresh, cuda_forward, NULL, cuda_isa, cuda_bytes, cuda_close};
+extern "C" const backend_ops backend_cuda = {"cuda", cuda_open, cuda_refresh, cuda_forward, cuda_copy, NULL, cuda_isa, cuda_bytes, cuda_close};

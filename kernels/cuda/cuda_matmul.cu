@@ -81,10 +81,16 @@ static __device__ __forceinline__ void rows_of_tile(const matmul_args &a, int ti
 }
 
 template <class W> static __device__ __forceinline__ const W *row_of_weights(const matmul_args &a, int y) {
+    if (a.grouped) y = grouped_row(y, a.heads, a.cache.kv_heads, a.cache.hd);
     for (int i = 0; i < a.n_parts; i++)
         if (y >= a.part[i].first && y < a.part[i].end)
             return (const W *)a.part[i].w + (int64_t)(y - a.part[i].first) * a.part[i].ld;
     return NULL;
+}
+
+static __device__ __forceinline__ float bias_of(const matmul_args &a, int y) {
+    if (!a.bias || y < 0) return 0;
+    return a.bias[a.grouped ? grouped_row(y, a.heads, a.cache.kv_heads, a.cache.hd) : y];
 }
 
 /* One finished value of y, or the pair (rows that belong together). */
@@ -120,12 +126,12 @@ static __device__ __forceinline__ void store_pair(const matmul_args &a, int tile
         if (!a.row[n].active) return;
         int t = a.tiles_a_head ? tile % a.tiles_a_head : 0;
         if (a.rope_tiles && tile < (a.heads + a.cache.kv_heads) * a.tiles_a_head && t < a.rope_tiles && y0 >= 0) {
-            int half = a.rope.dims / 2, i = y0 % a.cache.hd;
+            int i = y0 % a.cache.hd;
             if (a.rope.interleaved) i /= 2;
-            float c = a.rope.cos[(int64_t)a.row[n].pos * half + i], s = a.rope.sin[(int64_t)a.row[n].pos * half + i];
+            float2 angle = angle_of(a.rope, a.row[n], i);
             float x0 = v0, x1 = v1;
-            v0 = x0 * c - x1 * s;
-            v1 = x1 * c + x0 * s;
+            v0 = x0 * angle.x - x1 * angle.y;
+            v1 = x1 * angle.x + x0 * angle.y;
         }
         store_qkv(a, n, y0, v0);
         store_qkv(a, n, y1, v1);
@@ -241,8 +247,8 @@ UNROLL
             v0 += sums[(k * MT * 16 + m * 16 + r) * COLS + n];
             v1 += sums[(k * MT * 16 + m * 16 + r + 8) * COLS + n];
         }
-        if (a.bias && y0 >= 0) v0 += a.bias[y0];
-        if (a.bias && y1 >= 0) v1 += a.bias[y1];
+        v0 += bias_of(a, y0);
+        v1 += bias_of(a, y1);
         store_pair(a, tile0 + m, n, y0, y1, v0, v1);
     }
 }

@@ -80,6 +80,7 @@ typedef struct finish_args {
     const float *bias;      /* NULL = none, or added already */
     int64_t ld_y, ld_out;
     int32_t n_y, store, activate, activation, heads;
+    int32_t grouped;        /* y lies as phase.grouped says */
     device_norm post, q_norm, k_norm;
     device_rope rope;
     device_cache cache;
@@ -122,9 +123,10 @@ static __device__ void finish_head(const finish_args &a, const device_row &r, fl
         int half = a.rope.dims / 2;
         for (int i = lane; i < half; i += 32) {
             float *p = a.rope.interleaved ? &head[2 * i] : &head[i], *q = a.rope.interleaved ? &head[2 * i + 1] : &head[i + half];
-            float c = a.rope.cos[(int64_t)r.pos * half + i], s = a.rope.sin[(int64_t)r.pos * half + i], x0 = *p, x1 = *q;
-            *p = x0 * c - x1 * s;
-            *q = x1 * c + x0 * s;
+            float2 angle = angle_of(a.rope, r, i);
+            float x0 = *p, x1 = *q;
+            *p = x0 * angle.x - x1 * angle.y;
+            *q = x1 * angle.x + x0 * angle.y;
         }
         sync_warp();
     }
@@ -178,7 +180,9 @@ static __global__ void __launch_bounds__(256) finish_kernel(const finish_args a)
             int kind = h < a.heads ? 0 : h < a.heads + kv ? 1 : 2, index = kind == 0 ? h : kind == 1 ? h - a.heads : h - a.heads - kv;
             device_norm none;
             none.on = 0;
-            finish_head(a, r, y + h * a.cache.hd, kind == 0 ? a.q_norm : kind == 1 ? a.k_norm : none, kind, index,
+            int at = h * a.cache.hd;
+            if (a.grouped) at = grouped_row(at, a.heads, kv, a.cache.hd);
+            finish_head(a, r, y + at, kind == 0 ? a.q_norm : kind == 1 ? a.k_norm : none, kind, index,
                         out + (kind == 0 ? h * a.cache.hd : 0));
         }
         return;
@@ -203,6 +207,7 @@ cudaError_t cuda_finish(cuda_backend *be, const cuda_phase *ph, const row_run *r
     a.activate = p->activate;
     a.activation = p->activation;
     a.heads = p->heads;
+    a.grouped = run->big && p->store == STORE_QKV && p->grouped;
     a.post = ph->post;
     a.q_norm = ph->q_norm;
     a.k_norm = ph->k_norm;

@@ -90,24 +90,13 @@ static glimpse_status add_biases(cuda_backend *be, cuda_phase *ph) {
 }
 
 /* cos and sin of every position, in double and then f32 as the CPU's: computed on the host, uploaded once. */
-static glimpse_status add_rope(cuda_backend *be, const rope_spec *s, device_rope *out) {
-    memset(out, 0, sizeof *out);
-    if (!s->inv_freq) return GLIMPSE_OK;
-    for (int i = 0; i < be->p->n_phases; i++) { /* layers mostly share theirs */
-        const cuda_phase *other = &be->phases[i];
-        if (!other->p || !other->rope.cos) continue;
-        const rope_spec *o = &other->p->rope;
-        if (o->inv_freq == s->inv_freq && o->dims == s->dims && o->scale == s->scale) {
-            *out = other->rope;
-            out->interleaved = s->interleaved;
-            return GLIMPSE_OK;
-        }
-    }
+static glimpse_status upload_angles(cuda_backend *be, const rope_spec *s, const double *inv_freq, const float **cosines,
+                                    const float **sines) {
     int64_t half = s->dims / 2, n = be->cfg.strip_tokens * half;
     float *to, *host = (float *)malloc((size_t)n * 2 * sizeof *host);
     if (!host) FAIL(GLIMPSE_E_MEMORY, "no memory for %lld rotary angles", (long long)n);
     for (int64_t i = 0; i < n; i++) {
-        double angle = (double)(i / half) * s->inv_freq[i % half];
+        double angle = (double)(i / half) * inv_freq[i % half];
         host[i] = (float)(cos(angle) * (double)s->scale);
         host[n + i] = (float)(sin(angle) * (double)s->scale);
     }
@@ -119,10 +108,30 @@ static glimpse_status add_rope(cuda_backend *be, const rope_spec *s, device_rope
     }
     free(host);
     if (st < 0) return st;
-    out->cos = to;
-    out->sin = to + n;
+    *cosines = to;
+    *sines = to + n;
+    return GLIMPSE_OK;
+}
+
+static glimpse_status add_rope(cuda_backend *be, const rope_spec *s, device_rope *out) {
+    memset(out, 0, sizeof *out);
+    if (!s->inv_freq) return GLIMPSE_OK;
+    for (int i = 0; i < be->p->n_phases; i++) { /* layers mostly share theirs */
+        const cuda_phase *other = &be->phases[i];
+        if (!other->p || !other->rope.cos) continue;
+        const rope_spec *o = &other->p->rope;
+        if (o->inv_freq == s->inv_freq && o->inv_freq_long == s->inv_freq_long && o->dims == s->dims && o->scale == s->scale) {
+            *out = other->rope;
+            out->interleaved = s->interleaved;
+            out->long_after = s->long_after;
+            return GLIMPSE_OK;
+        }
+    }
+    TRY(upload_angles(be, s, s->inv_freq, &out->cos, &out->sin));
+    if (s->inv_freq_long) TRY(upload_angles(be, s, s->inv_freq_long, &out->cos_long, &out->sin_long));
     out->dims = s->dims;
     out->interleaved = s->interleaved;
+    out->long_after = s->long_after;
     return GLIMPSE_OK;
 }
 

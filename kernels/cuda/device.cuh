@@ -85,6 +85,25 @@ static __device__ __forceinline__ float activated(int kind, float x) {
 
 static __device__ __forceinline__ float softened(float x, float cap) { return cap > 0 ? cap * tanhf(x / cap) : x; }
 
+/* Cosine and sine of pair i at the row's position. */
+static __device__ __forceinline__ float2 angle_of(const device_rope &rope, const device_row &r, int i) {
+    bool far = rope.cos_long && r.reach > rope.long_after;
+    int64_t at = (int64_t)r.pos * (rope.dims / 2) + i;
+    float2 a;
+    a.x = (far ? rope.cos_long : rope.cos)[at];
+    a.y = (far ? rope.sin_long : rope.sin)[at];
+    return a;
+}
+
+/* Where row y of [q; k; v] lies when the heads stand in groups: H / KV queries, a key, a value. */
+static __device__ __forceinline__ int grouped_row(int y, int heads, int kv_heads, int hd) {
+    int head = y / hd, share = heads / kv_heads, at;
+    if (head < heads) at = head / share * (share + 2) + head % share;
+    else if (head < heads + kv_heads) at = (head - heads) * (share + 2) + share;
+    else at = (head - heads - kv_heads) * (share + 2) + share + 1;
+    return at * hd + y % hd;
+}
+
 static __device__ __forceinline__ int64_t cache_at(const device_cache &c, int strip, int kv, int64_t pos) {
     return (((int64_t)strip * c.kv_heads + kv) * c.tokens + pos) * c.hdp;
 }

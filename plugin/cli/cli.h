@@ -8,8 +8,14 @@
 /* The whole program; returns its exit code: 0, 1 failed, 2 bad flags.  argv is changed. */
 int cli_main(int argc, char **argv);
 
-/* `glimpse worker BUILD_ID`, started by libglimpse.so: samples for a trainer until it ends.  worker.c. */
+/* `glimpse keeper BUILD_ID`, started by libglimpse.so: samples for a trainer until it ends.  worker.c. */
 int cli_worker(int argc, char **argv);
+
+/* Go on in a child whose end is told over the socket; argv[1] becomes "worker" in it; the parent never returns.  `trainer`: its
+ * pidfd, -1 = none.  keeper.c */
+void keeper_fork(char **argv, int trainer);
+/* How a process of that wait status ended, for people; `oom`: the kernel killed for want of memory meanwhile. */
+void keeper_words(int status, bool oom, char *words, size_t cap);
 
 /* Append a page made from the table; nothing is wider than 80 columns. */
 void help_all(buffer *b);

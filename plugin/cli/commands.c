@@ -101,7 +101,7 @@ static bool asks_for(int argc, char **argv, const char *word) {
 int cli_main(int argc, char **argv) {
     buffer b = {0};
     if (argc < 1) return 2;
-    if (argc > 1 && strcmp(argv[1], "worker") == 0) return cli_worker(argc, argv);
+    if (argc > 1 && (strcmp(argv[1], "keeper") == 0 || strcmp(argv[1], "worker") == 0)) return cli_worker(argc, argv);
     if (asks_for(argc, argv, "--help") || asks_for(argc, argv, "-h")) {
         help_all(&b);
         return print(&b);

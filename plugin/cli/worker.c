@@ -1,6 +1,7 @@
-/* worker.c -- `glimpse worker`: the process that samples for a trainer.  Started by libglimpse.so (plugin/spawn.c), never
- * by hand; it speaks worker_protocol.h over descriptor 3, runs a session on the mapped snapshot, and ends with its
- * trainer: at the end of file, or when the trainer's process is gone, it finishes what was sent and exits.
+/* worker.c -- `glimpse worker`, the child of `glimpse keeper`: the process that samples for a trainer.  Started by
+ * libglimpse.so (plugin/spawn.c), never by hand; it speaks worker_protocol.h over descriptor 3, runs a session on the
+ * mapped snapshot, and ends with its trainer: at the end of file, or when the trainer's process is gone, it finishes what
+ * was sent and exits.
  *
  * A guest of the machine: nice 19, first in the OOM killer's eyes, no core file, every processor of the cpuset and not
  * only those the trainer is bound to, the trainer's stderr written only while somebody reads it.  Called by commands.c. */
@@ -25,6 +26,7 @@
 #include "include/internal/record.h"
 #include "plugin/cli/cli.h"
 #include "plugin/guest.h"
+#include "plugin/module.h"
 #include "plugin/worker_protocol.h"
 
 enum { STDERR_WAIT_MS = 1000, HELLO_WAIT_MS = 60000 };
@@ -32,6 +34,7 @@ enum { STDERR_WAIT_MS = 1000, HELLO_WAIT_MS = 60000 };
 typedef struct worker {
     const session_api *api;
     session *s;
+    modules *mods;          /* NULL = none */
     hello hello;            /* the description; its memory is behind `model` */
     glimpse_model model;    /* tensors bound into the snapshot */
     void *snapshot;
@@ -43,43 +46,17 @@ typedef struct worker {
 
 /* --- manners ----------------------------------------------------------------------------------------------------- */
 
-/* Why this process dies, in a message that any build can read.  Async-signal-safe. */
-static void last_words(int number) {
-    static const char *const names[] = {[SIGSEGV] = "SIGSEGV", [SIGBUS] = "SIGBUS", [SIGILL] = "SIGILL", [SIGFPE] = "SIGFPE",
-                                        [SIGABRT] = "SIGABRT", [SIGSYS] = "SIGSYS", [SIGTERM] = "SIGTERM", [SIGXCPU] = "SIGXCPU"};
-    char words[WORDS_HEAD + 64];
-    uint32_t head[2] = {MESSAGE_MAGIC, MSG_WORDS};
-    size_t n = sizeof head;
-    memcpy(words, head, sizeof head);
-    for (const char *p = "signal "; *p;) words[n++] = *p++;
-    if (number > 9) words[n++] = (char)('0' + number / 10);
-    words[n++] = (char)('0' + number % 10);
-    words[n++] = ' ';
-    words[n++] = '(';
-    for (const char *p = names[number]; *p;) words[n++] = *p++;
-    words[n++] = ')';
-    send(WORKER_SOCKET, words, n, MSG_DONTWAIT | MSG_NOSIGNAL);
-    raise(number); /* its action is the default again: SA_RESETHAND */
-}
-
-static void handle_signals(void) {
-    static const int fatal[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGSYS, SIGTERM, SIGXCPU};
-    static char stack[64 << 10];
-    stack_t alt = {.ss_sp = stack, .ss_size = sizeof stack};
-    sigaltstack(&alt, NULL);
-    struct sigaction words = {.sa_handler = last_words, .sa_flags = (int)SA_RESETHAND | SA_ONSTACK | SA_NODEFER};
-    for (size_t i = 0; i < sizeof fatal / sizeof *fatal; i++) sigaction(fatal[i], &words, NULL);
-    struct sigaction ignore = {.sa_handler = SIG_IGN};
-    sigaction(SIGPIPE, &ignore, NULL);
-    sigaction(SIGTTOU, &ignore, NULL); /* a terminal with `stty tostop`: a line of ours must not stop us */
-}
-
-static void behave(void) {
+static void take_descriptors_over(void) {
     for (int fd = 0; fd <= STDERR_FILENO; fd++) /* the trainer may have closed its stderr: the number stays taken */
         if (fcntl(fd, F_GETFD) < 0) (void)!open("/dev/null", O_RDWR);
     syscall(SYS_close_range, WORKER_SOCKET + 1, ~0U, 0);
     fcntl(WORKER_SOCKET, F_SETFD, FD_CLOEXEC);
-    handle_signals();
+}
+
+static void behave(void) {
+    struct sigaction ignore = {.sa_handler = SIG_IGN};
+    sigaction(SIGPIPE, &ignore, NULL);
+    sigaction(SIGTTOU, &ignore, NULL); /* a terminal with `stty tostop`: a line of ours must not stop us */
     setpriority(PRIO_PROCESS, 0, 19);
     struct rlimit no_core = {0, 0};
     setrlimit(RLIMIT_CORE, &no_core);
@@ -141,6 +118,7 @@ static void on_log(void *user, const char *line) {
 
 static void on_record(void *user, const glimpse_record *record) {
     worker *w = user;
+    modules_record(w->mods, record);
     if (!w->hooked) return;
     buffer b = {0};
     message_head head = {.kind = MSG_RECORD, .step = record->step};
@@ -187,8 +165,12 @@ static glimpse_status open_session(worker *w, message *m) {
     session_host host = {.user = w, .log = on_log, .record = on_record, .blocked = blocked,
                          .terminal = !w->hello.log_back && isatty(STDERR_FILENO)};
     memcpy(host.run, w->hello.run, sizeof host.run);
-    glimpse_status st = w->api->open(w->hello.o, &w->model, &host, &w->s);
-    return st < 0 ? status_set_text(st, w->api->error()) : st;
+    TRY(modules_open(w->hello.o, &w->model, &w->mods));
+    glimpse_model described = w->model; /* the modules are shown the trainer's */
+    TRY(modules_describe(w->mods, &described));
+    glimpse_status st = w->api->open(w->hello.o, &described, &host, &w->s);
+    if (st < 0) return status_set_text(st, w->api->error());
+    return modules_join(w->mods, w->api, w->s);
 }
 
 /* What a trainer asks before it opens: its options with those of the file beneath them, packed. */
@@ -242,7 +224,7 @@ static void serve(worker *w, const message *m) {
         break;
     case MSG_NOTE:
         st = w->api->note(w->s, h->step, h->train_loss, h->val_loss, h->status == NOTE_FAILED ? "failed" : "skipped",
-                          m->payload, h->again == 1);
+                          m->payload, h->again == 1 ? h->posted : 0);
         if (st < 0) st = status_set_text(st, w->api->error());
         break;
     case MSG_CHECK: st = check(w, m); break;
@@ -266,11 +248,11 @@ static int run(worker *w) {
     bool config = m.head.kind == MSG_CONFIG;
     glimpse_status st = config ? read_config(w, &m, &packed) : open_session(w, &m);
     message_free(&m);
-    message_head ready = {.kind = MSG_READY, .status = (int32_t)st, .pid = getpid(), .ppid = getppid()};
+    message_head ready = {.kind = MSG_READY, .status = (int32_t)st};
     if (st < 0) tell(w, &ready, status_text(), strlen(status_text()));
     else tell(w, &ready, buf_str(&packed), packed.n);
     buf_free(&packed);
-    if (st < 0 || config) return st < 0;
+    if (st < 0 || config) return 0;
     while (next_message(w, &m, -1)) {
         serve(w, &m);
         message_free(&m);
@@ -286,7 +268,7 @@ int cli_worker(int argc, char **argv) {
         guest_say(&to_stderr, "glimpse: `glimpse worker` is started by libglimpse.so, not by hand");
         return 2;
     }
-    behave();
+    take_descriptors_over();
     if (argc < 3 || strcmp(argv[2], GLIMPSE_BUILD_ID) != 0) {
         say_words("the program is of build " GLIMPSE_BUILD_ID);
         return 1;
@@ -296,8 +278,11 @@ int cli_worker(int argc, char **argv) {
     n = sizeof peer;
     if (getsockopt(WORKER_SOCKET, SOL_SOCKET, SO_PEERCRED, &peer, &n) == 0 && peer.pid > 0)
         w.trainer = (int)syscall(SYS_pidfd_open, peer.pid, 0U);
+    keeper_fork(argv, w.trainer);
+    behave();
     int code = run(&w);
     if (w.s) w.api->close(w.s);
+    modules_close(w.mods);
     glimpse_model_free(&w.model);
     if (w.snapshot) munmap(w.snapshot, w.hello.snapshot_bytes);
     hello_free(&w.hello);

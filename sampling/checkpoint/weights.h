@@ -53,6 +53,8 @@ glimpse_status weights_strip(weight_list *l, const char *prefix);
 glimpse_status weights_rename(weight_list *l, weight *w, const char *to);
 /* Take one out. */
 glimpse_status weights_drop(weight_list *l, weight *w);
+/* Take out all whose names begin with `prefix`. */
+glimpse_status weights_drop_all(weight_list *l, const char *prefix);
 /* Up to `most` names, "a, b, c, ... (148 in all)", into out. */
 void weights_describe(const weight_list *l, int most, char *out, size_t cap);
 

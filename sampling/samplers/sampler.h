@@ -122,6 +122,8 @@ static inline const double *sampler_values(const sampler *s) { return ((const va
 /* kinds.c: the table, in the default order; the kind of a name (the nearest one in the error); the shortest text. */
 extern const sampler_kind *const sampler_kinds[];
 extern const int sampler_kind_count;
+/* It works on log-probabilities before a draw is thought of (bans, biases, penalties, lengths); the others shape the draw. */
+bool sampler_kind_is_processor(const sampler_kind *kind);
 glimpse_status sampler_kind_find(const char *name, size_t bytes, const sampler_kind **out);
 void sampler_put_number(buffer *b, double value);
 /* Values from flags, then from the text after "name=" (bytes; NULL = none), checked.  v: preset by the caller. */

@@ -1,0 +1,30 @@
+/* probes.h -- texts of the user's own that are scored, not generated, at every eval: when did the model learn what?
+ *
+ * --probe FILE holds a text a line, or a prompt and its answer with a tab between them.  The model reads the line as it
+ * would in training: after its BOS where it has one, else the first token is given and not scored.  A prompt and its
+ * answer are encoded apart, since that is how a sample goes on from a prompt.
+ *
+ * A probe of a record is a glimpse_sample whose `stop` is SCORED:
+ *   prompt       number of the line among those that are not empty, from 0
+ *   prompt_text  the prompt ("" for a text alone)        text    the answer, or the text
+ *   prompt_ids   (1) what stands before the first scored token
+ *   tokens       every token after it, with the model's alternatives; the answer's begin at `answer_from`
+ *   metrics      over the answer's tokens:  answer_logprob  sum of ln p, nats
+ *                answer_mean_logprob  per token             answer_rank1  share of those that are the model's first choice
+ * A line that cannot be scored (too long, not to be encoded) has no tokens and says `why`.  Called by session.c. */
+#ifndef GLIMPSE_HOOKS_PROBES_H
+#define GLIMPSE_HOOKS_PROBES_H
+
+#include "sampling/generate.h"
+
+typedef struct probe_list probe_list;
+
+/* Read and encode the file.  GLIMPSE_E_NOT_FOUND, GLIMPSE_E_IO, GLIMPSE_E_TOKENIZER (there is none),
+ * GLIMPSE_E_INVALID (no line, more than 1000).  Returned: probes_close. */
+glimpse_status probes_open(const char *path, const model *m, tokenizer *t, probe_list **out);
+void probes_close(probe_list *p); /* NULL is fine */
+
+/* Score every line with the weights as they are now: *out (*n), in `a`.  GLIMPSE_E_NONFINITE ends a line, not the call. */
+glimpse_status probes_score(const probe_list *p, generator *g, int32_t n_top, arena *a, glimpse_sample **out, int32_t *n);
+
+#endif

@@ -1,0 +1,153 @@
+/* test_probes.c -- --probe: texts scored at every eval, against the loss of the same ids. */
+#include "hooks/session_state.h"
+#include "include/internal/file.h"
+#include "include/internal/status.h"
+#include "tests/test.h"
+#include "tests/tiny_gpt.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static char *probe_file(const char *text, size_t n) {
+    char *path = path_join(test_tmpdir(), "probes.txt");
+    EXPECT_OK(file_write_atomic(path, text, n, false));
+    return path;
+}
+
+static void on_log(void *user, const char *line) {
+    buf_puts(user, line);
+    buf_putc(user, '\n');
+}
+
+static session *open_with(tiny_gpt *g, const char *probes, buffer *log, options **o) {
+    session_host host = { .user = log, .log = on_log };
+    session *s = NULL;
+    *o = options_new();
+    EXPECT_OK(options_set(*o, OPT_out_dir, test_tmpdir(), OPT_LEVEL_FLAG));
+    EXPECT_OK(options_set(*o, OPT_max_sample_tokens, "4", OPT_LEVEL_FLAG));
+    EXPECT_OK(options_set(*o, OPT_sheets, "false", OPT_LEVEL_FLAG));
+    EXPECT_OK(options_set(*o, OPT_probe, probes, OPT_LEVEL_FLAG));
+    EXPECT_OK(session_open(*o, &g->model, &host, &s));
+    return s;
+}
+
+static glimpse_status keep(void *user, owned_record *r) {
+    owned_record **last = user;
+    buffer bytes = {0};
+    if (*last) record_free(&(*last)->record);
+    TRY(record_pack(&r->record, &bytes)); /* the record is the walk's */
+    glimpse_status st = record_unpack(bytes.bytes, bytes.n, last);
+    buf_free(&bytes);
+    return st;
+}
+
+static owned_record *last_line(void) {
+    owned_record *r = NULL;
+    int64_t unread;
+    char *path = path_join(test_tmpdir(), "evals.jsonl");
+    EXPECT_OK(journal_read(path, keep, &r, &unread));
+    free(path);
+    return r;
+}
+
+TEST(probes_are_scored_at_every_eval) {
+    static const char text[] = "HELLO\r\n\nAB\tCDE\nx y\tz\nABCDEFGHIJKLMNOPQRSTUVWXYZABCDEFGHIJKLMNOPQRSTUVWXYZ\n";
+    tiny_gpt g;
+    buffer log = {0};
+    options *o;
+    tiny_gpt_make(&g, 2, 2, 16, 60, 48, -1, 1);
+    char *path = probe_file(text, sizeof text - 1);
+    session *s = open_with(&g, path, &log, &o);
+    REQUIRE(s);
+    EXPECT_OK(session_eval(s, 0, 3, 3));
+    EXPECT_EQ(session_eval(s, 10, 3, 4), GLIMPSE_NOT_DUE); /* no sample, and the probes all the same */
+    session_close(s);
+    owned_record *r = last_line();
+    REQUIRE(r && r->record.n_probes == 4 && r->record.n_samples == 0 && r->record.step == 10);
+    const glimpse_sample *p = r->record.probes;
+    EXPECT_STREQ(p[0].text, "HELLO");
+    EXPECT_EQ(p[0].prompt_bytes, 0);
+    EXPECT_EQ(p[0].n_tokens, 4); /* without a BOS the first token is given */
+    EXPECT_EQ(p[0].answer_from, 0);
+    EXPECT_STREQ(p[1].prompt_text, "AB");
+    EXPECT_STREQ(p[1].text, "CDE");
+    EXPECT_EQ(p[1].n_tokens, 4);
+    EXPECT_EQ(p[1].answer_from, 1);
+    EXPECT(p[2].why && !p[2].n_tokens); /* no blank in this vocabulary */
+    EXPECT(p[3].why && strstr(p[3].why, "52 tokens") && !p[3].n_tokens);
+    for (int k = 0; k < 2; k++) { /* against the loss of the same ids */
+        int32_t ids[8], targets[8], n = p[k].n_tokens;
+        double losses[8], sum = 0;
+        ids[0] = p[k].prompt_ids[0];
+        for (int i = 0; i < n; i++) {
+            targets[i] = p[k].tokens[i].id;
+            ids[i + 1] = targets[i];
+        }
+        model *m;
+        generator *gen;
+        REQUIRE_OK(model_from_description(&g.model, &m));
+        REQUIRE_OK(generator_open(m, NULL, &(generator_config){ .threads = 1 }, &gen));
+        REQUIRE_OK(score_losses(gen, ids, targets, 1, n, losses));
+        for (int i = 0; i < n; i++) {
+            EXPECT(fabs(losses[i] + (double)p[k].tokens[i].logprob) <= 1e-4 * losses[i]);
+            if (i >= p[k].answer_from) sum -= losses[i];
+        }
+        EXPECT_EQ(p[k].n_metrics, 3);
+        EXPECT_STREQ(p[k].metrics[0].name, "answer_logprob");
+        EXPECT(fabs(p[k].metrics[0].value - sum) <= 1e-3);
+        generator_close(gen);
+        model_close(m);
+    }
+    const glimpse_piece *piece = record_piece(&r->record, p[1].tokens[3].id);
+    EXPECT(piece && piece->bytes == 1 && piece->text[0] == 'E');
+    record_free(&r->record);
+    options_free(o);
+    buf_free(&log);
+    free(path);
+    tiny_gpt_free(&g);
+}
+
+TEST(probes_that_are_not_there_are_said) {
+    tiny_gpt g;
+    buffer log = {0};
+    tiny_gpt_make(&g, 1, 1, 16, 60, 32, -1, 1);
+    static const char *const texts[] = { "", "\n\r\n" };
+    options *o = options_new();
+    session_host host = { .user = &log, .log = on_log };
+    session *s;
+    EXPECT_OK(options_set(o, OPT_out_dir, test_tmpdir(), OPT_LEVEL_FLAG));
+    EXPECT_OK(options_set(o, OPT_probe, "/nowhere/probes.txt", OPT_LEVEL_FLAG));
+    EXPECT_ERR(session_open(o, &g.model, &host, &s), GLIMPSE_E_IO, "/nowhere/probes.txt");
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        char *path = probe_file(texts[i], strlen(texts[i]));
+        EXPECT_OK(options_set(o, OPT_probe, path, OPT_LEVEL_FLAG));
+        EXPECT_ERR(session_open(o, &g.model, &host, &s), GLIMPSE_E_INVALID, "holds no line");
+        free(path);
+    }
+    options_free(o);
+    buf_free(&log);
+    tiny_gpt_free(&g);
+}
+
+/* Scoring and sampling take turns on one cache: neither changes the other's numbers. */
+TEST(probes_leave_the_samples_alone) {
+    tiny_gpt g;
+    buffer log = {0};
+    options *o;
+    char *text[2];
+    tiny_gpt_make(&g, 2, 2, 16, 60, 48, -1, 3);
+    char *path = probe_file("HELLOWORLD\n", 11);
+    for (int with = 0; with < 2; with++) {
+        session *s = open_with(&g, with ? path : NULL, &log, &o);
+        REQUIRE(s);
+        EXPECT_OK(session_eval(s, 0, 3, 3));
+        EXPECT_OK(session_eval(s, 10, 2, 2));
+        text[with] = strdup(s->before->record.samples[0].text);
+        session_close(s);
+        options_free(o);
+    }
+    EXPECT_STREQ(text[0], text[1]);
+    free(text[0]), free(text[1]), free(path);
+    buf_free(&log);
+    tiny_gpt_free(&g);
+}
