@@ -106,7 +106,8 @@ out:
 /* What an eval will cost, said once: samples, files, and whose tokenizer shows them. */
 static void announce(const session *s) {
     const options *o = s->o;
-    int64_t n = opt_count(o, OPT_top_k) * opt_int(o, OPT_num_samples), tokens = opt_int(o, OPT_max_sample_tokens);
+    opt_id each = opt_int(o, OPT_num_beams) > 1 ? OPT_num_return_sequences : OPT_num_samples;
+    int64_t n = opt_count(o, OPT_top_k) * opt_int(o, each), tokens = opt_int(o, OPT_max_sample_tokens);
     if (tokens > s->m->d.max_seq_len) tokens = s->m->d.max_seq_len;
     double charts = opt_bool(o, OPT_show_heatmaps) ? (double)(n * tokens) : 0;
     double mb = (double)(n * tokens) * (150 + 24 * (double)session_record_top(o) + (opt_bool(o, OPT_sheets) ? 700 : 0)) * 1e-6 + charts * 12e-3;
