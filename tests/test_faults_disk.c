@@ -60,7 +60,7 @@ TEST_LIMIT(faults_disk_full, 600) {
     for (int i = 0; i < runs; i++) {
         rig r;
         snprintf(at, sizeof at, "%s/small%d", test_tmpdir(), i);
-        snprintf(size, sizeof size, "size=%dk", 256 + 64 * (i % 20));
+        snprintf(size, sizeof size, "size=%dk", 448 + 64 * (i % 20));
         if (!mount_own(at, "tmpfs", size)) SKIP("mounting is refused");
         rig_open(&r, (const char *const[]){i % 2 ? "mode=worker" : "mode=inline", "max_sample_tokens=4", "threads=1", NULL});
         glimpse_close(r.g);
