@@ -55,7 +55,7 @@ LIBS_TEST    := -lpng
 # === Sources by folder
 LEAVES  := $(wildcard include/internal/*.c)
 GUEST   := $(wildcard plugin/*.c) $(LEAVES)
-SESSION := $(wildcard kernels/*.c kernels/cpu/*.c sampling/*.c sampling/*/*.c viz/*.c hooks/*.c) $(B)/gen/page_data.c $(LEAVES)
+SESSION := $(wildcard kernels/*.c kernels/cpu/*.c sampling/*.c sampling/*/*.c viz/*.c hooks/*.c hooks/*/*.c) $(B)/gen/page_data.c $(LEAVES)
 PROGRAM := $(wildcard plugin/cli/*.c)
 TESTS   := $(wildcard tests/*.c)
 BENCH   := $(wildcard tests/bench/bench_*.c)
@@ -78,7 +78,7 @@ SHORT := $(firstword -$(MAKEFLAGS))
 say = $(if $(V)$(findstring s,$(SHORT)),,echo "  $(1)")
 JOBS := $(if $(findstring j,$(MAKEFLAGS)),,-j$(shell nproc))
 
-.PHONY: all help info deps test test-all run-tests bench fuzz demo run-demo llmc install uninstall clean FORCE
+.PHONY: all help info deps test test-all run-tests bench fuzz faults demo run-demo llmc install uninstall clean FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 all: $(LIBRARIES) $(PROGRAMS) $(EXAMPLES) $(MODULES)
@@ -96,7 +96,7 @@ $(B)/gen/sources: FORCE # a source that went away must leave what was linked wit
 	@$(call write_if_new,$(sort $(GUEST) $(SESSION) $(PROGRAM) $(TESTS) $(TRAINER)))
 
 # The review page, as bytes for viz/html.c; its script is made of parts, in this order.
-PAGE_SCRIPT := $(addprefix viz/page/,data.js words.js tokens.js charts.js search.js page.js)
+PAGE_SCRIPT := $(addprefix viz/page/,data.js words.js tokens.js charts.js search.js probes.js page.js)
 $(B)/gen/page_data.c: viz/page/embed.sh viz/page/page.html viz/page/page.css $(PAGE_SCRIPT)
 	@mkdir -p $(@D)
 	@sh viz/page/embed.sh $(filter-out %.sh,$^) > $@
@@ -133,10 +133,14 @@ $(EXAMPLES): $(B)/%: $(B)/obj/examples/%.o $(LIBRARIES)
 $(MODULES): $(B)/%.so: examples/%.c include/glimpse.h $(B)/gen/flags # as a user would, for --module
 	$(CC) -std=c17 -O2 -fPIC -shared -Wall -Wextra -Werror -DAS_MODULE -Iinclude $< -o $@
 
+include kernels/cuda/cuda.mk
+
 # === Tests: every object of the project and every tests/*.c in one runner
-WRAP := $(addprefix -Wl$(,)--wrap=,malloc calloc realloc aligned_alloc posix_memalign strdup strndup)
+WRAP_CALLS := open read pread write fsync fdatasync ftruncate fstat stat lstat rename close mkdir unlink rmdir flock lseek fcntl \
+    poll socketpair memfd_create fallocate madvise mmap sendmsg recvmsg getrandom clone opendir fdopendir
+WRAP := $(addprefix -Wl$(,)--wrap=,malloc calloc realloc aligned_alloc posix_memalign strdup strndup $(WRAP_CALLS))
 LINK_TEST = $(LINK) $(filter %.o,$^) $(LIBS_SESSION) $(LIBS_PROGRAM) $(LIBS_TRAINER) $(LIBS_TEST) -lpthread -ldl
-$(B)/tests/runner: $(call obj,$(TESTS) $(TRAINER)) $(EVERYTHING) $(B)/gen/sources
+$(B)/tests/runner: $(call obj,$(TESTS) $(TRAINER)) $(EVERYTHING) $(CUDA_EMU) $(B)/gen/sources
 	@mkdir -p $(@D)
 	$(LINK_TEST) $(WRAP) -o $@
 $(B)/bench/%: $(B)/obj/tests/bench/%.o $(B)/obj/tests/oracle.o $(call obj,$(TRAINER)) $(EVERYTHING)
@@ -157,6 +161,11 @@ test-all: deps
 	@GLIMPSE_TEST_FULL=1 $(MAKE) --no-print-directory $(JOBS) run-tests
 run-tests: all $(B)/tests/runner $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(FUZZ))
 	@CC='$(CC)' MODE=$(MODE) ASAN_OPTIONS=allocator_may_return_null=1 $(B)/tests/runner $(T)
+## faults: every fault in its full count (FEW=1: the short one), as a table: PASS or FAIL, the name, the figure
+faults: deps
+	@rm -f $(B)/faults.table
+	@GLIMPSE_FAULTS=$(CURDIR)/$(B)/faults.table $(if $(filter 1,$(FEW)),,GLIMPSE_TEST_FULL=1) $(MAKE) --no-print-directory $(JOBS) run-tests T=faults_; \
+	 rc=$$?; sort -k2 $(B)/faults.table; exit $$rc
 ## bench: build and run the benchmarks; T=part-of-a-name
 bench: $(patsubst tests/bench/%.c,$(B)/bench/%,$(BENCH))
 	@for b in $(foreach b,$^,$(if $(findstring $(T),$(b)),$(b))); do echo "== $$b"; $$b || exit 1; done
@@ -184,4 +193,4 @@ help:
 	@echo 'make [TARGET] [MODE=release|debug|asan|ubsan|tsan] [CC=gcc|clang] [CUDA=0|1]'
 	@sed -n 's/^## \([a-z-]*\): \(.*\)/  \1\t\2/p' Makefile | expand -t 14
 FORCE:
--include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
+-include $(shell find $(B)/obj $(B)/emu -name '*.d' 2>/dev/null)

@@ -7,6 +7,7 @@
 
 #include "include/internal/file.h"
 #include "include/internal/status.h"
+#include "viz/tensorboard.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
@@ -22,7 +23,8 @@
 
 struct journal {
     int dir_fd;
-    file f; /* f.size: bytes acknowledged */
+    file f;      /* f.size: bytes acknowledged */
+    bool beyond; /* there may be bytes beyond them that could not be cut off */
 };
 
 /* --- reading lines ------------------------------------------------------------------------------------------------ */
@@ -77,8 +79,12 @@ static bool plain_name(const char *s) {
 }
 
 static glimpse_status cut(journal *j, int64_t size) {
-    if (io.ftruncate(j->f.fd, size)) FAIL(GLIMPSE_E_IO, "%s: cannot be cut to %lld bytes: %s", j->f.path, (long long)size,
-                                          strerror(errno));
+    int failed;
+    do failed = io.ftruncate(j->f.fd, size);
+    while (failed && errno == EINTR);
+    j->beyond = failed != 0;
+    if (failed)
+        FAIL(GLIMPSE_E_IO, "%s: cannot be cut to %lld bytes: %s", j->f.path, (long long)size, strerror(errno));
     j->f.size = size;
     return GLIMPSE_OK;
 }
@@ -86,10 +92,26 @@ static glimpse_status cut(journal *j, int64_t size) {
 /* Our file, to be read and appended to; a link is followed, anything but a regular file refused. */
 static glimpse_status open_file(journal *j) {
     struct stat s;
-    j->f.fd = io.open(j->f.path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0666);
+    j->f.fd = file_open_fd(j->f.path, O_RDWR | O_APPEND | O_CREAT | O_NONBLOCK);
     if (j->f.fd < 0 || io.fstat(j->f.fd, &s)) FAIL(GLIMPSE_E_IO, "%s: %s", j->f.path, strerror(errno));
     if (!S_ISREG(s.st_mode)) FAIL(GLIMPSE_E_IO, "%s: is no regular file", j->f.path);
     j->f.size = s.st_size;
+    return GLIMPSE_OK;
+}
+
+/* The name of a journal that is still empty, and those of the directories above it, survive a crash.  A directory that we
+ * may not read is not ours to sync. */
+static glimpse_status sync_names(const char *dir) {
+    TRY(dir_sync(dir));
+    char *at = strdup(dir);
+    while (at && strcmp(at, ".") && strcmp(at, "/")) {
+        char *up = path_dir(at);
+        free(at);
+        at = up;
+        if (at) (void)dir_sync(at);
+    }
+    if (!at) FAIL(GLIMPSE_E_MEMORY, "no memory for a file name");
+    free(at);
     return GLIMPSE_OK;
 }
 
@@ -98,8 +120,12 @@ static glimpse_status cut_torn(journal *j, int64_t from, int64_t end) {
     glimpse_status st = GLIMPSE_OK;
     buffer bytes = {0}, name = {0};
     TRY_GOTO(read_span(&j->f, from, end, &bytes));
-    buf_printf(&name, "%s.torn-%lld", j->f.path, (long long)time(NULL));
-    if (buf_failed(&name)) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a file name");
+    for (int i = 1; i == 1 || (i < 1000 && path_exists(buf_str(&name))); i++) { /* never over an older one's */
+        buf_clear(&name);
+        buf_printf(&name, "%s.torn-%lld", j->f.path, (long long)time(NULL));
+        if (i > 1) buf_printf(&name, "-%d", i);
+        if (buf_failed(&name)) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a file name");
+    }
     TRY_GOTO(file_write_atomic(buf_str(&name), bytes.bytes, bytes.n, true));
     TRY_GOTO(cut(j, from));
 out:
@@ -160,16 +186,21 @@ static glimpse_status walk_back(journal *j, int64_t step, int64_t begin, owned_r
         int64_t to;
         record_free(&(*last)->record);
         *last = NULL;
-        TRY_GOTO(line_before(j, begin, &begin, &to, &line));
-        if (begin < 0) break;
-        TRY_GOTO(journal_decode(buf_str(&line), line.n, last));
+        for (glimpse_status read = GLIMPSE_E_FORMAT; read == GLIMPSE_E_FORMAT;) { /* a damaged line is passed over */
+            TRY_GOTO(line_before(j, begin, &begin, &to, &line));
+            if (begin < 0) goto out;
+            read = journal_decode(buf_str(&line), line.n, last);
+            if (read >= 0 || read == GLIMPSE_E_FORMAT) continue;
+            st = read;
+            goto out;
+        }
     }
 out:
     buf_free(&line);
     return st;
 }
 
-static glimpse_status set_aside(journal *j, const char *run) {
+static glimpse_status set_aside(journal *j, const char *dir, const char *run) {
     glimpse_status st = GLIMPSE_OK;
     buffer to = {0};
     buf_put(&to, j->f.path, strlen(j->f.path) - strlen("jsonl"));
@@ -179,6 +210,8 @@ static glimpse_status set_aside(journal *j, const char *run) {
     if (io.rename(j->f.path, buf_str(&to)))
         FAIL_GOTO(GLIMPSE_E_IO, "%s: cannot be set aside as %s: %s", j->f.path, buf_str(&to), strerror(errno));
     io.close(j->f.fd);
+    j->f.fd = -1;
+    TRY_GOTO(dir_sync(dir)); /* before another file takes the name */
     TRY_GOTO(open_file(j));
 out:
     buf_free(&to);
@@ -186,7 +219,7 @@ out:
 }
 
 glimpse_status journal_lock(const char *dir, int *fd) {
-    *fd = io.open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+    *fd = file_open_fd(dir, O_RDONLY | O_DIRECTORY);
     if (*fd < 0) FAIL(GLIMPSE_E_IO, "%s: %s", dir, strerror(errno));
     if (!flock(*fd, LOCK_EX | LOCK_NB)) return GLIMPSE_OK;
     int why = errno;
@@ -204,6 +237,11 @@ bool journal_is_gone(const journal *j) {
 
 glimpse_status journal_open(const char *dir, int64_t first_step, const char *run, const char *arch, int64_t n_params,
                             journal **out, journal_state *state) {
+    return journal_open_after(dir, first_step, 0, run, arch, n_params, out, state);
+}
+
+glimpse_status journal_open_after(const char *dir, int64_t first_step, int64_t since, const char *run, const char *arch,
+                                  int64_t n_params, journal **out, journal_state *state) {
     glimpse_status st = GLIMPSE_OK;
     owned_record *last = NULL;
     journal_state s = { .last_step = -1, .newest_step = -1, .best_val_loss = NAN, .best_step = -1 };
@@ -226,8 +264,10 @@ glimpse_status journal_open(const char *dir, int64_t first_step, const char *run
             c_snprintf(s.run, sizeof s.run, "%s", r->run);
             s.next_seq = r->seq + 1;
             s.newest_step = r->step;
-            s.superseded = r->step >= first_step;
-            TRY_GOTO(walk_back(j, first_step, begin, &last));
+            bool own = since > 0 && events_time(r->time) >= (double)since;
+            int64_t from = own && r->step >= first_step ? r->step + 1 : first_step;
+            s.superseded = r->step >= from;
+            TRY_GOTO(walk_back(j, from, begin, &last));
             if (last) {
                 s.last_step = last->record.step;
                 s.best_val_loss = last->record.best_val_loss;
@@ -238,9 +278,10 @@ glimpse_status journal_open(const char *dir, int64_t first_step, const char *run
         } else {
             if (plain_name(r->run)) c_snprintf(s.set_aside, sizeof s.set_aside, "%s", r->run);
             else c_snprintf(s.set_aside, sizeof s.set_aside, "%llx", (unsigned long long)time(NULL));
-            TRY_GOTO(set_aside(j, s.set_aside));
+            TRY_GOTO(set_aside(j, dir, s.set_aside));
         }
     }
+    if (j->f.size == 0) TRY_GOTO(sync_names(dir));
     if (!s.continued && run && plain_name(run)) c_snprintf(s.run, sizeof s.run, "%s", run);
     else if (!s.continued) name_run(s.run);
     *state = s;
@@ -258,9 +299,10 @@ glimpse_status journal_append(journal *j, const buffer *line) {
     if (line->n > MAX_LINE)
         FAIL(GLIMPSE_E_INVALID, "a journal line of %zu MB is more than can be read again\nhint: a smaller --record_top, fewer "
              "samples or tokens", line->n >> 20);
+    if (j->beyond) TRY(cut(j, j->f.size)); /* a line behind half of another would be lost with it */
     glimpse_status st = file_append_sync(j->f.fd, j->f.path, line->bytes, line->n);
     if (st < 0) {
-        /* Nothing half-written: what did get out is cut off.  If even that fails, the next open cuts it. */
+        /* Nothing half-written: what did get out is cut off.  If even that fails, the next append or open cuts it. */
         buffer why = {0};
         buf_puts(&why, status_text());
         (void)cut(j, j->f.size);

@@ -7,15 +7,20 @@
  *    "seconds":{"blocked","prefill","decode","write"},"pieces":{"464":"The","262":{"b64":"/w=="}},
  *    "samples":[{"prompt":0,"prompt_text":"..","prompt_ids":[..],"setting":0,"label":"top_k=5","samplers":"..","sample":0,
  *      "n_samples":3,"seed":1337,"temperature":..,"top_k":5,"text":"..","stop":"length","why":null,"metrics":{..},
+ *      "beams":4,"beam_score":-1.2345,   both only of a beam search
  *      "tokens":[{"id","logit","logprob","p_temp","p_final","rank","kept","left","entropy","dot","top":[[id,p,p_final],..]}]}],
- *    "views":{"colorize_mode":"minmax",..},"dataset":{},"lm_eval":{},"probes":[..]}
+ *    "views":{"colorize_mode":"minmax",..},"dataset":{},"lm_eval":{},"probes":[..],"crc":"0b7a41c3"}
  * A probe is a sample with "stop":"scored" and one field more, "answer_from" (probes.h).
+ * A sample that went back from phrases has "note" after "why"; absent = nothing to say.
  * "seconds": blocked = the wait of the trainer: in worker mode the copy, inline all up to the writing of this line (the
  * pictures come after it: the log on the terminal counts them too); write = metrics and encoding.
+ * "crc" is the last field: the CRC-32C (viz/tensorboard.h) of all bytes of the line before ,"crc" in eight hex digits.  A
+ * line whose crc is wrong is damaged, whatever it reads like; one without a crc (another program's) is taken as it is.
  * Text that is not valid UTF-8 stands as {"b64":"..."}.  Numbers carry the digits of record.h; what is not finite is null.
  *
  * Encoding and decoding are exact inverses of each other on rounded records: decode(encode(r)) == r, and
- * encode(decode(line)) == line.  A torn last line is cut off and kept aside as evals.jsonl.torn-<time>. */
+ * encode(decode(line)) == line.  A torn or damaged end is cut off and kept aside as evals.jsonl.torn-<time>; a damaged line
+ * before intact ones stays where it is and is passed over. */
 #ifndef GLIMPSE_HOOKS_JOURNAL_H
 #define GLIMPSE_HOOKS_JOURNAL_H
 
@@ -24,6 +29,8 @@
 
 /* The names of glimpse_stop in the journal. */
 extern const char *const journal_stops[];
+
+#define JOURNAL_CHECK ",\"crc\":\""
 
 glimpse_status journal_encode(const glimpse_record *r, buffer *line);            /* appends one line with its '\n' */
 glimpse_status journal_decode(const char *line, size_t n, owned_record **out);   /* GLIMPSE_E_FORMAT says where */
@@ -57,6 +64,10 @@ glimpse_status journal_lock(const char *dir, int *fd);
  * step on behind.  An end that is no line is cut off and kept as evals.jsonl.torn-<time>.  Returned: journal_close. */
 glimpse_status journal_open(const char *dir, int64_t first_step, const char *run, const char *arch, int64_t n_params,
                             journal **out, journal_state *state);
+/* The same for an eval at `first_step` that a writer killed since then (seconds since 1970; 0 = none was) may have recorded:
+ * lines of that time at the step and beyond are the run's own and are not left behind. */
+glimpse_status journal_open_after(const char *dir, int64_t first_step, int64_t since, const char *run, const char *arch,
+                                  int64_t n_params, journal **out, journal_state *state);
 glimpse_status journal_append(journal *j, const buffer *line);  /* whole and synced, or cut back to what was before */
 bool journal_is_gone(const journal *j);  /* the file was removed or replaced under us */
 void journal_close(journal *j);

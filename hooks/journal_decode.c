@@ -3,6 +3,7 @@
 #include "hooks/base64.h"
 #include "hooks/journal.h"
 #include "include/internal/status.h"
+#include "viz/tensorboard.h"
 #include <cjson/cJSON.h>
 #include <math.h>
 #include <stdlib.h>
@@ -183,14 +184,19 @@ static glimpse_status sample(reader *r, const cJSON *o, glimpse_sample *s) {
     }
     TRY(number(o, "temperature", &s->temperature));
     TRY(int32(o, "top_k", &s->top_k));
+    if (cJSON_GetObjectItemCaseSensitive(o, "beams")) {
+        TRY(int32(o, "beams", &s->n_beams));
+        TRY(number(o, "beam_score", &s->beam_score));
+    }
     TRY(text_n(r, o, "text", &s->text, &s->text_bytes));
     if (!s->text || !s->prompt_text) FAIL(GLIMPSE_E_FORMAT, "a sample's text is null");
     TRY(text(r, o, "stop", &stop));
     s->stop = (glimpse_stop)-1;
-    for (int i = 0; i <= GLIMPSE_STOP_SCORED; i++)
+    for (int i = 0; i <= GLIMPSE_STOP_CANCELLED; i++)
         if (!strcmp(stop, journal_stops[i])) s->stop = (glimpse_stop)i;
     if ((int)s->stop < 0) FAIL(GLIMPSE_E_FORMAT, "field \"stop\" has the unknown value \"%s\"", stop);
     TRY(text_n(r, o, "why", &s->why, NULL));
+    if (cJSON_GetObjectItemCaseSensitive(o, "note")) TRY(text(r, o, "note", &s->note));
     TRY(list(r, o, "metrics", sizeof(glimpse_metric), &l, &room, &s->n_metrics));
     glimpse_metric *m = room;
     s->metrics = m;
@@ -306,11 +312,35 @@ static glimpse_status record(reader *r, const cJSON *o, glimpse_record *rec) {
     return views(r, o, rec);
 }
 
+/* A line that closes with a check must be the one it was made of. */
+static glimpse_status check_line(const char *line, size_t n) {
+    const size_t key = strlen(JOURNAL_CHECK), tail = key + 10; /* 8 digits and "} behind it */
+    uint32_t said = 0;
+    if (n < 2 || line[n - 2] != '"' || line[n - 1] != '}') return GLIMPSE_OK; /* no other field at the end is a text */
+    if (n < tail || memcmp(line + n - tail, JOURNAL_CHECK, key)) FAIL(GLIMPSE_E_FORMAT, "a journal line of %zu bytes is damaged at its end", n);
+    for (size_t i = n - 10; i < n - 2; i++) {
+        const char *digit = line[i] ? strchr("0123456789abcdef", line[i]) : NULL;
+        if (!digit) FAIL(GLIMPSE_E_FORMAT, "a journal line of %zu bytes is damaged: its crc is no number", n);
+        said = said << 4 | (uint32_t)(digit - "0123456789abcdef");
+    }
+    if (said != crc32c(line, n - tail))
+        FAIL(GLIMPSE_E_FORMAT, "a journal line of %zu bytes is damaged: its crc is %08x, expected %08x", n,
+             (unsigned)crc32c(line, n - tail), (unsigned)said);
+    return GLIMPSE_OK;
+}
+
 glimpse_status journal_decode(const char *line, size_t n, owned_record **out) {
     glimpse_status st = GLIMPSE_OK;
     reader r = {0};
     owned_record *rec = NULL;
-    cJSON *o = cJSON_ParseWithLength(line, n);
+    const char *end = NULL;
+    TRY(check_line(line, n));
+    cJSON *o = cJSON_ParseWithLengthOpts(line, n, &end, false);
+    if (o) {
+        size_t used = (size_t)(end - line);
+        while (used < n && strchr(" \t\r", line[used]) && line[used]) used++;
+        if (used < n) FAIL_GOTO(GLIMPSE_E_FORMAT, "a journal line of %zu bytes goes on after its record, at byte %zu", n, used);
+    }
     if (!o) FAIL(GLIMPSE_E_FORMAT, "a journal line of %zu bytes is no JSON", n);
     if (!cJSON_IsObject(o)) FAIL_GOTO(GLIMPSE_E_FORMAT, "a journal line is no JSON object");
     rec = record_new();

@@ -3,6 +3,7 @@
 #include "hooks/journal.h"
 #include "include/internal/status.h"
 #include "include/internal/utf8.h"
+#include "viz/tensorboard.h"
 #include <math.h>
 #include <string.h>
 
@@ -76,7 +77,7 @@ static void token(buffer *b, const glimpse_token *t) {
     buf_puts(b, "]}");
 }
 
-const char *const journal_stops[] = { "length", "eos", "stop", "context", "nonfinite", "scored" };
+const char *const journal_stops[] = { "length", "eos", "stop", "context", "nonfinite", "scored", "cancelled" };
 
 static void sample(buffer *b, const glimpse_sample *s, bool probe) {
     key(b, NULL);
@@ -99,9 +100,14 @@ static void sample(buffer *b, const glimpse_sample *s, bool probe) {
     if (!exact) buf_putc(b, '"');
     number(b, "temperature", s->temperature, RECORD_LOSS_DIGITS);
     integer(b, "top_k", s->top_k);
+    if (s->n_beams > 0) {
+        integer(b, "beams", s->n_beams);
+        number(b, "beam_score", s->beam_score, RECORD_LOSS_DIGITS);
+    }
     text_n(b, "text", s->text, s->text_bytes);
     text(b, "stop", journal_stops[s->stop]);
     text(b, "why", s->why);
+    if (s->note) text(b, "note", s->note);
     key(b, "metrics");
     buf_putc(b, '{');
     for (int32_t i = 0; i < s->n_metrics; i++) number(b, s->metrics[i].name, s->metrics[i].value, RECORD_LOSS_DIGITS);
@@ -118,6 +124,15 @@ glimpse_status journal_views(const char *const *names, const char *const *values
     for (int i = 0; i < n; i++) text(b, names[i], values[i]);
     buf_putc(b, '}');
     if (buf_failed(b)) FAIL(GLIMPSE_E_MEMORY, "no memory for %d options", n);
+    return GLIMPSE_OK;
+}
+
+/* Close the line that begins at `from` and ends with "}\n" with its check (journal.h). */
+static glimpse_status seal(buffer *b, size_t from) {
+    b->n -= strlen("}\n");
+    uint32_t check = crc32c(b->bytes + from, b->n - from);
+    buf_printf(b, JOURNAL_CHECK "%08x\"}\n", (unsigned)check);
+    if (buf_failed(b)) FAIL(GLIMPSE_E_MEMORY, "no memory for a journal line of more than %zu bytes", b->n - from);
     return GLIMPSE_OK;
 }
 
@@ -175,5 +190,5 @@ glimpse_status journal_encode(const glimpse_record *r, buffer *b) {
     for (int32_t i = 0; i < r->n_probes; i++) sample(b, GLIMPSE_AT(r->probes, i), true);
     buf_puts(b, "]}\n");
     if (buf_failed(b)) FAIL(GLIMPSE_E_MEMORY, "no memory for a journal line of more than %zu bytes", b->n - before);
-    return GLIMPSE_OK;
+    return seal(b, before);
 }

@@ -1,10 +1,12 @@
 /* review.c -- see review.h. */
 #include "hooks/review.h"
 
+#include "hooks/journal.h"
 #include "include/internal/file.h"
 #include "include/internal/status.h"
 #include "viz/csv.h"
 #include "viz/html.h"
+#include "viz/probe_map.h"
 #include "viz/tensorboard.h"
 #include <dirent.h>
 #include <errno.h>
@@ -60,15 +62,14 @@ static glimpse_status append_whole(const char *path, growing kind, const buffer 
     glimpse_status st = GLIMPSE_OK;
     int64_t end = 0;
     int fd = -1;
-    if (anew) io.unlink(path);
-    if (path_exists(path)) {
+    if (!anew && path_exists(path)) { /* anew: from its beginning, also where it cannot be removed */
         file f = FILE_INIT;
         TRY(file_open_read(path, &f));
         st = kind == LINES ? end_of_lines(&f, &end) : end_of_events(&f, &end);
         file_close(&f);
         TRY(st);
     }
-    fd = io.open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0666);
+    fd = file_open_fd(path, O_WRONLY | O_CREAT | O_NONBLOCK);
     if (fd < 0) FAIL(GLIMPSE_E_IO, "%s: %s", path, strerror(errno));
     if (io.ftruncate(fd, end) || lseek(fd, end, SEEK_SET) < 0) FAIL_GOTO(GLIMPSE_E_IO, "%s: %s", path, strerror(errno));
     if (!end && head) TRY_GOTO(file_write_fd(fd, path, head->bytes, head->n));
@@ -115,18 +116,30 @@ out:
     return st;
 }
 
-static glimpse_status append_index(const char *dir, const glimpse_record *r, bool anew) {
+static glimpse_status append_line(const char *folder, const char *name, const buffer *line, bool anew) {
+    char *path = path_join(folder, name);
+    if (!path) FAIL(GLIMPSE_E_MEMORY, "no memory for a file name");
+    glimpse_status st = append_whole(path, LINES, NULL, line, anew);
+    free(path);
+    return st;
+}
+
+static glimpse_status append_index(const char *dir, const glimpse_record *r, bool anew, bool probes_anew) {
     glimpse_status st = GLIMPSE_OK;
     buffer line = {0};
-    char *folder = path_join(dir, "report"), *path = folder ? path_join(folder, "index.js") : NULL;
-    if (!path) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a file name");
+    char *folder = path_join(dir, "report");
+    if (!folder) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a file name");
     TRY_GOTO(mkdir_p(folder));
-    TRY_GOTO(html_index_line(r, &line));
-    TRY_GOTO(append_whole(path, LINES, NULL, &line, anew));
+    if (r->n_probes) {
+        TRY_GOTO(html_probes_line(r, &line));
+        TRY_GOTO(append_line(folder, "probes.js", &line, probes_anew));
+        buf_clear(&line);
+    }
+    TRY_GOTO(html_index_line(r, &line)); /* last: the page finds what it names */
+    TRY_GOTO(append_line(folder, "index.js", &line, anew));
 out:
     buf_free(&line);
     free(folder);
-    free(path);
     return st;
 }
 
@@ -151,7 +164,8 @@ out:
 static glimpse_status each_event_file(const char *dir, glimpse_status (*each)(void *user, const char *path), void *user) {
     glimpse_status st = GLIMPSE_OK;
     DIR *d = opendir(dir);
-    if (!d) return GLIMPSE_OK;
+    if (!d && errno == ENOENT) return GLIMPSE_OK;
+    if (!d) FAIL(GLIMPSE_E_IO, "%s cannot be listed: %s", dir, strerror(errno)); /* a second event file would be begun */
     for (struct dirent *e; st >= 0 && (e = readdir(d));) {
         if (!events_is_name(e->d_name)) continue;
         char *path = path_join(dir, e->d_name);
@@ -199,7 +213,7 @@ out:
 
 static glimpse_status append_events(const view_plan *p, const char *dir, const glimpse_record *r, bool anew) {
     glimpse_status st = GLIMPSE_OK;
-    buffer head = {0}, events = {0}, name = {0};
+    buffer head = {0}, events = {0}, name = {0}, png = {0};
     char *path = NULL;
     TRY_GOTO(each_event_file(dir, anew ? remove_it : keep_last, &path));
     if (!path) {
@@ -210,6 +224,10 @@ static glimpse_status append_events(const view_plan *p, const char *dir, const g
     TRY_GOTO(events_of(r, &events));
     if (p->sheets)
         for (int32_t i = 0; i < r->n_samples; i++) TRY_GOTO(append_sheet(dir, r, GLIMPSE_AT(r->samples, i), &events));
+    if (p->sheets && r->n_probes) {
+        TRY_GOTO(chart_probes(r, &png));
+        events_image(events_time(r->time), r->step, "probes", buf_str(&png), png.n, &events);
+    }
     events_close(r, &events);
     if (!path || buf_failed(&head) || buf_failed(&events) || buf_failed(&name))
         FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for an eval's events");
@@ -218,6 +236,7 @@ out:
     buf_free(&head);
     buf_free(&events);
     buf_free(&name);
+    buf_free(&png);
     free(path);
     return st;
 }
@@ -229,7 +248,7 @@ glimpse_status review_append(const view_plan *p, const char *dir, const glimpse_
     for (int i = 0; i < 3; i++) {
         glimpse_status st = GLIMPSE_OK;
         const bool wanted = i == 0 ? p->report : i == 1 || p->tensorboard, anew = wanted && views_redraw_begins(redraw, names[i]);
-        if (i == 0 && wanted) st = append_index(dir, r, anew);
+        if (i == 0 && wanted) st = append_index(dir, r, anew, r->n_probes && views_redraw_begins(redraw, "report/probes.js"));
         if (i == 1) st = append_csv(dir, r, anew);
         if (i == 2 && wanted) st = append_events(p, dir, r, anew);
         if (st >= 0 || first < 0) continue;
@@ -239,6 +258,48 @@ glimpse_status review_append(const view_plan *p, const char *dir, const glimpse_
     if (first < 0) status_set_text(first, buf_str(&why));
     buf_free(&why);
     return first;
+}
+
+glimpse_status file_ends_with(const char *path, const buffer *bytes, bool *yes) {
+    glimpse_status st = GLIMPSE_OK;
+    file f = FILE_INIT;
+    buffer tail = {0};
+    if (buf_failed(bytes)) FAIL(GLIMPSE_E_MEMORY, "no memory for what %s ends with", path);
+    *yes = false;
+    if (!bytes->n) return *yes = true, GLIMPSE_OK;
+    TRY(file_open_read(path, &f));
+    char *room = f.size < (int64_t)bytes->n ? NULL : buf_reserve(&tail, bytes->n);
+    if (room) {
+        TRY_GOTO(file_read_at(&f, f.size - (int64_t)bytes->n, room, bytes->n));
+        *yes = !memcmp(room, bytes->bytes, bytes->n);
+    }
+out:
+    file_close(&f);
+    buf_free(&tail);
+    return st;
+}
+
+glimpse_status review_ends_with(const view_plan *p, const char *dir, const glimpse_record *r, bool *yes) {
+    glimpse_status st = GLIMPSE_OK;
+    buffer bytes = {0};
+    char *path = NULL;
+    for (int i = 0; i < 3 && *yes; i++) {
+        buf_clear(&bytes);
+        free(path);
+        path = NULL;
+        if ((i == 0 && !p->report) || (i == 2 && !p->tensorboard)) continue;
+        if (i == 0) TRY_GOTO(html_index_line(r, &bytes));
+        if (i == 1) TRY_GOTO(csv_lines(r, &bytes));
+        if (i == 2) events_close(r, &bytes);
+        if (i == 2) TRY_GOTO(each_event_file(dir, keep_last, &path));
+        else path = path_join(dir, i ? "metrics.csv" : "report/index.js");
+        if (path) TRY_GOTO(file_ends_with(path, &bytes, yes));
+        else *yes = false;
+    }
+out:
+    buf_free(&bytes);
+    free(path);
+    return st;
 }
 
 static glimpse_status move_it(void *user, const char *path) {
@@ -259,5 +320,28 @@ glimpse_status review_set_aside(const char *dir, const char *run) {
     if (path_is_dir(buf_str(&folder))) st = each_event_file(dir, move_it, folder.bytes);
     else st = each_event_file(dir, remove_it, NULL); /* an older run that drew nothing */
     buf_free(&folder);
+    return st;
+}
+
+/* --- the map of the probes ---------------------------------------------------------------------------------------- */
+
+static glimpse_status map_one(void *user, owned_record *r) { return probe_map_add(user, &r->record); }
+
+glimpse_status review_probe_map(const char *dir) {
+    glimpse_status st = GLIMPSE_OK;
+    buffer png = {0};
+    int64_t unread;
+    char *journal = path_join(dir, "evals.jsonl"), *path = path_join(dir, "probes.png");
+    probe_map *m = probe_map_new();
+    if (!journal || !path || !m) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for the map of the probes");
+    TRY_GOTO(journal_read(journal, map_one, m, &unread));
+    if (probe_map_is_empty(m)) goto out;
+    TRY_GOTO(chart_probe_map(m, &png));
+    st = file_write_atomic(path, png.bytes, png.n, false);
+out:
+    probe_map_free(m);
+    buf_free(&png);
+    free(journal);
+    free(path);
     return st;
 }

@@ -15,6 +15,15 @@ glimpse_status review_page(const view_plan *p, const char *dir, const glimpse_re
  * eval's folder where they are there, else drawn.  The first failure is returned, the other files are still tried. */
 glimpse_status review_append(const view_plan *p, const char *dir, const glimpse_record *r, views_redraw *redraw);
 
+/* *yes: whether the file ends with these bytes.  GLIMPSE_E_IO where there is no such file. */
+glimpse_status file_ends_with(const char *path, const buffer *bytes, bool *yes);
+/* *yes is set to false unless each of the files above ends with what this record adds to it. */
+glimpse_status review_ends_with(const view_plan *p, const char *dir, const glimpse_record *r, bool *yes);
+
+/* DIR/probes.png, the texts of --probe over all steps, from the journal; nothing if it has none.  Not at each eval: its cost
+ * grows with the run. */
+glimpse_status review_probe_map(const char *dir);
+
 /* Move the event files of an older run into evals.<run>/, where TensorBoard shows them as a run of their own. */
 glimpse_status review_set_aside(const char *dir, const char *run);
 

@@ -105,7 +105,8 @@ out:
 /* What an eval will cost, said once: samples, files, and whose tokenizer shows them. */
 static void announce(const session *s) {
     const options *o = s->o;
-    int64_t n = opt_count(o, OPT_top_k) * opt_int(o, OPT_num_samples), tokens = opt_int(o, OPT_max_sample_tokens);
+    opt_id each = opt_int(o, OPT_num_beams) > 1 ? OPT_num_return_sequences : OPT_num_samples;
+    int64_t n = opt_count(o, OPT_top_k) * opt_int(o, each), tokens = opt_int(o, OPT_max_sample_tokens);
     if (tokens > s->m->d.max_seq_len) tokens = s->m->d.max_seq_len;
     double charts = opt_bool(o, OPT_show_heatmaps) ? (double)(n * tokens) : 0;
     double mb = (double)(n * tokens) * (150 + 24 * (double)session_record_top(o) + (opt_bool(o, OPT_sheets) ? 700 : 0)) * 1e-6 + charts * 12e-3;
@@ -141,6 +142,7 @@ glimpse_status session_open(const options *o, const glimpse_model *d, const sess
 
 glimpse_status session_close(session *s) {
     if (!s) return GLIMPSE_OK;
+    if (s->probes && s->j && review_probe_map(s->out_dir) < 0) session_log(s, "glimpse: probes.png: %s", status_text());
     journal_close(s->j);
     if (s->before) record_free(&s->before->record);
     generator_close(s->g);
@@ -170,7 +172,7 @@ glimpse_status session_sample(session *s, const options *o, int64_t step, batch_
     batch_request rq = {0};
     arena *a = arena_new();
     if (!a) FAIL(GLIMPSE_E_MEMORY, "no memory for a batch");
-    TRY_GOTO(session_settings(o, a, &rq));
+    TRY_GOTO(session_settings(o, s->m, s->t, a, &rq));
     if (!s->prompts) TRY_GOTO(prompt_list_make(o, s->m, s->t, rq.max_tokens, &prompts));
     const prompt_list *asked = s->prompts ? s->prompts : &prompts;
     if (note && asked->note) buf_puts(note, asked->note);
@@ -210,16 +212,29 @@ out:
     return st;
 }
 
+static void texts_are_stale(session *s) {
+    s->texts_stale = true;
+    views_spoil(s->out_dir);
+}
+
+/* The writer before died between the last line and its views: that eval's are drawn now, those that grow at the next. */
+static void catch_up(session *s) {
+    const glimpse_record *last = &s->js.last->record;
+    if (views_end_with(s->out_dir, last)) return;
+    texts_are_stale(s);
+    if (views_write_own(s->out_dir, last, NULL) < 0) session_log(s, "glimpse: step %lld: %s", (long long)last->step, status_text());
+}
+
 /* The journal, and what it remembers of the evals before; the views of an older run go aside with its journal. */
-static glimpse_status open_journal(session *s, int64_t step) {
-    TRY(journal_open(s->out_dir, step, s->host.run, s->m->arch, s->m->n_params, &s->j, &s->js));
+static glimpse_status open_journal(session *s, int64_t step, int64_t since) {
+    TRY(journal_open_after(s->out_dir, step, since, s->host.run, s->m->arch, s->m->n_params, &s->j, &s->js));
     s->facts.run = s->js.run;
     if (s->js.set_aside[0]) {
         buffer ansi = {0};
         const char *texts = opt_str(s->o, OPT_sample_file);
         if (texts) view_ansi_name(texts, &ansi);
         session_log(s, "glimpse: a new run; the older one is kept as evals.%s.jsonl", s->js.set_aside);
-        const char *const names[] = { "evals", texts, buf_str(&ansi), "report", "metrics.csv" };
+        const char *const names[] = { "evals", texts, buf_str(&ansi), "report", "metrics.csv", "probes.png" };
         for (size_t i = 0; i < sizeof names / sizeof *names; i++)
             if (names[i] && names[i][0] != '/' && rename_aside(s, names[i], s->js.set_aside) < 0)
                 session_log(s, "glimpse: %s", status_text());
@@ -231,8 +246,13 @@ static glimpse_status open_journal(session *s, int64_t step) {
                     (long long)s->js.torn, s->out_dir);
     if (s->js.continued) {
         s->due = (schedule){ s->js.last ? s->js.next_seq : 0, s->js.best_val_loss, s->js.best_step };
-        s->texts_stale = s->js.superseded;
+        if (s->js.superseded) {
+            texts_are_stale(s);
+            s->js.newest_step = s->js.last_step;
+        }
+        views_sweep(s->out_dir);
         if (s->js.superseded) views_forget(s->out_dir, step);
+        else if (s->js.last) catch_up(s);
         if (s->js.last && s->js.last->record.n_samples) s->before = s->js.last;
         else if (s->js.last) record_free(&s->js.last->record);
         s->js.last = NULL;
@@ -241,13 +261,13 @@ static glimpse_status open_journal(session *s, int64_t step) {
 }
 
 /* The journal is open, and still there. */
-static glimpse_status have_journal(session *s, int64_t step) {
+static glimpse_status have_journal(session *s, int64_t step, int64_t since) {
     if (s->j && journal_is_gone(s->j)) {
         session_log(s, "glimpse: %s/evals.jsonl was removed or replaced: another journal is begun", s->out_dir);
         journal_close(s->j);
         s->j = NULL;
     }
-    return s->j ? GLIMPSE_OK : open_journal(s, step);
+    return s->j ? GLIMPSE_OK : open_journal(s, step, since);
 }
 
 static glimpse_status redraw_texts(void *user, owned_record *r) {
@@ -268,6 +288,15 @@ static glimpse_status redraw_all_texts(session *s) {
     return st;
 }
 
+/* A step at or before the last one leaves that branch behind: the views of its evals go, the texts are drawn anew. */
+static void leave_branch(session *s, int64_t step) {
+    if (s->js.newest_step >= step) {
+        views_forget(s->out_dir, step);
+        texts_are_stale(s);
+    }
+    s->js.newest_step = step;
+}
+
 /* Encode, append, decode: *out is what the journal says.  Nothing is shown that is not written. */
 static glimpse_status write_line(session *s, glimpse_record *r, owned_record **out) {
     glimpse_status st = GLIMPSE_OK;
@@ -283,10 +312,12 @@ out:
 
 static void show(session *s, owned_record *rec, int64_t step, double t0) {
     buffer where = {0}, log = {0};
-    bool stale = s->texts_stale;
-    glimpse_status st = views_write(s->out_dir, &rec->record, NULL, &where);
-    if (st >= 0 && stale) st = redraw_all_texts(s);
-    if (st < 0) s->texts_stale = true;
+    glimpse_status st;
+    if (s->texts_stale) { /* this record is in the journal: it is drawn with the others */
+        st = views_write_own(s->out_dir, &rec->record, &where);
+        if (st >= 0) st = redraw_all_texts(s);
+    } else st = views_write(s->out_dir, &rec->record, NULL, &where);
+    if (st < 0) texts_are_stale(s);
     if (st < 0) session_log(s, "glimpse: step %lld: %s\nhint: the numbers are safe in %s/evals.jsonl", (long long)step,
                             status_text(), s->out_dir);
     if (!s->host.blocked) rec->record.blocked_s = now_s() - t0; /* inline, the trainer waited for the pictures too */
@@ -339,6 +370,7 @@ static glimpse_status record_eval(session *s, int64_t step, double train_loss, d
     r->write_s = record_round(t2 - t1, RECORD_SECONDS_DIGITS);
     r->blocked_s = record_round(s->host.blocked ? s->host.blocked(s->host.user) : t2 - t0, RECORD_SECONDS_DIGITS);
     TRY_GOTO(write_line(s, r, out));
+    leave_branch(s, step);
 out:
     record_free(r);
     return st;
@@ -376,7 +408,7 @@ glimpse_status session_eval(session *s, int64_t step, double train_loss, double 
     owned_record *rec = NULL;
     buffer note = {0}, why = {0};
     char reason[SCHEDULE_WHY_BYTES] = "";
-    TRY_GOTO(have_journal(s, step));
+    TRY_GOTO(have_journal(s, step, 0));
     val_loss = record_round(val_loss, RECORD_LOSS_DIGITS); /* as the journal will remember it */
     bool due = schedule_is_due(&s->due, s->o, val_loss, reason);
     schedule_best(&s->due, step, val_loss);
@@ -413,12 +445,12 @@ out:
 }
 
 glimpse_status session_note(session *s, int64_t step, double train_loss, double val_loss, const char *status,
-                            const char *why, bool again) {
+                            const char *why, int64_t since) {
     double t0 = now_s();
     owned_record *rec = NULL;
-    TRY(have_journal(s, step));
+    TRY(have_journal(s, step, since));
     val_loss = record_round(val_loss, RECORD_LOSS_DIGITS);
-    if (again && s->js.continued && step <= s->js.newest_step) return GLIMPSE_OK;
+    if (since && s->js.continued && step <= s->js.newest_step) return GLIMPSE_OK;
     schedule_best(&s->due, step, val_loss);
     TRY(record_eval(s, step, train_loss, val_loss, status, why, NULL, t0, &rec));
     acknowledge(s, rec, step, t0);

@@ -44,8 +44,9 @@ void session_log(const session *s, const char *fmt, ...) __attribute__((format(p
 
 /* Alternatives recorded for each token: more where charts show them, unless a number was asked for. */
 int64_t session_record_top(const options *o);
-/* settings.c: the settings of a batch as the options have them: one for each --top_k, with its label.  In the arena. */
-glimpse_status session_settings(const options *o, arena *a, batch_request *rq);
+/* settings.c: the settings of a batch as the options have them: one for each --top_k, with its label; phrases, the negative
+ * prompt.  In the arena. */
+glimpse_status session_settings(const options *o, const model *m, tokenizer *t, arena *a, batch_request *rq);
 /* Prompts, settings, batch: the samples of the weights as they are now.  `note` (may be NULL) as in prompts.h, copied to
  * the buffer. */
 glimpse_status session_sample(session *s, const options *o, int64_t step, batch_result *out, buffer *note);
@@ -57,7 +58,7 @@ glimpse_status session_open_model(const options *o, model *m, tokenizer *t, cons
 glimpse_status session_eval(session *s, int64_t step, double train_loss, double val_loss);
 /* An eval that is recorded without sampling: session.h. */
 glimpse_status session_note(session *s, int64_t step, double train_loss, double val_loss, const char *status,
-                            const char *why, bool again);
+                            const char *why, int64_t since);
 /* model_check.c: glimpse_check and glimpse_check_losses */
 glimpse_status session_check(session *s, const int32_t *ids, const int32_t *targets, int32_t B, int32_t T, double loss,
                              const float *losses);

@@ -118,7 +118,7 @@ static glimpse_status append_file(const char *path, const buffer *text, bool ane
     st = mkdir_p(folder);
     free(folder);
     TRY(st);
-    int fd = io.open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK | (anew ? O_TRUNC : 0), 0666);
+    int fd = file_open_fd(path, O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | (anew ? O_TRUNC : 0));
     if (fd < 0) FAIL(GLIMPSE_E_IO, "%s: %s", path, strerror(errno));
     bool regular = !io.fstat(fd, &before) && S_ISREG(before.st_mode);
     st = file_write_fd(fd, path, text->bytes, text->n);
@@ -164,18 +164,33 @@ static bool is_sample_name(const char *s, size_t n) {
     return digits && s[1 + digits] == '_' && tail < n && tail >= 2 && s[tail - 1] == 's' && s[tail - 2] == '_';
 }
 
+/* The length of a name without what file_write_atomic appends to it, .<pid>-<count>.tmp; 0 if it has nothing of the kind. */
+static size_t before_temporary(const char *name) {
+    size_t n = strlen(name);
+    if (n < 4 || strcmp(name + n - 4, ".tmp")) return 0;
+    n -= 4;
+    for (int i = 0; i < 2; i++) {
+        size_t digits = 0;
+        while (digits < n && name[n - 1 - digits] >= '0' && name[n - 1 - digits] <= '9') digits++;
+        n -= digits;
+        if (!digits || !n || name[--n] != (i ? '.' : '-')) return 0;
+    }
+    return n;
+}
+
 /* A file that we write into an eval's folder (depth 0) or a sample's (depth 1). */
 static bool is_our_file(const char *name, int depth) {
-    size_t n = strlen(name);
-    if (depth == 0 && !strcmp(name, "sample.txt")) return true;
-    if (n < 5 || strcmp(name + n - 4, ".png")) return false;
+    size_t n = before_temporary(name);
+    if (!n) n = strlen(name);
+    if (depth == 0 && n == strlen("sample.txt") && !strncmp(name, "sample.txt", n)) return true;
+    if (n < 5 || strncmp(name + n - 4, ".png", 4)) return false;
     if (depth == 0) return is_sample_name(name, n - 4);
     return !strcmp(name, "minmax.png") || (!strncmp(name, "token_", 6) && n > 10 && only_digits(name + 6, n - 10));
 }
 
 /* Remove what an earlier eval of the same step left: our own files by our own names, through no link, nothing else. */
 static void clear_folder(const char *dir, int depth) {
-    int fd = io.open(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
+    int fd = file_open_fd(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
     DIR *d = fd < 0 ? NULL : fdopendir(fd);
     if (!d) {
         if (fd >= 0) io.close(fd);
@@ -194,6 +209,22 @@ static void clear_folder(const char *dir, int depth) {
         free(path);
     }
     closedir(d);
+}
+
+void views_sweep(const char *dir) {
+    for (int i = 0; i < 2; i++) {
+        char *folder = i ? path_join(dir, "report") : strdup(dir);
+        DIR *d = folder ? opendir(folder) : NULL;
+        for (struct dirent *e; d && (e = readdir(d));) {
+            if (!before_temporary(e->d_name)) continue;
+            if (i == 0 && strncmp(e->d_name, "report.html.", 12) && strncmp(e->d_name, "evals.jsonl.", 12)) continue;
+            char *path = path_join(folder, e->d_name);
+            if (path) io.unlink(path);
+            free(path);
+        }
+        if (d) closedir(d);
+        free(folder);
+    }
 }
 
 void views_forget(const char *dir, int64_t step) {
@@ -308,53 +339,141 @@ out:
     return st;
 }
 
-glimpse_status views_write_texts(const char *dir, const glimpse_record *r, views_redraw *redraw) {
+static glimpse_status texts_end_with(const view_plan *p, const char *dir, const glimpse_record *r, bool *yes) {
     glimpse_status st = GLIMPSE_OK;
-    view_plan p = {0};
-    buffer text = {0};
-    TRY_GOTO(view_plan_of(r, &p));
-    TRY_GOTO(view_sample_txt(r, &p.style, &text));
-    TRY_GOTO(write_texts(&p, dir, r, redraw, &text));
-    TRY_GOTO(review_append(&p, dir, r, redraw));
+    buffer text = {0}, ansi = {0}, name = {0};
+    char *path = NULL;
+    view_style coloured = p->style;
+    coloured.depth = DEPTH_TRUE;
+    view_ansi_name(p->sample_file, &name);
+    TRY_GOTO(view_sample_txt(r, &p->style, &text));
+    TRY_GOTO(view_sample_ansi(r, &coloured, &ansi));
+    for (int i = 0; i < 2 && *yes; i++) {
+        free(path);
+        path = buf_failed(&name) ? NULL : path_join(dir, i ? buf_str(&name) : p->sample_file);
+        if (!path) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a file name");
+        TRY_GOTO(file_ends_with(path, i ? &ansi : &text, yes));
+    }
 out:
-    view_plan_free(&p);
     buf_free(&text);
+    buf_free(&ansi);
+    buf_free(&name);
+    free(path);
     return st;
 }
 
-glimpse_status views_write(const char *dir, const glimpse_record *r, views_redraw *redraw, buffer *where) {
-    glimpse_status st = GLIMPSE_OK, first = GLIMPSE_OK;
+bool views_end_with(const char *dir, const glimpse_record *r) {
     view_plan p = {0};
-    buffer text = {0}, folder = {0}, why = {0};
-    char *own = NULL;
-    TRY_GOTO(view_plan_of(r, &p));
-    TRY_GOTO(view_sample_txt(r, &p.style, &text));
+    bool yes = true;
+    glimpse_status st = view_plan_of(r, &p);
+    if (st >= 0) st = texts_end_with(&p, dir, r, &yes);
+    if (st >= 0 && yes) st = review_ends_with(&p, dir, r, &yes);
+    view_plan_free(&p);
+    return st >= 0 && yes;
+}
+
+/* The eval's folder and its part of the page; the first failure's text goes to `why`. */
+static glimpse_status write_own(const view_plan *p, const char *dir, const glimpse_record *r, const buffer *text, buffer *where,
+                                buffer *why) {
+    glimpse_status st = GLIMPSE_OK, first = GLIMPSE_OK;
+    buffer folder = {0};
     buf_printf(&folder, "%s/evals/step_%08lld", dir, (long long)r->step);
-    own = path_join(buf_str(&folder), "sample.txt");
-    if (!own || buf_failed(&text) || buf_failed(&folder)) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for the samples' text");
-    first_failure(&first, &why, write_texts(&p, dir, r, redraw, &text));
+    char *own = path_join(buf_str(&folder), "sample.txt");
+    if (!own || buf_failed(text) || buf_failed(&folder)) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for the samples' text");
     if (!r->n_samples) { /* what an abandoned branch may have left at this step */
         clear_folder(buf_str(&folder), 0);
         rmdir(buf_str(&folder));
     } else {
         glimpse_status made = mkdir_p(buf_str(&folder));
-        first_failure(&first, &why, made);
+        first_failure(&first, why, made);
         if (made >= 0) {
             clear_folder(buf_str(&folder), 0);
-            first_failure(&first, &why, file_write_atomic(own, text.bytes, text.n, false));
             for (int32_t i = 0; i < r->n_samples; i++)
-                first_failure(&first, &why, sample_pictures(&p, r, GLIMPSE_AT(r->samples, i), buf_str(&folder)));
+                first_failure(&first, why, sample_pictures(p, r, GLIMPSE_AT(r->samples, i), buf_str(&folder)));
+            glimpse_status last = file_write_atomic(own, text->bytes, text->n, false);
+            if (last >= 0 && first < 0) io.unlink(own); /* where it stands, the folder is whole: is_drawn */
+            first_failure(&first, why, last);
             if (where) buf_puts(where, own);
         }
     }
-    if (p.report) first_failure(&first, &why, review_page(&p, dir, r));
-    first_failure(&first, &why, review_append(&p, dir, r, redraw));
-    if (first < 0) st = status_set_text(first, buf_str(&why));
+    if (p->report) first_failure(&first, why, review_page(p, dir, r));
+out:
+    if (st < 0) first_failure(&first, why, st);
+    buf_free(&folder);
+    free(own);
+    return first;
+}
+
+/* The files that write_own makes are all there. */
+static bool is_drawn(const view_plan *p, const char *dir, const glimpse_record *r) {
+    buffer folder = {0}, page = {0};
+    buf_printf(&folder, "%s/evals/step_%08lld/sample.txt", dir, (long long)r->step);
+    buf_printf(&page, "%s/report/step_%08lld.js", dir, (long long)r->step);
+    bool drawn = !buf_failed(&folder) && !buf_failed(&page) && (!r->n_samples || path_is_file(buf_str(&folder)))
+                 && (!p->report || path_is_file(buf_str(&page)));
+    buf_free(&folder);
+    buf_free(&page);
+    return drawn;
+}
+
+glimpse_status views_write_texts(const char *dir, const glimpse_record *r, views_redraw *redraw) {
+    glimpse_status st = GLIMPSE_OK;
+    view_plan p = {0};
+    buffer text = {0}, why = {0};
+    TRY_GOTO(view_plan_of(r, &p));
+    TRY_GOTO(view_sample_txt(r, &p.style, &text));
+    TRY_GOTO(write_texts(&p, dir, r, redraw, &text));
+    if (!is_drawn(&p, dir, r)) st = write_own(&p, dir, r, &text, NULL, &why);
+    if (st < 0) {
+        status_set_text(st, buf_str(&why));
+        goto out;
+    }
+    TRY_GOTO(review_append(&p, dir, r, redraw));
 out:
     view_plan_free(&p);
     buf_free(&text);
-    buf_free(&folder);
     buf_free(&why);
-    free(own);
+    return st;
+}
+
+glimpse_status views_write_own(const char *dir, const glimpse_record *r, buffer *where) {
+    glimpse_status st = GLIMPSE_OK;
+    view_plan p = {0};
+    buffer text = {0}, why = {0};
+    TRY_GOTO(view_plan_of(r, &p));
+    TRY_GOTO(view_sample_txt(r, &p.style, &text));
+    st = write_own(&p, dir, r, &text, where, &why);
+    if (st < 0) status_set_text(st, buf_str(&why));
+out:
+    view_plan_free(&p);
+    buf_free(&text);
+    buf_free(&why);
+    return st;
+}
+
+void views_spoil(const char *dir) {
+    char *path = path_join(dir, "metrics.csv"); /* it is always drawn */
+    if (path) io.unlink(path);
+    free(path);
+}
+
+glimpse_status views_write(const char *dir, const glimpse_record *r, views_redraw *redraw, buffer *where) {
+    glimpse_status st = GLIMPSE_OK, first = GLIMPSE_OK;
+    view_plan p = {0};
+    buffer text = {0}, why = {0};
+    TRY_GOTO(view_plan_of(r, &p));
+    TRY_GOTO(view_sample_txt(r, &p.style, &text));
+    first_failure(&first, &why, write_texts(&p, dir, r, redraw, &text));
+    buffer own = {0};
+    st = write_own(&p, dir, r, &text, where, &own);
+    if (st < 0 && first >= 0) buf_puts(&why, buf_str(&own));
+    if (st < 0 && first >= 0) first = st;
+    buf_free(&own);
+    first_failure(&first, &why, review_append(&p, dir, r, redraw));
+    st = first < 0 ? status_set_text(first, buf_str(&why)) : GLIMPSE_OK;
+out:
+    view_plan_free(&p);
+    buf_free(&text);
+    buf_free(&why);
     return st;
 }

@@ -6,6 +6,7 @@
  *   DIR/evals/step_00000250/p0_top_k_5_s0.png       the sheet of a sample
  *   DIR/evals/step_00000250/p0_top_k_5_s0/token_0001.png, minmax.png    with --show_heatmaps
  *   DIR/report.html, DIR/report/                    the review page (review.h), and with it
+ *   DIR/probes.png                                  the texts of --probe over the steps; when a run closes, and by a report
  *   DIR/metrics.csv, DIR/events.out.tfevents.*      for a spreadsheet and for TensorBoard */
 #ifndef GLIMPSE_HOOKS_VIEWS_H
 #define GLIMPSE_HOOKS_VIEWS_H
@@ -42,11 +43,20 @@ void views_redraw_free(views_redraw *d); /* {0} again */
 bool views_redraw_begins(views_redraw *d, const char *name);
 
 /* Append what this record adds to the files that grow: sample.txt and its coloured twin, the review page's index,
- * metrics.csv, the event file. */
+ * metrics.csv, the event file.  An eval whose own files were never written gets them, too. */
 glimpse_status views_write_texts(const char *dir, const glimpse_record *r, views_redraw *redraw);
 /* Every file of this record under `dir`.  The first failure is returned, the other files are still tried.  `where`
  * (NULL = not wanted) gets the path of the eval's sample.txt. */
 glimpse_status views_write(const char *dir, const glimpse_record *r, views_redraw *redraw, buffer *where);
+/* Those of its files that do not grow: its folder and its part of the page.  `where` as below. */
+glimpse_status views_write_own(const char *dir, const glimpse_record *r, buffer *where);
+/* Whether the files that grow end with what this record, the journal's last, adds to them: not so where its writer died
+ * in between.  False for what cannot be read. */
+bool views_end_with(const char *dir, const glimpse_record *r);
+/* The files that grow are to be drawn anew: views_end_with is false until they are, whoever dies in between. */
+void views_spoil(const char *dir);
+/* Remove the temporary files that a writer killed in `dir` left.  For the one who holds the directory's lock. */
+void views_sweep(const char *dir);
 /* Remove the files of the evals at `step` and beyond, left behind by a run that went on before them. */
 void views_forget(const char *dir, int64_t step);
 

@@ -149,7 +149,10 @@ typedef enum glimpse_rope_scaling { /* how rotary frequencies were stretched for
     GLIMPSE_ROPE_PLAIN = 0,
     GLIMPSE_ROPE_LINEAR = 1, /* f / factor */
     GLIMPSE_ROPE_LLAMA3 = 2, /* long waves / factor, short ones kept, between them a ramp */
-    GLIMPSE_ROPE_YARN = 3    /* the same by dimension (Peng et al. 2023) */
+    GLIMPSE_ROPE_YARN = 3,   /* the same by dimension (Peng et al. 2023) */
+    GLIMPSE_ROPE_DYNAMIC = 4, /* a larger theta where max_seq_len is more than rope_original_len */
+    GLIMPSE_ROPE_LONGROPE = 5 /* f / rope_factors[i]; in texts that may become longer than rope_original_len
+                                 f / rope_factors_long[i] (Ding et al. 2024; Phi-3) */
 } glimpse_rope_scaling;
 
 enum { /* flags of a tensor */
@@ -195,10 +198,12 @@ typedef struct glimpse_tokenizer {
  * is given. */
 typedef int (*glimpse_logits_fn)(void *user, int B, int T, const int *ids, const int *lengths, float *out);
 
+#define GLIMPSE_ROPE_PAIRS 128
 typedef struct glimpse_model {
     size_t size;
     const char *name;          /* shown in records, e.g. "my-gpt"; NULL = the architecture's; copied by glimpse_open */
-    const char *arch;          /* "gpt2" (NULL), "llama", ...: sets what is left at 0 or unset below; shown in records */
+    const char *arch;          /* "gpt2" (NULL), "llama", "mistral", "qwen2", "qwen3", "smollm3", "phi3", "gemma", "gemma2",
+                                  "gemma3", "gpt_neox": sets what is left at 0 or unset below; shown in records */
     int32_t n_layers;          /* L */
     int32_t n_heads;           /* H */
     int32_t n_kv_heads;        /* KV; 0 = H */
@@ -210,7 +215,7 @@ typedef struct glimpse_model {
     int32_t bos, eos;          /* ids, -1 = none */
     int32_t norm;              /* glimpse_norm */
     float norm_eps;            /* 0 = 1e-5 */
-    int32_t norm_plus_one;     /* 1: weights are stored as w - 1 (Gemma) */
+    int32_t norm_plus_one;     /* 1: weights are stored as w - 1 (Gemma; -1: not, though the architecture has them so) */
     int32_t activation;        /* glimpse_activation */
     int32_t positions;         /* glimpse_positions */
     float rope_theta;          /* 0 = 10000 */
@@ -238,13 +243,22 @@ typedef struct glimpse_model {
     float rope_factor;         /* how many times longer than rope_original_len; > 0 where positions are scaled */
     float rope_low, rope_high; /* llama3: low_freq_factor (0 = 1), high_freq_factor (0 = 4); yarn: beta_slow (0 = 1), beta_fast (0 = 32) */
     int32_t rope_original_len; /* the context that the plain frequencies were trained on, tokens; 0 = max_seq_len */
-    float rope_attention;      /* multiplies cos and sin; 0 = 1, for yarn 0.1 ln(rope_factor) + 1 */
+    float rope_attention;      /* multiplies cos and sin; 0 = 1, for yarn 0.1 ln(rope_factor) + 1, for longrope
+                                  sqrt(1 + ln(rope_factor) / ln(rope_original_len)) */
+    /* In the next two 0 = as the architecture has it (gpt_neox: 1), 1 = yes, -1 = no; norm_plus_one likewise. */
+    int32_t parallel_residual; /* attention and feed-forward both read the layer's input (GPT-NeoX) */
+    int32_t qkv_grouped;       /* the fused q, k, v rows stand head by head: a key/value head's queries, its key, its value */
+    int32_t rope_skip_pattern; /* n: of every n layers the last has no rotary positions (SmolLM3); 0 = all have them */
+    float rope_local_theta;    /* theta of the layers that have the window, unscaled (Gemma 3); 0 = as in all others */
+    float rope_factors[GLIMPSE_ROPE_PAIRS];      /* (rope_dims / 2) divide the frequencies, also where nothing else scales
+                                                    them; [0] = 0: none */
+    float rope_factors_long[GLIMPSE_ROPE_PAIRS]; /* (rope_dims / 2) for longrope */
 } glimpse_model;
 
 #define GLIMPSE_TOKENIZER_INIT { sizeof(glimpse_tokenizer), 0, 0, 0, 0, 0, 0, 0 }
 #define GLIMPSE_MODEL_INIT                                                                                             \
     { sizeof(glimpse_model), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,           \
-      GLIMPSE_TOKENIZER_INIT, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+      GLIMPSE_TOKENIZER_INIT, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, {0}, {0} }
 
 /* Bind one tensor by Hugging Face's name.  `data` is borrowed until glimpse_close and read at each eval (host or device
  * memory); the name is copied.  A `*` in the name stands for the layer, and the first dimension is then L ("stacked"):
@@ -329,7 +343,8 @@ typedef enum glimpse_stop {
     GLIMPSE_STOP_STRING = 2,    /* a --stop string; it is not part of the text */
     GLIMPSE_STOP_CONTEXT = 3,   /* the model's context is full */
     GLIMPSE_STOP_NONFINITE = 4, /* NaN or +inf logits: `why` says where */
-    GLIMPSE_STOP_SCORED = 5     /* a given text, scored and not generated */
+    GLIMPSE_STOP_SCORED = 5,    /* a given text, scored and not generated */
+    GLIMPSE_STOP_CANCELLED = 6  /* a conversation's user asked to stop */
 } glimpse_stop;
 
 typedef struct glimpse_metric {
@@ -361,6 +376,9 @@ typedef struct glimpse_sample {
     const glimpse_metric *metrics; /* (n_metrics) */
     int32_t n_metrics;
     int32_t answer_from;       /* of a probe: the first of `tokens` that belongs to the text; those before are the prompt's */
+    int32_t n_beams;           /* width of the beam search that found it; 0 = it was drawn */
+    double beam_score;         /* of a beam search: sum of log-probabilities / n_tokens^length_penalty; else 0 */
+    const char *note;          /* what happened on the way: phrases it went back from; NULL = nothing to say */
 } glimpse_sample;
 
 typedef struct glimpse_piece { /* the bytes of an id that occurs in the record */

@@ -209,3 +209,11 @@ glimpse_status rows_check(const plan *p, const backend_config *cfg, const backen
     *wanted = want;
     return GLIMPSE_OK;
 }
+
+glimpse_status copy_check(const backend_config *cfg, int32_t from, int32_t to, int32_t first, int32_t n) {
+    if (from < 0 || from >= cfg->n_strips || to < 0 || to >= cfg->n_strips || from == to)
+        FAIL(GLIMPSE_E_INVALID, "a copy from strip %d to strip %d of %d", from, to, cfg->n_strips);
+    if (first < 0 || n < 0 || n > cfg->strip_tokens - first)
+        FAIL(GLIMPSE_E_INVALID, "a copy of %d positions from %d on, a strip has %d", n, first, cfg->strip_tokens);
+    return GLIMPSE_OK;
+}

@@ -26,6 +26,9 @@ glimpse_status plan_check(const plan *p, const backend_config *cfg);
 glimpse_status rows_check(const plan *p, const backend_config *cfg, const backend_row *rows, int32_t n_rows,
                           int32_t *last, int32_t *wanted);
 
+/* What every backend's copy refuses. */
+glimpse_status copy_check(const backend_config *cfg, int32_t from, int32_t to, int32_t first, int32_t n);
+
 /* a * b * c * d in bytes, false when it does not fit into a ptrdiff_t. */
 bool size_mul(size_t a, size_t b, size_t c, size_t d, size_t *out);
 

@@ -30,6 +30,24 @@ static inline float f16_to_f32(uint16_t h) {
     return bits_to_f32(sign | (e + 112) << 23 | m << 13);
 }
 
+/* To the nearest, ties to even; what is not finite stays so, a NaN keeps its sign. */
+static inline uint16_t f32_to_bf16(float f) {
+    uint32_t u = f32_to_bits(f);
+    if ((u & 0x7fffffff) > 0x7f800000) return (uint16_t)(u >> 16 | 0x40);
+    return (uint16_t)((u + 0x7fff + (u >> 16 & 1)) >> 16);
+}
+
+static inline uint16_t f32_to_f16(float f) {
+    uint32_t u = f32_to_bits(f), sign = u >> 16 & 0x8000, a = u & 0x7fffffff;
+    if (a > 0x7f800000) return (uint16_t)(sign | 0x7e00);
+    if (a >= 0x477ff000) return (uint16_t)(sign | 0x7c00); /* 65520 and more round to infinity */
+    if (a < 0x38800000) { /* below 2^-14: a multiple of 2^-24, which adding 0.5 leaves in the last bits */
+        float shifted = bits_to_f32(a) + 0.5f;
+        return (uint16_t)(sign | (f32_to_bits(shifted) - 0x3f000000));
+    }
+    return (uint16_t)(sign | ((a - 0x38000000 + 0xfff + (a >> 13 & 1)) >> 13));
+}
+
 static inline size_t dtype_bytes(glimpse_dtype t) { return t == GLIMPSE_F32 ? 4 : 2; }
 
 /* Element i of a tensor; i in elements. */

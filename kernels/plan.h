@@ -49,6 +49,8 @@ typedef struct rope_spec {
     int32_t dims;           /* rotated dimensions of a head, even */
     bool interleaved;       /* pairs (2i, 2i + 1) instead of (i, i + dims / 2) */
     float scale;
+    const double *inv_freq_long; /* instead of inv_freq in rows of sequences that may come to more than */
+    int32_t long_after;          /* this many positions (backend_row.reach); NULL = in no row */
 } rope_spec;
 
 typedef enum phase_kind { PHASE_EMBED, PHASE_MATMUL, PHASE_ATTEND, PHASE_HEAD } phase_kind;
@@ -57,7 +59,8 @@ typedef enum matmul_store {
     STORE_SET,      /* out = y */
     STORE_ADD,      /* out += y: the residual */
     STORE_GATED,    /* y has 2F columns [gate; up]: out = act(gate) * up, F columns */
-    STORE_QKV       /* y has (H + 2 KV) hd columns [q; k; v]: qk-norm and rope, q to out, k and v to the cache */
+    STORE_QKV       /* y has (H + 2 KV) hd columns [q; k; v]: qk-norm and rope, q to out, k and v to the cache.  With
+                       `grouped`: for each kv head its H / KV queries, its key, its value; out and cache are the same */
 } matmul_store;
 
 #define PLAN_MAX_PARTS 3
@@ -84,6 +87,7 @@ typedef struct phase {
 
     /* STORE_QKV and ATTEND */
     int32_t heads, kv_heads, head_size;
+    bool grouped;                  /* STORE_QKV: the order of the heads in y (GPT-NeoX), see there */
     norm_spec q_norm, k_norm;      /* over each head, before rope */
     rope_spec rope;
     /* ATTEND: for each head h, its kv head h / (heads / kv_heads):  s_t = scale * q . k_t over the positions

@@ -67,12 +67,13 @@ static double activate(glimpse_activation a, double x) {
 
 static double soften(double x, double cap) { return cap > 0 ? cap * tanh(x / cap) : x; }
 
-/* x (head_size), one head at position pos. */
-static void rotate(const rope_spec *r, double *x, int32_t pos) {
+/* x (head_size), one head of one row. */
+static void rotate(const rope_spec *r, double *x, const backend_row *row) {
     if (!r->inv_freq) return;
     int32_t half = r->dims / 2;
+    const double *inv_freq = r->inv_freq_long && row->reach > r->long_after ? r->inv_freq_long : r->inv_freq;
     for (int32_t i = 0; i < half; i++) {
-        double c = cos(pos * r->inv_freq[i]) * (double)r->scale, s = sin(pos * r->inv_freq[i]) * (double)r->scale;
+        double angle = row->pos * inv_freq[i], c = cos(angle) * (double)r->scale, s = sin(angle) * (double)r->scale;
         double *a = r->interleaved ? &x[2 * i] : &x[i], *b = r->interleaved ? &x[2 * i + 1] : &x[i + half];
         double a0 = *a, b0 = *b;
         *a = a0 * c - b0 * s;
@@ -124,16 +125,26 @@ static void store(reference *be, const phase *ph, const backend_row *row, double
         int32_t hd = ph->head_size;
         double *k = cached(be->k[ph->layer], be, ph, row->strip, row->pos);
         double *v = cached(be->v[ph->layer], be, ph, row->strip, row->pos);
-        size_t keys = (size_t)ph->kv_heads * (size_t)hd;
-        memcpy(out, y, (size_t)n * sizeof *y);
-        memcpy(k, y + n, keys * sizeof *y);
-        memcpy(v, y + n + keys, keys * sizeof *y);
+        size_t keys = (size_t)ph->kv_heads * (size_t)hd, head_bytes = (size_t)hd * sizeof *y;
+        int32_t share = ph->heads / ph->kv_heads;
+        if (ph->grouped) {
+            for (int32_t g = 0; g < ph->kv_heads; g++) {
+                const double *group = y + (int64_t)g * (share + 2) * hd;
+                memcpy(out + (int64_t)g * share * hd, group, (size_t)share * head_bytes);
+                memcpy(k + (int64_t)g * hd, group + (int64_t)share * hd, head_bytes);
+                memcpy(v + (int64_t)g * hd, group + (int64_t)(share + 1) * hd, head_bytes);
+            }
+        } else {
+            memcpy(out, y, (size_t)n * sizeof *y);
+            memcpy(k, y + n, keys * sizeof *y);
+            memcpy(v, y + n + keys, keys * sizeof *y);
+        }
         for (int32_t h = 0; h < ph->heads + ph->kv_heads; h++) {
             bool query = h < ph->heads;
             double *head = query ? out + (int64_t)h * hd : k + (int64_t)(h - ph->heads) * hd;
             const norm_spec *norm = query ? &ph->q_norm : &ph->k_norm;
             if (norm->on) normalise(norm, head, hd);
-            rotate(&ph->rope, head, row->pos);
+            rotate(&ph->rope, head, row);
         }
     }
 }
@@ -265,6 +276,21 @@ out:
     return st;
 }
 
+static glimpse_status reference_copy(backend *self, int32_t from, int32_t to, int32_t first, int32_t n) {
+    reference *be = (reference *)self;
+    TRY(copy_check(&be->cfg, from, to, first, n));
+    size_t tokens = (size_t)be->cfg.strip_tokens;
+    for (int i = 0; i < be->p->n_layers; i++) {
+        size_t width = (size_t)be->shape[i].kv_heads * (size_t)be->shape[i].head_size;
+        size_t a = ((size_t)from * tokens + (size_t)first) * width, b = ((size_t)to * tokens + (size_t)first) * width;
+        for (size_t j = 0; j < (size_t)n * width; j++) {
+            be->k[i][b + j] = be->k[i][a + j];
+            be->v[i][b + j] = be->v[i][a + j];
+        }
+    }
+    return GLIMPSE_OK;
+}
+
 /* Weights are read where they lie: there is nothing to re-lay. */
 static glimpse_status reference_refresh(backend *self) {
     (void)self;
@@ -283,6 +309,7 @@ const backend_ops backend_reference = {
     .open = reference_open,
     .refresh = reference_refresh,
     .forward = reference_forward,
+    .copy = reference_copy,
     .isa = reference_isa,
     .bytes = reference_bytes,
     .close = reference_close,

@@ -100,7 +100,7 @@ static post *add_post(worker_guest *w, message_kind kind, int64_t step, double t
     if (w->n_posts >= MOST_POSTS) return NULL;
     post *p = &w->posts[w->n_posts++];
     *p = (post){.head = {.kind = (uint32_t)kind, .id = w->next_id++, .step = step, .train_loss = train_loss,
-                         .val_loss = val_loss, .hooked = w->g.n_hooks > 0}};
+                         .val_loss = val_loss, .hooked = w->g.n_hooks > 0, .posted = (int64_t)time(NULL)}};
     return p;
 }
 
@@ -274,7 +274,10 @@ static glimpse_status start_worker(worker_guest *w) {
     w->words[0] = 0;
     message_head hello = {.kind = MSG_HELLO};
     glimpse_status st = message_send(w->socket, &hello, w->hello.bytes, w->hello.n, w->snap.fd);
-    if (st == GLIMPSE_E_WORKER) return GLIMPSE_OK; /* ended already: collect reads its last words and buries it */
+    if (st == GLIMPSE_E_WORKER) { /* ended already: collect reads its last words and buries it */
+        shutdown(w->socket, SHUT_WR); /* and if it has not, it ends now */
+        return GLIMPSE_OK;
+    }
     if (st == GLIMPSE_SKIPPED) st = status_fail(GLIMPSE_E_WORKER, __FILE__, __LINE__, "the worker's socket takes nothing");
     if (st < 0) {
         close(w->socket);

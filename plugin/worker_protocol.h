@@ -48,6 +48,7 @@ typedef struct message_head {
     int32_t hooked;        /* EVAL, NOTE: 1 = the record is wanted back */
     int32_t again;         /* NOTE: a worker before may have recorded it */
     int32_t slot;          /* EVAL, CHECK: of the snapshot */
+    int64_t posted;        /* EVAL, NOTE: when it was first posted, seconds since 1970 */
     schedule due;          /* DONE */
 } message_head;
 enum { WORDS_HEAD = 8, WORDS_BYTES = 512, INLINE_BYTES = 8192 };

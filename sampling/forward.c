@@ -35,25 +35,59 @@ static double scale_yarn(const glimpse_model *d, double f, int32_t i) {
     return f / (double)d->rope_factor * ramp + f * (1 - ramp);
 }
 
+/* Dynamic NTK (transformers' modeling_rope_utils.py): theta (factor n / L - (factor - 1))^(d / (d - 2)) for n positions.
+ * One model has one n here, its longest context: a token's numbers must not hang on how long its text will be. */
+static double dynamic_theta(const glimpse_model *d) {
+    double n = d->max_seq_len, L = d->rope_original_len, dims = d->rope_dims, factor = (double)d->rope_factor;
+    if (d->rope_scaling != GLIMPSE_ROPE_DYNAMIC || n <= L || dims <= 2) return (double)d->rope_theta;
+    return (double)d->rope_theta * pow(factor * n / L - (factor - 1), dims / (dims - 2));
+}
+
 /* inv_freq[i] = theta^(-2i / dims): RoFormer (Su et al. 2021), section 3.2.2. */
-static glimpse_status fill_rope(const glimpse_model *d, plan *p, rope_spec *rope) {
+static double frequency(const glimpse_model *d, double theta, int32_t i) {
+    double f = pow(theta, -2.0 * i / d->rope_dims);
+    if (d->rope_scaling == GLIMPSE_ROPE_LINEAR) f /= (double)d->rope_factor;
+    else if (d->rope_scaling == GLIMPSE_ROPE_LLAMA3) f = scale_llama3(d, f);
+    else if (d->rope_scaling == GLIMPSE_ROPE_YARN) f = scale_yarn(d, f, i);
+    return f;
+}
+
+/* The tables of a model: of the layers that see everything (perhaps with a second one for long texts), and of those with
+ * a window, where they have a theta of their own. */
+typedef struct ropes {
+    rope_spec global, local;
+} ropes;
+
+static glimpse_status fill_ropes(const glimpse_model *d, plan *p, ropes *r) {
     if (d->positions != GLIMPSE_ROPE) return GLIMPSE_OK;
     int32_t half = d->rope_dims / 2;
-    if (!(p->inv_freq = malloc((size_t)half * sizeof *p->inv_freq))) FAIL(GLIMPSE_E_MEMORY, "no memory for a plan");
+    bool longer = d->rope_scaling == GLIMPSE_ROPE_LONGROPE, factors = d->rope_factors[0] > 0;
+    double theta = dynamic_theta(d);
+    if (!(p->inv_freq = malloc(3 * (size_t)half * sizeof *p->inv_freq))) FAIL(GLIMPSE_E_MEMORY, "no memory for a plan");
+    double *far = p->inv_freq + half, *local = far + half;
     for (int32_t i = 0; i < half; i++) {
-        double f = pow((double)d->rope_theta, -2.0 * i / d->rope_dims);
-        if (d->rope_scaling == GLIMPSE_ROPE_LINEAR) f /= (double)d->rope_factor;
-        else if (d->rope_scaling == GLIMPSE_ROPE_LLAMA3) f = scale_llama3(d, f);
-        else if (d->rope_scaling == GLIMPSE_ROPE_YARN) f = scale_yarn(d, f, i);
-        p->inv_freq[i] = f;
+        double f = frequency(d, theta, i);
+        p->inv_freq[i] = factors ? f / (double)d->rope_factors[i] : f;
+        far[i] = longer ? f / (double)d->rope_factors_long[i] : f;
+        local[i] = pow((double)d->rope_local_theta, -2.0 * i / d->rope_dims);
     }
-    *rope = (rope_spec){p->inv_freq, d->rope_dims, d->rope_interleaved != 0, d->rope_attention};
+    r->global = (rope_spec){p->inv_freq, d->rope_dims, d->rope_interleaved != 0, d->rope_attention, longer ? far : NULL,
+                            d->rope_original_len};
+    r->local = r->global;
+    if (d->rope_local_theta > 0)
+        r->local = (rope_spec){local, d->rope_dims, d->rope_interleaved != 0, 1, NULL, 0};
     return GLIMPSE_OK;
 }
 
 static int32_t window_of(const glimpse_model *d, int32_t layer) {
     bool full = layer < d->window_from || (d->window_pattern && layer % d->window_pattern == d->window_pattern - 1);
     return full ? 0 : d->window;
+}
+
+static rope_spec rope_of(const glimpse_model *d, const ropes *r, int32_t layer) {
+    int32_t n = d->rope_skip_pattern;
+    if (n && layer % n == n - 1) return (rope_spec){0};
+    return window_of(d, layer) ? r->local : r->global;
 }
 
 static phase embed_phase(const model *m) {
@@ -70,6 +104,7 @@ static phase qkv_phase(const model *m, const model_layer *y, int32_t layer, rope
     f.n_parts = y->n_qkv;
     for (int i = 0; i < y->n_qkv; i++) f.part[i] = y->qkv[i], f.bias[i] = y->qkv_bias[i];
     f.heads = m->d.n_heads, f.kv_heads = m->d.n_kv_heads, f.head_size = m->d.head_size;
+    f.grouped = m->d.qkv_grouped == 1;
     f.q_norm = y->q_norm, f.k_norm = y->k_norm;
     f.rope = rope;
     return f;
@@ -110,14 +145,14 @@ static phase head_phase(const model *m) {
 glimpse_status plan_build(const model *m, plan **out) {
     glimpse_status st = GLIMPSE_OK;
     plan *p = NULL;
-    rope_spec rope = {0};
+    ropes rope = {0};
     const glimpse_model *d = &m->d;
     if (m->is_function) FAIL(GLIMPSE_E_UNSUPPORTED, "a model given as a function is called, it has no plan");
     int64_t q = (int64_t)d->n_heads * d->head_size;
     p = calloc(1, sizeof *p);
     if (p) p->phases = calloc((size_t)d->n_layers * PHASES_A_LAYER + 2, sizeof *p->phases);
     if (!p || !p->phases) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a plan");
-    TRY_GOTO(fill_rope(d, p, &rope));
+    TRY_GOTO(fill_ropes(d, p, &rope));
     p->width[BUF_X] = d->channels;
     p->width[BUF_Q] = p->width[BUF_ATT] = (int32_t)q;
     p->width[BUF_FFN] = d->ffn_size;
@@ -128,10 +163,13 @@ glimpse_status plan_build(const model *m, plan **out) {
     *f++ = embed_phase(m);
     for (int32_t l = 0; l < d->n_layers; l++) {
         const model_layer *y = &m->layers[l];
-        *f++ = qkv_phase(m, y, l, rope);
+        /* A parallel residual differs in order alone: the feed-forward reads x before attention was added to it. */
+        bool parallel = d->parallel_residual == 1;
+        *f++ = qkv_phase(m, y, l, rope_of(d, &rope, l));
         *f++ = attend_phase(m, l);
+        if (parallel) *f++ = up_phase(m, y, l);
         *f++ = residual_phase(l, BUF_ATT, y->attn_out, y->attn_out_bias, y->post_attn);
-        *f++ = up_phase(m, y, l);
+        if (!parallel) *f++ = up_phase(m, y, l);
         *f++ = residual_phase(l, BUF_FFN, y->down, y->down_bias, y->post_mlp);
     }
     *f++ = head_phase(m);

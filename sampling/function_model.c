@@ -5,6 +5,7 @@
 #include "sampling/generator.h"
 
 #include "include/internal/status.h"
+#include "kernels/check.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -80,6 +81,14 @@ static glimpse_status fb_forward(backend *be, const backend_row *rows, int32_t n
     return GLIMPSE_OK;
 }
 
+static glimpse_status fb_copy(backend *be, int32_t from, int32_t to, int32_t first, int32_t n) {
+    function_backend *f = (function_backend *)be;
+    TRY(copy_check(&f->cfg, from, to, first, n));
+    size_t room = (size_t)f->cfg.strip_tokens;
+    memcpy(f->strips + (size_t)to * room + first, f->strips + (size_t)from * room + first, (size_t)n * sizeof *f->strips);
+    return GLIMPSE_OK;
+}
+
 static const char *fb_isa(const backend *be) {
     (void)be;
     return "function";
@@ -104,7 +113,7 @@ static void fb_close(backend *be) {
 }
 
 static const backend_ops function_ops = { .name = "function", .refresh = fb_refresh, .forward = fb_forward,
-                                          .isa = fb_isa, .bytes = fb_bytes, .close = fb_close };
+                                          .copy = fb_copy, .isa = fb_isa, .bytes = fb_bytes, .close = fb_close };
 
 glimpse_status function_backend_open(const model *m, const backend_config *cfg, backend **out) {
     function_backend *f = calloc(1, sizeof *f);

@@ -25,7 +25,7 @@ static glimpse_status for_each_row(generator *g, const int32_t *ids, int32_t n, 
     for (int32_t at = 0; at < n;) {
         int32_t k = n - at < chunk ? n - at : chunk;
         for (int32_t i = 0; i < k; i++)
-            rows[i] = (backend_row){ .id = ids[at + i], .pos = at + i, .prefix_strip = -1, .want_logits = 1 };
+            rows[i] = (backend_row){ .id = ids[at + i], .pos = at + i, .prefix_strip = -1, .want_logits = 1, .reach = n };
         const float *logits = NULL;
         int64_t stride = 0;
         TRY_GOTO(g->be->ops->forward(g->be, rows, k, &logits, &stride));

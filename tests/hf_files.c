@@ -11,22 +11,26 @@
 #include "sampling/forward.h"
 #include "tests/oracle.h"
 #include "tests/ref/hf_logits.h"
+#include "tests/ref/hf_more.h"
 #include "tests/test.h"
 
-_Static_assert(sizeof hf_models / sizeof *hf_models == HF_MODELS, "");
+enum { FIRST = sizeof hf_models / sizeof *hf_models };
+_Static_assert(FIRST + sizeof hf_more / sizeof *hf_more == HF_MODELS, "");
 
-const char *hf_name(int index) { return hf_models[index].name; }
-const char *hf_config(int index) { return hf_models[index].config; }
-const char *hf_tensor_name(int index, int i) { return hf_models[index].tensors[i].name; }
+static const hf_model *model_at(int index) { return index < FIRST ? &hf_models[index] : &hf_more[index - FIRST]; }
+
+const char *hf_name(int index) { return model_at(index)->name; }
+const char *hf_config(int index) { return model_at(index)->config; }
+const char *hf_tensor_name(int index, int i) { return model_at(index)->tensors[i].name; }
 
 int hf_tensor_count(int index) {
     int n = 0;
-    while (n < 72 && hf_models[index].tensors[n].name) n++;
+    while (n < 72 && model_at(index)->tensors[n].name) n++;
     return n;
 }
 
 size_t hf_tensor_shape(int index, int i, int dims[2]) {
-    const hf_tensor *t = &hf_models[index].tensors[i];
+    const hf_tensor *t = &model_at(index)->tensors[i];
     dims[0] = t->dims[0], dims[1] = t->dims[1];
     return (size_t)t->dims[0] * (size_t)(t->dims[1] ? t->dims[1] : 1);
 }
@@ -106,12 +110,12 @@ static double error_of(const backend_ops *ops, const model *m, int index, int p,
     if (!EXPECT_OK(plan_build(m, &pl))) return NAN;
     if (!EXPECT_OK(ops->open(&be, pl, &cfg))) goto out;
     if (!EXPECT_OK(ops->refresh(be))) goto out;
-    for (int i = 0; i < n; i++) rows[i] = (backend_row){(7 * i * i + 3 * i + 11 * p) % HF_V, i, 0, -1, 0, i == n - 1};
+    for (int i = 0; i < n; i++) rows[i] = (backend_row){(7 * i * i + 3 * i + 11 * p) % HF_V, i, 0, -1, 0, i == n - 1, n};
     for (int i = 0; i < n; i += one_by_one ? 1 : n)
         if (!EXPECT_OK(ops->forward(be, rows + i, one_by_one ? 1 : n, &logits, &stride))) goto out;
     worst = 0;
     for (int v = 0; v < HF_V; v++) {
-        double want = hf_models[index].logits[p][v], difference = fabs((double)logits[v] - want);
+        double want = model_at(index)->logits[p][v], difference = fabs((double)logits[v] - want);
         if (!(difference <= worst)) worst = difference; /* a NaN stays */
         if (fabs(want) > largest) largest = fabs(want);
     }

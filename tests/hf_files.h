@@ -1,4 +1,4 @@
-/* hf_files.h -- writes the small models of tests/ref/hf_reference.py as files.  Shared by the tests of the checkpoints. */
+/* hf_files.h -- writes the small models of tests/ref/hf_reference.py and hf_transformers.py as files.  Shared by the tests of the checkpoints. */
 #ifndef GLIMPSE_TEST_HF_FILES_H
 #define GLIMPSE_TEST_HF_FILES_H
 
@@ -6,7 +6,7 @@
 #include "include/internal/buffer.h"
 #include "sampling/model/model.h"
 
-enum { HF_MODELS = 10 };
+enum { HF_MODELS = 21 };
 const char *hf_name(int index);
 const char *hf_config(int index);
 int hf_tensor_count(int index);

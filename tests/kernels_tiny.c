@@ -86,8 +86,9 @@ void tiny_build(tiny *m, const shape *s, uint64_t seed) {
     m->random = seed;
     int32_t C = s->channels, A = s->heads * s->hd, kv = s->kv_heads * s->hd;
     phase *ph = m->phases;
-    m->inv_freq = tiny_take(m, (size_t)(s->rope_dims / 2 + 1) * sizeof *m->inv_freq);
-    for (int i = 0; i < s->rope_dims / 2; i++) m->inv_freq[i] = pow(10000.0, -2.0 * i / s->rope_dims);
+    m->inv_freq = tiny_take(m, (size_t)(s->rope_dims + 1) * sizeof *m->inv_freq);
+    for (int i = 0; i < s->rope_dims / 2; i++) 
+        m->inv_freq[i] = pow(10000.0, -2.0 * i / s->rope_dims), m->inv_freq[s->rope_dims / 2 + i] = m->inv_freq[i] / 3;
     *ph = (phase){.kind = PHASE_EMBED, .layer = -1, .out = 0, .embed_scale = s->embed_scale};
     ph->embedding = tiny_matrix(m, s, s->vocab + 3, C, 1);
     if (s->learned) ph->positions = tiny_matrix(m, s, s->tokens, C, 0.5);
@@ -95,14 +96,15 @@ void tiny_build(tiny *m, const shape *s, uint64_t seed) {
     ph++;
     for (int l = 0; l < s->layers; l++) {
         *ph = (phase){.kind = PHASE_MATMUL, .layer = l, .in = 0, .out = 1, .store = STORE_QKV, .heads = s->heads,
-                      .kv_heads = s->kv_heads, .head_size = s->hd};
+                      .kv_heads = s->kv_heads, .head_size = s->hd, .grouped = s->grouped};
         ph->norm = norm_of(m, s, C, s->norm);
         parts_of(m, s, ph, (int64_t[]){A, kv, kv}, 3, C);
         if (s->qk_norm) {
             ph->q_norm = norm_of(m, s, s->hd, GLIMPSE_RMSNORM);
             ph->k_norm = norm_of(m, s, s->hd, GLIMPSE_RMSNORM);
         }
-        if (s->rope_dims) ph->rope = (rope_spec){m->inv_freq, s->rope_dims, s->interleaved, s->rope_scale};
+        if (s->rope_dims) ph->rope = (rope_spec){m->inv_freq, s->rope_dims, s->interleaved, s->rope_scale,
+                                                s->far ? m->inv_freq + s->rope_dims / 2 : NULL, s->tokens / 2};
         ph++;
         *ph++ = (phase){.kind = PHASE_ATTEND, .layer = l, .in = 1, .out = 2, .heads = s->heads,
                         .kv_heads = s->kv_heads, .head_size = s->hd, .scale = s->scale, .softcap = s->softcap,
@@ -136,7 +138,7 @@ void tiny_free(tiny *m) {
 }
 
 void rows_of(backend_row *rows, const int32_t *ids, int n, int pos, int strip) {
-    for (int i = 0; i < n; i++) rows[i] = (backend_row){ids[i], pos + i, strip, -1, 0, 1};
+    for (int i = 0; i < n; i++) rows[i] = (backend_row){ids[i], pos + i, strip, -1, 0, 1, 0};
 }
 
 bool run_rows_on(backend *be, const plan *p, const backend_row *rows, int n, float *out) {

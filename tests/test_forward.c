@@ -23,7 +23,7 @@ static double error_of(const backend_ops *ops, const model *m, int index, int p,
     if (!EXPECT_OK(plan_build(m, &pl))) return NAN;
     if (!EXPECT_OK(ops->open(&be, pl, &cfg))) goto out;
     if (!EXPECT_OK(ops->refresh(be))) goto out;
-    for (int i = 0; i < n; i++) rows[i] = (backend_row){ref_id(p, i), i, 0, -1, 0, i == n - 1};
+    for (int i = 0; i < n; i++) rows[i] = (backend_row){ref_id(p, i), i, 0, -1, 0, i == n - 1, 0};
     for (int i = 0; i < n; i += one_by_one ? 1 : n)
         if (!EXPECT_OK(ops->forward(be, rows + i, one_by_one ? 1 : n, &logits, &stride))) goto out;
     worst = 0;

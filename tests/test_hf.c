@@ -180,7 +180,7 @@ TEST(hf_configurations_that_are_not_known) {
         {"llama2", "\"pretraining_tp\": 1", "\"attention_bias\": true", GLIMPSE_E_MODEL,
          "q_proj.bias is missing, which"},
         {"linear", "\"mlp_bias\": true", "\"mlp_bias\": false", GLIMPSE_E_MODEL, "mlp.gate_proj.bias is there, which"},
-        {"linear", "\"type\": \"linear\"", "\"type\": \"dynamic\"", GLIMPSE_E_UNSUPPORTED, "\"dynamic\" is not known"},
+        {"linear", "\"type\": \"linear\"", "\"type\": \"by_parts\"", GLIMPSE_E_UNSUPPORTED, "\"by_parts\" is not known"},
         {"linear", "\"factor\": 2.5", "\"factor\": 0", GLIMPSE_E_FORMAT, "factor"},
         {"llama3", "\"factor\": 8.0, ", "", GLIMPSE_E_FORMAT, "has no factor"},
         {"llama3", "\"high_freq_factor\": 4.0", "\"high_freq_factor\": 0.5", GLIMPSE_E_MODEL, "rope_high"},

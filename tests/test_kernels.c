@@ -41,7 +41,7 @@ static void check_matmul(const shape *s, phase ph, int n_rows, int in, int y, in
     }
     one_matmul(&m, s, ph, n_rows, in, out);
     backend_row rows[128];
-    for (int i = 0; i < n_rows; i++) rows[i] = (backend_row){i % out, 0, i, -1, 0, i % 7 != 3 || n_rows < 8};
+    for (int i = 0; i < n_rows; i++) rows[i] = (backend_row){i % out, 0, i, -1, 0, i % 7 != 3 || n_rows < 8, 0};
     expect_like_reference(&m.p, rows, n_rows, n_rows, 1, tol, what);
     tiny_free(&m);
 }
@@ -94,7 +94,7 @@ TEST(kernels_norms) {
                 ph.part[0] = tiny_identity(&m, n);
                 one_matmul(&m, &s, ph, 9, n, n);
                 backend_row rows[9];
-                for (int r = 0; r < 9; r++) rows[r] = (backend_row){r % n, 0, r, -1, 0, 1};
+                for (int r = 0; r < 9; r++) rows[r] = (backend_row){r % n, 0, r, -1, 0, 1, 0};
                 char what[64];
                 snprintf(what, sizeof what, "norm %d of %d, variant %d", kind, n, variant);
                 /* n = 1 and 2: the variance may be all cancellation, eps then decides */
@@ -113,7 +113,7 @@ TEST(kernels_store_add_accumulates) { /* residual: EMBED -> ADD into the same bu
     m.phases[1].out = 0;
     m.phases[2].in = 0;
     backend_row rows[20];
-    for (int r = 0; r < 20; r++) rows[r] = (backend_row){r, 0, r, -1, 0, 1};
+    for (int r = 0; r < 20; r++) rows[r] = (backend_row){r, 0, r, -1, 0, 1, 0};
     expect_like_reference(&m.p, rows, 20, 20, 1, 4e-6, "x += W x");
     tiny_free(&m);
 }
@@ -145,7 +145,7 @@ TEST(kernels_numbers_that_are_not_finite) {
                         else ((uint16_t *)w)[2 * K + 49] = where == 1 ? inf[d] : nan[d];
                     }
                     backend_row rows[R];
-                    for (int r = 0; r < R; r++) rows[r] = (backend_row){r, 0, r, -1, 0, 1};
+                    for (int r = 0; r < R; r++) rows[r] = (backend_row){r, 0, r, -1, 0, 1, 0};
                     /* 1e30 squared overflows f32 in a norm and not in double: that row is left to itself there */
                     if (kind >= 0 || act < 4) rows[5].want_logits = 0;
                     char what[64];
@@ -191,10 +191,13 @@ TEST(kernels_random_models) {
         s.logit_softcap = PICK(3) ? 0 : 3;
         s.embed_scale = PICK(2) ? 1 : 2.5f;
         s.window = PICK(2) ? 0 : 1 + PICK(20);
+        s.grouped = PICK(2);
+        s.far = PICK(2);
+        int32_t reach = PICK(2) ? s.tokens / 2 : s.tokens / 2 + 1;
         tiny m;
         tiny_build(&m, &s, oracle_random(&random));
         backend_row rows[80];
-        for (int r = 0; r < s.tokens; r++) rows[r] = (backend_row){PICK(s.vocab), r, 1, -1, 0, PICK(3) > 0};
+        for (int r = 0; r < s.tokens; r++) rows[r] = (backend_row){PICK(s.vocab), r, 1, -1, 0, PICK(3) > 0, reach};
         char what[32];
         snprintf(what, sizeof what, "model %d", i);
         expect_like_reference(&m.p, rows, s.tokens, 2, s.tokens, 2e-4, what);

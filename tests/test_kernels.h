@@ -18,6 +18,7 @@ typedef struct shape {
     bool interleaved;
     float rope_scale, scale, softcap, logit_softcap, embed_scale;
     int window;
+    bool grouped, far; /* q, k, v head by head; a second table of frequencies, for rows that reach beyond half the tokens */
 } shape;
 
 #define SHAPE_GPT2                                                                                                     \

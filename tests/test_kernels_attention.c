@@ -126,8 +126,8 @@ TEST(kernels_shared_prefix) {
             for (int t = 0; t < OWN; t++) {
                 int n = 0;
                 for (int s = 0; s < SAMPLES; s++) /* every third sample shares nothing */
-                    rows[n++] = s % 3 == 2 ? (backend_row){own[s * OWN + t], P + t, 1 + SAMPLES + s, -1, 0, 1}
-                                           : (backend_row){own[s * OWN + t], P + t, 1 + s, 0, P, 1};
+                    rows[n++] = s % 3 == 2 ? (backend_row){own[s * OWN + t], P + t, 1 + SAMPLES + s, -1, 0, 1, 0}
+                                           : (backend_row){own[s * OWN + t], P + t, 1 + s, 0, P, 1, 0};
                 run_rows_on(be, &m.p, rows, n, a);
                 for (int s = 0; s < SAMPLES; s++) rows[s].strip = 1 + SAMPLES + s, rows[s].prefix_tokens = 0;
                 run_rows_on(be, &m.p, rows, n, b);
@@ -139,6 +139,54 @@ TEST(kernels_shared_prefix) {
             backend_cpu.close(be);
             backend_reference.close(ref);
             free(a), free(b), free(c);
+            tiny_free(&m);
+        }
+}
+
+/* Two beams that part at position AT; the second takes over what the first did since: only the positions from AT on are
+ * copied, and both go on with the same bits, beside a prefix strip or without; the first one's strip is as it was, and a
+ * position that was not copied stays the other beam's. */
+TEST(kernels_copy_positions) {
+    enum { P = 9, N = 17, AT = 6 };
+    static const backend_ops *const both[] = {&backend_cpu, &backend_reference};
+    shape shapes[5];
+    int n_shapes = attention_shapes(shapes);
+    for (int i = 0; i < n_shapes; i++)
+        for (int b = 0; b < 4; b++) {
+            tiny m;
+            tiny_build(&m, &shapes[i], 12);
+            int V = m.p.vocab, prefix = b >= 2 ? P : 0, first = b >= 2 ? P : 0;
+            backend_config cfg = {.threads = 2, .max_rows = 96, .max_logits = 96, .n_strips = 4, .strip_tokens = 96};
+            backend *be = NULL;
+            int32_t ids[P + N + 1], other[P + N + 1];
+            backend_row rows[96];
+            float *a = calloc((size_t)(96 * V), 4), *c = calloc((size_t)(96 * V), 4), *d = calloc((size_t)(96 * V), 4);
+            random_ids(ids, P + N + 1, V, 8);
+            random_ids(other, P + N + 1, V, 9);
+            memcpy(other, ids, (size_t)(first + AT) * sizeof *ids);
+            REQUIRE_OK(both[b % 2]->open(&be, &m.p, &cfg));
+            REQUIRE_OK(be->ops->refresh(be));
+            rows_of(rows, ids, P, 0, 0);
+            run_rows_on(be, &m.p, rows, P, a);
+            for (int s = 1; s <= 2; s++) {
+                rows_of(rows, (s == 1 ? ids : other) + first, N, first, s);
+                for (int t = 0; t < N; t++) rows[t].prefix_tokens = prefix, rows[t].prefix_strip = prefix ? 0 : -1;
+                run_rows_on(be, &m.p, rows, N, a);
+            }
+            backend_row next[2] = {{ids[P + N], first + N, 1, prefix ? 0 : -1, prefix, 1, 0},
+                                   {ids[P + N], first + N, 2, prefix ? 0 : -1, prefix, 1, 0}};
+            run_rows_on(be, &m.p, next, 2, a);
+            EXPECT(memcmp(a, a + V, (size_t)V * 4) != 0);
+            EXPECT_OK(be->ops->copy(be, 1, 2, first + AT, N - AT - 1)); /* one too few: not yet the same */
+            run_rows_on(be, &m.p, next, 2, c);
+            EXPECT(memcmp(c, c + V, (size_t)V * 4) != 0 && memcmp(c + V, a + V, (size_t)V * 4) != 0);
+            EXPECT_OK(be->ops->copy(be, 1, 2, first + N - 1, 1));
+            EXPECT_OK(be->ops->copy(be, 2, 1, 0, 0));
+            run_rows_on(be, &m.p, next, 2, d);
+            EXPECT_MEM(d, a, (size_t)V * 4);
+            EXPECT_MEM(d + V, a, (size_t)V * 4);
+            be->ops->close(be);
+            free(a), free(c), free(d);
             tiny_free(&m);
         }
 }

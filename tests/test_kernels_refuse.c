@@ -15,13 +15,13 @@ TEST(kernels_rows_out_of_range) {
         backend_row row;
         const char *says;
     } bad[] = {
-        {{-1, 3, 0, -1, 0, 1}, "row 1: token -1"},       {{51, 3, 0, -1, 0, 1}, "token 51"},
-        {{0, -1, 0, -1, 0, 1}, "position -1"},           {{0, 20, 0, -1, 0, 1}, "position 20"},
-        {{0, 3, -1, -1, 0, 1}, "strip -1"},              {{0, 3, 4, -1, 0, 1}, "strip 4 of 4"},
-        {{0, 3, 0, 4, 2, 1}, "prefix of 2 tokens"},      {{0, 3, 0, -1, 2, 1}, "prefix of 2 tokens"},
-        {{0, 3, 0, 1, 4, 1}, "prefix of 4 tokens"},      {{0, 3, 0, 1, -1, 1}, "prefix of -1 tokens"},
-        {{0, 3, 0, 0, 2, 1}, "both its own and"},        {{0, 5, 2, -1, 0, 1}, "follows position 2"},
-        {{0, 2, 2, -1, 0, 1}, "position 2 of strip 2"},
+        {{-1, 3, 0, -1, 0, 1, 0}, "row 1: token -1"},       {{51, 3, 0, -1, 0, 1, 0}, "token 51"},
+        {{0, -1, 0, -1, 0, 1, 0}, "position -1"},           {{0, 20, 0, -1, 0, 1, 0}, "position 20"},
+        {{0, 3, -1, -1, 0, 1, 0}, "strip -1"},              {{0, 3, 4, -1, 0, 1, 0}, "strip 4 of 4"},
+        {{0, 3, 0, 4, 2, 1, 0}, "prefix of 2 tokens"},      {{0, 3, 0, -1, 2, 1, 0}, "prefix of 2 tokens"},
+        {{0, 3, 0, 1, 4, 1, 0}, "prefix of 4 tokens"},      {{0, 3, 0, 1, -1, 1, 0}, "prefix of -1 tokens"},
+        {{0, 3, 0, 0, 2, 1, 0}, "both its own and"},        {{0, 5, 2, -1, 0, 1, 0}, "follows position 2"},
+        {{0, 2, 2, -1, 0, 1, 0}, "position 2 of strip 2"},
     };
     shape s = SHAPE_GPT2;
     tiny m;
@@ -33,10 +33,10 @@ TEST(kernels_rows_out_of_range) {
         int64_t stride = 0;
         REQUIRE_OK(both[b]->open(&be, &m.p, &cfg));
         for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-            backend_row rows[2] = {{7, 2, 2, -1, 0, 1}, bad[i].row};
+            backend_row rows[2] = {{7, 2, 2, -1, 0, 1, 0}, bad[i].row};
             EXPECT_ERR(be->ops->forward(be, rows, 2, &logits, &stride), GLIMPSE_E_INVALID, bad[i].says);
         }
-        backend_row rows[5] = {{7, 0, 0, -1, 0, 1}, {7, 0, 1, -1, 0, 1}, {7, 0, 2, -1, 0, 1}};
+        backend_row rows[5] = {{7, 0, 0, -1, 0, 1, 0}, {7, 0, 1, -1, 0, 1, 0}, {7, 0, 2, -1, 0, 1, 0}};
         EXPECT_ERR(be->ops->forward(be, rows, 3, &logits, &stride), GLIMPSE_E_INVALID, "3 rows want logits");
         EXPECT_ERR(be->ops->forward(be, rows, 5, &logits, &stride), GLIMPSE_E_INVALID, "opened for 4");
         EXPECT_ERR(be->ops->forward(be, rows, 0, &logits, &stride), GLIMPSE_E_INVALID, "0 rows");
@@ -45,6 +45,18 @@ TEST(kernels_rows_out_of_range) {
         EXPECT_OK(be->ops->forward(be, rows, 3, &logits, &stride));
         rows[0].want_logits = rows[1].want_logits = 0; /* nobody wants any: prefill */
         EXPECT_OK(be->ops->forward(be, rows, 3, &logits, &stride));
+        static const struct {
+            int32_t from, to, first, n;
+            const char *says;
+        } copies[] = {{-1, 1, 0, 1, "strip -1"}, {4, 1, 0, 1, "strip 4"},       {0, 4, 0, 1, "to strip 4 of 4"},
+                      {0, -1, 0, 1, "strip -1"}, {2, 2, 0, 1, "strip 2 to"},    {0, 1, -1, 1, "from -1 on"},
+                      {0, 1, 0, -1, "-1 positions"}, {0, 1, 1, 20, "20 positions from 1"}, {0, 1, 21, 0, "from 21"},
+                      {0, 1, INT32_MAX, INT32_MAX, "a strip has 20"}};
+        for (size_t i = 0; i < sizeof copies / sizeof *copies; i++)
+            EXPECT_ERR(be->ops->copy(be, copies[i].from, copies[i].to, copies[i].first, copies[i].n), GLIMPSE_E_INVALID,
+                       copies[i].says);
+        EXPECT_OK(be->ops->copy(be, 0, 1, 0, 20));
+        EXPECT_OK(be->ops->copy(be, 0, 1, 20, 0));
         be->ops->close(be);
         both[b]->close(NULL);
     }
@@ -83,7 +95,7 @@ TEST(kernels_plans_that_do_not_fit) {
     REFUSED(ph[1].kv_heads = 2, "heads");
     REFUSED(ph[1].layer = 2, "layer 2");
     REFUSED(ph[1].norm.weight.n = 59, "norm");
-    REFUSED(ph[1].rope = ((rope_spec){m.inv_freq, 22, false, 1}), "rotated");
+    REFUSED(ph[1].rope = ((rope_spec){m.inv_freq, 22, false, 1, NULL, 0}), "rotated");
     REFUSED(ph[1].q_norm = ph[1].norm, "queries");
     REFUSED(ph[2].in = 8, "buffers");
     REFUSED(ph[2].out = -1, "buffers");

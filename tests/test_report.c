@@ -10,8 +10,10 @@
 #include "tests/tiny_gpt.h"
 #include "viz/csv.h"
 #include "viz/html.h"
+#include "viz/openai.h"
 #include <cjson/cJSON.h>
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -59,6 +61,74 @@ TEST(report_data_is_a_script_whatever_the_text) {
         buf_free(&line);
         record_free(&o->record);
     }
+}
+
+static int count_of(const char *text, const char *part) {
+    int n = 0;
+    for (; (text = strstr(text, part)); text++) n++;
+    return n;
+}
+
+/* In one file: whatever the texts, the page has one script that runs and a block of data for the index, the probes and each eval. */
+TEST(report_in_one_file_whatever_the_text) {
+    buffer page = {0}, index = {0}, probes = {0};
+    EXPECT_OK(html_single_begin(&page));
+    for (int i = 0; i < N_HOSTILE; i++) {
+        owned_record *o = chart_record(3, 5, 5, "top_k=5");
+        glimpse_sample *s = sample_of(o);
+        s->text = s->prompt_text = s->samplers = s->why = hostile[i];
+        s->text_bytes = s->prompt_bytes = strlen(hostile[i]);
+        o->record.why = o->record.run_name = o->record.arch = hostile[i];
+        o->record.step = i;
+        o->record.probes = o->record.samples;
+        o->record.n_probes = 1;
+        EXPECT_OK(html_single_step(&o->record, &index, &probes, &page));
+        record_free(&o->record);
+    }
+    EXPECT_OK(html_single_end(&index, &probes, &page));
+    EXPECT_EQ(count_of(page.bytes, "<script type=\"application/json\""), N_HOSTILE + 2);
+    EXPECT_EQ(count_of(page.bytes, "<script>"), 1);
+    EXPECT_EQ(count_of(page.bytes, "</script>"), N_HOSTILE + 3);
+    EXPECT_EQ(count_of(page.bytes, "report/glimpse"), 1); /* what <noscript> says: no other file is asked for */
+    EXPECT_EQ(count_of(page.bytes, "'self'"), 0);
+    for (const char *at = page.bytes; (at = strstr(at, "application/json"));) { /* every block is JSON to its end */
+        const char *from = strchr(at, '>') + 1, *to = strstr(from, "</script>");
+        cJSON *j = cJSON_ParseWithLength(from, (size_t)(to - from));
+        if (!EXPECT(j)) break;
+        cJSON_Delete(j);
+        at = to;
+    }
+    buf_free(&page);
+    buf_free(&index);
+    buf_free(&probes);
+}
+
+TEST(report_in_the_fields_of_openai) {
+    owned_record *o = chart_record(3, 5, 5, "top_k=5");
+    buffer lines = {0};
+    REQUIRE_OK(openai_lines(&o->record, &lines));
+    const glimpse_sample *s = sample_of(o);
+    cJSON *j = cJSON_ParseWithLength(lines.bytes, lines.n);
+    REQUIRE(j && count_of(lines.bytes, "\n") == o->record.n_samples);
+    const cJSON *content = cJSON_GetObjectItem(cJSON_GetObjectItem(j, "logprobs"), "content"), *t;
+    EXPECT_EQ(cJSON_GetArraySize(content), s->n_tokens);
+    int i = 0;
+    cJSON_ArrayForEach(t, content) {
+        const glimpse_token *tok = GLIMPSE_AT(s->tokens, i++);
+        const glimpse_piece *p = record_piece(&o->record, tok->id);
+        const cJSON *bytes = cJSON_GetObjectItem(t, "bytes"), *top = cJSON_GetObjectItem(t, "top_logprobs");
+        EXPECT(fabs(cJSON_GetObjectItem(t, "logprob")->valuedouble - (double)tok->logprob) <= 1e-6 * fabs((double)tok->logprob));
+        EXPECT_EQ(cJSON_GetArraySize(bytes), p->bytes);
+        for (int k = 0; k < p->bytes; k++) EXPECT_EQ(cJSON_GetArrayItem(bytes, k)->valueint, (uint8_t)p->text[k]);
+        EXPECT_EQ(cJSON_GetArraySize(top), tok->n_top);
+        for (int k = 0; k < tok->n_top; k++) {
+            double want = tok->top[k].p > 0 ? log((double)tok->top[k].p) : -9999;
+            EXPECT(fabs(cJSON_GetObjectItem(cJSON_GetArrayItem(top, k), "logprob")->valuedouble - want) <= 1e-4 * fabs(want) + 1e-9);
+        }
+    }
+    cJSON_Delete(j);
+    buf_free(&lines);
+    record_free(&o->record);
 }
 
 TEST(report_one_megabyte_without_a_blank) {
@@ -393,12 +463,6 @@ static void run_session(const char *dir, int from, int n) {
     session_close(s);
     options_free(o);
     tiny_gpt_free(&g);
-}
-
-static int count_of(const char *text, const char *part) {
-    int n = 0;
-    for (; (text = strstr(text, part)); text++) n++;
-    return n;
 }
 
 TEST(report_of_a_run_that_resumes_and_of_a_new_one) {

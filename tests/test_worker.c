@@ -429,7 +429,7 @@ TEST(worker_is_told_the_whole_description) {
     hello h = { .build_id = "x", .o = options_new(), .model = GLIMPSE_MODEL_INIT }, got;
     char *m = (char *)&h.model;
     size_t from = offsetof(glimpse_model, n_layers), to = offsetof(glimpse_model, tokenizer);
-    size_t more = offsetof(glimpse_model, window_from), end = offsetof(glimpse_model, rope_attention) + sizeof(float);
+    size_t more = offsetof(glimpse_model, window_from), end = offsetof(glimpse_model, rope_factors_long) + sizeof h.model.rope_factors_long;
     for (size_t i = from; i < to; i++) m[i] = (char)(i * 7 + 1);
     for (size_t i = more; i < end; i++) m[i] = (char)(i * 11 + 3);
     buffer packed = {0};

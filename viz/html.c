@@ -120,6 +120,7 @@ glimpse_status html_index_line(const glimpse_record *r, buffer *out) {
         for (int32_t k = 0; k < s->n_metrics && n < MOST; k++)
             if (name_at(names, n, s->metrics[k].name) == n) names[n++] = s->metrics[k].name;
     }
+    if (r->n_probes) int_member(out, "probes", r->n_probes);
     key(out, "names");
     buf_putc(out, '[');
     for (int i = 0; i < n; i++) {
@@ -221,6 +222,16 @@ static void columns_of(const glimpse_record *r, const glimpse_sample *s, int32_t
 #undef EACH
 }
 
+static void put_piece(const glimpse_piece *p, buffer *out) {
+    if (utf8_valid(p->text, (size_t)p->bytes)) {
+        put_text(out, p->text, (size_t)p->bytes);
+        return;
+    }
+    buf_putc(out, '[');
+    for (int32_t j = 0; j < p->bytes; j++) buf_printf(out, "%s%u", j ? "," : "", (unsigned)(uint8_t)p->text[j]);
+    buf_putc(out, ']');
+}
+
 static void put_pieces(const glimpse_record *r, buffer *out) {
     key(out, "ids");
     buf_putc(out, '[');
@@ -229,15 +240,8 @@ static void put_pieces(const glimpse_record *r, buffer *out) {
     key(out, "pieces");
     buf_putc(out, '[');
     for (int32_t i = 0; i < r->n_pieces; i++) {
-        const glimpse_piece *p = &r->pieces[i];
         if (i) buf_putc(out, ',');
-        if (utf8_valid(p->text, (size_t)p->bytes)) {
-            put_text(out, p->text, (size_t)p->bytes);
-            continue;
-        }
-        buf_putc(out, '[');
-        for (int32_t j = 0; j < p->bytes; j++) buf_printf(out, "%s%u", j ? "," : "", (unsigned)(uint8_t)p->text[j]);
-        buf_putc(out, ']');
+        put_piece(&r->pieces[i], out);
     }
     buf_putc(out, ']');
 }
@@ -266,6 +270,7 @@ static void put_sample(const glimpse_record *r, const glimpse_sample *s, bool sh
     put_text(out, s->text, s->text_bytes);
     text_member(out, "stop", text_stop_name(s->stop));
     text_member(out, "why", s->why);
+    if (s->note) text_member(out, "note", s->note);
     key(out, "metrics");
     buf_putc(out, '{');
     for (int32_t i = 0; i < s->n_metrics; i++) {
@@ -278,6 +283,7 @@ static void put_sample(const glimpse_record *r, const glimpse_sample *s, bool sh
     int32_t k = 0;
     for (int32_t i = 0; i < s->n_tokens; i++)
         if (GLIMPSE_AT(s->tokens, i)->n_top > k) k = GLIMPSE_AT(s->tokens, i)->n_top;
+    if (s->stop == GLIMPSE_STOP_SCORED) int_member(out, "answer_from", s->answer_from);
     int_member(out, "n", s->n_tokens);
     int_member(out, "k", k);
     key(out, "d");
@@ -316,6 +322,63 @@ glimpse_status html_step(const glimpse_record *r, bool sheets, buffer *out) {
     for (int32_t i = 0; i < r->n_samples; i++) {
         if (i) buf_putc(out, ',');
         put_sample(r, GLIMPSE_AT(r->samples, i), sheets, wide, out);
+    }
+    buf_putc(out, ']');
+    if (r->n_probes) {
+        key(out, "probes");
+        buf_putc(out, '[');
+        for (int32_t i = 0; i < r->n_probes; i++) {
+            if (i) buf_putc(out, ',');
+            put_sample(r, GLIMPSE_AT(r->probes, i), false, wide, out);
+        }
+        buf_putc(out, ']');
+    }
+    return finish(out, from);
+}
+
+/* === The probes ==================================================================================================*/
+static void put_probe(const glimpse_record *r, const glimpse_sample *s, buffer *out) {
+    buf_putc(out, '{');
+    int_member(out, "i", s->prompt);
+    key(out, "prompt");
+    put_text(out, s->prompt_text, s->prompt_bytes);
+    key(out, "text");
+    put_text(out, s->text, s->text_bytes);
+    text_member(out, "why", s->why);
+    int_member(out, "from", s->answer_from);
+    key(out, "t");
+    buf_putc(out, '[');
+    for (int32_t i = 0; i < s->n_tokens; i++) {
+        const glimpse_piece *p = record_piece(r, GLIMPSE_AT(s->tokens, i)->id);
+        if (i) buf_putc(out, ',');
+        if (p) put_piece(p, out);
+        else buf_puts(out, "\"\"");
+    }
+    buf_putc(out, ']');
+    key(out, "l");
+    buf_putc(out, '[');
+    for (int32_t i = 0; i < s->n_tokens; i++) {
+        if (i) buf_putc(out, ',');
+        put_num(out, (double)GLIMPSE_AT(s->tokens, i)->logprob, 4);
+    }
+    buf_putc(out, ']');
+    key(out, "r");
+    buf_putc(out, '[');
+    for (int32_t i = 0; i < s->n_tokens; i++) buf_printf(out, "%s%d", i ? "," : "", (int)GLIMPSE_AT(s->tokens, i)->rank);
+    buf_puts(out, "]}");
+}
+
+glimpse_status html_probes_line(const glimpse_record *r, buffer *out) {
+    size_t from = out->n;
+    if (!r->n_probes) return GLIMPSE_OK;
+    buf_puts(out, "glimpse_probes({");
+    int_member(out, "step", r->step);
+    int_member(out, "seq", r->seq);
+    key(out, "probes");
+    buf_putc(out, '[');
+    for (int32_t i = 0; i < r->n_probes; i++) {
+        if (i) buf_putc(out, ',');
+        put_probe(r, GLIMPSE_AT(r->probes, i), out);
     }
     buf_putc(out, ']');
     return finish(out, from);

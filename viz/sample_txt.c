@@ -9,6 +9,7 @@
  *      top_k: 200                                     "no_topk" without
  *      start_token: '\n'                              the prompt as Python's repr
  *      prompt: 0   sample: 0/3   seed: 1337   temperature: 0.8
+ *                                                     and of a beam search: beams: 4   score: -1.2345
  *      samplers: top_k=200;temperature=0.8
  *      tokens: 128   stop: length   perplexity: 5.9   check: ok
  *     ---------------
@@ -79,6 +80,12 @@ static void sample_fields(const glimpse_record *r, const glimpse_sample *s, styl
     styled_printf(out, PAINT_PLAIN, "%llu", (unsigned long long)s->seed);
     gap(out);
     number_field(out, "temperature", s->temperature, 5);
+    if (s->n_beams > 0) {
+        gap(out);
+        number_field(out, "beams", s->n_beams, 10);
+        gap(out);
+        number_field(out, "score", s->beam_score, RECORD_DIGITS);
+    }
     styled_puts(out, "\n", PAINT_PLAIN);
     text_field(out, "samplers", s->samplers);
     styled_puts(out, "\n", PAINT_PLAIN);
@@ -99,6 +106,9 @@ static void sample_fields(const glimpse_record *r, const glimpse_sample *s, styl
     }
     gap(out);
     text_field(out, "check", r->check);
+    styled_puts(out, "\n", PAINT_PLAIN);
+    if (!s->note) return;
+    text_field(out, "note", s->note);
     styled_puts(out, "\n", PAINT_PLAIN);
 }
 

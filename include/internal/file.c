@@ -72,6 +72,8 @@ static int open_retry(const char *path, int flags, mode_t mode) {
     return fd;
 }
 
+int file_open_fd(const char *path, int flags) { return open_retry(path, flags, 0666); }
+
 static const char *kind_of(mode_t mode) {
     if (S_ISDIR(mode)) return "a directory";
     if (S_ISFIFO(mode)) return "a pipe";

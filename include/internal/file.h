@@ -55,6 +55,9 @@ glimpse_status file_read_all(const char *path, size_t max_bytes, buffer *b);
 /* The same from an open descriptor up to its end (stdin, a pipe); `name` is for the messages. */
 glimpse_status file_read_fd(int fd, const char *name, size_t max_bytes, buffer *b);
 
+/* Open with O_CLOEXEC and mode 0666, again where a signal interrupted; -1 and errno. */
+int file_open_fd(const char *path, int flags);
+
 /* === Writing === */
 /* Replace the file `path` by n bytes: a temporary file beside it, then a rename, so that a reader or a crash sees the old
  * file or the new one.  sync: the bytes are on the disk before the rename, and the rename when this returns.  On an error

@@ -50,10 +50,10 @@ typedef struct session_api {
     glimpse_status (*run)(const options *o, const session_host *host);
     /* `glimpse report DIR`: draw every view anew from the journal in `dir`. */
     glimpse_status (*report)(const options *o, const char *dir, const session_host *host);
-    /* Record an eval without sampling: status "skipped" or "failed", `why` for people.  `again`: a worker before may have
-     * recorded it; then it is left as it stands. */
+    /* Record an eval without sampling: status "skipped" or "failed", `why` for people.  `since`: not 0 if a worker
+     * before may have recorded it at or after this time (seconds since 1970); then that line is left as it stands. */
     glimpse_status (*note)(session *s, int64_t step, double train_loss, double val_loss, const char *status, const char *why,
-                           bool again);
+                           int64_t since);
     void (*schedule)(const session *s, schedule *out);
     /* A sampler of the user's; `state` is given: freed with sampler->free when the session closes, not on a failure. */
     glimpse_status (*add_sampler)(session *s, const glimpse_sampler *sampler, void *state);

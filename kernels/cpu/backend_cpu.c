@@ -147,6 +147,22 @@ static glimpse_status cpu_forward(backend *self, const backend_row *rows, int32_
     return GLIMPSE_OK;
 }
 
+static glimpse_status cpu_copy(backend *self, int32_t from, int32_t to, int32_t first, int32_t n) {
+    cpu_backend *be = (cpu_backend *)self;
+    TRY(copy_check(&be->cfg, from, to, first, n));
+    for (int i = 0; i < be->p->n_phases && n; i++) {
+        const cpu_phase *ph = &be->phases[i];
+        if (ph->p->kind != PHASE_MATMUL || !ph->keys) continue;
+        size_t bytes = (size_t)n * (size_t)round16(ph->p->head_size) * sizeof(float);
+        for (int32_t kv = 0; kv < ph->p->kv_heads; kv++) {
+            memcpy(cpu_cached(ph->keys, be, ph->p, to, kv, first), cpu_cached(ph->keys, be, ph->p, from, kv, first), bytes);
+            memcpy(cpu_cached(ph->values, be, ph->p, to, kv, first), cpu_cached(ph->values, be, ph->p, from, kv, first),
+                   bytes);
+        }
+    }
+    return GLIMPSE_OK;
+}
+
 static glimpse_status cpu_refresh(backend *self) {
     cpu_phases_refresh((cpu_backend *)self);
     return GLIMPSE_OK;
@@ -293,6 +309,7 @@ const backend_ops backend_cpu = {
     .open = cpu_open,
     .refresh = cpu_refresh,
     .forward = cpu_forward,
+    .copy = cpu_copy,
     .isa = cpu_isa,
     .bytes = cpu_bytes,
     .close = cpu_close,

@@ -37,6 +37,8 @@ typedef struct cpu_norm {
 
 typedef struct cpu_rope {
     const float *cos, *sin; /* (strip_tokens, dims / 2), NULL = none */
+    const float *cos_long, *sin_long; /* of rows that reach beyond long_after; NULL = as above */
+    int32_t long_after;
     int32_t dims;
     bool interleaved;
 } cpu_rope;

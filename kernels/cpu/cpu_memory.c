@@ -110,30 +110,39 @@ static glimpse_status resolve_norm(cpu_backend *be, const norm_spec *s, int64_t 
     return resolve_vectors(be, &s->bias, &n, 1, 0, &out->bias);
 }
 
-static glimpse_status resolve_rope(cpu_backend *be, const rope_spec *r, cpu_rope *out) {
-    *out = (cpu_rope){.dims = r->dims, .interleaved = r->interleaved};
-    if (!r->inv_freq) return GLIMPSE_OK;
+/* cos and sin (strip_tokens, dims / 2) for one list of frequencies; layers share a table. */
+static glimpse_status rope_table(cpu_backend *be, const rope_spec *r, const double *inv_freq, const float **c,
+                                 const float **s) {
     int64_t half = r->dims / 2, tokens = be->cfg.strip_tokens;
     cpu_block *block = NULL;
-    for (cpu_block *b = be->blocks; b && !block; b = b->next) /* layers share a table */
-        if (b->kind == BLOCK_ROPE && b->rope.inv_freq == r->inv_freq && b->rope.dims == r->dims &&
+    for (cpu_block *b = be->blocks; b && !block; b = b->next)
+        if (b->kind == BLOCK_ROPE && b->rope.inv_freq == inv_freq && b->rope.dims == r->dims &&
             b->rope.scale == r->scale)
             block = b;
     if (!block) {
         TRY(take_block(be, &block, "rotary tables", tokens, half, 2, sizeof(float), true));
         block->kind = BLOCK_ROPE;
         block->rope = *r;
-        float *c = block->memory, *s = c + tokens * half;
+        block->rope.inv_freq = inv_freq;
+        float *cosine = block->memory, *sine = cosine + tokens * half;
         for (int64_t t = 0; t < tokens; t++)
             for (int64_t i = 0; i < half; i++) {
-                double angle = (double)t * r->inv_freq[i];
-                c[t * half + i] = (float)(cos(angle) * (double)r->scale);
-                s[t * half + i] = (float)(sin(angle) * (double)r->scale);
+                double angle = (double)t * inv_freq[i];
+                cosine[t * half + i] = (float)(cos(angle) * (double)r->scale);
+                sine[t * half + i] = (float)(sin(angle) * (double)r->scale);
             }
     }
-    out->cos = block->memory;
-    out->sin = out->cos + tokens * half;
+    *c = block->memory;
+    *s = *c + tokens * half;
     return GLIMPSE_OK;
+}
+
+static glimpse_status resolve_rope(cpu_backend *be, const rope_spec *r, cpu_rope *out) {
+    *out = (cpu_rope){.dims = r->dims, .interleaved = r->interleaved, .long_after = r->long_after};
+    if (!r->inv_freq) return GLIMPSE_OK;
+    TRY(rope_table(be, r, r->inv_freq, &out->cos, &out->sin));
+    if (!r->inv_freq_long || be->cfg.strip_tokens <= r->long_after) return GLIMPSE_OK;
+    return rope_table(be, r, r->inv_freq_long, &out->cos_long, &out->sin_long);
 }
 
 /* Tasks of about CHUNK_BYTES of weights: large enough to stream, small enough to share out and to stay in the cache. */

@@ -86,9 +86,11 @@ static void prologue_rows(const cpu_job *job, int32_t first, int32_t end) {
     }
 }
 
-static void rotate_head(const cpu_rope *r, float *x, int32_t pos) {
+static void rotate_head(const cpu_rope *r, float *x, const backend_row *row) {
     int32_t half = r->dims / 2;
-    const float *c = r->cos + (int64_t)pos * half, *s = r->sin + (int64_t)pos * half;
+    bool far = r->cos_long && row->reach > r->long_after;
+    const float *c = (far ? r->cos_long : r->cos) + (int64_t)row->pos * half;
+    const float *s = (far ? r->sin_long : r->sin) + (int64_t)row->pos * half;
     if (r->interleaved) {
         for (int32_t i = 0; i < half; i++) {
             float a = x[2 * i], b = x[2 * i + 1];
@@ -125,13 +127,18 @@ static void store_heads(const cpu_job *job, int32_t line, float *y, int64_t n0, 
     const cpu_phase *ph = job->ph;
     const phase *p = ph->p;
     const backend_row *row = &job->rows[line];
-    int32_t hd = p->head_size;
-    for (int64_t h = n0 / hd; h < (n0 + n) / hd; h++, y += hd) {
+    int32_t hd = p->head_size, share = p->heads / p->kv_heads;
+    for (int64_t at = n0 / hd; at < (n0 + n) / hd; at++, y += hd) {
+        int64_t h = at; /* as if all queries stood before all keys, and these before all values */
+        if (p->grouped) {
+            int64_t g = at / (share + 2), j = at % (share + 2);
+            h = j < share ? g * share + j : p->heads + g + (j == share ? 0 : p->kv_heads);
+        }
         bool query = h < p->heads, key = !query && h < p->heads + p->kv_heads;
         if (query || key) {
             const cpu_norm *norm = query ? &ph->q_norm : &ph->k_norm;
             if (norm->on) norm_row(norm, y, y, hd);
-            if (ph->rope.cos) rotate_head(&ph->rope, y, row->pos);
+            if (ph->rope.cos) rotate_head(&ph->rope, y, row);
         }
         if (query) {
             memcpy(job->out + line * job->ld_out + h * hd, y, (size_t)hd * sizeof *y);

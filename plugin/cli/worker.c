@@ -246,7 +246,7 @@ static void serve(worker *w, const message *m) {
         break;
     case MSG_NOTE:
         st = w->api->note(w->s, h->step, h->train_loss, h->val_loss, h->status == NOTE_FAILED ? "failed" : "skipped",
-                          m->payload, h->again == 1);
+                          m->payload, h->again == 1 ? h->posted : 0);
         if (st < 0) st = status_set_text(st, w->api->error());
         break;
     case MSG_CHECK: st = check(w, m); break;

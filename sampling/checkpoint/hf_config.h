@@ -13,6 +13,7 @@ typedef struct config_facts {
     char model_type[32];
     bool tied; /* the head is the embedding, whatever lm_head.weight there is */
     bool tying_known;
+    bool nested; /* the text model of one that also sees */
     config_has qkv_bias, out_bias, mlp_bias, qk_norm;
 } config_facts;
 

@@ -143,6 +143,17 @@ glimpse_status weights_drop(weight_list *l, weight *w) {
     return reindex(l);
 }
 
+glimpse_status weights_drop_all(weight_list *l, const char *prefix) {
+    int32_t kept = 0;
+    for (int32_t i = 0; i < l->n; i++) {
+        if (strncmp(l->w[i].name, prefix, strlen(prefix))) l->w[kept++] = l->w[i];
+        else free(l->w[i].name);
+    }
+    if (kept == l->n) return GLIMPSE_OK;
+    l->n = kept;
+    return reindex(l);
+}
+
 void weights_describe(const weight_list *l, int most, char *out, size_t cap) {
     buffer b = {0};
     for (int32_t i = 0; i < l->n && i < most; i++) buf_printf(&b, "%s%.80s", i ? ", " : "", l->w[i].name);

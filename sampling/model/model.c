@@ -53,25 +53,46 @@ static int64_t size_from_tensors(const glimpse_model *d, const tensor_family *fa
     return 0;
 }
 
+/* All of them or none; `needed`: not none. */
+static glimpse_status check_factors(const char *field, const float *factors, int32_t dims, bool needed) {
+    if (!needed && factors[0] == 0) return GLIMPSE_OK;
+    if (dims / 2 > GLIMPSE_ROPE_PAIRS)
+        FAIL(GLIMPSE_E_MODEL, "model.%s: %d pairs are rotated, %d factors are possible", field, (int)(dims / 2),
+             GLIMPSE_ROPE_PAIRS);
+    for (int32_t i = 0; i < dims / 2; i++)
+        if (!isfinite(factors[i]) || factors[i] <= 0)
+            FAIL(GLIMPSE_E_MODEL, "model.%s[%d] is %g, a number above 0 is needed for each of the %d pairs", field, (int)i,
+                 (double)factors[i], (int)(dims / 2));
+    return GLIMPSE_OK;
+}
+
 static glimpse_status check_rope(glimpse_model *d) {
-    bool yarn = d->rope_scaling == GLIMPSE_ROPE_YARN;
+    bool yarn = d->rope_scaling == GLIMPSE_ROPE_YARN, longer = d->rope_scaling == GLIMPSE_ROPE_LONGROPE;
     if (!d->rope_dims) d->rope_dims = d->head_size;
     TRY(in_range("rope_dims", d->rope_dims, 2, d->head_size));
     if (d->rope_dims % 2)
         FAIL(GLIMPSE_E_MODEL, "model.rope_dims is %d: pairs are rotated, so it must be even", (int)d->rope_dims);
-    TRY(in_range("rope_scaling", d->rope_scaling, GLIMPSE_ROPE_PLAIN, GLIMPSE_ROPE_YARN));
-    TRY(set_default("rope_factor", &d->rope_factor, d->rope_scaling ? 0 : 1));
+    TRY(in_range("rope_scaling", d->rope_scaling, GLIMPSE_ROPE_PLAIN, GLIMPSE_ROPE_LONGROPE));
+    if (!d->rope_original_len) d->rope_original_len = d->max_seq_len;
+    TRY(in_range("rope_original_len", d->rope_original_len, 1, MAX_SEQ));
+    double stretch = (double)d->max_seq_len / d->rope_original_len;
+    TRY(set_default("rope_factor", &d->rope_factor, longer ? stretch : d->rope_scaling ? 0 : 1));
     if (d->rope_factor == 0) FAIL(GLIMPSE_E_MODEL, "model.rope_scaling is set and model.rope_factor is 0");
     TRY(set_default("rope_low", &d->rope_low, 1));
     TRY(set_default("rope_high", &d->rope_high, yarn ? 32 : 4));
-    if (d->rope_scaling >= GLIMPSE_ROPE_LLAMA3 && !(d->rope_high > d->rope_low))
+    if ((yarn || d->rope_scaling == GLIMPSE_ROPE_LLAMA3) && !(d->rope_high > d->rope_low))
         FAIL(GLIMPSE_E_MODEL, "model.rope_high is %g, expected more than model.rope_low = %g", (double)d->rope_high,
              (double)d->rope_low);
     if (yarn && !(d->rope_theta > 1)) FAIL(GLIMPSE_E_MODEL, "model.rope_theta is %g, YaRN needs more than 1", (double)d->rope_theta);
-    TRY(set_default("rope_attention", &d->rope_attention, yarn && d->rope_factor > 1 ? 0.1 * log((double)d->rope_factor) + 1 : 1));
-    if (!d->rope_original_len) d->rope_original_len = d->max_seq_len;
-    TRY(in_range("rope_original_len", d->rope_original_len, 1, MAX_SEQ));
-    return GLIMPSE_OK;
+    if (longer && d->rope_original_len < 2)
+        FAIL(GLIMPSE_E_MODEL, "model.rope_original_len is %d, longrope needs more than 1", (int)d->rope_original_len);
+    double grow = d->rope_factor > 1 ? log((double)d->rope_factor) : 0;
+    TRY(set_default("rope_attention", &d->rope_attention,
+                    yarn ? 0.1 * grow + 1 : longer ? sqrt(1 + grow / log(d->rope_original_len)) : 1));
+    TRY(set_default("rope_local_theta", &d->rope_local_theta, 0));
+    TRY(in_range("rope_skip_pattern", d->rope_skip_pattern, 0, MAX_LAYERS));
+    TRY(check_factors("rope_factors", d->rope_factors, d->rope_dims, longer));
+    return check_factors("rope_factors_long", d->rope_factors_long, d->rope_dims, longer);
 }
 
 static glimpse_status check_tensor_model(glimpse_model *d, const tensor_family *family) {
@@ -108,6 +129,9 @@ static glimpse_status check_tensor_model(glimpse_model *d, const tensor_family *
     TRY(in_range("window", d->window, 0, INT32_MAX));
     TRY(in_range("window_from", d->window_from, 0, MAX_LAYERS));
     TRY(in_range("window_pattern", d->window_pattern, 0, MAX_LAYERS));
+    TRY(in_range("norm_plus_one", d->norm_plus_one, -1, 1));
+    TRY(in_range("parallel_residual", d->parallel_residual, -1, 1));
+    TRY(in_range("qkv_grouped", d->qkv_grouped, -1, 1));
     TRY(set_default("norm_eps", &d->norm_eps, 1e-5));
     TRY(set_default("rope_theta", &d->rope_theta, 10000));
     TRY(set_default("attention_scale", &d->attention_scale, 1 / sqrt((double)d->head_size)));
@@ -170,7 +194,7 @@ static void complete_norm(const model *m, norm_spec *n, bool always) {
     n->on = always || n->weight.data;
     n->kind = (glimpse_norm)m->d.norm;
     n->eps = m->d.norm_eps;
-    n->plus_one = m->d.norm_plus_one != 0;
+    n->plus_one = m->d.norm_plus_one == 1;
 }
 
 static glimpse_status missing(const model *m, const tensor_rule *rule, int32_t layer) {
@@ -264,9 +288,9 @@ glimpse_status model_from_description(const glimpse_model *description, model **
             FAIL_GOTO(GLIMPSE_E_UNSUPPORTED, "model.arch \"%s\" is not known; known: %s\n"
                       "hint: leave it NULL and set the fields, or give the model as a function (model.logits)",
                       m->arch, family_list());
-        family->defaults(&m->d);
         /* Sizes left open are read off the tensors, which m->d itself never holds. */
         m->d.tensors = from.tensors, m->d.n_tensors = from.n_tensors;
+        family->defaults(&m->d);
         glimpse_status checked = check_tensor_model(&m->d, family);
         m->d.tensors = NULL, m->d.n_tensors = 0;
         TRY_GOTO(checked);

@@ -124,6 +124,7 @@ static glimpse_status values_of(const source *from, const sampler_kind *kind, do
 }
 
 static glimpse_status add(chain *c, const source *from, const sampler_kind *kind, const char *text, size_t bytes) {
+    if (from->context->processors_only && !sampler_kind_is_processor(kind)) return GLIMPSE_OK;
     sampler_args a = {.kind = kind, .list = text, .list_bytes = bytes, .vocab = c->vocab, .context = from->context};
     buffer all = {0};
     glimpse_status st = GLIMPSE_OK;
@@ -268,10 +269,23 @@ void chain_close(chain *c) {
 
 const char *chain_string(const chain *c) { return buf_str(&c->text); }
 
-glimpse_status chain_append(chain *c, sampler *s) {
+glimpse_status chain_append(chain *c, sampler *s) { return chain_insert(c, c->n, s); }
+
+int32_t chain_rules_end(const chain *c) {
+    static const sampler_kind *const rules[] = { &sampler_allowed_tokens, &sampler_banned_tokens, &sampler_no_repeat_ngram,
+                                                 &sampler_min_length, &sampler_forced_tokens, &sampler_forced_eos };
+    for (int32_t i = c->n; i > 0; i--)
+        for (size_t k = 0; k < sizeof rules / sizeof *rules; k++)
+            if (c->samplers[i - 1]->ops == &rules[k]->ops) return i;
+    return 0;
+}
+
+glimpse_status chain_insert(chain *c, int32_t at, sampler *s) {
     glimpse_status st = GLIMPSE_OK;
     if (c->n == MAX_SAMPLERS) FAIL_GOTO(GLIMPSE_E_INVALID, "more than %d samplers in one chain", MAX_SAMPLERS);
-    c->samplers[c->n++] = s;
+    memmove(&c->samplers[at + 1], &c->samplers[at], (size_t)(c->n - at) * sizeof *c->samplers);
+    c->samplers[at] = s;
+    c->n++;
     return describe(c);
 out:
     s->ops->free(s);
@@ -305,6 +319,28 @@ out:
     return st;
 }
 
+glimpse_status chain_copy(chain *to, const chain *from) {
+    int32_t *ids = to->past.ids;
+    memcpy(ids, from->past.ids, (size_t)from->past.n * sizeof *ids);
+    to->past = from->past;
+    to->past.ids = ids;
+    to->drawn = from->drawn;
+    to->drawn_p = from->drawn_p;
+    for (int32_t i = 0; i < from->n; i++) {
+        const sampler *s = from->samplers[i];
+        if (!s->ops->accept) continue; /* it has no state */
+        if (s->ops->clone == value_sampler_clone) {
+            memcpy(to->samplers[i], s, ((const value_sampler *)(const void *)s)->bytes);
+            continue;
+        }
+        sampler *fresh = NULL;
+        TRY(s->ops->clone(s, &fresh));
+        to->samplers[i]->ops->free(to->samplers[i]);
+        to->samplers[i] = fresh;
+    }
+    return GLIMPSE_OK;
+}
+
 void chain_facts(const chain *c, double *temperature, int32_t *top_k) {
     *temperature = 1;
     *top_k = 0;
@@ -323,17 +359,45 @@ void chain_reset(chain *c) {
     c->drawn = -1;
 }
 
-static void take(chain *c, int32_t id, bool prompt) {
+static void take(chain *c, int32_t id, bool prompt, const double *notes) {
     if (id < 0 || id >= c->vocab) return;
     history_push(&c->past, id, prompt);
     accepted a = {.id = id, .prompt = prompt, .p = !prompt && id == c->drawn ? c->drawn_p : 0, .past = &c->past};
-    for (int32_t i = 0; i < c->n; i++)
+    if (notes) a.p = *notes++;
+    for (int32_t i = 0; i < c->n; i++) {
+        a.note = notes && c->samplers[i]->ops == &sampler_adaptive_p.ops ? notes++ : NULL;
         if (c->samplers[i]->ops->accept) c->samplers[i]->ops->accept(c->samplers[i], &a);
+    }
     c->drawn = -1;
 }
 
-void chain_accept_prompt(chain *c, int32_t id) { take(c, id, true); }
-void chain_accept(chain *c, int32_t id) { take(c, id, false); }
+void chain_accept_prompt(chain *c, int32_t id) { take(c, id, true, NULL); }
+void chain_accept(chain *c, int32_t id) { take(c, id, false, NULL); }
+void chain_accept_again(chain *c, int32_t id, const double *notes) { take(c, id, false, notes); }
+
+int32_t chain_notes(const chain *c) {
+    int32_t n = 1;
+    for (int32_t i = 0; i < c->n; i++) n += c->samplers[i]->ops == &sampler_adaptive_p.ops;
+    return n;
+}
+
+void chain_note(const chain *c, int32_t id, double *notes) {
+    *notes++ = id == c->drawn ? c->drawn_p : 0;
+    for (int32_t i = 0; i < c->n; i++)
+        if (c->samplers[i]->ops == &sampler_adaptive_p.ops) *notes++ = adaptive_p_note(c->samplers[i], id);
+}
+
+const char *chain_cannot_clone(const chain *c) {
+    for (int32_t i = 0; i < c->n; i++)
+        if (user_sampler_is_shared(c->samplers[i])) return c->samplers[i]->ops->name;
+    return NULL;
+}
+
+void chain_accept_as(chain *c, int32_t id, double p) {
+    c->drawn = id;
+    c->drawn_p = p;
+    take(c, id, false, NULL);
+}
 
 /* === Statistics ================================================================================================== */
 
@@ -365,7 +429,7 @@ row_stats row_stats_of(const float *logits, int32_t vocab) {
 
 /* === Drawing ===================================================================================================== */
 
-enum { FEW = 1024 };
+enum { FEW = 1024, SPARSE = 32 };
 
 static glimpse_status draw(candidates *c, const draw_key *key, uint32_t position, int32_t hint, int32_t *out) {
     chain_scratch *s = c->scratch;
@@ -380,7 +444,7 @@ static glimpse_status draw(candidates *c, const draw_key *key, uint32_t position
         *out = c->id[0];
         return GLIMPSE_OK;
     }
-    if (c->n > FEW) { /* cheaper as a dense row, whose noise comes 8 ids a block */
+    if (c->n > FEW && c->n > c->vocab / SPARSE) { /* cheaper as a dense row, whose noise comes 8 ids a block */
         float *row = (float *)s->work;
         for (int32_t i = 0; i < c->vocab; i++) row[i] = -INFINITY;
         for (int32_t i = 0; i < c->n; i++) row[c->id[i]] = c->l[i];
@@ -459,27 +523,35 @@ static int32_t above_of(chain_scratch *s, const float *l, int32_t n, int32_t id,
     return count;
 }
 
+/* Read the row, list the n_top likeliest ids of it in scratch->top_id (*n_top becomes how many there are), then let every
+ * sampler act.  `raw`: the sums of the row as it came. */
+static glimpse_status apply_all(chain *ch, candidates *c, int32_t *n_top, row_sums *raw) {
+    chain_scratch *s = ch->scratch;
+    c->sums_inv_t = 1.0 / ch->temperature;
+    s->ops->sums(c->raw, ch->vocab, c->sums_inv_t, s->maxima, &c->sums);
+    if (!c->sums.ok) {
+        int32_t bad = bad_id(c->raw, ch->vocab);
+        FAIL(GLIMPSE_E_NONFINITE, "the logit of id %d is %s", bad, c->raw[bad] > 0 ? "+inf" : "NaN");
+    }
+    if (!(c->sums.max > -INFINITY)) FAIL(GLIMPSE_E_NONFINITE, "every one of the %d logits is -inf", ch->vocab);
+    c->fresh = true;
+    *raw = c->sums;
+    *n_top = row_top(s, c->raw, ch->vocab, raw->n_finite, s->maxima, *n_top, s->top_id);
+    for (int32_t i = 0; i < ch->n; i++) {
+        TRY(ch->samplers[i]->ops->apply(ch->samplers[i], c));
+        if (c->n < 1) FAIL(GLIMPSE_E_INTERNAL, "the sampler %s left no candidate", ch->samplers[i]->ops->name);
+    }
+    return GLIMPSE_OK;
+}
+
 /* id < 0: draw it. */
 static glimpse_status record(chain *ch, const float *logits, int32_t id, const draw_key *key, uint32_t position,
                              int32_t n_top, glimpse_token *token, glimpse_candidate *top) {
     chain_scratch *s = ch->scratch;
     candidates c = {.raw = logits, .l = logits, .n = ch->vocab, .vocab = ch->vocab, .temperature = 1,
                     .warm = 1, .scratch = s, .past = &ch->past, .key = key, .position = position};
-    c.sums_inv_t = 1.0 / ch->temperature;
-    s->ops->sums(logits, ch->vocab, c.sums_inv_t, s->maxima, &c.sums);
-    if (!c.sums.ok) {
-        int32_t bad = bad_id(logits, ch->vocab);
-        FAIL(GLIMPSE_E_NONFINITE, "the logit of id %d is %s", bad, logits[bad] > 0 ? "+inf" : "NaN");
-    }
-    if (!(c.sums.max > -INFINITY)) FAIL(GLIMPSE_E_NONFINITE, "every one of the %d logits is -inf", ch->vocab);
-    c.fresh = true;
-    const row_sums raw = c.sums;
-    n_top = row_top(s, logits, ch->vocab, raw.n_finite, s->maxima, n_top, s->top_id);
-
-    for (int32_t i = 0; i < ch->n; i++) {
-        TRY(ch->samplers[i]->ops->apply(ch->samplers[i], &c));
-        if (c.n < 1) FAIL(GLIMPSE_E_INTERNAL, "the sampler %s left no candidate", ch->samplers[i]->ops->name);
-    }
+    row_sums raw;
+    TRY(apply_all(ch, &c, &n_top, &raw));
     float max;
     if (c.id) TRY(candidates_list(&c)); /* what a ban made -inf after a filter is not kept */
     if (id < 0) TRY(draw(&c, key, position, n_top > 0 ? s->top_id[0] : -1, &id));
@@ -520,4 +592,46 @@ glimpse_status chain_score(chain *c, const float *logits, int32_t id, int32_t n_
                            glimpse_candidate *top) {
     if (id < 0 || id >= c->vocab) FAIL(GLIMPSE_E_INVALID, "id %d is outside the vocabulary of %d", id, c->vocab);
     return record(c, logits, id, NULL, 0, n_top, token, top);
+}
+
+/* Into `out` (room for k, n of them filled), kept by falling order, ids rising on ties. */
+static int32_t insert_choice(chain_choice *out, int32_t n, int32_t k, const chain_choice *x) {
+    int32_t i = n < k ? n : k - 1;
+    for (; i > 0 && (out[i - 1].order < x->order || (out[i - 1].order == x->order && out[i - 1].id > x->id)); i--)
+        out[i] = out[i - 1];
+    out[i] = *x;
+    return n < k ? n + 1 : k;
+}
+
+glimpse_status chain_best(chain *ch, const float *logits, int32_t k, const draw_key *key, uint32_t position,
+                          chain_choice *out, int32_t *n) {
+    candidates c = {.raw = logits, .l = logits, .n = ch->vocab, .vocab = ch->vocab, .temperature = 1,
+                    .warm = 1, .scratch = ch->scratch, .past = &ch->past, .key = key, .position = position};
+    row_sums raw;
+    int32_t none = 0, found = 0;
+    float max;
+    TRY(apply_all(ch, &c, &none, &raw));
+    TRY(candidates_max(&c, &max));
+    double inv_t = candidates_inv_t(&c);
+    if (!key) {
+        found = candidates_top(&c, k);
+        for (int32_t i = 0; i < found; i++) {
+            uint64_t best = ch->scratch->work[i];
+            double value = (double)candidate_key_logit(best) * inv_t;
+            out[i] = (chain_choice){(int32_t)(uint32_t)best, value, value};
+        }
+        *n = found;
+        return GLIMPSE_OK;
+    }
+    for (int32_t i = 0; i < c.n; i++) {
+        if (!(c.l[i] > -INFINITY)) continue;
+        uint32_t id = (uint32_t)candidates_id(&c, i), high = draw_high(*key, position, id, PURPOSE_DRAW);
+        double value = (double)c.l[i] * inv_t;
+        if (found == k && value + gumbel_bound(high) < out[k - 1].order) continue;
+        chain_choice x = {(int32_t)id, value, value + gumbel_of_bits(draw_join(high, *key, position, id, PURPOSE_DRAW))};
+        if (found < k || x.order > out[k - 1].order || (x.order == out[k - 1].order && x.id < out[k - 1].id))
+            found = insert_choice(out, found, k, &x);
+    }
+    *n = found;
+    return GLIMPSE_OK;
 }

@@ -58,9 +58,10 @@ typedef struct sampler_context {
     void *user;
     const user_sampler_entry *users; /* (n_users): where the order names them, else last */
     int32_t n_users;
+    bool processors_only;      /* leave out what shapes a draw (temperature and what cuts): beam search without a draw */
     const struct chain *beside; /* share the scratch memory of this chain over the same vocabulary; NULL = one's own */
 } sampler_context;
-#define SAMPLER_CONTEXT_INIT { NULL, 0, NULL, 0, -1, 0, 0, NULL, NULL, NULL, NULL, 0, NULL }
+#define SAMPLER_CONTEXT_INIT { NULL, 0, NULL, 0, -1, 0, 0, NULL, NULL, NULL, NULL, 0, false, NULL }
 enum { SETTING_TEMPERATURE = 1, SETTING_TOP_K = 2, SETTING_TOP_P = 4, SETTING_MIN_P = 8, SETTING_PENALTY = 16 };
 
 typedef struct chain chain;
@@ -75,13 +76,28 @@ const char *chain_string(const chain *c);    /* "temperature=0.8;top_k=5"; borro
 /* Put a sampler of the user's own at the end.  Given: freed with the chain, also when this fails. */
 typedef struct sampler sampler;
 glimpse_status chain_append(chain *c, sampler *s);
+/* The same at place `at`: 0 = first.  chain_rules_end: behind the last of those that say which tokens are possible at all
+ * (allowed, banned, forced, too early an end), so that what is put there cannot undo them. */
+glimpse_status chain_insert(chain *c, int32_t at, sampler *s);
+int32_t chain_rules_end(const chain *c);
 /* The state of one sequence: what was accepted, counts, mirostat's mu.  A clone is how a state is kept to go back to. */
 glimpse_status chain_clone(const chain *c, chain **out);
+/* Make `to`, a clone of the same chain as `from`, go on from where `from` is.  Allocates nothing but for a user's sampler
+ * with a state of its own; when that fails, `to` can only be closed. */
+glimpse_status chain_copy(chain *to, const chain *from);
 /* What it comes to, for the record: the product of its temperatures, its first top_k (0 = none). */
 void chain_facts(const chain *c, double *temperature, int32_t *top_k);
 void chain_reset(chain *c);
 void chain_accept_prompt(chain *c, int32_t id); /* each prompt token first */
 void chain_accept(chain *c, int32_t id);        /* then each generated one, after its draw from this chain */
+/* Going over the same tokens again in another clone, without their draws: what a draw leaves for accepting its token is
+ * noted (chain_notes(c) numbers) between chain_draw and chain_accept, and handed to the clone, whose state is then bitwise
+ * that of the first. */
+int32_t chain_notes(const chain *c);
+void chain_note(const chain *c, int32_t id, double *notes);
+void chain_accept_again(chain *c, int32_t id, const double *notes);
+/* A sampler of the user's that keeps state but cannot be cloned: its name, NULL = none.  Such a chain cannot go back. */
+const char *chain_cannot_clone(const chain *c);
 
 /* What one pass over a row finds, before any sampler. */
 typedef struct row_stats {
@@ -105,6 +121,19 @@ row_stats row_stats_of(const float *logits, int32_t vocab);
  * token and top are untouched. */
 glimpse_status chain_draw(chain *c, const float *logits, const draw_key *key, uint32_t position, int32_t n_top,
                           glimpse_token *token, glimpse_candidate *top);
+/* The k best continuations of a row after the chain, for beam search: by falling value, or, with a key, k drawn without
+ * replacement in proportion to e^value, in the order in which they are drawn (Gumbel-top-k: Kool, van Hoof and Welling,
+ * ICML 2019).  Returns how many through *n: fewer than k if fewer survive.  GLIMPSE_E_NONFINITE as chain_draw. */
+typedef struct chain_choice {
+    int32_t id;
+    double value;  /* l' / T, not renormalised: what transformers adds to a beam's score */
+    double order;  /* value, or value + Gumbel noise: what they are ranked by */
+} chain_choice;
+glimpse_status chain_best(chain *c, const float *logits, int32_t k, const draw_key *key, uint32_t position,
+                          chain_choice *out, int32_t *n);
+/* chain_accept for an id that chain_score or chain_best proposed: p is the probability it was chosen with. */
+void chain_accept_as(chain *c, int32_t id, double p);
+
 /* The same record for a given id, without a draw (scoring).  GLIMPSE_E_INVALID: id outside the vocabulary. */
 glimpse_status chain_score(chain *c, const float *logits, int32_t id, int32_t n_top, glimpse_token *token,
                            glimpse_candidate *top);

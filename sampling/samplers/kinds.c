@@ -14,6 +14,12 @@ const sampler_kind *const sampler_kinds[] = {
     &sampler_mirostat,       &sampler_adaptive_p};
 const int sampler_kind_count = sizeof sampler_kinds / sizeof *sampler_kinds;
 
+bool sampler_kind_is_processor(const sampler_kind *kind) {
+    for (int i = 0; sampler_kinds[i] != &sampler_smoothing; i++)
+        if (sampler_kinds[i] == kind) return true;
+    return false;
+}
+
 static bool named(const char *s, size_t n, const char *name) {
     return name && strlen(name) == n && memcmp(s, name, n) == 0;
 }

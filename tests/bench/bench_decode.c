@@ -187,7 +187,7 @@ static void ratio_line(const char *name, const double *over, const double *under
 
 static int step_rows(backend_row *rows, int n, int step) { /* strip 0 holds the prompt */
     for (int i = 0; i < n; i++)
-        rows[i] = (backend_row){(step * 7919 + i * 104729) % V, PROMPT + step % STEPS, 1 + i, 0, PROMPT, 1};
+        rows[i] = (backend_row){(step * 7919 + i * 104729) % V, PROMPT + step % STEPS, 1 + i, 0, PROMPT, 1, 0};
     return n;
 }
 
@@ -196,7 +196,7 @@ typedef void sgemm_fn(int order, int ta, int tb, int m, int n, int k, float alph
 
 static void prefill(const gpt2 *m, backend *be, int threads) {
     static backend_row rows[PREFILL];
-    for (int i = 0; i < PREFILL; i++) rows[i] = (backend_row){(i * 31337) % V, i, 0, -1, 0, i == PREFILL - 1};
+    for (int i = 0; i < PREFILL; i++) rows[i] = (backend_row){(i * 31337) % V, i, 0, -1, 0, i == PREFILL - 1, 0};
     double best = 1e9, flops = 2.0 * PREFILL * L * 12 * (double)C * C;
     for (int i = 0; i < 5; i++) {
         double t = forward(be, rows, PREFILL);
@@ -244,7 +244,7 @@ static void measure(glimpse_dtype dtype, int rounds, int threads, const char *is
         exit(1);
     }
     be->ops->refresh(be);
-    for (int i = 0; i < PROMPT; i++) rows[i] = (backend_row){(i * 31337) % V, i, 0, -1, 0, 0};
+    for (int i = 0; i < PROMPT; i++) rows[i] = (backend_row){(i * 31337) % V, i, 0, -1, 0, 0, 0};
     forward(be, rows, PROMPT);
     calibrate(readers, &m);
     for (int i = 0; i < STEPS; i++) { /* the samples' own strips */

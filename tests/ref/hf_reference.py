@@ -244,4 +244,5 @@ static const hf_model hf_models[] = {""")
     print("};")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -40,6 +40,15 @@ def sample(rng, p, s, i, text_of, n_tokens, of, quality, vocab):
             "temperature": 0.8, "top_k": [5, 200][s], "text": text, "stop": "length", "why": None, "metrics": metrics, "tokens": tokens}
 
 
+def probe(rng, i, prompt, ids, e, evals, vocab):
+    """A text of --probe at eval e: token k is the first choice from eval k + 1 on."""
+    s = sample(rng, i, 0, 0, lambda t: ids[t], len(ids), 1, 1.0, vocab)
+    for k, t in enumerate(s["tokens"]): t["rank"] = 1 if e > k else 2 + k
+    s.update(prompt_text=prompt, label="probe", samplers="none", temperature=1, top_k=0, stop="scored", answer_from=len(ids) // 2 if prompt else 0,
+             metrics={"answer_logprob": r5(sum(t["logprob"] for t in s["tokens"]))})
+    return s
+
+
 def line(step, seq, samples, pieces, val, **more):
     out = {"v": 1, "run": "9f2c1a", "run_name": "drive", "seq": seq, "kind": "train", "step": step, "time": "2026-11-21T03:%02d:05Z" % (seq % 60),
            "train_loss": r5(val * 0.97), "val_loss": r5(val), "best": {"val_loss": r5(val), "step": step},
@@ -69,9 +78,9 @@ def journal(folder, evals, per=(2, 2, 4), n_tokens=128, hostile=True):
                             if rng.random() < 0.05 + 0.1 * (k > n_tokens // 2): base[k] = rng.randrange(len(WORDS))
                         if hostile and (p, s, i) == (0, 0, 1): base = list(range(40, 40 + len(HOSTILE))) + [51, 52] + base[:20]
                         samples.append(sample(rng, p, s, i, lambda t: base[t], len(base), per[2], 0.7 + 1.3 * e / evals, vocab))
-            more = {}
-            if hostile and e == 2: samples, more = [], {"status": "skipped", "why": "val 2.51 \u2265 best 2.47 @ 500 (--sample_each_eval)"}
-            if hostile and e == 3: samples, more = [], {"status": "failed", "why": HOSTILE[1] + " out of memory"}
+            more = {"probes": [probe(rng, 0, "Once upon", [1, 2, 3, 4], e, evals, vocab), probe(rng, 1, "", list(range(40, 40 + len(HOSTILE))), e, evals, vocab)]} if hostile else {}
+            if hostile and e == 2: samples, more = [], {**more, "status": "skipped", "why": "val 2.51 \u2265 best 2.47 @ 500 (--sample_each_eval)"}
+            if hostile and e == 3: samples, more = [], {"probes": [], "status": "failed", "why": HOSTILE[1] + " out of memory"}
             record = line(250 * e, e, samples, pieces, 4.2 * math.exp(-e / evals) + 0.02 * rng.random(), **more)
             if hostile and e == 4: record["model"]["check"] = "failed"
             f.write(json.dumps(record, ensure_ascii=False, separators=(",", ":")) + "\n")
@@ -128,9 +137,9 @@ class Browser:
             if time.time() > end: raise RuntimeError("never: " + condition)
             time.sleep(0.01)
 
-    def open(self, folder, hash=""):
+    def open(self, folder, hash="", page="report.html"):
         self.call("Page.navigate", url="about:blank")
-        self.call("Page.navigate", url="file://" + os.path.abspath(folder) + "/report.html" + hash)
+        self.call("Page.navigate", url="file://" + os.path.abspath(folder) + "/" + page + hash)
         self.wait("document.readyState === 'complete' && (document.body.dataset.drawn !== undefined || document.querySelector('.none') !== null)")
 
     def key(self, key):
@@ -214,6 +223,18 @@ def checks(browser, folder):
     b.key("t"); b.wait("document.documentElement.dataset.theme !== '%s'" % theme)
     check(b.js(contrast) >= 4.5 and b.js(fall) <= 0.02, "contrast in dark: %s %s" % (b.js(contrast), b.js(fall)))
     b.key("t")
+    # Probes: the map, when each token became the first choice, the panel, hostile texts.
+    b.key("End"); b.wait(DRAWN % 1250)
+    b.key("p"); b.wait("document.querySelectorAll('.probe').length === 2")
+    check(b.js("[...document.querySelector('.rows.from').children].map(l => l.textContent).join()") == "250,500,1000,1000", "the first choice since: %s" % b.js("[...document.querySelector('.rows.from').children].map(l => l.textContent).join()"))
+    check(b.js("[...document.querySelectorAll('.rows li.given')].length") == 2, "the prompt's tokens are told apart")
+    check(b.js("document.querySelectorAll('#token .bars li').length >= 10 && shown_token.i === 2"), "the panel shows the answer's first token")
+    b.js("(() => { const c = document.querySelector('.map'), r = c.getBoundingClientRect(); for (const type of ['mousemove', 'click']) c.dispatchEvent(new MouseEvent(type, {bubbles: true, clientX: r.left + 2, clientY: r.bottom - 3})); })()")
+    b.wait(DRAWN % 0)
+    check(b.js("view.probes && shown_token.i === 3 && shown_token.pane.data.step === 0"), "a click in the map goes to its step and token")
+    check(b.js("document.querySelectorAll('.probe script, .probe img, .probe iframe, .probe a, .probe style, .probe b b').length === 0 && window.pwned === undefined"), "hostile probes leave the page's structure as it is")
+    b.key("p"); b.wait("document.querySelectorAll('.probe').length === 0")
+    b.key("End"); b.wait(DRAWN % 1250)
     # Search: a text, a pattern, a pattern that is none; a found place is gone to.
     b.js("(() => { const s = document.getElementById('search'); s.value = 'girl named'; s.dispatchEvent(new Event('input')); })()")
     b.wait("/ of 4 steps/.test(document.getElementById('found').textContent)")
@@ -252,10 +273,27 @@ def checks(browser, folder):
     check(b.js("document.documentElement.scrollWidth <= 420"), "nothing is wider than a small screen: %s" % b.js("document.documentElement.scrollWidth"))
 
 
+def single(browser, folder):
+    """The same in one file: nothing else is asked for."""
+    b = browser
+    b.call("Page.navigate", url="about:blank")
+    b.wait("location.href === 'about:blank'")
+    time.sleep(0.2)
+    b.events.clear()
+    b.open(folder, page="report.single.html")
+    b.wait(DRAWN % 1250)
+    check(b.js("document.querySelectorAll('#panes .pane').length") == 2, "one file: two panes")
+    b.key("ArrowLeft"); b.wait(DRAWN % 1000)
+    check(b.js("document.querySelectorAll('#token .bars li').length >= 10"), "one file: ten alternatives")
+    check(b.js("window.pwned === undefined"), "one file: no text of the model runs")
+    asked = [e["params"]["request"]["url"] for e in b.events if e.get("method") == "Network.requestWillBeSent"]
+    check(b.complaints() == [] and all(u.endswith("report.single.html") or u.startswith("about:") for u in asked), "one file asks for nothing: %s %s" % (b.complaints(), asked))
+
+
 def shots(folder, out):
     os.makedirs(out, exist_ok=True)
     for name, dark, width, height, hash in (("wide_light", False, 1500, 950, ""), ("wide_dark", True, 1500, 950, ""), ("all_light", False, 1500, 950, "#view=all"),
-                                            ("narrow_light", False, 420, 900, ""), ("narrow_dark", True, 420, 900, "#colour=entropy")):
+                                            ("probes_light", False, 1500, 950, "#view=probes"), ("probes_dark", True, 1500, 950, "#view=probes"), ("narrow_light", False, 420, 900, ""), ("narrow_dark", True, 420, 900, "#colour=entropy")):
         b = Browser(dark, width, height)
         b.open(folder, hash)
         time.sleep(0.5)
@@ -314,7 +352,10 @@ def main():
     journal(args.folder, 6)
     subprocess.run([args.glimpse, "report", args.folder], check=True, stdout=subprocess.DEVNULL)
     b = Browser()
-    try: checks(b, args.folder)
+    try:
+        checks(b, args.folder)
+        subprocess.run([args.glimpse, "report", args.folder, "--single"], check=True, stdout=subprocess.DEVNULL)
+        single(b, args.folder)
     finally: b.close()
     if args.shots: shots(args.folder, args.shots)
     return bool(failed)

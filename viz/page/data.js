@@ -26,12 +26,18 @@ function load_script(src) {
   });
 }
 
+/* In one file (`glimpse report --single`) the data stand in the page, and nothing else will come. */
+const packed = id => { const block = document.getElementById('glimpse-' + id); return block && JSON.parse(block.textContent); };
+
 const step_file = step => String(step).padStart(8, '0');
 
 /* Read the index, again if it was read before; true if there is something new. */
 async function load_index(again) {
   const before = steps.length, last = before ? index.get(steps[before - 1]).seq : -1;
-  await load_script(report_dir + '/index.js' + (again ? '?' + Date.now() : ''));
+  const inside = again ? null : packed('index');
+  if (inside) inside.forEach(glimpse_eval);
+  else if (document.getElementById('glimpse-index')) return false;
+  else await load_script(report_dir + '/index.js' + (again ? '?' + Date.now() : ''));
   steps = [...index.keys()].sort((a, b) => a - b);
   return steps.length !== before || (before > 0 && index.get(steps[steps.length - 1]).seq !== last);
 }
@@ -46,9 +52,9 @@ function load_step(step) {
   }
   let p = coming.get(step);
   if (!p) {
-    const line = index.get(step);
-    p = load_script(report_dir + '/step_' + step_file(step) + '.js?' + line.seq).then(() => {
-      const d = arriving;
+    const line = index.get(step), inside = packed('step-' + step_file(step));
+    p = (inside ? Promise.resolve(glimpse_step(inside)) : load_script(report_dir + '/step_' + step_file(step) + '.js?' + line.seq)).then(() => {
+      const d = inside || arriving;
       if (!d || d.step !== step) throw new Error('the data file of step ' + step + ' holds something else');
       held.set(step, d);
       if (held.size > HELD_MOST) held.delete(held.keys().next().value);

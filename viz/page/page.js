@@ -2,7 +2,7 @@
  * each part.  One function, draw(), brings the page to the state of `view`; a later call overtakes an earlier one. */
 
 const $ = id => document.getElementById(id);
-const view = { step: null, vs: 'before', sample: '', token: -1, colour: 'softmax', prompt: -1, setting: -1, sort: '', grid: false, q: '', sheet: true, rows: 10 };
+const view = { step: null, vs: 'before', sample: '', token: -1, colour: 'softmax', prompt: -1, setting: -1, sort: '', grid: false, probes: false, probe: -1, q: '', sheet: true, rows: 10 };
 let follow = true;      /* at the newest step, and to stay there */
 let panes = [];         /* [{data, sample, side, strip}], what is shown now */
 let drawing = 0;
@@ -21,6 +21,8 @@ function read_address() {
   view.setting = int('setting', -1);
   view.sort = a.get('sort') || '';
   view.grid = a.get('view') === 'all';
+  view.probes = a.get('view') === 'probes';
+  view.probe = int('probe', -1);
   view.sheet = a.has('sheet') ? a.get('sheet') === '1' : innerWidth > 720;
   view.q = a.get('q') || '';
 }
@@ -36,7 +38,9 @@ function write_address() {
   if (view.prompt >= 0) a.set('prompt', view.prompt);
   if (view.setting >= 0) a.set('setting', view.setting);
   if (view.sort) a.set('sort', view.sort);
-  if (view.grid) a.set('view', 'all');
+  if (view.probes) a.set('view', 'probes');
+  else if (view.grid) a.set('view', 'all');
+  if (view.probes && view.probe >= 0) a.set('probe', view.probe);
   if (view.sheet !== innerWidth > 720) a.set('sheet', view.sheet ? '1' : '0');
   if (view.q) a.set('q', view.q);
   const hash = '#' + a;
@@ -103,6 +107,8 @@ function draw_bar(line, data, other) {
   compare.options[0].textContent = 'step before' + (view.vs === 'before' && other !== null ? ' (' + other + ')' : '');
   compare.value = view.vs;
   $('colour').value = view.colour;
+  $('probes').hidden = !has_probes();
+  $('probes').setAttribute('aria-pressed', view.probes);
 }
 
 function legend(data, sample) {
@@ -153,7 +159,7 @@ function draw_side(data) {
     b.append(el('span', 'head', el('b', '', prompts.size > 1 ? quoted(s.prompt, 18) : s.label), el('span', 'metric', num(s.metrics[by]))));
     b.append(el('span', 'sub', (prompts.size > 1 && settings.size > 1 ? s.label + ' · ' : prompts.size > 1 ? '' : quoted(s.prompt, 12) + ' · ') + 'sample ' + (s.i + 1) + ' of ' + s.of + (s.stop === 'nonfinite' ? ' · not finite' : '')));
     b.append(put(el('span', 'snippet'), s.text.slice(0, 110).replace(/\s+/g, ' ')));
-    b.onclick = () => { view.sample = key_of(s); view.token = -1; draw(); };
+    b.onclick = () => { view.sample = key_of(s); view.token = -1; view.probes = false; draw(); };
     list.append(el('li', '', b));
   }
 }
@@ -164,6 +170,7 @@ function pane_element(data, sample, side, marks) {
   const facts = ['perplexity ' + num(m.perplexity), sample.n + ' tokens', 'stop ' + sample.stop, 'seed ' + sample.seed];
   const box = el('section', 'pane ' + side, el('header', '', el('h2', '', 'step ' + data.step), line.check === 'failed' ? el('span', 'bad', 'CHECK FAILED') : null, el('span', 'facts', facts.join(' · '))));
   if (sample.why) box.append(put(el('p', 'bad'), sample.why));
+  if (sample.note) box.append(put(el('p', 'sub'), sample.note));
   box.append(text_element(data, sample, view.colour, marks));
   const strip = el('canvas', 'strip');
   strip.title = 'a column a token: −ln p; the line: entropy';
@@ -277,6 +284,7 @@ function show_token(pane, i) {
 
 /* The token that the panel shows when nothing is pointed at: the pinned one, else the most surprising. */
 function rest_token() {
+  if (view.probes) return;
   const pane = panes.find(p => p.side === 'now' && (!view.grid || key_of(p.sample) === view.sample)) || panes[0];
   if (!pane) { show_token(null, -1); return; }
   show_token(pane, view.token >= 0 ? Math.min(view.token, pane.sample.n - 1) : most_surprising(pane.data, pane.sample));
@@ -338,9 +346,13 @@ async function draw() {
   if (list.length && !list.some(s => key_of(s) === view.sample)) { view.sample = key_of(list[0]); view.token = -1; }
   draw_bar(line, data, other);
   draw_side(data);
-  if (view.grid && data.samples.length) draw_grid(data);
-  else draw_panes(data, other_data);
-  rest_token();
+  if (view.probes && has_probes()) await draw_probes(data, mine);
+  else {
+    if (view.grid && data.samples.length) draw_grid(data);
+    else draw_panes(data, other_data);
+    rest_token();
+  }
+  if (mine !== drawing) return;
   mark_charts(steps.indexOf(step));
   write_address();
   document.body.dataset.drawn = step; /* for whoever drives the page */
@@ -369,6 +381,7 @@ function go_sample(n) {
   if (at < 0 || at >= list.length) return;
   view.sample = key_of(list[at]);
   view.token = -1;
+  view.probes = false;
   draw();
   const on = $('samples').querySelector('.on');
   if (on) on.scrollIntoView({ block: 'nearest', inline: 'nearest' });
@@ -392,7 +405,7 @@ function toggle_theme() {
   draw();
 }
 
-const KEYS = [['← →', 'step before, after'], ['Home End', 'first, newest step'], ['j k', 'next, previous sample'], ['g', 'all samples at once'], ['d', 'compare with the step before, or not'], [', .', 'previous, next token'], ['s', 'next most surprising token'], ['c', 'next colour mode'], ['h', 'heatmap sheet'], ['/', 'search every step'], ['t', 'light, dark'], ['Esc', 'leave the search; unpin the token']];
+const KEYS = [['← →', 'step before, after'], ['Home End', 'first, newest step'], ['j k', 'next, previous sample'], ['g', 'all samples at once'], ['p', 'probes over the steps'], ['d', 'compare with the step before, or not'], [', .', 'previous, next token'], ['s', 'next most surprising token'], ['c', 'next colour mode'], ['h', 'heatmap sheet'], ['/', 'search every step'], ['t', 'light, dark'], ['Esc', 'leave the search; unpin the token']];
 function show_keys() {
   const box = $('keys');
   if (box.open) return box.close();
@@ -406,18 +419,26 @@ function toggle_sheet() {
   if (d) { d.open = !d.open; if (d.open) d.scrollIntoView({ block: 'nearest' }); }
 }
 
+function toggle_probes() {
+  if (!has_probes()) return;
+  view.probes = !view.probes;
+  view.token = -1;
+  draw();
+}
+
 function on_key(e) {
   if (e.ctrlKey || e.metaKey || e.altKey) return;
   const in_field = /^(INPUT|SELECT|TEXTAREA)$/.test(e.target.tagName) && e.target.id !== 'slider';
   if (e.key === 'Escape') {
     if (e.target === $('search')) { $('search').value = ''; set_search(''); $('search').blur(); }
-    else if (!$('keys').open) { view.token = -1; rest_token(); write_address(); }
+    else if (!$('keys').open) { view.token = -1; if (view.probes) draw(); rest_token(); write_address(); }
     return;
   }
   if (in_field) return;
   const act = {
     ArrowLeft: () => go_by(-1), ArrowRight: () => go_by(1), Home: () => go_to(steps[0]), End: () => go_to(steps[steps.length - 1]),
-    j: () => go_sample(1), k: () => go_sample(-1), g: () => { view.grid = !view.grid; draw(); },
+    j: () => go_sample(1), k: () => go_sample(-1), g: () => { view.grid = view.probes || !view.grid; view.probes = false; draw(); },
+    p: toggle_probes,
     d: () => { view.vs = view.vs === 'none' ? 'before' : 'none'; draw(); },
     ',': () => move_token(-1), '.': () => move_token(1), s: next_surprise, h: toggle_sheet, t: toggle_theme, '?': show_keys,
     c: () => { view.colour = MODES[(MODES.indexOf(view.colour) + 1) % MODES.length]; draw(); },
@@ -442,6 +463,7 @@ function wire() {
   $('compare').onchange = e => { view.vs = e.target.value; draw(); };
   $('colour').replaceChildren(...MODES.map(m => Object.assign(el('option', '', m.replace(/_/g, ' ')), { value: m })));
   $('colour').onchange = e => { view.colour = e.target.value; draw(); };
+  $('probes').onclick = toggle_probes;
   $('theme').onclick = toggle_theme;
   $('help').onclick = show_keys;
   $('newer').onclick = () => go_to(steps[steps.length - 1]);
@@ -470,7 +492,7 @@ function wire() {
   $('panes').addEventListener('mouseleave', rest_token);
   window.addEventListener('hashchange', () => { read_address(); $('search').value = view.q; run_search(view.q); draw(); });
   window.addEventListener('scroll', draw_strips, { passive: true });
-  window.addEventListener('resize', () => { draw_ticks(); draw_strips(); });
+  window.addEventListener('resize', () => { draw_ticks(); draw_strips(); if (view.probes) draw(); });
   dark_wanted.addEventListener('change', () => { if (!stored('glimpse-theme')) { set_theme(); draw_ticks(); draw(); } });
 }
 

@@ -1,0 +1,150 @@
+/* probes.js -- the texts of --probe: for each a map of token x step, coloured by ln p, the step from which on each token is
+ * the model's first choice, and the curve of the answer.  Read from report/probes.js when it is looked at. */
+
+const probe_lines = new Map(); /* step -> {step, seq, probes: [{i, prompt, text, why, from, t, l, r}]} */
+let probe_least = -10;         /* ln p of the darkest colour: that of a guess among all ids */
+let probes_seq = -1;           /* of the newest line that was there when they were read */
+
+function glimpse_probes(line) { probe_lines.set(line.step, line); }
+
+const has_probes = () => steps.some(s => index.get(s).probes);
+
+async function load_probes() {
+  const newest = index.get(steps[steps.length - 1]).seq;
+  if (probes_seq === newest) return;
+  const inside = packed('probes');
+  if (inside) inside.forEach(glimpse_probes);
+  else await load_script(report_dir + '/probes.js?' + newest);
+  probes_seq = newest;
+}
+
+/* One entry a text, as the newest eval orders them: its tokens, and at each step their ln p and rank. */
+function probes_over_steps() {
+  const all = new Map();
+  for (const step of [...steps].reverse()) {
+    const line = probe_lines.get(step);
+    for (const p of line ? line.probes : []) {
+      const key = p.i + '\n' + p.prompt + '\t' + p.text;
+      if (!all.has(key)) all.set(key, { i: p.i, prompt: p.prompt, text: p.text, why: p.why, from: p.from, t: p.t, at: [] });
+      if (p.l.length === all.get(key).t.length) all.get(key).at.unshift({ step, l: p.l, r: p.r });
+    }
+  }
+  return [...all.values()];
+}
+
+/* The first step from which on `holds` is true to the end; null = not at the end. */
+function since(at, holds) {
+  let from = null;
+  for (let k = at.length - 1; k >= 0 && holds(at[k]); k--) from = at[k].step;
+  return from;
+}
+
+const sum_from = (l, from) => l.slice(from).reduce((a, b) => a + b, 0);
+
+/* Where a column begins, 0..1: half-way between two steps. */
+function column_edges(at) {
+  const lo = at[0].step, span = Math.max(1, at[at.length - 1].step - lo), x = at.map(a => (a.step - lo) / span);
+  if (at.length === 1) return [0, 1];
+  const edges = [0];
+  for (let k = 1; k < x.length; k++) edges.push((x[k - 1] + x[k]) / 2);
+  return [...edges, 1];
+}
+
+function draw_probe_map(card) {
+  const { canvas, probe } = card, ratio = window.devicePixelRatio || 1, w = canvas.clientWidth, h = canvas.clientHeight;
+  if (!w) return;
+  canvas.width = w * ratio; canvas.height = h * ratio;
+  const g = canvas.getContext('2d'), edges = column_edges(probe.at), row = h / probe.t.length, css = getComputedStyle(canvas);
+  g.scale(ratio, ratio);
+  probe.at.forEach((a, k) => {
+    const x = edges[k] * w, wide = (edges[k + 1] - edges[k]) * w;
+    for (let i = 0; i < probe.t.length; i++) {
+      g.fillStyle = a.l[i] === null ? css.getPropertyValue('--line') : paint_bar[level(1 - a.l[i] / probe_least)];
+      g.fillRect(x, i * row, Math.ceil(wide + 0.3), row - 1);
+    }
+  });
+  for (let i = 0; i < probe.t.length; i++) { /* the first choice from here on */
+    const from = since(probe.at, a => a.r[i] === 1), k = probe.at.findIndex(a => a.step === from);
+    if (k < 0) continue;
+    g.fillStyle = '#000000';
+    g.fillRect(edges[k] * w, i * row, 3.5, row - 1);
+    g.fillStyle = '#ffffff';
+    g.fillRect(edges[k] * w + 0.75, i * row + 0.75, 2, row - 2.5);
+  }
+  const now = probe.at.findIndex(a => a.step === view.step);
+  if (now >= 0) {
+    g.strokeStyle = css.getPropertyValue('--red');
+    g.lineWidth = 1.5;
+    g.strokeRect(edges[now] * w + 0.75, 0.75, Math.max(3, (edges[now + 1] - edges[now]) * w) - 1.5, h - 1.5);
+  }
+}
+
+function probe_card(probe, data) {
+  const answer = probe.prompt ? probe.text : '', now = probe.at.find(a => a.step === view.step);
+  const box = el('section', 'probe'), title = el('h2', ''), facts = el('span', 'facts');
+  put(title.appendChild(el('span', 'prompt')), probe.prompt);
+  put(title.appendChild(el('b')), probe.text);
+  box.append(el('header', '', title, facts));
+  if (probe.why || !probe.at.length) {
+    box.append(put(el('p', 'bad'), probe.why || 'was not scored'));
+    return { box };
+  }
+  const first = since(probe.at, a => a.r.slice(probe.from).every(r => r === 1));
+  facts.textContent = [now ? 'ln p ' + num(sum_from(now.l, probe.from)) + ' at step ' + now.step : '',
+    first === null ? 'not yet the first choice' : (answer ? 'the answer is' : 'all of it is') + ' the first choice since step ' + first].filter(Boolean).join(' · ');
+  const labels = el('ol', 'rows'), from = el('ol', 'rows from'), canvas = el('canvas', 'map'), note = el('p', 'facts');
+  probe.t.forEach((t, i) => {
+    const s = since(probe.at, a => a.r[i] === 1), name = typeof t === 'string' ? label_of(t, 18) : t.map(b => '\\x' + b.toString(16).padStart(2, '0')).join('');
+    labels.append(el('li', i < probe.from ? 'given' : '', name));
+    from.append(el('li', '', s === null ? '–' : String(s)));
+  });
+  canvas.style.height = 16 * probe.t.length + 'px';
+  canvas.setAttribute('role', 'img');
+  canvas.setAttribute('aria-label', 'ln p of ' + probe.t.length + ' tokens at ' + probe.at.length + ' steps');
+  const curve = one_chart('ln p of the ' + (answer ? 'answer' : 'text'), [{ label: '', at: new Map(probe.at.map(a => [steps.indexOf(a.step), sum_from(a.l, probe.from)])) }]);
+  curve.box.className = 'chart curve';
+  show_value(curve, Math.max(0, steps.indexOf(view.step)));
+  box.append(curve.box, el('div', 'grid-of', labels, canvas, from), note);
+  const card = { box, canvas, probe };
+  const where = e => {
+    const edges = column_edges(probe.at), x = e.offsetX / canvas.clientWidth, k = Math.max(0, edges.findIndex(v => v > x) - 1);
+    return [Math.min(k, probe.at.length - 1), Math.max(0, Math.min(probe.t.length - 1, Math.floor(e.offsetY / canvas.clientHeight * probe.t.length)))];
+  };
+  const say = (k, i) => {
+    const a = probe.at[k];
+    note.replaceChildren('step ' + a.step + ' · ', el('b', '', labels.children[i].textContent), a.l[i] === null ? ' · not finite' : ' · ln p ' + num(a.l[i]) + ' · p ' + prob(Math.exp(a.l[i])) + ' · rank ' + a.r[i]);
+  };
+  canvas.addEventListener('mousemove', e => say(...where(e)));
+  canvas.addEventListener('mouseleave', () => note.replaceChildren('\u00a0'));
+  canvas.addEventListener('click', e => {
+    const [k, i] = where(e);
+    view.probe = probe.i;
+    view.token = i;
+    go_to(probe.at[k].step);
+  });
+  note.append('\u00a0');
+  return card;
+}
+
+/* All of them, instead of the panes.  The panel shows the token that was clicked. */
+async function draw_probes(data, mine) {
+  const box = $('panes');
+  try { await load_probes(); } catch (e) { box.replaceChildren(el('div', 'none bad', el('p', '', String(e.message)))); return; }
+  if (mine !== drawing) return;
+  const ramp = el('canvas', 'ramp'), g = ramp.getContext('2d');
+  ramp.width = LEVELS; ramp.height = 1;
+  paint_bar.forEach((c, i) => { g.fillStyle = c; g.fillRect(i, 0, 1, 1); });
+  panes = [];
+  probe_least = -Math.log(Math.max(2, data.vocab));
+  box.className = 'probes';
+  $('below').replaceChildren();
+  const list = probes_over_steps(), cards = list.map(p => probe_card(p, data));
+  box.replaceChildren(el('header', 'title', el('h1', '', 'What did it learn when?'), el('span', 'facts', list.length + (list.length === 1 ? ' text' : ' texts') + ', scored at every eval'),
+    el('span', 'legend', el('span', 'lo', '≤ ' + num(probe_least)), ramp, el('span', 'hi', '0'), el('span', 'what', 'ln p, from a blind guess to sure · tick: the first choice from here on'))), ...cards.map(c => c.box));
+  for (const c of cards) if (c.canvas) draw_probe_map(c);
+  const sample = (data.probes || []).find(s => s.p === view.probe) || (data.probes || []).find(s => s.n);
+  const card = sample && cards.find(c => c.probe && c.probe.i === sample.p);
+  const i = !sample ? -1 : view.probe === sample.p && view.token >= 0 ? view.token : sample.answer_from;
+  if (card) show_token({ data, sample, box: card.box, side: 'now' }, i);
+  else show_token(null, -1);
+}
