@@ -350,6 +350,9 @@ static glimpse_status first_worker(worker_guest *w) {
     }
     if (w->refused < 0) return status_set_text(w->refused, w->words);
     if (w->ready) return GLIMPSE_OK;
+    if (opt_count(w->o, OPT_module) > 0 && strncmp(w->words, "signal", 6) == 0)
+        FAIL(GLIMPSE_E_WORKER, "off: the worker %s died before it was ready: %s\nhint: it had loaded --module %s; try without",
+             w->program, w->words, opt_str_at(w->o, OPT_module, 0));
     FAIL(GLIMPSE_E_LIBRARY, "off: the worker %s ended before it was ready: %s; this library is of build %s\nhint: install both "
          "from one build, or set GLIMPSE_WORKER to the program glimpse", w->program, w->words, GLIMPSE_BUILD_ID);
 }
