@@ -11,7 +11,7 @@
 static bool is_for_requests(opt_id id) {
     const char *group = opt_info_of(id)->group;
     if (id == OPT_seed_each_step) return false; /* a request has no step */
-    return !strcmp(group, "Length") || !strcmp(group, "Samplers") || id == OPT_escapes || id == OPT_record_top
+    return !strcmp(group, "Length") || !strcmp(group, "Samplers") || !strcmp(group, "Beam search") || id == OPT_escapes || id == OPT_record_top
            || id == OPT_sample_metrics || id == OPT_like;
 }
 

@@ -59,6 +59,38 @@ static glimpse_status phrases_and_guidance(const options *o, const model *m, tok
     return GLIMPSE_OK;
 }
 
+/* Beam search takes its flags, and nothing that would do nothing: each is named. */
+static glimpse_status beams_of(const options *o, batch_request *rq) {
+    static const opt_id only[] = { OPT_num_return_sequences, OPT_length_penalty, OPT_early_stopping, OPT_num_beam_groups,
+                                   OPT_diversity_penalty, OPT_beam_sample };
+    beam_settings *b = &rq->beams;
+    int32_t returned = (int32_t)opt_int(o, OPT_num_return_sequences);
+    *b = (beam_settings){ .width = (int32_t)opt_int(o, OPT_num_beams), .n_groups = (int32_t)opt_int(o, OPT_num_beam_groups),
+                          .diversity = opt_float(o, OPT_diversity_penalty), .length_penalty = opt_float(o, OPT_length_penalty),
+                          .stopping = (beam_stopping)opt_int(o, OPT_early_stopping), .sample = opt_bool(o, OPT_beam_sample) };
+    if (b->width <= 1) {
+        for (size_t i = 0; i < sizeof only / sizeof *only; i++)
+            if (opt_level_of(o, only[i]) > OPT_LEVEL_LIKE)
+                FAIL(GLIMPSE_E_INVALID, "--%s belongs to beam search, and --num_beams is 1\nhint: --num_beams 4%s", opt_info_of(only[i])->name,
+                     only[i] == OPT_num_return_sequences ? ", or --num_samples for samples that are drawn" : "");
+        return GLIMPSE_OK;
+    }
+    if (opt_level_of(o, OPT_num_samples) > OPT_LEVEL_LIKE && opt_int(o, OPT_num_samples) != returned)
+        FAIL(GLIMPSE_E_INVALID, "--num_samples is for samples that are drawn, and --num_beams is %d\nhint: --num_return_sequences says "
+             "how many of the beams are shown", b->width);
+    if (!b->sample && opt_count(o, OPT_top_k) > 1)
+        FAIL(GLIMPSE_E_INVALID, "--top_k is a list, and beam search cuts nothing: all would be the same\nhint: --beam_sample, or no "
+             "list");
+    if (b->n_groups > 1 && b->diversity == 0)
+        FAIL(GLIMPSE_E_INVALID, "--num_beam_groups is %d without --diversity_penalty: all groups would find the same\nhint: "
+             "--diversity_penalty 0.5", b->n_groups);
+    if (b->n_groups == 1 && b->diversity != 0)
+        FAIL(GLIMPSE_E_INVALID, "--diversity_penalty is %g, and there is one group of beams\nhint: --num_beam_groups 2", b->diversity);
+    TRY(beam_check(b, returned));
+    rq->num_samples = returned;
+    return GLIMPSE_OK;
+}
+
 glimpse_status session_settings(const options *o, const model *m, tokenizer *t, arena *a, batch_request *rq) {
     int n = opt_count(o, OPT_top_k);
     if (n < 1) n = 1;
@@ -80,7 +112,10 @@ glimpse_status session_settings(const options *o, const model *m, tokenizer *t, 
             if (set[k].top_k == set[i].top_k)
                 FAIL(GLIMPSE_E_INVALID, "--top_k names %d twice", set[i].top_k);
         char label[32];
-        c_snprintf(label, sizeof label, "top_k=%d", set[i].top_k);
+        int beams = (int)opt_int(o, OPT_num_beams);
+        if (beams > 1 && n == 1) c_snprintf(label, sizeof label, "beams=%d", beams);
+        else if (beams > 1) c_snprintf(label, sizeof label, "beams=%d,top_k=%d", beams, set[i].top_k);
+        else c_snprintf(label, sizeof label, "top_k=%d", set[i].top_k);
         labels[i] = arena_text(a, label, strlen(label));
         if (!labels[i]) FAIL(GLIMPSE_E_MEMORY, "no memory for %d settings", n);
     }
@@ -107,5 +142,5 @@ glimpse_status session_settings(const options *o, const model *m, tokenizer *t, 
     rq->seed = (uint64_t)opt_int(o, OPT_seed);
     rq->ignore_eos = opt_bool(o, OPT_ignore_eos);
     rq->n_top = (int32_t)session_record_top(o);
-    return GLIMPSE_OK;
+    return beams_of(o, rq);
 }

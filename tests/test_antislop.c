@@ -54,9 +54,9 @@ TEST(phrases_forms) {
 
 enum { V = 24, ROOM = 48, PHRASES = 14 };
 static const char *const pieces[V] = { "a", "b", "c", "A", "B", "C", " ", "ab", "bc", "cA", "aB ", "\xC3", "\xA9", "\x89",
-    "\xC3\xA9", "c\xC3", "\x89" "a", "\xE2\x84", "\xAA", "k", " a", "bb", "\xFF", "ca" };
+    "\xC3\xA9", "c\xC3", ("\x89" "a"), "\xE2\x84", "\xAA", "k", " a", "bb", "\xFF", "ca" };
 
-static const char *const texts[PHRASES] = { "abc", "bca", "a\xC3\xA9", "\xC3\x89", "ka", "bbb", " a", "cab", "c\xC3\xA9" "a", "aa", "ca c",
+static const char *const texts[PHRASES] = { "abc", "bca", "a\xC3\xA9", "\xC3\x89", "ka", "bbb", " a", "cab", ("c\xC3\xA9" "a"), "aa", "ca c",
     "bb c", "kk", "b a b" };
 
 /* Characters folded one by one; of each folded byte the piece in which its character begins.  ASCII, e acute, the Kelvin sign

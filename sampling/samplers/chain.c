@@ -431,7 +431,7 @@ row_stats row_stats_of(const float *logits, int32_t vocab) {
 
 /* === Drawing ===================================================================================================== */
 
-enum { FEW = 1024 };
+enum { FEW = 1024, SPARSE = 32 };
 
 static glimpse_status draw(candidates *c, const draw_key *key, uint32_t position, int32_t hint, int32_t *out) {
     chain_scratch *s = c->scratch;
@@ -446,7 +446,7 @@ static glimpse_status draw(candidates *c, const draw_key *key, uint32_t position
         *out = c->id[0];
         return GLIMPSE_OK;
     }
-    if (c->n > FEW) { /* cheaper as a dense row, whose noise comes 8 ids a block */
+    if (c->n > FEW && c->n > c->vocab / SPARSE) { /* cheaper as a dense row, whose noise comes 8 ids a block */
         float *row = (float *)s->work;
         for (int32_t i = 0; i < c->vocab; i++) row[i] = -INFINITY;
         for (int32_t i = 0; i < c->n; i++) row[c->id[i]] = c->l[i];

@@ -187,6 +187,8 @@ glimpse_status candidates_list(candidates *c);
 /* Candidate i as a number whose order is (logit descending, id ascending), and the logit back from it (-0 as 0). */
 uint64_t candidate_key(float l, int32_t id);
 float candidate_key_logit(uint64_t key);
+/* The maxima that go with a dense row, after candidates_max. */
+const float *candidates_dense_maxima(const candidates *c);
 /* Keep the candidates whose key is at most `last`. */
 void candidates_keep(candidates *c, uint64_t last);
 /* Keep those of logit >= limit. */
