@@ -65,6 +65,8 @@ glimpse_status session_check(session *s, const int32_t *ids, const int32_t *targ
 glimpse_status session_close(session *s);
 glimpse_status session_run(const options *o, const session_host *host);
 glimpse_status session_report(const options *o, const char *dir, const session_host *host);
+/* follow.c: `glimpse follow DIR`; ends when the output does. */
+glimpse_status session_follow(const options *o, const char *dir, const session_host *host);
 glimpse_status session_read_config(options *o, const char *path);
 
 /* The session's style, for the log's terminal or for the output's, as it is now. */
