@@ -274,9 +274,11 @@ glimpse_status chain_append(chain *c, sampler *s) { return chain_insert(c, c->n,
 int32_t chain_rules_end(const chain *c) {
     static const sampler_kind *const rules[] = { &sampler_allowed_tokens, &sampler_banned_tokens, &sampler_no_repeat_ngram,
                                                  &sampler_min_length, &sampler_forced_tokens, &sampler_forced_eos };
-    for (int32_t i = c->n; i > 0; i--)
+    for (int32_t i = c->n; i > 0; i--) {
+        if (!strcmp(c->samplers[i - 1]->ops->name, "guidance")) return i; /* makes the row that all others work on */
         for (size_t k = 0; k < sizeof rules / sizeof *rules; k++)
             if (c->samplers[i - 1]->ops == &rules[k]->ops) return i;
+    }
     return 0;
 }
 
