@@ -394,7 +394,7 @@ row_stats row_stats_of(const float *logits, int32_t vocab) {
 
 /* === Drawing ===================================================================================================== */
 
-enum { FEW = 1024, SPARSE = 32 };
+enum { FEW = 1024, SPARSE = 8 };
 
 static glimpse_status draw(candidates *c, const draw_key *key, uint32_t position, int32_t hint, int32_t *out) {
     chain_scratch *s = c->scratch;
