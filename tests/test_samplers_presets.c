@@ -57,7 +57,11 @@ static int differing(const char *preset, const char *of, bool report) {
         read_flags(text, &s, &x, flags);
         uint64_t r = (uint64_t)want->row;
         for (uint64_t v = 0; v < V; v++) l[v] = (float)((double)((int64_t)(mix(r << 32 | v) >> 48) - 32768) / 4096);
-        if (!EXPECT_OK(chain_open_in(&s, &x, V, &c))) return -1;
+        if (chain_open_in(&s, &x, V, &c) < 0) { /* another one's chain may lack what the flags ask for */
+            if (report) EXPECT(!"the chain opens");
+            differ++;
+            continue;
+        }
         for (int k = 0; k < 6; k++) chain_accept_prompt(c, (3 * want->row + k) % V);
         for (int k = 0; k < 5; k++) chain_accept(c, (7 * want->row + k % 4) % V);
         EXPECT_OK(chain_draw(c, l, &(draw_key){1, 0}, 0, V, &t, top));
