@@ -269,7 +269,7 @@ glimpse_status json_model_open(const char *name, const json_node *node, size_t f
                  unk->n < 60 ? (int)unk->n : 60, unk->text);
     }
     if (m->kind == MODEL_BPE) return read_bpe(name, node, m);
-    if (m->kind == MODEL_WORDLEVEL) return GLIMPSE_OK;
+    if (m->kind == MODEL_WORDLEVEL) return GLIMPSE_OK; /* a word it does not know is an error then */
     if (m->unk < 0) FAIL(GLIMPSE_E_FORMAT, "%s: the model has no unk_token", name);
     return read_wordpiece(name, node, m);
 }

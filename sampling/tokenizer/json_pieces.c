@@ -289,6 +289,7 @@ static glimpse_status rewrite_all(const json_step *st, pieces_text *p) {
 }
 
 glimpse_status steps_run(const json_steps *s, pieces_text *p) {
+    if (buf_failed(&p->text) || buf_failed(&p->spans)) FAIL(GLIMPSE_E_MEMORY, "no memory to encode a text");
     for (int i = 0; i < s->n; i++) {
         const json_step *st = &s->steps[i];
         bool cuts = st->kind == STEP_SPLIT || st->kind == STEP_SCRIPTS || st->kind == STEP_FIXED;
