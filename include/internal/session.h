@@ -30,6 +30,13 @@ typedef struct session_host {
                           run is continued, whatever the step.  "" = a name of its own */
 } session_host;
 
+typedef struct session_tokenize {
+    const char *path, *pattern; /* pattern: NULL = as the file says */
+    const char *text;
+    size_t n;
+    bool decode, json, special; /* special: also what the file puts around a text; decode: special tokens by name */
+} session_tokenize;
+
 typedef struct session_api {
     uint32_t version;      /* 1 */
     const char *build_id;
@@ -57,6 +64,9 @@ typedef struct session_api {
     void (*schedule)(const session *s, schedule *out);
     /* A sampler of the user's; `state` is given: freed with sampler->free when the session closes, not on a failure. */
     glimpse_status (*add_sampler)(session *s, const glimpse_sampler *sampler, void *state);
+    /* `glimpse tokenize`: n bytes of text to lines of tokens, or (decode) of ids to a text.  *out: returned (free_text). */
+    glimpse_status (*tokenize)(const session_tokenize *job, char **out, size_t *bytes);
+    void (*free_text)(char *text);
 } session_api;
 
 #define GLIMPSE_SESSION_SYMBOL "glimpse_session_v1"

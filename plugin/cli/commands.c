@@ -1,4 +1,4 @@
-/* commands.c -- what the first word of the command line asks for: sample (also without a word), report, help.  Text
+/* commands.c -- what the first word of the command line asks for: sample (also without a word), report, tokenize, help.  Text
  * that was asked for goes to stdout, all else to stderr.  Called by main.c. */
 #define _GNU_SOURCE
 #include <stdlib.h>
@@ -71,8 +71,8 @@ static int unexpected(const char *word) {
         status_fail(GLIMPSE_E_INVALID, __FILE__, __LINE__, "unknown flag %.60s\nhint: flags begin with two hyphens; `glimpse "
                     "--help` lists them", word);
     else
-        status_fail(GLIMPSE_E_INVALID, __FILE__, __LINE__, "unexpected word \"%.60s\"\nhint: the commands are sample, report DIR "
-                    "and help FLAG; a prompt is given with --prompt", word);
+        status_fail(GLIMPSE_E_INVALID, __FILE__, __LINE__, "unexpected word \"%.60s\"\nhint: the commands are sample, report DIR, "
+                    "tokenize and help FLAG; a prompt is given with --prompt", word);
     return say_error(2);
 }
 
@@ -113,6 +113,7 @@ int cli_main(int argc, char **argv) {
     }
     const char *command = argc > 1 ? argv[1] : "";
     if (strcmp(command, "help") == 0) return help(argc, argv);
+    if (strcmp(command, "tokenize") == 0) return cli_tokenize(argc, argv);
     bool is_report = strcmp(command, "report") == 0;
     if (is_report || strcmp(command, "sample") == 0) {
         memmove(argv + 1, argv + 2, (size_t)(argc - 1) * sizeof *argv); /* the closing NULL too */

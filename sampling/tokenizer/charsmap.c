@@ -8,6 +8,7 @@
 
 #include "include/internal/utf8.h"
 #include "sampling/tokenizer/kinds.h"
+#include "sampling/tokenizer/unicode_sets.h"
 
 enum { CLUSTER_BYTES = 6 };
 
@@ -72,7 +73,8 @@ void charsmap_put_clusters(const charsmap *m, const char *text, size_t n, buffer
         int len = utf8_decode(text + at, n - at, &before);
         size_t end = at + (size_t)(len > 0 ? len : 1);
         while (end < n && (len = utf8_decode(text + end, n - end, &cp)) > 0 &&
-               !utf8proc_grapheme_break_stateful((utf8proc_int32_t)before, (utf8proc_int32_t)cp, &state))
+               (!utf8proc_grapheme_break_stateful((utf8proc_int32_t)before, (utf8proc_int32_t)cp, &state) ||
+                (cp >= 0x300 && !utf8_is_control(before) && unicode_in(SET_JOINS, cp))))
             end += (size_t)len, before = cp;
         bool matched = false;
         if (end - at < CLUSTER_BYTES) put_one(m, text + at, end - at, out, &matched);
