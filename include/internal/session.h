@@ -30,6 +30,16 @@ typedef struct session_host {
                           run is continued, whatever the step.  "" = a name of its own */
 } session_host;
 
+/* `glimpse convert` and `glimpse inspect`.  Borrowed. */
+typedef struct file_command {
+    bool inspect, json;   /* inspect: a table, or one JSON object */
+    const char *in, *out; /* paths; `out` of convert alone */
+    const char *format;   /* NULL, "safetensors", "llmc" */
+    const char *dtype;    /* NULL = as stored, "f32", "bf16", "f16" */
+    const char *tokenizer; /* a file or directory; NULL = beside `in` */
+    bool force;           /* `out` gives way if it is there */
+} file_command;
+
 typedef struct session_api {
     uint32_t version;      /* 1 */
     const char *build_id;
@@ -57,6 +67,8 @@ typedef struct session_api {
     void (*schedule)(const session *s, schedule *out);
     /* A sampler of the user's; `state` is given: freed with sampler->free when the session closes, not on a failure. */
     glimpse_status (*add_sampler)(session *s, const glimpse_sampler *sampler, void *state);
+    /* What it shows goes through host->out. */
+    glimpse_status (*files)(const file_command *c, const session_host *host);
 } session_api;
 
 #define GLIMPSE_SESSION_SYMBOL "glimpse_session_v1"

@@ -107,6 +107,8 @@ static void put_wrapped(buffer *b, const char *text, size_t column, size_t at) {
 static const char usage[] =
     "usage: glimpse [sample] [FLAGS]   sample from a checkpoint: the text on stdout\n"
     "       glimpse report [DIR]       draw every view anew from DIR/evals.jsonl\n"
+    "       glimpse convert IN OUT     write a checkpoint in another form (convert --help)\n"
+    "       glimpse inspect PATH       its configuration and the numbers of each tensor\n"
     "       glimpse help FLAG          one flag in full\n"
     "       glimpse --help | --version | --man\n";
 
@@ -212,11 +214,19 @@ void help_man(buffer *b) {
                 ".SH NAME\nglimpse \\- see what a language model says while it is being trained\n"
                 ".SH SYNOPSIS\n.nf\n"
                 "\\fBglimpse\\fR [sample] [\\fIFLAGS\\fR]\n\\fBglimpse report\\fR [\\fIDIR\\fR]\n"
+                "\\fBglimpse convert\\fR \\fIIN OUT\\fR\n\\fBglimpse inspect\\fR \\fIPATH\\fR [\\-\\-json]\n"
                 "\\fBglimpse help\\fR \\fIFLAG\\fR\n\\fBglimpse\\fR \\-\\-help | \\-\\-version | \\-\\-man\n.fi\n"
                 ".SH DESCRIPTION\n"
                 "\\fBglimpse\\fR samples from a checkpoint and shows what the model said and how sure it was of every token.\n"
                 "The generated text goes to standard output, all else to standard error and into \\fB\\-\\-out_dir\\fR.\n"
                 "\\fBglimpse report\\fR draws every view anew from the journal \\fIDIR\\fR/evals.jsonl.\n"
+                ".SH CHECKPOINTS\n"
+                "\\fBglimpse convert\\fR \\fIIN OUT\\fR [\\fB\\-\\-format\\fR safetensors|llmc] [\\fB\\-\\-dtype\\fR f32|bf16|f16] "
+                "[\\fB\\-\\-tokenizer\\fR \\fIPATH\\fR] [\\fB\\-\\-force\\fR]\n"
+                "reads a checkpoint of any kind and writes a directory that transformers opens, or llm.c's model where \\fIOUT\\fR ends in "
+                ".bin. What stands at \\fIOUT\\fR is whole, or it is not there.\n.PP\n"
+                "\\fBglimpse inspect\\fR \\fIPATH\\fR [\\fB\\-\\-json\\fR]\n"
+                "shows the configuration, and of each tensor name, type, shape, extremes, mean, deviation and how many numbers are not finite.\n"
                 ".SH OPTIONS\n");
     const char *group = "";
     for (int id = 0; id < OPT_COUNT; id++) {
