@@ -160,4 +160,4 @@ const session_api glimpse_session_v1 = {
     .open = session_open, .eval = session_eval, .check = session_check, .generate = session_generate,
     .score = session_score, .record_free = record_free, .close = session_close, .run = session_run,
     .report = session_report, .note = session_note, .add_sampler = session_add_sampler,
-    .files = session_files, .schedule = session_schedule };
+    .files = session_files, .load = session_load_model, .unload = session_unload, .schedule = session_schedule };

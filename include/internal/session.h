@@ -67,6 +67,9 @@ typedef struct session_api {
     void (*schedule)(const session *s, schedule *out);
     /* A sampler of the user's; `state` is given: freed with sampler->free when the session closes, not on a failure. */
     glimpse_status (*add_sampler)(session *s, const glimpse_sampler *sampler, void *state);
+    /* A checkpoint as a description; its strings and tensors live until unload(*handle). */
+    glimpse_status (*load)(const char *path, glimpse_model *description, void **handle);
+    void (*unload)(void *handle);
     /* What it shows goes through host->out. */
     glimpse_status (*files)(const file_command *c, const session_host *host);
 } session_api;

@@ -107,8 +107,8 @@ static void put_wrapped(buffer *b, const char *text, size_t column, size_t at) {
 static const char usage[] =
     "usage: glimpse [sample] [FLAGS]   sample from a checkpoint: the text on stdout\n"
     "       glimpse report [DIR]       draw every view anew from DIR/evals.jsonl\n"
-    "       glimpse convert IN OUT     write a checkpoint in another form (convert --help)\n"
-    "       glimpse inspect PATH       its configuration and the numbers of each tensor\n"
+    "       glimpse convert IN OUT     write a checkpoint in another form\n"
+    "       glimpse inspect PATH       its configuration, each tensor in numbers\n"
     "       glimpse help FLAG          one flag in full\n"
     "       glimpse --help | --version | --man\n";
 

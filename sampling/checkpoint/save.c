@@ -30,9 +30,10 @@ static void remove_directory(const char *path) {
     rmdir(path);
 }
 
-static void remove_any(const char *path) {
+bool save_remove(const char *path) {
     if (path_is_dir(path)) remove_directory(path);
     else io.unlink(path);
+    return !path_exists(path);
 }
 
 static glimpse_status write_weights(const model *m, const char *path, const save_request *rq) {
@@ -124,7 +125,7 @@ static glimpse_status put_in_place(const char *made, const char *path, const cha
         if (there) io.rename(aside, path);
         FAIL(GLIMPSE_E_IO, "%s cannot be put in its place: %s", path, strerror(err));
     }
-    if (there) remove_any(aside);
+    if (there) save_remove(aside);
     return dir_sync(parent);
 }
 
@@ -139,10 +140,10 @@ glimpse_status model_save(const model *m, const save_request *rq) {
     if (!rq->replace && path_exists(path))
         FAIL_GOTO(GLIMPSE_E_IO, "%s is there already\nhint: name another, or remove it first", path);
     TRY_GOTO(mkdir_p(parent));
-    remove_any(made); /* of a process with our number that was killed */
+    save_remove(made); /* of a process with our number that was killed */
     st = llmc ? save_llmc(m, made, rq) : write_directory(m, made, rq);
     if (st >= 0) st = put_in_place(made, path, aside, parent);
-    if (st < 0) remove_any(made);
+    if (st < 0) save_remove(made);
 out:
     free(path);
     free(made);

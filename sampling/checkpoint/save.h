@@ -28,6 +28,9 @@ typedef struct save_request {
 /* GLIMPSE_E_IO: the disk said no; nothing is left behind.  GLIMPSE_E_INVALID: a number that the type cannot hold. */
 glimpse_status model_save(const model *m, const save_request *rq);
 
+/* Remove a file, or a directory with files alone, as model_save makes it.  False: it is still there. */
+bool save_remove(const char *path);
+
 /* === Inside: save_tensors.c, save_config.c, save_llmc.c === */
 
 /* One tensor as a file names it.  dims of the file; element (r, c) of it comes from row save_row(...) of m. */
