@@ -64,6 +64,12 @@ glimpse_status session_check(session *s, const int32_t *ids, const int32_t *targ
                              const float *losses);
 glimpse_status session_close(session *s);
 glimpse_status session_run(const options *o, const session_host *host);
+/* model_load.c */
+glimpse_status session_load_model(const char *path, glimpse_model *description, void **handle);
+void session_unload(void *handle);
+/* save_weights.c: --save_snapshots */
+void session_save_weights(session *s, int64_t step);
+glimpse_status session_files(const file_command *c, const session_host *host); /* convert.c */
 glimpse_status session_report(const options *o, const char *dir, const session_host *host);
 /* follow.c: `glimpse follow DIR`; ends when the output does. */
 glimpse_status session_follow(const options *o, const char *dir, const session_host *host);

@@ -273,6 +273,10 @@ GLIMPSE_API glimpse_status glimpse_bind(glimpse_model *model, const char *name, 
                                         int32_t n_dims, const int64_t *dims);
 /* The same with strides and flags. */
 GLIMPSE_API glimpse_status glimpse_bind_tensor(glimpse_model *model, const glimpse_tensor *tensor);
+/* Read a checkpoint of any kind that Glimpse knows (a file or a directory, recognised by its content) into *model, which comes
+ * as GLIMPSE_MODEL_INIT: every field of the description, every tensor bound, the tokenizer's path if one lies beside it.
+ * What it holds lives until glimpse_model_free.  On an error *model is as it was.  Loads the sampling library. */
+GLIMPSE_API glimpse_status glimpse_model_load(const char *path, glimpse_model *model);
 /* Free what the binds allocated; the tensors' memory is the caller's.  NULL is fine. */
 GLIMPSE_API void glimpse_model_free(glimpse_model *model);
 
@@ -547,6 +551,7 @@ typedef struct glimpse_api {
     glimpse_status (*generate)(glimpse *g, const glimpse_request *request, glimpse_record **record);
     glimpse_status (*score)(glimpse *g, const glimpse_request *request, glimpse_record **record);
     glimpse_status (*add_sampler)(glimpse *g, const glimpse_sampler *sampler, void *user);
+    glimpse_status (*model_load)(const char *path, glimpse_model *model);
 } glimpse_api;
 #define GLIMPSE_API_SYMBOL "glimpse_api_v1"
 extern GLIMPSE_API const glimpse_api glimpse_api_v1;

@@ -72,7 +72,7 @@ static int unexpected(const char *word) {
                     "--help` lists them", word);
     else
         status_fail(GLIMPSE_E_INVALID, __FILE__, __LINE__, "unexpected word \"%.60s\"\nhint: the commands are sample, report DIR, "
-                    "tokenize and help FLAG; a prompt is given with --prompt", word);
+                    "tokenize, convert IN OUT, inspect PATH and help FLAG; a prompt is given with --prompt", word);
     return say_error(2);
 }
 
@@ -102,6 +102,11 @@ int cli_main(int argc, char **argv) {
     buffer b = {0};
     if (argc < 1) return 2;
     if (argc > 1 && (strcmp(argv[1], "keeper") == 0 || strcmp(argv[1], "worker") == 0)) return cli_worker(argc, argv);
+    bool inspects = argc > 1 && strcmp(argv[1], "inspect") == 0;
+    if (inspects || (argc > 1 && strcmp(argv[1], "convert") == 0)) {
+        argv[1] = argv[0];
+        return cli_files(argc - 1, argv + 1, inspects);
+    }
     if (asks_for(argc, argv, "--help") || asks_for(argc, argv, "-h")) {
         help_all(&b);
         return print(&b);
