@@ -95,6 +95,7 @@ glimpse_status session_open_model(const options *o, model *m, tokenizer *t, cons
     if (opt_bool(o, OPT_sample_metrics) && speller_open(&s->sp) < 0)
         session_log(s, "glimpse: %s: metrics without spelling", status_text());
     if (opt_str(o, OPT_probe)) TRY_GOTO(probes_open(opt_str(o, OPT_probe), m, t, &s->probes));
+    if (opt_has(o, OPT_lm_eval_tasks)) TRY_GOTO(evaluation_open(o, t, &s->ev));
     *out = s;
     return GLIMPSE_OK;
 out:
@@ -148,6 +149,7 @@ glimpse_status session_close(session *s) {
     if (s->before) record_free(&s->before->record);
     generator_close(s->g);
     probes_close(s->probes);
+    evaluation_close(s->ev);
     tokenizer_close(s->t);
     model_close(s->m);
     speller_close(s->sp);
@@ -340,6 +342,8 @@ typedef struct eval_found {
     batch_result batch;            /* no samples: sampling was not due, or failed */
     const glimpse_sample *probes;  /* (n_probes) in the arena */
     int32_t n_probes;
+    const glimpse_task_score *scores; /* (n_scores) in the arena */
+    int32_t n_scores;
     arena *arena;
 } eval_found;
 
@@ -356,6 +360,8 @@ static glimpse_status record_eval(session *s, int64_t step, double train_loss, d
     if (found) {
         r->probes = found->probes;
         r->n_probes = found->n_probes;
+        r->scores = found->scores;
+        r->n_scores = found->n_scores;
     }
     TRY_GOTO(eval_record_fill(r, rec->arena, &s->facts, found && found->batch.n_samples ? &found->batch : NULL, s->t, opt_bool(s->o, OPT_sample_metrics), s->sp));
     r->version = 1;
@@ -394,11 +400,21 @@ static glimpse_status score_probes(session *s, eval_found *found) {
     glimpse_sample *probes = NULL;
     int64_t n_top = session_record_top(s->o);
     if (n_top > s->m->d.vocab_size) n_top = s->m->d.vocab_size;
-    found->arena = arena_new();
-    if (!found->arena) FAIL(GLIMPSE_E_MEMORY, "no memory for the probes");
-    if (!found->batch.n_samples) TRY(generator_refresh(s->g));
     TRY(probes_score(s->probes, s->g, (int32_t)n_top, found->arena, &probes, &found->n_probes));
     found->probes = probes;
+    return GLIMPSE_OK;
+}
+
+/* What is measured on the weights beside the samples; what fails is said, and is absent. */
+static glimpse_status measure(session *s, int64_t step, eval_found *found) {
+    if (!schedule_reads_weights(s->o)) return GLIMPSE_OK;
+    found->arena = arena_new();
+    if (!found->arena) FAIL(GLIMPSE_E_MEMORY, "no memory for what is measured");
+    if (!found->batch.n_samples) TRY(generator_refresh(s->g));
+    if (s->probes && score_probes(s, found) < 0)
+        session_log(s, "glimpse: step %lld: --probe: %s", (long long)step, status_text());
+    if (s->ev && evaluation_at_eval(s, found->arena, &found->scores, &found->n_scores) < 0)
+        session_log(s, "glimpse: step %lld: --lm_eval_tasks: %s", (long long)step, status_text());
     return GLIMPSE_OK;
 }
 
@@ -421,10 +437,8 @@ glimpse_status session_eval(session *s, int64_t step, double train_loss, double 
             s->note_said = true;
         }
     } else buf_puts(&why, reason);
-    if (s->probes && sampled >= 0) {
-        glimpse_status probed = score_probes(s, &found);
-        if (probed < 0) session_log(s, "glimpse: step %lld: --probe: %s", (long long)step, status_text());
-    }
+    if (sampled >= 0 && measure(s, step, &found) < 0)
+        session_log(s, "glimpse: step %lld: %s", (long long)step, status_text());
     buffer first_line = {0}; /* the hint is for the log, not for the record */
     buf_put(&first_line, buf_str(&why), strcspn(buf_str(&why), "\n"));
     if (sampled < 0) session_log(s, "glimpse: step %lld: %s", (long long)step, buf_str(&why));

@@ -391,6 +391,17 @@ typedef struct glimpse_piece { /* the bytes of an id that occurs in the record *
     const char *text;
 } glimpse_piece;
 
+typedef struct glimpse_task_score { /* a number of --lm_eval_tasks */
+    size_t size;
+    const char *task, *metric, *variant; /* "hellaswag", "acc_norm", "lm-evaluation-harness": whose rules */
+    double version;            /* of the task */
+    double value;
+    double std_error;          /* NAN = not defined */
+    double chance;             /* what guessing gives; NAN = no such number */
+    int32_t n, n_all;          /* documents scored, the first of so many */
+    int32_t num_fewshot;
+} glimpse_task_score;
+
 typedef struct glimpse_record {
     size_t size;
     int32_t version;           /* of the journal's format: 1 */
@@ -418,6 +429,10 @@ typedef struct glimpse_record {
     const char *views;         /* the options that views of this record are drawn with: a JSON object of texts */
     const glimpse_sample *probes; /* (n_probes) the texts of --probe, scored at this eval: `prompt` = number of the line */
     int32_t n_probes;
+    const glimpse_task_score *scores; /* (n_scores) of --lm_eval_tasks */
+    int32_t n_scores;
+    const glimpse_metric *dataset; /* (n_dataset) of --dataset_benchmarks: the slice's own metrics, and the model's view of it */
+    int32_t n_dataset;
 } glimpse_record;
 
 /* The bytes of id in this record, NULL if it does not occur.  Borrowed as long as the record. */

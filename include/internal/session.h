@@ -21,6 +21,8 @@ typedef struct session_host {
     int (*out)(void *user, const char *bytes, size_t n);
     int terminal;                                                    /* log goes to a terminal: colours, \r discipline */
     int out_terminal;                                                /* `out` goes to a terminal */
+    void (*progress)(void *user, const char *line);                  /* one line of a terminal, written over the one before;
+                                                                        NULL = done.  May be NULL: nobody watches */
     double (*blocked)(void *user);     /* seconds that this eval held up the trainer; NULL = as long as the session works */
     /* Offline, or NULL.  The tokenizer unless --tokenizer names one; and a word with the session before anything is sampled
      * (samplers are added there): an error ends the run and is left in `why` of at most `cap` bytes. */
@@ -64,6 +66,9 @@ typedef struct session_api {
     glimpse_status (*close)(session *s);
     /* Offline: what glimpse_run does, from the options alone.  Returns a status; the text goes through host->out. */
     glimpse_status (*run)(const options *o, const session_host *host);
+    /* `glimpse eval`: --lm_eval_tasks alone; the table through host->out.  `glimpse score`: a text, or --requests. */
+    glimpse_status (*evaluate)(const options *o, const session_host *host);
+    glimpse_status (*score_file)(const options *o, const session_host *host);
     /* `glimpse report DIR`: draw every view anew from the journal in `dir`. */
     glimpse_status (*report)(const options *o, const char *dir, const session_host *host);
     /* Record an eval without sampling: status "skipped" or "failed", `why` for people.  `since`: not 0 if a worker
