@@ -14,6 +14,6 @@ CUDA_EMU  := $(patsubst %.cu,$(B)/emu/%.o,$(CUDA_SOURCES)) $(call obj,$(EMU_SOUR
 $(B)/emu/%.o: %.cu $(B)/gen/flags | $(B)/gen/build_id.h
 	@mkdir -p $(@D)
 	@$(call say,EMU $<)
-	$(CXX_OF) -std=c++17 -x c++ $(OPT) -g -fPIC -D_GNU_SOURCE= -ffp-contract=off -fno-math-errno -fno-exceptions -fno-rtti \
+	$(CXX_OF) -std=c++17 -x c++ $(OPT) -g -fPIC -ffp-contract=off -fno-math-errno -fno-exceptions -fno-rtti \
 	    $(CUDA_WARN) -Itests/emu/include -Iinclude -I. -I$(B)/gen -MMD -MP -c $< -o $@
 $(call obj,$(EMU_SOURCES)): INCLUDES = -Itests/emu/include -Iinclude -I.

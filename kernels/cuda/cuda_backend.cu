@@ -469,7 +469,7 @@ static glimpse_status open_rows(cuda_backend *be) {
     if (y) TRY(cuda_take(be, &be->y, "activations", rows * 2, be->ld_y, sizeof *be->y));
     be->slots = (be->cfg.strip_tokens + ATTEND_CHUNK - 1) / ATTEND_CHUNK + 1;
     if (be->most_heads) {
-        int64_t queries = (rows < MATMUL_ROWS ? rows : MATMUL_ROWS) * be->most_heads;
+        int64_t queries = (rows < MATMUL_ROWS ? rows : (int64_t)MATMUL_ROWS) * be->most_heads;
         TRY(cuda_take(be, &be->partial, "attention", queries * be->slots, hdp + 2, sizeof *be->partial));
         TRY(cuda_take(be, &be->arrived, "attention", queries, 1, sizeof *be->arrived));
     }

@@ -90,7 +90,6 @@ __asm__(".text\n .globl emu_switch_stacks\n .type emu_switch_stacks, @function\n
 static void fiber_start(fiber *f) {
     void **top = (void **)(void *)(f->stack + STACK_BYTES);
     *--top = NULL;              /* fiber_main is entered with rsp = 8 mod 16, as by a call */
-    *--top = NULL;
     *--top = (void *)(uintptr_t)fiber_main;
     for (int i = 0; i < 6; i++) *--top = NULL;
     f->sp = top;
