@@ -143,7 +143,7 @@ LINK_TEST = $(LINK) $(filter %.o,$^) $(LIBS_SESSION) $(LIBS_PROGRAM) $(LIBS_TRAI
 $(B)/tests/runner: $(call obj,$(TESTS) $(TRAINER)) $(EVERYTHING) $(CUDA_EMU) $(B)/gen/sources
 	@mkdir -p $(@D)
 	$(LINK_TEST) $(WRAP) -o $@
-$(B)/bench/%: $(B)/obj/tests/bench/%.o $(B)/obj/tests/oracle.o $(EVERYTHING)
+$(B)/bench/%: $(B)/obj/tests/bench/%.o $(B)/obj/tests/oracle.o $(call obj,$(TRAINER)) $(EVERYTHING)
 	@mkdir -p $(@D)
 	$(LINK_TEST) -o $@
 $(B)/fuzz/%: $(B)/obj/tests/fuzz/%.o $(B)/obj/tests/fuzz/replay.o $(EVERYTHING)

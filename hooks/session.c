@@ -105,7 +105,8 @@ out:
 /* What an eval will cost, said once: samples, files, and whose tokenizer shows them. */
 static void announce(const session *s) {
     const options *o = s->o;
-    int64_t n = opt_count(o, OPT_top_k) * opt_int(o, OPT_num_samples), tokens = opt_int(o, OPT_max_sample_tokens);
+    opt_id each = opt_int(o, OPT_num_beams) > 1 ? OPT_num_return_sequences : OPT_num_samples;
+    int64_t n = opt_count(o, OPT_top_k) * opt_int(o, each), tokens = opt_int(o, OPT_max_sample_tokens);
     if (tokens > s->m->d.max_seq_len) tokens = s->m->d.max_seq_len;
     double charts = opt_bool(o, OPT_show_heatmaps) ? (double)(n * tokens) : 0;
     double mb = (double)(n * tokens) * (150 + 24 * (double)session_record_top(o) + (opt_bool(o, OPT_sheets) ? 700 : 0)) * 1e-6 + charts * 12e-3;
@@ -141,6 +142,7 @@ glimpse_status session_open(const options *o, const glimpse_model *d, const sess
 
 glimpse_status session_close(session *s) {
     if (!s) return GLIMPSE_OK;
+    if (s->probes && s->j && review_probe_map(s->out_dir) < 0) session_log(s, "glimpse: probes.png: %s", status_text());
     journal_close(s->j);
     if (s->before) record_free(&s->before->record);
     generator_close(s->g);
@@ -170,7 +172,7 @@ glimpse_status session_sample(session *s, const options *o, int64_t step, batch_
     batch_request rq = {0};
     arena *a = arena_new();
     if (!a) FAIL(GLIMPSE_E_MEMORY, "no memory for a batch");
-    TRY_GOTO(session_settings(o, a, &rq));
+    TRY_GOTO(session_settings(o, s->m, s->t, a, &rq));
     if (!s->prompts) TRY_GOTO(prompt_list_make(o, s->m, s->t, rq.max_tokens, &prompts));
     const prompt_list *asked = s->prompts ? s->prompts : &prompts;
     if (note && asked->note) buf_puts(note, asked->note);
@@ -232,7 +234,7 @@ static glimpse_status open_journal(session *s, int64_t step, int64_t since) {
         const char *texts = opt_str(s->o, OPT_sample_file);
         if (texts) view_ansi_name(texts, &ansi);
         session_log(s, "glimpse: a new run; the older one is kept as evals.%s.jsonl", s->js.set_aside);
-        const char *const names[] = { "evals", texts, buf_str(&ansi), "report", "metrics.csv" };
+        const char *const names[] = { "evals", texts, buf_str(&ansi), "report", "metrics.csv", "probes.png" };
         for (size_t i = 0; i < sizeof names / sizeof *names; i++)
             if (names[i] && names[i][0] != '/' && rename_aside(s, names[i], s->js.set_aside) < 0)
                 session_log(s, "glimpse: %s", status_text());

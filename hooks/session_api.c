@@ -11,7 +11,7 @@
 static bool is_for_requests(opt_id id) {
     const char *group = opt_info_of(id)->group;
     if (id == OPT_seed_each_step) return false; /* a request has no step */
-    return !strcmp(group, "Length") || !strcmp(group, "Samplers") || id == OPT_escapes || id == OPT_record_top
+    return !strcmp(group, "Length") || !strcmp(group, "Samplers") || !strcmp(group, "Beam search") || id == OPT_escapes || id == OPT_record_top
            || id == OPT_sample_metrics || id == OPT_like;
 }
 
@@ -86,7 +86,7 @@ static glimpse_status session_generate(session *s, const glimpse_request *reques
     options *o = options_copy(s->o);
     if (!a || !o) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a request");
     TRY_GOTO(apply_options(o, request->options));
-    TRY_GOTO(session_settings(o, a, &rq));
+    TRY_GOTO(session_settings(o, s->m, s->t, a, &rq));
     if (rq.max_tokens < 1) FAIL_GOTO(GLIMPSE_E_INVALID, "max_sample_tokens is %d: nothing to generate", rq.max_tokens);
     TRY_GOTO(request_prompt(s, request, rq.max_tokens, &prompts));
     rq.prompts = prompts.prompts;

@@ -343,7 +343,8 @@ typedef enum glimpse_stop {
     GLIMPSE_STOP_STRING = 2,    /* a --stop string; it is not part of the text */
     GLIMPSE_STOP_CONTEXT = 3,   /* the model's context is full */
     GLIMPSE_STOP_NONFINITE = 4, /* NaN or +inf logits: `why` says where */
-    GLIMPSE_STOP_SCORED = 5     /* a given text, scored and not generated */
+    GLIMPSE_STOP_SCORED = 5,    /* a given text, scored and not generated */
+    GLIMPSE_STOP_CANCELLED = 6  /* a conversation's user asked to stop */
 } glimpse_stop;
 
 typedef struct glimpse_metric {
@@ -377,6 +378,7 @@ typedef struct glimpse_sample {
     int32_t answer_from;       /* of a probe: the first of `tokens` that belongs to the text; those before are the prompt's */
     int32_t n_beams;           /* width of the beam search that found it; 0 = it was drawn */
     double beam_score;         /* of a beam search: sum of log-probabilities / n_tokens^length_penalty; else 0 */
+    const char *note;          /* what happened on the way: phrases it went back from; NULL = nothing to say */
 } glimpse_sample;
 
 typedef struct glimpse_piece { /* the bytes of an id that occurs in the record */

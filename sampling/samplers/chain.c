@@ -269,10 +269,23 @@ void chain_close(chain *c) {
 
 const char *chain_string(const chain *c) { return buf_str(&c->text); }
 
-glimpse_status chain_append(chain *c, sampler *s) {
+glimpse_status chain_append(chain *c, sampler *s) { return chain_insert(c, c->n, s); }
+
+int32_t chain_rules_end(const chain *c) {
+    static const sampler_kind *const rules[] = { &sampler_allowed_tokens, &sampler_banned_tokens, &sampler_no_repeat_ngram,
+                                                 &sampler_min_length, &sampler_forced_tokens, &sampler_forced_eos };
+    for (int32_t i = c->n; i > 0; i--)
+        for (size_t k = 0; k < sizeof rules / sizeof *rules; k++)
+            if (c->samplers[i - 1]->ops == &rules[k]->ops) return i;
+    return 0;
+}
+
+glimpse_status chain_insert(chain *c, int32_t at, sampler *s) {
     glimpse_status st = GLIMPSE_OK;
     if (c->n == MAX_SAMPLERS) FAIL_GOTO(GLIMPSE_E_INVALID, "more than %d samplers in one chain", MAX_SAMPLERS);
-    c->samplers[c->n++] = s;
+    memmove(&c->samplers[at + 1], &c->samplers[at], (size_t)(c->n - at) * sizeof *c->samplers);
+    c->samplers[at] = s;
+    c->n++;
     return describe(c);
 out:
     s->ops->free(s);
@@ -346,22 +359,44 @@ void chain_reset(chain *c) {
     c->drawn = -1;
 }
 
-static void take(chain *c, int32_t id, bool prompt) {
+static void take(chain *c, int32_t id, bool prompt, const double *notes) {
     if (id < 0 || id >= c->vocab) return;
     history_push(&c->past, id, prompt);
     accepted a = {.id = id, .prompt = prompt, .p = !prompt && id == c->drawn ? c->drawn_p : 0, .past = &c->past};
-    for (int32_t i = 0; i < c->n; i++)
+    if (notes) a.p = *notes++;
+    for (int32_t i = 0; i < c->n; i++) {
+        a.note = notes && c->samplers[i]->ops == &sampler_adaptive_p.ops ? notes++ : NULL;
         if (c->samplers[i]->ops->accept) c->samplers[i]->ops->accept(c->samplers[i], &a);
+    }
     c->drawn = -1;
 }
 
-void chain_accept_prompt(chain *c, int32_t id) { take(c, id, true); }
-void chain_accept(chain *c, int32_t id) { take(c, id, false); }
+void chain_accept_prompt(chain *c, int32_t id) { take(c, id, true, NULL); }
+void chain_accept(chain *c, int32_t id) { take(c, id, false, NULL); }
+void chain_accept_again(chain *c, int32_t id, const double *notes) { take(c, id, false, notes); }
+
+int32_t chain_notes(const chain *c) {
+    int32_t n = 1;
+    for (int32_t i = 0; i < c->n; i++) n += c->samplers[i]->ops == &sampler_adaptive_p.ops;
+    return n;
+}
+
+void chain_note(const chain *c, int32_t id, double *notes) {
+    *notes++ = id == c->drawn ? c->drawn_p : 0;
+    for (int32_t i = 0; i < c->n; i++)
+        if (c->samplers[i]->ops == &sampler_adaptive_p.ops) *notes++ = adaptive_p_note(c->samplers[i], id);
+}
+
+const char *chain_cannot_clone(const chain *c) {
+    for (int32_t i = 0; i < c->n; i++)
+        if (user_sampler_is_shared(c->samplers[i])) return c->samplers[i]->ops->name;
+    return NULL;
+}
 
 void chain_accept_as(chain *c, int32_t id, double p) {
     c->drawn = id;
     c->drawn_p = p;
-    take(c, id, false);
+    take(c, id, false, NULL);
 }
 
 /* === Statistics ================================================================================================== */
@@ -394,7 +429,7 @@ row_stats row_stats_of(const float *logits, int32_t vocab) {
 
 /* === Drawing ===================================================================================================== */
 
-enum { FEW = 1024 };
+enum { FEW = 1024, SPARSE = 32 };
 
 static glimpse_status draw(candidates *c, const draw_key *key, uint32_t position, int32_t hint, int32_t *out) {
     chain_scratch *s = c->scratch;
@@ -409,7 +444,7 @@ static glimpse_status draw(candidates *c, const draw_key *key, uint32_t position
         *out = c->id[0];
         return GLIMPSE_OK;
     }
-    if (c->n > FEW) { /* cheaper as a dense row, whose noise comes 8 ids a block */
+    if (c->n > FEW && c->n > c->vocab / SPARSE) { /* cheaper as a dense row, whose noise comes 8 ids a block */
         float *row = (float *)s->work;
         for (int32_t i = 0; i < c->vocab; i++) row[i] = -INFINITY;
         for (int32_t i = 0; i < c->n; i++) row[c->id[i]] = c->l[i];

@@ -76,6 +76,10 @@ const char *chain_string(const chain *c);    /* "temperature=0.8;top_k=5"; borro
 /* Put a sampler of the user's own at the end.  Given: freed with the chain, also when this fails. */
 typedef struct sampler sampler;
 glimpse_status chain_append(chain *c, sampler *s);
+/* The same at place `at`: 0 = first.  chain_rules_end: behind the last of those that say which tokens are possible at all
+ * (allowed, banned, forced, too early an end), so that what is put there cannot undo them. */
+glimpse_status chain_insert(chain *c, int32_t at, sampler *s);
+int32_t chain_rules_end(const chain *c);
 /* The state of one sequence: what was accepted, counts, mirostat's mu.  A clone is how a state is kept to go back to. */
 glimpse_status chain_clone(const chain *c, chain **out);
 /* Make `to`, a clone of the same chain as `from`, go on from where `from` is.  Allocates nothing but for a user's sampler
@@ -86,6 +90,14 @@ void chain_facts(const chain *c, double *temperature, int32_t *top_k);
 void chain_reset(chain *c);
 void chain_accept_prompt(chain *c, int32_t id); /* each prompt token first */
 void chain_accept(chain *c, int32_t id);        /* then each generated one, after its draw from this chain */
+/* Going over the same tokens again in another clone, without their draws: what a draw leaves for accepting its token is
+ * noted (chain_notes(c) numbers) between chain_draw and chain_accept, and handed to the clone, whose state is then bitwise
+ * that of the first. */
+int32_t chain_notes(const chain *c);
+void chain_note(const chain *c, int32_t id, double *notes);
+void chain_accept_again(chain *c, int32_t id, const double *notes);
+/* A sampler of the user's that keeps state but cannot be cloned: its name, NULL = none.  Such a chain cannot go back. */
+const char *chain_cannot_clone(const chain *c);
 
 /* What one pass over a row finds, before any sampler. */
 typedef struct row_stats {

@@ -130,11 +130,11 @@ int main(int argc, char **argv) {
     if (!g) return printf("%s\n", glimpse_error()), 1;
     glimpse_close(g);
     snapshot s = SNAPSHOT_INIT;
-    if (snapshot_open(m.tensors, m.n_tensors, &s) < 0) return 1;
+    if (snapshot_open(m.tensors, m.n_tensors, 1, &s) < 0) return 1;
     for (int i = 0; i < PAIRS; i++) {
         weights_change(w, n, i);
         t0 = now_s();
-        snapshot_fill(&s);
+        snapshot_fill(&s, 0);
         double t1 = now_s();
         stream(s.at, w, n * sizeof *w);
         streamed[i] = (now_s() - t1) / (t1 - t0);
