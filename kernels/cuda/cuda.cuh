@@ -221,10 +221,13 @@ cudaError_t cuda_attend(cuda_backend *be, const cuda_phase *ph, const row_run *r
 cudaError_t cuda_attend_prepare(cuda_backend *be);
 bool cuda_attend_fits(const cuda_backend *be, int32_t head_size, bool half);
 
-/* cuda_decide.cu */
-cudaError_t cuda_decide_prepare(cuda_backend *be);
 /* cuda_burst.cu */
+glimpse_status cuda_burst_open(cuda_backend *be);
 glimpse_status cuda_burst(backend *self, const burst_request *rq);
 void cuda_burst_close(cuda_backend *be);
+
+/* cuda_backend.cu, for cuda_burst.cu: the caller's device is put back where we leave. */
+glimpse_status cuda_enter(cuda_backend *be, int *before);
+void cuda_leave(const cuda_backend *be, int before);
 
 #endif

@@ -11,6 +11,7 @@ CXX_OF   := $(if $(findstring clang,$(CC)),$(subst clang,clang++,$(CC)),$(subst 
 # === Emulated: the objects join the test runner
 CUDA_WARN := -Wall -Wextra -Werror -Wno-unused-function
 CUDA_EMU  := $(patsubst %.cu,$(B)/emu/%.o,$(CUDA_SOURCES)) $(call obj,$(EMU_SOURCES))
+NVCC_FLAGS_cuda_decide := -fmad=false
 $(B)/emu/%.o: %.cu $(B)/gen/flags | $(B)/gen/build_id.h
 	@mkdir -p $(@D)
 	@$(call say,EMU $<)

@@ -32,13 +32,13 @@ static glimpse_status still_works(const cuda_backend *be) {
 }
 
 /* The caller's device is put back where we leave. */
-static glimpse_status enter(cuda_backend *be, int *before) {
+glimpse_status cuda_enter(cuda_backend *be, int *before) {
     TRY(still_works(be));
     CUDA(be, cudaGetDevice(before), "asking for the current device");
     if (*before != be->device) CUDA(be, cudaSetDevice(be->device), "choosing the device");
     return GLIMPSE_OK;
 }
-static void leave(const cuda_backend *be, int before) {
+void cuda_leave(const cuda_backend *be, int before) {
     if (before != be->device) (void)cudaSetDevice(before);
 }
 
@@ -358,9 +358,9 @@ static glimpse_status cuda_forward(backend *self, const backend_row *rows, int32
     int32_t wanted = 0;
     int before;
     TRY(rows_check(be->p, &be->cfg, rows, n_rows, be->last, &wanted));
-    TRY(enter(be, &before));
+    TRY(cuda_enter(be, &before));
     glimpse_status st = forward(be, rows, n_rows, wanted);
-    leave(be, before);
+    cuda_leave(be, before);
     if (st < 0) return st;
     *logits = be->host_logits;
     *stride = be->ld_logits;
@@ -380,18 +380,18 @@ static glimpse_status cuda_copy(backend *self, int32_t from, int32_t to, int32_t
     int before;
     TRY(copy_check(&be->cfg, from, to, first, n));
     if (!n) return GLIMPSE_OK;
-    TRY(enter(be, &before));
+    TRY(cuda_enter(be, &before));
     glimpse_status st = copy_strips(be, from, to, first, n);
-    leave(be, before);
+    cuda_leave(be, before);
     return st;
 }
 
 static glimpse_status cuda_refresh(backend *self) {
     cuda_backend *be = (cuda_backend *)(void *)self;
     int before;
-    TRY(enter(be, &before));
+    TRY(cuda_enter(be, &before));
     glimpse_status st = cuda_weights_refresh(be);
-    leave(be, before);
+    cuda_leave(be, before);
     return st;
 }
 
@@ -404,6 +404,7 @@ static void cuda_close(backend *self) {
     bool known = cudaGetDevice(&before) == cudaSuccess;
     if (known && before != be->device) (void)cudaSetDevice(be->device);
 
+    cuda_burst_close(be);
     if (be->blas) (void)cublasDestroy(be->blas);
     for (int32_t i = 0; i < be->n_blocks; i++)
         if (be->blocks[i]) (void)cudaFree(be->blocks[i]);
@@ -493,6 +494,7 @@ static glimpse_status open_all(cuda_backend *be) {
     TRY(open_device(be));
     TRY(cuda_weights_open(be));
     TRY(open_rows(be));
+    TRY(cuda_burst_open(be));
     CUDA(be, cudaStreamSynchronize(be->stream), "opening the device");
     return GLIMPSE_OK;
 }
@@ -526,4 +528,4 @@ static const char *cuda_isa(const backend *self) {
 }
 static int64_t cuda_bytes(const backend *self) { return ((const cuda_backend *)(const void *)self)->bytes; }
 
-extern "C" const backend_ops backend_cuda = {"cuda", cuda_open, cuda_refresh, cuda_forward, cuda_copy, NULL, cuda_isa, cuda_bytes, cuda_close};
+extern "C" const backend_ops backend_cuda = {"cuda", cuda_open, cuda_refresh, cuda_forward, cuda_copy, cuda_burst, cuda_isa, cuda_bytes, cuda_close};
