@@ -125,7 +125,7 @@ static glimpse_status fake_report(const options *o, const char *dir, const sessi
 
 static const session_api fake_api = {1, GLIMPSE_BUILD_ID, fake_error, fake_read_config, fake_open, fake_eval, fake_check,
                                      fake_request, fake_request, record_free, fake_close, fake_run, fake_report, NULL, NULL,
-                                     NULL, NULL, NULL, NULL};
+                                     NULL, NULL, NULL, NULL, NULL, NULL};
 
 static buffer said; /* what the guest logged, one message a line */
 static void keep(void *user, const char *line) {

@@ -11,6 +11,9 @@ int cli_main(int argc, char **argv);
 /* `glimpse keeper BUILD_ID`, started by libglimpse.so: samples for a trainer until it ends.  worker.c. */
 int cli_worker(int argc, char **argv);
 
+/* `glimpse tokenize`.  tokenize_command.c */
+int cli_tokenize(int argc, char **argv);
+
 /* Go on in a child whose end is told over the socket; argv[1] becomes "worker" in it; the parent never returns.  `trainer`: its
  * pidfd, -1 = none.  keeper.c */
 void keeper_fork(char **argv, int trainer);
