@@ -240,10 +240,11 @@ static glimpse_status sample(reader *r, const cJSON *o, glimpse_sample *s) {
     if (!s->text || !s->prompt_text) FAIL(GLIMPSE_E_FORMAT, "a sample's text is null");
     TRY(text(r, o, "stop", &stop));
     s->stop = (glimpse_stop)-1;
-    for (int i = 0; i <= GLIMPSE_STOP_SCORED; i++)
+    for (int i = 0; i <= GLIMPSE_STOP_CANCELLED; i++)
         if (!strcmp(stop, journal_stops[i])) s->stop = (glimpse_stop)i;
     if ((int)s->stop < 0) FAIL(GLIMPSE_E_FORMAT, "field \"stop\" has the unknown value \"%s\"", stop);
     TRY(text_n(r, o, "why", &s->why, NULL));
+    if (cJSON_GetObjectItemCaseSensitive(o, "note")) TRY(text(r, o, "note", &s->note));
     TRY(metrics(r, o, "metrics", &s->metrics, &s->n_metrics));
     TRY(list(r, o, "tokens", sizeof(glimpse_token), &l, &room, &s->n_tokens));
     glimpse_token *t = room;
@@ -355,9 +356,10 @@ static glimpse_status record(reader *r, const cJSON *o, glimpse_record *rec) {
 
 /* A line that closes with a check must be the one it was made of. */
 static glimpse_status check_line(const char *line, size_t n) {
-    const size_t key = strlen(JOURNAL_CHECK), tail = key + 10; /* 8 digits, "} */
+    const size_t key = strlen(JOURNAL_CHECK), tail = key + 10; /* 8 digits and "} behind it */
     uint32_t said = 0;
-    if (n < tail || memcmp(line + n - tail, JOURNAL_CHECK, key) || line[n - 2] != '"' || line[n - 1] != '}') return GLIMPSE_OK;
+    if (n < 2 || line[n - 2] != '"' || line[n - 1] != '}') return GLIMPSE_OK; /* no other field at the end is a text */
+    if (n < tail || memcmp(line + n - tail, JOURNAL_CHECK, key)) FAIL(GLIMPSE_E_FORMAT, "a journal line of %zu bytes is damaged at its end", n);
     for (size_t i = n - 10; i < n - 2; i++) {
         const char *digit = line[i] ? strchr("0123456789abcdef", line[i]) : NULL;
         if (!digit) FAIL(GLIMPSE_E_FORMAT, "a journal line of %zu bytes is damaged: its crc is no number", n);

@@ -77,7 +77,7 @@ static void token(buffer *b, const glimpse_token *t) {
     buf_puts(b, "]}");
 }
 
-const char *const journal_stops[] = { "length", "eos", "stop", "context", "nonfinite", "scored" };
+const char *const journal_stops[] = { "length", "eos", "stop", "context", "nonfinite", "scored", "cancelled" };
 
 static void sample(buffer *b, const glimpse_sample *s, bool probe) {
     key(b, NULL);
@@ -107,6 +107,7 @@ static void sample(buffer *b, const glimpse_sample *s, bool probe) {
     text_n(b, "text", s->text, s->text_bytes);
     text(b, "stop", journal_stops[s->stop]);
     text(b, "why", s->why);
+    if (s->note) text(b, "note", s->note);
     key(b, "metrics");
     buf_putc(b, '{');
     for (int32_t i = 0; i < s->n_metrics; i++) number(b, s->metrics[i].name, s->metrics[i].value, RECORD_LOSS_DIGITS);

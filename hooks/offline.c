@@ -70,11 +70,16 @@ static glimpse_status banner(session *s, const char *checkpoint, const batch_req
     for (int32_t i = 0; i < rq->n_settings; i++) {
         chain *c = NULL;
         TRY_GOTO(generator_chain(s->g, rq, i, &c));
-        buf_printf(&b, "\n  samplers   %s", chain_string(c));
+        bool nothing = rq->beams.width > 1 && !rq->beams.sample && !strcmp(chain_string(c), "temperature=1");
+        buf_printf(&b, "\n  samplers   %s", nothing ? "none (beam search draws nothing without --beam_sample)" : chain_string(c));
         chain_close(c);
     }
+    if (rq->beams.width > 1) {
+        buf_puts(&b, "\n  search     ");
+        beam_describe(&rq->beams, &b);
+    }
     const sampler_settings *set = &rq->settings[0];
-    if (!set->order && !rq->context->preset) { /* what people look for and do not find in the chain */
+    if (rq->beams.width <= 1 && !set->order && !rq->context->preset) { /* what people look for and do not find in the chain */
         buf_puts(&b, "  (off:");
         if (set->top_p == 1) buf_puts(&b, " top_p");
         if (set->min_p == 0) buf_puts(&b, " min_p");
@@ -151,7 +156,7 @@ static glimpse_status announce(session *s, const char *checkpoint, int32_t *sequ
     if (!a) FAIL(GLIMPSE_E_MEMORY, "no memory for a batch");
     rq.users = s->users;
     rq.n_users = s->n_users;
-    glimpse_status st = session_settings(s->o, a, &rq);
+    glimpse_status st = session_settings(s->o, s->m, s->t, a, &rq);
     if (st >= 0) st = prompt_list_make(s->o, s->m, s->t, rq.max_tokens, prompts);
     if (st >= 0) {
         *sequences = prompts->n * rq.n_settings * rq.num_samples;

@@ -10,6 +10,7 @@
 #include "include/internal/file.h"
 #include "include/internal/status.h"
 #include "include/internal/threads.h"
+#include <errno.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -117,7 +118,8 @@ out:
 /* What an eval will cost, said once: samples, files, and whose tokenizer shows them. */
 static void announce(const session *s) {
     const options *o = s->o;
-    int64_t n = opt_count(o, OPT_top_k) * opt_int(o, OPT_num_samples), tokens = opt_int(o, OPT_max_sample_tokens);
+    opt_id each = opt_int(o, OPT_num_beams) > 1 ? OPT_num_return_sequences : OPT_num_samples;
+    int64_t n = opt_count(o, OPT_top_k) * opt_int(o, each), tokens = opt_int(o, OPT_max_sample_tokens);
     if (tokens > s->m->d.max_seq_len) tokens = s->m->d.max_seq_len;
     double charts = opt_bool(o, OPT_show_heatmaps) ? (double)(n * tokens) : 0;
     double mb = (double)(n * tokens) * (150 + 24 * (double)session_record_top(o) + (opt_bool(o, OPT_sheets) ? 700 : 0)) * 1e-6 + charts * 12e-3;
@@ -153,6 +155,7 @@ glimpse_status session_open(const options *o, const glimpse_model *d, const sess
 
 glimpse_status session_close(session *s) {
     if (!s) return GLIMPSE_OK;
+    if (s->probes && s->j && review_probe_map(s->out_dir) < 0) session_log(s, "glimpse: probes.png: %s", status_text());
     journal_close(s->j);
     if (s->before) record_free(&s->before->record);
     generator_close(s->g);
@@ -184,7 +187,7 @@ glimpse_status session_sample(session *s, const options *o, int64_t step, batch_
     batch_request rq = {0};
     arena *a = arena_new();
     if (!a) FAIL(GLIMPSE_E_MEMORY, "no memory for a batch");
-    TRY_GOTO(session_settings(o, a, &rq));
+    TRY_GOTO(session_settings(o, s->m, s->t, a, &rq));
     if (!s->prompts) TRY_GOTO(prompt_list_make(o, s->m, s->t, rq.max_tokens, &prompts));
     const prompt_list *asked = s->prompts ? s->prompts : &prompts;
     if (note && asked->note) buf_puts(note, asked->note);
@@ -215,7 +218,7 @@ static glimpse_status rename_aside(const session *s, const char *name, const cha
     buf_printf(&to, ".%s%s", run, dot ? dot : "");
     target = path_join(s->out_dir, buf_str(&to));
     if (!from || !target || buf_failed(&to)) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a file name");
-    if (path_exists(from) && io.rename(from, target))
+    if (io.rename(from, target) && errno != ENOENT)
         FAIL_GOTO(GLIMPSE_E_IO, "%s cannot be set aside as %s", from, target);
 out:
     buf_free(&to);
@@ -246,7 +249,7 @@ static glimpse_status open_journal(session *s, int64_t step, int64_t since) {
         const char *texts = opt_str(s->o, OPT_sample_file);
         if (texts) view_ansi_name(texts, &ansi);
         session_log(s, "glimpse: a new run; the older one is kept as evals.%s.jsonl", s->js.set_aside);
-        const char *const names[] = { "evals", texts, buf_str(&ansi), "report", "metrics.csv" };
+        const char *const names[] = { "evals", texts, buf_str(&ansi), "report", "metrics.csv", "probes.png" };
         for (size_t i = 0; i < sizeof names / sizeof *names; i++)
             if (names[i] && names[i][0] != '/' && rename_aside(s, names[i], s->js.set_aside) < 0)
                 session_log(s, "glimpse: %s", status_text());
@@ -467,6 +470,7 @@ glimpse_status session_eval(session *s, int64_t step, double train_loss, double 
     buf_free(&first_line);
     if (st < 0) goto out;
     acknowledge(s, rec, step, t0);
+    if (due && opt_bool(s->o, OPT_save_snapshots)) session_save_weights(s, step);
     if (isinf(given_loss) || isinf(train_loss))
         session_log(s, "glimpse: step %lld: the loss is not finite (train %g, val %g)", (long long)step, train_loss, given_loss);
     if (sampled < 0) st = status_set_text(sampled, buf_str(&why));

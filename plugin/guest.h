@@ -137,6 +137,9 @@ glimpse_status inline_offline(const session_api *api, const options *o, const ch
 glimpse_status inline_command(const session_api *api, const options *o,
                               glimpse_status (*command)(const options *o, const session_host *host), const guest_log *log);
 
+/* `glimpse convert` and `glimpse inspect`. */
+glimpse_status inline_files(const session_api *api, const file_command *c, const guest_log *log);
+
 /* === inline_sampler.c === */
 /* A vtable and its state that call the user's with the host's own state in place (g NULL: with Glimpse's).  The state is freed by vt->free. */
 glimpse_status inline_wrap_sampler(glimpse *g, const glimpse_sampler *given, void *user, glimpse_sampler *vt, void **state);

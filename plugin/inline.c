@@ -240,6 +240,16 @@ glimpse_status inline_offline(const session_api *api, const options *o, const ch
     return st;
 }
 
+glimpse_status inline_files(const session_api *api, const file_command *c, const guest_log *log) {
+    inline_guest g = {.api = api};
+    guest_init(&g.g, false, log);
+    session_host host = host_of(&g);
+    begin(&g);
+    glimpse_status st = end(&g, api->files(c, &host));
+    buf_free(&g.spoken);
+    return st;
+}
+
 glimpse_status inline_command(const session_api *api, const options *o,
                               glimpse_status (*command)(const options *o, const session_host *host), const guest_log *log) {
     inline_guest g = {.api = api};

@@ -249,6 +249,16 @@ static void sample_text(const glimpse_record *r, const glimpse_sample *s, buffer
     buf_free(&markdown);
 }
 
+static void probe_scalars(const glimpse_record *r, const glimpse_sample *s, buffer *out) {
+    for (int32_t i = 0; i < s->n_metrics; i++) {
+        buffer tag = {0};
+        buf_printf(&tag, "probes/%s/%d", s->metrics[i].name, (int)s->prompt);
+        if (isfinite(s->metrics[i].value)) events_scalar(events_time(r->time), r->step, buf_str(&tag), (float)s->metrics[i].value, out);
+        if (buf_failed(&tag)) out->failed = true;
+        buf_free(&tag);
+    }
+}
+
 /* One number under a name of four parts. */
 static void named_scalar(const glimpse_record *r, const char *a, const char *b, const char *c, const char *d, double x, buffer *out) {
     buffer tag = {0};
@@ -273,6 +283,7 @@ glimpse_status events_of(const glimpse_record *r, buffer *out) {
     }
     for (int32_t i = 0; i < r->n_dataset; i++) named_scalar(r, "dataset/", r->dataset[i].name, "", "", r->dataset[i].value, out);
     for (int32_t i = 0; i < r->n_samples; i++) sample_text(r, GLIMPSE_AT(r->samples, i), out);
+    for (int32_t i = 0; i < r->n_probes; i++) probe_scalars(r, GLIMPSE_AT(r->probes, i), out);
     if (!buf_failed(out)) return GLIMPSE_OK;
     if (out->bytes) {
         out->n = from;

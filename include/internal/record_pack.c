@@ -140,7 +140,7 @@ static void code_sample(codec *c, glimpse_sample *s) {
     code_bytes(c, &s->text, &s->text_bytes);
     int32_t stop = (int32_t)s->stop;
     CODE(c, stop);
-    if (!c->out && (stop < GLIMPSE_STOP_LENGTH || stop > GLIMPSE_STOP_SCORED)) {
+    if (!c->out && (stop < GLIMPSE_STOP_LENGTH || stop > GLIMPSE_STOP_CANCELLED)) {
         refuse(c, GLIMPSE_E_FORMAT, "an unknown reason to stop");
         stop = GLIMPSE_STOP_LENGTH;
     }
@@ -166,6 +166,7 @@ static void code_sample(codec *c, glimpse_sample *s) {
     CODE(c, s->answer_from);
     if (!c->out && (s->answer_from < 0 || s->answer_from > s->n_tokens))
         refuse(c, GLIMPSE_E_FORMAT, "an answer begins outside its tokens");
+    code_string(c, &s->note);
 }
 
 static void code_samples(codec *c, const glimpse_sample **samples, int32_t *n) {

@@ -32,6 +32,22 @@ typedef struct session_host {
                           run is continued, whatever the step.  "" = a name of its own */
 } session_host;
 
+typedef struct session_tokenize {
+    const char *path, *pattern; /* pattern: NULL = as the file says */
+    const char *text;
+    size_t n;
+    bool decode, json, special; /* special: also what the file puts around a text; decode: special tokens by name */
+} session_tokenize;
+/* `glimpse convert` and `glimpse inspect`.  Borrowed. */
+typedef struct file_command {
+    bool inspect, json;   /* inspect: a table, or one JSON object */
+    const char *in, *out; /* paths; `out` of convert alone */
+    const char *format;   /* NULL, "safetensors", "llmc" */
+    const char *dtype;    /* NULL = as stored, "f32", "bf16", "f16" */
+    const char *tokenizer; /* a file or directory; NULL = beside `in` */
+    bool force;           /* `out` gives way if it is there */
+} file_command;
+
 typedef struct session_api {
     uint32_t version;      /* 1 */
     const char *build_id;
@@ -59,6 +75,14 @@ typedef struct session_api {
     void (*schedule)(const session *s, schedule *out);
     /* A sampler of the user's; `state` is given: freed with sampler->free when the session closes, not on a failure. */
     glimpse_status (*add_sampler)(session *s, const glimpse_sampler *sampler, void *state);
+    /* `glimpse tokenize`: n bytes of text to lines of tokens, or (decode) of ids to a text.  *out: returned (free_text). */
+    glimpse_status (*tokenize)(const session_tokenize *job, char **out, size_t *bytes);
+    void (*free_text)(char *text);
+    /* A checkpoint as a description; its strings and tensors live until unload(*handle). */
+    glimpse_status (*load)(const char *path, glimpse_model *description, void **handle);
+    void (*unload)(void *handle);
+    /* What it shows goes through host->out. */
+    glimpse_status (*files)(const file_command *c, const session_host *host);
     /* `glimpse eval`: --lm_eval_tasks alone; the table through host->out.  `glimpse score`: a text, or --requests. */
     glimpse_status (*evaluate)(const options *o, const session_host *host);
     glimpse_status (*score_file)(const options *o, const session_host *host);

@@ -1,4 +1,4 @@
-/* commands.c -- what the first word of the command line asks for: sample (also without a word), report, help.  Text
+/* commands.c -- what the first word of the command line asks for: sample (also without a word), report, tokenize, help.  Text
  * that was asked for goes to stdout, all else to stderr.  Called by main.c. */
 #define _GNU_SOURCE
 #include <stdlib.h>
@@ -72,7 +72,7 @@ static int unexpected(const char *word) {
                     "--help` lists them", word);
     else
         status_fail(GLIMPSE_E_INVALID, __FILE__, __LINE__, "unexpected word \"%.60s\"\nhint: the commands are sample, report DIR, "
-                    "eval, score and help FLAG; a prompt is given with --prompt", word);
+                    "eval, score, tokenize, convert IN OUT, inspect PATH and help FLAG; a prompt is given with --prompt", word);
     return say_error(2);
 }
 
@@ -110,6 +110,11 @@ int cli_main(int argc, char **argv) {
     buffer b = {0};
     if (argc < 1) return 2;
     if (argc > 1 && (strcmp(argv[1], "keeper") == 0 || strcmp(argv[1], "worker") == 0)) return cli_worker(argc, argv);
+    bool inspects = argc > 1 && strcmp(argv[1], "inspect") == 0;
+    if (inspects || (argc > 1 && strcmp(argv[1], "convert") == 0)) {
+        argv[1] = argv[0];
+        return cli_files(argc - 1, argv + 1, inspects);
+    }
     if (asks_for(argc, argv, "--help") || asks_for(argc, argv, "-h")) {
         help_all(&b);
         return print(&b);
@@ -121,6 +126,7 @@ int cli_main(int argc, char **argv) {
     }
     const char *command = argc > 1 ? argv[1] : "";
     if (strcmp(command, "help") == 0) return help(argc, argv);
+    if (strcmp(command, "tokenize") == 0) return cli_tokenize(argc, argv);
     bool is_report = strcmp(command, "report") == 0, is_score = strcmp(command, "score") == 0;
     bool is_eval = strcmp(command, "eval") == 0;
     if (is_report || is_score || is_eval || strcmp(command, "sample") == 0) {

@@ -21,7 +21,7 @@ static glimpse_status decode(tokenizer *t, int32_t id, buffer *out) {
 
 static void close_bytes(tokenizer *t) { free(t); }
 
-static const tokenizer_ops ops = {"bytes", encode, decode, close_bytes};
+static const tokenizer_ops ops = {.kind = "bytes", .encode = encode, .decode = decode, .close = close_bytes};
 
 glimpse_status bytes_tokenizer_new(const char *source, int32_t eos, tokenizer **out) {
     tokenizer *t = calloc(1, sizeof *t);

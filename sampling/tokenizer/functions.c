@@ -88,7 +88,8 @@ static glimpse_status decode(tokenizer *t, int32_t id, buffer *out) {
 
 static void close_functions(tokenizer *t) { free(t); }
 
-static const tokenizer_ops ops = {"functions", encode, decode, close_functions};
+static const tokenizer_ops ops = {
+    .kind = "functions", .encode = encode, .decode = decode, .close = close_functions};
 
 glimpse_status functions_tokenizer_new(const glimpse_tokenizer *d, int32_t vocab_size, int32_t eos, tokenizer **out) {
     glimpse_status st = GLIMPSE_OK;

@@ -7,26 +7,34 @@
 #include <pcre2.h>
 #include <string.h>
 
-#include "sampling/tokenizer/pretokenize_gpt2.h"
-#include "sampling/tokenizer/pretokenize_llama3.h"
+#include "include/internal/utf8.h"
+#include "sampling/tokenizer/unicode_classes.h"
+#include "sampling/tokenizer/unicode_sets.h"
 
 enum { MAX_PATTERN = 4096, MATCH_LIMIT = 1000000, HEAP_LIMIT_KB = 16384 };
 
 #define SPACES "\\x09-\\x0d\\x20\\x85\\xa0\\x{1680}\\x{2000}-\\x{200a}\\x{2028}\\x{2029}\\x{202f}\\x{205f}\\x{3000}"
 
-static const struct {
-    const char *pattern;
-    matcher_kind match;
-} known[] = {
-    {"'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+", MATCH_GPT2},
-    {"'(?:[sdmt]|ll|ve|re)| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+", MATCH_GPT2},
-    {"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| "
-     "?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+",
-     MATCH_LLAMA3},
-    {"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| "
-     "?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+",
-     MATCH_QWEN2},
-};
+/* \p{L} and its like at p[i] = 'p' or 'P': with the characters that Unicode 16 added to PCRE2's, whose tables may be older.
+ * Returns the place of its last character. */
+static size_t put_category(const char *p, size_t n, size_t i, bool in_class, buffer *out) {
+    char name[3] = "";
+    const char *end = i + 1 < n && p[i + 1] == '{' ? memchr(p + i, '}', n - i) : NULL;
+    size_t length = end ? (size_t)(end - (p + i)) - 2 : 0;
+    if (!end || length < 1 || length > 2 || p[i + 2] == '^') {
+        buf_putc(out, '\\'), buf_putc(out, p[i]);
+        return i;
+    }
+    memcpy(name, p + i + 2, length);
+    if (!in_class) buf_puts(out, p[i] == 'P' ? "[^" : "[");
+    buf_printf(out, "\\p{%s}", name);
+    for (int k = 0; k < n_unicode_news; k++)
+        for (int r = 0; !strncmp(unicode_news[k].category, name, length) && r < unicode_news[k].n; r++)
+            buf_printf(out, "\\x{%x}-\\x{%x}", (unsigned)unicode_news[k].ranges[r].low,
+                       (unsigned)unicode_news[k].ranges[r].high);
+    if (!in_class) buf_putc(out, ']');
+    return (size_t)(end - p);
+}
 
 /* Write the pattern with \s and \S spelled out. */
 static glimpse_status rewrite(const char *name, const char *p, size_t n, buffer *out) {
@@ -36,6 +44,7 @@ static glimpse_status rewrite(const char *name, const char *p, size_t n, buffer 
             char c = p[++i];
             if (c == 's') buf_puts(out, in_class ? SPACES : "[" SPACES "]");
             else if (c == 'S' && !in_class) buf_puts(out, "[^" SPACES "]");
+            else if (c == 'p' || (c == 'P' && !in_class)) i = put_category(p, n, i, in_class, out);
             else if (c == 'S' || c == 'h' || c == 'H' || c == 'R' || c == 'X' || c == 'G' || c == 'K' || c == 'C')
                 FAIL(GLIMPSE_E_UNSUPPORTED, "%s: a pattern with \\%c%s is not known", name, c,
                      c == 'S' ? " in a class" : "");
@@ -61,11 +70,10 @@ glimpse_status regex_matcher(const char *name, const char *pattern, size_t n, js
     buffer text = {0};
     int error = 0;
     PCRE2_SIZE where = 0;
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-        if (strlen(known[i].pattern) == n && !memcmp(known[i].pattern, pattern, n)) {
-            s->match = known[i].match;
-            return GLIMPSE_OK;
-        }
+    if ((s->scan = pattern_scanner(pattern, n))) {
+        s->match = MATCH_SCAN;
+        return GLIMPSE_OK;
+    }
     if (n > MAX_PATTERN)
         FAIL(GLIMPSE_E_UNSUPPORTED, "%s: a pattern of %zu bytes, at most %d are read", name, n, (int)MAX_PATTERN);
     TRY_GOTO(rewrite(name, pattern, n, &text));
@@ -87,6 +95,34 @@ out:
     return st;
 }
 
+/* 0 white space, 1 \w, 2 neither. */
+static int word_kind(uint32_t cp) {
+    if (cp == '_' || (cp >= '0' && cp <= '9') || (cp >= 'a' && cp <= 'z') || (cp >= 'A' && cp <= 'Z')) return 1;
+    if (unicode_class_of(cp) == UNICODE_SPACE) return 0;
+    return cp < 0x80 ? 2 : unicode_in(SET_WORD, cp) ? 1 : 2;
+}
+
+static bool is_in(const json_step *s, uint32_t cp) {
+    return s->match == MATCH_SPACE ? unicode_class_of(cp) == UNICODE_SPACE
+           : s->match == MATCH_SET ? unicode_in((unicode_set_id)s->set, cp)
+                                   : word_kind(cp) != 0;
+}
+
+/* The first character of the set; of words, all that follow and are of its kind. */
+static void next_of_set(const json_step *s, const char *text, size_t n, size_t from, size_t *at, size_t *bytes, bool *found) {
+    uint32_t cp, then;
+    for (int len; from < n; from += (size_t)len) {
+        if ((len = utf8_decode(text + from, n - from, &cp)) <= 0) len = 1;
+        if (!is_in(s, cp)) continue;
+        *at = from, *bytes = (size_t)len, *found = true;
+        if (s->match != MATCH_WORDS) return;
+        while (from + *bytes < n && (len = utf8_decode(text + from + *bytes, n - from - *bytes, &then)) > 0 &&
+               word_kind(then) == word_kind(cp))
+            *bytes += (size_t)len;
+        return;
+    }
+}
+
 glimpse_status regex_next(const json_step *s, const char *text, size_t n, size_t from, size_t *at, size_t *bytes,
                           bool *found) {
     *found = false;
@@ -95,12 +131,14 @@ glimpse_status regex_next(const json_step *s, const char *text, size_t n, size_t
         if (p) *at = (size_t)(p - text), *bytes = s->text_n, *found = true;
         return GLIMPSE_OK;
     }
-    if (s->match != MATCH_REGEX) { /* the scanners' patterns match everywhere */
+    if (s->match == MATCH_SCAN) {
         if (from >= n) return GLIMPSE_OK;
         *at = from, *found = true;
-        *bytes = s->match == MATCH_GPT2     ? pretokenize_gpt2_next(text + from, n - from)
-                 : s->match == MATCH_LLAMA3 ? pretokenize_llama3_next(text + from, n - from)
-                                            : pretokenize_qwen2_next(text + from, n - from);
+        *bytes = s->scan(text + from, n - from);
+        return GLIMPSE_OK;
+    }
+    if (s->match != MATCH_REGEX) {
+        next_of_set(s, text, n, from, at, bytes, found);
         return GLIMPSE_OK;
     }
     pcre2_match_context *context = pcre2_match_context_create(NULL);

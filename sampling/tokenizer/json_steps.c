@@ -4,14 +4,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sampling/tokenizer/base64_text.h"
+#include "sampling/tokenizer/json_fields.h"
 #include "sampling/tokenizer/json_regex.h"
+#include "sampling/tokenizer/pretokenize_gpt2.h"
+#include "sampling/tokenizer/unicode_sets.h"
 
 enum { MAX_STEPS = 64 };
 
 static glimpse_status add(const char *name, json_steps *s, json_step step) {
     if (s->n >= MAX_STEPS)
         FAIL(GLIMPSE_E_FORMAT, "%s: more than %d normalizers and pre-tokenizers", name, (int)MAX_STEPS);
-    if (s->byte_level) FAIL(GLIMPSE_E_UNSUPPORTED, "%s: a pre-tokenizer after ByteLevel is not known", name);
     if (s->n == s->cap) {
         json_step *grown = realloc(s->steps, (size_t)(s->cap + 8) * sizeof *grown);
         if (!grown) FAIL(GLIMPSE_E_MEMORY, "no memory for a tokenizer");
@@ -21,34 +24,12 @@ static glimpse_status add(const char *name, json_steps *s, json_step step) {
     return GLIMPSE_OK;
 }
 
-static bool flag(const json_node *node, const char *key, bool fallback) {
-    const json_node *v = json_get(node, key);
-    return v && (v->kind == JSON_TRUE || v->kind == JSON_FALSE) ? v->kind == JSON_TRUE : fallback;
-}
-
-static glimpse_status copy_text(const char *name, const json_node *v, const char *what, char **text, size_t *n) {
-    if (!v || v->kind != JSON_STRING) FAIL(GLIMPSE_E_FORMAT, "%s: %s is no text", name, what);
-    if (!(*text = malloc((size_t)v->n + 1))) FAIL(GLIMPSE_E_MEMORY, "no memory for a tokenizer");
-    if (v->n) memcpy(*text, v->text, v->n);
-    (*text)[v->n] = 0;
-    *n = v->n;
-    return GLIMPSE_OK;
-}
-
-static glimpse_status unknown(const char *name, const char *what, const json_node *node) {
-    const json_node *type = json_get(node, "type");
-    if (!type || type->kind != JSON_STRING) FAIL(GLIMPSE_E_FORMAT, "%s: a %s without type", name, what);
-    FAIL(GLIMPSE_E_UNSUPPORTED, "%s: the %s %.*s is not known", name, what, type->n < 60 ? (int)type->n : 60,
-         type->text);
-}
-
-/* {"String": text} or {"Regex": pattern} */
-static glimpse_status matcher(const char *name, const json_node *pattern, json_step *s) {
+glimpse_status step_matcher(const char *name, const json_node *pattern, json_step *s) {
     const json_node *literal = json_get(pattern, "String"), *regex = json_get(pattern, "Regex");
     if (pattern && pattern->kind == JSON_STRING) literal = pattern;
     if (literal) {
         s->match = MATCH_TEXT;
-        TRY(copy_text(name, literal, "a pattern", &s->text, &s->text_n));
+        TRY(json_copy(name, literal, "a pattern", &s->text, &s->text_n));
         if (!s->text_n) FAIL(GLIMPSE_E_FORMAT, "%s: an empty pattern", name);
         return GLIMPSE_OK;
     }
@@ -56,27 +37,37 @@ static glimpse_status matcher(const char *name, const json_node *pattern, json_s
     return regex_matcher(name, regex->text, regex->n, s);
 }
 
-static void drop(json_step *s) {
+void step_free(json_step *s) {
     free(s->text);
     free(s->content);
+    charsmap_free(&s->rules);
     regex_free(s);
 }
 
 static glimpse_status add_or_drop(const char *name, json_steps *steps, json_step *s, glimpse_status st) {
     if (st >= 0) st = add(name, steps, *s);
-    if (st < 0) drop(s);
+    if (st < 0) step_free(s);
     return st;
 }
 
 static glimpse_status sequence(const char *name, const json_node *list, json_steps *s, const char *what,
                                glimpse_status (*one)(const char *, const json_node *, json_steps *)) {
     if (!list || list->kind != JSON_ARRAY) FAIL(GLIMPSE_E_FORMAT, "%s: a Sequence of %ss without list", name, what);
-    for (const json_node *m = json_first(list); m; m = json_next(list, m)) {
-        if (json_is_text(json_get(m, "type"), "Sequence"))
-            FAIL(GLIMPSE_E_UNSUPPORTED, "%s: a Sequence in a Sequence is not known", name);
-        TRY(one(name, m, s));
-    }
+    for (const json_node *m = json_first(list); m; m = json_next(list, m)) TRY(one(name, m, s));
     return GLIMPSE_OK;
+}
+
+static glimpse_status precompiled(const char *name, const json_node *v, json_step *s) {
+    buffer rules = {0};
+    glimpse_status st = GLIMPSE_OK;
+    if (!v || v->kind == JSON_NULL) return GLIMPSE_OK;
+    if (v->kind != JSON_STRING || (v->n && !base64_text(v->text, v->n, &rules)))
+        FAIL_GOTO(GLIMPSE_E_FORMAT, "%s: precompiled_charsmap is no base64", name);
+    if (buf_failed(&rules)) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for the rules of normalisation");
+    if (rules.n) TRY_GOTO(charsmap_open(name, rules.bytes, rules.n, &s->rules));
+out:
+    buf_free(&rules);
+    return st;
 }
 
 glimpse_status steps_add_normalizer(const char *name, const json_node *node, json_steps *steps) {
@@ -84,7 +75,8 @@ glimpse_status steps_add_normalizer(const char *name, const json_node *node, jso
         const char *type;
         step_kind kind;
     } plain[] = {
-        {"NFC", STEP_NFC}, {"NFD", STEP_NFD}, {"NFKC", STEP_NFKC}, {"NFKD", STEP_NFKD}, {"Lowercase", STEP_LOWERCASE}};
+        {"NFC", STEP_NFC}, {"NFD", STEP_NFD}, {"NFKC", STEP_NFKC}, {"NFKD", STEP_NFKD}, {"Lowercase", STEP_LOWERCASE},
+        {"StripAccents", STEP_STRIP_ACCENTS}, {"Nmt", STEP_NMT}, {"ByteLevel", STEP_BYTE_MAP}};
     json_step s = {0};
     if (!node || node->kind == JSON_NULL) return GLIMPSE_OK;
     const json_node *type = json_get(node, "type");
@@ -95,26 +87,39 @@ glimpse_status steps_add_normalizer(const char *name, const json_node *node, jso
     if (json_is_text(type, "Strip"))
         return add(name, steps,
                    (json_step){.kind = STEP_STRIP,
-                               .left = flag(node, "strip_left", true),
-                               .right = flag(node, "strip_right", true)});
+                               .left = json_flag(node, "strip_left", true),
+                               .right = json_flag(node, "strip_right", true)});
+    if (json_is_text(type, "BertNormalizer")) {
+        bool small = json_flag(node, "lowercase", true);
+        return add(name, steps,
+                   (json_step){.kind = STEP_BERT,
+                               .clean = json_flag(node, "clean_text", true),
+                               .chinese = json_flag(node, "handle_chinese_chars", true),
+                               .accents = json_flag(node, "strip_accents", small),
+                               .lowercase = small});
+    }
+    if (json_is_text(type, "Precompiled")) {
+        s.kind = STEP_PRECOMPILED;
+        return add_or_drop(name, steps, &s, precompiled(name, json_get(node, "precompiled_charsmap"), &s));
+    }
     if (json_is_text(type, "Prepend")) {
         s.kind = STEP_PREPEND;
         return add_or_drop(name, steps, &s,
-                           copy_text(name, json_get(node, "prepend"), "Prepend's text", &s.text, &s.text_n));
+                           json_copy(name, json_get(node, "prepend"), "Prepend's text", &s.text, &s.text_n));
     }
     if (json_is_text(type, "Replace")) {
         s.kind = STEP_REPLACE;
-        glimpse_status st = matcher(name, json_get(node, "pattern"), &s);
-        if (st >= 0) st = copy_text(name, json_get(node, "content"), "Replace's content", &s.content, &s.content_n);
+        glimpse_status st = step_matcher(name, json_get(node, "pattern"), &s);
+        if (st >= 0) st = json_copy(name, json_get(node, "content"), "Replace's content", &s.content, &s.content_n);
         return add_or_drop(name, steps, &s, st);
     }
-    return unknown(name, "normalizer", node);
+    return json_unknown(name, "normalizer", node);
 }
 
-static glimpse_status add_regex(const char *name, json_steps *steps, const char *pattern, split_behavior behavior,
-                                bool invert) {
-    json_step s = {.kind = STEP_SPLIT, .behavior = behavior, .invert = invert};
-    return add_or_drop(name, steps, &s, regex_matcher(name, pattern, strlen(pattern), &s));
+static glimpse_status add_set(const char *name, json_steps *steps, matcher_kind match, unicode_set_id set,
+                              split_behavior behavior, bool invert) {
+    return add(name, steps,
+               (json_step){.kind = STEP_SPLIT, .match = match, .set = (int)set, .behavior = behavior, .invert = invert});
 }
 
 static bool behavior_of(const json_node *v, split_behavior *out) {
@@ -128,23 +133,17 @@ static bool behavior_of(const json_node *v, split_behavior *out) {
 }
 
 static glimpse_status metaspace(const char *name, const json_node *node, json_steps *steps) {
-    json_step s = {.kind = STEP_METASPACE, .prepend = 2, .split = flag(node, "split", true)};
+    json_step s = {.kind = STEP_METASPACE, .prepend = 2, .split = json_flag(node, "split", true)};
     const json_node *scheme = json_get(node, "prepend_scheme"), *replacement = json_get(node, "replacement");
-    if (json_is_text(scheme, "never") || (!scheme && !flag(node, "add_prefix_space", true))) s.prepend = 0;
+    if (json_is_text(scheme, "never") || (!scheme && !json_flag(node, "add_prefix_space", true))) s.prepend = 0;
     else if (json_is_text(scheme, "first")) s.prepend = 1;
     else if (scheme && !json_is_text(scheme, "always"))
         FAIL(GLIMPSE_E_UNSUPPORTED, "%s: Metaspace: an unknown prepend_scheme", name);
-    glimpse_status st = copy_text(name, replacement, "Metaspace's replacement", &s.text, &s.text_n);
+    glimpse_status st = json_copy(name, replacement, "Metaspace's replacement", &s.text, &s.text_n);
     if (st >= 0 && !s.text_n)
         st = status_fail(GLIMPSE_E_FORMAT, __FILE__, __LINE__, "%s: Metaspace's replacement is empty", name);
     return add_or_drop(name, steps, &s, st);
 }
-
-/* \w of the regex engine there: letters, marks, digits, connectors, other alphabetic signs, joiners. */
-#define WORD                                                                                                           \
-    "\\p{L}\\p{M}\\p{Nd}\\p{Nl}\\p{Pc}\\x{24b6}-\\x{24e9}\\x{1f130}-\\x{1f149}\\x{1f150}-\\x{1f169}\\x{1f170}-\\x{"    \
-    "1f189}\\x{200c}\\x{200d}"
-#define PUNCTUATION "[\\p{P}!-/:-@\\[-`{-~]"
 
 glimpse_status steps_add_pretokenizer(const char *name, const json_node *node, json_steps *steps) {
     json_step s = {.kind = STEP_SPLIT};
@@ -153,44 +152,49 @@ glimpse_status steps_add_pretokenizer(const char *name, const json_node *node, j
     if (json_is_text(type, "Sequence"))
         return sequence(name, json_get(node, "pretokenizers"), steps, "pre-tokenizer", steps_add_pretokenizer);
     if (json_is_text(type, "ByteLevel")) {
-        /* The blank goes before the split, the bytes after it. */
-        bool blank = flag(node, "add_prefix_space", true);
-        if (blank) TRY(add(name, steps, (json_step){.kind = STEP_BYTE_LEVEL, .prefix_blank = true}));
-        if (flag(node, "use_regex", true)) TRY(add(name, steps, (json_step){.kind = STEP_SPLIT, .match = MATCH_GPT2}));
-        steps->byte_level = true;
-        return GLIMPSE_OK;
+        if (json_flag(node, "add_prefix_space", true)) TRY(add(name, steps, (json_step){.kind = STEP_BLANK}));
+        if (json_flag(node, "use_regex", true))
+            TRY(add(name, steps, (json_step){.kind = STEP_SPLIT, .match = MATCH_SCAN, .scan = pretokenize_gpt2_next}));
+        return add(name, steps, (json_step){.kind = STEP_BYTE_MAP});
     }
     if (json_is_text(type, "Metaspace")) return metaspace(name, node, steps);
-    if (json_is_text(type, "Whitespace"))
-        return add_regex(name, steps, "[" WORD "]+|[^" WORD "\\s]+", SPLIT_REMOVED, true);
-    if (json_is_text(type, "WhitespaceSplit")) return add_regex(name, steps, "\\s", SPLIT_REMOVED, false);
+    if (json_is_text(type, "Whitespace")) return add_set(name, steps, MATCH_WORDS, 0, SPLIT_REMOVED, true);
+    if (json_is_text(type, "WhitespaceSplit")) return add_set(name, steps, MATCH_SPACE, 0, SPLIT_REMOVED, false);
     if (json_is_text(type, "BertPreTokenizer")) {
-        TRY(add_regex(name, steps, "\\s", SPLIT_REMOVED, false));
-        return add_regex(name, steps, PUNCTUATION, SPLIT_ISOLATED, false);
+        TRY(add_set(name, steps, MATCH_SPACE, 0, SPLIT_REMOVED, false));
+        return add_set(name, steps, MATCH_SET, SET_PUNCTUATION, SPLIT_ISOLATED, false);
     }
     if (json_is_text(type, "Digits"))
-        return add_regex(name, steps, "\\p{N}",
-                         flag(node, "individual_digits", false) ? SPLIT_ISOLATED : SPLIT_CONTIGUOUS, false);
+        return add_set(name, steps, MATCH_SET, SET_NUMERIC,
+                       json_flag(node, "individual_digits", false) ? SPLIT_ISOLATED : SPLIT_CONTIGUOUS, false);
     if (json_is_text(type, "Punctuation")) {
         split_behavior b = SPLIT_ISOLATED;
         const json_node *v = json_get(node, "behavior");
         if (v && !behavior_of(v, &b)) FAIL(GLIMPSE_E_UNSUPPORTED, "%s: Punctuation: an unknown behavior", name);
-        return add_regex(name, steps, PUNCTUATION, b, false);
+        return add_set(name, steps, MATCH_SET, SET_PUNCTUATION, b, false);
+    }
+    if (json_is_text(type, "UnicodeScripts")) return add(name, steps, (json_step){.kind = STEP_SCRIPTS});
+    if (json_is_text(type, "FixedLength")) {
+        int64_t length = 5;
+        const json_node *v = json_get(node, "length");
+        if (v && (!json_i64(v, &length) || length < 1))
+            FAIL(GLIMPSE_E_FORMAT, "%s: FixedLength: length is no whole number above 0", name);
+        return add(name, steps, (json_step){.kind = STEP_FIXED, .length = (size_t)length});
     }
     if (json_is_text(type, "CharDelimiterSplit")) {
         s.behavior = SPLIT_REMOVED;
         return add_or_drop(name, steps, &s,
-                           copy_text(name, json_get(node, "delimiter"), "a delimiter", &s.text, &s.text_n));
+                           json_copy(name, json_get(node, "delimiter"), "a delimiter", &s.text, &s.text_n));
     }
-    if (!json_is_text(type, "Split")) return unknown(name, "pre-tokenizer", node);
+    if (!json_is_text(type, "Split")) return json_unknown(name, "pre-tokenizer", node);
     if (!behavior_of(json_get(node, "behavior"), &s.behavior))
         FAIL(GLIMPSE_E_UNSUPPORTED, "%s: Split: an unknown behavior", name);
-    s.invert = flag(node, "invert", false);
-    return add_or_drop(name, steps, &s, matcher(name, json_get(node, "pattern"), &s));
+    s.invert = json_flag(node, "invert", false);
+    return add_or_drop(name, steps, &s, step_matcher(name, json_get(node, "pattern"), &s));
 }
 
 void steps_free(json_steps *s) {
-    for (int i = 0; i < s->n; i++) drop(&s->steps[i]);
+    for (int i = 0; i < s->n; i++) step_free(&s->steps[i]);
     free(s->steps);
     *s = (json_steps){0};
 }

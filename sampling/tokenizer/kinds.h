@@ -2,6 +2,7 @@
 #ifndef GLIMPSE_SAMPLING_KINDS_H
 #define GLIMPSE_SAMPLING_KINDS_H
 
+#include "sampling/tokenizer/pattern.h"
 #include "sampling/tokenizer/piece_index.h"
 #include "sampling/tokenizer/tokenizer.h"
 
@@ -28,14 +29,35 @@ glimpse_status bytes_tokenizer_new(const char *source, int32_t eos, tokenizer **
 /* n byte strings, copied.  eos -1: looked for by name. */
 glimpse_status pieces_tokenizer_new(const char *const *pieces, const int32_t *bytes, int32_t n, int32_t eos,
                                     const char *source, tokenizer **out);
+/* The same when more is known of them. */
+typedef struct pieces_spec {
+    const char *const *pieces;
+    const int32_t *bytes; /* (n); 0 = an id without piece */
+    int32_t n, eos;       /* eos -1: looked for by name */
+    const char *source;
+    const bool *special;  /* (n); NULL = by their texts */
+    scan_fn scan;         /* words by this pattern, each whole if it is a piece; NULL = chosen by the pieces */
+} pieces_spec;
+glimpse_status pieces_tokenizer_open(const pieces_spec *spec, tokenizer **out);
 /* A trainer's two functions. */
 glimpse_status functions_tokenizer_new(const glimpse_tokenizer *d, int32_t vocab_size, int32_t eos, tokenizer **out);
 /* llm.c's tokenizer file, all of its n bytes. */
 enum { LLMC_TOKENIZER_MAGIC = 20240328 };
 glimpse_status llmc_tokenizer_new(const char *path, const unsigned char *file, size_t n, tokenizer **out);
 
-/* Hugging Face's tokenizer.json, all of its n bytes, which are changed. */
-glimpse_status json_tokenizer_new(const char *path, char *text, size_t n, tokenizer **out);
+/* Hugging Face's tokenizer.json (or tekken.json, for which `pattern` is), all of its n bytes, which are changed. */
+glimpse_status json_tokenizer_new(const char *path, char *text, size_t n, const char *pattern, tokenizer **out);
+/* Mistral's tekken.json, parsed; openai/tiktoken's lines of base64 and rank.  pattern: NULL = told by the file. */
+struct json_node;
+glimpse_status tekken_new(const char *path, const struct json_node *root, const char *pattern, tokenizer **out);
+bool is_tiktoken(const char *file, size_t n);
+glimpse_status tiktoken_new(const char *path, const char *file, size_t n, const char *pattern, tokenizer **out);
+/* sentencepiece's .model; llama2.c's tokenizer.bin. */
+glimpse_status sentencepiece_new(const char *path, const unsigned char *file, size_t n, tokenizer **out);
+bool is_llama2c_tokenizer(const unsigned char *file, size_t n);
+glimpse_status llama2c_tokenizer_new(const char *path, const unsigned char *file, size_t n, tokenizer **out);
+/* The tokenizer inside a GGUF file. */
+glimpse_status gguf_tokenizer_new(const char *path, tokenizer **out);
 /* nanoGPT's meta.pkl: a pickled dict with itos. */
 glimpse_status meta_pickle_new(const char *path, const unsigned char *file, size_t n, tokenizer **out);
 

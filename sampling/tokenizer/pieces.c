@@ -1,6 +1,7 @@
 /* pieces.c -- a tokenizer made of V byte strings: llm.c's .bin or a trainer's.  How a text is encoded follows from the
  * strings (glimpse.h, glimpse_tokenizer): by characters if every piece is one, else by byte-pair merges in order of id
- * after GPT-2's pre-tokenizer if all 256 bytes are pieces, else by the longest match.  Special tokens do not count. */
+ * after GPT-2's pre-tokenizer if all 256 bytes are pieces, else by the longest match.  Special tokens do not count.  tiktoken's
+ * and Tekken's ranks come with their pattern and are byte pairs always. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,7 @@
 #include "sampling/tokenizer/byte_pair.h"
 #include "sampling/tokenizer/kinds.h"
 #include "sampling/tokenizer/pretokenize_gpt2.h"
+#include "sampling/tokenizer/word_cache.h"
 
 typedef struct pieces_tokenizer {
     tokenizer base;
@@ -17,6 +19,10 @@ typedef struct pieces_tokenizer {
     size_t *start;      /* (V + 1) */
     piece_index index;  /* special tokens left out */
     byte_pair scratch;
+    scan_fn scan;       /* byte pairs: the words */
+    bool whole;         /* a word that is a piece is that piece */
+    const bool *special; /* (V) while it is opened; NULL = by their texts */
+    word_cache *cache;
 } pieces_tokenizer;
 
 static const char *piece_of(const pieces_tokenizer *p, int32_t id, size_t *n) {
@@ -53,14 +59,17 @@ static glimpse_status encode_characters(tokenizer *t, const char *text, size_t n
     return GLIMPSE_OK;
 }
 
+static glimpse_status encode_word(void *user, const char *word, size_t n, buffer *ids) {
+    pieces_tokenizer *p = user;
+    int32_t id = p->whole ? index_find(&p->index, word, n) : -1;
+    if (id < 0) return byte_pair_encode(&p->scratch, &p->index, word, n, ids);
+    buf_put(ids, &id, sizeof id);
+    return GLIMPSE_OK;
+}
+
 static glimpse_status encode_byte_pairs(tokenizer *t, const char *text, size_t n, buffer *ids) {
     pieces_tokenizer *p = (pieces_tokenizer *)t;
-    for (size_t at = 0; at < n;) {
-        size_t word = pretokenize_gpt2_next(text + at, n - at);
-        TRY(byte_pair_encode(&p->scratch, &p->index, text + at, word, ids));
-        at += word;
-    }
-    return GLIMPSE_OK;
+    return word_cache_text(p->cache, p->scan, encode_word, p, text, n, ids);
 }
 
 static glimpse_status encode_longest(tokenizer *t, const char *text, size_t n, buffer *ids) {
@@ -88,12 +97,16 @@ static void close_pieces(tokenizer *t) {
     free(p->start);
     index_free(&p->index);
     byte_pair_free(&p->scratch);
+    word_cache_free(p->cache);
     free(p);
 }
 
-static const tokenizer_ops characters_ops = {"characters", encode_characters, decode, close_pieces};
-static const tokenizer_ops byte_pair_ops = {"byte pairs", encode_byte_pairs, decode, close_pieces};
-static const tokenizer_ops longest_ops = {"longest match", encode_longest, decode, close_pieces};
+static const tokenizer_ops characters_ops = {
+    .kind = "characters", .encode = encode_characters, .decode = decode, .close = close_pieces};
+static const tokenizer_ops byte_pair_ops = {
+    .kind = "byte pairs", .encode = encode_byte_pairs, .decode = decode, .close = close_pieces};
+static const tokenizer_ops longest_ops = {
+    .kind = "longest match", .encode = encode_longest, .decode = decode, .close = close_pieces};
 
 static bool one_character(const char *s, size_t n) {
     uint32_t cp;
@@ -104,6 +117,7 @@ static bool one_character(const char *s, size_t n) {
 static bool is_special(const pieces_tokenizer *p, int32_t id) {
     size_t n;
     const char *s = piece_of(p, id, &n);
+    if (p->special) return p->special[id];
     return special_text(s, n) || (id == p->base.eos && !one_character(s, n));
 }
 
@@ -176,7 +190,10 @@ static glimpse_status index_pieces(pieces_tokenizer *p) {
         char c = (char)b;
         if (index_find(&p->index, &c, 1) < 0) all_bytes = false;
     }
-    p->base.ops = characters ? &characters_ops : all_bytes ? &byte_pair_ops : &longest_ops;
+    if (p->whole && !all_bytes)
+        FAIL(GLIMPSE_E_FORMAT, "%s: not every byte is a token, which byte pairs need", p->base.source);
+    p->base.ops = p->whole ? &byte_pair_ops : characters ? &characters_ops : all_bytes ? &byte_pair_ops : &longest_ops;
+    if (p->base.ops == &byte_pair_ops) p->cache = word_cache_new(); /* without it words are only slower */
     return GLIMPSE_OK;
 }
 
@@ -187,25 +204,35 @@ static bool identity_bytes(const char *const *pieces, const int32_t *bytes, int3
     return true;
 }
 
-glimpse_status pieces_tokenizer_new(const char *const *pieces, const int32_t *bytes, int32_t n, int32_t eos,
-                                    const char *source, tokenizer **out) {
+glimpse_status pieces_tokenizer_open(const pieces_spec *spec, tokenizer **out) {
     static const char *const bos_names[] = {"<|begin_of_text|>", "<|bos|>", "<s>", "<bos>", "[BOS]", NULL};
     static const char *const eos_names[] = {"<|endoftext|>", "<|end_of_text|>", "<|eos|>", "</s>", "<eos>", "[EOS]", NULL};
     glimpse_status st = GLIMPSE_OK;
     pieces_tokenizer *p = NULL;
+    int32_t n = spec->n, eos = spec->eos;
     if (n < 1 || n > 1 << 24)
-        FAIL(GLIMPSE_E_TOKENIZER, "%s: %d pieces, 1 to %d are possible", source, (int)n, 1 << 24);
-    if (identity_bytes(pieces, bytes, n)) return bytes_tokenizer_new(source, eos < 256 ? eos : -1, out);
+        FAIL(GLIMPSE_E_TOKENIZER, "%s: %d pieces, 1 to %d are possible", spec->source, (int)n, 1 << 24);
+    if (!spec->scan && identity_bytes(spec->pieces, spec->bytes, n))
+        return bytes_tokenizer_new(spec->source, eos < 256 ? eos : -1, out);
     if (!(p = calloc(1, sizeof *p))) FAIL(GLIMPSE_E_MEMORY, "no memory for a tokenizer");
-    TRY_GOTO(tokenizer_init(&p->base, &longest_ops, n, source));
-    TRY_GOTO(copy_pieces(p, pieces, bytes, n, source));
+    p->scan = spec->scan ? spec->scan : pretokenize_gpt2_next;
+    p->whole = spec->scan != NULL;
+    p->special = spec->special;
+    TRY_GOTO(tokenizer_init(&p->base, &longest_ops, n, spec->source));
+    TRY_GOTO(copy_pieces(p, spec->pieces, spec->bytes, n, spec->source));
     p->base.bos = id_by_name(p, bos_names);
     p->base.eos = eos >= 0 && eos < n ? eos : id_by_name(p, eos_names);
     TRY_GOTO(add_specials(p));
     TRY_GOTO(index_pieces(p));
+    p->special = NULL;
     *out = &p->base;
     p = NULL;
 out:
     if (p) tokenizer_close(&p->base);
     return st;
+}
+
+glimpse_status pieces_tokenizer_new(const char *const *pieces, const int32_t *bytes, int32_t n, int32_t eos,
+                                    const char *source, tokenizer **out) {
+    return pieces_tokenizer_open(&(pieces_spec){pieces, bytes, n, eos, source, NULL, NULL}, out);
 }

@@ -4,20 +4,11 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "include/internal/utf8.h"
-#include "sampling/tokenizer/unicode_classes.h"
-
-static unicode_class class_at(const char *s, size_t n, size_t *length) {
-    unsigned char c = (unsigned char)*s;
-    uint32_t cp = c;
-    int len = 1;
-    if (c >= 0x80) len = utf8_decode(s, n, &cp);
-    *length = len > 0 ? (size_t)len : len < 0 ? (size_t)-len : 1;
-    return len > 0 ? unicode_class_of(cp) : UNICODE_OTHER;
-}
+#include "sampling/tokenizer/character_class.h"
 
 /* Where the run of one class that goes on at `at` ends; at most `most` characters. */
 static size_t run_end(const char *s, size_t n, size_t at, unicode_class want, int most) {
+    if (most < 0) return class_run(s, n, at, want);
     for (size_t length; at < n && most != 0; at += length, most--)
         if (class_at(s + at, n - at, &length) != want) break;
     return at;
@@ -26,7 +17,7 @@ static size_t run_end(const char *s, size_t n, size_t at, unicode_class want, in
 static bool newline(char c) { return c == '\r' || c == '\n'; }
 
 /* In any case; U+017F is an s to a regex that ignores case. */
-static size_t contraction(const char *s, size_t n) {
+size_t contraction_any_case(const char *s, size_t n) {
     if (n < 2) return 0;
     char a = s[1] | 0x20, b = n > 2 ? s[2] | 0x20 : 0;
     if (a == 's' || a == 't' || a == 'm' || a == 'd') return 2;
@@ -35,9 +26,9 @@ static size_t contraction(const char *s, size_t n) {
     return 0;
 }
 
-static size_t next(const char *s, size_t n, int digits) {
+static size_t next(const char *s, size_t n, int digits, bool blank_end) {
     size_t length, more = 0;
-    if (*s == '\'' && (length = contraction(s, n))) return length;
+    if (*s == '\'' && (length = contraction_any_case(s, n))) return length;
     unicode_class c = class_at(s, n, &length), then = UNICODE_SPACE;
     if (c == UNICODE_LETTER) return run_end(s, n, length, UNICODE_LETTER, -1);
     if (length < n) then = class_at(s + length, n - length, &more);
@@ -56,9 +47,11 @@ static size_t next(const char *s, size_t n, int digits) {
         last = at;
         at += more;
     }
+    if (blank_end && at == n) return n;
     if (broken) return broken;
     return at == n || !last ? at : last;
 }
 
-size_t pretokenize_llama3_next(const char *text, size_t n) { return next(text, n, 3); }
-size_t pretokenize_qwen2_next(const char *text, size_t n) { return next(text, n, 1); }
+size_t pretokenize_llama3_next(const char *text, size_t n) { return next(text, n, 3, false); }
+size_t pretokenize_qwen2_next(const char *text, size_t n) { return next(text, n, 1, false); }
+size_t pretokenize_cl100k_next(const char *text, size_t n) { return next(text, n, 3, true); }

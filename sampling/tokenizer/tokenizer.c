@@ -7,6 +7,7 @@
 
 #include "include/internal/file.h"
 #include "include/internal/status.h"
+#include "include/internal/utf8.h"
 #include "sampling/tokenizer/kinds.h"
 
 #define FILE_LIMIT ((size_t)256 << 20)
@@ -24,6 +25,7 @@ void tokenizer_close(tokenizer *t) {
     special_set_free(t->specials);
     free(t->source);
     free(t->prefix);
+    free(t->suffix);
     t->ops->close(t);
 }
 
@@ -76,6 +78,41 @@ glimpse_status tokenizer_decode(tokenizer *t, int32_t id, buffer *out) {
     return GLIMPSE_OK;
 }
 
+/* Write U+FFFD for what is no character, as the tokenizer's system does. */
+static void put_valid(const tokenizer *t, const buffer *raw, buffer *out) {
+    if (t->ops->invalid == INVALID_KEPT || utf8_valid(buf_str(raw), raw->n)) {
+        buf_put(out, buf_str(raw), raw->n);
+        return;
+    }
+    for (size_t at = 0; at < raw->n;) {
+        uint32_t cp;
+        int len = utf8_decode(raw->bytes + at, raw->n - at, &cp);
+        size_t n = len > 0 ? (size_t)len : t->ops->invalid == INVALID_BYTES ? 1 : len < 0 ? (size_t)-len : raw->n - at;
+        if (len > 0) buf_put(out, raw->bytes + at, n);
+        else buf_puts(out, "\xef\xbf\xbd");
+        at += n;
+    }
+}
+
+glimpse_status tokenizer_text(tokenizer *t, const int32_t *ids, size_t n, bool skip_special, buffer *out) {
+    glimpse_status st = GLIMPSE_OK;
+    buffer raw = {0};
+    bool begun = false;
+    size_t before = out->n;
+    if (t->ops->text) TRY_GOTO(t->ops->text(t, ids, n, skip_special, &raw));
+    for (size_t i = 0; i < n && !t->ops->text; i++) {
+        if (skip_special && tokenizer_is_special(t, ids[i])) continue;
+        TRY_GOTO(t->ops->decode_next ? t->ops->decode_next(t, ids[i], &begun, &raw) : t->ops->decode(t, ids[i], &raw));
+    }
+    if (buf_failed(&raw)) out->failed = true;
+    put_valid(t, &raw, out);
+    if (buf_failed(out)) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for the text of %zu tokens", n);
+out:
+    buf_free(&raw);
+    if (st < 0) out->n = before;
+    return st;
+}
+
 bool tokenizer_is_special(const tokenizer *t, int32_t id) {
     if (!t || !t->specials) return false;
     for (int32_t low = 0, high = t->specials->n; low < high;) {
@@ -100,19 +137,13 @@ glimpse_status tokenizer_from_description(const glimpse_tokenizer *d, int32_t vo
 }
 
 /* === Files === */
-#define SUPPORTED "hint: tokenizer.json, meta.pkl and llm.c's tokenizer .bin are read; a trainer can also give the V byte strings (model.tokenizer)"
+#define SUPPORTED                                                                                                      \
+    "hint: tokenizer.json, tekken.json, sentencepiece's .model, tiktoken's ranks, meta.pkl, the tokenizer .bin of llm.c "  \
+    "and of llama2.c and GGUF are read; a trainer can also give the V byte strings (model.tokenizer)"
 
 static bool begins(const buffer *b, const char *s) {
     size_t n = strlen(s);
     return b->n >= n && !memcmp(b->bytes, s, n);
-}
-
-/* "IQ== 0": base64, a blank, a number. */
-static bool is_tiktoken(const buffer *b) {
-    static const char base64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=";
-    size_t i = 0;
-    while (i < b->n && i < 512 && b->bytes[i] && strchr(base64, b->bytes[i])) i++;
-    return i && i + 1 < b->n && b->bytes[i] == ' ' && b->bytes[i + 1] >= '0' && b->bytes[i + 1] <= '9';
 }
 
 static uint32_t magic_of(const buffer *b) { return b->n >= 4 ? u32_le(b->bytes) : 0; }
@@ -125,37 +156,62 @@ static const char *looks_like(const buffer *b) {
     if (begins(b, "PK\x03\x04")) return "a zip archive";
     if (begins(b, "version https://git-lfs")) return "a Git LFS pointer, not the file itself: git lfs pull fetches it";
     if (b->bytes[0] == '[') return "JSON";
-    if (b->n > 1 && b->bytes[0] == '\n' && (unsigned char)b->bytes[1] < 32) return "a sentencepiece model";
-    if (is_tiktoken(b)) return "a vocabulary of tiktoken";
     return NULL;
 }
 
-glimpse_status tokenizer_load(const char *path, tokenizer **out) {
+/* Sentencepiece: the first field is a piece (1, a message), whose first field is its text. */
+static bool is_sentencepiece(const buffer *b) {
+    if (b->n < 4 || b->bytes[0] != '\n') return false;
+    size_t at = 1;
+    while (at < b->n && at < 5 && (unsigned char)b->bytes[at] >= 0x80) at++;
+    return at + 1 < b->n && b->bytes[at + 1] == '\n';
+}
+
+static glimpse_status load(const char *path, const char *pattern, buffer *b, tokenizer **out) {
+    const unsigned char *bytes = (const unsigned char *)b->bytes;
+    if (magic_of(b) == LLMC_TOKENIZER_MAGIC) return llmc_tokenizer_new(path, bytes, b->n, out);
+    if (begins(b, "{") || begins(b, "\xef\xbb\xbf{")) return json_tokenizer_new(path, b->bytes, b->n, pattern, out);
+    if (b->n > 1 && b->bytes[0] == '\x80' && b->bytes[1] >= 2 && b->bytes[1] <= 5)
+        return meta_pickle_new(path, bytes, b->n, out);
+    if (is_sentencepiece(b)) return sentencepiece_new(path, bytes, b->n, out);
+    if (b->n && is_tiktoken(b->bytes, b->n)) return tiktoken_new(path, b->bytes, b->n, pattern, out);
+    if (!looks_like(b) && is_llama2c_tokenizer(bytes, b->n)) return llama2c_tokenizer_new(path, bytes, b->n, out);
+    const char *what = looks_like(b);
+    if (what)
+        FAIL(GLIMPSE_E_TOKENIZER, "%s is not a tokenizer that is read: it looks like %s\n" SUPPORTED, path, what);
+    FAIL(GLIMPSE_E_FORMAT, "%s is not a tokenizer that is known: it begins with the number %u, expected %d\n" SUPPORTED,
+         path, (unsigned)magic_of(b), (int)LLMC_TOKENIZER_MAGIC);
+}
+
+/* A model may be many times larger than a tokenizer: GGUF is told from its first bytes. */
+static bool is_gguf(const char *path) {
+    file f = FILE_INIT;
+    char magic[4] = "";
+    bool is = file_open_read(path, &f) >= 0 && f.size >= 24 && file_read_at(&f, 0, magic, 4) >= 0 && !memcmp(magic, "GGUF", 4);
+    file_close(&f);
+    return is;
+}
+
+glimpse_status tokenizer_load_pattern(const char *path, const char *pattern, tokenizer **out) {
     glimpse_status st = GLIMPSE_OK;
     buffer b = {0};
+    if (pattern && !pattern_by_name(pattern))
+        FAIL(GLIMPSE_E_INVALID, "no pattern is named \"%.60s\"; known: " PATTERN_NAMES, pattern);
+    if (path_is_file(path) && is_gguf(path)) return gguf_tokenizer_new(path, out);
     TRY_GOTO(file_read_all(path, FILE_LIMIT, &b));
-    if (magic_of(&b) == LLMC_TOKENIZER_MAGIC) {
-        st = llmc_tokenizer_new(path, (const unsigned char *)b.bytes, b.n, out);
-    } else if (begins(&b, "{") || begins(&b, "\xef\xbb\xbf{")) {
-        st = json_tokenizer_new(path, b.bytes, b.n, out);
-    } else if (b.n > 1 && b.bytes[0] == '\x80' && b.bytes[1] >= 2 && b.bytes[1] <= 5) {
-        st = meta_pickle_new(path, (const unsigned char *)b.bytes, b.n, out);
-    } else {
-        const char *what = looks_like(&b);
-        st = what ? status_fail(GLIMPSE_E_TOKENIZER, __FILE__, __LINE__,
-                                "%s is not a tokenizer that is read: it looks like %s\n" SUPPORTED, path, what)
-                  : status_fail(GLIMPSE_E_FORMAT, __FILE__, __LINE__,
-                                "%s is not a tokenizer that is known: it begins with the number %u, expected %d\n" SUPPORTED,
-                                path, (unsigned)magic_of(&b), (int)LLMC_TOKENIZER_MAGIC);
-    }
+    st = load(path, pattern, &b, out);
 out:
     buf_free(&b);
     return st;
 }
 
+glimpse_status tokenizer_load(const char *path, tokenizer **out) { return tokenizer_load_pattern(path, NULL, out); }
+
 glimpse_status tokenizer_find(const char *const *dirs, int n_dirs, tokenizer **out) {
     /* A run's own vocabulary before the one that every llm.c checkout has. */
-    static const char *const names[] = {"tokenizer.json", "meta.pkl", "tokenizer.bin", "gpt2_tokenizer.bin"};
+    static const char *const names[] = {
+        "tokenizer.json",      "tekken.json",        "meta.pkl",      "tokenizer.model",   "spiece.model",
+        "sentencepiece.model", "tokenizer.tiktoken", "qwen.tiktoken", "tokenizer.bin",     "gpt2_tokenizer.bin"};
     *out = NULL;
     for (int d = 0; d < n_dirs; d++) {
         if (!dirs[d]) continue;

@@ -1,8 +1,9 @@
 /* tokenizer.h -- text to ids and ids to bytes, whatever the file.
  *
- * A tokenizer is a vtable and its data.  Kinds: bytes (id = byte), characters and byte-pair pieces (llm.c's .bin, V byte
- * strings of a trainer, nanoGPT's meta.pkl), functions of a trainer, Hugging Face's tokenizer.json; each in its own file.  Ids decode to *bytes*: a token may end inside a
- * UTF-8 character, and text_stream (text_stream.h) waits for the rest. */
+ * A tokenizer is a vtable and its data.  Kinds: bytes (id = byte), pieces (llm.c's .bin, V byte strings of a trainer,
+ * nanoGPT's meta.pkl, tiktoken's ranks, tekken.json), sentencepiece (its .model, llama2.c's tokenizer.bin, GGUF), Hugging
+ * Face's tokenizer.json, functions of a trainer.  Ids decode to *bytes*: a token may end inside a UTF-8 character, and
+ * text_stream (text_stream.h) waits for the rest. */
 #ifndef GLIMPSE_SAMPLING_TOKENIZER_H
 #define GLIMPSE_SAMPLING_TOKENIZER_H
 
@@ -20,6 +21,13 @@ typedef struct tokenizer_ops {
     /* Append the bytes of one id; an id without piece appends nothing. */
     glimpse_status (*decode)(tokenizer *t, int32_t id, buffer *out);
     void (*close)(tokenizer *t); /* the kind's own memory and `t` itself; called by tokenizer_close */
+    /* The same as decode within a text that this id may begin: some kinds drop the blank that was put before it.  *begun:
+     * something of the text is out; set here.  NULL: a text is its pieces one after another. */
+    glimpse_status (*decode_next)(tokenizer *t, int32_t id, bool *begun, buffer *out);
+    /* The whole text of ids where a token's bytes depend on its neighbours; NULL: decode_next one after another. */
+    glimpse_status (*text)(tokenizer *t, const int32_t *ids, size_t n, bool skip_special, buffer *out);
+    enum { INVALID_KEPT, INVALID_BYTES, INVALID_CHARACTERS } invalid; /* bytes in a text that are no character: as they
+                                        are, one U+FFFD a byte, one for each beginning of a character */
 } tokenizer_ops;
 
 struct tokenizer {
@@ -30,6 +38,8 @@ struct tokenizer {
     struct special_set *specials; /* kinds.h; NULL = none */
     int32_t *prefix;     /* (n_prefix) what the post-processor puts before a text: BOS, as a rule; owned */
     int32_t n_prefix;
+    int32_t *suffix;     /* (n_suffix) the same behind it: EOS or [SEP]; never behind a prompt; owned */
+    int32_t n_suffix;
 };
 
 /* Encode with special tokens recognised by name (their text as the vocabulary has it, e.g. <|endoftext|>), then the rest
@@ -39,6 +49,9 @@ glimpse_status tokenizer_encode(tokenizer *t, const char *text, size_t bytes, bu
  * by name. */
 glimpse_status tokenizer_encode_prompt(tokenizer *t, const char *text, size_t bytes, buffer *ids);
 glimpse_status tokenizer_decode(tokenizer *t, int32_t id, buffer *out);
+/* The text of n ids as the tokenizer's own system gives it: no blank before the first word, U+FFFD where it puts them.
+ * skip_special: tokens that are no text are left out. */
+glimpse_status tokenizer_text(tokenizer *t, const int32_t *ids, size_t n, bool skip_special, buffer *out);
 /* True for end-of-text and its like: shown as ⟨name⟩, never part of a text. */
 bool tokenizer_is_special(const tokenizer *t, int32_t id);
 void tokenizer_close(tokenizer *t);
@@ -47,8 +60,11 @@ void tokenizer_close(tokenizer *t);
 glimpse_status tokenizer_from_description(const glimpse_tokenizer *d, int32_t vocab_size, int32_t eos, tokenizer **out);
 /* Any file, recognised by content.  GLIMPSE_E_TOKENIZER / _FORMAT say what the file is and what was expected. */
 glimpse_status tokenizer_load(const char *path, tokenizer **out);
-/* Look in each directory in turn (NULL entries skipped) for the names Glimpse knows (tokenizer.json,
- * meta.pkl, tokenizer.bin, gpt2_tokenizer.bin).  *out = NULL and GLIMPSE_OK if there is none. */
+/* The same with the name of a pattern (pattern.h) for files that do not say theirs; NULL = as the file is. */
+glimpse_status tokenizer_load_pattern(const char *path, const char *pattern, tokenizer **out);
+/* Look in each directory in turn (NULL entries skipped) for the names Glimpse knows (tokenizer.json, tekken.json, meta.pkl,
+ * tokenizer.model, *.tiktoken, spiece.model, tokenizer.bin, gpt2_tokenizer.bin).  *out = NULL and GLIMPSE_OK if there is
+ * none. */
 glimpse_status tokenizer_find(const char *const *dirs, int n_dirs, tokenizer **out);
 
 #endif

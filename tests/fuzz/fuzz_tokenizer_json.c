@@ -29,7 +29,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n) {
     char *copy = malloc(n ? n : 1);
     if (!copy) return 0;
     if (n) memcpy(copy, bytes, n);
-    if (json_tokenizer_new("fuzz", copy, n, &t) >= 0) {
+    if (json_tokenizer_new("fuzz", copy, n, NULL, &t) >= 0) {
         use(t);
         tokenizer_close(t);
     }

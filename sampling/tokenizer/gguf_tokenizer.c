@@ -1,0 +1,322 @@
+/* gguf_tokenizer.c -- the tokenizer in a GGUF file (ggml-org/ggml, docs/gguf.md; llama.cpp, llama-vocab.cpp): the keys
+ * tokenizer.ggml.* as one of the kinds there are.  "llama" and "t5" are sentencepiece's, "gpt2" byte pairs with their merges
+ * written out (it becomes a tokenizer.json)..  Only the keys are read, never the tensors; every
+ * count is compared with the bytes that are left. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "include/internal/file.h"
+#include "sampling/tokenizer/spm_model.h"
+
+enum { T_U8, T_I8, T_U16, T_I16, T_U32, T_I32, T_F32, T_BOOL, T_STRING, T_ARRAY, T_U64, T_I64, T_F64, T_COUNT };
+enum { MAX_KEYS = 1 << 16, CHUNK = 1 << 20, MAX_BYTES = 256 << 20 };
+
+typedef struct text_ref {
+    const char *s;
+    size_t n;
+} text_ref;
+
+
+typedef struct reader {
+    const char *path;
+    buffer bytes; /* the file so far */
+    const file *f;
+    size_t at;
+} reader;
+
+/* Bytes up to `n` behind the place are in memory; the file is read in chunks, as far as its keys go. */
+static glimpse_status need(reader *r, uint64_t n) {
+    uint64_t end = r->at + n;
+    if (n > (uint64_t)r->f->size || end > (uint64_t)r->f->size)
+        FAIL(GLIMPSE_E_FORMAT, "%s: truncated: %llu bytes are expected at byte %zu, the file has %lld", r->path,
+             (unsigned long long)n, r->at, (long long)r->f->size);
+    while (r->bytes.n < end) {
+        uint64_t more = end - r->bytes.n > CHUNK ? end - r->bytes.n : CHUNK;
+        if (more > (uint64_t)r->f->size - r->bytes.n) more = (uint64_t)r->f->size - r->bytes.n;
+        if (r->bytes.n + more > MAX_BYTES) FAIL(GLIMPSE_E_FORMAT, "%s: its keys take more than %d bytes", r->path, (int)MAX_BYTES);
+        char *room = buf_reserve(&r->bytes, (size_t)more);
+        if (!room) FAIL(GLIMPSE_E_MEMORY, "no memory for the keys of a GGUF file");
+        TRY(file_read_at(r->f, (int64_t)r->bytes.n, room, (size_t)more));
+        buf_advance(&r->bytes, (size_t)more);
+    }
+    return GLIMPSE_OK;
+}
+
+static uint64_t u64_at(const void *p) { return u32_le(p) | (uint64_t)u32_le((const char *)p + 4) << 32; }
+
+static glimpse_status take(reader *r, int bytes, uint64_t *v) {
+    TRY(need(r, (uint64_t)bytes));
+    *v = 0;
+    for (int i = bytes; i-- > 0;) *v = *v << 8 | (unsigned char)r->bytes.bytes[r->at + (size_t)i];
+    r->at += (size_t)bytes;
+    return GLIMPSE_OK;
+}
+
+/* Places, not pointers: the buffer may still move. */
+typedef struct span {
+    size_t at, n;
+} span;
+
+static glimpse_status take_string(reader *r, span *s) {
+    uint64_t n;
+    TRY(take(r, 8, &n));
+    TRY(need(r, n));
+    *s = (span){r->at, (size_t)n};
+    r->at += (size_t)n;
+    return GLIMPSE_OK;
+}
+
+static const int sizes[T_COUNT] = {1, 1, 2, 2, 4, 4, 4, 1, 0, 0, 8, 8, 8};
+
+typedef struct value {
+    uint32_t type, of; /* of: an array's elements */
+    uint64_t bits, n;
+    span bytes; /* a string's, or an array's elements */
+} value;
+
+static glimpse_status take_value(reader *r, value *v) {
+    uint64_t type;
+    TRY(take(r, 4, &type));
+    *v = (value){.type = (uint32_t)type};
+    if (v->type == T_STRING) return take_string(r, &v->bytes);
+    if (v->type < T_COUNT && sizes[v->type]) return take(r, sizes[v->type], &v->bits);
+    if (v->type != T_ARRAY) FAIL(GLIMPSE_E_FORMAT, "%s: byte %zu: a value of type %u", r->path, r->at, (unsigned)v->type);
+    TRY(take(r, 4, &type));
+    TRY(take(r, 8, &v->n));
+    v->of = (uint32_t)type;
+    if (v->of >= T_COUNT || v->of == T_ARRAY)
+        FAIL(GLIMPSE_E_FORMAT, "%s: byte %zu: an array of type %u", r->path, r->at, (unsigned)v->of);
+    uint64_t least = v->of == T_STRING ? 8 : (uint64_t)sizes[v->of];
+    if (v->n > ((uint64_t)r->f->size - r->at) / least)
+        FAIL(GLIMPSE_E_FORMAT, "%s: byte %zu: an array of %llu elements, %llu bytes are left", r->path, r->at,
+             (unsigned long long)v->n, (unsigned long long)((uint64_t)r->f->size - r->at));
+    v->bytes.at = r->at;
+    span ignored;
+    if (v->of == T_STRING)
+        for (uint64_t i = 0; i < v->n; i++) TRY(take_string(r, &ignored));
+    else {
+        TRY(need(r, v->n * least));
+        r->at += (size_t)(v->n * least);
+    }
+    v->bytes.n = r->at - v->bytes.at;
+    return GLIMPSE_OK;
+}
+
+enum { K_MODEL, K_PRE, K_TOKENS, K_SCORES, K_TYPES, K_MERGES, K_RULES, K_BOS, K_EOS, K_UNK, K_ADD_BOS, K_ADD_EOS, K_SPACE,
+       K_EXTRA, N_WANTED };
+static const struct {
+    const char *key;
+    int type; /* T_ARRAY: of `of`; -1: any whole number or flag */
+    int of;
+} wanted[N_WANTED] = {{"model", T_STRING, 0},
+                      {"pre", T_STRING, 0},
+                      {"tokens", T_ARRAY, T_STRING},
+                      {"scores", T_ARRAY, T_F32},
+                      {"token_type", T_ARRAY, T_I32},
+                      {"merges", T_ARRAY, T_STRING},
+                      {"precompiled_charsmap", T_ARRAY, T_I8},
+                      {"bos_token_id", -1, 0},
+                      {"eos_token_id", -1, 0},
+                      {"unknown_token_id", -1, 0},
+                      {"add_bos_token", -1, 0},
+                      {"add_eos_token", -1, 0},
+                      {"add_space_prefix", -1, 0},
+                      {"remove_extra_whitespaces", -1, 0}};
+
+static glimpse_status read_keys(reader *r, value found[N_WANTED], bool there[N_WANTED]) {
+    static const char prefix[] = "tokenizer.ggml.";
+    uint64_t version, tensors, keys;
+    r->at = 4;
+    TRY(take(r, 4, &version));
+    TRY(take(r, 8, &tensors));
+    TRY(take(r, 8, &keys));
+    if (version < 2 || version > 3) FAIL(GLIMPSE_E_UNSUPPORTED, "%s: GGUF version %u, 2 and 3 are read", r->path, (unsigned)version);
+    if (keys > MAX_KEYS) FAIL(GLIMPSE_E_FORMAT, "%s: %llu keys, at most %d are read", r->path, (unsigned long long)keys, (int)MAX_KEYS);
+    for (; keys; keys--) {
+        span name;
+        value v;
+        TRY(take_string(r, &name));
+        TRY(take_value(r, &v));
+        const char *s = r->bytes.bytes + name.at;
+        if (name.n < sizeof prefix || memcmp(s, prefix, sizeof prefix - 1)) continue;
+        s += sizeof prefix - 1;
+        for (int i = 0; i < N_WANTED; i++) {
+            if (strlen(wanted[i].key) != name.n - (sizeof prefix - 1) || memcmp(s, wanted[i].key, strlen(wanted[i].key))) continue;
+            bool scalar = v.type != T_STRING && v.type != T_ARRAY && v.type != T_F32 && v.type != T_F64;
+            bool fits = wanted[i].type < 0 ? scalar
+                                           : (int)v.type == wanted[i].type &&
+                                                 (v.type != T_ARRAY || (int)v.of == wanted[i].of ||
+                                                  (wanted[i].of == T_I32 && v.of == T_U32) || (wanted[i].of == T_I8 && v.of == T_U8));
+            if (!fits || there[i])
+                FAIL(GLIMPSE_E_FORMAT, "%s: the key tokenizer.ggml.%s is %s", r->path, wanted[i].key,
+                     there[i] ? "there twice" : "of another type than it should be");
+            found[i] = v, there[i] = true;
+        }
+    }
+    return GLIMPSE_OK;
+}
+
+static bool says(const reader *r, const value *v, const char *text) {
+    return v->bytes.n == strlen(text) && !memcmp(r->bytes.bytes + v->bytes.at, text, v->bytes.n);
+}
+
+/* The next string of an array of strings, whose lengths were checked when it was read. */
+static text_ref next_text(const reader *r, size_t *at) {
+    uint64_t n = u64_at(r->bytes.bytes + *at);
+    text_ref t = {r->bytes.bytes + *at + 8, (size_t)n};
+    *at += 8 + (size_t)n;
+    return t;
+}
+
+static int32_t i32_of(const reader *r, const value *v, uint64_t i) {
+    return (int32_t)u32_le(r->bytes.bytes + v->bytes.at + 4 * i);
+}
+
+static int32_t id_or(const value found[N_WANTED], const bool there[N_WANTED], int k, int32_t fallback) {
+    return !there[k] || found[k].bits >= INT32_MAX ? fallback : (int32_t)found[k].bits;
+}
+
+static glimpse_status sentencepiece_kind(const reader *r, const value found[N_WANTED], const bool there[N_WANTED], bool t5,
+                                         tokenizer **out) {
+    glimpse_status st = GLIMPSE_OK;
+    spm s = {.kind = t5 ? SPM_UNIGRAM : SPM_BPE, .escape = true, .unk = -1, .add_bos = !t5, .add_eos = t5};
+    size_t at = found[K_TOKENS].bytes.at;
+    uint64_t n = found[K_TOKENS].n;
+    if (!there[K_SCORES] || found[K_SCORES].n != n || !there[K_TYPES] || found[K_TYPES].n != n)
+        FAIL(GLIMPSE_E_FORMAT, "%s: %llu tokens, %llu scores and %llu types", r->path, (unsigned long long)n,
+             (unsigned long long)found[K_SCORES].n, (unsigned long long)found[K_TYPES].n);
+    s.dummy_prefix = !there[K_SPACE] || found[K_SPACE].bits;
+    s.remove_extra = there[K_EXTRA] && found[K_EXTRA].bits;
+    s.bos = id_or(found, there, K_BOS, t5 ? -1 : 1);
+    s.eos = id_or(found, there, K_EOS, t5 ? 1 : 2);
+    if (there[K_ADD_BOS]) s.add_bos = found[K_ADD_BOS].bits;
+    if (there[K_ADD_EOS]) s.add_eos = found[K_ADD_EOS].bits;
+    if (there[K_RULES] && found[K_RULES].bytes.n)
+        TRY_GOTO(charsmap_open(r->path, r->bytes.bytes + found[K_RULES].bytes.at, found[K_RULES].bytes.n, &s.rules));
+    for (uint64_t i = 0; i < n; i++) {
+        text_ref t = next_text(r, &at);
+        uint32_t bits = (uint32_t)i32_of(r, &found[K_SCORES], i);
+        int32_t type = i32_of(r, &found[K_TYPES], i);
+        float score;
+        memcpy(&score, &bits, 4);
+        if (type < SPM_NORMAL || type > SPM_BYTE)
+            FAIL_GOTO(GLIMPSE_E_FORMAT, "%s: token %llu has the type %d, 1 to 6 are known", r->path, (unsigned long long)i, (int)type);
+        if (type == SPM_BYTE) s.byte_fallback = true;
+        spm_put(&s, t.s, t.n, score, (spm_type)type);
+    }
+    st = spm_tokenizer_new(r->path, &s, out);
+out:
+    spm_free(&s);
+    return st;
+}
+
+/* The pattern of tokenizer.ggml.pre, as the text that stands in a tokenizer.json. */
+static const char *pattern_of(const reader *r, const value *pre, bool there) {
+    static const char gpt2[] = "'s|'t|'re|'ve|'m|'ll|'d| ?\\\\p{L}+| ?\\\\p{N}+| ?[^\\\\s\\\\p{L}\\\\p{N}]+|\\\\s+(?!\\\\S)|\\\\s+";
+    static const char llama3[] = "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\\\r\\\\n\\\\p{L}\\\\p{N}]?\\\\p{L}+|\\\\p{N}{1,3}| "
+                                 "?[^\\\\s\\\\p{L}\\\\p{N}]+[\\\\r\\\\n]*|\\\\s*[\\\\r\\\\n]+|\\\\s+(?!\\\\S)|\\\\s+";
+    static const char qwen2[] = "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\\\r\\\\n\\\\p{L}\\\\p{N}]?\\\\p{L}+|\\\\p{N}| "
+                                "?[^\\\\s\\\\p{L}\\\\p{N}]+[\\\\r\\\\n]*|\\\\s*[\\\\r\\\\n]+|\\\\s+(?!\\\\S)|\\\\s+";
+    static const char tekken[] =
+        "[^\\\\r\\\\n\\\\p{L}\\\\p{N}]?[\\\\p{Lu}\\\\p{Lt}\\\\p{Lm}\\\\p{Lo}\\\\p{M}]*[\\\\p{Ll}\\\\p{Lm}\\\\p{Lo}\\\\p{M}]+|"
+        "[^\\\\r\\\\n\\\\p{L}\\\\p{N}]?[\\\\p{Lu}\\\\p{Lt}\\\\p{Lm}\\\\p{Lo}\\\\p{M}]+[\\\\p{Ll}\\\\p{Lm}\\\\p{Lo}\\\\p{M}]*|\\\\p{N}| "
+        "?[^\\\\s\\\\p{L}\\\\p{N}]+[\\\\r\\\\n/]*|\\\\s*[\\\\r\\\\n]+|\\\\s+(?!\\\\S)|\\\\s+";
+    static const struct {
+        const char *name, *pattern;
+    } known[] = {{"gpt-2", gpt2},      {"phi-2", gpt2},  {"olmo", gpt2},      {"dbrx", llama3},   {"smaug-bpe", llama3},
+                 {"llama-bpe", llama3}, {"llama3", llama3}, {"llama-v3", llama3}, {"qwen2", qwen2}, {"deepseek-r1-qwen", qwen2},
+                 {"stablelm2", qwen2}, {"tekken", tekken}};
+    if (!there) return gpt2;
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (says(r, pre, known[i].name)) return known[i].pattern;
+    return NULL;
+}
+
+/* Byte pairs: written as a tokenizer.json and read by its reader, which has every check. */
+static glimpse_status byte_pair_kind(const reader *r, const value found[N_WANTED], const bool there[N_WANTED], tokenizer **out) {
+    glimpse_status st = GLIMPSE_OK;
+    buffer json = {0};
+    const value *tokens = &found[K_TOKENS], *merges = &found[K_MERGES];
+    const char *pattern = pattern_of(r, &found[K_PRE], there[K_PRE]);
+    int32_t bos = id_or(found, there, K_BOS, -1), eos = id_or(found, there, K_EOS, -1);
+    if (!there[K_MERGES]) FAIL(GLIMPSE_E_FORMAT, "%s: tokenizer.ggml.merges is missing", r->path);
+    if (there[K_TYPES] && found[K_TYPES].n != tokens->n) FAIL(GLIMPSE_E_FORMAT, "%s: tokens and their types differ in number", r->path);
+    if (!pattern)
+        FAIL(GLIMPSE_E_UNSUPPORTED,
+             "%s: the pre-tokenizer \"%.*s\" (tokenizer.ggml.pre) is not known\nhint: --tokenizer names the model's own "
+             "tokenizer.json",
+             r->path, found[K_PRE].bytes.n < 60 ? (int)found[K_PRE].bytes.n : 60, r->bytes.bytes + found[K_PRE].bytes.at);
+    buf_puts(&json, "{\"added_tokens\":[");
+    size_t at = tokens->bytes.at;
+    bool some = false;
+    for (uint64_t i = 0; i < tokens->n; i++) {
+        text_ref t = next_text(r, &at);
+        int32_t type = there[K_TYPES] ? i32_of(r, &found[K_TYPES], i) : SPM_NORMAL;
+        if (type != SPM_CONTROL && type != SPM_USER) continue;
+        buf_printf(&json, "%s{\"id\":%llu,\"special\":%s,\"content\":", some ? "," : "", (unsigned long long)i,
+                   type == SPM_CONTROL ? "true" : "false");
+        buf_json_string(&json, t.s, t.n);
+        buf_putc(&json, '}');
+        some = true;
+    }
+    buf_printf(&json, "],\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"Split\",\"pattern\":{\"Regex\":\"%s\"},"
+                      "\"behavior\":\"Isolated\"},{\"type\":\"ByteLevel\",\"add_prefix_space\":false,\"use_regex\":false}]},"
+                      "\"decoder\":{\"type\":\"ByteLevel\"},\"model\":{\"type\":\"BPE\",\"ignore_merges\":%s,\"vocab\":{",
+               pattern, there[K_PRE] && (says(r, &found[K_PRE], "llama-bpe") || says(r, &found[K_PRE], "tekken")) ? "true" : "false");
+    at = tokens->bytes.at;
+    for (uint64_t i = 0; i < tokens->n; i++) {
+        text_ref t = next_text(r, &at);
+        if (i) buf_putc(&json, ',');
+        buf_json_string(&json, t.s, t.n);
+        buf_printf(&json, ":%llu", (unsigned long long)i);
+    }
+    buf_puts(&json, "},\"merges\":[");
+    at = merges->bytes.at;
+    for (uint64_t i = 0; i < merges->n; i++) {
+        text_ref t = next_text(r, &at);
+        if (i) buf_putc(&json, ',');
+        buf_json_string(&json, t.s, t.n);
+    }
+    buf_puts(&json, "]}}");
+    if (buf_failed(&json)) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a vocabulary");
+    TRY_GOTO(json_tokenizer_new(r->path, json.bytes, json.n, NULL, out));
+    tokenizer *t = *out;
+    if (bos >= 0 && bos < t->vocab_size) t->bos = bos;
+    if (eos >= 0 && eos < t->vocab_size) t->eos = eos;
+    bool adds = there[K_ADD_BOS] ? found[K_ADD_BOS].bits != 0 : there[K_PRE] && says(r, &found[K_PRE], "llama-bpe");
+    if (adds && bos >= 0 && bos < t->vocab_size) {
+        if (!(t->prefix = malloc(sizeof *t->prefix))) {
+            tokenizer_close(t);
+            *out = NULL;
+            FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a tokenizer");
+        }
+        t->prefix[t->n_prefix++] = bos;
+    }
+out:
+    buf_free(&json);
+    return st;
+}
+
+glimpse_status gguf_tokenizer_new(const char *path, tokenizer **out) {
+    glimpse_status st = GLIMPSE_OK;
+    file f = FILE_INIT;
+    reader r = {.path = path, .f = &f};
+    value found[N_WANTED] = {{0}};
+    bool there[N_WANTED] = {false};
+    TRY_GOTO(file_open_read(path, &f));
+    TRY_GOTO(read_keys(&r, found, there));
+    if (!there[K_MODEL] || !there[K_TOKENS] || !found[K_TOKENS].n || found[K_TOKENS].n > 1 << 24)
+        FAIL_GOTO(GLIMPSE_E_TOKENIZER, "%s: this GGUF file holds no tokenizer (tokenizer.ggml.model, tokenizer.ggml.tokens)", path);
+    if (says(&r, &found[K_MODEL], "llama")) st = sentencepiece_kind(&r, found, there, false, out);
+    else if (says(&r, &found[K_MODEL], "t5")) st = sentencepiece_kind(&r, found, there, true, out);
+    else if (says(&r, &found[K_MODEL], "gpt2")) st = byte_pair_kind(&r, found, there, out);
+    else
+        FAIL_GOTO(GLIMPSE_E_UNSUPPORTED,
+                  "%s: the tokenizer \"%.*s\" (tokenizer.ggml.model) is not known; known: gpt2, llama, t5\nhint: --tokenizer "
+                  "names the model's own tokenizer.json",
+                  path, found[K_MODEL].bytes.n < 60 ? (int)found[K_MODEL].bytes.n : 60, r.bytes.bytes + found[K_MODEL].bytes.at);
+out:
+    buf_free(&r.bytes);
+    file_close(&f);
+    return st;
+}
