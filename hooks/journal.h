@@ -7,9 +7,12 @@
  *    "seconds":{"blocked","prefill","decode","write"},"pieces":{"464":"The","262":{"b64":"/w=="}},
  *    "samples":[{"prompt":0,"prompt_text":"..","prompt_ids":[..],"setting":0,"label":"top_k=5","samplers":"..","sample":0,
  *      "n_samples":3,"seed":1337,"temperature":..,"top_k":5,"text":"..","stop":"length","why":null,"metrics":{..},
+ *      "beams":4,"beam_score":-1.2345,   both only of a beam search
  *      "tokens":[{"id","logit","logprob","p_temp","p_final","rank","kept","left","entropy","dot","top":[[id,p,p_final],..]}]}],
- *    "views":{"colorize_mode":"minmax",..},"dataset":{},"lm_eval":{},"probes":[..],"crc":"0b7a41c3"}
+ *    "views":{"colorize_mode":"minmax",..},"dataset":{"loss":..},
+ *    "lm_eval":{"hellaswag":{"variant","version","shots","n","of","acc":[value, standard error, chance],..}},"probes":[..],"crc":"0b7a41c3"}
  * A probe is a sample with "stop":"scored" and one field more, "answer_from" (probes.h).
+ * A sample that went back from phrases has "note" after "why"; absent = nothing to say.
  * "seconds": blocked = the wait of the trainer: in worker mode the copy, inline all up to the writing of this line (the
  * pictures come after it: the log on the terminal counts them too); write = metrics and encoding.
  * "crc" is the last field: the CRC-32C (viz/tensorboard.h) of all bytes of the line before ,"crc" in eight hex digits.  A

@@ -70,11 +70,16 @@ static glimpse_status banner(session *s, const char *checkpoint, const batch_req
     for (int32_t i = 0; i < rq->n_settings; i++) {
         chain *c = NULL;
         TRY_GOTO(generator_chain(s->g, rq, i, &c));
-        buf_printf(&b, "\n  samplers   %s", chain_string(c));
+        bool nothing = rq->beams.width > 1 && !rq->beams.sample && !strcmp(chain_string(c), "temperature=1");
+        buf_printf(&b, "\n  samplers   %s", nothing ? "none (beam search draws nothing without --beam_sample)" : chain_string(c));
         chain_close(c);
     }
+    if (rq->beams.width > 1) {
+        buf_puts(&b, "\n  search     ");
+        beam_describe(&rq->beams, &b);
+    }
     const sampler_settings *set = &rq->settings[0];
-    if (!set->order && !rq->context->preset) { /* what people look for and do not find in the chain */
+    if (rq->beams.width <= 1 && !set->order && !rq->context->preset) { /* what people look for and do not find in the chain */
         buf_puts(&b, "  (off:");
         if (set->top_p == 1) buf_puts(&b, " top_p");
         if (set->min_p == 0) buf_puts(&b, " min_p");
@@ -151,7 +156,7 @@ static glimpse_status announce(session *s, const char *checkpoint, int32_t *sequ
     if (!a) FAIL(GLIMPSE_E_MEMORY, "no memory for a batch");
     rq.users = s->users;
     rq.n_users = s->n_users;
-    glimpse_status st = session_settings(s->o, a, &rq);
+    glimpse_status st = session_settings(s->o, s->m, s->t, a, &rq);
     if (st >= 0) st = prompt_list_make(s->o, s->m, s->t, rq.max_tokens, prompts);
     if (st >= 0) {
         *sequences = prompts->n * rq.n_settings * rq.num_samples;
@@ -161,20 +166,17 @@ static glimpse_status announce(session *s, const char *checkpoint, int32_t *sequ
     return st;
 }
 
-glimpse_status session_run(const options *given, const session_host *host) {
+glimpse_status offline_open(const options *given, const session_host *host, const char *dir, char **found, session **out) {
     glimpse_status st = GLIMPSE_OK;
-    char *checkpoint = NULL, *dir = NULL;
+    char *checkpoint = NULL;
     model *m = NULL;
     tokenizer *t = NULL;
     session *s = NULL;
-    streamer w = {0};
-    prompt_list prompts = {0};
     const char *from = opt_str(given, OPT_checkpoint);
-    TRY_GOTO(checkpoint_find_newest(from ? from : opt_str(given, OPT_out_dir), &checkpoint));
+    TRY(checkpoint_find_newest(from ? from : opt_str(given, OPT_out_dir), &checkpoint));
     TRY_GOTO(checkpoint_open(checkpoint, progress, (void *)(uintptr_t)host, &m));
     TRY_GOTO(find_tokenizer(given, host, m, checkpoint, &t));
     if (t) model_drop_padding(m, t->vocab_size);
-    TRY_GOTO(choose_dir(opt_str(given, OPT_out_dir), &dir));
     model *model_given = m;
     tokenizer *tokenizer_given = t;
     m = NULL;
@@ -185,6 +187,26 @@ glimpse_status session_run(const options *given, const session_host *host) {
         glimpse_status told = host->opened(host->user, s, why, sizeof why);
         if (told < 0) TRY_GOTO(status_set_text(told, why));
     }
+    *found = checkpoint;
+    *out = s;
+    checkpoint = NULL;
+    s = NULL;
+out:
+    if (s) session_close(s);
+    model_close(m);
+    tokenizer_close(t);
+    free(checkpoint);
+    return st;
+}
+
+glimpse_status session_run(const options *given, const session_host *host) {
+    glimpse_status st = GLIMPSE_OK;
+    char *checkpoint = NULL, *dir = NULL;
+    session *s = NULL;
+    streamer w = {0};
+    prompt_list prompts = {0};
+    TRY_GOTO(choose_dir(opt_str(given, OPT_out_dir), &dir));
+    TRY_GOTO(offline_open(given, host, dir, &checkpoint, &s));
     int32_t sequences = 0;
     TRY_GOTO(announce(s, checkpoint, &sequences, &prompts));
     s->prompts = &prompts;
@@ -219,8 +241,6 @@ out:
     buf_free(&w.out);
     buf_free(&w.piece);
     if (s) session_close(s);
-    model_close(m);
-    tokenizer_close(t);
     free(checkpoint);
     if (st < 0 && dir && strcmp(dir, opt_str(given, OPT_out_dir))) rmdir(dir); /* only if nothing was written */
     free(dir);

@@ -264,6 +264,22 @@ out:
     return st;
 }
 
+glimpse_status prompt_list_negative(const options *o, const char *spec, const model *m, tokenizer *t, prompt_list *out) {
+    glimpse_status st = GLIMPSE_OK;
+    prompt_list p = {0};
+    TRY_GOTO(start_list(&p, 1));
+    st = one_option(o, &p, 0, spec, m, t, (int32_t)opt_int(o, OPT_max_sample_tokens));
+    if (st < 0) {
+        HINT("--negative_prompt");
+        goto out;
+    }
+    *out = p;
+    p.arena = NULL;
+out:
+    prompt_list_free(&p);
+    return st;
+}
+
 void prompt_list_free(prompt_list *p) {
     arena_free(p->arena);
     *p = (prompt_list){0};

@@ -1,6 +1,7 @@
 /* report.c -- `glimpse report DIR`: every view drawn anew from DIR/evals.jsonl alone, without model and tokenizer;
  * with --single or --export what export.h says instead. */
 #include "hooks/export.h"
+#include "hooks/review.h"
 #include "hooks/session_state.h"
 #include "include/internal/file.h"
 #include "include/internal/status.h"
@@ -35,6 +36,7 @@ glimpse_status session_report(const options *o, const char *dir, const session_h
         HINT("its files are as they should be; to draw them elsewhere, copy evals.jsonl into a directory of its own");
     if (st < 0) goto out;
     TRY_GOTO(journal_read(path, one, &d, &unread));
+    TRY_GOTO(review_probe_map(dir));
     buf_printf(&b, "glimpse: drew %lld evals of %s anew", (long long)d.n, dir);
     if (unread) buf_printf(&b, "; %lld lines of evals.jsonl are none of Glimpse's and were passed over", (long long)unread);
     if (!buf_failed(&b) && host->log) host->log(host->user, buf_str(&b));

@@ -1,16 +1,19 @@
 /* review.c -- see review.h. */
 #include "hooks/review.h"
 
+#include "hooks/journal.h"
 #include "include/internal/file.h"
 #include "include/internal/status.h"
 #include "viz/csv.h"
 #include "viz/html.h"
+#include "viz/probe_map.h"
 #include "viz/tensorboard.h"
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* --- files that grow ---------------------------------------------------------------------------------------------- */
@@ -58,23 +61,23 @@ static glimpse_status end_of_events(const file *f, int64_t *end) {
 /* Append `bytes` as a whole; `head` (may be NULL) opens a file that is empty. */
 static glimpse_status append_whole(const char *path, growing kind, const buffer *head, const buffer *bytes, bool anew) {
     glimpse_status st = GLIMPSE_OK;
-    int64_t end = 0;
-    int fd = -1;
-    if (anew) io.unlink(path);
-    if (path_exists(path)) {
-        file f = FILE_INIT;
-        TRY(file_open_read(path, &f));
-        st = kind == LINES ? end_of_lines(&f, &end) : end_of_events(&f, &end);
-        file_close(&f);
-        TRY(st);
-    }
-    fd = file_open_fd(path, O_WRONLY | O_CREAT | O_NONBLOCK);
+    int64_t end = -1; /* not known: nothing may be cut */
+    struct stat now;
+    int fd = file_open_fd(path, O_RDWR | O_CREAT | O_NONBLOCK);
     if (fd < 0) FAIL(GLIMPSE_E_IO, "%s: %s", path, strerror(errno));
+    if (anew) end = 0;
+    else {
+        if (io.fstat(fd, &now) || !S_ISREG(now.st_mode)) FAIL_GOTO(GLIMPSE_E_IO, "%s: is no regular file", path);
+        const file f = {fd, now.st_size, (char *)(uintptr_t)path};
+        int64_t found = 0;
+        TRY_GOTO(kind == LINES ? end_of_lines(&f, &found) : end_of_events(&f, &found));
+        end = found;
+    }
     if (io.ftruncate(fd, end) || lseek(fd, end, SEEK_SET) < 0) FAIL_GOTO(GLIMPSE_E_IO, "%s: %s", path, strerror(errno));
     if (!end && head) TRY_GOTO(file_write_fd(fd, path, head->bytes, head->n));
     TRY_GOTO(file_write_fd(fd, path, bytes->bytes, bytes->n));
 out:
-    if (st < 0 && io.ftruncate(fd, end)) { /* the next append cuts it */ }
+    if (st < 0 && end >= 0 && io.ftruncate(fd, end)) { /* the next append cuts it */ }
     io.close(fd);
     return st;
 }
@@ -163,7 +166,8 @@ out:
 static glimpse_status each_event_file(const char *dir, glimpse_status (*each)(void *user, const char *path), void *user) {
     glimpse_status st = GLIMPSE_OK;
     DIR *d = opendir(dir);
-    if (!d) return GLIMPSE_OK;
+    if (!d && errno == ENOENT) return GLIMPSE_OK;
+    if (!d) FAIL(GLIMPSE_E_IO, "%s cannot be listed: %s", dir, strerror(errno)); /* a second event file would be begun */
     for (struct dirent *e; st >= 0 && (e = readdir(d));) {
         if (!events_is_name(e->d_name)) continue;
         char *path = path_join(dir, e->d_name);
@@ -211,7 +215,7 @@ out:
 
 static glimpse_status append_events(const view_plan *p, const char *dir, const glimpse_record *r, bool anew) {
     glimpse_status st = GLIMPSE_OK;
-    buffer head = {0}, events = {0}, name = {0};
+    buffer head = {0}, events = {0}, name = {0}, png = {0};
     char *path = NULL;
     TRY_GOTO(each_event_file(dir, anew ? remove_it : keep_last, &path));
     if (!path) {
@@ -222,6 +226,10 @@ static glimpse_status append_events(const view_plan *p, const char *dir, const g
     TRY_GOTO(events_of(r, &events));
     if (p->sheets)
         for (int32_t i = 0; i < r->n_samples; i++) TRY_GOTO(append_sheet(dir, r, GLIMPSE_AT(r->samples, i), &events));
+    if (p->sheets && r->n_probes) {
+        TRY_GOTO(chart_probes(r, &png));
+        events_image(events_time(r->time), r->step, "probes", buf_str(&png), png.n, &events);
+    }
     events_close(r, &events);
     if (!path || buf_failed(&head) || buf_failed(&events) || buf_failed(&name))
         FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for an eval's events");
@@ -230,6 +238,7 @@ out:
     buf_free(&head);
     buf_free(&events);
     buf_free(&name);
+    buf_free(&png);
     free(path);
     return st;
 }
@@ -313,5 +322,28 @@ glimpse_status review_set_aside(const char *dir, const char *run) {
     if (path_is_dir(buf_str(&folder))) st = each_event_file(dir, move_it, folder.bytes);
     else st = each_event_file(dir, remove_it, NULL); /* an older run that drew nothing */
     buf_free(&folder);
+    return st;
+}
+
+/* --- the map of the probes ---------------------------------------------------------------------------------------- */
+
+static glimpse_status map_one(void *user, owned_record *r) { return probe_map_add(user, &r->record); }
+
+glimpse_status review_probe_map(const char *dir) {
+    glimpse_status st = GLIMPSE_OK;
+    buffer png = {0};
+    int64_t unread;
+    char *journal = path_join(dir, "evals.jsonl"), *path = path_join(dir, "probes.png");
+    probe_map *m = probe_map_new();
+    if (!journal || !path || !m) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for the map of the probes");
+    TRY_GOTO(journal_read(journal, map_one, m, &unread));
+    if (probe_map_is_empty(m)) goto out;
+    TRY_GOTO(chart_probe_map(m, &png));
+    st = file_write_atomic(path, png.bytes, png.n, false);
+out:
+    probe_map_free(m);
+    buf_free(&png);
+    free(journal);
+    free(path);
     return st;
 }

@@ -10,6 +10,7 @@
 #include "include/internal/file.h"
 #include "include/internal/status.h"
 #include "include/internal/threads.h"
+#include <errno.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -94,6 +95,7 @@ glimpse_status session_open_model(const options *o, model *m, tokenizer *t, cons
     if (opt_bool(o, OPT_sample_metrics) && speller_open(&s->sp) < 0)
         session_log(s, "glimpse: %s: metrics without spelling", status_text());
     if (opt_str(o, OPT_probe)) TRY_GOTO(probes_open(opt_str(o, OPT_probe), m, t, &s->probes));
+    if (opt_has(o, OPT_lm_eval_tasks)) TRY_GOTO(evaluation_open(o, t, &s->ev));
     *out = s;
     return GLIMPSE_OK;
 out:
@@ -105,7 +107,8 @@ out:
 /* What an eval will cost, said once: samples, files, and whose tokenizer shows them. */
 static void announce(const session *s) {
     const options *o = s->o;
-    int64_t n = opt_count(o, OPT_top_k) * opt_int(o, OPT_num_samples), tokens = opt_int(o, OPT_max_sample_tokens);
+    opt_id each = opt_int(o, OPT_num_beams) > 1 ? OPT_num_return_sequences : OPT_num_samples;
+    int64_t n = opt_count(o, OPT_top_k) * opt_int(o, each), tokens = opt_int(o, OPT_max_sample_tokens);
     if (tokens > s->m->d.max_seq_len) tokens = s->m->d.max_seq_len;
     double charts = opt_bool(o, OPT_show_heatmaps) ? (double)(n * tokens) : 0;
     double mb = (double)(n * tokens) * (150 + 24 * (double)session_record_top(o) + (opt_bool(o, OPT_sheets) ? 700 : 0)) * 1e-6 + charts * 12e-3;
@@ -141,10 +144,12 @@ glimpse_status session_open(const options *o, const glimpse_model *d, const sess
 
 glimpse_status session_close(session *s) {
     if (!s) return GLIMPSE_OK;
+    if (s->probes && s->j && review_probe_map(s->out_dir) < 0) session_log(s, "glimpse: probes.png: %s", status_text());
     journal_close(s->j);
     if (s->before) record_free(&s->before->record);
     generator_close(s->g);
     probes_close(s->probes);
+    evaluation_close(s->ev);
     tokenizer_close(s->t);
     model_close(s->m);
     speller_close(s->sp);
@@ -170,7 +175,7 @@ glimpse_status session_sample(session *s, const options *o, int64_t step, batch_
     batch_request rq = {0};
     arena *a = arena_new();
     if (!a) FAIL(GLIMPSE_E_MEMORY, "no memory for a batch");
-    TRY_GOTO(session_settings(o, a, &rq));
+    TRY_GOTO(session_settings(o, s->m, s->t, a, &rq));
     if (!s->prompts) TRY_GOTO(prompt_list_make(o, s->m, s->t, rq.max_tokens, &prompts));
     const prompt_list *asked = s->prompts ? s->prompts : &prompts;
     if (note && asked->note) buf_puts(note, asked->note);
@@ -201,7 +206,7 @@ static glimpse_status rename_aside(const session *s, const char *name, const cha
     buf_printf(&to, ".%s%s", run, dot ? dot : "");
     target = path_join(s->out_dir, buf_str(&to));
     if (!from || !target || buf_failed(&to)) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a file name");
-    if (path_exists(from) && io.rename(from, target))
+    if (io.rename(from, target) && errno != ENOENT)
         FAIL_GOTO(GLIMPSE_E_IO, "%s cannot be set aside as %s", from, target);
 out:
     buf_free(&to);
@@ -232,7 +237,7 @@ static glimpse_status open_journal(session *s, int64_t step, int64_t since) {
         const char *texts = opt_str(s->o, OPT_sample_file);
         if (texts) view_ansi_name(texts, &ansi);
         session_log(s, "glimpse: a new run; the older one is kept as evals.%s.jsonl", s->js.set_aside);
-        const char *const names[] = { "evals", texts, buf_str(&ansi), "report", "metrics.csv" };
+        const char *const names[] = { "evals", texts, buf_str(&ansi), "report", "metrics.csv", "probes.png" };
         for (size_t i = 0; i < sizeof names / sizeof *names; i++)
             if (names[i] && names[i][0] != '/' && rename_aside(s, names[i], s->js.set_aside) < 0)
                 session_log(s, "glimpse: %s", status_text());
@@ -337,6 +342,8 @@ typedef struct eval_found {
     batch_result batch;            /* no samples: sampling was not due, or failed */
     const glimpse_sample *probes;  /* (n_probes) in the arena */
     int32_t n_probes;
+    const glimpse_task_score *scores; /* (n_scores) in the arena */
+    int32_t n_scores;
     arena *arena;
 } eval_found;
 
@@ -353,6 +360,8 @@ static glimpse_status record_eval(session *s, int64_t step, double train_loss, d
     if (found) {
         r->probes = found->probes;
         r->n_probes = found->n_probes;
+        r->scores = found->scores;
+        r->n_scores = found->n_scores;
     }
     TRY_GOTO(eval_record_fill(r, rec->arena, &s->facts, found && found->batch.n_samples ? &found->batch : NULL, s->t, opt_bool(s->o, OPT_sample_metrics), s->sp));
     r->version = 1;
@@ -391,11 +400,21 @@ static glimpse_status score_probes(session *s, eval_found *found) {
     glimpse_sample *probes = NULL;
     int64_t n_top = session_record_top(s->o);
     if (n_top > s->m->d.vocab_size) n_top = s->m->d.vocab_size;
-    found->arena = arena_new();
-    if (!found->arena) FAIL(GLIMPSE_E_MEMORY, "no memory for the probes");
-    if (!found->batch.n_samples) TRY(generator_refresh(s->g));
     TRY(probes_score(s->probes, s->g, (int32_t)n_top, found->arena, &probes, &found->n_probes));
     found->probes = probes;
+    return GLIMPSE_OK;
+}
+
+/* What is measured on the weights beside the samples; what fails is said, and is absent. */
+static glimpse_status measure(session *s, int64_t step, eval_found *found) {
+    if (!schedule_reads_weights(s->o)) return GLIMPSE_OK;
+    found->arena = arena_new();
+    if (!found->arena) FAIL(GLIMPSE_E_MEMORY, "no memory for what is measured");
+    if (!found->batch.n_samples) TRY(generator_refresh(s->g));
+    if (s->probes && score_probes(s, found) < 0)
+        session_log(s, "glimpse: step %lld: --probe: %s", (long long)step, status_text());
+    if (s->ev && evaluation_at_eval(s, found->arena, &found->scores, &found->n_scores) < 0)
+        session_log(s, "glimpse: step %lld: --lm_eval_tasks: %s", (long long)step, status_text());
     return GLIMPSE_OK;
 }
 
@@ -418,10 +437,8 @@ glimpse_status session_eval(session *s, int64_t step, double train_loss, double 
             s->note_said = true;
         }
     } else buf_puts(&why, reason);
-    if (s->probes && sampled >= 0) {
-        glimpse_status probed = score_probes(s, &found);
-        if (probed < 0) session_log(s, "glimpse: step %lld: --probe: %s", (long long)step, status_text());
-    }
+    if (sampled >= 0 && measure(s, step, &found) < 0)
+        session_log(s, "glimpse: step %lld: %s", (long long)step, status_text());
     buffer first_line = {0}; /* the hint is for the log, not for the record */
     buf_put(&first_line, buf_str(&why), strcspn(buf_str(&why), "\n"));
     if (sampled < 0) session_log(s, "glimpse: step %lld: %s", (long long)step, buf_str(&why));
@@ -430,6 +447,7 @@ glimpse_status session_eval(session *s, int64_t step, double train_loss, double 
     buf_free(&first_line);
     if (st < 0) goto out;
     acknowledge(s, rec, step, t0);
+    if (due && opt_bool(s->o, OPT_save_snapshots)) session_save_weights(s, step);
     if (isinf(given_loss) || isinf(train_loss))
         session_log(s, "glimpse: step %lld: the loss is not finite (train %g, val %g)", (long long)step, train_loss, given_loss);
     if (sampled < 0) st = status_set_text(sampled, buf_str(&why));

@@ -12,7 +12,7 @@
 static bool is_for_requests(opt_id id) {
     const char *group = opt_info_of(id)->group;
     if (id == OPT_seed_each_step) return false; /* a request has no step */
-    return !strcmp(group, "Length") || !strcmp(group, "Samplers") || id == OPT_escapes || id == OPT_record_top
+    return !strcmp(group, "Length") || !strcmp(group, "Samplers") || !strcmp(group, "Beam search") || id == OPT_escapes || id == OPT_record_top
            || id == OPT_sample_metrics || id == OPT_like;
 }
 
@@ -87,7 +87,7 @@ static glimpse_status session_generate(session *s, const glimpse_request *reques
     options *o = options_copy(s->o);
     if (!a || !o) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a request");
     TRY_GOTO(apply_options(o, request->options));
-    TRY_GOTO(session_settings(o, a, &rq));
+    TRY_GOTO(session_settings(o, s->m, s->t, a, &rq));
     if (rq.max_tokens < 1) FAIL_GOTO(GLIMPSE_E_INVALID, "max_sample_tokens is %d: nothing to generate", rq.max_tokens);
     TRY_GOTO(request_prompt(s, request, rq.max_tokens, &prompts));
     rq.prompts = prompts.prompts;
@@ -160,5 +160,7 @@ const session_api glimpse_session_v1 = {
     .version = 1, .build_id = GLIMPSE_BUILD_ID, .error = status_text, .read_config = session_read_config,
     .open = session_open, .eval = session_eval, .check = session_check, .generate = session_generate,
     .score = session_score, .record_free = record_free, .close = session_close, .run = session_run,
+    .evaluate = session_evaluate, .score_file = session_score_file,
     .report = session_report, .note = session_note, .add_sampler = session_add_sampler,
-    .schedule = session_schedule, .tokenize = tokenize_text, .free_text = tokenize_free };
+    .schedule = session_schedule, .tokenize = tokenize_text, .free_text = tokenize_free, .files = session_files,
+    .load = session_load_model, .unload = session_unload };

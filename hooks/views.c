@@ -339,20 +339,6 @@ out:
     return st;
 }
 
-glimpse_status views_write_texts(const char *dir, const glimpse_record *r, views_redraw *redraw) {
-    glimpse_status st = GLIMPSE_OK;
-    view_plan p = {0};
-    buffer text = {0};
-    TRY_GOTO(view_plan_of(r, &p));
-    TRY_GOTO(view_sample_txt(r, &p.style, &text));
-    TRY_GOTO(write_texts(&p, dir, r, redraw, &text));
-    TRY_GOTO(review_append(&p, dir, r, redraw));
-out:
-    view_plan_free(&p);
-    buf_free(&text);
-    return st;
-}
-
 static glimpse_status texts_end_with(const view_plan *p, const char *dir, const glimpse_record *r, bool *yes) {
     glimpse_status st = GLIMPSE_OK;
     buffer text = {0}, ansi = {0}, name = {0};
@@ -402,9 +388,11 @@ static glimpse_status write_own(const view_plan *p, const char *dir, const glimp
         first_failure(&first, why, made);
         if (made >= 0) {
             clear_folder(buf_str(&folder), 0);
-            first_failure(&first, why, file_write_atomic(own, text->bytes, text->n, false));
             for (int32_t i = 0; i < r->n_samples; i++)
                 first_failure(&first, why, sample_pictures(p, r, GLIMPSE_AT(r->samples, i), buf_str(&folder)));
+            glimpse_status last = file_write_atomic(own, text->bytes, text->n, false);
+            if (last >= 0 && first < 0) io.unlink(own); /* where it stands, the folder is whole: is_drawn */
+            first_failure(&first, why, last);
             if (where) buf_puts(where, own);
         }
     }
@@ -414,6 +402,38 @@ out:
     buf_free(&folder);
     free(own);
     return first;
+}
+
+/* The files that write_own makes are all there. */
+static bool is_drawn(const view_plan *p, const char *dir, const glimpse_record *r) {
+    buffer folder = {0}, page = {0};
+    buf_printf(&folder, "%s/evals/step_%08lld/sample.txt", dir, (long long)r->step);
+    buf_printf(&page, "%s/report/step_%08lld.js", dir, (long long)r->step);
+    bool drawn = !buf_failed(&folder) && !buf_failed(&page) && (!r->n_samples || path_is_file(buf_str(&folder)))
+                 && (!p->report || path_is_file(buf_str(&page)));
+    buf_free(&folder);
+    buf_free(&page);
+    return drawn;
+}
+
+glimpse_status views_write_texts(const char *dir, const glimpse_record *r, views_redraw *redraw) {
+    glimpse_status st = GLIMPSE_OK;
+    view_plan p = {0};
+    buffer text = {0}, why = {0};
+    TRY_GOTO(view_plan_of(r, &p));
+    TRY_GOTO(view_sample_txt(r, &p.style, &text));
+    TRY_GOTO(write_texts(&p, dir, r, redraw, &text));
+    if (!is_drawn(&p, dir, r)) st = write_own(&p, dir, r, &text, NULL, &why);
+    if (st < 0) {
+        status_set_text(st, buf_str(&why));
+        goto out;
+    }
+    TRY_GOTO(review_append(&p, dir, r, redraw));
+out:
+    view_plan_free(&p);
+    buf_free(&text);
+    buf_free(&why);
+    return st;
 }
 
 glimpse_status views_write_own(const char *dir, const glimpse_record *r, buffer *where) {

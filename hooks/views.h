@@ -6,6 +6,7 @@
  *   DIR/evals/step_00000250/p0_top_k_5_s0.png       the sheet of a sample
  *   DIR/evals/step_00000250/p0_top_k_5_s0/token_0001.png, minmax.png    with --show_heatmaps
  *   DIR/report.html, DIR/report/                    the review page (review.h), and with it
+ *   DIR/probes.png                                  the texts of --probe over the steps; when a run closes, and by a report
  *   DIR/metrics.csv, DIR/events.out.tfevents.*      for a spreadsheet and for TensorBoard */
 #ifndef GLIMPSE_HOOKS_VIEWS_H
 #define GLIMPSE_HOOKS_VIEWS_H
@@ -42,7 +43,7 @@ void views_redraw_free(views_redraw *d); /* {0} again */
 bool views_redraw_begins(views_redraw *d, const char *name);
 
 /* Append what this record adds to the files that grow: sample.txt and its coloured twin, the review page's index,
- * metrics.csv, the event file. */
+ * metrics.csv, the event file.  An eval whose own files were never written gets them, too. */
 glimpse_status views_write_texts(const char *dir, const glimpse_record *r, views_redraw *redraw);
 /* Every file of this record under `dir`.  The first failure is returned, the other files are still tried.  `where`
  * (NULL = not wanted) gets the path of the eval's sample.txt. */

@@ -27,6 +27,9 @@ typedef struct backend_config {
     int32_t n_strips;
     int32_t strip_tokens;  /* positions a strip holds */
     const char *isa;       /* "avx512", "avx2", "generic", NULL = the best that runs here (tests compare them) */
+    /* CUDA alone: */
+    int32_t device;        /* which one, from 0 */
+    glimpse_dtype cache;   /* F32 or BF16: what keys and values are stored as */
 } backend_config;
 
 typedef struct backend_row {
@@ -42,6 +45,48 @@ typedef struct backend_row {
 
 typedef struct backend backend;
 
+/* === Bursts: steps of draw and forward without the host between them ============================================= */
+
+/* What the device can do of a chain of samplers, in the chain's order.  Each keeps a prefix of the candidates in the order
+ * (logit descending, id ascending), as its namesake in sampling/samplers does. */
+typedef enum burst_op_kind { BURST_TEMPERATURE, BURST_TOP_K, BURST_TOP_P, BURST_MIN_P, BURST_PENALTIES } burst_op_kind;
+enum { BURST_MAX_OPS = 8, BURST_MAX_STEPS = 16, BURST_MAX_TOP = 64 };
+typedef struct burst_op {
+    int32_t kind;
+    double v[3];           /* T (0 = greedy) | k | p | p | repetition, frequency, presence over prompt and output */
+} burst_op;
+
+typedef struct burst_row {
+    backend_row row;       /* the sequence's last token, not yet run: its logits are drawn from first */
+    uint64_t key;          /* draw_key */
+    uint32_t key_step;
+    int32_t steps;         /* at most so many tokens */
+    int32_t eos;           /* ends the sequence when drawn; -1 = none */
+    int32_t n_ops;
+    burst_op ops[BURST_MAX_OPS];
+    const int32_t *seen;   /* (n_seen) prompt and output so far, for the penalties; NULL without */
+    int32_t n_seen;
+} burst_row;
+
+typedef struct burst_top { int32_t id; double p, p_final; } burst_top;
+
+/* glimpse_token's fields before they are rounded (sampling/samplers/chain.h has their definitions). */
+typedef struct burst_token {
+    int32_t id;            /* -1: the logits were not finite */
+    int32_t bad_id;        /* the first offending id then, -1 = nothing but -inf */
+    int32_t rank, kept, n_top;
+    float logit, bad_logit;
+    double logprob, p_temp, p_final, left, entropy;
+} burst_token;
+
+typedef struct burst_request {
+    const burst_row *rows; /* (n_rows) */
+    int32_t n_rows, n_top;
+    burst_token *tokens;   /* (n_rows, BURST_MAX_STEPS) out */
+    burst_top *tops;       /* (n_rows, BURST_MAX_STEPS, n_top) out */
+    int32_t *n_drawn;      /* (n_rows) out: tokens, the end of text and one that is not finite included */
+} burst_request;
+
 typedef struct backend_ops {
     const char *name;      /* "cpu", "reference", "cuda" */
     /* Check the plan and take all memory.  `p` is borrowed until close. */
@@ -56,6 +101,9 @@ typedef struct backend_ops {
     /* Copy the keys and values of positions first .. first + n - 1 of strip `from` to the same positions of strip `to`:
      * a beam goes on in two ways.  n 0 does nothing.  GLIMPSE_E_INVALID: strips or positions out of range, or from = to. */
     glimpse_status (*copy)(backend *be, int32_t from, int32_t to, int32_t first, int32_t n);
+    /* Optional, NULL = none: up to BURST_MAX_STEPS steps of each row, forward then draw.  Rows as for forward, each of
+     * another sequence, n_rows <= max_logits, n_top <= BURST_MAX_TOP.  The caller looks for stop strings afterwards. */
+    glimpse_status (*burst)(backend *be, const burst_request *rq);
     const char *(*isa)(const backend *be);         /* what runs: "avx512", ... */
     int64_t (*bytes)(const backend *be);           /* memory held */
     void (*close)(backend *be);                    /* NULL is fine */

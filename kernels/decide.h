@@ -242,6 +242,13 @@ typedef struct row_sums {
     double s_temp;     /* sum e^(d / T); = s where inv_t is 1 */
 } row_sums;
 
+/* 2^f = 1 + f (EXP2_1 + f (...)), |f| <= 1/2, for the sums below. */
+#define EXP2_1 0.693147004f
+#define EXP2_2 0.240222424f
+#define EXP2_3 0.0555073358f
+#define EXP2_4 0.00967151672f
+#define EXP2_5 0.00132647366f
+
 enum { ROW_BLOCK = 256 };
 #define ROW_MAXIMA(n) (((size_t)(n) + ROW_BLOCK - 1) / ROW_BLOCK * 16)
 

@@ -7,25 +7,22 @@
  * A sum always has the same 16 lanes (element i in lane i % 16 of its block, two vectors) and the same tree, so sets
  * agree bit for bit.  No a * b + c is written: FMA stands where it is meant. */
 
-/* e^d for d <= 0, relative error 2e-7; exactly 0 (and *d set to 0) below -86, so that -inf gives no NaN later. */
-static inline __attribute__((always_inline)) TARGET vf LANES(exp_f)(vf *d) {
-    vi dead = *d < -86.0f;
-    vf x = (vf)((vi)*d & ~dead);
-    vf shifted = FMAF(x, (vf){} + 1.44269504f, (vf){} + 12582912.0f);
+/* e^(d / T) for d <= 0, u = log2(e) / T, relative error 5e-7 where it is above 1e-11: 2^n 2^f, |f| <= 1/2, 2^f by the
+ * polynomial of degree 5 with the least relative error that is exactly 1 at 0.  *d is first raised to `least` = -86 T, where
+ * e^-86 is too small for any sum here to notice. */
+static inline __attribute__((always_inline)) TARGET vf LANES(exp_f)(vf *d, const vf *u, const vf *least) {
+    vf x = MAXF(*d, *least);
+    vf shifted = FMAF(x, *u, (vf){} + 12582912.0f);
     vf n = shifted - 12582912.0f;
-    vf r = FMAF(n, (vf){} - 0.693359375f, x);
-    r = FMAF(n, (vf){} + 2.12194440e-4f, r);
-    vf p = (vf){} + 1.0f / 5040.0f;
-    p = FMAF(p, r, (vf){} + 1.0f / 720.0f);
-    p = FMAF(p, r, (vf){} + 1.0f / 120.0f);
-    p = FMAF(p, r, (vf){} + 1.0f / 24.0f);
-    p = FMAF(p, r, (vf){} + 1.0f / 6.0f);
-    p = FMAF(p, r, (vf){} + 0.5f);
-    p = FMAF(p, r, (vf){} + 1.0f);
-    p = FMAF(p, r, (vf){} + 1.0f);
-    vu32 e = (vu32)p + ((vu32)shifted << 23); /* the low bits of `shifted` are n */
+    vf f = FMAF(x, *u, -n);
+    vf p = (vf){} + EXP2_5;
+    p = FMAF(p, f, (vf){} + EXP2_4);
+    p = FMAF(p, f, (vf){} + EXP2_3);
+    p = FMAF(p, f, (vf){} + EXP2_2);
+    p = FMAF(p, f, (vf){} + EXP2_1);
+    p = FMAF(p, f, (vf){} + 1.0f);
     *d = x;
-    return (vf)((vi)e & ~dead);
+    return (vf)((vu32)p + ((vu32)shifted << 23)); /* the low bits of `shifted` are n */
 }
 
 /* Add 16 float lanes to 16 doubles. */
@@ -44,12 +41,20 @@ static inline __attribute__((always_inline)) TARGET double LANES(total)(const vd
     return (a[0] + a[2]) + (a[1] + a[3]);
 }
 
+/* What the sum over a block found to be not finite: count what is -inf, note what is not below +inf. */
+static __attribute__((noinline)) TARGET void LANES(odd)(const float *p, int32_t *good, int32_t *none) {
+    for (int i = 0; i < ROW_BLOCK; i++) {
+        *good &= p[i] <= FLT_MAX;
+        *none += p[i] == -INFINITY;
+    }
+}
+
 static TARGET void LANES(sums)(const float *l, int32_t n, double inv_t, float *maxima, row_sums *out) {
-    const float inv = (float)inv_t;
+    const vf u = (vf){} + 1.44269504f, floor1 = (vf){} - 86.0f, warm_u = (vf){} + (float)(DET_LOG2E * inv_t),
+             warm_floor = (vf){} + (float)(-86.0 / inv_t), least = (vf){} - INFINITY;
     const int warm = inv_t != 1.0;
-    const vf limit = (vf){} + FLT_MAX, least = (vf){} - INFINITY;
     vd s[4] = {{0}}, t[4] = {{0}}, w[4] = {{0}};
-    vi good = ~(vi){}, none = {0};
+    int32_t good = 1, none = 0;
     float max = -INFINITY, tail[ROW_BLOCK];
     int32_t padding = 0;
     for (int32_t at = 0; at < n; at += ROW_BLOCK) {
@@ -60,16 +65,18 @@ static TARGET void LANES(sums)(const float *l, int32_t n, double inv_t, float *m
             for (int32_t i = n - at; i < ROW_BLOCK; i++) tail[i] = -INFINITY;
             p = tail;
         }
-        vf m0 = least, m1 = least;
+        vf m0 = least, m1 = least, a0 = {0}, a1 = {0};
         for (int i = 0; i < ROW_BLOCK; i += 16) {
             vf x0, x1;
             memcpy(&x0, p + i, sizeof x0);
             memcpy(&x1, p + i + 8, sizeof x1);
             m0 = MAXF(x0, m0);
             m1 = MAXF(x1, m1);
-            good &= (x0 <= limit) & (x1 <= limit);
-            none += (x0 == least) + (x1 == least);
+            a0 += x0;
+            a1 += x1;
         }
+        a0 = (a0 - a0) + (a1 - a1); /* 0, or NaN where anything was not finite (or the sum overflowed) */
+        if (MASK_NLT(a0, (vf){} + 1.0f)) LANES(odd)(p, &good, &none);
         if (maxima) {
             memcpy(maxima, &m0, sizeof m0);
             memcpy(maxima + 8, &m1, sizeof m1);
@@ -98,12 +105,12 @@ static TARGET void LANES(sums)(const float *l, int32_t n, double inv_t, float *m
             d0 -= max;
             d1 -= max;
             if (warm) {
-                vf h0 = d0 * inv, h1 = d1 * inv;
-                w0 += LANES(exp_f)(&h0);
-                w1 += LANES(exp_f)(&h1);
+                vf h0 = d0, h1 = d1;
+                w0 += LANES(exp_f)(&h0, &warm_u, &warm_floor);
+                w1 += LANES(exp_f)(&h1, &warm_u, &warm_floor);
             }
-            e0 = LANES(exp_f)(&d0);
-            e1 = LANES(exp_f)(&d1);
+            e0 = LANES(exp_f)(&d0, &u, &floor1);
+            e1 = LANES(exp_f)(&d1, &u, &floor1);
             s0 += e0;
             s1 += e1;
             t0 = FMAF(d0, e0, t0);
@@ -113,13 +120,12 @@ static TARGET void LANES(sums)(const float *l, int32_t n, double inv_t, float *m
         LANES(fold)(t, &t0, &t1);
         if (warm) LANES(fold)(w, &w0, &w1);
     }
-    int32_t all = -1, empty = 0;
-    for (int j = 0; j < 8; j++) all &= good[j], empty -= none[j];
-    out->ok = all != 0;
+    out->ok = good;
     out->max = max;
-    out->n_finite = n + padding - empty;
+    out->n_finite = n + padding - none;
     out->s = LANES(total)(s);
     out->t = LANES(total)(t);
+    if (!(out->t < -1e-30)) out->t = 0; /* what e^-86 left of -inf */
     out->s_temp = warm ? LANES(total)(w) : out->s;
 }
 
@@ -250,7 +256,7 @@ static TARGET uint64_t LANES(mass)(const float *l, int32_t n, float max, double 
 static inline __attribute__((always_inline)) TARGET int32_t LANES(over)(const float *l, int32_t n, float x, int ties,
                                                                        float max, vd acc[4]) {
     int32_t count = 0;
-    const vf least = (vf){} - INFINITY;
+    const vf least = (vf){} - INFINITY, u = (vf){} + 1.44269504f, floor1 = (vf){} - 86.0f;
     for (int32_t i = 0; i < n; i += 8) {
         vf v = least;
         unsigned room = 0xff;
@@ -265,7 +271,7 @@ static inline __attribute__((always_inline)) TARGET int32_t LANES(over)(const fl
         if (!mask) continue;
         count += __builtin_popcount(mask);
         vi in = ties ? (vi)(v >= x) : (vi)(v > x);
-        vf d = v - max, e = LANES(exp_f)(&d);
+        vf d = v - max, e = LANES(exp_f)(&d, &u, &floor1);
         vf4 h[2];
         e = (vf)((vi)e & in);
         memcpy(h, &e, sizeof e);

@@ -90,6 +90,16 @@ static session_host host_of(inline_guest *g) {
                           .terminal = !g->g.log.fn && isatty(STDERR_FILENO), .out_terminal = isatty(STDOUT_FILENO)};
 }
 
+/* In place on the terminal; the next line of the log is written over it. */
+static void on_progress(void *user, const char *line) {
+    buffer b = {0};
+    (void)user;
+    buf_puts(&b, "\r\x1b[K");
+    buf_puts(&b, line ? line : "");
+    if (!buf_failed(&b)) file_write_fd(STDERR_FILENO, "stderr", b.bytes, b.n);
+    buf_free(&b);
+}
+
 /* --- calls ------------------------------------------------------------------------------------------------------- */
 
 static glimpse_status begin(inline_guest *g) {
@@ -224,6 +234,33 @@ glimpse_status inline_offline(const session_api *api, const options *o, const ch
     host.tokenizer = modules_tokenizer(g.mods);
     host.opened = on_opened;
     if (st >= 0 && (st = dir ? api->report(o, dir, &host) : api->run(o, &host)) < 0) status_set_text(st, api->error());
+    modules_close(g.mods);
+    guest_end(&g.g, st);
+    buf_free(&g.spoken);
+    return st;
+}
+
+glimpse_status inline_files(const session_api *api, const file_command *c, const guest_log *log) {
+    inline_guest g = {.api = api};
+    guest_init(&g.g, false, log);
+    session_host host = host_of(&g);
+    begin(&g);
+    glimpse_status st = end(&g, api->files(c, &host));
+    buf_free(&g.spoken);
+    return st;
+}
+
+glimpse_status inline_command(const session_api *api, const options *o,
+                              glimpse_status (*command)(const options *o, const session_host *host), const guest_log *log) {
+    inline_guest g = {.api = api};
+    guest_init(&g.g, false, log);
+    session_host host = host_of(&g);
+    begin(&g);
+    glimpse_status st = modules_open(o, NULL, &g.mods);
+    host.tokenizer = modules_tokenizer(g.mods);
+    host.opened = on_opened;
+    if (host.terminal) host.progress = on_progress;
+    if (st >= 0 && (st = command(o, &host)) < 0) status_set_text(st, api->error());
     modules_close(g.mods);
     guest_end(&g.g, st);
     buf_free(&g.spoken);

@@ -1,4 +1,4 @@
-/* snapshot.c -- layout, memory and copy of the slot (snapshot.h).
+/* snapshot.c -- layout, memory and copy of the slots (snapshot.h).
  *
  * The copy is one memcpy a block.  Streaming stores past the cache took 1.2 times as long (tests/bench/bench_snapshot.c,
  * 258 MiB on a Xeon), and glibc's memcpy uses them by itself where they pay. */
@@ -121,10 +121,11 @@ static void populate(char *at, size_t bytes) {
 }
 
 static glimpse_status take_memory(snapshot *s) {
+    size_t bytes = s->bytes * (size_t)s->n_slots;
     uint64_t available = memory_available();
-    if (available && available < (uint64_t)s->bytes + SPARE_BYTES)
+    if (available && available < (uint64_t)bytes + SPARE_BYTES)
         FAIL(GLIMPSE_E_MEMORY, "a copy of the weights takes %zu MiB, %llu MiB are free\nhint: --mode inline needs no copy",
-             s->bytes >> 20, (unsigned long long)(available >> 20));
+             bytes >> 20, (unsigned long long)(available >> 20));
     s->fd = memfd_create("glimpse-snapshot", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (s->fd < 0) FAIL(GLIMPSE_E_MEMORY, "no memory file for the snapshot: %s", strerror(errno));
     if (s->fd <= STDERR_FILENO) { /* the host closed its own 0, 1 or 2: that number is not ours to fill */
@@ -135,29 +136,30 @@ static glimpse_status take_memory(snapshot *s) {
     }
     signal_guard guard; /* `ulimit -f` counts for memory files too, and would send SIGXFSZ */
     signal_guard_enter(&guard);
-    int err = fallocate(s->fd, 0, 0, (off_t)s->bytes) == 0 ? 0 : errno;
+    int err = fallocate(s->fd, 0, 0, (off_t)bytes) == 0 ? 0 : errno;
     signal_guard_leave(&guard);
     if (err)
-        FAIL(GLIMPSE_E_MEMORY, "no memory for a snapshot of %zu MiB: %s\nhint: --mode inline needs no copy", s->bytes >> 20,
+        FAIL(GLIMPSE_E_MEMORY, "no memory for a snapshot of %zu MiB: %s\nhint: --mode inline needs no copy", bytes >> 20,
              strerror(err));
-    s->at = mmap(NULL, s->bytes, PROT_READ | PROT_WRITE, MAP_SHARED, s->fd, 0);
+    s->at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, s->fd, 0);
     if (s->at == MAP_FAILED) {
         s->at = NULL;
-        FAIL(GLIMPSE_E_MEMORY, "a snapshot of %zu MiB cannot be mapped: %s", s->bytes >> 20, strerror(errno));
+        FAIL(GLIMPSE_E_MEMORY, "a snapshot of %zu MiB cannot be mapped: %s", bytes >> 20, strerror(errno));
     }
     /* Ours is the only writable mapping there will ever be (before Linux 5.1 the worker maps it read-only by choice). */
     int seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
     if (fcntl(s->fd, F_ADD_SEALS, seals | F_SEAL_FUTURE_WRITE) != 0 && fcntl(s->fd, F_ADD_SEALS, seals) != 0)
         FAIL(GLIMPSE_E_MEMORY, "the snapshot cannot be sealed: %s", strerror(errno));
-    populate(s->at, s->bytes);
+    populate(s->at, bytes);
     return GLIMPSE_OK;
 }
 
-glimpse_status snapshot_open(const glimpse_tensor *tensors, int32_t n, snapshot *out) {
+glimpse_status snapshot_open(const glimpse_tensor *tensors, int32_t n, int n_slots, snapshot *out) {
     glimpse_status st = GLIMPSE_OK;
     snapshot s = SNAPSHOT_INIT;
     if (n < 1) FAIL(GLIMPSE_E_MODEL, "no tensors are bound\nhint: glimpse_bind, one call a tensor");
     TRY_GOTO(lay_out(tensors, n, &s));
+    s.n_slots = n_slots;
     TRY_GOTO(take_memory(&s));
     *out = s;
     return GLIMPSE_OK;
@@ -166,12 +168,13 @@ out:
     return st;
 }
 
-void snapshot_fill(snapshot *s) {
-    for (int i = 0; i < s->n_blocks; i++) memcpy(s->at + s->blocks[i].offset, s->blocks[i].from, s->blocks[i].bytes);
+void snapshot_fill(snapshot *s, int slot) {
+    char *at = s->at + (size_t)slot * s->bytes;
+    for (int i = 0; i < s->n_blocks; i++) memcpy(at + s->blocks[i].offset, s->blocks[i].from, s->blocks[i].bytes);
 }
 
 void snapshot_close(snapshot *s) {
-    if (s->at) munmap(s->at, s->bytes);
+    if (s->at) munmap(s->at, s->bytes * (size_t)s->n_slots);
     if (s->fd >= 0) close(s->fd);
     free(s->blocks);
     free(s->offsets);

@@ -2,7 +2,8 @@
  * answered.  No call waits for the worker but drain, close, check, --when_busy wait and the first answer at open.
  *
  * Posts are answered in order.  What the worker never answered because it died is posted to the next one: an eval without
- * a sample as it was, the eval in hand as failed, with the reason; its weights are gone by then.  A new worker is started
+ * a sample as it was, the eval in hand as failed, with the reason (it may be what killed the worker), one in the second
+ * slot as it was, its weights are still there.  A new worker is started
  * by the next eval, which does not wait for it.
  *
  * Called by api.c.  The worker is cli/worker.c. */
@@ -75,10 +76,19 @@ static void tell_error(worker_guest *w) {
 
 /* --- posts ------------------------------------------------------------------------------------------------------- */
 
-static post *eval_in_hand(worker_guest *w) { /* the one that holds the slot */
+static post *eval_in_hand(worker_guest *w) { /* the oldest that holds a slot: the one the worker works on, or will next */
     for (int i = 0; i < w->n_posts; i++)
         if (w->posts[i].head.kind != MSG_NOTE) return &w->posts[i];
     return NULL;
+}
+
+static int free_slot(const worker_guest *w) { /* -1 = none */
+    unsigned held = 0;
+    for (int i = 0; i < w->n_posts; i++)
+        if (w->posts[i].head.kind != MSG_NOTE) held |= 1u << w->posts[i].head.slot;
+    for (int slot = 0; slot < w->snap.n_slots; slot++)
+        if (!(held >> slot & 1)) return slot;
+    return -1;
 }
 
 static void remove_post(worker_guest *w, int at) {
@@ -264,7 +274,10 @@ static glimpse_status start_worker(worker_guest *w) {
     w->words[0] = 0;
     message_head hello = {.kind = MSG_HELLO};
     glimpse_status st = message_send(w->socket, &hello, w->hello.bytes, w->hello.n, w->snap.fd);
-    if (st == GLIMPSE_E_WORKER) return GLIMPSE_OK; /* ended already: collect reads its last words and buries it */
+    if (st == GLIMPSE_E_WORKER) { /* ended already: collect reads its last words and buries it */
+        shutdown(w->socket, SHUT_WR); /* and if it has not, it ends now */
+        return GLIMPSE_OK;
+    }
     if (st == GLIMPSE_SKIPPED) st = status_fail(GLIMPSE_E_WORKER, __FILE__, __LINE__, "the worker's socket takes nothing");
     if (st < 0) {
         close(w->socket);
@@ -337,6 +350,9 @@ static glimpse_status first_worker(worker_guest *w) {
     }
     if (w->refused < 0) return status_set_text(w->refused, w->words);
     if (w->ready) return GLIMPSE_OK;
+    if (opt_count(w->o, OPT_module) > 0 && strncmp(w->words, "signal", 6) == 0)
+        FAIL(GLIMPSE_E_WORKER, "off: the worker %s died before it was ready: %s\nhint: it had loaded --module %s; try without",
+             w->program, w->words, opt_str_at(w->o, OPT_module, 0));
     FAIL(GLIMPSE_E_LIBRARY, "off: the worker %s ended before it was ready: %s; this library is of build %s\nhint: install both "
          "from one build, or set GLIMPSE_WORKER to the program glimpse", w->program, w->words, GLIMPSE_BUILD_ID);
 }
@@ -381,7 +397,7 @@ static glimpse_status prepare(worker_guest *w, const options *o, const glimpse_m
     w->o = options_copy(o);
     w->posts = calloc(MOST_POSTS, sizeof *w->posts);
     if (!w->o || !w->posts) FAIL(GLIMPSE_E_MEMORY, "no memory");
-    TRY(snapshot_open(model->tensors, model->n_tensors, &w->snap));
+    TRY(snapshot_open(model->tensors, model->n_tensors, (int)opt_int(o, OPT_snapshots), &w->snap));
     hello h = {.build_id = GLIMPSE_BUILD_ID, .log_back = w->g.log.fn != NULL, .snapshot_bytes = w->snap.bytes, .o = w->o,
                .model = *model, .offsets = w->snap.offsets};
     name_run(h.run);
@@ -494,7 +510,7 @@ static glimpse_status eval(worker_guest *w, int64_t step, double train_loss, dou
         glimpse_status st = take_failure(w);
         return st < 0 ? st : GLIMPSE_NOT_DUE;
     }
-    while (opt_is(w->o, OPT_when_busy, "wait") && eval_in_hand(w) && w->socket >= 0) {
+    while (opt_is(w->o, OPT_when_busy, "wait") && free_slot(w) < 0 && w->socket >= 0) {
         wait_for_worker(w, -1, !all_sent(w));
         collect(w);
         flush_posts(w);
@@ -503,8 +519,9 @@ static glimpse_status eval(worker_guest *w, int64_t step, double train_loss, dou
         add_note(w, step, train_loss, val_loss, NOTE_FAILED, "the worker died");
         return take_failure(w);
     }
-    const post *before = eval_in_hand(w);
-    if (before || !all_sent(w)) {
+    int slot = free_slot(w);
+    if (slot < 0 || !all_sent(w)) {
+        const post *before = slot < 0 ? eval_in_hand(w) : NULL;
         if (before) c_snprintf(why, sizeof why, "still busy with step %lld (--when_busy wait)", (long long)before->head.step);
         else c_snprintf(why, sizeof why, "the worker takes no messages");
         add_note(w, step, train_loss, val_loss, NOTE_SKIPPED, why);
@@ -514,7 +531,8 @@ static glimpse_status eval(worker_guest *w, int64_t step, double train_loss, dou
     }
     post *p = add_post(w, MSG_EVAL, step, train_loss, val_loss);
     if (!p) return GLIMPSE_SKIPPED;
-    snapshot_fill(&w->snap);
+    p->head.slot = slot;
+    snapshot_fill(&w->snap, slot);
     p->head.blocked_s = (now_ns() - t0) * 1e-9;
     flush_posts(w);
     return take_failure(w);
@@ -539,7 +557,7 @@ static glimpse_status check(worker_guest *w, const int32_t *ids, const int32_t *
     buf_put(&both, targets, n);
     if (losses) buf_put(&both, losses, n); /* a float is as long as an id */
     if (buf_failed(&both)) FAIL_GOTO(GLIMPSE_E_MEMORY, "glimpse_check: no memory for %d x %d ids", (int)B, (int)T);
-    snapshot_fill(&w->snap);
+    snapshot_fill(&w->snap, 0); /* nothing is posted: all are free */
     post *p = add_post(w, MSG_CHECK, 0, NAN, loss);
     if (!p) FAIL_GOTO(GLIMPSE_E_WORKER, "glimpse_check: the worker is busy");
     p->head.B = B;

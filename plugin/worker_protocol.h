@@ -47,7 +47,7 @@ typedef struct message_head {
     int32_t B, T;          /* CHECK */
     int32_t hooked;        /* EVAL, NOTE: 1 = the record is wanted back */
     int32_t again;         /* NOTE: a worker before may have recorded it */
-    int32_t pad;
+    int32_t slot;          /* EVAL, CHECK: of the snapshot */
     int64_t posted;        /* EVAL, NOTE: when it was first posted, seconds since 1970 */
     schedule due;          /* DONE */
 } message_head;
@@ -69,12 +69,12 @@ glimpse_status message_send(int socket, message_head *head, const void *payload,
 glimpse_status message_receive(int socket, message *m);
 void message_free(message *m);
 
-/* HELLO's payload, and back.  offsets (n_tensors): where each tensor lies in the snapshot. */
+/* HELLO's payload, and back.  offsets (n_tensors): where each tensor lies in a slot of the snapshot. */
 typedef struct hello {
     const char *build_id;
     char run[16];
     int32_t log_back;        /* 1: lines for people are sent, 0: the worker writes to its stderr */
-    uint64_t snapshot_bytes;
+    uint64_t snapshot_bytes; /* of a slot */
     options *o;
     glimpse_model model;     /* unpacked: everything it points to is owned by the hello */
     size_t *offsets;         /* (model.n_tensors), owned when unpacked */

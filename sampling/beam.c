@@ -244,7 +244,7 @@ static glimpse_status stops_here(beams *b, int32_t n, int32_t id, bool *yes) {
     buffer text = {0};
     *yes = false;
     for (int32_t i = 0; i < b->rq->n_stops; i++)
-        if (strlen(b->rq->stops[i]) > longest) longest = strlen(b->rq->stops[i]);
+        if (batch_stop_bytes(b->rq, i) > longest) longest = batch_stop_bytes(b->rq, i);
     while (n >= 0 && n_back < 256 && bytes < longest) {
         back[n_back++] = b->tokens[n].id;
         TRY_GOTO(piece_text(b->g->t, b->tokens[n].id, &text));

@@ -9,8 +9,11 @@
 #include "kernels/backend.h"
 #include "sampling/beam.h"
 #include "sampling/model/model.h"
+#include "sampling/phrases.h"
 #include "sampling/samplers/chain.h"
 #include "sampling/tokenizer/tokenizer.h"
+#include <stdatomic.h>
+#include <string.h>
 
 typedef struct generator generator;
 
@@ -51,12 +54,25 @@ typedef struct batch_request {
     uint32_t step_key;            /* 0, or the step with --seed_each_step */
     bool ignore_eos;
     const char *const *stops;     /* (n_stops) stop strings */
+    const size_t *stop_bytes;     /* (n_stops) their lengths, which may hold NUL; NULL = strlen */
     int32_t n_stops;
-    /* Optional, for streaming: called once for every drawn token, on the caller's thread; `sequence` counts samples in
-     * the order of the result. */
+    const phrase_list *phrases;   /* to go back from (antislop.h); NULL = none */
+    int32_t phrase_retries;       /* tokens tried in one place */
+    double guidance;              /* scale of guidance.h; 0 or 1 = off */
+    const int32_t *negative_ids;  /* (n_negative) the negative prompt; 0 = the last token of each prompt */
+    int32_t n_negative;
+    const atomic_int *cancel;     /* looked at before each token is taken in: not 0 = every sample ends with it as
+                                     CANCELLED; NULL = never */
+    /* Optional, for streaming: called once for every token that stands, in order, on the caller's thread; `sequence` counts
+     * samples in the order of the result.  Tokens that may still be gone back from are held. */
     void (*on_token)(void *user, int32_t sequence, const glimpse_token *token);
     void *user;
 } batch_request;
+
+static inline size_t batch_stop_bytes(const batch_request *rq, int32_t i) {
+    return rq->stop_bytes ? rq->stop_bytes[i] : strlen(rq->stops[i]);
+}
+static inline bool batch_guided(const batch_request *rq) { return rq->guidance != 0 && rq->guidance != 1; }
 
 typedef struct batch_result {
     glimpse_sample *samples;  /* (n_samples), order: prompt, setting, sample; owned by the arena */

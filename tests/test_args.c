@@ -128,7 +128,7 @@ TEST(args_errors_leave_everything_alone) {
         {"--max_sample_tokens|5|--no_sheet", "did you mean --no_sheets?", true},
         {"--max_sample_tokens|5|--temp|3", "did you mean --temperature?", true},
         {"--max_sample_tokens|5|--lm_eval_tasks|x", "unknown flag --lm_eval_tasks", true},
-        {"--max_sample_tokens|5|--num_beams|3", "unknown flag --num_beams", true},
+        {"--max_sample_tokens|5|--num_moons|3", "unknown flag --num_moons", true},
         {"--max_sample_tokens|5|--=3", "unknown flag --", true},
         {"--max_sample_tokens|5|--top_k|--seed|3", "--seed looks like a flag", true},
     };

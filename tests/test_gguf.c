@@ -63,10 +63,26 @@ static const char *const v0_order[] = {"model.embed_tokens.weight",
                                        "freq",
                                        "lm_head.weight"};
 
-static void make_llama2c(buffer *b, bool v1) {
+/* int8 and the scale of each group: the weights are multiples of 1/512 or 1/256 below 128 of them. */
+static void put_packed(buffer *b, const char *name, int layer, int group) {
+    buffer raw = {0};
+    put_tensor(&raw, name, layer);
+    float scale = strstr(name, "embed") || strstr(name, "lm_head") ? 1.0f / 256 : 1.0f / 512;
+    for (size_t i = 0; i < raw.n / 4; i++) {
+        float v;
+        memcpy(&v, raw.bytes + 4 * i, 4);
+        put(b, (uint8_t)(int8_t)(v / scale), 1);
+    }
+    for (size_t i = 0; i < raw.n / 4; i += (size_t)group) buf_put(b, &scale, 4);
+    buf_free(&raw);
+}
+
+static void make_llama2c(buffer *b, int version) {
+    bool v1 = version > 0;
     const int32_t ints[7] = {C, F, L, H, H, v1 ? V : -V, T};
-    if (v1) put(b, 0x616b3432, 4), put(b, 1, 4);
+    if (v1) put(b, 0x616b3432, 4), put(b, (uint64_t)version, 4);
     for (int i = 0; i < 7; i++) put(b, (uint32_t)ints[i], 4);
+    if (version == 2) put(b, 0, 1), put(b, 16, 4);
     if (v1) buf_fill(b, 0, 256 - b->n);
     size_t n = v1 ? sizeof v1_order / sizeof *v1_order : sizeof v0_order / sizeof *v0_order;
     for (size_t i = 0; i < n; i++) {
@@ -78,15 +94,18 @@ static void make_llama2c(buffer *b, bool v1) {
         }
         if (name[0] == '#') snprintf(full, sizeof full, "model.layers.#.%s.weight", name + 1);
         else snprintf(full, sizeof full, "%s", name);
-        for (int l = 0; l < (name[0] == '#' ? L : 1); l++) put_tensor(b, full, l);
+        for (int l = 0; l < (name[0] == '#' ? L : 1); l++) {
+            if (version == 2 && !strstr(full, "norm")) put_packed(b, full, l, 16);
+            else put_tensor(b, full, l);
+        }
     }
 }
 
 TEST(llama2c_versions_give_the_frozen_logits) {
-    for (int v1 = 0; v1 < 2; v1++) {
+    for (int version = 0; version < 3; version++) {
         buffer b = {0};
         model *m = NULL;
-        make_llama2c(&b, v1);
+        make_llama2c(&b, version);
         if (EXPECT_OK(checkpoint_open(hf_save(hf_dir("l2c"), "stories.bin", b.bytes, b.n), NULL, NULL, &m)))
             EXPECT_LT(hf_error(m, LLAMA2), 1e-5);
         model_close(m);
@@ -105,7 +124,8 @@ TEST(llama2c_files_that_lie) {
         int code;
         const char *says;
     } cases[] = {
-        {4, 2, GLIMPSE_E_UNSUPPORTED, "version 2 (int8)"},
+        {4, 2, GLIMPSE_E_FORMAT, "a group of 0 elements"},
+        {4, 3, GLIMPSE_E_UNSUPPORTED, "version 3; 0, 1 and 2 are read"},
         {4, 0, GLIMPSE_E_UNSUPPORTED, "version 0"},
         {8, 0, GLIMPSE_E_FORMAT, "has dim 0"},
         {8, 0x7fffffff, GLIMPSE_E_FORMAT, "has dim 2147483647"},
@@ -125,7 +145,7 @@ TEST(llama2c_files_that_lie) {
     buffer b = {0};
     char path[4096], what[32];
     const char *dir = hf_dir("l2c");
-    make_llama2c(&b, true);
+    make_llama2c(&b, 1);
     hostile_begin();
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         uint32_t before;
@@ -143,6 +163,103 @@ TEST(llama2c_files_that_lie) {
                        GLIMPSE_E_FORMAT, "begins with the bytes");
     hostile_checkpoint("ones", hf_save(dir, "x.bin", "\1\0\0\0\1\0\0\0\1\0\0\0\1\0\0\0\1\0\0\0\1\0\0\0\1\0\0\0", 28),
                        GLIMPSE_E_FORMAT, "begins with the bytes");
+    buf_free(&b);
+}
+
+/* === llm.c's Llama === */
+static void put_layers(buffer *b, const char *name) {
+    for (int l = 0; l < L; l++) put_tensor(b, name, l);
+}
+
+static void put_zeros(buffer *b, int n) { buf_fill(b, 0, 4 * (size_t)n); }
+
+static void make_llmc_llama(buffer *b, bool cuda) {
+    const uint32_t master[] = {20240803, 3, T, V, L, H, H, C, 1, 16, 0, 10000, 0, 4, 3, 1};
+    const uint32_t branch[] = {20240803, 3, T, V, L, H, H, C, 16, 0, 3, 1};
+    const float floats[] = {1.3f, 1e-5f, 10000};
+    if (cuda) buf_put(b, branch, sizeof branch);
+    else buf_put(b, master, sizeof master);
+    buf_fill(b, 0, 1024 - b->n);
+    if (cuda) buf_put(b, floats, sizeof floats), buf_fill(b, 0, 2048 - b->n);
+    put_tensor(b, "model.embed_tokens.weight", 0);
+    if (cuda) put_tensor(b, "lm_head.weight", 0);
+    put_layers(b, "model.layers.#.input_layernorm.weight");
+    if (cuda) put_zeros(b, L * C);
+    for (int l = 0; l < L; l++) {
+        put_tensor(b, "model.layers.#.self_attn.q_proj.weight", l);
+        put_tensor(b, "model.layers.#.self_attn.k_proj.weight", l);
+        put_tensor(b, "model.layers.#.self_attn.v_proj.weight", l);
+    }
+    if (cuda) put_zeros(b, L * 3 * C);
+    put_layers(b, "model.layers.#.self_attn.o_proj.weight");
+    if (cuda) put_zeros(b, L * C);
+    put_layers(b, "model.layers.#.post_attention_layernorm.weight");
+    if (cuda) put_zeros(b, L * C);
+    for (int l = 0; l < L; l++) {
+        put_tensor(b, "model.layers.#.mlp.up_proj.weight", l);
+        if (cuda) put_tensor(b, "model.layers.#.mlp.gate_proj.weight", l);
+    }
+    if (!cuda) put_layers(b, "model.layers.#.mlp.gate_proj.weight");
+    if (cuda) put_zeros(b, L * 2 * F);
+    put_layers(b, "model.layers.#.mlp.down_proj.weight");
+    if (cuda) put_zeros(b, L * C);
+    put_tensor(b, "model.norm.weight", 0);
+    if (cuda) put_zeros(b, C);
+    else put_tensor(b, "lm_head.weight", 0);
+}
+
+TEST(llmc_llama_gives_the_frozen_logits) {
+    for (int cuda = 0; cuda < 2; cuda++) {
+        buffer b = {0};
+        model *m = NULL;
+        make_llmc_llama(&b, cuda);
+        if (EXPECT_OK(checkpoint_open(hf_save(hf_dir("l3"), "llama.bin", b.bytes, b.n), NULL, NULL, &m)))
+            EXPECT_LT(hf_error(m, LLAMA2), 1e-5);
+        model_close(m);
+        buf_free(&b);
+    }
+}
+
+TEST(llmc_llama_files_that_lie) {
+    static const struct {
+        int at;
+        uint32_t value;
+        int code;
+        const char *says;
+    } cases[] = {
+        {1, 4, GLIMPSE_E_UNSUPPORTED, "version 4, expected 3"},
+        {1, 5, GLIMPSE_E_FORMAT, "truncated or too long"},
+        {2, 0, GLIMPSE_E_FORMAT, "max_seq_len is 0"},
+        {3, 0x80000000, GLIMPSE_E_FORMAT, "vocab_size is -2147483648"},
+        {3, 1 << 24, GLIMPSE_E_FORMAT, "truncated or too long"},
+        {4, 0x7fffffff, GLIMPSE_E_FORMAT, "n_layer is 2147483647"},
+        {4, 3, GLIMPSE_E_FORMAT, "truncated or too long"},
+        {5, 0, GLIMPSE_E_FORMAT, "n_head is 0"},
+        {5, 5, GLIMPSE_E_FORMAT, "do not divide"},
+        {6, 3, GLIMPSE_E_FORMAT, "do not divide"},
+        {6, 8, GLIMPSE_E_FORMAT, "n_kv_head is 8"},
+        {7, 0xffffffff, GLIMPSE_E_FORMAT, "n_embd is -1"},
+        {9, 0, GLIMPSE_E_FORMAT, "multiple_of is 0"},
+        {9, 7, GLIMPSE_E_FORMAT, "truncated or too long"},
+        {11, 0, GLIMPSE_E_FORMAT, "rope_theta"},
+        {12, 2, GLIMPSE_E_FORMAT, "use_scaled_rope is 2"},
+    };
+    buffer b = {0};
+    char path[4096], what[32];
+    const char *dir = hf_dir("l3");
+    make_llmc_llama(&b, false);
+    hostile_begin();
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        uint32_t before;
+        memcpy(&before, b.bytes + 4 * cases[i].at, 4);
+        poke(&b, 4 * (size_t)cases[i].at, cases[i].value);
+        snprintf(path, sizeof path, "%s", hf_save(dir, "x.bin", b.bytes, b.n));
+        snprintf(what, sizeof what, "case %zu", i);
+        hostile_checkpoint(what, path, cases[i].code, cases[i].says);
+        poke(&b, 4 * (size_t)cases[i].at, before);
+    }
+    for (size_t n = 4; n < b.n; n += n < 2100 ? 97 : 9973)
+        hostile_checkpoint("cut", hf_save(dir, "x.bin", b.bytes, n), GLIMPSE_E_FORMAT, NULL);
     buf_free(&b);
 }
 

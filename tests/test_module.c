@@ -212,6 +212,22 @@ TEST(module_that_crashes_is_one_failed_eval) {
     rig_close(&r);
 }
 
+/* It dies already when it is opened: Glimpse is off, the module is named, the training goes on. */
+TEST(module_that_crashes_at_open) {
+    const char *so = compile("opens",
+        "#include <glimpse.h>\n#include <signal.h>\n#include <unistd.h>\n"
+        "static int open(glimpse_module_host *h, void **s) { (void)h, (void)s; return kill(getpid(), SIGSEGV); }\n"
+        "const glimpse_module glimpse_module_v1 = {sizeof(glimpse_module), GLIMPSE_MODULE_VERSION, open, NULL};\n");
+    if (!so) SKIP("no C compiler");
+    rig r;
+    setenv("ASAN_OPTIONS", "handle_segv=0", 1);
+    rig_open(&r, (const char *const[]){option("module", so), NULL});
+    EXPECT(r.g == NULL);
+    EXPECT(strstr(buf_str(&r.said), "died before it was ready: signal 11 (SIGSEGV)\nhint: it had loaded --"));
+    EXPECT(glimpse_eval(r.g, 0, 2, 1) == GLIMPSE_NOT_DUE && rig_wait_workers(0));
+    rig_close(&r);
+}
+
 /* glimpse_add_sampler cannot reach a worker, and says what can. */
 TEST(module_is_named_where_a_sampler_cannot_go) {
     rig r;

@@ -5,6 +5,7 @@
 #include "tests/test.h"
 #include "tests/tiny_gpt.h"
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -149,5 +150,56 @@ TEST(probes_leave_the_samples_alone) {
     EXPECT_STREQ(text[0], text[1]);
     free(text[0]), free(text[1]), free(path);
     buf_free(&log);
+    tiny_gpt_free(&g);
+}
+
+static char *slurp_all(const char *pattern, size_t *n) { /* the one file of that name */
+    buffer cmd = {0}, b = {0};
+    buf_printf(&cmd, "cat %s/%s", test_tmpdir(), pattern);
+    FILE *f = popen(buf_str(&cmd), "r");
+    char chunk[4096];
+    for (size_t got; f && (got = fread(chunk, 1, sizeof chunk, f)) > 0;) buf_put(&b, chunk, got);
+    EXPECT(f && pclose(f) == 0);
+    buf_free(&cmd);
+    return buf_take(&b, n);
+}
+
+/* The map, the page's data, the pictures in the event file: drawn anew from the journal they are the same bytes. */
+TEST(probes_views_from_the_journal_alone) {
+    static const char *const files[] = { "probes.png", "report/probes.js", "report/index.js", "report/step_00000010.js", "events.out.tfevents.*" };
+    enum { N = sizeof files / sizeof *files };
+    tiny_gpt g;
+    buffer log = {0};
+    options *o;
+    char *was[N];
+    size_t n[N];
+    tiny_gpt_make(&g, 2, 2, 16, 60, 48, -1, 3);
+    static const char text[] = "HELLO\tWORLD\n<b>&\nx y\n";
+    char *path = probe_file(text, sizeof text - 1);
+    session *s = open_with(&g, path, &log, &o);
+    REQUIRE(s);
+    EXPECT_OK(options_set(s->o, OPT_sheets, "true", OPT_LEVEL_FLAG));
+    for (int i = 0; i < 4; i++) {
+        EXPECT(session_eval(s, 10 * i, 3, i == 2 ? 5 : 3 - i) >= 0);
+        for (size_t k = 0; k < g.n[0]; k++) g.w[0][k] *= 1.3f;
+    }
+    session_close(s);
+    for (int i = 0; i < N; i++) was[i] = slurp_all(files[i], &n[i]);
+    EXPECT(n[0] > 1000 && !memcmp(was[0], "\x89PNG", 4));
+    EXPECT(memmem(was[1], n[1], "\\u003cb>&", 9) && !memchr(was[1], '<', n[1]));
+    EXPECT(memmem(was[4], n[4], "probes/answer_logprob/0", 23) != NULL);
+    session_host host = { .user = &log, .log = on_log };
+    EXPECT_OK(session_report(o, test_tmpdir(), &host));
+    for (int i = 0; i < N; i++) {
+        size_t again;
+        char *now = slurp_all(files[i], &again);
+        EXPECT_EQ(again, n[i]);
+        EXPECT_MEM(now, was[i], n[i] < again ? n[i] : again);
+        free(now);
+        free(was[i]);
+    }
+    options_free(o);
+    buf_free(&log);
+    free(path);
     tiny_gpt_free(&g);
 }

@@ -270,6 +270,7 @@ static void put_sample(const glimpse_record *r, const glimpse_sample *s, bool sh
     put_text(out, s->text, s->text_bytes);
     text_member(out, "stop", text_stop_name(s->stop));
     text_member(out, "why", s->why);
+    if (s->note) text_member(out, "note", s->note);
     key(out, "metrics");
     buf_putc(out, '{');
     for (int32_t i = 0; i < s->n_metrics; i++) {

@@ -107,6 +107,9 @@ static void sample_fields(const glimpse_record *r, const glimpse_sample *s, styl
     gap(out);
     text_field(out, "check", r->check);
     styled_puts(out, "\n", PAINT_PLAIN);
+    if (!s->note) return;
+    text_field(out, "note", s->note);
+    styled_puts(out, "\n", PAINT_PLAIN);
 }
 
 void text_entry_head(const glimpse_record *r, const glimpse_sample *s, styled *out) {

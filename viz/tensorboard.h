@@ -14,7 +14,7 @@
  *
  *   loss/train, loss/val         sample_metrics/<name>, the mean over a setting's samples; with several settings
  *   sample_metrics/<name>/<setting>, a series each         samples/<sample>: text, fenced so that no markup acts
- *   sheets/<sample>: the picture of a sample
+ *   sheets/<sample>: the picture of a sample         probes/<metric>/<line>         probes: the map over the steps (probe_map.h)
  * Wall times and the file's name come from the record, so that a redrawn file has the same bytes. */
 #ifndef GLIMPSE_VIZ_TENSORBOARD_H
 #define GLIMPSE_VIZ_TENSORBOARD_H

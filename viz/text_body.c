@@ -9,7 +9,7 @@
 bool text_is(const char *a, const char *b) { return a && b && strcmp(a, b) == 0; }
 
 const char *text_stop_name(glimpse_stop stop) {
-    static const char *const names[] = {"length", "eos", "stop", "context", "nonfinite", "scored"};
+    static const char *const names[] = {"length", "eos", "stop", "context", "nonfinite", "scored", "cancelled"};
     return (unsigned)stop < sizeof names / sizeof *names ? names[stop] : "unknown";
 }
 

@@ -21,6 +21,8 @@ typedef struct session_host {
     int (*out)(void *user, const char *bytes, size_t n);
     int terminal;                                                    /* log goes to a terminal: colours, \r discipline */
     int out_terminal;                                                /* `out` goes to a terminal */
+    void (*progress)(void *user, const char *line);                  /* one line of a terminal, written over the one before;
+                                                                        NULL = done.  May be NULL: nobody watches */
     double (*blocked)(void *user);     /* seconds that this eval held up the trainer; NULL = as long as the session works */
     /* Offline, or NULL.  The tokenizer unless --tokenizer names one; and a word with the session before anything is sampled
      * (samplers are added there): an error ends the run and is left in `why` of at most `cap` bytes. */
@@ -36,6 +38,15 @@ typedef struct session_tokenize {
     size_t n;
     bool decode, json, special; /* special: also what the file puts around a text; decode: special tokens by name */
 } session_tokenize;
+/* `glimpse convert` and `glimpse inspect`.  Borrowed. */
+typedef struct file_command {
+    bool inspect, json;   /* inspect: a table, or one JSON object */
+    const char *in, *out; /* paths; `out` of convert alone */
+    const char *format;   /* NULL, "safetensors", "llmc" */
+    const char *dtype;    /* NULL = as stored, "f32", "bf16", "f16" */
+    const char *tokenizer; /* a file or directory; NULL = beside `in` */
+    bool force;           /* `out` gives way if it is there */
+} file_command;
 
 typedef struct session_api {
     uint32_t version;      /* 1 */
@@ -55,6 +66,9 @@ typedef struct session_api {
     glimpse_status (*close)(session *s);
     /* Offline: what glimpse_run does, from the options alone.  Returns a status; the text goes through host->out. */
     glimpse_status (*run)(const options *o, const session_host *host);
+    /* `glimpse eval`: --lm_eval_tasks alone; the table through host->out.  `glimpse score`: a text, or --requests. */
+    glimpse_status (*evaluate)(const options *o, const session_host *host);
+    glimpse_status (*score_file)(const options *o, const session_host *host);
     /* `glimpse report DIR`: draw every view anew from the journal in `dir`. */
     glimpse_status (*report)(const options *o, const char *dir, const session_host *host);
     /* Record an eval without sampling: status "skipped" or "failed", `why` for people.  `since`: not 0 if a worker
@@ -67,6 +81,11 @@ typedef struct session_api {
     /* `glimpse tokenize`: n bytes of text to lines of tokens, or (decode) of ids to a text.  *out: returned (free_text). */
     glimpse_status (*tokenize)(const session_tokenize *job, char **out, size_t *bytes);
     void (*free_text)(char *text);
+    /* A checkpoint as a description; its strings and tensors live until unload(*handle). */
+    glimpse_status (*load)(const char *path, glimpse_model *description, void **handle);
+    void (*unload)(void *handle);
+    /* What it shows goes through host->out. */
+    glimpse_status (*files)(const file_command *c, const session_host *host);
 } session_api;
 
 #define GLIMPSE_SESSION_SYMBOL "glimpse_session_v1"

@@ -20,6 +20,9 @@ void keeper_fork(char **argv, int trainer);
 /* How a process of that wait status ended, for people; `oom`: the kernel killed for want of memory meanwhile. */
 void keeper_words(int status, bool oom, char *words, size_t cap);
 
+/* `glimpse convert` and `glimpse inspect`; argv[0] is the program's name, the command taken out.  files.c. */
+int cli_files(int argc, char **argv, bool inspect);
+
 /* Append a page made from the table; nothing is wider than 80 columns. */
 void help_all(buffer *b);
 void help_option(buffer *b, opt_id id);

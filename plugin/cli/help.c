@@ -110,6 +110,8 @@ static const char usage[] =
     "       glimpse tokenize --tokenizer FILE [--json] [--special] [TEXT | -]\n"
     "       glimpse tokenize --tokenizer FILE --decode IDS\n"
     "                                  a text as tokens, or ids as a text\n"
+    "       glimpse convert IN OUT     write a checkpoint in another form\n"
+    "       glimpse inspect PATH       its configuration, each tensor in numbers\n"
     "       glimpse help FLAG          one flag in full\n"
     "       glimpse --help | --version | --man\n";
 
@@ -217,6 +219,7 @@ void help_man(buffer *b) {
                 "\\fBglimpse\\fR [sample] [\\fIFLAGS\\fR]\n\\fBglimpse report\\fR [\\fIDIR\\fR]\n"
                 "\\fBglimpse tokenize\\fR \\-\\-tokenizer \\fIFILE\\fR [\\-\\-json] [\\-\\-special] [\\fITEXT\\fR | \\- | "
                 "\\-\\-decode \\fIIDS\\fR]\n"
+                "\\fBglimpse convert\\fR \\fIIN OUT\\fR\n\\fBglimpse inspect\\fR \\fIPATH\\fR [\\-\\-json]\n"
                 "\\fBglimpse help\\fR \\fIFLAG\\fR\n\\fBglimpse\\fR \\-\\-help | \\-\\-version | \\-\\-man\n.fi\n"
                 ".SH DESCRIPTION\n"
                 "\\fBglimpse\\fR samples from a checkpoint and shows what the model said and how sure it was of every token.\n"
@@ -227,6 +230,13 @@ void help_man(buffer *b) {
                 "standard input; \\fB\\-\\-json\\fR writes one object a line; \\fB\\-\\-special\\fR adds what the file puts around a text\n"
                 "(with \\fB\\-\\-decode\\fR: names special tokens); \\fB\\-\\-tokenizer_pattern\\fR \\fINAME\\fR is for vocabularies that do\n"
                 "not say theirs: gpt2, r50k, p50k, cl100k, o200k, llama3, qwen2, tekken.  Any file that \\fB\\-\\-tokenizer\\fR takes.\n"
+                ".SH CHECKPOINTS\n"
+                "\\fBglimpse convert\\fR \\fIIN OUT\\fR [\\fB\\-\\-format\\fR safetensors|llmc] [\\fB\\-\\-dtype\\fR f32|bf16|f16] "
+                "[\\fB\\-\\-tokenizer\\fR \\fIPATH\\fR] [\\fB\\-\\-force\\fR]\n"
+                "reads a checkpoint of any kind and writes a directory that transformers opens, or llm.c's model where \\fIOUT\\fR ends in "
+                ".bin. What stands at \\fIOUT\\fR is whole, or it is not there.\n.PP\n"
+                "\\fBglimpse inspect\\fR \\fIPATH\\fR [\\fB\\-\\-json\\fR]\n"
+                "shows the configuration, and of each tensor name, type, shape, extremes, mean, deviation and how many numbers are not finite.\n"
                 ".SH OPTIONS\n");
     const char *group = "";
     for (int id = 0; id < OPT_COUNT; id++) {

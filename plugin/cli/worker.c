@@ -37,7 +37,8 @@ typedef struct worker {
     modules *mods;          /* NULL = none */
     hello hello;            /* the description; its memory is behind `model` */
     glimpse_model model;    /* tensors bound into the snapshot */
-    void *snapshot;
+    void *snapshot;         /* one slot of it is mapped here, whichever is asked for: the tensors stay in their place */
+    int snapshot_fd, n_slots, slot;
     int trainer;            /* pidfd of the trainer, -1 = not to be had */
     bool alone;             /* the trainer is gone: nobody is told any more */
     bool hooked;            /* this eval's record is wanted back */
@@ -92,8 +93,13 @@ static void write_stderr(worker *w, const char *text, size_t n) {
     struct stat s;
     size_t most = fstat(STDERR_FILENO, &s) == 0 && (S_ISREG(s.st_mode) || S_ISCHR(s.st_mode)) ? n : (size_t)PIPE_BUF;
     while (n > 0) {
-        struct pollfd p = {STDERR_FILENO, POLLOUT, 0};
-        if (poll(&p, 1, w->alone ? 0 : STDERR_WAIT_MS) != 1 || !(p.revents & POLLOUT)) return;
+        struct pollfd p[2] = {{STDERR_FILENO, POLLOUT, 0}, {w->alone ? -1 : w->trainer, POLLIN, 0}};
+        if (poll(p, 2, w->alone ? 0 : STDERR_WAIT_MS) < 1) return;
+        if (p[1].revents) w->alone = true;
+        if (!(p[0].revents & POLLOUT)) {
+            if (p[0].revents) return;
+            continue; /* the trainer ended meanwhile: once more, without waiting */
+        }
         ssize_t k = write(STDERR_FILENO, text, n < most ? n : most);
         if (k < 0 && errno == EINTR) continue;
         if (k <= 0) return;
@@ -131,13 +137,26 @@ static double blocked(void *user) { return ((const worker *)user)->blocked_s; }
 /* --- opening ----------------------------------------------------------------------------------------------------- */
 
 static glimpse_status map_snapshot(worker *w, int fd) {
-    if (fd < 0 || lseek(fd, 0, SEEK_END) != (off_t)w->hello.snapshot_bytes)
+    off_t size = fd < 0 ? -1 : lseek(fd, 0, SEEK_END), slot = (off_t)w->hello.snapshot_bytes;
+    if (slot <= 0 || size < slot || size % slot || size / slot > 2)
         FAIL(GLIMPSE_E_WORKER, "the snapshot is missing or of another size");
+    w->n_slots = (int)(size / slot);
+    w->snapshot_fd = fd;
     w->snapshot = mmap(NULL, w->hello.snapshot_bytes, PROT_READ, MAP_SHARED, fd, 0);
     if (w->snapshot == MAP_FAILED) {
         w->snapshot = NULL;
         FAIL(GLIMPSE_E_MEMORY, "the snapshot cannot be mapped: %s", strerror(errno));
     }
+    return GLIMPSE_OK;
+}
+
+static glimpse_status use_slot(worker *w, int slot) {
+    if (slot == w->slot) return GLIMPSE_OK;
+    if (slot < 0 || slot >= w->n_slots) FAIL(GLIMPSE_E_FORMAT, "slot %d of a snapshot of %d", slot, w->n_slots);
+    if (mmap(w->snapshot, w->hello.snapshot_bytes, PROT_READ, MAP_SHARED | MAP_FIXED, w->snapshot_fd,
+             (off_t)slot * (off_t)w->hello.snapshot_bytes) == MAP_FAILED)
+        FAIL(GLIMPSE_E_MEMORY, "the snapshot cannot be mapped: %s", strerror(errno));
+    w->slot = slot;
     return GLIMPSE_OK;
 }
 
@@ -160,6 +179,7 @@ static glimpse_status open_session(worker *w, message *m) {
     if (strcmp(w->hello.build_id, GLIMPSE_BUILD_ID) != 0)
         FAIL(GLIMPSE_E_LIBRARY, "the worker is of build " GLIMPSE_BUILD_ID ", the library of build %s", w->hello.build_id);
     TRY(map_snapshot(w, m->fd));
+    m->fd = -1; /* kept */
     TRY(bind_snapshot(w));
     TRY(session_load(&w->api));
     session_host host = {.user = w, .log = on_log, .record = on_record, .blocked = blocked,
@@ -206,6 +226,7 @@ static glimpse_status check(worker *w, const message *m) {
     bool each = h->bytes == 3 * n * sizeof(int32_t);
     if (!n || (!each && h->bytes != 2 * n * sizeof(int32_t)))
         FAIL(GLIMPSE_E_FORMAT, "a check of %llu bytes", (unsigned long long)h->bytes);
+    TRY(use_slot(w, h->slot));
     const int32_t *ids = (const int32_t *)(const void *)m->payload;
     glimpse_status st = w->api->check(w->s, ids, ids + n, h->B, h->T, h->val_loss,
                                       each ? (const float *)(const void *)(ids + 2 * n) : NULL);
@@ -219,6 +240,7 @@ static void serve(worker *w, const message *m) {
     w->blocked_s = h->blocked_s;
     switch (h->kind) {
     case MSG_EVAL:
+        if ((st = use_slot(w, h->slot)) < 0) break;
         st = w->api->eval(w->s, h->step, h->train_loss, h->val_loss);
         if (st < 0) st = status_set_text(st, w->api->error());
         break;

@@ -91,6 +91,7 @@ glimpse_status checkpoint_open(const char *path, checkpoint_progress progress, v
     size_t n = f.size < HEAD_BYTES ? (size_t)f.size : HEAD_BYTES;
     TRY_GOTO(file_read_at(&f, 0, head, n));
     if (n >= 4 && read_u32(head) == LLMC_MODEL_MAGIC) TRY_GOTO(llmc_bin_read(&f, progress, user, out));
+    else if (n >= 4 && read_u32(head) == LLMC_LLAMA_MAGIC) TRY_GOTO(llmc_llama_read(name, progress, user, out));
     else if (is_safetensors(&f, head, n)) TRY_GOTO(safetensors_read(name, progress, user, out));
     else if (is_llama2c(&f, head, n)) TRY_GOTO(llama2c_read(name, progress, user, out));
     else if (n >= 4 && !memcmp(head, "GGUF", 4)) TRY_GOTO(gguf_read(name, progress, user, out));

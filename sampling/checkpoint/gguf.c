@@ -4,7 +4,11 @@
  * (fastest first), u32 type, u64 offset; then, from the next multiple of general.alignment on, the data.  A string is u64
  * bytes and those bytes.  Every count is compared with the bytes that are left before anything is allocated for it.
  *
- * "llama" files hold q and k rows permuted for neighbouring rotary pairs (convert_hf_to_gguf.py); the others as they were. */
+ * "llama" and "smollm3" files hold q and k rows permuted for neighbouring rotary pairs (convert_hf_to_gguf.py), Gemma's norms
+ * have their 1 added, gptneox's q, k and v were put apart; the others are as they were.  rope_freqs.weight and
+ * rope_factors_{short,long}.weight divide the rotary frequencies.  What a file does not say and llama.cpp knows by the
+ * architecture's name (llama-model.cpp) is known here too: Gemma's windows, scale and second theta, SmolLM3's layers
+ * without rotary positions. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -95,6 +99,11 @@ typedef enum field {
     F_SCALING,
     F_FACTOR,
     F_ORIGINAL,
+    F_SOFTCAP,
+    F_LOGIT_SOFTCAP,
+    F_PARALLEL,
+    F_ATTN_FACTOR,
+    F_THETA_LOCAL,
     F_BOS,
     F_EOS,
     N_FIELDS
@@ -120,6 +129,11 @@ static const struct {
     {".rope.scaling.type"},
     {".rope.scaling.factor"},
     {".rope.scaling.original_context_length"},
+    {".attn_logit_softcapping"},
+    {".final_logit_softcapping"},
+    {".use_parallel_residual"},
+    {".rope.scaling.attn_factor"},
+    {".rope.freq_base_swa"},
     {"tokenizer.ggml.bos_token_id"},
     {"tokenizer.ggml.eos_token_id"},
 };
@@ -224,19 +238,44 @@ static glimpse_status positive(const file *f, const keys *k, field i, float *out
     return GLIMPSE_OK;
 }
 
+static glimpse_status specialities(const file *f, const keys *k, glimpse_model *d) {
+    bool gemma = !strncmp(d->arch, "gemma", 5), later = gemma && d->arch[5];
+    if (gemma) d->norm_plus_one = -1;
+    if (later) {
+        bool third = d->arch[5] == '3', largest = d->n_layers == (third ? 62 : 46); /* the 27B models */
+        TRY(positive(f, k, F_SOFTCAP, &d->attention_softcap));
+        TRY(positive(f, k, F_LOGIT_SOFTCAP, &d->logit_softcap));
+        if (largest) d->attention_scale = (float)(1 / sqrt((double)d->channels / d->n_heads));
+        d->window_pattern = d->window ? third ? 6 : 2 : 0;
+        d->rope_local_theta = third ? 10000 : 0;
+        if (third) TRY(positive(f, k, F_THETA_LOCAL, &d->rope_local_theta));
+    }
+    if (!strcmp(d->arch, "gpt_neox")) {
+        d->qkv_grouped = -1;
+        d->activation = GLIMPSE_GELU_ERF;
+        d->parallel_residual = k->there[F_PARALLEL] && k->number[F_PARALLEL] == 0 ? -1 : 1;
+    }
+    if (!strcmp(d->arch, "phi3")) TRY(positive(f, k, F_ATTN_FACTOR, &d->rope_attention));
+    return GLIMPSE_OK;
+}
+
 static glimpse_status describe(const file *f, const keys *k, glimpse_model *d, config_facts *facts) {
-    static const char *const archs[] = {"llama", "qwen2", "qwen3", "gpt2"};
+    static const char *const archs[][2] = {{"llama", "llama"},   {"qwen2", "qwen2"},   {"qwen3", "qwen3"},
+                                           {"gpt2", "gpt2"},     {"gemma", "gemma"},   {"gemma2", "gemma2"},
+                                           {"gemma3", "gemma3"}, {"phi3", "phi3"},     {"smollm3", "smollm3"},
+                                           {"gptneox", "gpt_neox"}};
     const char *arch = k->text[F_ARCH];
     int32_t ignored;
     if (!k->there[F_ARCH] || !k->is_text[F_ARCH])
         FAIL(GLIMPSE_E_FORMAT, "%s: general.architecture is missing", f->path);
     for (size_t i = 0; i < sizeof archs / sizeof *archs; i++)
-        if (!strcmp(arch, archs[i])) d->arch = archs[i];
+        if (!strcmp(arch, archs[i][0])) d->arch = archs[i][1];
     if (!d->arch)
         FAIL(GLIMPSE_E_UNSUPPORTED,
-             "%s: the architecture %s is not known in GGUF; known: llama (Mistral, SmolLM2), qwen2, qwen3, gpt2",
+             "%s: the architecture %s is not known in GGUF; known: llama (Mistral, SmolLM2), smollm3, qwen2, "
+             "qwen3, phi3, gemma, gemma2, gemma3, gptneox, gpt2",
              f->path, arch);
-    bool gpt2 = !strcmp(d->arch, "gpt2");
+    bool gpt2 = !strcmp(d->arch, "gpt2"), neox = !strcmp(d->arch, "gpt_neox");
     TRY(whole(f, k, F_CONTEXT, 1, 1 << 24, -1, &d->max_seq_len));
     TRY(whole(f, k, F_CHANNELS, 1, 1 << 20, -1, &d->channels));
     TRY(whole(f, k, F_LAYERS, 1, 4096, -1, &d->n_layers));
@@ -247,19 +286,21 @@ static glimpse_status describe(const file *f, const keys *k, glimpse_model *d, c
     TRY(whole(f, k, F_WINDOW, 0, INT32_MAX, 0, &d->window));
     TRY(whole(f, k, F_BOS, 0, INT32_MAX, INT32_MAX, &d->bos));
     TRY(whole(f, k, F_EOS, 0, INT32_MAX, INT32_MAX, &d->eos));
-    TRY(positive(f, k, gpt2 ? F_EPS : F_EPS_RMS, &d->norm_eps));
+    TRY(positive(f, k, gpt2 || neox ? F_EPS : F_EPS_RMS, &d->norm_eps));
     if (gpt2) return GLIMPSE_OK;
-    if (!k->there[F_EPS_RMS])
+    if (!k->there[F_EPS_RMS] && !neox)
         FAIL(GLIMPSE_E_FORMAT, "%s: the key %s.attention.layer_norm_rms_epsilon is missing", f->path, arch);
     TRY(positive(f, k, F_THETA, &d->rope_theta));
     TRY(whole(f, k, F_ROPE_DIMS, 2, 1 << 16, 0, &d->rope_dims));
-    d->rope_interleaved = !strcmp(d->arch, "llama");
-    facts->qkv_bias = !strcmp(d->arch, "qwen2") ? HAS : HAS_NOT;
-    facts->qk_norm = !strcmp(d->arch, "qwen3") ? HAS : HAS_NOT;
+    d->rope_interleaved = !strcmp(d->arch, "llama") || !strcmp(d->arch, "smollm3");
+    facts->qkv_bias = !strcmp(d->arch, "qwen2") ? HAS : neox ? HAS_UNKNOWN : HAS_NOT;
+    facts->qk_norm = !strcmp(d->arch, "qwen3") || !strcmp(d->arch, "gemma3") ? HAS : HAS_NOT;
+    TRY(specialities(f, k, d));
     const char *scaling = k->text[F_SCALING];
     if (!*scaling || !strcmp(scaling, "none")) return GLIMPSE_OK;
     if (!strcmp(scaling, "linear")) d->rope_scaling = GLIMPSE_ROPE_LINEAR;
     else if (!strcmp(scaling, "yarn")) d->rope_scaling = GLIMPSE_ROPE_YARN;
+    else if (!strcmp(scaling, "longrope") && !strcmp(d->arch, "phi3")) return GLIMPSE_OK; /* its two tensors say so */
     else
         FAIL(GLIMPSE_E_UNSUPPORTED, "%s: rope.scaling.type %s is not known; known: none, linear, yarn", f->path,
              scaling);
@@ -270,10 +311,12 @@ static glimpse_status describe(const file *f, const keys *k, glimpse_model *d, c
 }
 
 /* === Tensors === */
-static const struct {
+typedef struct gguf_name {
     const char *from, *to; /* # = the layer */
-} llama_names[] =
-    {
+} gguf_name;
+
+static const gguf_name
+    llama_names[] = {
         {"token_embd.weight", "model.embed_tokens.weight"},
         {"output_norm.weight", "model.norm.weight"},
         {"output.weight", "lm_head.weight"},
@@ -291,6 +334,37 @@ static const struct {
         {"blk.#.ffn_gate.weight", "model.layers.#.mlp.gate_proj.weight"},
         {"blk.#.ffn_up.weight", "model.layers.#.mlp.up_proj.weight"},
         {"blk.#.ffn_down.weight", "model.layers.#.mlp.down_proj.weight"},
+        {NULL, NULL},
+},
+  gemma2_names[] = {
+      {"blk.#.ffn_norm.weight", "model.layers.#.pre_feedforward_layernorm.weight"},
+      {"blk.#.post_attention_norm.weight", "model.layers.#.post_attention_layernorm.weight"},
+      {"blk.#.post_ffw_norm.weight", "model.layers.#.post_feedforward_layernorm.weight"},
+      {NULL, NULL},
+},
+  phi3_names[] = {
+      {"blk.#.attn_qkv.weight", "model.layers.#.self_attn.qkv_proj.weight"},
+      {"blk.#.ffn_up.weight", "model.layers.#.mlp.gate_up_proj.weight"},
+      {NULL, NULL},
+},
+  neox_names[] = {
+      {"token_embd.weight", "gpt_neox.embed_in.weight"},
+      {"output.weight", "embed_out.weight"},
+      {"output_norm.weight", "gpt_neox.final_layer_norm.weight"},
+      {"output_norm.bias", "gpt_neox.final_layer_norm.bias"},
+      {"blk.#.attn_norm.weight", "gpt_neox.layers.#.input_layernorm.weight"},
+      {"blk.#.attn_norm.bias", "gpt_neox.layers.#.input_layernorm.bias"},
+      {"blk.#.attn_qkv.weight", "gpt_neox.layers.#.attention.query_key_value.weight"},
+      {"blk.#.attn_qkv.bias", "gpt_neox.layers.#.attention.query_key_value.bias"},
+      {"blk.#.attn_output.weight", "gpt_neox.layers.#.attention.dense.weight"},
+      {"blk.#.attn_output.bias", "gpt_neox.layers.#.attention.dense.bias"},
+      {"blk.#.ffn_norm.weight", "gpt_neox.layers.#.post_attention_layernorm.weight"},
+      {"blk.#.ffn_norm.bias", "gpt_neox.layers.#.post_attention_layernorm.bias"},
+      {"blk.#.ffn_up.weight", "gpt_neox.layers.#.mlp.dense_h_to_4h.weight"},
+      {"blk.#.ffn_up.bias", "gpt_neox.layers.#.mlp.dense_h_to_4h.bias"},
+      {"blk.#.ffn_down.weight", "gpt_neox.layers.#.mlp.dense_4h_to_h.weight"},
+      {"blk.#.ffn_down.bias", "gpt_neox.layers.#.mlp.dense_4h_to_h.bias"},
+      {NULL, NULL},
 },
   gpt2_names[] = {
       {"token_embd.weight", "transformer.wte.weight"},
@@ -310,11 +384,21 @@ static const struct {
       {"blk.#.ffn_up.bias", "transformer.h.#.mlp.c_fc.bias"},
       {"blk.#.ffn_down.weight", "transformer.h.#.mlp.c_proj.weight"},
       {"blk.#.ffn_down.bias", "transformer.h.#.mlp.c_proj.bias"},
+      {NULL, NULL},
 };
 
-static glimpse_status rename_tensor(const file *f, bool gpt2, const char *name, char out[128]) {
-    size_t n = gpt2 ? sizeof gpt2_names / sizeof *gpt2_names : sizeof llama_names / sizeof *llama_names;
+/* The tables of an architecture: its own, and what it shares with Llama (or NULL). */
+static void name_tables(const char *arch, const gguf_name *tables[2]) {
+    tables[0] = llama_names, tables[1] = NULL;
+    if (!strcmp(arch, "gpt2")) tables[0] = gpt2_names;
+    else if (!strcmp(arch, "gpt_neox")) tables[0] = neox_names;
+    else if (!strcmp(arch, "phi3")) tables[0] = phi3_names, tables[1] = llama_names;
+    else if (!strcmp(arch, "gemma2") || !strcmp(arch, "gemma3")) tables[0] = gemma2_names, tables[1] = llama_names;
+}
+
+static glimpse_status rename_tensor(const file *f, const char *arch, const char *name, char out[128]) {
     char layer[8] = "", pattern[MAX_NAME + 2];
+    const gguf_name *tables[2];
     c_snprintf(pattern, sizeof pattern, "%s", name);
     if (!strncmp(name, "blk.", 4)) {
         size_t digits = strspn(name + 4, "0123456789");
@@ -323,20 +407,63 @@ static glimpse_status rename_tensor(const file *f, bool gpt2, const char *name, 
             c_snprintf(pattern, sizeof pattern, "blk.#%s", name + 4 + digits);
         }
     }
-    for (size_t i = 0; i < n; i++) {
-        const char *from = gpt2 ? gpt2_names[i].from : llama_names[i].from,
-                   *to = gpt2 ? gpt2_names[i].to : llama_names[i].to, *hash = strchr(to, '#');
-        if (strcmp(pattern, from)) continue;
-        if (hash) c_snprintf(out, 128, "%.*s%s%s", (int)(hash - to), to, layer, hash + 1);
-        else c_snprintf(out, 128, "%s", to);
-        return GLIMPSE_OK;
-    }
-    if (!strcmp(name, "rope_freqs.weight"))
-        FAIL(GLIMPSE_E_UNSUPPORTED,
-             "%s: rotary positions scaled by a tensor (rope_freqs.weight, Llama 3.1) are not known in GGUF\n"
-             "hint: the safetensors of the same model are read",
-             f->path);
+    name_tables(arch, tables);
+    for (int t = 0; t < 2; t++)
+        for (const gguf_name *e = tables[t]; e && e->from; e++) {
+            const char *hash = strchr(e->to, '#');
+            if (strcmp(pattern, e->from)) continue;
+            if (hash) c_snprintf(out, 128, "%.*s%s%s", (int)(hash - e->to), e->to, layer, hash + 1);
+            else c_snprintf(out, 128, "%s", e->to);
+            return GLIMPSE_OK;
+        }
     FAIL(GLIMPSE_E_UNSUPPORTED, "%s: the tensor %s is not known", f->path, name);
+}
+
+/* A tensor that is no parameter: what divides the rotary frequencies. */
+typedef struct factor_tensor {
+    int64_t at, n; /* n = 0: not there */
+} factor_tensor;
+
+typedef struct factor_tensors {
+    factor_tensor plain, far;
+} factor_tensors;
+
+static glimpse_status note_factors(const file *f, const char *name, const weight *w, factor_tensors *all, bool *is) {
+    factor_tensor *to = !strcmp(name, "rope_factors_long.weight") ? &all->far : &all->plain;
+    *is = !strcmp(name, "rope_freqs.weight") || !strncmp(name, "rope_factors_", 13);
+    if (!*is) return GLIMPSE_OK;
+    if (to == &all->plain && strcmp(name, "rope_freqs.weight") && strcmp(name, "rope_factors_short.weight"))
+        FAIL(GLIMPSE_E_UNSUPPORTED, "%s: the tensor %s is not known", f->path, name);
+    if (to->n) FAIL(GLIMPSE_E_FORMAT, "%s: the tensor %s is there twice", f->path, name);
+    if (w->dtype != WEIGHT_F32 || w->n_dims != 1 || w->dims[0] > GLIMPSE_ROPE_PAIRS)
+        FAIL(GLIMPSE_E_FORMAT, "%s: the tensor %s is no list of at most %d numbers of type F32", f->path, name,
+             GLIMPSE_ROPE_PAIRS);
+    *to = (factor_tensor){w->at, w->dims[0]};
+    return GLIMPSE_OK;
+}
+
+static glimpse_status read_factors(const file *f, const factor_tensor *t, const char *name, int64_t data, int32_t pairs,
+                                   float *out) {
+    if (!t->n) return GLIMPSE_OK;
+    if (t->n != pairs)
+        FAIL(GLIMPSE_E_FORMAT, "%s: %s has %lld numbers for %d rotary pairs", f->path, name, (long long)t->n, (int)pairs);
+    TRY(file_read_at(f, data + t->at, out, (size_t)t->n * sizeof *out));
+    for (int64_t i = 0; i < t->n; i++)
+        if (!isfinite(out[i]) || out[i] <= 0)
+            FAIL(GLIMPSE_E_FORMAT, "%s: %s: number %lld is not above 0", f->path, name, (long long)i);
+    return GLIMPSE_OK;
+}
+
+static glimpse_status use_factors(const file *f, const factor_tensors *all, int64_t data, int32_t original,
+                                  glimpse_model *d) {
+    int32_t hd = d->head_size ? d->head_size : d->channels / d->n_heads, pairs = (d->rope_dims ? d->rope_dims : hd) / 2;
+    if (!all->plain.n && !all->far.n) return GLIMPSE_OK;
+    if (all->far.n && !all->plain.n)
+        FAIL(GLIMPSE_E_FORMAT, "%s: rope_factors_long.weight is there without rope_factors_short.weight", f->path);
+    TRY(read_factors(f, &all->plain, "the tensor of rotary factors", data, pairs, d->rope_factors));
+    TRY(read_factors(f, &all->far, "rope_factors_long.weight", data, pairs, d->rope_factors_long));
+    if (all->far.n) d->rope_scaling = GLIMPSE_ROPE_LONGROPE, d->rope_original_len = original;
+    return GLIMPSE_OK;
 }
 
 static const char *type_name(uint32_t type) {
@@ -345,7 +472,9 @@ static const char *type_name(uint32_t type) {
     return type < 16 ? names[type] : type == 30 ? "BF16" : type == 39 ? "MXFP4" : "of an unknown number";
 }
 
-static glimpse_status read_tensor(cursor *c, weight_list *l, bool gpt2, uint64_t *end, uint64_t alignment) {
+static glimpse_status read_tensor(cursor *c, weight_list *l, const char *arch, factor_tensors *factors, uint64_t *end,
+                                  uint64_t alignment) {
+    bool is_factors;
     char name[MAX_NAME + 1], to[128];
     const char *path = c->f->path;
     uint32_t n_dims, type;
@@ -395,12 +524,16 @@ static glimpse_status read_tensor(cursor *c, weight_list *l, bool gpt2, uint64_t
              (long long)w.bytes, (unsigned long long)offset, (long long)c->f->size);
     *end = offset + (uint64_t)w.bytes;
     w.at = (int64_t)offset; /* the data's first byte is added when it is known */
-    TRY(rename_tensor(c->f, gpt2, name, to));
+    TRY(note_factors(c->f, name, &w, factors, &is_factors));
+    if (is_factors) return GLIMPSE_OK;
+    TRY(rename_tensor(c->f, arch, name, to));
     return weights_add(l, &w, to, strlen(to));
 }
 
 static glimpse_status read_header(cursor *c, weight_list *l, glimpse_model *d, config_facts *facts) {
     keys k = {0};
+    factor_tensors factors = {0};
+    int32_t original;
     uint32_t magic, version;
     uint64_t tensors, n_keys, end = 0;
     int32_t alignment;
@@ -422,13 +555,14 @@ static glimpse_status read_header(cursor *c, weight_list *l, glimpse_model *d, c
     if (alignment & (alignment - 1))
         FAIL(GLIMPSE_E_FORMAT, "%s: general.alignment is %d, no power of 2", c->f->path, (int)alignment);
     TRY(describe(c->f, &k, d, facts));
-    for (; tensors; tensors--) TRY(read_tensor(c, l, !strcmp(d->arch, "gpt2"), &end, (uint64_t)alignment));
+    for (; tensors; tensors--) TRY(read_tensor(c, l, d->arch, &factors, &end, (uint64_t)alignment));
     int64_t data = (c->at + alignment - 1) / alignment * alignment;
     if (data > c->f->size || end > (uint64_t)(c->f->size - data))
         FAIL(GLIMPSE_E_FORMAT, "%s: truncated: its tensors need %llu bytes from byte %lld, the file has %lld",
              c->f->path, (unsigned long long)end, (long long)data, (long long)c->f->size);
     for (int32_t i = 0; i < l->n; i++) l->w[i].at += data;
-    return GLIMPSE_OK;
+    TRY(whole(c->f, &k, F_ORIGINAL, 1, 1 << 24, d->max_seq_len, &original));
+    return use_factors(c->f, &factors, data, original, d);
 }
 
 glimpse_status gguf_read(const char *path, checkpoint_progress progress, void *user, model **out) {
@@ -442,8 +576,9 @@ glimpse_status gguf_read(const char *path, checkpoint_progress progress, void *u
     c.f = &l.files[0];
     if (!(c.window = malloc(WINDOW))) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory to read %s", path);
     TRY_GOTO(read_header(&c, &l, &d, &facts));
-    const weight *wte =
-        weights_find(&l, !strcmp(d.arch, "gpt2") ? "transformer.wte.weight" : "model.embed_tokens.weight");
+    const weight *wte = weights_find(&l, "model.embed_tokens.weight");
+    if (!wte) wte = weights_find(&l, "transformer.wte.weight");
+    if (!wte) wte = weights_find(&l, "gpt_neox.embed_in.weight");
     if (!wte || wte->n_dims != 2 || wte->dims[0] > 1 << 24)
         FAIL_GOTO(GLIMPSE_E_FORMAT, "%s: the tensor token_embd.weight is missing or no matrix", path);
     d.vocab_size = (int32_t)wte->dims[0];

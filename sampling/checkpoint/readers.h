@@ -9,7 +9,7 @@
 #include "sampling/checkpoint/checkpoint.h"
 #include "sampling/checkpoint/weights.h"
 
-enum { LLMC_MODEL_MAGIC = 20240326 };
+enum { LLMC_MODEL_MAGIC = 20240326, LLMC_LLAMA_MAGIC = 20240803 };
 
 /* Four and eight bytes, little-endian. */
 static inline uint32_t read_u32(const unsigned char *p) {
@@ -20,11 +20,14 @@ static inline uint64_t read_u64(const unsigned char *p) { return read_u32(p) | (
 /* llm.c's model .bin, its magic already seen.  As checkpoint_open. */
 glimpse_status llmc_bin_read(const file *f, checkpoint_progress progress, void *user, model **out);
 
+/* The Llama form of it, in both layouts. */
+glimpse_status llmc_llama_read(const char *path, checkpoint_progress progress, void *user, model **out);
+
 /* safetensors: does the file begin like one?  Append its tensors, every rule checked. */
 bool is_safetensors(const file *f, const unsigned char *head, size_t n);
 glimpse_status safetensors_list(weight_list *l, int32_t file_index);
 
-/* llama2.c's model .bin, versions 0 and 1.  Version 0 has no magic: its seven numbers must give the file's size. */
+/* llama2.c's model .bin, versions 0, 1 (f32) and 2 (int8, read as f32).  Version 0 has no magic: its seven numbers must give the file's size. */
 bool is_llama2c(const file *f, const unsigned char *head, size_t n);
 glimpse_status llama2c_read(const char *path, checkpoint_progress progress, void *user, model **out);
 

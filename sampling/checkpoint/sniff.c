@@ -18,7 +18,6 @@ static const struct {
     {20240801, "llm.c's token data: --dataset takes it"},
     {20240522, "llm.c's evaluation data"},
     {20240527, "the optimizer's state of llm.c; the weights are in the model_<step>.bin beside it"},
-    {20240803, "a Llama 3 model of llm.c"},
 };
 
 static const struct {

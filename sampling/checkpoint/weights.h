@@ -10,8 +10,9 @@
 #include "include/internal/file.h"
 #include "sampling/checkpoint/checkpoint.h"
 
-/* Types as files have them; only the first four can be parameters. */
-typedef enum weight_dtype { WEIGHT_F32, WEIGHT_BF16, WEIGHT_F16, WEIGHT_Q8_0, WEIGHT_OTHER } weight_dtype;
+/* Types as files have them; WEIGHT_OTHER can be no parameter.  Q8_0: blocks of an f16 scale and 32 int8 (GGUF); Q8_GROUPS:
+ * all int8, then an f32 scale for each `group` of them (llama2.c).  Both become f32. */
+typedef enum weight_dtype { WEIGHT_F32, WEIGHT_BF16, WEIGHT_F16, WEIGHT_Q8_0, WEIGHT_Q8_GROUPS, WEIGHT_OTHER } weight_dtype;
 
 typedef struct weight {
     char *name;          /* owned */
@@ -21,6 +22,7 @@ typedef struct weight {
     int64_t dims[8];
     int64_t strides[8]; /* in elements; all 0 = row-major and dense */
     uint32_t flags;     /* GLIMPSE_TRANSPOSED */
+    int32_t group;      /* Q8_GROUPS */
     int32_t file;       /* index in weight_list.files */
     int64_t at, bytes;  /* in that file; lie within it (checked by weights_add) */
 } weight;

@@ -15,7 +15,8 @@ typedef struct range {
     int32_t file;
     int64_t at, bytes;
     size_t to; /* offset in the block */
-    bool q8;
+    bool q8;       /* Q8_0 or, with a group, Q8_GROUPS: becomes f32 */
+    int32_t group;
 } range;
 
 typedef struct reading {
@@ -62,7 +63,11 @@ static glimpse_status wanted(const reading *r, const weight *w, bool *is) {
     return GLIMPSE_OK;
 }
 
+/* n bytes of int8 and n / group scales are bytes in all. */
+static int64_t grouped_elements(const range *g) { return g->bytes / (g->group + 4) * g->group; }
+
 static size_t memory_of(const range *g) {
+    if (g->group) return (size_t)grouped_elements(g) * sizeof(float);
     return g->q8 ? (size_t)(g->bytes / Q8_BLOCK) * Q8_ELEMENTS * sizeof(float) : (size_t)g->bytes;
 }
 
@@ -86,9 +91,9 @@ static glimpse_status plan_reading(reading *r) {
     for (int32_t i = 0; i < n; i++) {
         const weight *w = &r->l->w[all[i].weight];
         range *last = r->n_ranges ? &r->ranges[r->n_ranges - 1] : NULL;
-        bool q8 = w->dtype == WEIGHT_Q8_0;
+        bool q8 = w->dtype == WEIGHT_Q8_0 || w->dtype == WEIGHT_Q8_GROUPS;
         if (!last || last->file != w->file || w->at >= last->at + last->bytes)
-            *(last = &r->ranges[r->n_ranges++]) = (range){all[i].weight, w->file, w->at, 0, 0, q8};
+            *(last = &r->ranges[r->n_ranges++]) = (range){all[i].weight, w->file, w->at, 0, 0, q8, w->group};
         int64_t end = w->at + w->bytes - last->at;
         if (end > last->bytes) last->bytes = end;
         if (last->q8 != q8 || (q8 && (last->at != w->at || last->bytes != w->bytes)) ||
@@ -116,10 +121,35 @@ static void dequantise(const unsigned char *from, size_t blocks, float *to) {
     }
 }
 
+/* Groups of int8, then the scale of each. */
+static glimpse_status read_groups(const reading *r, const range *g, float *to, int64_t *done, checkpoint_progress progress,
+                                  void *user) {
+    glimpse_status st = GLIMPSE_OK;
+    const file *f = &r->l->files[g->file];
+    int64_t n = grouped_elements(g), groups = n / g->group, step = CHUNK_BYTES / g->group > 0 ? CHUNK_BYTES / g->group : 1;
+    if (step > groups) step = groups;
+    int8_t *packed = malloc((size_t)(step * g->group));
+    float *scales = malloc((size_t)step * sizeof *scales);
+    if (!packed || !scales) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory to unpack %s", f->path);
+    for (int64_t k = 0; k < groups; k += step) {
+        int64_t m = groups - k < step ? groups - k : step;
+        TRY_GOTO(file_read_at(f, g->at + k * g->group, packed, (size_t)(m * g->group)));
+        TRY_GOTO(file_read_at(f, g->at + n + 4 * k, scales, (size_t)m * sizeof *scales));
+        for (int64_t i = 0; i < m * g->group; i++) to[k * g->group + i] = scales[i / g->group] * (float)packed[i];
+        *done += m * (g->group + 4);
+        if (progress) progress(user, *done, r->total);
+    }
+out:
+    free(packed);
+    free(scales);
+    return st;
+}
+
 static glimpse_status read_range(const reading *r, const range *g, char *block, int64_t *done,
                                  checkpoint_progress progress, void *user) {
     glimpse_status st = GLIMPSE_OK;
     const file *f = &r->l->files[g->file];
+    if (g->group) return read_groups(r, g, (float *)(void *)(block + g->to), done, progress, user);
     int64_t step = g->q8 ? CHUNK_BYTES / Q8_BLOCK * Q8_BLOCK : CHUNK_BYTES;
     unsigned char *packed = NULL;
     if (g->q8 && !(packed = malloc((size_t)(g->bytes < step ? g->bytes : step))))

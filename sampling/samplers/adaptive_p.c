@@ -31,10 +31,12 @@ static glimpse_status apply(sampler *s, candidates *c) {
     return GLIMPSE_OK;
 }
 
+double adaptive_p_note(const sampler *s, int32_t id) { return ((const adaptive *)s)->p[id]; }
+
 static void accept(sampler *s, const accepted *t) {
     adaptive *a = (adaptive *)s;
     if (!(t->p > 0)) return;
-    a->w = fma(a->value.v[1], a->w, a->p[t->id]);
+    a->w = fma(a->value.v[1], a->w, t->note ? *t->note : a->p[t->id]);
     a->n = fma(a->value.v[1], a->n, 1);
 }
 

@@ -141,7 +141,7 @@ glimpse_status candidates_entropy(candidates *c, double *nats, int32_t *n_finite
     return GLIMPSE_OK;
 }
 
-static const float *dense_maxima(const candidates *c) {
+const float *candidates_dense_maxima(const candidates *c) {
     return c->changed ? c->scratch->row_maxima : c->scratch->maxima;
 }
 
@@ -149,7 +149,7 @@ void candidates_keep_above(candidates *c, float limit) {
     chain_scratch *s = c->scratch;
     int32_t n = 0;
     if (!c->id) {
-        n = s->ops->gather(c->l, c->n, limit, dense_maxima(c), s->id, s->l);
+        n = s->ops->gather(c->l, c->n, limit, candidates_dense_maxima(c), s->id, s->l);
     } else {
         for (int32_t i = 0; i < c->n; i++) {
             if (!(s->l[i] >= limit) || !(s->l[i] > -INFINITY)) continue;
@@ -180,7 +180,7 @@ glimpse_status candidates_keep_top(candidates *c, int32_t k) {
     TRY(candidates_max(c, &max)); /* also makes the maxima fresh */
     if (!c->id) {
         if (k >= c->sums.n_finite) return GLIMPSE_OK; /* what is -inf is never drawn */
-        candidates_keep_above(c, row_limit(c->l, c->n, dense_maxima(c), k));
+        candidates_keep_above(c, row_limit(c->l, c->n, candidates_dense_maxima(c), k));
     }
     if (c->n <= k) return GLIMPSE_OK;
     uint64_t *keys = c->scratch->work;
@@ -227,7 +227,7 @@ int32_t candidates_top(candidates *c, int32_t k) {
     float max;
     int32_t n = 0;
     if (!c->id && candidates_max(c, &max) >= 0 && k < c->sums.n_finite) {
-        n = s->ops->gather(c->l, c->n, row_limit(c->l, c->n, dense_maxima(c), k), dense_maxima(c), s->id, s->l);
+        n = s->ops->gather(c->l, c->n, row_limit(c->l, c->n, candidates_dense_maxima(c), k), candidates_dense_maxima(c), s->id, s->l);
         for (int32_t i = 0; i < n; i++) s->work[i] = candidate_key(s->l[i], s->id[i]);
     } else {
         for (int32_t i = 0; i < c->n; i++)

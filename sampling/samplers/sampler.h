@@ -55,6 +55,7 @@ typedef struct accepted {
     int32_t id;
     bool prompt;
     double p;            /* the probability it was drawn with; 0 = not known (prompt, or not drawn by this chain) */
+    const double *note;  /* what adaptive_p_note said where it was drawn, if that was another clone; NULL = it was this one */
     const history *past; /* including it */
 } accepted;
 
@@ -138,8 +139,13 @@ extern const sampler_kind sampler_logit_bias, sampler_allowed_tokens, sampler_ba
     sampler_tail_free, sampler_top_a, sampler_typical_p, sampler_top_h, sampler_top_p, sampler_min_p,
     sampler_epsilon_cutoff, sampler_eta_cutoff, sampler_xtc, sampler_mirostat, sampler_adaptive_p;
 
-/* user_sampler.c: one sequence's instance of a sampler of the user's; vt->name is borrowed. */
+/* user_sampler.c: one sequence's instance of a sampler of the user's; vt->name is borrowed.  is_shared: it accepts tokens
+ * into a state that it cannot clone. */
 glimpse_status user_sampler_open(const glimpse_sampler *vt, void *state, sampler **out);
+bool user_sampler_is_shared(const sampler *s);
+
+/* adaptive_p.c: the probability that `id` had before this sampler in the row just drawn from. */
+double adaptive_p_note(const sampler *s, int32_t id);
 
 /* preset.c: order and values of another system.  The order is static. */
 typedef struct sampler_preset {
@@ -181,6 +187,8 @@ glimpse_status candidates_list(candidates *c);
 /* Candidate i as a number whose order is (logit descending, id ascending), and the logit back from it (-0 as 0). */
 uint64_t candidate_key(float l, int32_t id);
 float candidate_key_logit(uint64_t key);
+/* The maxima that go with a dense row, after candidates_max. */
+const float *candidates_dense_maxima(const candidates *c);
 /* Keep the candidates whose key is at most `last`. */
 void candidates_keep(candidates *c, uint64_t last);
 /* Keep those of logit >= limit. */

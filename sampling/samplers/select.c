@@ -184,8 +184,25 @@ static float block_limit(const float *maxima, int32_t blocks, int32_t k) {
     return candidate_key_logit(keys[k - 1]);
 }
 
+/* From every 16th logit, or fewer, a limit that about k reach; used where k really do. */
+static float sampled_limit(const float *l, int32_t n, int32_t k) {
+    enum { MOST = 2048 };
+    float v[MOST];
+    v[0] = l[0];
+    int32_t step = n / MOST < 16 ? 16 : n / MOST + 1, m = 0, reach = 0;
+    for (int32_t i = 0; i < n && m < MOST; i += step) v[m++] = l[i];
+    double rank = (double)k / step;
+    float limit = limit_for(v, m, (int32_t)(rank + 3 * sqrt(rank) + 8));
+    for (int32_t i = 0; i < n; i++) reach += l[i] >= limit;
+    return reach >= k ? limit : -INFINITY;
+}
+
 float row_limit(const float *l, int32_t n, const float *maxima, int32_t k) {
     int32_t groups = (int32_t)ROW_MAXIMA(n), blocks = groups / 16;
+    if (k > groups / 2 && n >= 16384 && k <= n / 2) {
+        float limit = sampled_limit(l, n, k);
+        if (limit > -INFINITY) return limit;
+    }
     if (blocks <= 1024 && k <= blocks / 2) return block_limit(maxima, blocks, k);
     return k <= groups / 2 ? limit_for(maxima, groups, k) : limit_for(l, n, k);
 }

@@ -23,6 +23,19 @@ static glimpse_status drop_from(candidates *c, uint64_t first) {
     return candidates_keep_top(c, c->n - 1);
 }
 
+/* A nucleus is mostly a small part of the row: if the `most` likeliest reach the limit, what comes behind them is left out
+ * before anything is looked at one by one.  Candidates above a logit are a prefix of the order, so the cut is the same. */
+static void narrow(candidates *c, float max, double inv_t, uint64_t limit, int32_t most) {
+    chain_scratch *s = c->scratch;
+    const float *maxima = candidates_dense_maxima(c);
+    if (c->id || most < 1) return;
+    int32_t n = s->ops->gather(c->l, c->n, row_limit(c->l, c->n, maxima, most), maxima, s->id, s->l);
+    if (s->ops->mass(s->l, n, max, inv_t, NULL) < limit) return;
+    c->l = s->l;
+    c->id = s->id;
+    c->n = n;
+}
+
 static glimpse_status apply(sampler *s, candidates *c) {
     uint64_t bucket[BUCKETS] = {0}, *mass = c->scratch->work, *keys = c->scratch->work2;
     double inv_t = candidates_inv_t(c);
@@ -31,12 +44,15 @@ static glimpse_status apply(sampler *s, candidates *c) {
     TRY(candidates_max(c, &max));
     const double *v = sampler_values(s);
     bool drop = v[1] == 1;
-    uint64_t total = c->scratch->ops->mass(c->l, c->n, max, inv_t, mass), whole = total;
+    bool dense = c->id == NULL;
+    uint64_t total = c->scratch->ops->mass(c->l, c->n, max, inv_t, dense ? NULL : mass), whole = total;
     if (v[2] == 1 && c->id && c->temperature == c->warm && max == c->sums.max)
         whole = c->scratch->ops->mass(c->changed ? c->scratch->row : c->raw, c->vocab, max, inv_t, NULL);
     double wanted = drop ? floor(v[0] * (double)whole) + 1 : ceil(v[0] * (double)whole);
     if (drop && !(wanted <= (double)total)) return GLIMPSE_OK;
     uint64_t limit = wanted < 1 ? 1 : (uint64_t)wanted, before = 0;
+    narrow(c, max, inv_t, limit, c->n / 16);
+    if (dense) c->scratch->ops->mass(c->l, c->n, max, inv_t, mass);
     for (int32_t i = 0; i < c->n; i++)
         if (mass[i]) bucket[bucket_of(mass[i])] += mass[i];
     int b = BUCKETS - 1;

@@ -61,3 +61,9 @@ glimpse_status user_sampler_open(const glimpse_sampler *vt, void *state, sampler
     *out = &u->base;
     return GLIMPSE_OK;
 }
+
+bool user_sampler_is_shared(const sampler *s) {
+    if (s->ops->apply != apply) return false;
+    const user_sampler *u = (const user_sampler *)s;
+    return u->vt.accept && !u->own;
+}

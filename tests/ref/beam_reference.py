@@ -157,10 +157,24 @@ typedef struct ref_beam_sequence {{
 }} ref_beam_sequence;
 enum {{ REF_BEAM_CASES = {len(every)}, REF_TABLE_V = {TABLE_V}, REF_TABLE_EOS = {TABLE_EOS}, REF_GPT2_EOS = {GPT2_EOS} }};
 static const ref_beam_case ref_beam_cases[REF_BEAM_CASES] = {{""")
-lines, n = [], 0
+
+
+def fill(items):
+    line = "   "
+    for item in items:
+        if len(line) + len(item) > 138:
+            print(line)
+            line = "   "
+        line += " " + item + ","
+    print(line)
+
+
+first, rows, sequences = 0, [], []
 for c, got in every:
-    print("    {%d, %d, %d, %g, %g, %d, %d, %g, %d, %d, %d, %d}," % (*c, n, len(got)))
-    n += len(got)
-    lines += ["    {%.9g, %d, {%s}}," % (score, len(s), ", ".join(map(str, s))) for s, score in got]
-print("};\nstatic const ref_beam_sequence ref_beam_sequences[%d] = {" % n)
-print("\n".join(lines) + "\n};")
+    rows.append("{%d, %d, %d, %g, %g, %d, %d, %g, %d, %d, %d, %d}" % (*c, first, len(got)))
+    first += len(got)
+    sequences += ["{%.8g, %d, {%s}}" % (score, len(s), ", ".join(map(str, s))) for s, score in got]
+fill(rows)
+print("};\nstatic const ref_beam_sequence ref_beam_sequences[%d] = {" % first)
+fill(sequences)
+print("};")

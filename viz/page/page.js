@@ -170,6 +170,7 @@ function pane_element(data, sample, side, marks) {
   const facts = ['perplexity ' + num(m.perplexity), sample.n + ' tokens', 'stop ' + sample.stop, 'seed ' + sample.seed];
   const box = el('section', 'pane ' + side, el('header', '', el('h2', '', 'step ' + data.step), line.check === 'failed' ? el('span', 'bad', 'CHECK FAILED') : null, el('span', 'facts', facts.join(' · '))));
   if (sample.why) box.append(put(el('p', 'bad'), sample.why));
+  if (sample.note) box.append(put(el('p', 'sub'), sample.note));
   box.append(text_element(data, sample, view.colour, marks));
   const strip = el('canvas', 'strip');
   strip.title = 'a column a token: −ln p; the line: entropy';

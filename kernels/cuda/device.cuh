@@ -1,0 +1,115 @@
+/* device.cuh -- what several kernels do alike: elements to f32, planes of bf16, norms, activations.  Device code alone;
+ * included by the .cu files of this folder. */
+#ifndef GLIMPSE_KERNELS_CUDA_DEVICE_CUH
+#define GLIMPSE_KERNELS_CUDA_DEVICE_CUH
+
+#include "kernels/cuda/cuda.cuh"
+#include "kernels/cuda/ptx.cuh"
+
+static __device__ __forceinline__ float value_of(float f) { return f; }
+static __device__ __forceinline__ float value_of(__nv_bfloat16 h) { return __bfloat162float(h); }
+static __device__ __forceinline__ float value_of(__half h) { return __half2float(h); }
+
+static __device__ __forceinline__ void put_value(float *to, float f) { *to = f; }
+static __device__ __forceinline__ void put_value(__nv_bfloat16 *to, float f) { *to = __float2bfloat16_rn(f); }
+
+/* x as a sum of bf16 planes: each but the last cut off (exact differences), the last rounded.  Not finite: in the first
+ * plane alone. */
+template <int PLANES> static __device__ __forceinline__ void split_value(float x, uint16_t *plane) {
+    float rest = x;
+    bool finite = fabsf(x) <= 3.4028234e38f;
+    if (!finite) rest = 0;
+    for (int i = 0; i < PLANES; i++) {
+        uint16_t h = i == PLANES - 1 ? __bfloat16_as_ushort(__float2bfloat16_rn(rest)) : (uint16_t)(__float_as_uint(rest) >> 16);
+        plane[i] = h;
+        rest -= __uint_as_float((uint32_t)h << 16);
+    }
+    if (!finite) plane[0] = x != x ? 0x7fc0 : (uint16_t)(__float_as_uint(x) >> 16);
+}
+
+/* One warp brings one row to planes: x (k) from `in`, normalised as `norm` says, zeros up to kp.  Element i of plane p goes
+ * to to[p * plane_stride + i], or as f32 to plain[i].  in: 16-byte aligned, zeros from k to kp. */
+template <int PLANES>
+static __device__ __forceinline__ void prologue_row(const float *in, int k, int kp, const device_norm &norm, uint16_t *to,
+                                                    int64_t plane_stride, float *plain) {
+    const int lane = (int)(threadIdx.x & 31);
+    float mean = 0, scale = 1;
+    if (norm.on) {
+        float sum = 0, square = 0;
+        if (!norm.rms) {
+            for (int i = lane * 4; i < kp; i += 128) {
+                float4 v = *(const float4 *)(in + i);
+                sum += (v.x + v.y) + (v.z + v.w);
+            }
+            mean = warp_sum(sum) / (float)k;
+        }
+        for (int i = lane * 4; i < kp; i += 128) {
+            float4 v = *(const float4 *)(in + i);
+            float e[4] = {v.x, v.y, v.z, v.w};
+            for (int j = 0; j < 4; j++) {
+                float d = i + j < k ? e[j] - mean : 0;
+                square = fmaf(d, d, square);
+            }
+        }
+        scale = 1.0f / sqrtf(warp_sum(square) / (float)k + norm.eps);
+    }
+    for (int i = lane * 4; i < kp; i += 128) {
+        float4 v = *(const float4 *)(in + i);
+        float e[4] = {v.x, v.y, v.z, v.w};
+        for (int j = 0; j < 4; j++) {
+            float x = i + j < k ? e[j] : 0;
+            if (norm.on && i + j < k) {
+                x = (x - mean) * scale;
+                if (norm.w) x *= norm.w[i + j];
+                if (norm.b) x += norm.b[i + j];
+            }
+            if (plain) {
+                plain[i + j] = x;
+            } else {
+                uint16_t plane[PLANES];
+                split_value<PLANES>(x, plane);
+                for (int p = 0; p < PLANES; p++) to[p * plane_stride + i + j] = plane[p];
+            }
+        }
+    }
+}
+
+static __device__ __forceinline__ float activated(int kind, float x) {
+    switch (kind) {
+    case GLIMPSE_GELU_TANH: return 0.5f * x * (1.0f + tanhf(0.7978845608f * fmaf(0.044715f * x * x, x, x)));
+    case GLIMPSE_GELU_ERF: return 0.5f * x * (1.0f + erff(x * 0.70710678f));
+    case GLIMPSE_SILU: return x / (1.0f + expf(-x));
+    default: return x <= 0 ? 0 : x; /* NaN stays */
+    }
+}
+
+static __device__ __forceinline__ float softened(float x, float cap) { return cap > 0 ? cap * tanhf(x / cap) : x; }
+
+/* Cosine and sine of pair i at the row's position. */
+static __device__ __forceinline__ float2 angle_of(const device_rope &rope, const device_row &r, int i) {
+    bool far = rope.cos_long && r.reach > rope.long_after;
+    int64_t at = (int64_t)r.pos * (rope.dims / 2) + i;
+    float2 a;
+    a.x = (far ? rope.cos_long : rope.cos)[at];
+    a.y = (far ? rope.sin_long : rope.sin)[at];
+    return a;
+}
+
+/* Where row y of [q; k; v] lies when the heads stand in groups: H / KV queries, a key, a value. */
+static __device__ __forceinline__ int grouped_row(int y, int heads, int kv_heads, int hd) {
+    int head = y / hd, share = heads / kv_heads, at;
+    if (head < heads) at = head / share * (share + 2) + head % share;
+    else if (head < heads + kv_heads) at = (head - heads) * (share + 2) + share;
+    else at = (head - heads - kv_heads) * (share + 2) + share + 1;
+    return at * hd + y % hd;
+}
+
+static __device__ __forceinline__ int64_t cache_at(const device_cache &c, int strip, int kv, int64_t pos) {
+    return (((int64_t)strip * c.kv_heads + kv) * c.tokens + pos) * c.hdp;
+}
+static __device__ __forceinline__ void cache_put(const device_cache &c, void *base, int64_t at, float v) {
+    if (c.half) put_value((__nv_bfloat16 *)base + at, v);
+    else ((float *)base)[at] = v;
+}
+
+#endif

@@ -1,0 +1,168 @@
+/* ptx.cuh -- every instruction of the chip that C++ does not have, with its twin for the emulation: PTX stands here alone.
+ *
+ * Each wrapper says the instruction, who must call it and what it orders; the reference is NVIDIA's "Parallel Thread
+ * Execution ISA", 8.x.  Chip and twin can agree with each other's tests and still be wrong, so tests/test_cuda_ptx.c is
+ * what runs first on a GPU (`make gpu-first`).  Included by the .cu files of this folder. */
+#ifndef GLIMPSE_KERNELS_CUDA_PTX_CUH
+#define GLIMPSE_KERNELS_CUDA_PTX_CUH
+
+#include <cuda_bf16.h>
+#include <cuda_fp16.h>
+#include <cuda_runtime.h>
+#include <stdint.h>
+
+enum { WARP = 32 };
+
+#if defined(GLIMPSE_EMULATION)
+
+#define SHARED(T, name, n) \
+    static const char name##_key = 0; \
+    T *name = (T *)emu_shared(&name##_key, (size_t)(n) * sizeof(T))
+#define SHARED_DYN(T, name) T *name = (T *)emu_shared_dynamic()
+#define UNROLL
+
+static inline uint4 load_once(const void *p) { return *(const uint4 *)p; }
+static inline uint4 load_shared_or_global(const void *p) { return *(const uint4 *)p; }
+static inline void prefetch_line(const void *p) { (void)p; }
+static inline void copy_async_16(void *shared, const void *global) { memcpy(shared, global, 16); }
+static inline void copy_async_commit() {}
+static inline void copy_async_wait_all() {}
+static inline void dependency_wait() { emu_dependency_wait(); }
+static inline void dependency_launch() {}
+static inline void sync_warp() { emu_sync_warp(); }
+template <class T> static inline T shuffle_xor(T v, int mask) {
+    T all[WARP];
+    emu_warp_gather(&v, sizeof v, all);
+    return all[(threadIdx.x & 31) ^ (unsigned)mask];
+}
+template <class T> static inline T shuffle_up(T v, int by) {
+    T all[WARP];
+    emu_warp_gather(&v, sizeof v, all);
+    int lane = (int)(threadIdx.x & 31);
+    return lane >= by ? all[lane - by] : v;
+}
+static inline unsigned warp_ballot(bool yes) {
+    int mine = yes, all[WARP];
+    unsigned bits = 0;
+    emu_warp_gather(&mine, sizeof mine, all);
+    for (int i = 0; i < WARP; i++) bits |= (all[i] ? 1u : 0u) << i;
+    return bits;
+}
+
+/* Lane (g, q) of a fragment: g = lane / 4, q = lane % 4; PTX ISA, "Matrix Fragments for mma.m16n8k16". */
+static inline void mma_bf16(float c[4], const uint32_t a[4], const uint32_t b[2]) {
+    struct fragment { uint32_t a[4], b[2]; } mine, all[WARP];
+    memcpy(mine.a, a, sizeof mine.a);
+    memcpy(mine.b, b, sizeof mine.b);
+    emu_warp_gather(&mine, sizeof mine, all);
+    int g = (int)(threadIdx.x & 31) >> 2, q = (int)(threadIdx.x & 3);
+    for (int i = 0; i < 4; i++) {
+        int row = i >> 1, col = 2 * q + (i & 1);
+        double sum = 0;
+        for (int k = 0; k < 16; k++) {
+            int owner = (k % 8) / 2, high = k / 8, shift = 16 * (k & 1);
+            uint32_t x = all[4 * g + owner].a[2 * high + row] >> shift << 16;
+            uint32_t y = all[4 * col + owner].b[high] >> shift << 16;
+            sum += (double)__uint_as_float(x) * (double)__uint_as_float(y);
+        }
+        c[i] = (float)((double)c[i] + sum);
+    }
+}
+
+#else
+
+#define SHARED(T, name, n) __shared__ T name[n]
+#define UNROLL _Pragma("unroll")
+#define SHARED_DYN(T, name) \
+    extern __shared__ __align__(128) unsigned char glimpse_dynamic_shared[]; \
+    T *name = (T *)glimpse_dynamic_shared
+
+/* 16 bytes that this kernel reads once: through the read-only path, not kept in L1. */
+static __device__ __forceinline__ uint4 load_once(const void *p) {
+    uint4 v;
+    asm volatile("ld.global.nc.L1::no_allocate.v4.u32 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w) : "l"(p));
+    return v;
+}
+/* 16 bytes at a generic address. */
+static __device__ __forceinline__ uint4 load_shared_or_global(const void *p) { return *(const uint4 *)p; }
+/* Ask for a line in L2 without waiting. */
+static __device__ __forceinline__ void prefetch_line(const void *p) {
+    asm volatile("prefetch.global.L2 [%0];" : : "l"(p));
+}
+/* 16 bytes from global to shared memory, both aligned to 16; visible to this thread after copy_async_wait_all, to the
+ * block after the barrier that follows. */
+static __device__ __forceinline__ void copy_async_16(void *shared, const void *global) {
+    unsigned to = (unsigned)__cvta_generic_to_shared(shared);
+    asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" : : "r"(to), "l"(global) : "memory");
+}
+static __device__ __forceinline__ void copy_async_commit() { asm volatile("cp.async.commit_group;" : : : "memory"); }
+static __device__ __forceinline__ void copy_async_wait_all() { asm volatile("cp.async.wait_all;" : : : "memory"); }
+/* Programmatic dependent launch (sm_90 on): wait until the kernels before this one have ended and their writes are seen;
+ * let the next one start.  Where the launch was an ordinary one, and on older chips, both do nothing. */
+static __device__ __forceinline__ void dependency_wait() {
+#if __CUDA_ARCH__ >= 900
+    asm volatile("griddepcontrol.wait;" : : : "memory");
+#endif
+}
+static __device__ __forceinline__ void dependency_launch() {
+#if __CUDA_ARCH__ >= 900
+    asm volatile("griddepcontrol.launch_dependents;" : : : "memory");
+#endif
+}
+static __device__ __forceinline__ void sync_warp() { __syncwarp(); }
+/* The value of lane ^ mask, of lane - by (its own below).  All 32 lanes call. */
+template <class T> static __device__ __forceinline__ T shuffle_xor(T v, int mask) {
+    return __shfl_xor_sync(0xffffffffu, v, mask);
+}
+template <class T> static __device__ __forceinline__ T shuffle_up(T v, int by) {
+    return __shfl_up_sync(0xffffffffu, v, by);
+}
+static __device__ __forceinline__ unsigned warp_ballot(bool yes) { return __ballot_sync(0xffffffffu, yes); }
+
+/* c (16, 8) f32 += a (16, 16) b (16, 8), bf16.  Lane (g, q), g = lane / 4, q = lane % 4, holds of a rows g and g + 8,
+ * columns 2q, 2q + 1 (a[0], a[1]) and 2q + 8, 2q + 9 (a[2], a[3]); of b column g, rows 2q, 2q + 1 (b[0]) and 2q + 8, 2q + 9
+ * (b[1]); of c rows g (c[0], c[1]) and g + 8 (c[2], c[3]), columns 2q and 2q + 1.  sm_80 on. */
+static __device__ __forceinline__ void mma_bf16(float c[4], const uint32_t a[4], const uint32_t b[2]) {
+    asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
+                 "{%0, %1, %2, %3};"
+                 : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+}
+
+#endif
+
+/* Sums and maxima over a warp, the same tree on every lane: all 32 lanes call. */
+template <class T> static __device__ __forceinline__ T warp_sum(T v) {
+    for (int m = 16; m; m >>= 1) v += shuffle_xor(v, m);
+    return v;
+}
+static __device__ __forceinline__ float warp_max(float v) {
+    for (int m = 16; m; m >>= 1) {
+        float o = shuffle_xor(v, m);
+        v = o > v ? o : v;
+    }
+    return v;
+}
+
+/* One call a launch; `chained`: with programmatic dependent launch, so it may start before the one ahead has ended. */
+template <class... P, class... A>
+static inline cudaError_t launch_kernel(void (*kernel)(P...), dim3 grid, dim3 block, size_t shared, cudaStream_t stream,
+                                        bool chained, A... arguments) {
+    cudaLaunchAttribute attribute;
+    cudaLaunchConfig_t config;
+    memset(&attribute, 0, sizeof attribute);
+    attribute.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+    attribute.val.programmaticStreamSerializationAllowed = 1;
+    config.gridDim = grid;
+    config.blockDim = block;
+    config.dynamicSmemBytes = shared;
+    config.stream = stream;
+    config.attrs = &attribute;
+    config.numAttrs = chained ? 1 : 0;
+    return cudaLaunchKernelEx(&config, kernel, P(arguments)...);
+}
+#define LAUNCH(kernel, grid, block, shared, stream, chained, ...) \
+    launch_kernel(kernel, grid, block, shared, stream, chained, __VA_ARGS__)
+
+#endif

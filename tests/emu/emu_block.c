@@ -1,0 +1,281 @@
+/* emu_block.c -- one block of a kernel at a time: its threads as fibers, its barriers, its shared memory (emu.h).
+ *
+ * A fiber runs until it waits or ends.  A barrier opens when as many have arrived as are alive; when a round over all
+ * threads moves none of them, they wait for different things: divergence.  A switch is fifteen lines of assembly on
+ * x86-64 (20 ns; ucontext, which saves the signal mask, takes 300) and ucontext elsewhere. */
+#define _GNU_SOURCE
+#include "tests/emu/emu_block.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "tests/emu/emu.h"
+
+#if !defined(__x86_64__)
+#include <ucontext.h>
+#endif
+
+enum { STACK_BYTES = 128 << 10, GUARD_BYTES = 4096, MAX_THREADS = 1024, WARP = 32, MAX_SHARED = 32 };
+
+typedef enum fiber_state { READY, AT_BLOCK, AT_WARP, DONE } fiber_state;
+
+typedef struct fiber {
+    emu_thread at;      /* first: emu_self points to it */
+    fiber_state state;
+    char *stack;
+    int waited;         /* for the kernel before, in a chained launch */
+#if defined(__x86_64__)
+    void *sp;
+#else
+    ucontext_t context;
+#endif
+} fiber;
+
+typedef struct warp_state {
+    int alive, arrived;
+    int parity;
+    unsigned char slot[2][WARP][64];
+    unsigned given[2];
+} warp_state;
+
+emu_thread *emu_self;
+static fiber fibers[MAX_THREADS];
+static warp_state warps[MAX_THREADS / WARP];
+static int n_fibers, alive, arrived;
+static emu_body body;
+static const void *body_arguments;
+static struct { const void *key; void *memory; } shared[MAX_SHARED];
+static int n_shared;
+static void *dynamic;
+static uint64_t random_state = 1;
+static int order;
+
+uint64_t emu_random(void) {
+    random_state = random_state * 6364136223846793005ull + 1442695040888963407ull;
+    uint64_t x = random_state ^ (random_state >> 33);
+    return (x * 0xff51afd7ed558ccdull) >> 32;
+}
+
+void emu_schedule(int new_order, uint64_t seed) {
+    order = new_order;
+    random_state = seed * 2 + 1;
+}
+
+int emu_order(void) { return order; }
+
+void emu_permutation(int *out, int n) {
+    for (int i = 0; i < n; i++) out[i] = order == EMU_REVERSE ? n - 1 - i : i;
+    if (order != EMU_RANDOM) return;
+    for (int i = n - 1; i > 0; i--) {
+        int j = (int)(emu_random() % (uint64_t)(i + 1)), t = out[i];
+        out[i] = out[j];
+        out[j] = t;
+    }
+}
+
+/* Switching ------------------------------------------------------------------------------------------------------ */
+
+static void fiber_main(void);
+#if defined(__x86_64__)
+static void *main_sp;
+/* Saves what a called function must keep (System V ABI) and changes stacks. */
+void emu_switch_stacks(void **save, void *to);
+__asm__(".text\n .globl emu_switch_stacks\n .type emu_switch_stacks, @function\nemu_switch_stacks:\n"
+        "pushq %rbp\n pushq %rbx\n pushq %r12\n pushq %r13\n pushq %r14\n pushq %r15\n"
+        "movq %rsp, (%rdi)\n movq %rsi, %rsp\n"
+        "popq %r15\n popq %r14\n popq %r13\n popq %r12\n popq %rbx\n popq %rbp\n ret\n"
+        ".size emu_switch_stacks, . - emu_switch_stacks\n");
+static void fiber_start(fiber *f) {
+    void **top = (void **)(void *)(f->stack + STACK_BYTES);
+    *--top = NULL;              /* fiber_main is entered with rsp = 8 mod 16, as by a call */
+    *--top = (void *)(uintptr_t)fiber_main;
+    for (int i = 0; i < 6; i++) *--top = NULL;
+    f->sp = top;
+}
+static void resume(fiber *f) {
+    emu_self = &f->at;
+    emu_switch_stacks(&main_sp, f->sp);
+    emu_self = NULL;
+}
+static void leave(fiber *f) { emu_switch_stacks(&f->sp, main_sp); }
+#else
+static ucontext_t main_context;
+static void fiber_start(fiber *f) {
+    getcontext(&f->context);
+    f->context.uc_stack.ss_sp = f->stack;
+    f->context.uc_stack.ss_size = STACK_BYTES;
+    f->context.uc_link = NULL;
+    makecontext(&f->context, fiber_main, 0);
+}
+static void resume(fiber *f) {
+    emu_self = &f->at;
+    swapcontext(&main_context, &f->context);
+    emu_self = NULL;
+}
+static void leave(fiber *f) { swapcontext(&f->context, &main_context); }
+#endif
+
+static fiber *self(void) { return (fiber *)(void *)emu_self; }
+static int self_index(void) { return (int)(self() - fibers); }
+
+/* Barriers ------------------------------------------------------------------------------------------------------- */
+
+static void open_block_barrier(void) {
+    if (!alive || arrived < alive) return;
+    arrived = 0;
+    for (int i = 0; i < n_fibers; i++)
+        if (fibers[i].state == AT_BLOCK) fibers[i].state = READY;
+}
+
+static void open_warp_barrier(int w) {
+    warp_state *s = &warps[w];
+    if (!s->alive || s->arrived < s->alive) return;
+    s->arrived = 0;
+    s->parity ^= 1;
+    s->given[s->parity] = 0;
+    for (int i = w * WARP; i < (w + 1) * WARP && i < n_fibers; i++)
+        if (fibers[i].state == AT_WARP) fibers[i].state = READY;
+}
+
+void emu_sync_block(void) {
+    fiber *f = self();
+    f->state = AT_BLOCK;
+    arrived++;
+    open_block_barrier();
+    leave(f);
+}
+
+void emu_sync_warp(void) {
+    fiber *f = self();
+    int w = self_index() / WARP;
+    f->state = AT_WARP;
+    warps[w].arrived++;
+    open_warp_barrier(w);
+    leave(f);
+}
+
+/* Slots alternate: what is given at one barrier is read before the next but one can overwrite it. */
+void emu_warp_gather(const void *mine, size_t n, void *all) {
+    int i = self_index(), w = i / WARP, p = warps[w].parity;
+    memcpy(warps[w].slot[p][i % WARP], mine, n);
+    warps[w].given[p] |= 1u << (i % WARP);
+    emu_sync_warp();
+    for (int lane = 0; lane < WARP; lane++) {
+        unsigned char *to = (unsigned char *)all + (size_t)lane * n;
+        if (warps[w].given[p] >> lane & 1) memcpy(to, warps[w].slot[p][lane], n);
+        else memset(to, 0, n);
+    }
+}
+
+void emu_yield(void) { leave(self()); }
+void emu_dependency_wait(void) { self()->waited = 1; }
+
+static void fiber_main(void) {
+    body(body_arguments);
+    fiber *f = self();
+    int w = self_index() / WARP;
+    f->state = DONE;
+    alive--;
+    warps[w].alive--;
+    open_block_barrier();
+    open_warp_barrier(w);
+    leave(f);
+    __builtin_unreachable();
+}
+
+/* Shared memory -------------------------------------------------------------------------------------------------- */
+
+void *emu_shared(const void *key, size_t bytes) {
+    for (int i = 0; i < n_shared; i++)
+        if (shared[i].key == key) return shared[i].memory;
+    if (n_shared == MAX_SHARED) {
+        emu_say_problem("more than %d __shared__ arrays in one kernel", MAX_SHARED);
+        return shared[0].memory;
+    }
+    void *m = malloc(bytes);
+    memset(m, 0xff, bytes);
+    shared[n_shared].key = key;
+    shared[n_shared++].memory = m;
+    return m;
+}
+
+void *emu_shared_dynamic(void) { return dynamic; }
+
+/* A block -------------------------------------------------------------------------------------------------------- */
+
+static int give_stacks(int n) {
+    for (int i = 0; i < n; i++) {
+        if (fibers[i].stack) continue;
+        char *m = mmap(NULL, STACK_BYTES + GUARD_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        if (m == MAP_FAILED) return 0;
+        mprotect(m, GUARD_BYTES, PROT_NONE);
+        fibers[i].stack = m + GUARD_BYTES;
+    }
+    return 1;
+}
+
+static int run_rounds(int *turn) {
+    while (alive) {
+        int moved = 0;
+        emu_permutation(turn, n_fibers);
+        for (int k = 0; k < n_fibers; k++) {
+            fiber *f = &fibers[turn[k]];
+            if (f->state != READY) continue;
+            moved = 1;
+            resume(f);
+        }
+        if (!moved) return 0;
+    }
+    return 1;
+}
+
+int emu_run_block(emu_body run, const void *arguments, emu_dim grid, emu_dim size, emu_dim block, size_t dynamic_bytes,
+                  int chained) {
+    static int turn[MAX_THREADS];
+    n_fibers = (int)(size.x * size.y * size.z);
+    if (!give_stacks(n_fibers)) return 0;
+    body = run;
+    body_arguments = arguments;
+    alive = n_fibers;
+    arrived = 0;
+    memset(warps, 0, sizeof warps);
+    dynamic = NULL;
+    if (dynamic_bytes) {
+        dynamic = malloc(dynamic_bytes);
+        memset(dynamic, 0xff, dynamic_bytes);
+    }
+    for (int i = 0; i < n_fibers; i++) {
+        fiber *f = &fibers[i];
+        f->at.thread = (emu_dim){(unsigned)i % size.x, (unsigned)i / size.x % size.y, (unsigned)i / (size.x * size.y)};
+        f->at.block = block;
+        f->at.block_size = size;
+        f->at.grid = grid;
+        f->state = READY;
+        f->waited = 0;
+        fiber_start(f);
+        warps[i / WARP].alive++;
+    }
+    int ok = run_rounds(turn);
+    if (!ok) {
+        int at_block = 0, at_warp = 0, done = 0;
+        for (int i = 0; i < n_fibers; i++) {
+            at_block += fibers[i].state == AT_BLOCK;
+            at_warp += fibers[i].state == AT_WARP;
+            done += fibers[i].state == DONE;
+        }
+        emu_say_problem("barrier divergence in block (%u, %u, %u): of %d threads %d wait for the block, %d for their warp, %d "
+                        "have ended", block.x, block.y, block.z, n_fibers, at_block, at_warp, done);
+    }
+    for (int i = 0; chained && ok && i < n_fibers; i++)
+        if (!fibers[i].waited) {
+            emu_say_problem("thread %d of a chained kernel ended without waiting for the kernel before it", i);
+            ok = 0;
+        }
+    for (int i = 0; i < n_shared; i++) free(shared[i].memory);
+    n_shared = 0;
+    free(dynamic);
+    dynamic = NULL;
+    return ok;
+}

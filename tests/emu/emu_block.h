@@ -1,0 +1,14 @@
+/* emu_block.h -- what emu_runtime.c asks of emu_block.c. */
+#ifndef GLIMPSE_TEST_EMU_BLOCK_H
+#define GLIMPSE_TEST_EMU_BLOCK_H
+
+#include "tests/emu/emu.h"
+
+int emu_order(void);
+uint64_t emu_random(void);
+void emu_permutation(int *out, int n); /* 0 .. n - 1 in today's order */
+/* Runs one block to its end; 0 = a problem was said, or no memory. */
+int emu_run_block(emu_body run, const void *arguments, emu_dim grid, emu_dim size, emu_dim block, size_t dynamic_bytes,
+                  int chained);
+
+#endif

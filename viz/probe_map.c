@@ -1,0 +1,260 @@
+/* probe_map.c -- see probe_map.h. */
+#include "viz/probe_map.h"
+
+#include "include/internal/status.h"
+#include "viz/charts.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MOST_TEXTS = 40, MOST_ROWS = 1200, ROW_H = 17, HEAD_H = 34, TOP_H = 92, LABEL_W = 150, SINCE_W = 84, MAP_X = CHART_MARGIN + LABEL_W + 8 };
+enum { MAP_W = CHART_W - MAP_X - SINCE_W - CHART_MARGIN };
+
+typedef struct probe_cells {
+    buffer head;        /* prompt, tab, text, as given: a line of the file that was changed begins anew */
+    size_t prompt_bytes;
+    const char *why;    /* NULL = it was scored */
+    int32_t n, answer_from;
+    buffer *labels;     /* (n) the tokens, made visible */
+    const float *p;     /* (n) the model's probability of the token */
+    const int32_t *rank; /* (n) */
+} probe_cells;
+
+typedef struct probe_column {
+    int64_t step;
+    probe_cells *texts; /* (n_texts) */
+    int32_t n_texts, of; /* `of`: with those that are not drawn */
+    bool check_failed;
+    arena *a;
+} probe_column;
+
+struct probe_map {
+    probe_column *columns; /* (n) by rising step */
+    size_t n, room;
+};
+
+probe_map *probe_map_new(void) { return calloc(1, sizeof(probe_map)); }
+
+void probe_map_free(probe_map *m) {
+    if (!m) return;
+    for (size_t i = 0; i < m->n; i++) arena_free(m->columns[i].a);
+    free(m->columns);
+    free(m);
+}
+
+/* A buffer whose bytes are the arena's. */
+static glimpse_status keep(arena *a, const buffer *from, buffer *to) {
+    char *copy = buf_failed(from) ? NULL : arena_text(a, buf_str(from), from->n);
+    if (!copy) FAIL(GLIMPSE_E_MEMORY, "no memory for the map of the probes");
+    *to = (buffer){ .bytes = copy, .n = from->n };
+    return GLIMPSE_OK;
+}
+
+static glimpse_status take_text(arena *a, const glimpse_record *r, const glimpse_sample *s, buffer *text, probe_cells *cells) {
+    float *p = arena_alloc(a, (size_t)s->n_tokens * sizeof *p + 1);
+    int32_t *rank = arena_alloc(a, (size_t)s->n_tokens * sizeof *rank + 1);
+    buffer *labels = arena_alloc(a, (size_t)s->n_tokens * sizeof *labels + 1);
+    if (!p || !rank || !labels) FAIL(GLIMPSE_E_MEMORY, "no memory for the map of the probes");
+    *cells = (probe_cells){ .prompt_bytes = s->prompt_bytes, .n = s->n_tokens, .answer_from = s->answer_from, .p = p, .rank = rank,
+                            .labels = labels };
+    for (int32_t i = 0; i < s->n_tokens; i++) {
+        const glimpse_token *t = GLIMPSE_AT(s->tokens, i);
+        p[i] = expf(t->logprob);
+        rank[i] = t->rank;
+        buf_clear(text);
+        chart_piece(r, t->id, text);
+        TRY(keep(a, text, &labels[i]));
+    }
+    buf_clear(text);
+    buf_put(text, s->prompt_text, s->prompt_bytes);
+    buf_putc(text, '\t');
+    buf_put(text, s->text, s->text_bytes);
+    TRY(keep(a, text, &cells->head));
+    if (s->n_tokens) return GLIMPSE_OK;
+    const char *why = s->why ? s->why : "was not scored";
+    cells->why = arena_text(a, why, strlen(why));
+    if (!cells->why) FAIL(GLIMPSE_E_MEMORY, "no memory for the map of the probes");
+    return GLIMPSE_OK;
+}
+
+bool probe_map_is_empty(const probe_map *m) { return !m->n; }
+
+glimpse_status probe_map_add(probe_map *m, const glimpse_record *r) {
+    if (!r->n_probes) return GLIMPSE_OK;
+    glimpse_status st = GLIMPSE_OK;
+    buffer text = {0};
+    probe_column c = { .step = r->step, .n_texts = r->n_probes < MOST_TEXTS ? r->n_probes : MOST_TEXTS, .of = r->n_probes,
+                       .check_failed = !strcmp(r->check, "failed"), .a = arena_new() };
+    if (c.a) c.texts = arena_alloc(c.a, (size_t)c.n_texts * sizeof *c.texts);
+    if (!c.texts) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for the map of the probes");
+    for (int32_t i = 0; i < c.n_texts; i++) TRY_GOTO(take_text(c.a, r, GLIMPSE_AT(r->probes, i), &text, &c.texts[i]));
+    if (m->n == m->room) {
+        size_t room = m->room ? 2 * m->room : 64;
+        probe_column *columns = realloc(m->columns, room * sizeof *columns);
+        if (!columns) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for the map of the probes");
+        m->columns = columns;
+        m->room = room;
+    }
+    while (m->n && m->columns[m->n - 1].step >= r->step) arena_free(m->columns[--m->n].a);
+    m->columns[m->n++] = c;
+    c.a = NULL;
+out:
+    buf_free(&text);
+    arena_free(c.a);
+    return st;
+}
+
+/* --- the picture -------------------------------------------------------------------------------------------------- */
+
+/* The cells of text i in column k; NULL if it was another text then. */
+static const probe_cells *cells_at(const probe_map *m, size_t k, int32_t i) {
+    if (i >= m->columns[k].n_texts) return NULL;
+    const probe_cells *then = &m->columns[k].texts[i], *now = &m->columns[m->n - 1].texts[i];
+    bool same = then->n == now->n && then->prompt_bytes == now->prompt_bytes && then->head.n == now->head.n
+                && !memcmp(then->head.bytes, now->head.bytes, now->head.n);
+    return same ? then : NULL;
+}
+
+/* Where column k begins, in pixels of the map: half-way between two steps. */
+static int edge(const probe_map *m, size_t k) {
+    const int64_t first = m->columns[0].step, last = m->columns[m->n - 1].step;
+    if (k == 0 || last == first) return k ? MAP_W : 0;
+    if (k == m->n) return MAP_W;
+    const double middle = ((double)m->columns[k - 1].step + (double)m->columns[k].step) / 2;
+    return (int)((middle - (double)first) / (double)(last - first) * MAP_W + 0.5);
+}
+
+/* The first column from which on token t of text i has rank 1 to the end; n = it has not at the end. */
+static size_t first_choice_since(const probe_map *m, int32_t i, int32_t t) {
+    size_t k = m->n;
+    for (; k > 0; k--) {
+        const probe_cells *c = cells_at(m, k - 1, i);
+        if (!c || c->rank[t] != 1) break;
+    }
+    return k;
+}
+
+static void draw_row(canvas *c, const probe_map *m, int32_t i, int32_t t, int y, buffer *text) {
+    const probe_cells *now = &m->columns[m->n - 1].texts[i];
+    canvas_text(c, CHART_MARGIN + LABEL_W, y + 12, LABEL_W, FONT_SMALL, t < now->answer_from ? C_GREY : C_INK, TEXT_RIGHT,
+                now->labels[t].bytes, now->labels[t].n);
+    for (size_t k = 0; k < m->n; k++) {
+        const probe_cells *cells = cells_at(m, k, i);
+        const int x = edge(m, k), w = edge(m, k + 1) - x;
+        if (w < 1) continue;
+        if (!cells || !isfinite(cells->p[t])) canvas_hatch(c, MAP_X + x, y, w, ROW_H - 1, C_FRAME);
+        else canvas_fill(c, MAP_X + x, y, w, ROW_H - 1, chart_color((double)cells->p[t]));
+    }
+    const size_t since = first_choice_since(m, i, t);
+    buf_clear(text);
+    if (since < m->n) {
+        const int x = MAP_X + edge(m, since);
+        canvas_fill(c, x, y, 4, ROW_H - 1, C_BLACK);
+        canvas_fill(c, x + 1, y + 1, 2, ROW_H - 3, C_WHITE);
+        buf_i64(text, m->columns[since].step);
+    } else buf_puts(text, "\xe2\x80\x93");
+    canvas_text(c, MAP_X + MAP_W + 8, y + 12, SINCE_W - 8, FONT_SMALL, C_GREY, TEXT_LEFT, buf_str(text), text->n);
+}
+
+static void draw_head(canvas *c, const probe_cells *p, int y, buffer *text) {
+    int x = CHART_MARGIN;
+    const int room = CHART_W - 2 * CHART_MARGIN;
+    const char *after = p->head.bytes + p->prompt_bytes + 1;
+    if (p->prompt_bytes) {
+        buf_clear(text);
+        canvas_visible(p->head.bytes, p->prompt_bytes, 400, text);
+        int w = canvas_width(FONT_BODY, text->bytes, text->n);
+        if (w > room * 2 / 3) w = room * 2 / 3;
+        canvas_text_tail(c, x, y, w, FONT_BODY, C_GREY, buf_str(text), text->n);
+        x += w;
+    }
+    buf_clear(text);
+    canvas_visible(after, p->head.n - p->prompt_bytes - 1, 400, text);
+    canvas_text(c, x, y, CHART_W - CHART_MARGIN - x, FONT_BOLD, C_INK, TEXT_LEFT, buf_str(text), text->n);
+}
+
+/* Prose, not a token: its blanks stay blanks. */
+static void draw_why(canvas *c, const char *why, int y, buffer *text) {
+    static const char open_box[] = "\xe2\x90\xa3";
+    int x = CHART_MARGIN;
+    buf_clear(text);
+    canvas_visible(why, strlen(why), 400, text);
+    for (const char *at = buf_str(text), *box; *at; at = box + strlen(open_box)) {
+        box = strstr(at, open_box);
+        x += canvas_text(c, x, y, CHART_W - CHART_MARGIN - x, FONT_SMALL, C_ALARM, TEXT_LEFT, at, box ? (size_t)(box - at) : strlen(at));
+        x += canvas_width(FONT_SMALL, " ", 1);
+        if (!box) break;
+    }
+}
+
+/* In red at the right end of the line; its width. */
+static int draw_alarm(canvas *c, bool failed, int right, int y) {
+    static const char words[] = "MODEL CHECK FAILED";
+    if (!failed) return 0;
+    canvas_frame(c, 0, 0, c->w, c->h, 3, C_ALARM);
+    const int w = canvas_width(FONT_BOLD, words, strlen(words));
+    canvas_puts(c, right - w, y, w, FONT_BOLD, C_ALARM, TEXT_LEFT, words);
+    return w;
+}
+
+static void draw_top(canvas *c, const probe_map *m, int32_t texts, buffer *text) {
+    const int scale_w = 200, scale_x = CHART_W - CHART_MARGIN - scale_w - 16;
+    const probe_column *last = &m->columns[m->n - 1];
+    const int alarm = draw_alarm(c, last->check_failed, scale_x - 40, 27);
+    buf_clear(text);
+    buf_printf(text, "step %lld \xc2\xb7 %d", (long long)last->step, (int)texts);
+    if (texts < last->of) buf_printf(text, " of %d", (int)last->of);
+    buf_puts(text, last->of == 1 ? " text" : " texts");
+    canvas_text(c, CHART_MARGIN, 27, scale_x - 60 - alarm - CHART_MARGIN, FONT_BOLD, C_INK, TEXT_LEFT, buf_str(text), text->n);
+    canvas_puts(c, scale_x + scale_w / 2, 27, 240, FONT_BODY, C_GREY, TEXT_CENTER, "the model's own p");
+    chart_bar_lying(c, scale_x, 38, scale_w);
+    buf_clear(text);
+    buf_printf(text, m->n > 1 ? "%lld" : "step %lld", (long long)m->columns[0].step);
+    canvas_text(c, MAP_X, TOP_H - 6, 120, FONT_SMALL, C_GREY, TEXT_LEFT, buf_str(text), text->n);
+    canvas_puts(c, MAP_X + MAP_W + 8, TOP_H - 6, SINCE_W, FONT_SMALL, C_GREY, TEXT_LEFT, m->n > 1 ? "first since" : "first choice");
+    if (m->n < 2) return;
+    buf_clear(text);
+    buf_printf(text, "step \xe2\x86\x92 %lld", (long long)last->step);
+    canvas_text(c, scale_x - 24, TOP_H - 6, 200, FONT_SMALL, C_GREY, TEXT_RIGHT, buf_str(text), text->n);
+}
+
+glimpse_status chart_probe_map(const probe_map *m, buffer *png) {
+    glimpse_status st = GLIMPSE_OK;
+    buffer text = {0};
+    canvas c = {0};
+    int32_t texts = 0, rows = 0;
+    if (!m->n) FAIL(GLIMPSE_E_INVALID, "no text of --probe was scored");
+    const probe_column *last = &m->columns[m->n - 1];
+    for (; texts < last->n_texts; texts++) {
+        int32_t n = last->texts[texts].n;
+        if (texts && rows + (n ? n : 1) > MOST_ROWS) break;
+        rows += n ? n : 1;
+    }
+    if (rows > MOST_ROWS) rows = MOST_ROWS; /* one text that is longer than all */
+    TRY(canvas_new(&c, CHART_W, TOP_H + texts * HEAD_H + rows * ROW_H + 12));
+    draw_top(&c, m, texts, &text);
+    for (int32_t i = 0, y = TOP_H; i < texts; i++) {
+        const probe_cells *p = &last->texts[i];
+        draw_head(&c, p, y + 20, &text);
+        y += HEAD_H;
+        for (int32_t t = 0; t < p->n && y + ROW_H <= c.h; t++, y += ROW_H) draw_row(&c, m, i, t, y, &text);
+        if (p->n) continue;
+        draw_why(&c, p->why, y + 12, &text);
+        y += ROW_H;
+    }
+    if (text.failed) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for the map of the probes");
+    st = png_write_indexed(c.rows, c.w, c.h, canvas_palette(), C_COLORS, png);
+out:
+    buf_free(&text);
+    canvas_free(&c);
+    return st;
+}
+
+glimpse_status chart_probes(const glimpse_record *r, buffer *png) {
+    probe_map *m = probe_map_new();
+    if (!m) FAIL(GLIMPSE_E_MEMORY, "no memory for a picture of the probes");
+    glimpse_status st = probe_map_add(m, r);
+    if (st >= 0) st = chart_probe_map(m, png);
+    probe_map_free(m);
+    return st;
+}
