@@ -72,7 +72,7 @@ static int unexpected(const char *word) {
                     "--help` lists them", word);
     else
         status_fail(GLIMPSE_E_INVALID, __FILE__, __LINE__, "unexpected word \"%.60s\"\nhint: the commands are sample, report DIR, "
-                    "convert IN OUT, inspect PATH, tokenize and help FLAG; a prompt is given with --prompt", word);
+                    "eval, score, tokenize, convert IN OUT, inspect PATH and help FLAG; a prompt is given with --prompt", word);
     return say_error(2);
 }
 
