@@ -45,8 +45,12 @@ static glimpse_status find_tokenizer(const options *o, const glimpse_model *d, i
     if (path) return tokenizer_load_pattern(path, opt_str(o, OPT_tokenizer_pattern), out);
     if (d->tokenizer.encode || d->tokenizer.decode || d->tokenizer.pieces || d->tokenizer.path)
         return tokenizer_from_description(&d->tokenizer, vocab, d->eos, out);
-    const char *dirs[] = { ".", opt_str(o, OPT_out_dir) };
-    return tokenizer_find(dirs, 2, out);
+    const char *data = opt_str(o, OPT_dataset);
+    char *beside = data ? path_dir(data) : NULL;
+    const char *dirs[] = { ".", opt_str(o, OPT_out_dir), beside };
+    glimpse_status st = tokenizer_find(dirs, 3, out);
+    free(beside);
+    return st;
 }
 
 static char *name_of_run(const options *o, const char *out_dir) {
@@ -92,9 +96,16 @@ glimpse_status session_open_model(const options *o, model *m, tokenizer *t, cons
     s->facts = (record_facts){ .run_name = s->run_name, .kind = kind, .arch = m->arch, .dtype = dtypes[m->dtype],
                                .device = generator_device(s->g), .check = "none", .views = s->views,
                                .n_params = m->n_params, .vocab_size = m->d.vocab_size };
-    if (opt_bool(o, OPT_sample_metrics) && speller_open(&s->sp) < 0)
+    if ((opt_bool(o, OPT_sample_metrics) || opt_bool(o, OPT_dataset_benchmarks)) && speller_open(&s->sp) < 0)
         session_log(s, "glimpse: %s: metrics without spelling", status_text());
     if (opt_str(o, OPT_probe)) TRY_GOTO(probes_open(opt_str(o, OPT_probe), m, t, &s->probes));
+    if (opt_bool(o, OPT_dataset_benchmarks)) {
+        if (!opt_str(o, OPT_dataset))
+            FAIL_GOTO(GLIMPSE_E_INVALID, "--dataset_benchmarks: which data?\nhint: --dataset PATH");
+        TRY_GOTO(dataset_open(opt_str(o, OPT_dataset), m->d.vocab_size, &s->data));
+        if (!dataset_is_tokens(s->data) && !t)
+            FAIL_GOTO(GLIMPSE_E_TOKENIZER, "--dataset %s is text, and there is no tokenizer\nhint: --tokenizer FILE", opt_str(o, OPT_dataset));
+    }
     if (opt_has(o, OPT_lm_eval_tasks)) TRY_GOTO(evaluation_open(o, t, &s->ev));
     *out = s;
     return GLIMPSE_OK;
@@ -150,6 +161,7 @@ glimpse_status session_close(session *s) {
     generator_close(s->g);
     probes_close(s->probes);
     evaluation_close(s->ev);
+    dataset_close(s->data);
     tokenizer_close(s->t);
     model_close(s->m);
     speller_close(s->sp);
@@ -344,6 +356,8 @@ typedef struct eval_found {
     int32_t n_probes;
     const glimpse_task_score *scores; /* (n_scores) in the arena */
     int32_t n_scores;
+    const glimpse_metric *dataset;    /* (n_dataset) in the arena */
+    int32_t n_dataset;
     arena *arena;
 } eval_found;
 
@@ -362,8 +376,13 @@ static glimpse_status record_eval(session *s, int64_t step, double train_loss, d
         r->n_probes = found->n_probes;
         r->scores = found->scores;
         r->n_scores = found->n_scores;
+        r->dataset = found->dataset;
+        r->n_dataset = found->n_dataset;
     }
     TRY_GOTO(eval_record_fill(r, rec->arena, &s->facts, found && found->batch.n_samples ? &found->batch : NULL, s->t, opt_bool(s->o, OPT_sample_metrics), s->sp));
+    if (s->data && found && found->batch.n_samples
+        && benchmarks_memorised(s->data, s->t, found->batch.samples, found->batch.n_samples, rec->arena) < 0)
+        session_log(s, "glimpse: step %lld: --dataset_benchmarks: %s", (long long)step, status_text());
     r->version = 1;
     r->seq = s->js.next_seq;
     r->step = step;
@@ -415,6 +434,10 @@ static glimpse_status measure(session *s, int64_t step, eval_found *found) {
         session_log(s, "glimpse: step %lld: --probe: %s", (long long)step, status_text());
     if (s->ev && evaluation_at_eval(s, found->arena, &found->scores, &found->n_scores) < 0)
         session_log(s, "glimpse: step %lld: --lm_eval_tasks: %s", (long long)step, status_text());
+    int64_t n = opt_int(s->o, OPT_max_sample_tokens);
+    if (s->data && benchmarks_slice(s->data, s->g, s->m, s->t, s->sp, (uint64_t)opt_int(s->o, OPT_seed), step,
+                                    n < 16 ? 256 : n > 65536 ? 65536 : (int32_t)n, found->arena, &found->dataset, &found->n_dataset) < 0)
+        session_log(s, "glimpse: step %lld: --dataset_benchmarks: %s", (long long)step, status_text());
     return GLIMPSE_OK;
 }
 

@@ -2,6 +2,7 @@
 #ifndef GLIMPSE_HOOKS_SESSION_STATE_H
 #define GLIMPSE_HOOKS_SESSION_STATE_H
 
+#include "hooks/benchmarks.h"
 #include "hooks/eval_record.h"
 #include "hooks/evaluate.h"
 #include "hooks/journal.h"
@@ -20,6 +21,7 @@ struct session {
     tokenizer *t;         /* NULL = ids are shown */
     generator *g;
     probe_list *probes;   /* --probe; NULL = none */
+    dataset *data;        /* --dataset_benchmarks; NULL = none */
     evaluation *ev;       /* --lm_eval_tasks; NULL = none */
     speller *sp;          /* NULL = no dictionary, or not wanted */
     journal *j;           /* opened at the first eval, which knows the step */
