@@ -42,7 +42,7 @@ void session_log(const session *s, const char *fmt, ...) {
 
 static glimpse_status find_tokenizer(const options *o, const glimpse_model *d, int32_t vocab, tokenizer **out) {
     const char *path = opt_str(o, OPT_tokenizer);
-    if (path) return tokenizer_load(path, out);
+    if (path) return tokenizer_load_pattern(path, opt_str(o, OPT_tokenizer_pattern), out);
     if (d->tokenizer.encode || d->tokenizer.decode || d->tokenizer.pieces || d->tokenizer.path)
         return tokenizer_from_description(&d->tokenizer, vocab, d->eos, out);
     const char *data = opt_str(o, OPT_dataset);
