@@ -205,6 +205,7 @@ static glimpse_status open_session(worker *w, message *m) {
     TRY(hello_unpack(m->payload, (size_t)m->head.bytes, &w->hello));
     if (strcmp(w->hello.build_id, GLIMPSE_BUILD_ID) != 0)
         FAIL(GLIMPSE_E_LIBRARY, "the worker is of build " GLIMPSE_BUILD_ID ", the library of build %s", w->hello.build_id);
+    if (w->hello.directory) (void)!chdir(w->hello.directory); /* the trainer may be elsewhere by now */
     TRY(map_snapshot(w, m->fd));
     m->fd = -1; /* kept */
     TRY(bind_snapshot(w));
