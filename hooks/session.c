@@ -242,7 +242,10 @@ static void catch_up(session *s) {
 
 /* The journal, and what it remembers of the evals before; the views of an older run go aside with its journal. */
 static glimpse_status open_journal(session *s, int64_t step, int64_t since) {
-    TRY(journal_open_after(s->out_dir, step, since, s->host.run, s->m->arch, s->m->n_params, &s->j, &s->js));
+    glimpse_status st;
+    do st = journal_open_after(s->out_dir, step, since, s->host.run, s->m->arch, s->m->n_params, &s->j, &s->js);
+    while (st == GLIMPSE_E_STATE && s->host.locked && s->host.locked(s->host.user, s->out_dir));
+    TRY(st);
     s->facts.run = s->js.run;
     if (s->js.set_aside[0]) {
         buffer ansi = {0};

@@ -28,6 +28,8 @@ typedef struct session_host {
      * (samplers are added there): an error ends the run and is left in `why` of at most `cap` bytes. */
     const glimpse_tokenizer *tokenizer;
     glimpse_status (*opened)(void *user, session *s, char *why, size_t cap);
+    /* Another one holds the directory: true = try again (after whatever wait); false or NULL = the eval fails. */
+    bool (*locked)(void *user, const char *dir);
     char run[16];      /* hexadecimal: the name of a run that this session begins; a journal that ends in a line of this
                           run is continued, whatever the step.  "" = a name of its own */
 } session_host;
