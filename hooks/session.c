@@ -5,6 +5,7 @@
  * Called through session_api.c by the guest (inline), by the program and by the worker. */
 #include "hooks/session_state.h"
 
+#include "hooks/cuda_library.h"
 #include "hooks/prompts.h"
 #include "hooks/review.h"
 #include "include/internal/file.h"
@@ -62,6 +63,13 @@ static char *name_of_run(const options *o, const char *out_dir) {
     return name;
 }
 
+glimpse_status session_device(const options *o, const model *m, generator_config *cfg) {
+    if (m->is_function || !cuda_device_of(opt_str(o, OPT_device), &cfg->device)) return GLIMPSE_OK;
+    /* Keys and values as the trainer has them: of bf16 weights bf16, else f32. */
+    if (m->dtype == GLIMPSE_BF16) cfg->cache = GLIMPSE_BF16;
+    return cuda_library_load(&cfg->ops);
+}
+
 glimpse_status session_open_model(const options *o, model *m, tokenizer *t, const char *kind, const char *out_dir,
                                   const session_host *host, session **out) {
     glimpse_status st = GLIMPSE_OK;
@@ -91,10 +99,11 @@ glimpse_status session_open_model(const options *o, model *m, tokenizer *t, cons
     if (!s->run_name || !s->views) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for the session");
     int64_t threads = opt_int(o, OPT_threads);
     generator_config cfg = { .threads = threads > 0 ? (int32_t)threads : cpu_count() };
+    TRY_GOTO(session_device(o, m, &cfg));
     TRY_GOTO(generator_open(m, t, &cfg, &s->g));
     static const char *const dtypes[] = { "f32", "bf16", "f16" };
     s->facts = (record_facts){ .run_name = s->run_name, .kind = kind, .arch = m->arch, .dtype = dtypes[m->dtype],
-                               .device = generator_device(s->g), .check = "none", .views = s->views,
+                               .device = generator_device(s->g), .cache = dtypes[cfg.cache], .check = "none", .views = s->views,
                                .n_params = m->n_params, .vocab_size = m->d.vocab_size };
     if ((opt_bool(o, OPT_sample_metrics) || opt_bool(o, OPT_dataset_benchmarks)) && speller_open(&s->sp) < 0)
         session_log(s, "glimpse: %s: metrics without spelling", status_text());
