@@ -81,7 +81,7 @@ SHORT := $(firstword -$(MAKEFLAGS))
 say = $(if $(V)$(findstring s,$(SHORT)),,echo "  $(1)")
 JOBS := $(if $(findstring j,$(MAKEFLAGS)),,-j$(shell nproc))
 
-.PHONY: all help info deps test test-all run-tests bench fuzz faults demo run-demo llmc install uninstall clean FORCE
+.PHONY: all help info deps test test-all run-tests bench parity fuzz faults demo run-demo llmc install uninstall clean FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 all: $(LIBRARIES) $(PROGRAMS) $(EXAMPLES) $(MODULES)
@@ -144,7 +144,7 @@ LINK_TEST = $(LINK) $(filter %.o,$^) $(LIBS_SESSION) $(LIBS_PROGRAM) $(LIBS_TRAI
 $(B)/tests/runner: $(call obj,$(TESTS) $(TRAINER)) $(EVERYTHING) $(CUDA_EMU) $(B)/gen/sources
 	@mkdir -p $(@D)
 	$(LINK_TEST) $(WRAP) -o $@
-$(B)/bench/%: $(B)/obj/tests/bench/%.o $(B)/obj/tests/oracle.o $(call obj,$(TRAINER)) $(EVERYTHING)
+$(B)/bench/%: $(B)/obj/tests/bench/%.o $(B)/obj/tests/oracle.o $(B)/obj/tests/tiny_gpt.o $(call obj,$(TRAINER)) $(EVERYTHING)
 	@mkdir -p $(@D)
 	$(LINK_TEST) -o $@
 $(B)/fuzz/%: $(B)/obj/tests/fuzz/%.o $(B)/obj/tests/fuzz/replay.o $(EVERYTHING)
@@ -170,6 +170,9 @@ faults: deps
 ## bench: build and run the benchmarks; T=part-of-a-name
 bench: $(patsubst tests/bench/%.c,$(B)/bench/%,$(BENCH))
 	@for b in $(foreach b,$^,$(if $(findstring $(T),$(b)),$(b))); do echo "== $$b"; $$b || exit 1; done
+## parity: compare with independent implementations from PyPI (VENV=dir; network); the ids, the texts
+parity: all $(patsubst tests/bench/%.c,$(B)/bench/%,$(BENCH))
+	@B='$(B)' sh tests/ref/parity.sh
 ## demo: install what is missing, build, train a small GPT on this CPU for a minute while samples appear in out/demo
 demo: deps
 	@$(MAKE) --no-print-directory $(JOBS) run-demo

@@ -9,7 +9,8 @@
  *      "n_samples":3,"seed":1337,"temperature":..,"top_k":5,"text":"..","stop":"length","why":null,"metrics":{..},
  *      "beams":4,"beam_score":-1.2345,   both only of a beam search
  *      "tokens":[{"id","logit","logprob","p_temp","p_final","rank","kept","left","entropy","dot","top":[[id,p,p_final],..]}]}],
- *    "views":{"colorize_mode":"minmax",..},"dataset":{},"lm_eval":{},"probes":[..],"crc":"0b7a41c3"}
+ *    "views":{"colorize_mode":"minmax",..},"dataset":{"loss":..},
+ *    "lm_eval":{"hellaswag":{"variant","version","shots","n","of","acc":[value, standard error, chance],..}},"probes":[..],"crc":"0b7a41c3"}
  * A probe is a sample with "stop":"scored" and one field more, "answer_from" (probes.h).
  * A sample that went back from phrases has "note" after "why"; absent = nothing to say.
  * "seconds": blocked = the wait of the trainer: in worker mode the copy, inline all up to the writing of this line (the

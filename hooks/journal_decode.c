@@ -157,6 +157,54 @@ static glimpse_status token(reader *r, const cJSON *o, glimpse_token *t) {
 }
 
 
+static glimpse_status metrics(reader *r, const cJSON *o, const char *name, const glimpse_metric **out, int32_t *n) {
+    const cJSON *l, *e;
+    void *room;
+    TRY(list(r, o, name, sizeof(glimpse_metric), &l, &room, n));
+    glimpse_metric *m = room;
+    *out = m;
+    cJSON_ArrayForEach(e, l) {
+        m->name = arena_text(r->a, e->string ? e->string : "", e->string ? strlen(e->string) : 0);
+        if (!m->name) FAIL(GLIMPSE_E_MEMORY, "no memory for a metric's name");
+        TRY(number_of(e, name, &m->value));
+        m++;
+    }
+    return GLIMPSE_OK;
+}
+
+/* The members of "lm_eval" that are lists of three are its numbers. */
+static glimpse_status scores(reader *r, const cJSON *o, glimpse_record *rec) {
+    const cJSON *all = cJSON_GetObjectItemCaseSensitive(o, "lm_eval"), *task, *e;
+    int32_t n = 0;
+    cJSON_ArrayForEach(task, all) cJSON_ArrayForEach(e, task) n += cJSON_IsArray(e);
+    glimpse_task_score *s = n ? arena_alloc(r->a, (size_t)n * sizeof *s) : NULL;
+    if (n && !s) FAIL(GLIMPSE_E_MEMORY, "no memory for the scores of a record");
+    rec->scores = s;
+    rec->n_scores = n;
+    cJSON_ArrayForEach(task, all) {
+        glimpse_task_score t = { .size = sizeof t };
+        if (!task->string || !cJSON_IsObject(task)) FAIL(GLIMPSE_E_FORMAT, "field \"lm_eval\" has a task that is no object");
+        t.task = arena_text(r->a, task->string, strlen(task->string));
+        if (!t.task) FAIL(GLIMPSE_E_MEMORY, "no memory for the scores of a record");
+        TRY(text(r, task, "variant", &t.variant));
+        TRY(number(task, "version", &t.version));
+        TRY(int32(task, "shots", &t.num_fewshot));
+        TRY(int32(task, "n", &t.n));
+        TRY(int32(task, "of", &t.n_all));
+        cJSON_ArrayForEach(e, task) {
+            if (!cJSON_IsArray(e)) continue;
+            if (cJSON_GetArraySize(e) != 3) FAIL(GLIMPSE_E_FORMAT, "field \"%s\" is no value, standard error and chance", e->string);
+            t.metric = arena_text(r->a, e->string, strlen(e->string));
+            if (!t.metric) FAIL(GLIMPSE_E_MEMORY, "no memory for the scores of a record");
+            TRY(number_of(cJSON_GetArrayItem(e, 0), e->string, &t.value));
+            TRY(number_of(cJSON_GetArrayItem(e, 1), e->string, &t.std_error));
+            TRY(number_of(cJSON_GetArrayItem(e, 2), e->string, &t.chance));
+            *s++ = t;
+        }
+    }
+    return GLIMPSE_OK;
+}
+
 static glimpse_status sample(reader *r, const cJSON *o, glimpse_sample *s) {
     const cJSON *l, *e;
     void *room;
@@ -197,15 +245,7 @@ static glimpse_status sample(reader *r, const cJSON *o, glimpse_sample *s) {
     if ((int)s->stop < 0) FAIL(GLIMPSE_E_FORMAT, "field \"stop\" has the unknown value \"%s\"", stop);
     TRY(text_n(r, o, "why", &s->why, NULL));
     if (cJSON_GetObjectItemCaseSensitive(o, "note")) TRY(text(r, o, "note", &s->note));
-    TRY(list(r, o, "metrics", sizeof(glimpse_metric), &l, &room, &s->n_metrics));
-    glimpse_metric *m = room;
-    s->metrics = m;
-    cJSON_ArrayForEach(e, l) {
-        m->name = arena_text(r->a, e->string ? e->string : "", e->string ? strlen(e->string) : 0);
-        if (!m->name) FAIL(GLIMPSE_E_MEMORY, "no memory for a metric's name");
-        TRY(number_of(e, "metrics", &m->value));
-        m++;
-    }
+    TRY(metrics(r, o, "metrics", &s->metrics, &s->n_metrics));
     TRY(list(r, o, "tokens", sizeof(glimpse_token), &l, &room, &s->n_tokens));
     glimpse_token *t = room;
     s->tokens = t;
@@ -309,6 +349,8 @@ static glimpse_status record(reader *r, const cJSON *o, glimpse_record *rec) {
     TRY(pieces(r, o, rec));
     TRY(samples(r, o, "samples", &rec->samples, &rec->n_samples));
     TRY(samples(r, o, "probes", &rec->probes, &rec->n_probes));
+    TRY(scores(r, o, rec));
+    if (cJSON_GetObjectItemCaseSensitive(o, "dataset")) TRY(metrics(r, o, "dataset", &rec->dataset, &rec->n_dataset));
     return views(r, o, rec);
 }
 

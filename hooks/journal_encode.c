@@ -119,6 +119,37 @@ static void sample(buffer *b, const glimpse_sample *s, bool probe) {
     buf_puts(b, "]}");
 }
 
+/* "lm_eval":{"hellaswag":{"variant","version","shots","n","of","acc":[value, standard error, chance],..},..}; the metrics of a
+ * task stand together. */
+static void scores(buffer *b, const glimpse_record *r) {
+    key(b, "lm_eval");
+    buf_putc(b, '{');
+    const glimpse_task_score *before = NULL;
+    for (int32_t i = 0; i < r->n_scores; i++) {
+        const glimpse_task_score *s = GLIMPSE_AT(r->scores, i);
+        if (!before || strcmp(before->task, s->task)) {
+            if (before) buf_putc(b, '}');
+            key(b, s->task);
+            buf_putc(b, '{');
+            text(b, "variant", s->variant);
+            number(b, "version", s->version, RECORD_LOSS_DIGITS);
+            integer(b, "shots", s->num_fewshot);
+            integer(b, "n", s->n);
+            integer(b, "of", s->n_all);
+        }
+        key(b, s->metric);
+        buf_putc(b, '[');
+        put_number(b, s->value, RECORD_LOSS_DIGITS);
+        buf_putc(b, ',');
+        put_number(b, s->std_error, RECORD_LOSS_DIGITS);
+        buf_putc(b, ',');
+        put_number(b, s->chance, RECORD_LOSS_DIGITS);
+        buf_putc(b, ']');
+        before = s;
+    }
+    buf_puts(b, before ? "}}" : "}");
+}
+
 glimpse_status journal_views(const char *const *names, const char *const *values, int n, buffer *b) {
     buf_putc(b, '{');
     for (int i = 0; i < n; i++) text(b, names[i], values[i]);
@@ -186,7 +217,12 @@ glimpse_status journal_encode(const glimpse_record *r, buffer *b) {
     buf_putc(b, ']');
     key(b, "views");
     buf_puts(b, r->views ? r->views : "{}");
-    buf_puts(b, ",\"dataset\":{},\"lm_eval\":{},\"probes\":[");
+    key(b, "dataset");
+    buf_putc(b, '{');
+    for (int32_t i = 0; i < r->n_dataset; i++) number(b, r->dataset[i].name, r->dataset[i].value, RECORD_LOSS_DIGITS);
+    buf_putc(b, '}');
+    scores(b, r);
+    buf_puts(b, ",\"probes\":[");
     for (int32_t i = 0; i < r->n_probes; i++) sample(b, GLIMPSE_AT(r->probes, i), true);
     buf_puts(b, "]}\n");
     if (buf_failed(b)) FAIL(GLIMPSE_E_MEMORY, "no memory for a journal line of more than %zu bytes", b->n - before);

@@ -44,7 +44,7 @@ static void progress(void *user, int64_t done, int64_t total) {
 static glimpse_status find_tokenizer(const options *o, const session_host *host, const model *m, const char *checkpoint,
                                      tokenizer **out) {
     const char *given = opt_str(o, OPT_tokenizer);
-    if (given) return tokenizer_load(given, out);
+    if (given) return tokenizer_load_pattern(given, opt_str(o, OPT_tokenizer_pattern), out);
     if (host->tokenizer) return tokenizer_from_description(host->tokenizer, m->d.vocab_size, m->d.eos, out);
     return checkpoint_find_tokenizer(checkpoint, opt_str(o, OPT_out_dir), out);
 }
@@ -166,20 +166,17 @@ static glimpse_status announce(session *s, const char *checkpoint, int32_t *sequ
     return st;
 }
 
-glimpse_status session_run(const options *given, const session_host *host) {
+glimpse_status offline_open(const options *given, const session_host *host, const char *dir, char **found, session **out) {
     glimpse_status st = GLIMPSE_OK;
-    char *checkpoint = NULL, *dir = NULL;
+    char *checkpoint = NULL;
     model *m = NULL;
     tokenizer *t = NULL;
     session *s = NULL;
-    streamer w = {0};
-    prompt_list prompts = {0};
     const char *from = opt_str(given, OPT_checkpoint);
-    TRY_GOTO(checkpoint_find_newest(from ? from : opt_str(given, OPT_out_dir), &checkpoint));
+    TRY(checkpoint_find_newest(from ? from : opt_str(given, OPT_out_dir), &checkpoint));
     TRY_GOTO(checkpoint_open(checkpoint, progress, (void *)(uintptr_t)host, &m));
     TRY_GOTO(find_tokenizer(given, host, m, checkpoint, &t));
     if (t) model_drop_padding(m, t->vocab_size);
-    TRY_GOTO(choose_dir(opt_str(given, OPT_out_dir), &dir));
     model *model_given = m;
     tokenizer *tokenizer_given = t;
     m = NULL;
@@ -190,6 +187,26 @@ glimpse_status session_run(const options *given, const session_host *host) {
         glimpse_status told = host->opened(host->user, s, why, sizeof why);
         if (told < 0) TRY_GOTO(status_set_text(told, why));
     }
+    *found = checkpoint;
+    *out = s;
+    checkpoint = NULL;
+    s = NULL;
+out:
+    if (s) session_close(s);
+    model_close(m);
+    tokenizer_close(t);
+    free(checkpoint);
+    return st;
+}
+
+glimpse_status session_run(const options *given, const session_host *host) {
+    glimpse_status st = GLIMPSE_OK;
+    char *checkpoint = NULL, *dir = NULL;
+    session *s = NULL;
+    streamer w = {0};
+    prompt_list prompts = {0};
+    TRY_GOTO(choose_dir(opt_str(given, OPT_out_dir), &dir));
+    TRY_GOTO(offline_open(given, host, dir, &checkpoint, &s));
     int32_t sequences = 0;
     TRY_GOTO(announce(s, checkpoint, &sequences, &prompts));
     s->prompts = &prompts;
@@ -224,8 +241,6 @@ out:
     buf_free(&w.out);
     buf_free(&w.piece);
     if (s) session_close(s);
-    model_close(m);
-    tokenizer_close(t);
     free(checkpoint);
     if (st < 0 && dir && strcmp(dir, opt_str(given, OPT_out_dir))) rmdir(dir); /* only if nothing was written */
     free(dir);

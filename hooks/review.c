@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* --- files that grow ---------------------------------------------------------------------------------------------- */
@@ -60,22 +61,23 @@ static glimpse_status end_of_events(const file *f, int64_t *end) {
 /* Append `bytes` as a whole; `head` (may be NULL) opens a file that is empty. */
 static glimpse_status append_whole(const char *path, growing kind, const buffer *head, const buffer *bytes, bool anew) {
     glimpse_status st = GLIMPSE_OK;
-    int64_t end = 0;
-    int fd = -1;
-    if (!anew && path_exists(path)) { /* anew: from its beginning, also where it cannot be removed */
-        file f = FILE_INIT;
-        TRY(file_open_read(path, &f));
-        st = kind == LINES ? end_of_lines(&f, &end) : end_of_events(&f, &end);
-        file_close(&f);
-        TRY(st);
-    }
-    fd = file_open_fd(path, O_WRONLY | O_CREAT | O_NONBLOCK);
+    int64_t end = -1; /* not known: nothing may be cut */
+    struct stat now;
+    int fd = file_open_fd(path, O_RDWR | O_CREAT | O_NONBLOCK);
     if (fd < 0) FAIL(GLIMPSE_E_IO, "%s: %s", path, strerror(errno));
+    if (anew) end = 0;
+    else {
+        if (io.fstat(fd, &now) || !S_ISREG(now.st_mode)) FAIL_GOTO(GLIMPSE_E_IO, "%s: is no regular file", path);
+        const file f = {fd, now.st_size, (char *)(uintptr_t)path};
+        int64_t found = 0;
+        TRY_GOTO(kind == LINES ? end_of_lines(&f, &found) : end_of_events(&f, &found));
+        end = found;
+    }
     if (io.ftruncate(fd, end) || lseek(fd, end, SEEK_SET) < 0) FAIL_GOTO(GLIMPSE_E_IO, "%s: %s", path, strerror(errno));
     if (!end && head) TRY_GOTO(file_write_fd(fd, path, head->bytes, head->n));
     TRY_GOTO(file_write_fd(fd, path, bytes->bytes, bytes->n));
 out:
-    if (st < 0 && io.ftruncate(fd, end)) { /* the next append cuts it */ }
+    if (st < 0 && end >= 0 && io.ftruncate(fd, end)) { /* the next append cuts it */ }
     io.close(fd);
     return st;
 }

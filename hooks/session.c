@@ -11,6 +11,7 @@
 #include "include/internal/file.h"
 #include "include/internal/status.h"
 #include "include/internal/threads.h"
+#include <errno.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -42,11 +43,15 @@ void session_log(const session *s, const char *fmt, ...) {
 
 static glimpse_status find_tokenizer(const options *o, const glimpse_model *d, int32_t vocab, tokenizer **out) {
     const char *path = opt_str(o, OPT_tokenizer);
-    if (path) return tokenizer_load(path, out);
+    if (path) return tokenizer_load_pattern(path, opt_str(o, OPT_tokenizer_pattern), out);
     if (d->tokenizer.encode || d->tokenizer.decode || d->tokenizer.pieces || d->tokenizer.path)
         return tokenizer_from_description(&d->tokenizer, vocab, d->eos, out);
-    const char *dirs[] = { ".", opt_str(o, OPT_out_dir) };
-    return tokenizer_find(dirs, 2, out);
+    const char *data = opt_str(o, OPT_dataset);
+    char *beside = data ? path_dir(data) : NULL;
+    const char *dirs[] = { ".", opt_str(o, OPT_out_dir), beside };
+    glimpse_status st = tokenizer_find(dirs, 3, out);
+    free(beside);
+    return st;
 }
 
 static char *name_of_run(const options *o, const char *out_dir) {
@@ -101,9 +106,17 @@ glimpse_status session_open_model(const options *o, model *m, tokenizer *t, cons
     s->facts = (record_facts){ .run_name = s->run_name, .kind = kind, .arch = m->arch, .dtype = dtypes[m->dtype],
                                .device = generator_device(s->g), .cache = dtypes[cfg.cache], .check = "none", .views = s->views,
                                .n_params = m->n_params, .vocab_size = m->d.vocab_size };
-    if (opt_bool(o, OPT_sample_metrics) && speller_open(&s->sp) < 0)
+    if ((opt_bool(o, OPT_sample_metrics) || opt_bool(o, OPT_dataset_benchmarks)) && speller_open(&s->sp) < 0)
         session_log(s, "glimpse: %s: metrics without spelling", status_text());
     if (opt_str(o, OPT_probe)) TRY_GOTO(probes_open(opt_str(o, OPT_probe), m, t, &s->probes));
+    if (opt_bool(o, OPT_dataset_benchmarks)) {
+        if (!opt_str(o, OPT_dataset))
+            FAIL_GOTO(GLIMPSE_E_INVALID, "--dataset_benchmarks: which data?\nhint: --dataset PATH");
+        TRY_GOTO(dataset_open(opt_str(o, OPT_dataset), m->d.vocab_size, &s->data));
+        if (!dataset_is_tokens(s->data) && !t)
+            FAIL_GOTO(GLIMPSE_E_TOKENIZER, "--dataset %s is text, and there is no tokenizer\nhint: --tokenizer FILE", opt_str(o, OPT_dataset));
+    }
+    if (opt_has(o, OPT_lm_eval_tasks)) TRY_GOTO(evaluation_open(o, t, &s->ev));
     *out = s;
     return GLIMPSE_OK;
 out:
@@ -157,6 +170,8 @@ glimpse_status session_close(session *s) {
     if (s->before) record_free(&s->before->record);
     generator_close(s->g);
     probes_close(s->probes);
+    evaluation_close(s->ev);
+    dataset_close(s->data);
     tokenizer_close(s->t);
     model_close(s->m);
     speller_close(s->sp);
@@ -213,7 +228,7 @@ static glimpse_status rename_aside(const session *s, const char *name, const cha
     buf_printf(&to, ".%s%s", run, dot ? dot : "");
     target = path_join(s->out_dir, buf_str(&to));
     if (!from || !target || buf_failed(&to)) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a file name");
-    if (path_exists(from) && io.rename(from, target))
+    if (io.rename(from, target) && errno != ENOENT)
         FAIL_GOTO(GLIMPSE_E_IO, "%s cannot be set aside as %s", from, target);
 out:
     buf_free(&to);
@@ -237,7 +252,10 @@ static void catch_up(session *s) {
 
 /* The journal, and what it remembers of the evals before; the views of an older run go aside with its journal. */
 static glimpse_status open_journal(session *s, int64_t step, int64_t since) {
-    TRY(journal_open_after(s->out_dir, step, since, s->host.run, s->m->arch, s->m->n_params, &s->j, &s->js));
+    glimpse_status st;
+    do st = journal_open_after(s->out_dir, step, since, s->host.run, s->m->arch, s->m->n_params, &s->j, &s->js);
+    while (st == GLIMPSE_E_STATE && s->host.locked && s->host.locked(s->host.user, s->out_dir));
+    TRY(st);
     s->facts.run = s->js.run;
     if (s->js.set_aside[0]) {
         buffer ansi = {0};
@@ -349,6 +367,10 @@ typedef struct eval_found {
     batch_result batch;            /* no samples: sampling was not due, or failed */
     const glimpse_sample *probes;  /* (n_probes) in the arena */
     int32_t n_probes;
+    const glimpse_task_score *scores; /* (n_scores) in the arena */
+    int32_t n_scores;
+    const glimpse_metric *dataset;    /* (n_dataset) in the arena */
+    int32_t n_dataset;
     arena *arena;
 } eval_found;
 
@@ -365,8 +387,15 @@ static glimpse_status record_eval(session *s, int64_t step, double train_loss, d
     if (found) {
         r->probes = found->probes;
         r->n_probes = found->n_probes;
+        r->scores = found->scores;
+        r->n_scores = found->n_scores;
+        r->dataset = found->dataset;
+        r->n_dataset = found->n_dataset;
     }
     TRY_GOTO(eval_record_fill(r, rec->arena, &s->facts, found && found->batch.n_samples ? &found->batch : NULL, s->t, opt_bool(s->o, OPT_sample_metrics), s->sp));
+    if (s->data && found && found->batch.n_samples
+        && benchmarks_memorised(s->data, s->t, found->batch.samples, found->batch.n_samples, rec->arena) < 0)
+        session_log(s, "glimpse: step %lld: --dataset_benchmarks: %s", (long long)step, status_text());
     r->version = 1;
     r->seq = s->js.next_seq;
     r->step = step;
@@ -403,11 +432,25 @@ static glimpse_status score_probes(session *s, eval_found *found) {
     glimpse_sample *probes = NULL;
     int64_t n_top = session_record_top(s->o);
     if (n_top > s->m->d.vocab_size) n_top = s->m->d.vocab_size;
-    found->arena = arena_new();
-    if (!found->arena) FAIL(GLIMPSE_E_MEMORY, "no memory for the probes");
-    if (!found->batch.n_samples) TRY(generator_refresh(s->g));
     TRY(probes_score(s->probes, s->g, (int32_t)n_top, found->arena, &probes, &found->n_probes));
     found->probes = probes;
+    return GLIMPSE_OK;
+}
+
+/* What is measured on the weights beside the samples; what fails is said, and is absent. */
+static glimpse_status measure(session *s, int64_t step, eval_found *found) {
+    if (!schedule_reads_weights(s->o)) return GLIMPSE_OK;
+    found->arena = arena_new();
+    if (!found->arena) FAIL(GLIMPSE_E_MEMORY, "no memory for what is measured");
+    if (!found->batch.n_samples) TRY(generator_refresh(s->g));
+    if (s->probes && score_probes(s, found) < 0)
+        session_log(s, "glimpse: step %lld: --probe: %s", (long long)step, status_text());
+    if (s->ev && evaluation_at_eval(s, found->arena, &found->scores, &found->n_scores) < 0)
+        session_log(s, "glimpse: step %lld: --lm_eval_tasks: %s", (long long)step, status_text());
+    int64_t n = opt_int(s->o, OPT_max_sample_tokens);
+    if (s->data && benchmarks_slice(s->data, s->g, s->m, s->t, s->sp, (uint64_t)opt_int(s->o, OPT_seed), step,
+                                    n < 16 ? 256 : n > 65536 ? 65536 : (int32_t)n, found->arena, &found->dataset, &found->n_dataset) < 0)
+        session_log(s, "glimpse: step %lld: --dataset_benchmarks: %s", (long long)step, status_text());
     return GLIMPSE_OK;
 }
 
@@ -430,10 +473,8 @@ glimpse_status session_eval(session *s, int64_t step, double train_loss, double 
             s->note_said = true;
         }
     } else buf_puts(&why, reason);
-    if (s->probes && sampled >= 0) {
-        glimpse_status probed = score_probes(s, &found);
-        if (probed < 0) session_log(s, "glimpse: step %lld: --probe: %s", (long long)step, status_text());
-    }
+    if (sampled >= 0 && measure(s, step, &found) < 0)
+        session_log(s, "glimpse: step %lld: %s", (long long)step, status_text());
     buffer first_line = {0}; /* the hint is for the log, not for the record */
     buf_put(&first_line, buf_str(&why), strcspn(buf_str(&why), "\n"));
     if (sampled < 0) session_log(s, "glimpse: step %lld: %s", (long long)step, buf_str(&why));
@@ -442,6 +483,7 @@ glimpse_status session_eval(session *s, int64_t step, double train_loss, double 
     buf_free(&first_line);
     if (st < 0) goto out;
     acknowledge(s, rec, step, t0);
+    if (due && opt_bool(s->o, OPT_save_snapshots)) session_save_weights(s, step);
     if (isinf(given_loss) || isinf(train_loss))
         session_log(s, "glimpse: step %lld: the loss is not finite (train %g, val %g)", (long long)step, train_loss, given_loss);
     if (sampled < 0) st = status_set_text(sampled, buf_str(&why));

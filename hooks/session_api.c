@@ -1,6 +1,7 @@
 /* session_api.c -- the one symbol of libglimpse_session.so, and the calls that need no more than a few lines. */
 #include "hooks/prompts.h"
 #include "hooks/session_state.h"
+#include "hooks/tokenize.h"
 #include "include/internal/status.h"
 #include "sampling/samplers/sampler.h"
 #include "gen/build_id.h"
@@ -159,5 +160,7 @@ const session_api glimpse_session_v1 = {
     .version = 1, .build_id = GLIMPSE_BUILD_ID, .error = status_text, .read_config = session_read_config,
     .open = session_open, .eval = session_eval, .check = session_check, .generate = session_generate,
     .score = session_score, .record_free = record_free, .close = session_close, .run = session_run,
+    .evaluate = session_evaluate, .score_file = session_score_file,
     .report = session_report, .note = session_note, .add_sampler = session_add_sampler,
-    .schedule = session_schedule };
+    .schedule = session_schedule, .tokenize = tokenize_text, .free_text = tokenize_free, .files = session_files,
+    .load = session_load_model, .unload = session_unload };

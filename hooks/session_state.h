@@ -2,7 +2,9 @@
 #ifndef GLIMPSE_HOOKS_SESSION_STATE_H
 #define GLIMPSE_HOOKS_SESSION_STATE_H
 
+#include "hooks/benchmarks.h"
 #include "hooks/eval_record.h"
+#include "hooks/evaluate.h"
 #include "hooks/journal.h"
 #include "hooks/probes.h"
 #include "hooks/views.h"
@@ -19,6 +21,8 @@ struct session {
     tokenizer *t;         /* NULL = ids are shown */
     generator *g;
     probe_list *probes;   /* --probe; NULL = none */
+    dataset *data;        /* --dataset_benchmarks; NULL = none */
+    evaluation *ev;       /* --lm_eval_tasks; NULL = none */
     speller *sp;          /* NULL = no dictionary, or not wanted */
     journal *j;           /* opened at the first eval, which knows the step */
     journal_state js;
@@ -65,7 +69,17 @@ glimpse_status session_note(session *s, int64_t step, double train_loss, double 
 glimpse_status session_check(session *s, const int32_t *ids, const int32_t *targets, int32_t B, int32_t T, double loss,
                              const float *losses);
 glimpse_status session_close(session *s);
+/* The checkpoint, tokenizer and session of the options, writing to `dir`.  *found is returned (free), *out session_close. */
+glimpse_status offline_open(const options *given, const session_host *host, const char *dir, char **found, session **out);
+glimpse_status session_evaluate(const options *o, const session_host *host);   /* evaluate.c: `glimpse eval` */
+glimpse_status session_score_file(const options *o, const session_host *host); /* score_file.c: `glimpse score` */
 glimpse_status session_run(const options *o, const session_host *host);
+/* model_load.c */
+glimpse_status session_load_model(const char *path, glimpse_model *description, void **handle);
+void session_unload(void *handle);
+/* save_weights.c: --save_snapshots */
+void session_save_weights(session *s, int64_t step);
+glimpse_status session_files(const file_command *c, const session_host *host); /* convert.c */
 glimpse_status session_report(const options *o, const char *dir, const session_host *host);
 /* follow.c: `glimpse follow DIR`; ends when the output does. */
 glimpse_status session_follow(const options *o, const char *dir, const session_host *host);

@@ -30,6 +30,9 @@ static glimpse_status sampler_flags(const options *o, arena *a, const sampler_co
     if (opt_is_set(o, OPT_top_p)) c->given |= SETTING_TOP_P;
     if (opt_is_set(o, OPT_min_p)) c->given |= SETTING_MIN_P;
     if (opt_is_set(o, OPT_repetition_penalty)) c->given |= SETTING_PENALTY;
+    static const opt_id classic[] = { OPT_temperature, OPT_top_k, OPT_top_p, OPT_min_p, OPT_repetition_penalty };
+    for (int i = 0; i < 5; i++) /* in the order of SETTING_* */
+        if (opt_level_of(o, classic[i]) > OPT_LEVEL_LIKE) c->named |= 1u << i;
     *out = c;
     return GLIMPSE_OK;
 }

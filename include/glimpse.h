@@ -273,6 +273,10 @@ GLIMPSE_API glimpse_status glimpse_bind(glimpse_model *model, const char *name, 
                                         int32_t n_dims, const int64_t *dims);
 /* The same with strides and flags. */
 GLIMPSE_API glimpse_status glimpse_bind_tensor(glimpse_model *model, const glimpse_tensor *tensor);
+/* Read a checkpoint of any kind that Glimpse knows (a file or a directory, recognised by its content) into *model, which comes
+ * as GLIMPSE_MODEL_INIT: every field of the description, every tensor bound, the tokenizer's path if one lies beside it.
+ * What it holds lives until glimpse_model_free.  On an error *model is as it was.  Loads the sampling library. */
+GLIMPSE_API glimpse_status glimpse_model_load(const char *path, glimpse_model *model);
 /* Free what the binds allocated; the tensors' memory is the caller's.  NULL is fine. */
 GLIMPSE_API void glimpse_model_free(glimpse_model *model);
 
@@ -387,6 +391,17 @@ typedef struct glimpse_piece { /* the bytes of an id that occurs in the record *
     const char *text;
 } glimpse_piece;
 
+typedef struct glimpse_task_score { /* a number of --lm_eval_tasks */
+    size_t size;
+    const char *task, *metric, *variant; /* "hellaswag", "acc_norm", "lm-evaluation-harness": whose rules */
+    double version;            /* of the task */
+    double value;
+    double std_error;          /* NAN = not defined */
+    double chance;             /* what guessing gives; NAN = no such number */
+    int32_t n, n_all;          /* documents scored, the first of so many */
+    int32_t num_fewshot;
+} glimpse_task_score;
+
 typedef struct glimpse_record {
     size_t size;
     int32_t version;           /* of the journal's format: 1 */
@@ -414,6 +429,10 @@ typedef struct glimpse_record {
     const char *views;         /* the options that views of this record are drawn with: a JSON object of texts */
     const glimpse_sample *probes; /* (n_probes) the texts of --probe, scored at this eval: `prompt` = number of the line */
     int32_t n_probes;
+    const glimpse_task_score *scores; /* (n_scores) of --lm_eval_tasks */
+    int32_t n_scores;
+    const glimpse_metric *dataset; /* (n_dataset) of --dataset_benchmarks: the slice's own metrics, and the model's view of it */
+    int32_t n_dataset;
 } glimpse_record;
 
 /* The bytes of id in this record, NULL if it does not occur.  Borrowed as long as the record. */
@@ -547,6 +566,7 @@ typedef struct glimpse_api {
     glimpse_status (*generate)(glimpse *g, const glimpse_request *request, glimpse_record **record);
     glimpse_status (*score)(glimpse *g, const glimpse_request *request, glimpse_record **record);
     glimpse_status (*add_sampler)(glimpse *g, const glimpse_sampler *sampler, void *user);
+    glimpse_status (*model_load)(const char *path, glimpse_model *model);
 } glimpse_api;
 #define GLIMPSE_API_SYMBOL "glimpse_api_v1"
 extern GLIMPSE_API const glimpse_api glimpse_api_v1;

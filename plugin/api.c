@@ -221,4 +221,17 @@ int glimpse_run(glimpse_config *cfg) {
     return code;
 }
 
+static glimpse_status evaluate_with(const glimpse_config *cfg, bool score) {
+    glimpse_status st = GLIMPSE_OK;
+    const session_api *api = NULL;
+    options *o = NULL;
+    TRY_GOTO(settle(cfg, true, &api, &o));
+    TRY_GOTO(session_load(&api));
+    TRY_GOTO(inline_command(api, o, score ? api->score_file : api->evaluate, &cfg->log));
+out:
+    options_free(o);
+    return st;
+}
+
+int guest_evaluate(const glimpse_config *cfg, bool score) { return exit_code(cfg, evaluate_with(cfg, score)); }
 int guest_report(const glimpse_config *cfg, const char *dir) { return exit_code(cfg, report_with(cfg, dir)); }

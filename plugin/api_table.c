@@ -10,4 +10,5 @@ const glimpse_api glimpse_api_v1 = {
     .open = glimpse_open, .eval = glimpse_eval, .check = glimpse_check, .check_losses = glimpse_check_losses,
     .drain = glimpse_drain, .close = glimpse_close, .record_piece = glimpse_record_piece, .record_free = glimpse_record_free,
     .add_hook = glimpse_add_hook, .generate = glimpse_generate, .score = glimpse_score,
-    .add_sampler = glimpse_add_sampler };
+    .add_sampler = glimpse_add_sampler,
+    .model_load = glimpse_model_load };

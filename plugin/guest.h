@@ -47,6 +47,8 @@ void guest_say_error(const guest_log *log);
 bool guest_is_off(void);
 /* `glimpse report DIR` (NULL = out_dir): every view drawn anew from the journal.  Returns an exit code, error said. */
 int guest_report(const glimpse_config *cfg, const char *dir);
+/* `glimpse eval` and `glimpse score`: likewise. */
+int guest_evaluate(const glimpse_config *cfg, bool score);
 
 /* === args.c === */
 /* Take flags out of argv[0..*argc) into `o`; on failure nothing changed.  `all`: every name is ours, and an unknown one
@@ -131,6 +133,12 @@ glimpse_status inline_add_sampler(glimpse *g, const glimpse_sampler *sampler, vo
 glimpse_status inline_close(glimpse *g);  /* frees g in any case */
 /* glimpse_run's and `glimpse report`'s: the text on stdout, all else to the log.  dir NULL = run. */
 glimpse_status inline_offline(const session_api *api, const options *o, const char *dir, const guest_log *log);
+/* One of the session's commands that take nothing but options. */
+glimpse_status inline_command(const session_api *api, const options *o,
+                              glimpse_status (*command)(const options *o, const session_host *host), const guest_log *log);
+
+/* `glimpse convert` and `glimpse inspect`. */
+glimpse_status inline_files(const session_api *api, const file_command *c, const guest_log *log);
 
 /* === inline_sampler.c === */
 /* A vtable and its state that call the user's with the host's own state in place (g NULL: with Glimpse's).  The state is freed by vt->free. */

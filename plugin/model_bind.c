@@ -16,6 +16,8 @@ enum { NAME_BYTES = 256, MAX_TENSORS = 1 << 20 };
 
 typedef struct bind_list {
     char *error;              /* owned; NULL = none, or no memory for it */
+    void *loaded;             /* of glimpse_model_load: what the session holds, freed with `unload` */
+    void (*unload)(void *loaded);
     glimpse_tensor tensors[];
 } bind_list;
 
@@ -35,7 +37,7 @@ static glimpse_status grow(glimpse_model *model) {
     int32_t cap = model->tensors && model->cap_tensors > 0 ? model->cap_tensors * 2 : 32;
     bind_list *list = realloc(list_of(model), sizeof *list + (size_t)cap * sizeof *list->tensors);
     if (!list) FAIL(GLIMPSE_E_MEMORY, "no memory for %d tensors", (int)cap);
-    if (!model->tensors) list->error = NULL;
+    if (!model->tensors) list->error = NULL, list->loaded = NULL, list->unload = NULL;
     model->tensors = list->tensors;
     model->cap_tensors = cap;
     return GLIMPSE_OK;
@@ -129,10 +131,45 @@ void glimpse_model_free(glimpse_model *model) {
     bind_list *list = list_of(model);
     for (int32_t i = 0; list && i < model->n_tensors; i++) free((char *)(uintptr_t)model->tensors[i].name);
     if (list) free(list->error);
+    if (list && list->unload) list->unload(list->loaded);
     free(list);
     model->tensors = NULL;
     model->n_tensors = model->cap_tensors = 0;
     model->bind_status = GLIMPSE_OK;
+}
+
+glimpse_status glimpse_model_load(const char *path, glimpse_model *model) {
+    glimpse_status st;
+    const session_api *api;
+    glimpse_model said = GLIMPSE_MODEL_INIT;
+    void *loaded = NULL;
+    host_state host;
+    if (!path || !model) FAIL(GLIMPSE_E_INVALID, "glimpse_model_load: path or model is NULL");
+    if (model->size < sizeof *model)
+        FAIL(GLIMPSE_E_INVALID, "glimpse_model_load: model.size is %zu\nhint: start from GLIMPSE_MODEL_INIT", model->size);
+    if (model->tensors) FAIL(GLIMPSE_E_STATE, "glimpse_model_load: the model has tensors already");
+    TRY(session_load(&api));
+    host_enter(&host);
+    st = api->load(path, &said, &loaded);
+    if (st < 0) st = status_set_text(st, api->error());
+    host_leave(&host);
+    if (st < 0) return st;
+    glimpse_model made = said;
+    size_t size = model->size;
+    made.size = sizeof made;
+    made.tensors = NULL, made.n_tensors = made.cap_tensors = 0, made.bind_status = GLIMPSE_OK;
+    for (int32_t i = 0; i < said.n_tensors && st >= 0; i++) st = add(&made, &said.tensors[i]);
+    if (st >= 0 && !made.tensors) st = status_fail(GLIMPSE_E_INTERNAL, __FILE__, __LINE__, "%s has no tensors", path);
+    if (st < 0) {
+        glimpse_model_free(&made);
+        api->unload(loaded);
+        return st;
+    }
+    list_of(&made)->loaded = loaded;
+    list_of(&made)->unload = api->unload;
+    made.size = size;
+    memcpy(model, &made, sizeof made);
+    return GLIMPSE_OK;
 }
 
 /* Whether this process can read the byte at `p`, asked of the kernel so that a wrong address is an answer and not a

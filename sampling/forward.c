@@ -79,15 +79,10 @@ static glimpse_status fill_ropes(const glimpse_model *d, plan *p, ropes *r) {
     return GLIMPSE_OK;
 }
 
-static int32_t window_of(const glimpse_model *d, int32_t layer) {
-    bool full = layer < d->window_from || (d->window_pattern && layer % d->window_pattern == d->window_pattern - 1);
-    return full ? 0 : d->window;
-}
-
 static rope_spec rope_of(const glimpse_model *d, const ropes *r, int32_t layer) {
     int32_t n = d->rope_skip_pattern;
     if (n && layer % n == n - 1) return (rope_spec){0};
-    return window_of(d, layer) ? r->local : r->global;
+    return model_window(d, layer) ? r->local : r->global;
 }
 
 static phase embed_phase(const model *m) {
@@ -113,7 +108,7 @@ static phase qkv_phase(const model *m, const model_layer *y, int32_t layer, rope
 static phase attend_phase(const model *m, int32_t layer) {
     phase f = {.kind = PHASE_ATTEND, .layer = layer, .in = BUF_Q, .out = BUF_ATT};
     f.heads = m->d.n_heads, f.kv_heads = m->d.n_kv_heads, f.head_size = m->d.head_size;
-    f.scale = m->d.attention_scale, f.softcap = m->d.attention_softcap, f.window = window_of(&m->d, layer);
+    f.scale = m->d.attention_scale, f.softcap = m->d.attention_softcap, f.window = model_window(&m->d, layer);
     return f;
 }
 

@@ -43,6 +43,10 @@ glimpse_status generator_chain_beside(const generator *g, const batch_request *r
 /* Cut the text before the first stop string that ends in its last `added` bytes; true if there is one. */
 bool cut_at_stop(const batch_request *rq, buffer *text, size_t added);
 
+/* score.c: ids (n) of one text through strip 0; `each` sees the logits (V) after position pos, from 0 on. */
+typedef glimpse_status (*score_row_fn)(void *user, int32_t pos, const float *logits);
+glimpse_status score_each_row(generator *g, const int32_t *ids, int32_t n, score_row_fn each, void *user);
+
 /* A model given as a function, behind the face of a backend: strips hold ids instead of keys and values. */
 glimpse_status function_backend_open(const model *m, const backend_config *cfg, backend **out);
 

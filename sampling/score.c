@@ -9,9 +9,7 @@
 
 enum { SCORE_ROWS = 64 }; /* at once; a function that gives all positions is called once for the whole text */
 
-/* Run ids (n) of one text through strip 0; `each` sees the logits after position pos, n - 1 or n of them. */
-typedef glimpse_status (*row_fn)(void *user, int32_t pos, const float *logits);
-static glimpse_status for_each_row(generator *g, const int32_t *ids, int32_t n, row_fn each, void *user) {
+glimpse_status score_each_row(generator *g, const int32_t *ids, int32_t n, score_row_fn each, void *user) {
     if (n > g->m->d.max_seq_len)
         FAIL(GLIMPSE_E_INVALID, "a text of %d tokens does not fit the model's context of %d", n, g->m->d.max_seq_len);
     for (int32_t i = 0; i < n; i++)
@@ -79,7 +77,7 @@ glimpse_status score_ids(generator *g, const int32_t *ids, int32_t n, int32_t n_
     }
     int32_t *prompt = a ? arena_alloc(a, sizeof *prompt) : NULL;
     if (!sample || !s.tokens || !s.tops || !prompt) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory to score %d tokens", n);
-    TRY_GOTO(for_each_row(g, ids, n, score_row, &s));
+    TRY_GOTO(score_each_row(g, ids, n, score_row, &s));
     *prompt = ids[0];
     *sample = (glimpse_sample){ .size = sizeof *sample, .n_samples = 1, .prompt_text = "", .prompt_ids = prompt,
                                 .n_prompt_ids = 1, .label = "score", .samplers = "none", .temperature = 1, .text = "",
@@ -114,7 +112,7 @@ glimpse_status score_losses(generator *g, const int32_t *ids, const int32_t *tar
     for (int32_t b = 0; b < B; b++) {
         size_t at = (size_t)b * (size_t)T;
         loss_row_state l = { .targets = targets + at, .losses = losses + at, .vocab = g->m->d.vocab_size };
-        TRY(for_each_row(g, ids + at, T, loss_row, &l));
+        TRY(score_each_row(g, ids + at, T, loss_row, &l));
     }
     return GLIMPSE_OK;
 }

@@ -72,8 +72,18 @@ static int32_t common(const item *a, const item *b, int32_t most) {
     return i;
 }
 
+/* The number of inputs beyond which rotary positions are others (plan.h), so that a beginning is not shared across it. */
+static int32_t long_after(const generator *g) {
+    int32_t least_after = INT32_MAX;
+    for (int i = 0; g->plan && i < g->plan->n_phases; i++) {
+        const rope_spec *r = &g->plan->phases[i].rope;
+        if (r->inv_freq_long) least_after = least(least_after, r->long_after);
+    }
+    return least_after;
+}
+
 /* Neighbours join while that makes fewer rows to run: `shared` gets shorter with each that joins. */
-static int32_t make_groups(const item *items, int32_t n, int32_t batch, group *groups) {
+static int32_t make_groups(const item *items, int32_t n, int32_t batch, int32_t after, group *groups) {
     int32_t count = 0;
     for (int32_t i = 0; i < n;) {
         group g = { .first = i, .n = 1, .shared = items[i].n_in, .longest = items[i].n_in };
@@ -82,7 +92,7 @@ static int32_t make_groups(const item *items, int32_t n, int32_t batch, group *g
             int32_t shared = common(&items[g.first], &items[i], g.shared);
             int64_t apart = g.shared + (total - (int64_t)g.n * g.shared) + items[i].n_in;
             int64_t together = shared + (total + items[i].n_in - (int64_t)(g.n + 1) * shared);
-            if (together >= apart) break;
+            if (together >= apart || (items[i].n_in > after) != (items[g.first].n_in > after)) break;
             total += items[i].n_in;
             g.n++;
             g.shared = shared;
@@ -137,7 +147,8 @@ static glimpse_status put_rows(scorer *s, const item *it, int32_t from, int32_t 
         bool want = pos >= scored_from;
         if (r->n_rows == RUN_ROWS || (want && r->n_wanted == RUN_LOGITS)) TRY(flush(s));
         r->rows[r->n_rows++] = (backend_row){ .id = it->ids[pos], .pos = pos, .strip = strip, .prefix_strip = prefix_strip,
-                                              .prefix_tokens = prefix_strip >= 0 ? from : 0, .want_logits = want };
+                                              .prefix_tokens = prefix_strip >= 0 ? from : 0, .want_logits = want,
+                                              .reach = it->n_in };
         if (want) r->wanted[r->n_wanted++] = (wanted_row){ first, n, pos };
     }
     return GLIMPSE_OK;
@@ -204,7 +215,7 @@ glimpse_status score_requests(generator *g, const score_request *requests, int32
     if (!items || !groups || !s) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for %d requests", n);
     for (int32_t i = 0; i < n; i++) TRY_GOTO(check_request(g, &requests[i], i, &items[i]));
     qsort(items, (size_t)n, sizeof *items, by_ids);
-    int32_t n_groups = make_groups(items, n, batch, groups);
+    int32_t n_groups = make_groups(items, n, batch, long_after(g), groups);
     int32_t tokens = groups[0].longest, most_strips = 0;
     int64_t total = 0, fit = BATCH_CACHE_BYTES / (bytes_of_token(g->m) * tokens);
     for (int32_t k = 0; k < n_groups; k++) {

@@ -54,9 +54,9 @@ TEST(phrases_forms) {
 
 enum { V = 24, ROOM = 48, PHRASES = 14 };
 static const char *const pieces[V] = { "a", "b", "c", "A", "B", "C", " ", "ab", "bc", "cA", "aB ", "\xC3", "\xA9", "\x89",
-    "\xC3\xA9", "c\xC3", "\x89" "a", "\xE2\x84", "\xAA", "k", " a", "bb", "\xFF", "ca" };
+    "\xC3\xA9", "c\xC3", ("\x89" "a"), "\xE2\x84", "\xAA", "k", " a", "bb", "\xFF", "ca" };
 
-static const char *const texts[PHRASES] = { "abc", "bca", "a\xC3\xA9", "\xC3\x89", "ka", "bbb", " a", "cab", "c\xC3\xA9" "a", "aa", "ca c",
+static const char *const texts[PHRASES] = { "abc", "bca", "a\xC3\xA9", "\xC3\x89", "ka", "bbb", " a", "cab", ("c\xC3\xA9" "a"), "aa", "ca c",
     "bb c", "kk", "b a b" };
 
 /* Characters folded one by one; of each folded byte the piece in which its character begins.  ASCII, e acute, the Kelvin sign
@@ -582,6 +582,45 @@ TEST(antislop_factor_is_a_probability) {
     model_close(m);
     tokenizer_close(t);
     arena_free(a);
+}
+
+/* A stop text may hold a NUL. */
+TEST(generate_stops_at_a_zero_byte) {
+    glimpse_model d = GLIMPSE_MODEL_INIT;
+    glimpse_tokenizer td = GLIMPSE_TOKENIZER_INIT;
+    static const char *const some[] = { "a", "\0", "c", "d" };
+    static const int32_t ones[] = { 1, 1, 1, 1 }, id = 3;
+    const batch_prompt p = { "d", 1, &id, 1 };
+    const sampler_settings set = SAMPLER_SETTINGS_INIT;
+    static const char *const stops[] = { "\0a" };
+    static const size_t bytes[] = { 2 };
+    model *m;
+    tokenizer *t;
+    generator *g;
+    generator_config cfg = { .threads = 1 };
+    batch_result r;
+    d.vocab_size = 4, d.max_seq_len = 64, d.logits = fn_fixed;
+    td.pieces = some, td.piece_bytes = ones, td.n_pieces = 4;
+    REQUIRE_OK(model_from_description(&d, &m));
+    REQUIRE_OK(tokenizer_from_description(&td, 4, -1, &t));
+    REQUIRE_OK(generator_open(m, t, &cfg, &g));
+    batch_request rq = { .prompts = &p, .n_prompts = 1, .settings = &set, .labels = &gpt_label, .n_settings = 1, .num_samples = 20,
+                         .max_tokens = 40, .seed = 3, .stops = stops, .stop_bytes = bytes, .n_stops = 1 };
+    REQUIRE_OK(generate_batch(g, &rq, &r));
+    int stopped = 0;
+    for (int i = 0; i < 20; i++) {
+        const glimpse_sample *s = &r.samples[i];
+        for (int k = 0; k + 1 < s->n_tokens; k++)
+            EXPECT((s->tokens[k].id == 1 && s->tokens[k + 1].id == 0) == (k + 2 == s->n_tokens && s->stop == GLIMPSE_STOP_STRING));
+        if (s->stop != GLIMPSE_STOP_STRING) continue;
+        stopped++;
+        EXPECT_EQ(s->text_bytes, s->n_tokens - 2);
+    }
+    EXPECT_LT(10, stopped);
+    batch_result_free(&r);
+    generator_close(g);
+    model_close(m);
+    tokenizer_close(t);
 }
 
 typedef struct stream {

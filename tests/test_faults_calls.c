@@ -22,7 +22,7 @@ static const struct {
     const char *name;
 } errors[] = {{ENOSPC, "ENOSPC"}, {EIO, "EIO"}, {EDQUOT, "EDQUOT"}, {EMFILE, "EMFILE"}, {ENFILE, "ENFILE"},
               {EACCES, "EACCES"}, {EROFS, "EROFS"}, {ENOMEM, "ENOMEM"}, {EINTR, "EINTR"}, {EAGAIN, "EAGAIN"}};
-enum { N_ERRORS = sizeof errors / sizeof *errors, IN_A_ROW = 20, A_DIRECTORY = 60 };
+enum { N_ERRORS = sizeof errors / sizeof *errors, IN_A_ROW = 20, A_DIRECTORY = 30 };
 
 static _Atomic int count, fail_at, in_a_row;
 static int fail_with;
@@ -53,6 +53,11 @@ static uint32_t weights(const tiny_gpt *g) {
 static void mark_steps(void *user, const glimpse_record *r) {
     char *seen = user;
     if (r->step < 1 << 20 && !strcmp(r->status, "ok")) seen[r->step] = 1;
+}
+
+static void print_line(void *user, const glimpse_record *r) {
+    printf("%s%lld/%lld %.2s%s", *(int *)user ? " " : "", (long long)r->seq, (long long)r->step, r->status, r->run);
+    *(int *)user = 1;
 }
 
 /* Open, two evals at step and step + 1, close.  acked[step] is set where an eval is known to be in the journal. */
@@ -119,6 +124,7 @@ static void every_call(bool worker) {
         if (worker) EXPECT(rig_wait_workers(0));
         buf_clear(&r.said);
         session_of(&r, step, acked, worker);
+        if (worker) EXPECT(rig_wait_workers(0)); /* it may finish alone */
         static char seen[1 << 20];
         memset(seen, 0, sizeof seen);
         w = (journal_walk){0};
@@ -128,7 +134,14 @@ static void every_call(bool worker) {
         for (int64_t k = 0; k < step; k++) lost += acked[k] && !seen[k];
         snprintf(fresh, sizeof fresh, "%s/again/%s", test_tmpdir(), path_base(r.dir));
         views += !worker && !fault_views_are_the_journals(r.dir, fresh);
-        if (bad + lost + changed) printf("before: %s %s %s\n", failing, errors[i / 2 % N_ERRORS].name, for_ever ? "for ever" : "once");
+        if (bad + lost + changed) {
+            int began = 0;
+            fault_walk(path, &(journal_walk){0}, print_line, &began);
+            printf("\n");
+        }
+        if (bad + lost + changed)
+            printf("before: %s %s %s; step %lld of %lld lines, %lld bad; said: %s\n", failing, errors[i / 2 % N_ERRORS].name,
+                   for_ever ? "for ever" : "once", (long long)step, (long long)w.lines, (long long)w.bad, buf_str(&r.said));
         step += 2;
         wrapped_before = before;
         if (bad + lost + changed) break;

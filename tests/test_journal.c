@@ -35,7 +35,8 @@ static glimpse_sample *random_samples(uint64_t *s, arena *a, int32_t n_samples, 
         *p = (glimpse_sample){ .size = sizeof *p, .prompt = i, .n_samples = 3, .prompt_text = t, .prompt_bytes = 3,
                                .prompt_ids = ids, .n_prompt_ids = 3, .label = "top_k=5", .samplers = "top_k=5;temperature=0.8",
                                .seed = rnd(s) & 1 ? 1337 : UINT64_MAX - 5, .temperature = 0.8, .top_k = 5, .text = t,
-                               .text_bytes = 3, .stop = (glimpse_stop)(rnd(s) % 6), .why = rnd(s) & 1 ? "because" : NULL,
+                               .text_bytes = 3, .note = rnd(s) % 3 ? NULL : "went back 2 times; \"x\" stands",
+                               .stop = (glimpse_stop)(rnd(s) % 7), .why = rnd(s) & 1 ? "because" : NULL,
                                .tokens = tokens, .n_tokens = n, .metrics = metrics, .n_metrics = 2,
                                .answer_from = probes ? (int32_t)(rnd(s) % (unsigned)(n + 1)) : 0 };
         for (int32_t k = 0; k < n; k++) {

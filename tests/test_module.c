@@ -85,6 +85,40 @@ TEST(module_sampler_in_worker_and_inline) {
     EXPECT_MEM(s[0].ids, s[1].ids, 40 * sizeof *s->ids);
 }
 
+/* A trainer that goes to another directory: the worker after a death finds everything where the first one did. */
+TEST(module_by_a_relative_path_is_found_again) {
+    char here[4096], so[4300], to[4300];
+    pid_t pid = 0;
+    rig r;
+    REQUIRE(getcwd(here, sizeof here) != NULL);
+    snprintf(so, sizeof so, "%s/custom_sampler.so", test_build_dir());
+    snprintf(to, sizeof to, "%s/mine.so", test_tmpdir());
+    REQUIRE(symlink(so, to) == 0);
+    snprintf(so, sizeof so, "%s/glimpse", test_build_dir());
+    snprintf(to, sizeof to, "%s/program", test_tmpdir());
+    REQUIRE(symlink(so, to) == 0);
+    REQUIRE(chdir(test_tmpdir()) == 0);
+    rig_open(&r, (const char *const[]){"module=./mine.so", "samplers=no_echo;temperature", NULL});
+    glimpse_close(r.g);
+    glimpse_set(r.cfg, "out_dir", "relative/out");
+    setenv("GLIMPSE_WORKER", "./program", 1);
+    rig_reopen(&r);
+    REQUIRE(r.g != NULL);
+    EXPECT_OK(glimpse_eval(r.g, 0, 2, 1));
+    EXPECT_OK(glimpse_drain(r.g));
+    EXPECT(chdir("/") == 0);
+    EXPECT_EQ(rig_workers(&pid, 1), 1);
+    kill(pid, SIGKILL);
+    EXPECT(rig_wait_end(pid));
+    EXPECT_OK(glimpse_eval(r.g, 1, 2, 1));
+    EXPECT_OK(glimpse_drain(r.g));
+    snprintf(r.dir, sizeof r.dir, "%.4000s/relative/out", test_tmpdir());
+    EXPECT_STREQ(rig_status(&r, 0), "ok");
+    EXPECT_STREQ(rig_status(&r, 1), "ok");
+    rig_close(&r);
+    EXPECT(chdir(here) == 0);
+}
+
 TEST(module_refusals_are_named) {
     static const char head[] = "#include <glimpse.h>\n#include <stddef.h>\n";
     static const char *const table = "const glimpse_module glimpse_module_v1 = {sizeof(glimpse_module), %s, open, NULL};\n";
@@ -209,6 +243,22 @@ TEST(module_that_crashes_is_one_failed_eval) {
     EXPECT_STREQ(rig_status(&r, 0), "ok");
     EXPECT_STREQ(rig_status(&r, 1), "failed");
     EXPECT_STREQ(rig_status(&r, 2), "ok");
+    rig_close(&r);
+}
+
+/* It dies already when it is opened: Glimpse is off, the module is named, the training goes on. */
+TEST(module_that_crashes_at_open) {
+    const char *so = compile("opens",
+        "#include <glimpse.h>\n#include <signal.h>\n#include <unistd.h>\n"
+        "static int open(glimpse_module_host *h, void **s) { (void)h, (void)s; return kill(getpid(), SIGSEGV); }\n"
+        "const glimpse_module glimpse_module_v1 = {sizeof(glimpse_module), GLIMPSE_MODULE_VERSION, open, NULL};\n");
+    if (!so) SKIP("no C compiler");
+    rig r;
+    setenv("ASAN_OPTIONS", "handle_segv=0", 1);
+    rig_open(&r, (const char *const[]){option("module", so), NULL});
+    EXPECT(r.g == NULL);
+    EXPECT(strstr(buf_str(&r.said), "died before it was ready: signal 11 (SIGSEGV)\nhint: it had loaded --"));
+    EXPECT(glimpse_eval(r.g, 0, 2, 1) == GLIMPSE_NOT_DUE && rig_wait_workers(0));
     rig_close(&r);
 }
 

@@ -292,14 +292,23 @@ TEST(samplers_strings_and_flags) {
     x.flags = flags;
     x.n_flags = 8;
     s.order = "penalties;dry;top_k=40;top_p=0.95;temperature=0.8";
+    chain *none = NULL; /* what a flag asks for and the order leaves out is said */
+    EXPECT_ERR(chain_open_in(&s, &x, 100, &none), GLIMPSE_E_INVALID, "--banned_tokens is set, and the chain of --samplers has no");
+    flags[4].name = flags[5].name = "nobody's";
+    EXPECT_ERR(chain_open_in(&s, &x, 100, &none), GLIMPSE_E_INVALID, "--xtc_probability is set");
+    flags[6].text = "0"; /* off: nothing is left out */
     EXPECT_STREQ(string_of(&s, &x, text),
                  "penalties=1,presence:0.25,scope:split;dry=0.8,last_n:256;top_k=40;top_p=0.95;temperature=0.8");
+    flags[4].name = flags[5].name = "banned_tokens";
+    flags[6].text = "0.5";
     s.order = NULL;
     s.temperature = 0.8;
     EXPECT_STREQ(string_of(&s, &x, text), "banned_tokens=5,7,1-0;penalties=1,presence:0.25,scope:split;dry=0.8,last_n:256;"
                                           "temperature=0.8;xtc=0.5");
     s.order = text; /* what is printed reads back */
     EXPECT_STREQ(string_of(&s, NULL, again), text);
+    flags[4].name = flags[5].name = "nobody's";
+    flags[6].text = "0";
     s.order = "dry=0.5;penalties=1.1,0.5,0.25,64,output;repetition_penalty=1.2;logit_bias=7:-1.5, 9:2;allowed_tokens=1,2";
     EXPECT_STREQ(string_of(&s, &x, text),
                  "dry=0.5,last_n:256;penalties=1.1,frequency:0.5,presence:0.25,last_n:64,scope:output;"

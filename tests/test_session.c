@@ -573,3 +573,49 @@ TEST(session_function_model) {
     options_free(o);
     buf_free(&h.log);
 }
+
+/* --antislop, --guidance_scale and --negative_prompt from the options to the record and sample.txt; a stop text with a NUL. */
+TEST(session_antislop_and_guidance) {
+    heard h = {0};
+    session_host host = host_of(&h);
+    int calls = 0;
+    glimpse_model m = GLIMPSE_MODEL_INIT;
+    m.vocab_size = 40;
+    m.max_seq_len = 64;
+    m.logits = counting_model;
+    m.logits_user = &calls;
+    char *list = path_join(test_tmpdir(), "slop.json"), *text = path_join(test_tmpdir(), "sample.txt");
+    static const char phrases[] = "[[\"12 13\", 0], [\"30 31 32\", 0]]\n";
+    REQUIRE_OK(file_write_atomic(list, phrases, strlen(phrases), false));
+    options *o = OPTS(test_tmpdir(), { "max_sample_tokens", "50" }, { "sample_start_tokens", "IDS:5,6" }, { "sheets", "false" },
+                      { "antislop", list }, { "guidance_scale", "1.5" }, { "negative_prompt", "IDS:1,2" },
+                      { "stop", "\\0a\\0" });
+    session *s;
+    arena *a = arena_new();
+    batch_request rq = {0};
+    REQUIRE_OK(session_open(o, &m, &host, &s));
+    REQUIRE_OK(session_settings(o, s->m, s->t, a, &rq));
+    EXPECT_EQ(rq.stop_bytes[0], 3);
+    EXPECT_MEM(rq.stops[0], "\0a\0", 3);
+    EXPECT_EQ(rq.phrase_retries, 20);
+    EXPECT_EQ(rq.n_negative, 2);
+    EXPECT_OK(session_eval(s, 0, 3, 3));
+    const glimpse_sample *x = s->before->record.samples;
+    EXPECT(strstr(x->text, "12 13") == NULL);
+    EXPECT(strstr(x->samplers, "guidance=1.5;antislop=2 phrases;") != NULL);
+    EXPECT(x->note && strstr(x->note, "antislop: went back ") != NULL);
+    buffer all = {0};
+    REQUIRE_OK(file_read_all(text, 1 << 20, &all));
+    EXPECT(strstr(buf_str(&all), " note: antislop: went back ") != NULL);
+    session_close(s);
+    options_free(o);
+    static const char broken[] = "{\"a\": 1}";
+    REQUIRE_OK(file_write_atomic(list, broken, strlen(broken), false));
+    o = OPTS(test_tmpdir(), { "max_sample_tokens", "5" }, { "antislop", list });
+    EXPECT_ERR(session_settings(o, NULL, NULL, a, &rq), GLIMPSE_E_FORMAT, "a list of phrases was expected");
+    options_free(o);
+    arena_free(a);
+    buf_free(&all);
+    free(list), free(text);
+    buf_free(&h.log);
+}

@@ -259,6 +259,16 @@ static void probe_scalars(const glimpse_record *r, const glimpse_sample *s, buff
     }
 }
 
+/* One number under a name of four parts. */
+static void named_scalar(const glimpse_record *r, const char *a, const char *b, const char *c, const char *d, double x, buffer *out) {
+    buffer tag = {0};
+    if (!isfinite(x)) return;
+    buf_printf(&tag, "%s%s%s%s", a, b, c, d);
+    events_scalar(events_time(r->time), r->step, buf_str(&tag), (float)x, out);
+    if (buf_failed(&tag)) out->failed = true;
+    buf_free(&tag);
+}
+
 glimpse_status events_of(const glimpse_record *r, buffer *out) {
     size_t from = out->n;
     int settings = 0;
@@ -267,6 +277,11 @@ glimpse_status events_of(const glimpse_record *r, buffer *out) {
     loss(r, "loss/val", r->val_loss, out);
     for (int32_t i = 0; i < r->n_samples; i++)
         if (opens_setting(r, i)) setting_metrics(r, GLIMPSE_AT(r->samples, i), settings > 1, out);
+    for (int32_t i = 0; i < r->n_scores; i++) {
+        const glimpse_task_score *s = GLIMPSE_AT(r->scores, i);
+        named_scalar(r, "lm_eval/", s->task, "/", s->metric, s->value, out);
+    }
+    for (int32_t i = 0; i < r->n_dataset; i++) named_scalar(r, "dataset/", r->dataset[i].name, "", "", r->dataset[i].value, out);
     for (int32_t i = 0; i < r->n_samples; i++) sample_text(r, GLIMPSE_AT(r->samples, i), out);
     for (int32_t i = 0; i < r->n_probes; i++) probe_scalars(r, GLIMPSE_AT(r->probes, i), out);
     if (!buf_failed(out)) return GLIMPSE_OK;

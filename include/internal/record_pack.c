@@ -181,6 +181,29 @@ static void code_samples(codec *c, const glimpse_sample **samples, int32_t *n) {
     }
 }
 
+static void code_score(codec *c, glimpse_task_score *s) {
+    s->size = sizeof *s;
+    code_string(c, &s->task);
+    code_string(c, &s->metric);
+    code_string(c, &s->variant);
+    CODE(c, s->version);
+    CODE(c, s->value);
+    CODE(c, s->std_error);
+    CODE(c, s->chance);
+    CODE(c, s->n);
+    CODE(c, s->n_all);
+    CODE(c, s->num_fewshot);
+}
+
+static void code_metrics(codec *c, const glimpse_metric **metrics, int32_t *n) {
+    code_count(c, n, 12, (const void **)metrics, sizeof **metrics);
+    for (int32_t i = 0; i < *n && c->st >= 0; i++) {
+        glimpse_metric m = c->out ? (*metrics)[i] : (glimpse_metric){0};
+        code_metric(c, &m);
+        if (!c->out) ((glimpse_metric *)*metrics)[i] = m;
+    }
+}
+
 static void code_piece(codec *c, glimpse_piece *p) {
     CODE(c, p->id);
     size_t n = (size_t)p->bytes;
@@ -227,6 +250,13 @@ static void code_record(codec *c, glimpse_record *r) {
     }
     code_samples(c, &r->samples, &r->n_samples);
     code_samples(c, &r->probes, &r->n_probes);
+    code_count(c, &r->n_scores, 56, (const void **)&r->scores, sizeof *r->scores);
+    for (int32_t i = 0; i < r->n_scores && c->st >= 0; i++) {
+        glimpse_task_score s = c->out ? *GLIMPSE_AT(r->scores, i) : (glimpse_task_score){0};
+        code_score(c, &s);
+        if (!c->out) ((glimpse_task_score *)r->scores)[i] = s;
+    }
+    code_metrics(c, &r->dataset, &r->n_dataset);
 }
 
 glimpse_status record_pack(const glimpse_record *r, buffer *out) {

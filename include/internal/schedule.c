@@ -26,4 +26,4 @@ void schedule_best(schedule *s, int64_t step, double val_loss) {
     s->best_step = step;
 }
 
-bool schedule_reads_weights(const options *o) { return opt_has(o, OPT_probe); }
+bool schedule_reads_weights(const options *o) { return opt_has(o, OPT_probe) || opt_has(o, OPT_lm_eval_tasks) || opt_bool(o, OPT_dataset_benchmarks); }

@@ -21,14 +21,34 @@ typedef struct session_host {
     int (*out)(void *user, const char *bytes, size_t n);
     int terminal;                                                    /* log goes to a terminal: colours, \r discipline */
     int out_terminal;                                                /* `out` goes to a terminal */
+    void (*progress)(void *user, const char *line);                  /* one line of a terminal, written over the one before;
+                                                                        NULL = done.  May be NULL: nobody watches */
     double (*blocked)(void *user);     /* seconds that this eval held up the trainer; NULL = as long as the session works */
     /* Offline, or NULL.  The tokenizer unless --tokenizer names one; and a word with the session before anything is sampled
      * (samplers are added there): an error ends the run and is left in `why` of at most `cap` bytes. */
     const glimpse_tokenizer *tokenizer;
     glimpse_status (*opened)(void *user, session *s, char *why, size_t cap);
+    /* Another one holds the directory: true = try again (after whatever wait); false or NULL = the eval fails. */
+    bool (*locked)(void *user, const char *dir);
     char run[16];      /* hexadecimal: the name of a run that this session begins; a journal that ends in a line of this
                           run is continued, whatever the step.  "" = a name of its own */
 } session_host;
+
+typedef struct session_tokenize {
+    const char *path, *pattern; /* pattern: NULL = as the file says */
+    const char *text;
+    size_t n;
+    bool decode, json, special; /* special: also what the file puts around a text; decode: special tokens by name */
+} session_tokenize;
+/* `glimpse convert` and `glimpse inspect`.  Borrowed. */
+typedef struct file_command {
+    bool inspect, json;   /* inspect: a table, or one JSON object */
+    const char *in, *out; /* paths; `out` of convert alone */
+    const char *format;   /* NULL, "safetensors", "llmc" */
+    const char *dtype;    /* NULL = as stored, "f32", "bf16", "f16" */
+    const char *tokenizer; /* a file or directory; NULL = beside `in` */
+    bool force;           /* `out` gives way if it is there */
+} file_command;
 
 typedef struct session_api {
     uint32_t version;      /* 1 */
@@ -57,6 +77,17 @@ typedef struct session_api {
     void (*schedule)(const session *s, schedule *out);
     /* A sampler of the user's; `state` is given: freed with sampler->free when the session closes, not on a failure. */
     glimpse_status (*add_sampler)(session *s, const glimpse_sampler *sampler, void *state);
+    /* `glimpse tokenize`: n bytes of text to lines of tokens, or (decode) of ids to a text.  *out: returned (free_text). */
+    glimpse_status (*tokenize)(const session_tokenize *job, char **out, size_t *bytes);
+    void (*free_text)(char *text);
+    /* A checkpoint as a description; its strings and tensors live until unload(*handle). */
+    glimpse_status (*load)(const char *path, glimpse_model *description, void **handle);
+    void (*unload)(void *handle);
+    /* What it shows goes through host->out. */
+    glimpse_status (*files)(const file_command *c, const session_host *host);
+    /* `glimpse eval`: --lm_eval_tasks alone; the table through host->out.  `glimpse score`: a text, or --requests. */
+    glimpse_status (*evaluate)(const options *o, const session_host *host);
+    glimpse_status (*score_file)(const options *o, const session_host *host);
 } session_api;
 
 #define GLIMPSE_SESSION_SYMBOL "glimpse_session_v1"

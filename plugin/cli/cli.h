@@ -11,11 +11,17 @@ int cli_main(int argc, char **argv);
 /* `glimpse keeper BUILD_ID`, started by libglimpse.so: samples for a trainer until it ends.  worker.c. */
 int cli_worker(int argc, char **argv);
 
+/* `glimpse tokenize`.  tokenize_command.c */
+int cli_tokenize(int argc, char **argv);
+
 /* Go on in a child whose end is told over the socket; argv[1] becomes "worker" in it; the parent never returns.  `trainer`: its
  * pidfd, -1 = none.  keeper.c */
 void keeper_fork(char **argv, int trainer);
 /* How a process of that wait status ended, for people; `oom`: the kernel killed for want of memory meanwhile. */
 void keeper_words(int status, bool oom, char *words, size_t cap);
+
+/* `glimpse convert` and `glimpse inspect`; argv[0] is the program's name, the command taken out.  files.c. */
+int cli_files(int argc, char **argv, bool inspect);
 
 /* Append a page made from the table; nothing is wider than 80 columns. */
 void help_all(buffer *b);

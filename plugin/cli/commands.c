@@ -1,4 +1,4 @@
-/* commands.c -- what the first word of the command line asks for: sample (also without a word), report, help.  Text
+/* commands.c -- what the first word of the command line asks for: sample (also without a word), report, tokenize, help.  Text
  * that was asked for goes to stdout, all else to stderr.  Called by main.c. */
 #define _GNU_SOURCE
 #include <stdlib.h>
@@ -71,8 +71,8 @@ static int unexpected(const char *word) {
         status_fail(GLIMPSE_E_INVALID, __FILE__, __LINE__, "unknown flag %.60s\nhint: flags begin with two hyphens; `glimpse "
                     "--help` lists them", word);
     else
-        status_fail(GLIMPSE_E_INVALID, __FILE__, __LINE__, "unexpected word \"%.60s\"\nhint: the commands are sample, report DIR "
-                    "and help FLAG; a prompt is given with --prompt", word);
+        status_fail(GLIMPSE_E_INVALID, __FILE__, __LINE__, "unexpected word \"%.60s\"\nhint: the commands are sample, report DIR, "
+                    "eval, score, tokenize, convert IN OUT, inspect PATH and help FLAG; a prompt is given with --prompt", word);
     return say_error(2);
 }
 
@@ -92,6 +92,14 @@ static int report(int argc, char **argv) {
     return code;
 }
 
+static int evaluate(int argc, char **argv, bool score) {
+    glimpse_config *cfg = configure(&argc, argv);
+    if (!cfg) return 2;
+    int code = argc > 1 ? unexpected(argv[1]) : guest_evaluate(cfg, score);
+    glimpse_config_free(cfg);
+    return code;
+}
+
 static bool asks_for(int argc, char **argv, const char *word) {
     for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
         if (strcmp(argv[i], word) == 0) return true;
@@ -102,6 +110,11 @@ int cli_main(int argc, char **argv) {
     buffer b = {0};
     if (argc < 1) return 2;
     if (argc > 1 && (strcmp(argv[1], "keeper") == 0 || strcmp(argv[1], "worker") == 0)) return cli_worker(argc, argv);
+    bool inspects = argc > 1 && strcmp(argv[1], "inspect") == 0;
+    if (inspects || (argc > 1 && strcmp(argv[1], "convert") == 0)) {
+        argv[1] = argv[0];
+        return cli_files(argc - 1, argv + 1, inspects);
+    }
     if (asks_for(argc, argv, "--help") || asks_for(argc, argv, "-h")) {
         help_all(&b);
         return print(&b);
@@ -113,10 +126,13 @@ int cli_main(int argc, char **argv) {
     }
     const char *command = argc > 1 ? argv[1] : "";
     if (strcmp(command, "help") == 0) return help(argc, argv);
-    bool is_report = strcmp(command, "report") == 0;
-    if (is_report || strcmp(command, "sample") == 0) {
+    if (strcmp(command, "tokenize") == 0) return cli_tokenize(argc, argv);
+    bool is_report = strcmp(command, "report") == 0, is_score = strcmp(command, "score") == 0;
+    bool is_eval = strcmp(command, "eval") == 0;
+    if (is_report || is_score || is_eval || strcmp(command, "sample") == 0) {
         memmove(argv + 1, argv + 2, (size_t)(argc - 1) * sizeof *argv); /* the closing NULL too */
         argc--;
     }
+    if (is_score || is_eval) return evaluate(argc, argv, is_score);
     return is_report ? report(argc, argv) : sample(argc, argv);
 }

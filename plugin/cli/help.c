@@ -107,6 +107,13 @@ static void put_wrapped(buffer *b, const char *text, size_t column, size_t at) {
 static const char usage[] =
     "usage: glimpse [sample] [FLAGS]   sample from a checkpoint: the text on stdout\n"
     "       glimpse report [DIR]       draw every view anew from DIR/evals.jsonl\n"
+    "       glimpse eval [FLAGS]       score --lm_eval_tasks: a table and files\n"
+    "       glimpse score [FLAGS]      each token of --prompt, or --requests FILE\n"
+    "       glimpse tokenize --tokenizer FILE [--json] [--special] [TEXT | -]\n"
+    "       glimpse tokenize --tokenizer FILE --decode IDS\n"
+    "                                  a text as tokens, or ids as a text\n"
+    "       glimpse convert IN OUT     write a checkpoint in another form\n"
+    "       glimpse inspect PATH       its configuration, each tensor in numbers\n"
     "       glimpse help FLAG          one flag in full\n"
     "       glimpse --help | --version | --man\n";
 
@@ -212,11 +219,27 @@ void help_man(buffer *b) {
                 ".SH NAME\nglimpse \\- see what a language model says while it is being trained\n"
                 ".SH SYNOPSIS\n.nf\n"
                 "\\fBglimpse\\fR [sample] [\\fIFLAGS\\fR]\n\\fBglimpse report\\fR [\\fIDIR\\fR]\n"
+                "\\fBglimpse eval\\fR | \\fBglimpse score\\fR [\\fIFLAGS\\fR]\n"
+                "\\fBglimpse tokenize\\fR \\-\\-tokenizer \\fIFILE\\fR [\\-\\-json] [\\-\\-special] [\\fITEXT\\fR | \\- | "
+                "\\-\\-decode \\fIIDS\\fR]\n"
+                "\\fBglimpse convert\\fR \\fIIN OUT\\fR\n\\fBglimpse inspect\\fR \\fIPATH\\fR [\\-\\-json]\n"
                 "\\fBglimpse help\\fR \\fIFLAG\\fR\n\\fBglimpse\\fR \\-\\-help | \\-\\-version | \\-\\-man\n.fi\n"
                 ".SH DESCRIPTION\n"
                 "\\fBglimpse\\fR samples from a checkpoint and shows what the model said and how sure it was of every token.\n"
                 "The generated text goes to standard output, all else to standard error and into \\fB\\-\\-out_dir\\fR.\n"
                 "\\fBglimpse report\\fR draws every view anew from the journal \\fIDIR\\fR/evals.jsonl.\n"
+                ".SH TOKENIZE\n"
+                "\\fBglimpse tokenize\\fR writes one line a token: its id, its piece, its bytes.  \\fB\\-\\fR reads the text from\n"
+                "standard input; \\fB\\-\\-json\\fR writes one object a line; \\fB\\-\\-special\\fR adds what the file puts around a text\n"
+                "(with \\fB\\-\\-decode\\fR: names special tokens); \\fB\\-\\-tokenizer_pattern\\fR \\fINAME\\fR is for vocabularies that do\n"
+                "not say theirs: gpt2, r50k, p50k, cl100k, o200k, llama3, qwen2, tekken.  Any file that \\fB\\-\\-tokenizer\\fR takes.\n"
+                ".SH CHECKPOINTS\n"
+                "\\fBglimpse convert\\fR \\fIIN OUT\\fR [\\fB\\-\\-format\\fR safetensors|llmc] [\\fB\\-\\-dtype\\fR f32|bf16|f16] "
+                "[\\fB\\-\\-tokenizer\\fR \\fIPATH\\fR] [\\fB\\-\\-force\\fR]\n"
+                "reads a checkpoint of any kind and writes a directory that transformers opens, or llm.c's model where \\fIOUT\\fR ends in "
+                ".bin. What stands at \\fIOUT\\fR is whole, or it is not there.\n.PP\n"
+                "\\fBglimpse inspect\\fR \\fIPATH\\fR [\\fB\\-\\-json\\fR]\n"
+                "shows the configuration, and of each tensor name, type, shape, extremes, mean, deviation and how many numbers are not finite.\n"
                 ".SH OPTIONS\n");
     const char *group = "";
     for (int id = 0; id < OPT_COUNT; id++) {

@@ -52,11 +52,11 @@ static int64_t elements(const header *h, int64_t *per_f) {
 
 /* With these bounds no size leaves 63 bits. */
 static glimpse_status read_header(const file *f, header *h) {
-    unsigned char raw[2 * HEADER];
+    unsigned char raw[2 * HEADER] = {0};
     int32_t v[INTS];
-    if (f->size < (int64_t)sizeof raw)
+    if (f->size < HEADER)
         FAIL(GLIMPSE_E_FORMAT, "%s: truncated: %lld bytes, fewer than its header", f->path, (long long)f->size);
-    TRY(file_read_at(f, 0, raw, sizeof raw));
+    TRY(file_read_at(f, 0, raw, f->size < 2 * HEADER ? HEADER : sizeof raw)); /* the floats are of one form alone */
     for (int i = 0; i < INTS; i++) v[i] = (int32_t)read_u32(raw + 4 * i);
     *h = (header){v[14] == 0, v[1], v[2], v[3], v[4], v[5], v[6], v[7], v[9], v[12], 0, 1e-5f, (float)v[11]};
     if (h->cuda)

@@ -95,12 +95,8 @@ static glimpse_status check_rope(glimpse_model *d) {
     return check_factors("rope_factors_long", d->rope_factors_long, d->rope_dims, longer);
 }
 
-static glimpse_status check_tensor_model(glimpse_model *d, const tensor_family *family) {
-    if (d->n_tensors < 0 || (d->n_tensors > 0 && !d->tensors))
-        FAIL(GLIMPSE_E_MODEL, "model.n_tensors is %d", (int)d->n_tensors);
-    if (!d->n_tensors)
-        FAIL(GLIMPSE_E_MODEL, "the model has no tensors and no function\n"
-             "hint: call glimpse_bind for each tensor, or set model.logits");
+/* Every default of a description by itself: `d` may have no tensors yet. */
+static glimpse_status check_sizes(glimpse_model *d, const tensor_family *family) {
     TRY(in_range("n_layers", d->n_layers, 1, MAX_LAYERS));
     TRY(in_range("n_heads", d->n_heads, 1, MAX_WIDTH));
     TRY(in_range("channels", d->channels, 1, MAX_WIDTH));
@@ -140,6 +136,28 @@ static glimpse_status check_tensor_model(glimpse_model *d, const tensor_family *
     TRY(set_default("embedding_scale", &d->embedding_scale, 1));
     if (d->positions == GLIMPSE_ROPE) TRY(check_rope(d));
     return GLIMPSE_OK;
+}
+
+static glimpse_status check_tensor_model(glimpse_model *d, const tensor_family *family) {
+    if (d->n_tensors < 0 || (d->n_tensors > 0 && !d->tensors))
+        FAIL(GLIMPSE_E_MODEL, "model.n_tensors is %d", (int)d->n_tensors);
+    if (!d->n_tensors)
+        FAIL(GLIMPSE_E_MODEL, "the model has no tensors and no function\n"
+             "hint: call glimpse_bind for each tensor, or set model.logits");
+    return check_sizes(d, family);
+}
+
+glimpse_status model_complete(glimpse_model *d) {
+    const tensor_family *family = family_find(d->arch);
+    if (!family) FAIL(GLIMPSE_E_UNSUPPORTED, "architecture %s is not known; known: %s", d->arch, family_list());
+    TRY(check_common(d));
+    family->defaults(d);
+    return check_sizes(d, family);
+}
+
+int32_t model_window(const glimpse_model *d, int32_t layer) {
+    bool full = layer < d->window_from || (d->window_pattern && layer % d->window_pattern == d->window_pattern - 1);
+    return full ? 0 : d->window;
 }
 
 /* === Strings and tokenizer ===

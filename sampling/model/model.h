@@ -45,6 +45,11 @@ typedef struct model {
 glimpse_status model_from_description(const glimpse_model *description, model **out);
 void model_close(model *m);
 
+/* Fill in every default of a description that has no tensors (strings stay the caller's). */
+glimpse_status model_complete(glimpse_model *d);
+/* The window of a layer in tokens, 0 = it sees everything. */
+int32_t model_window(const glimpse_model *d, int32_t layer);
+
 /* A checkpoint's vocabulary is often padded to a multiple of 64 (nanoGPT: 50257 to 50304): ids that the tokenizer does not
  * know are then never drawn.  Nothing happens when the two sizes do not look like that. */
 void model_drop_padding(model *m, int32_t tokenizer_size);

@@ -173,7 +173,36 @@ static bool has_sampler(const chain *c, const char *name) {
     return false;
 }
 
-static glimpse_status add_text(chain *c, const source *from, const char *item, size_t n) {
+/* A flag whose sampler the order leaves out would do nothing: say so.  What is off does nothing anyway. */
+static glimpse_status check_left_out(const source *from, uint64_t present) {
+    const sampler_context *x = from->context;
+    for (int k = 0; k < sampler_kind_count; k++) {
+        const sampler_kind *kind = sampler_kinds[k];
+        sampler_settings s = *from->settings;
+        const char *flag = NULL;
+        double v[SAMPLER_MAX_VALUES], top_k;
+        uint32_t bit;
+        if (present >> k & 1) continue;
+        if (classic(&s, kind, &top_k, &bit) && x->named & bit) flag = bit == SETTING_PENALTY ? "repetition_penalty" : kind->ops.name;
+        for (int32_t i = 0; i < x->n_flags && !flag; i++) {
+            if (kind->list_flag && !strcmp(kind->list_flag, x->flags[i].name)) flag = x->flags[i].name;
+            for (int32_t j = 0; j < kind->n_params && !flag; j++)
+                if (kind->params[j].flag && !strcmp(kind->params[j].flag, x->flags[i].name)) flag = x->flags[i].name;
+        }
+        if (!flag) continue;
+        if (!kind->list_flag) {
+            TRY(values_of(from, kind, v));
+            if (kind->off(v)) continue;
+        }
+        bool own = from->settings->order != NULL;
+        FAIL(GLIMPSE_E_INVALID, "--%s is set, and the chain of --%s%s has no %s\nhint: %s, or leave --%s away", flag,
+             own ? "samplers" : "sampler_preset ", own ? "" : x->preset, kind->ops.name,
+             own ? "name it in --samplers" : "give the whole chain with --samplers", flag);
+    }
+    return GLIMPSE_OK;
+}
+
+static glimpse_status add_text(chain *c, const source *from, const char *item, size_t n, uint64_t *present) {
     item = trim(item, &n);
     if (n == 0) return GLIMPSE_OK;
     const char *equals = memchr(item, '=', n), *text = equals ? equals + 1 : NULL;
@@ -187,6 +216,8 @@ static glimpse_status add_text(chain *c, const source *from, const char *item, s
         return add_user(c, u);
     }
     TRY(sampler_kind_find(name, name_bytes, &kind));
+    for (int k = 0; k < sampler_kind_count; k++)
+        if (sampler_kinds[k] == kind) *present |= (uint64_t)1 << k;
     return add(c, from, kind, text, equals ? n - (size_t)(text - item) : 0);
 }
 
@@ -214,6 +245,7 @@ glimpse_status chain_open_in(const sampler_settings *settings, const sampler_con
     static const sampler_context nothing = SAMPLER_CONTEXT_INIT;
     glimpse_status st = GLIMPSE_OK;
     source from = {settings, context ? context : &nothing, NULL};
+    uint64_t present = 0; /* kinds that the order names */
     chain *c = NULL;
     if (vocab < 1 || vocab > MASS_MAX_VOCAB)
         FAIL(GLIMPSE_E_INVALID, "a vocabulary of %d ids, possible are 1 to %d", vocab, MASS_MAX_VOCAB);
@@ -236,9 +268,10 @@ glimpse_status chain_open_in(const sampler_settings *settings, const sampler_con
     }
     for (const char *at = order; at; ) {
         const char *end = strchr(at, ';');
-        TRY_GOTO(add_text(c, &from, at, end ? (size_t)(end - at) : strlen(at)));
+        TRY_GOTO(add_text(c, &from, at, end ? (size_t)(end - at) : strlen(at), &present));
         at = end ? end + 1 : NULL;
     }
+    if (order) TRY_GOTO(check_left_out(&from, present));
     for (int32_t i = 0; i < from.context->n_users; i++)
         if (!has_sampler(c, from.context->users[i].vt.name)) TRY_GOTO(add_user(c, &from.context->users[i]));
     TRY_GOTO(describe(c));
@@ -275,9 +308,11 @@ glimpse_status chain_append(chain *c, sampler *s) { return chain_insert(c, c->n,
 int32_t chain_rules_end(const chain *c) {
     static const sampler_kind *const rules[] = { &sampler_allowed_tokens, &sampler_banned_tokens, &sampler_no_repeat_ngram,
                                                  &sampler_min_length, &sampler_forced_tokens, &sampler_forced_eos };
-    for (int32_t i = c->n; i > 0; i--)
+    for (int32_t i = c->n; i > 0; i--) {
+        if (!strcmp(c->samplers[i - 1]->ops->name, "guidance")) return i; /* makes the row that all others work on */
         for (size_t k = 0; k < sizeof rules / sizeof *rules; k++)
             if (c->samplers[i - 1]->ops == &rules[k]->ops) return i;
+    }
     return 0;
 }
 
@@ -458,7 +493,7 @@ row_stats row_stats_of(const float *logits, int32_t vocab) {
 
 /* === Drawing ===================================================================================================== */
 
-enum { FEW = 1024, SPARSE = 32 };
+enum { FEW = 1024, SPARSE = 8 };
 
 static glimpse_status draw(candidates *c, const draw_key *key, uint32_t position, int32_t hint, int32_t *out) {
     chain_scratch *s = c->scratch;

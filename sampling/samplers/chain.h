@@ -3,7 +3,7 @@
  * The chain is stated by one string, printed with every sample, and runs in the order of the string:
  *   penalties=1.1,last_n:64;dry=0.8;temperature=0.8;top_k=40;xtc=0.5,threshold:0.1;banned_tokens=5,7
  * name=VALUE,VALUE,parameter:VALUE; a value without a name takes the next place, a parameter left out is as its flag
- * says, else at its default.  What is off is left out.  Without a string the order is that of the table in kinds.c:
+ * says, else at its default.  What is off is left out; a flag whose sampler the string does not name is an error.  Without a string the order is that of the table in kinds.c:
  * what nanoGPT and transformers do (truncation sees softmax(l / T)).  The draw at the end is decide.h's.
  *
  * Rules, stated once: ties are broken (logit descending, id ascending); the token that crosses top_p's limit is kept;
@@ -49,6 +49,7 @@ typedef struct sampler_context {
     int32_t n_flags;
     const char *preset;        /* "hf", "llamacpp", "vllm": order and defaults of that system; NULL = Glimpse's */
     uint32_t given;            /* SETTING_* bits: which of sampler_settings a person set; a preset leaves those alone */
+    uint32_t named;            /* the same, of those whose flag a person gave: one that the chain leaves out is an error */
     int32_t eos;               /* -1 = none */
     int32_t history;           /* tokens of prompt and output to remember; 0 = 4096 */
     int32_t max_tokens;        /* a sample's greatest length; 0 = not known */
@@ -61,7 +62,7 @@ typedef struct sampler_context {
     bool processors_only;      /* leave out what shapes a draw (temperature and what cuts): beam search without a draw */
     const struct chain *beside; /* share the scratch memory of this chain over the same vocabulary; NULL = one's own */
 } sampler_context;
-#define SAMPLER_CONTEXT_INIT { NULL, 0, NULL, 0, -1, 0, 0, NULL, NULL, NULL, NULL, 0, false, NULL }
+#define SAMPLER_CONTEXT_INIT { NULL, 0, NULL, 0, 0, -1, 0, 0, NULL, NULL, NULL, NULL, 0, false, NULL }
 enum { SETTING_TEMPERATURE = 1, SETTING_TOP_K = 2, SETTING_TOP_P = 4, SETTING_MIN_P = 8, SETTING_PENALTY = 16 };
 
 typedef struct chain chain;

@@ -186,7 +186,7 @@ static float block_limit(const float *maxima, int32_t blocks, int32_t k) {
 
 /* From every 16th logit, or fewer, a limit that about k reach; used where k really do. */
 static float sampled_limit(const float *l, int32_t n, int32_t k) {
-    enum { MOST = 8192 };
+    enum { MOST = 2048 };
     float v[MOST];
     v[0] = l[0];
     int32_t step = n / MOST < 16 ? 16 : n / MOST + 1, m = 0, reach = 0;

@@ -28,7 +28,7 @@ static glimpse_status drop_from(candidates *c, uint64_t first) {
 static void narrow(candidates *c, float max, double inv_t, uint64_t limit, int32_t most) {
     chain_scratch *s = c->scratch;
     const float *maxima = candidates_dense_maxima(c);
-    if (c->id || c->n < 4 * most) return;
+    if (c->id || most < 1) return;
     int32_t n = s->ops->gather(c->l, c->n, row_limit(c->l, c->n, maxima, most), maxima, s->id, s->l);
     if (s->ops->mass(s->l, n, max, inv_t, NULL) < limit) return;
     c->l = s->l;
@@ -51,8 +51,7 @@ static glimpse_status apply(sampler *s, candidates *c) {
     double wanted = drop ? floor(v[0] * (double)whole) + 1 : ceil(v[0] * (double)whole);
     if (drop && !(wanted <= (double)total)) return GLIMPSE_OK;
     uint64_t limit = wanted < 1 ? 1 : (uint64_t)wanted, before = 0;
-    narrow(c, max, inv_t, limit, 1024);
-    narrow(c, max, inv_t, limit, 8192);
+    narrow(c, max, inv_t, limit, c->n / 16);
     if (dense) c->scratch->ops->mass(c->l, c->n, max, inv_t, mass);
     for (int32_t i = 0; i < c->n; i++)
         if (mass[i]) bucket[bucket_of(mass[i])] += mass[i];

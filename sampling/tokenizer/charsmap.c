@@ -8,6 +8,8 @@
 
 #include "include/internal/utf8.h"
 #include "sampling/tokenizer/kinds.h"
+#include "sampling/tokenizer/unicode_categories.h"
+#include "sampling/tokenizer/unicode_sets.h"
 
 enum { CLUSTER_BYTES = 6 };
 
@@ -65,6 +67,12 @@ static void put_one(const charsmap *m, const char *text, size_t n, buffer *out, 
     else buf_put(out, text, n);
 }
 
+/* Controls and formats stand alone whatever follows. */
+static bool is_format(uint32_t cp) {
+    unicode_category c = unicode_category_of(cp);
+    return c == CATEGORY_CC || c == CATEGORY_CF || c == CATEGORY_ZL || c == CATEGORY_ZP;
+}
+
 void charsmap_put_clusters(const charsmap *m, const char *text, size_t n, buffer *out) {
     for (size_t at = 0; at < n;) {
         utf8proc_int32_t state = 0;
@@ -72,7 +80,8 @@ void charsmap_put_clusters(const charsmap *m, const char *text, size_t n, buffer
         int len = utf8_decode(text + at, n - at, &before);
         size_t end = at + (size_t)(len > 0 ? len : 1);
         while (end < n && (len = utf8_decode(text + end, n - end, &cp)) > 0 &&
-               !utf8proc_grapheme_break_stateful((utf8proc_int32_t)before, (utf8proc_int32_t)cp, &state))
+               (!utf8proc_grapheme_break_stateful((utf8proc_int32_t)before, (utf8proc_int32_t)cp, &state) ||
+                (cp >= 0x300 && unicode_in(SET_JOINS, cp) && !is_format(before))))
             end += (size_t)len, before = cp;
         bool matched = false;
         if (end - at < CLUSTER_BYTES) put_one(m, text + at, end - at, out, &matched);

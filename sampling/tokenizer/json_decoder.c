@@ -148,7 +148,7 @@ static void byte_fallback(pieces_text *p, const piece_span *in, size_t n, bool r
             buf_put(&p->text2, p->text.bytes + in[i].at, in[i].n);
             end_token(p, from);
             i++;
-        } else if (raw || utf8_valid(p->text2.bytes + from, p->text2.n - from)) {
+        } else if (raw || utf8_valid(buf_str(&p->text2) + from, p->text2.n - from)) {
             end_token(p, from);
             i = end;
         } else
@@ -246,9 +246,11 @@ out:
 
 glimpse_status json_decoder_run(json_decoder *d, bool raw, buffer *out) {
     pieces_text *p = &d->lists;
+    if (buf_failed(&p->text) || buf_failed(&p->spans)) FAIL(GLIMPSE_E_MEMORY, "no memory to decode");
     for (int i = 0; i < d->n; i++) {
         buf_clear(&p->text2), buf_clear(&p->spans2);
         TRY(run_step(&d->steps[i], p, raw));
+        if (buf_failed(&p->text2) || buf_failed(&p->spans2)) FAIL(GLIMPSE_E_MEMORY, "no memory to decode");
         buffer t = p->text, s = p->spans;
         p->text = p->text2, p->text2 = t;
         p->spans = p->spans2, p->spans2 = s;
@@ -258,8 +260,6 @@ glimpse_status json_decoder_run(json_decoder *d, bool raw, buffer *out) {
         if (i && d->none) buf_putc(out, ' ');
         buf_put(out, buf_str(&p->text) + in[i].at, in[i].n);
     }
-    if (buf_failed(&p->text) || buf_failed(&p->spans) || buf_failed(&p->text2) || buf_failed(&p->spans2))
-        FAIL(GLIMPSE_E_MEMORY, "no memory to decode");
     return GLIMPSE_OK;
 }
 

@@ -182,6 +182,44 @@ static glimpse_status read_wordpiece(const char *name, const json_node *node, js
     return GLIMPSE_OK;
 }
 
+/* A score as serde_json reads it there, which is not always the nearest double: the digits as a whole number (those beyond 64
+ * bits dropped), then one multiplication or division by a power of ten.  A tie of scores is decided by the last bit. */
+static bool score_of(const json_node *v, double *out) {
+    double exact;
+    if (!json_double(v, &exact)) return false;
+    const char *s = v->text, *end = s + v->n;
+    uint64_t digits = 0;
+    int exponent = 0;
+    bool minus = *s == '-', point = false, full = false;
+    for (s += minus; s < end && *s != 'e' && *s != 'E'; s++) {
+        if (*s == '.') {
+            point = true;
+            continue;
+        }
+        unsigned d = (unsigned)(*s - '0');
+        full = full || digits > UINT64_MAX / 10 || (digits == UINT64_MAX / 10 && d > UINT64_MAX % 10);
+        if (!full) digits = digits * 10 + d;
+        exponent += full ? !point : -(int)point;
+    }
+    int64_t more = 0;
+    if (s < end) {
+        s += 1 + (s + 1 < end && s[1] == '+');
+        if (!parse_i64(s, (size_t)(end - s), &more) || more > 400 || more < -400) more = 401;
+    }
+    exponent += (int)more;
+    if (exponent < -308 || exponent > 308 || more > 400) {
+        *out = exact;
+        return true;
+    }
+    double power = 1; /* the nearest double of 10^|exponent| */
+    char text[8];
+    int n = c_snprintf(text, sizeof text, "1e%d", exponent < 0 ? -exponent : exponent);
+    if (!parse_double(text, (size_t)n, &power)) return false;
+    *out = exponent < 0 ? (double)digits / power : (double)digits * power;
+    if (minus) *out = -*out;
+    return true;
+}
+
 /* [[piece, score], ...]; of equal pieces the last counts. */
 static glimpse_status read_unigram(const char *name, const json_node *node, json_model *m) {
     const json_node *vocab = json_get(node, "vocab"), *unk = json_get(node, "unk_id");
@@ -198,7 +236,8 @@ static glimpse_status read_unigram(const char *name, const json_node *node, json
     int32_t i = 0;
     for (const json_node *v = json_first(vocab); v; v = json_next(vocab, v), i++) {
         const json_node *text = json_first(v), *score = text ? json_next(v, text) : NULL;
-        if (v->kind != JSON_ARRAY || v->n != 2 || text->kind != JSON_STRING || !json_double(score, &m->uni.scores[i]) ||
+        if (v->kind != JSON_ARRAY || v->n != 2 || text->kind != JSON_STRING || !score ||
+            score->kind != JSON_NUMBER || !score_of(score, &m->uni.scores[i]) ||
             !isfinite(m->uni.scores[i]))
             FAIL(GLIMPSE_E_FORMAT, "%s: model.vocab: entry %d is no piece with a finite score", name, (int)i);
         if (m->uni.scores[i] < least) least = m->uni.scores[i];
@@ -230,7 +269,7 @@ glimpse_status json_model_open(const char *name, const json_node *node, size_t f
                  unk->n < 60 ? (int)unk->n : 60, unk->text);
     }
     if (m->kind == MODEL_BPE) return read_bpe(name, node, m);
-    if (m->kind == MODEL_WORDLEVEL) return GLIMPSE_OK;
+    if (m->kind == MODEL_WORDLEVEL) return GLIMPSE_OK; /* a word it does not know is an error then */
     if (m->unk < 0) FAIL(GLIMPSE_E_FORMAT, "%s: the model has no unk_token", name);
     return read_wordpiece(name, node, m);
 }

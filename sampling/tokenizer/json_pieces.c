@@ -251,13 +251,36 @@ static glimpse_status split_all(const json_step *st, pieces_text *p) {
     return GLIMPSE_OK;
 }
 
+/* Does this step take away the character that a piece begins with?  Then the piece no longer begins the text to Metaspace's
+ * "first", whose question is about the original. */
+static glimpse_status keeps_first(const json_step *st, const char *s, size_t n, bool *keeps) {
+    buffer one = {0};
+    size_t bytes = 1, at = 0, matched = 0;
+    *keeps = true;
+    if (!n || st->kind == STEP_METASPACE || st->kind == STEP_BLANK) return GLIMPSE_OK;
+    if (st->kind == STEP_REPLACE) {
+        bool found;
+        if (st->content_n) return GLIMPSE_OK;
+        TRY(regex_next(st, s, n, 0, &at, &matched, &found));
+        *keeps = !found || at;
+        return GLIMPSE_OK;
+    }
+    while (bytes < n && ((unsigned char)s[bytes] & 0xc0) == 0x80) bytes++;
+    glimpse_status status = rewrite(st, s, bytes, false, &one);
+    *keeps = one.n || (st->kind == STEP_STRIP && !st->left);
+    buf_free(&one);
+    return status;
+}
+
 static glimpse_status rewrite_all(const json_step *st, pieces_text *p) {
     buf_clear(&p->text2), buf_clear(&p->spans2);
     const piece_span *spans = (const piece_span *)(const void *)p->spans.bytes;
     for (size_t i = 0; i < p->spans.n / sizeof *spans; i++) {
         size_t at = p->text2.n;
         TRY(rewrite(st, p->text.bytes + spans[i].at, spans[i].n, spans[i].first, &p->text2));
-        put_span(&p->spans2, at, p->text2.n - at, spans[i].first);
+        bool first = spans[i].first;
+        if (first) TRY(keeps_first(st, p->text.bytes + spans[i].at, spans[i].n, &first));
+        put_span(&p->spans2, at, p->text2.n - at, first);
     }
     buffer t = p->text, s = p->spans;
     p->text = p->text2, p->text2 = t;
@@ -266,6 +289,7 @@ static glimpse_status rewrite_all(const json_step *st, pieces_text *p) {
 }
 
 glimpse_status steps_run(const json_steps *s, pieces_text *p) {
+    if (buf_failed(&p->text) || buf_failed(&p->spans)) FAIL(GLIMPSE_E_MEMORY, "no memory to encode a text");
     for (int i = 0; i < s->n; i++) {
         const json_step *st = &s->steps[i];
         bool cuts = st->kind == STEP_SPLIT || st->kind == STEP_SCRIPTS || st->kind == STEP_FIXED;

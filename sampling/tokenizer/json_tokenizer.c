@@ -22,7 +22,7 @@ enum { MAX_JSON_DEPTH = 32, MAX_PREFIX = 16 };
 typedef struct added_token {
     int32_t id;
     bool single_word, lstrip, rstrip, normalized, special;
-    const char *text; /* in added_texts */
+    const char *text; /* in added_texts; once indexed, the form it is looked for in */
     size_t n;
 } added_token;
 
@@ -96,6 +96,10 @@ static glimpse_status index_added(json_tokenizer *t) {
         size_t n = at[i + 1] - at[i];
         if (n) TRY_GOTO(trie_add(t->added[i].normalized ? &t->normal : &t->raw, forms.bytes + at[i], n, i));
     }
+    for (int32_t i = 0; i < t->n_added; i++) t->added[i].text = buf_str(&forms) + at[i], t->added[i].n = at[i + 1] - at[i];
+    buf_free(&t->added_texts);
+    t->added_texts = forms;
+    forms = (buffer){0};
 out:
     free(at);
     buf_free(&forms);
@@ -262,11 +266,22 @@ static int by_value(const void *a, const void *b) {
     return x < y ? -1 : x > y;
 }
 
-/* The set tells what is a special token; the texts are found by encode itself, with their own rules of blanks. */
-static glimpse_status set_specials(json_tokenizer *t) {
+/* Which tokens begin and end a text, by their names in the file. */
+static void name_ends(json_tokenizer *t) {
     static const char *const bos_names[] = {"<|begin_of_text|>", "<s>", "<bos>", "[BOS]", "<|bos|>", NULL};
     static const char *const eos_names[] = {"<|endoftext|>", "</s>",  "<|end_of_text|>", "<|im_end|>",
                                             "<eos>",         "[EOS]", "<|eos|>",         NULL};
+    for (int side = 0; side < 2; side++) {
+        int32_t *to = side ? &t->base.eos : &t->base.bos;
+        for (const char *const *name = side ? eos_names : bos_names; *name && *to < 0; name++)
+            for (int32_t i = 0; i < t->n_added && *to < 0; i++)
+                if (t->added[i].n == strlen(*name) && !memcmp(t->added[i].text, *name, t->added[i].n))
+                    *to = t->added[i].id;
+    }
+}
+
+/* The set tells what is a special token; the texts are found by encode itself, with their own rules of blanks. */
+static glimpse_status set_specials(json_tokenizer *t) {
     glimpse_status st = GLIMPSE_OK;
     int32_t n = 0, *ids = malloc(((size_t)t->n_added + 1) * sizeof *ids),
             *lengths = calloc((size_t)t->n_added + 1, sizeof *lengths);
@@ -276,13 +291,6 @@ static glimpse_status set_specials(json_tokenizer *t) {
         if (t->added[i].special) ids[n] = t->added[i].id, texts[n++] = "";
     qsort(ids, (size_t)n, sizeof *ids, by_value);
     if (n) TRY_GOTO(special_set_new(ids, texts, lengths, n, &t->base.specials));
-    for (int side = 0; side < 2; side++) {
-        int32_t *to = side ? &t->base.eos : &t->base.bos;
-        for (const char *const *name = side ? eos_names : bos_names; *name && *to < 0; name++)
-            for (int32_t i = 0; i < t->n_added && *to < 0; i++)
-                if (t->added[i].n == strlen(*name) && !memcmp(t->added[i].text, *name, t->added[i].n))
-                    *to = t->added[i].id;
-    }
     if (t->base.n_prefix) t->base.bos = t->base.prefix[0];
 out:
     free(ids);
@@ -355,6 +363,8 @@ static glimpse_status encode_normal(json_tokenizer *t, const char *text, size_t 
     pieces_start(&t->normal_text, text, n, first);
     TRY(steps_run(&t->normalizer, &t->normal_text));
     if (buf_failed(&t->normal_text.text)) FAIL(GLIMPSE_E_MEMORY, "no memory to encode a text");
+    if (t->normalizer.n && t->normal_text.spans.n) /* a step may have taken the text's first character away */
+        first = ((const piece_span *)(const void *)t->normal_text.spans.bytes)->first;
     return around_added(t, &t->normal, buf_str(&t->normal_text.text), t->normal_text.text.n, first, encode_words, ids);
 }
 
@@ -397,19 +407,35 @@ static glimpse_status decode_next(tokenizer *base, int32_t id, bool *begun, buff
     return st;
 }
 
+/* Bytes one after another: sixteen at a time where both sides have them, for most pieces are shorter. */
+static size_t put_plain(const json_tokenizer *t, const int32_t *ids, size_t n, buffer *out) {
+    const special_set *specials = t->base.specials;
+    int32_t low = specials && specials->n ? specials->ids[0] : INT32_MAX;
+    int32_t high = specials && specials->n ? specials->ids[specials->n - 1] : -1;
+    const char *pieces = buf_str(&t->pieces);
+    size_t i = 0, safe = t->pieces.n > 16 ? t->pieces.n - 16 : 0;
+    for (; i < n; i++) {
+        int32_t id = ids[i];
+        if (id < 0 || id >= t->base.vocab_size || (id >= low && id <= high && is_special(t, id))) break;
+        size_t at = t->start[id], bytes = t->start[id + 1] - at;
+        if (bytes <= 16 && at < safe && out->cap - out->n > 16) {
+            memcpy(out->bytes + out->n, pieces + at, 16);
+            out->n += bytes;
+        } else buf_put(out, pieces + at, bytes);
+    }
+    if (out->bytes && out->n < out->cap) out->bytes[out->n] = 0;
+    return i;
+}
+
 static glimpse_status text_of(tokenizer *base, const int32_t *ids, size_t n, bool skip_special, buffer *out) {
     json_tokenizer *t = (json_tokenizer *)base;
     bool bytes = json_decoder_is_bytes(&t->decoder);
     json_decoder_start(&t->decoder);
     for (size_t i = 0; i < n; i++) {
         size_t length;
+        if (bytes && (i += put_plain(t, ids + i, n - i, out)) == n) break;
         if (ids[i] < 0 || ids[i] >= base->vocab_size) continue;
-        bool special = is_special(t, ids[i]);
-        if (special && skip_special) continue;
-        if (bytes && !special) {
-            buf_put(out, buf_str(&t->pieces) + t->start[ids[i]], t->start[ids[i] + 1] - t->start[ids[i]]);
-            continue;
-        }
+        if (skip_special && is_special(t, ids[i])) continue;
         const char *s = token_of(t, ids[i], &length);
         if (!bytes) {
             if (length) json_decoder_add(&t->decoder, s, length);
@@ -487,12 +513,13 @@ glimpse_status json_tokenizer_new(const char *path, char *text, size_t n, const 
     for (int32_t i = 0; i < t->n_added; i++)
         if (t->added[i].id > most) most = t->added[i].id;
     t->base.vocab_size = most + 1;
+    name_ends(t);
+    TRY_GOTO(index_added(t));
     TRY_GOTO(json_decoder_open(path, json_get(root, "decoder"), &t->decoder));
     TRY_GOTO(read_tokens(json_get(json_get(root, "model"), "vocab"), t));
     TRY_GOTO(read_post(path, json_get(root, "post_processor"), t));
     TRY_GOTO(set_specials(t));
     TRY_GOTO(decode_all(t));
-    TRY_GOTO(index_added(t));
     *out = &t->base;
     t = NULL;
 out:

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 typedef enum unicode_set_id {
+    SET_JOINS,       /* stays in one cluster with what is before it, as far as utf8proc may not know it yet */
     SET_MARK,        /* StripAccents takes them out */
     SET_NONSPACING,  /* BertNormalizer does */
     SET_CONTROL,     /* BertNormalizer's clean_text does; not U+0000 and U+FFFD */

@@ -19,8 +19,9 @@ static size_t character(const char *s, size_t n) {
 }
 
 static void offer(const unigram *u, best *b, double score, size_t start, int32_t id) {
+    if (u->single) score = (double)(float)score; /* what is compared, too */
     if (b->start != NONE && !(score > b->score)) return;
-    b->score = u->single ? (double)(float)score : score;
+    b->score = score;
     b->start = (uint32_t)start;
     b->id = id;
 }
@@ -44,9 +45,7 @@ glimpse_status unigram_encode(unigram *u, const char *text, size_t n, buffer *pi
             if (!(node = trie_step(&u->trie, node, (unsigned char)text[end++]))) break;
             int32_t id = u->trie.values[node];
             if (id < 0) continue;
-            double length = (double)(end - at);
-            double score = u->user && u->user[id] ? (double)(float)(length * u->max_score) - 0.1 : u->scores[id];
-            offer(u, &b[end], score + here, at, id);
+            offer(u, &b[end], u->scores[id] + here, at, id);
             alone |= end - at == one;
         }
         if (alone) continue;

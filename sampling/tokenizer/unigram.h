@@ -1,7 +1,7 @@
 /* unigram.h -- the likeliest way to cut a word into pieces (Kudo 2018): Viterbi over the bytes, a piece's score is its log
  * probability, a character that no piece begins with costs 10 more than the worst piece.  The arithmetic is that of
- * the reference at hand, because ties and near ties decide: double (huggingface/tokenizers, models/unigram) or float with
- * double candidates (google/sentencepiece, unigram_model.cc).  Called by json_model.c and spm_model.c. */
+ * the reference at hand, because ties and near ties decide: double (huggingface/tokenizers, models/unigram) or float
+ * (google/sentencepiece, unigram_model.cc).  Called by json_model.c and spm_model.c. */
 #ifndef GLIMPSE_SAMPLING_UNIGRAM_H
 #define GLIMPSE_SAMPLING_UNIGRAM_H
 
@@ -16,8 +16,6 @@ typedef struct unigram { /* start from {0} */
     double unk_score;
     int32_t unk;         /* the id that stands for an unknown character, -1 = such a text is refused */
     bool single;         /* float, as sentencepiece */
-    const bool *user;    /* (V) borrowed, NULL = none: pieces that are always taken, at length * max_score - 0.1 */
-    double max_score;
     struct best *best;   /* scratch */
     size_t cap;
 } unigram;

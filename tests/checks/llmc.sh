@@ -5,7 +5,7 @@ at=examples/llmc; bad=0
 wrong() { echo "$*"; bad=1; }
 
 # --- the document shows the lines that are added
-for f in $at/train_gpt2.c.edits $at/train_gpt2.cu.edits $at/Makefile.edits; do
+for f in $at/train_gpt2.c.edits $at/train_gpt2.cu.edits $at/train_gpt2_fp32.cu.edits $at/Makefile.edits; do
     grep -v '^[@#]' "$f" | grep . | while read -r line; do
         sed -n 's/^+ *//p' examples/llmc.md | grep -qxF -e "$line" || echo "$f: not in examples/llmc.md: $line"
     done >"$TMP/missing"

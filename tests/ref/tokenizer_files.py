@@ -163,4 +163,5 @@ typedef struct tokenizer_family { const char *file; int n_prefix, prefix; const 
     print("static const tokenizer_family tokenizer_families[] = {\n" + "\n".join(rows) + "\n};")
 
 
-main()
+if __name__ == "__main__":
+    main()

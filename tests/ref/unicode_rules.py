@@ -7,11 +7,14 @@ Its parts follow different versions of Unicode (normal forms 9.0, BERT's classes
 taken from a Unicode file: each rule is asked about all 1,112,064 scalar values.  scripts.rs is
 tokenizers/src/pre_tokenizers/unicode_scripts/scripts.rs of huggingface/tokenizers.  Combining classes come from Python's
 unicodedata where the library's own order of marks shows that it knows them."""
+import io
 import re
 import sys
 import unicodedata
 from collections import defaultdict
 
+import sentencepiece
+import sentencepiece.sentencepiece_model_pb2 as pb
 import unicodedata2
 from tokenizers import Regex, normalizers, pre_tokenizers
 
@@ -117,7 +120,14 @@ white = pre_tokenizers.WhitespaceSplit()
 digits = pre_tokenizers.Digits(individual_digits=True)
 punct = pre_tokenizers.Punctuation()
 word = pre_tokenizers.Whitespace()
+rules = io.BytesIO()
+sentencepiece.SentencePieceTrainer.train(sentence_iterator=iter(["a b c"] * 9), model_writer=rules, vocab_size=8, hard_vocab_limit=False, minloglevel=2, normalization_rule_name="nmt_nfkc_cf")
+proto = pb.ModelProto()
+proto.ParseFromString(rules.getvalue())
+folded = normalizers.Precompiled(proto.normalizer_spec.precompiled_charsmap).normalize_str
 sets = {
+    # a cluster of less than 6 bytes is replaced by the rule for its beginning: A and what joins it become an a
+    "joins": members(lambda cp: folded("A" + chr(cp)) == "a" and folded("\u4e2d" + chr(cp)) != "\u4e2d"),
     "mark": members(lambda cp: accents(chr(cp)) == ""),
     # asked of the character alone: what NFD leaves of it
     "nonspacing": members(lambda cp: cp not in canonical and bert_accents(chr(cp)) == ""),

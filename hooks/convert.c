@@ -1,0 +1,201 @@
+/* convert.c -- `glimpse convert IN OUT` and `glimpse inspect PATH`: a checkpoint of any kind that is read, written in another
+ * form, or told in numbers.  What is shown goes to the host's output, progress to its log.  Called through session_api. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "hooks/session_state.h"
+#include "include/internal/file.h"
+#include "include/internal/status.h"
+#include "sampling/checkpoint/save.h"
+
+enum { BLOCK = 1 << 16 };
+
+typedef struct teller {
+    const session_host *host;
+    const char *what;
+    int64_t last; /* tenths told */
+} teller;
+
+/* On a terminal, and for what is long alone. */
+static void progress(void *user, int64_t done, int64_t total) {
+    teller *t = user;
+    if (!t->host->terminal || total < (int64_t)256 << 20 || !t->host->log) return;
+    int64_t tenth = done * 10 / total;
+    if (tenth == t->last) return;
+    t->last = tenth;
+    char line[96];
+    c_snprintf(line, sizeof line, "glimpse: %s %.1f of %.1f GB", t->what, (double)done / 1e9, (double)total / 1e9);
+    t->host->log(t->host->user, line);
+}
+
+static glimpse_status put(const session_host *host, buffer *b) {
+    if (buf_failed(b)) FAIL(GLIMPSE_E_MEMORY, "no memory for the text");
+    int err = host->out(host->user, b->bytes, b->n);
+    if (err) FAIL(GLIMPSE_E_IO, "the output cannot be written: %s", strerror(err));
+    buf_clear(b);
+    return GLIMPSE_OK;
+}
+
+/* === inspect === */
+typedef struct stats {
+    double min, max, mean, std; /* of what is finite */
+    int64_t n, nan, inf;
+} stats;
+
+static glimpse_status measure(const saved_tensor *t, stats *s) {
+    int64_t n = t->dims[0] * (t->dims[1] ? t->dims[1] : 1);
+    double sum = 0, squares = 0, shift = 0;
+    float *x = malloc(BLOCK * sizeof *x);
+    if (!x) FAIL(GLIMPSE_E_MEMORY, "no memory to look at %s", t->name);
+    *s = (stats){INFINITY, -INFINITY, NAN, NAN, 0, 0, 0};
+    for (int64_t at = 0; at < n; at += BLOCK) {
+        int64_t k = n - at < BLOCK ? n - at : BLOCK;
+        save_elements(t, at, k, x);
+        for (int64_t i = 0; i < k; i++) {
+            double v = (double)x[i];
+            if (isnan(v)) s->nan++;
+            else if (isinf(v)) s->inf++;
+            else {
+                if (!s->n++) shift = v; /* a large mean must not eat the variance */
+                if (v < s->min) s->min = v;
+                if (v > s->max) s->max = v;
+                sum += v - shift;
+                squares += (v - shift) * (v - shift);
+            }
+        }
+    }
+    free(x);
+    if (!s->n) {
+        s->min = s->max = NAN;
+        return GLIMPSE_OK;
+    }
+    double mean = sum / (double)s->n, var = squares / (double)s->n - mean * mean;
+    s->mean = mean + shift, s->std = sqrt(var > 0 ? var : 0);
+    return GLIMPSE_OK;
+}
+
+static void put_number(buffer *b, double v, bool json) {
+    if (json && !isfinite(v)) buf_puts(b, "null");
+    else buf_g(b, v, 6);
+}
+
+static void put_facts(const model *m, const char *path, bool json, buffer *b) {
+    static const char *const positions[] = {"learned", "rope", "none"}, *const norms[] = {"layernorm", "rmsnorm"};
+    static const char *const scaling[] = {"none", "linear", "llama3", "yarn", "dynamic", "longrope"};
+    static const char *const acts[] = {"gelu_tanh", "gelu", "silu", "relu"};
+    const glimpse_model *d = &m->d;
+    const struct {
+        const char *name;
+        double value;
+    } numbers[] = {
+        {"layers", d->n_layers}, {"heads", d->n_heads}, {"kv_heads", d->n_kv_heads}, {"head_size", d->head_size},
+        {"channels", d->channels}, {"ffn_size", d->ffn_size}, {"vocab_size", d->vocab_size}, {"max_seq_len", d->max_seq_len},
+        {"bos", d->bos}, {"eos", d->eos}, {"norm_eps", (double)d->norm_eps},
+        {"rope_theta", d->positions == GLIMPSE_ROPE ? (double)d->rope_theta : NAN}, {"window", d->window},
+        {"attention_softcap", (double)d->attention_softcap}, {"logit_softcap", (double)d->logit_softcap}};
+    const struct {
+        const char *name, *value;
+    } texts[] = {{"path", path}, {"arch", m->arch}, {"dtype", save_dtype_name(m->dtype)}, {"norm", norms[d->norm]},
+                 {"activation", acts[d->activation]}, {"positions", positions[d->positions]},
+                 {"rope_scaling", scaling[d->rope_scaling]}};
+    buf_puts(b, json ? "{" : "");
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        buf_printf(b, json ? "\"%s\": " : "%-18s ", texts[i].name);
+        if (json) buf_json_string(b, texts[i].value, strlen(texts[i].value));
+        else buf_puts(b, texts[i].value);
+        buf_puts(b, json ? ", " : "\n");
+    }
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        if (isnan(numbers[i].value)) continue;
+        buf_printf(b, json ? "\"%s\": " : "%-18s ", numbers[i].name);
+        buf_g(b, numbers[i].value, 9);
+        buf_puts(b, json ? ", " : "\n");
+    }
+    bool tied = m->head.data == m->wte.data;
+    if (json) buf_printf(b, "\"tied\": %s, \"params\": %lld, \"tensors\": [", tied ? "true" : "false", (long long)m->n_params);
+    else buf_printf(b, "%-18s %s\n%-18s %lld\n\n", "tied", tied ? "yes" : "no", "params", (long long)m->n_params);
+}
+
+static void put_tensor(const saved_tensor *t, const stats *s, bool json, bool first, buffer *b) {
+    char shape[64];
+    if (t->dims[1]) c_snprintf(shape, sizeof shape, json ? "%lld, %lld" : "%lld x %lld", (long long)t->dims[0], (long long)t->dims[1]);
+    else c_snprintf(shape, sizeof shape, "%lld", (long long)t->dims[0]);
+    const double v[] = {s->min, s->max, s->mean, s->std};
+    static const char *const names[] = {"min", "max", "mean", "std"};
+    if (json) {
+        buf_printf(b, "%s\n  {\"name\": \"%s\", \"dtype\": \"%s\", \"shape\": [%s]", first ? "" : ",", t->name,
+                   save_dtype_name(t->dtype), shape);
+        for (int i = 0; i < 4; i++) buf_printf(b, ", \"%s\": ", names[i]), put_number(b, v[i], true);
+        buf_printf(b, ", \"nan\": %lld, \"inf\": %lld}", (long long)s->nan, (long long)s->inf);
+        return;
+    }
+    buf_printf(b, "%-52s %-4s %16s", t->name, save_dtype_name(t->dtype), shape);
+    for (int i = 0; i < 4; i++) {
+        buffer n = {0};
+        put_number(&n, v[i], false);
+        buf_printf(b, " %12s", buf_str(&n));
+        buf_free(&n);
+    }
+    if (s->nan || s->inf) buf_printf(b, "  %lld NaN, %lld inf", (long long)s->nan, (long long)s->inf);
+    buf_putc(b, '\n');
+}
+
+static glimpse_status inspect(const model *m, const file_command *c, const session_host *host) {
+    glimpse_status st = GLIMPSE_OK;
+    tensor_list l = {0};
+    buffer b = {0};
+    int64_t bad = 0;
+    put_facts(m, c->in, c->json, &b);
+    if (!c->json)
+        buf_printf(&b, "%-52s %-4s %16s %12s %12s %12s %12s\n", "tensor", "type", "shape", "min", "max", "mean", "std");
+    TRY_GOTO(save_list(m, SAVE_AS_IS, &l));
+    for (int32_t i = 0, shown = 0; i < l.n; i++) {
+        stats s;
+        if (!l.t[i].m.data) continue; /* the zeros of a bias that GPT-2's files must have */
+        TRY_GOTO(measure(&l.t[i], &s));
+        put_tensor(&l.t[i], &s, c->json, shown++ == 0, &b);
+        bad += s.nan + s.inf;
+        if (b.n > 1 << 16) TRY_GOTO(put(host, &b));
+    }
+    if (c->json) buf_printf(&b, "\n], \"not_finite\": %lld}\n", (long long)bad);
+    else buf_printf(&b, "\n%s\n", bad ? "NOT EVERY NUMBER IS FINITE" : "every number is finite");
+    st = put(host, &b);
+out:
+    buf_free(&b);
+    free(l.t);
+    return st;
+}
+
+/* === convert === */
+static glimpse_status convert(const model *m, const file_command *c, const session_host *host) {
+    static const char *const dtypes[] = {"f32", "bf16", "f16"}, *const formats[] = {"safetensors", "llmc"};
+    teller t = {host, "writing", -1};
+    save_request rq = {.path = c->out, .replace = c->force, .progress = progress, .user = &t};
+    for (int i = 0; c->dtype && i < 3; i++)
+        if (!strcmp(c->dtype, dtypes[i])) rq.dtype = (save_dtype)(i + 1);
+    for (int i = 0; c->format && i < 2; i++)
+        if (!strcmp(c->format, formats[i])) rq.format = (save_format)(i + 1);
+    if (c->dtype && !rq.dtype) FAIL(GLIMPSE_E_INVALID, "--dtype is \"%.40s\"; possible are f32, bf16, f16", c->dtype);
+    if (c->format && !rq.format) FAIL(GLIMPSE_E_INVALID, "--format is \"%.40s\"; possible are safetensors, llmc", c->format);
+    char *beside = path_is_dir(c->in) ? strdup(c->in) : path_dir(c->in);
+    if (!beside) FAIL(GLIMPSE_E_MEMORY, "no memory for a path");
+    rq.tokenizer_from = c->tokenizer ? c->tokenizer : beside;
+    glimpse_status st = model_save(m, &rq);
+    free(beside);
+    if (st < 0) return st;
+    buffer b = {0};
+    buf_printf(&b, "%s: %s, %.2f M parameters\n", c->out, m->arch, (double)m->n_params / 1e6);
+    st = put(host, &b);
+    buf_free(&b);
+    return st;
+}
+
+glimpse_status session_files(const file_command *c, const session_host *host) {
+    model *m = NULL;
+    teller t = {host, "reading", -1};
+    TRY(checkpoint_open(c->in, progress, &t, &m));
+    glimpse_status st = c->inspect ? inspect(m, c, host) : convert(m, c, host);
+    model_close(m);
+    return st;
+}

@@ -1,0 +1,59 @@
+/* save_weights.c -- --save_snapshots: the weights of an eval as a directory that transformers opens and `glimpse --checkpoint`
+ * reads, OUT_DIR/snapshots/step_00000250.  Written by whoever samples, in training the worker: the trainer waits for
+ * nothing.  What fails is said, and is no failure of the eval.  Called by session.c after the eval is recorded. */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "hooks/session_state.h"
+#include "include/internal/file.h"
+#include "include/internal/status.h"
+#include "sampling/checkpoint/save.h"
+
+/* The step of "step_00000250", -1 for any other name. */
+static int64_t step_of(const char *name) {
+    int64_t step;
+    if (strncmp(name, "step_", 5) || strlen(name) < 13 || strspn(name + 5, "0123456789") != strlen(name + 5)) return -1;
+    return parse_i64(name + 5, strlen(name + 5), &step) ? step : -1;
+}
+
+/* Remove all but the `keep` of the highest steps. */
+static void prune(const char *dir, int64_t keep) {
+    for (;;) {
+        int64_t n = 0, lowest = -1;
+        char oldest[64] = "";
+        DIR *d = opendir(dir);
+        for (struct dirent *e; d && (e = readdir(d));) {
+            int64_t step = step_of(e->d_name);
+            if (step < 0 || strlen(e->d_name) >= sizeof oldest) continue;
+            n++;
+            if (lowest >= 0 && step >= lowest) continue;
+            lowest = step;
+            c_snprintf(oldest, sizeof oldest, "%s", e->d_name);
+        }
+        if (d) closedir(d);
+        if (n <= keep) return;
+        char *path = path_join(dir, oldest);
+        bool gone = path && save_remove(path);
+        free(path);
+        if (!gone) return; /* nobody may loop over what cannot be removed */
+    }
+}
+
+void session_save_weights(session *s, int64_t step) {
+    char name[48];
+    c_snprintf(name, sizeof name, "step_%08lld", (long long)step);
+    char *dir = path_join(s->out_dir, "snapshots"), *path = dir ? path_join(dir, name) : NULL;
+    const char *given = opt_str(s->o, OPT_tokenizer);
+    if (!given) given = s->m->d.tokenizer.path;
+    save_request rq = {.path = path, .format = SAVE_SAFETENSORS, .replace = true,
+                       .tokenizer_from = given && path_exists(given) ? given : NULL};
+    glimpse_status st = path ? model_save(s->m, &rq) : GLIMPSE_E_MEMORY;
+    if (!path) session_log(s, "glimpse: step %lld: no snapshot was saved: no memory", (long long)step);
+    else if (st < 0) session_log(s, "glimpse: step %lld: no snapshot was saved: %s", (long long)step, status_text());
+    int64_t keep = opt_int(s->o, OPT_keep_snapshots);
+    if (st >= 0 && keep > 0) prune(dir, keep);
+    free(dir);
+    free(path);
+}

@@ -1,0 +1,73 @@
+/* tokenize.c -- see tokenize.h.  A line: the id, the piece as JSON writes it, its bytes as they are. */
+#include "hooks/tokenize.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "include/internal/buffer.h"
+#include "include/internal/status.h"
+#include "sampling/tokenizer/tokenizer.h"
+
+static glimpse_status put_token(tokenizer *t, int32_t id, bool json, buffer *piece, buffer *out) {
+    buf_clear(piece);
+    TRY(tokenizer_decode(t, id, piece));
+    buf_printf(out, json ? "{\"id\":%d,\"piece\":" : "%d\t", (int)id);
+    buf_json_string(out, buf_str(piece), piece->n);
+    buf_puts(out, json ? ",\"bytes\":\"" : "\t");
+    for (size_t i = 0; i < piece->n; i++) buf_printf(out, i && !json ? " %02x" : "%02x", (unsigned char)piece->bytes[i]);
+    buf_puts(out, json ? "\"}\n" : "\n");
+    return GLIMPSE_OK;
+}
+
+static glimpse_status read_ids(const char *s, size_t n, int32_t V, buffer *ids) {
+    for (size_t at = 0; at < n;) {
+        size_t end = at;
+        int64_t id;
+        while (end < n && !strchr(", \t\r\n", s[end])) end++;
+        if (end == at) {
+            at++;
+            continue;
+        }
+        if (!parse_i64(s + at, end - at, &id) || id < 0 || id >= V)
+            FAIL(GLIMPSE_E_INVALID, "\"%.*s\" is no id: 0 to %d exist", end - at < 40 ? (int)(end - at) : 40, s + at, (int)V - 1);
+        int32_t one = (int32_t)id;
+        buf_put(ids, &one, sizeof one);
+        at = end;
+    }
+    return GLIMPSE_OK;
+}
+
+static glimpse_status run(const session_tokenize *job, tokenizer *t, buffer *ids, buffer *out) {
+    glimpse_status st = GLIMPSE_OK;
+    buffer piece = {0};
+    if (job->decode) TRY_GOTO(read_ids(job->text, job->n, t->vocab_size, ids));
+    else {
+        if (job->special) buf_put(ids, t->prefix, (size_t)t->n_prefix * sizeof *t->prefix);
+        TRY_GOTO(tokenizer_encode(t, job->text, job->n, ids));
+        if (job->special) buf_put(ids, t->suffix, (size_t)t->n_suffix * sizeof *t->suffix);
+    }
+    if (buf_failed(ids)) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for the ids");
+    const int32_t *list = (const int32_t *)(const void *)buf_str(ids);
+    if (job->decode && !job->json) TRY_GOTO(tokenizer_text(t, list, ids->n / sizeof *list, !job->special, out));
+    else
+        for (size_t i = 0; i < ids->n / sizeof *list; i++) TRY_GOTO(put_token(t, list[i], job->json, &piece, out));
+    if (buf_failed(&piece) || buf_failed(out)) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for the tokens");
+out:
+    buf_free(&piece);
+    return st;
+}
+
+glimpse_status tokenize_text(const session_tokenize *job, char **out, size_t *bytes) {
+    buffer ids = {0}, text = {0};
+    tokenizer *t = NULL;
+    glimpse_status st = tokenizer_load_pattern(job->path, job->pattern, &t);
+    if (st >= 0) st = run(job, t, &ids, &text);
+    if (st >= 0 && !(*out = buf_take(&text, bytes)))
+        st = status_fail(GLIMPSE_E_MEMORY, __FILE__, __LINE__, "no memory for the tokens");
+    tokenizer_close(t);
+    buf_free(&ids);
+    buf_free(&text);
+    return st;
+}
+
+void tokenize_free(char *text) { free(text); }

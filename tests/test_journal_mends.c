@@ -1,0 +1,175 @@
+/* test_journal_mends.c -- a test for each fault of the journal and its views that the tests of faults once found. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "hooks/session_state.h"
+#include "include/internal/file.h"
+#include "tests/faults.h"
+#include "tests/tiny_gpt.h"
+
+enum { PARAMS = 7 };
+
+/* A line without samples. */
+static void put_line(buffer *line, int64_t seq, int64_t step, const char *time) {
+    glimpse_record r = {.version = 1, .run = "9f2c1a", .run_name = "run", .seq = seq, .kind = "train", .step = step, .time = time,
+                        .train_loss = 2, .val_loss = 1, .best_val_loss = 1, .arch = "gpt2", .n_params = PARAMS, .dtype = "f32",
+                        .cache_dtype = "f32", .device = "cpu", .check = "none", .status = "skipped", .views = "{}"};
+    buf_clear(line);
+    EXPECT_OK(journal_encode(&r, line));
+}
+
+static journal *journal_at(int64_t step, journal_state *st) {
+    journal *j = NULL;
+    EXPECT_OK(journal_open(test_tmpdir(), step, NULL, "gpt2", PARAMS, &j, st));
+    if (st->last) record_free(&st->last->record);
+    st->last = NULL;
+    return j;
+}
+
+static void write_steps(const int *steps, int n, buffer *all) {
+    journal_state st;
+    buffer line = {0};
+    journal *j = journal_at(1, &st);
+    for (int i = 0; i < n && j; i++) {
+        put_line(&line, i, steps[i], "2026-11-21T03:04:05Z");
+        EXPECT_OK(journal_append(j, &line));
+        buf_put(all, line.bytes, line.n);
+    }
+    journal_close(j);
+    buf_free(&line);
+}
+
+static int refuse_ftruncate(int fd, off_t n) {
+    (void)fd, (void)n;
+    errno = EIO;
+    return -1;
+}
+static ssize_t half_a_write(int fd, const void *b, size_t n) {
+    static int calls;
+    if (calls++ % 2 == 0) return (write)(fd, b, n / 2);
+    errno = ENOSPC;
+    return -1;
+}
+
+/* A line behind half of another was acknowledged and could not be read. */
+TEST(journal_never_appends_behind_half_a_line) {
+    journal_state st;
+    journal_walk w = {0};
+    buffer line = {0};
+    char *path = path_join(test_tmpdir(), "evals.jsonl");
+    io_calls real = io;
+    journal *j = journal_at(1, &st);
+    put_line(&line, 0, 10, "2026-11-21T03:04:05Z");
+    EXPECT_OK(journal_append(j, &line));
+    put_line(&line, 1, 20, "2026-11-21T03:04:05Z");
+    io.write = half_a_write;
+    io.ftruncate = refuse_ftruncate;
+    EXPECT_ERR(journal_append(j, &line), GLIMPSE_E_IO, "No space");
+    io.write = real.write;
+    EXPECT_ERR(journal_append(j, &line), GLIMPSE_E_IO, "cannot be cut"); /* not behind the half */
+    io = real;
+    EXPECT_OK(journal_append(j, &line));
+    journal_close(j);
+    fault_walk(path, &w, NULL, NULL);
+    EXPECT_EQ(w.lines, 2);
+    EXPECT_EQ(w.bad, 0);
+    buf_free(&line);
+    free(path);
+}
+
+/* Two torn ends within a second had one name: the first was lost. */
+TEST(journal_keeps_each_torn_end) {
+    journal_state st;
+    char *path = path_join(test_tmpdir(), "evals.jsonl");
+    for (int i = 0; i < 3; i++) {
+        EXPECT_OK(file_write_atomic(path, "torn\n", 5, false));
+        journal_close(journal_at(1, &st));
+        EXPECT_EQ(st.torn, 5);
+    }
+    char *tree = fault_tree(test_tmpdir(), NULL);
+    int n = 0;
+    for (const char *p = tree; (p = strstr(p, ".torn-")); p++) n++;
+    EXPECT_EQ(n, 3);
+    free(tree);
+    free(path);
+}
+
+/* A changed number is JSON still; its crc says that the line is damaged.  A run that goes back over such a line goes on. */
+TEST(journal_line_with_a_changed_number_is_damaged) {
+    static const int steps[] = {10, 20, 30};
+    buffer all = {0};
+    owned_record *r;
+    journal_state st;
+    char *path = path_join(test_tmpdir(), "evals.jsonl");
+    write_steps(steps, 3, &all);
+    char *number = strstr(buf_str(&all), "\"step\":20");
+    REQUIRE(number != NULL);
+    number[7] = '1';
+    const char *line = strchr(all.bytes, '\n') + 1;
+    EXPECT_ERR(journal_decode(line, strcspn(line, "\n"), &r), GLIMPSE_E_FORMAT, "damaged");
+    EXPECT_OK(file_write_atomic(path, all.bytes, all.n, false));
+    journal *j = journal_at(25, &st);
+    EXPECT(j && st.continued && st.superseded);
+    EXPECT_EQ(st.last_step, 10);
+    journal_close(j);
+    buf_free(&all);
+    free(path);
+}
+
+/* Garbage behind a record on the same line, and a crc whose name is damaged. */
+TEST(journal_line_that_goes_on_is_damaged) {
+    buffer line = {0};
+    owned_record *r;
+    put_line(&line, 0, 10, "2026-11-21T03:04:05Z");
+    char *crc = strstr(buf_str(&line), JOURNAL_CHECK);
+    REQUIRE(crc != NULL);
+    crc[3] ^= 1;
+    EXPECT_ERR(journal_decode(line.bytes, line.n - 1, &r), GLIMPSE_E_FORMAT, "damaged at its end");
+    strcpy(crc, "}{}");
+    EXPECT_ERR(journal_decode(line.bytes, strlen(line.bytes), &r), GLIMPSE_E_FORMAT, "goes on");
+    strcpy(crc, "}"); /* another program's: no crc at all */
+    if (EXPECT_OK(journal_decode(line.bytes, strlen(line.bytes), &r))) record_free(&r->record);
+    buf_free(&line);
+}
+
+/* A worker wrote its line and died: the next one, told of the eval again, must not leave that line's views behind. */
+TEST(journal_line_of_a_dead_worker_stays) {
+    static const int steps[] = {10, 20};
+    buffer all = {0};
+    journal *j;
+    journal_state st;
+    const int64_t then = 1795230245; /* 2026-11-21T03:04:05Z */
+    write_steps(steps, 2, &all);
+    for (int late = 0; late < 2; late++) {
+        REQUIRE_OK(journal_open_after(test_tmpdir(), 20, then + late, "abcdef", "gpt2", PARAMS, &j, &st));
+        EXPECT_EQ(st.superseded, late); /* an older run's line is left behind */
+        EXPECT_EQ(st.last_step, late ? 10 : 20);
+        if (st.last) record_free(&st.last->record);
+        journal_close(j);
+    }
+    buf_free(&all);
+}
+
+/* A trainer that goes back to an earlier step, and one that evaluates a step twice: the texts showed both. */
+TEST(session_that_goes_back_draws_what_the_journal_says) {
+    static const int steps[] = {0, 10, 20, 10, 20, 20, 30, 5};
+    tiny_gpt gpt;
+    session *s;
+    session_host host = {0};
+    options *o = options_new();
+    char *dir = path_join(test_tmpdir(), "out"), *fresh = path_join(test_tmpdir(), "again/out");
+    tiny_gpt_make(&gpt, 1, 1, 8, 40, 32, -1, 7);
+    EXPECT_OK(options_set(o, OPT_out_dir, dir, OPT_LEVEL_FLAG));
+    EXPECT_OK(options_set(o, OPT_max_sample_tokens, "2", OPT_LEVEL_FLAG));
+    EXPECT_OK(options_set(o, OPT_sample_each_eval, "true", OPT_LEVEL_FLAG));
+    REQUIRE_OK(session_open(o, &gpt.model, &host, &s));
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+        EXPECT_OK(session_eval(s, steps[i], 2, 1));
+        if (i >= 3) EXPECT(fault_views_are_the_journals(dir, fresh));
+    }
+    session_close(s);
+    options_free(o);
+    tiny_gpt_free(&gpt);
+    free(dir), free(fresh);
+}

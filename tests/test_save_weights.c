@@ -1,0 +1,102 @@
+/* test_save_weights.c -- --save_snapshots in worker and inline mode: the weights as they were at the eval, the latest kept, and
+ * what cannot be written said without failing the eval. */
+#include <stdio.h>
+#include <string.h>
+
+#include "include/internal/file.h"
+#include "plugin/guest.h"
+#include "sampling/checkpoint/checkpoint.h"
+#include "tests/worker_rig.h"
+
+static void snapshot_path(const rig *r, int step, char out[5000]) {
+    snprintf(out, 5000, "%s/snapshots/step_%08d", r->dir, step);
+}
+
+TEST(save_snapshots_hold_the_weights_of_their_eval) {
+    extern const session_api glimpse_session_v1;
+    session_use(&glimpse_session_v1);
+    for (int mode = 0; mode < 2; mode++) {
+        rig r;
+        char path[5000];
+        rig_open(&r, (const char *const[]){mode ? "mode=inline" : "mode=worker", "save_snapshots=true", "keep_snapshots=2", NULL});
+        REQUIRE(r.g != NULL);
+        float first[4] = {0};
+        for (int step = 0; step < 4; step++) {
+            first[step] = r.gpt.w[0][3];
+            EXPECT_OK(glimpse_eval(r.g, step * 10, 2, 1));
+            for (size_t k = 0; k < r.gpt.n[0]; k++) r.gpt.w[0][k] *= 0.5f;
+            EXPECT_OK(glimpse_drain(r.g));
+        }
+        EXPECT_OK(glimpse_close(r.g));
+        r.g = NULL;
+        for (int step = 0; step < 4; step++) {
+            model *m = NULL;
+            snapshot_path(&r, step * 10, path);
+            EXPECT_EQ(path_exists(path), step >= 2);
+            if (step < 2 || !EXPECT_OK(checkpoint_open(path, NULL, NULL, &m))) continue;
+            EXPECT_NEAR(((const float *)m->wte.data)[3], first[step], 0);
+            EXPECT_STREQ(m->arch, "gpt2");
+            model_close(m);
+        }
+        rig_close(&r);
+    }
+}
+
+TEST(save_snapshots_that_cannot_be_written_are_said) {
+    rig r;
+    char path[5000];
+    rig_open(&r, (const char *const[]){"save_snapshots=true", NULL});
+    REQUIRE(r.g != NULL);
+    snprintf(path, sizeof path, "%s/snapshots", r.dir);
+    REQUIRE_OK(file_write_atomic(path, "x", 1, false)); /* a file where the directory should be */
+    for (int step = 0; step < 4; step++) {
+        EXPECT_OK(glimpse_eval(r.g, step, 2, 1));
+        EXPECT_OK(glimpse_drain(r.g));
+    }
+    EXPECT_OK(glimpse_close(r.g));
+    r.g = NULL;
+    test_check(strstr(buf_str(&r.said), "no snapshot was saved") != NULL, __FILE__, __LINE__, "said: %s", buf_str(&r.said));
+    EXPECT_STREQ(rig_status(&r, 3), "ok");
+    rig_close(&r);
+}
+
+/* A model that was loaded from a file speaks as the one that it was saved from; the file may go meanwhile. */
+TEST(save_load_model_gives_the_same_samples) {
+    extern const session_api glimpse_session_v1;
+    session_use(&glimpse_session_v1);
+    rig r;
+    char path[5000];
+    rig_open(&r, (const char *const[]){"mode=inline", "save_snapshots=true", "num_samples=1", NULL});
+    REQUIRE(r.g != NULL);
+    EXPECT_OK(glimpse_eval(r.g, 7, 2, 1));
+    glimpse_request rq = GLIMPSE_REQUEST_INIT;
+    glimpse_record *a = NULL, *b = NULL;
+    const int32_t ids[] = {1, 2};
+    rq.ids = ids, rq.n_ids = 2, rq.options = "max_sample_tokens=8";
+    REQUIRE_OK(glimpse_generate(r.g, &rq, &a));
+    EXPECT_OK(glimpse_close(r.g));
+    r.g = NULL;
+    glimpse_model m = GLIMPSE_MODEL_INIT, empty = GLIMPSE_MODEL_INIT;
+    snapshot_path(&r, 7, path);
+    EXPECT_ERR(glimpse_model_load("/nowhere", &m), GLIMPSE_E_IO, "no such file");
+    EXPECT_MEM(&m, &empty, sizeof m);
+    REQUIRE_OK(glimpse_model_load(path, &m));
+    EXPECT_ERR(glimpse_model_load(path, &m), GLIMPSE_E_STATE, "tensors already");
+    EXPECT_STREQ(m.arch, "gpt2");
+    m.tokenizer = r.gpt.model.tokenizer;
+    char dir[5000];
+    snprintf(dir, sizeof dir, "%s/again", r.dir);
+    EXPECT_OK(glimpse_set(r.cfg, "out_dir", dir));
+    EXPECT_OK(glimpse_set(r.cfg, "save_snapshots", "false"));
+    glimpse *g = glimpse_open(r.cfg, &m);
+    REQUIRE(g != NULL);
+    REQUIRE_OK(glimpse_generate(g, &rq, &b));
+    EXPECT_EQ(a->samples->n_tokens, b->samples->n_tokens);
+    for (int i = 0; i < a->samples->n_tokens; i++)
+        EXPECT_EQ(GLIMPSE_AT(a->samples->tokens, i)->id, GLIMPSE_AT(b->samples->tokens, i)->id);
+    EXPECT_OK(glimpse_close(g));
+    glimpse_record_free(a);
+    glimpse_record_free(b);
+    glimpse_model_free(&m);
+    rig_close(&r);
+}
