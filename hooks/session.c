@@ -67,7 +67,8 @@ glimpse_status session_device(const options *o, const model *m, generator_config
     if (m->is_function || !cuda_device_of(opt_str(o, OPT_device), &cfg->device)) return GLIMPSE_OK;
     /* Keys and values as the trainer has them: of bf16 weights bf16, else f32. */
     if (m->dtype == GLIMPSE_BF16) cfg->cache = GLIMPSE_BF16;
-    return cuda_library_load(&cfg->ops);
+    TRY(cuda_library_load(&cfg->ops));
+    return cuda_library_probe(cfg->device);
 }
 
 glimpse_status session_open_model(const options *o, model *m, tokenizer *t, const char *kind, const char *out_dir,
