@@ -211,7 +211,7 @@ static void sample_text(log_view *v, const glimpse_sample *s, int rows) {
         if (s->n_tokens > rows - 1) v->shortened = true;
         put_wrapped(v, &t, rows);
     } else {
-        text_body(v->r, s, mode, colored, PROMPT_TAIL, v->style, &t);
+        text_body(v->r, s, mode, colored, PROMPT_TAIL, v->style, NULL, &t);
         squeeze_newlines(&t, &squeezed);
         put_wrapped(v, &squeezed, rows);
     }
