@@ -9,6 +9,7 @@
 
 #include "include/internal/file.h"
 #include "plugin/guest.h"
+#include "plugin/lock_holder.h"
 #include "plugin/module.h"
 
 typedef struct inline_guest {
@@ -20,6 +21,7 @@ typedef struct inline_guest {
     glimpse_logits_fn logits, logits_all; /* the caller's own functions; the session is given those below */
     void *logits_user;
     glimpse_tokenizer tokenizer;
+    bool ending;            /* the directory is still a worker's whose trainer is gone: this eval is skipped */
 } inline_guest;
 
 /* --- what the session calls -------------------------------------------------------------------------------------- */
@@ -34,6 +36,14 @@ static void on_record(void *user, const glimpse_record *record) {
     inline_guest *w = user;
     modules_record(w->mods, record);
     guest_run_hooks(&w->g, record);
+}
+
+/* Inline the trainer would wait: the next eval tries again. */
+static bool on_locked(void *user, const char *dir) {
+    inline_guest *w = user;
+    lock_holder h = lock_holder_of(dir, getpid());
+    w->ending = h == HOLDER_ENDING || h == HOLDER_OWN;
+    return false;
 }
 
 static int on_out(void *user, const char *bytes, size_t n) {
@@ -86,7 +96,7 @@ static glimpse_status on_opened(void *user, session *s, char *why, size_t cap) {
 }
 
 static session_host host_of(inline_guest *g) {
-    return (session_host){.user = g, .log = on_log, .record = on_record, .out = on_out,
+    return (session_host){.user = g, .log = on_log, .record = on_record, .out = on_out, .locked = on_locked,
                           .terminal = !g->g.log.fn && isatty(STDERR_FILENO), .out_terminal = isatty(STDOUT_FILENO)};
 }
 
@@ -161,7 +171,16 @@ glimpse_status inline_eval(glimpse *guest, int64_t step, double train_loss, doub
     inline_guest *g = (inline_guest *)guest;
     if (guest->off) return GLIMPSE_NOT_DUE;
     TRY(begin(g));
+    g->ending = false;
     glimpse_status st = end(g, g->api->eval(g->s, step, train_loss, val_loss));
+    if (st == GLIMPSE_E_STATE && g->ending) {
+        buffer b = {0};
+        buf_printf(&b, "glimpse %lld: skipped, the worker of the run before still finishes its last eval; the next eval tries again",
+                   (long long)step);
+        guest_say(&guest->log, buf_failed(&b) ? "glimpse: out of memory" : buf_str(&b));
+        buf_free(&b);
+        return GLIMPSE_SKIPPED;
+    }
     if (st < 0) say_if_unsaid(g);
     guest_count(guest, st, step);
     return st;

@@ -120,7 +120,8 @@ void screen_probe_map(screen *s, int first, int last) {
     row_add_cut(s, PAINT_PLAIN, m->probe->text, m->probe->text_bytes, true, (size_t)v->width / 3);
     row_add_right(s, PAINT_DIM, right);
     row_end(s, first, false);
-    int rows = last - first - 3;
+    int rows = last - first - 3, cell = (int)(screen_probe_columns(v->width) / m->n_columns);
+    if (cell > 4) cell = 4;
     int32_t n = m->probe->n_tokens, from = m->probe->answer_from;
     if (n - from < 1 || rows < 1) from = 0;
     if (n - from > rows) from = v->token >= from ? v->token < n - rows ? v->token : n - rows : from;
@@ -131,8 +132,8 @@ void screen_probe_map(screen *s, int first, int last) {
         text_piece(&s->t, v->r, GLIMPSE_AT(m->probe->tokens, i)->id, PROBE_LABEL - 1, true, paint_of(PAINT_PLAIN));
         s->width += PROBE_LABEL - 1;
         row_add(s, 1, PAINT_PLAIN, "");
-        for (int64_t c = 0; c < m->n_columns && s->width < s->columns; c++, s->width++) {
-            float p = m->p[c * n + i];
+        for (int64_t k = 0; k < m->n_columns * cell && s->width < s->columns; k++, s->width++) {
+            float p = m->p[k / cell * n + i];
             static const char *const shades[] = {" ", "\xe2\x96\x91", "\xe2\x96\x92", "\xe2\x96\x93", "\xe2\x96\x88"};
             if (!isfinite(p)) styled_puts(&s->t, "\xc2\xb7", PAINT_DIM);
             else if (v->style.depth == DEPTH_NONE) styled_puts(&s->t, shades[p >= 0.8F ? 4 : p >= 0.4F ? 3 : p >= 0.1F ? 2 : p >= 0.01F], PAINT_PLAIN);
@@ -141,14 +142,14 @@ void screen_probe_map(screen *s, int first, int last) {
         row_end(s, row, false);
     }
     row_begin(s, (size_t)v->width);
-    for (int64_t c = -(PROBE_LABEL + 1); c < m->n_columns; c++)
-        styled_puts(&s->t, c == v->at - m->first ? "\xe2\x96\xb2" : " ", PAINT_STRONG);
+    for (int64_t c = -(PROBE_LABEL + 1); c < m->n_columns * cell; c++)
+        styled_puts(&s->t, c == (v->at - m->first) * cell + (cell - 1) / 2 ? "\xe2\x96\xb2" : " ", PAINT_STRONG);
     row_end(s, row++, false);
     if (row > last - 1) return;
     row_begin(s, (size_t)v->width);
     row_addf(s, PROBE_LABEL + 1, PAINT_DIM, "%lld", (long long)m->steps[0]);
     if (m->n_columns > 1) {
-        size_t end = PROBE_LABEL + 1 + (size_t)m->n_columns;
+        size_t end = PROBE_LABEL + 1 + (size_t)m->n_columns * (size_t)cell;
         s->columns = end < s->columns ? end : s->columns;
         char text[32];
         c_snprintf(text, sizeof text, "%lld", (long long)m->steps[m->n_columns - 1]);
