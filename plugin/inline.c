@@ -310,44 +310,39 @@ glimpse_status inline_close(glimpse *guest) {
     return st;
 }
 
-glimpse_status inline_offline(const session_api *api, const options *o, const char *dir, const guest_log *log) {
-    inline_guest g = {.api = api};
-    guest_init(&g.g, false, log);
-    session_host host = host_of(&g);
-    begin(&g);
-    glimpse_status st = dir ? GLIMPSE_OK : modules_open(o, NULL, &g.mods);
+/* A guest for the length of one command, without a session of its own. */
+static glimpse_status outside_begin(inline_guest *g, const session_api *api, const guest_log *log, session_host *host) {
+    *g = (inline_guest){.api = api};
+    guest_init(&g->g, false, log);
+    *host = host_of(g);
+    if (host->terminal) host->progress = on_progress;
+    return begin(g);
+}
+
+static glimpse_status outside_end(inline_guest *g, glimpse_status st) {
+    modules_close(g->mods);
+    guest_end(&g->g, st);
+    buf_free(&g->spoken);
+    return st;
+}
+
+glimpse_status inline_command(const session_api *api, session_command which, const options *o, const char *dir,
+                              const guest_log *log) {
+    inline_guest g;
+    session_host host;
+    TRY(outside_begin(&g, api, log, &host));
+    glimpse_status st = session_commands[which].modules ? modules_open(o, NULL, &g.mods) : GLIMPSE_OK;
     host.tokenizer = modules_tokenizer(g.mods);
     host.opened = on_opened;
-    if (st >= 0 && (st = dir ? api->report(o, dir, &host) : api->run(o, &host)) < 0) status_set_text(st, api->error());
-    modules_close(g.mods);
-    guest_end(&g.g, st);
-    buf_free(&g.spoken);
-    return st;
+    if (st >= 0 && (st = api->command(which, o, dir, &host)) < 0) status_set_text(st, api->error());
+    return outside_end(&g, st);
 }
 
 glimpse_status inline_files(const session_api *api, const file_command *c, const guest_log *log) {
-    inline_guest g = {.api = api};
-    guest_init(&g.g, false, log);
-    session_host host = host_of(&g);
-    begin(&g);
-    glimpse_status st = end(&g, api->files(c, &host));
-    buf_free(&g.spoken);
-    return st;
-}
-
-glimpse_status inline_command(const session_api *api, const options *o,
-                              glimpse_status (*command)(const options *o, const session_host *host), const guest_log *log) {
-    inline_guest g = {.api = api};
-    guest_init(&g.g, false, log);
-    session_host host = host_of(&g);
-    begin(&g);
-    glimpse_status st = modules_open(o, NULL, &g.mods);
-    host.tokenizer = modules_tokenizer(g.mods);
-    host.opened = on_opened;
-    if (host.terminal) host.progress = on_progress;
-    if (st >= 0 && (st = command(o, &host)) < 0) status_set_text(st, api->error());
-    modules_close(g.mods);
-    guest_end(&g.g, st);
-    buf_free(&g.spoken);
-    return st;
+    inline_guest g;
+    session_host host;
+    TRY(outside_begin(&g, api, log, &host));
+    glimpse_status st = api->files(c, &host);
+    if (st < 0) status_set_text(st, api->error());
+    return outside_end(&g, st);
 }
