@@ -186,7 +186,8 @@ static glimpse_status check_left_out(const source *from, uint64_t present) {
         for (int32_t i = 0; i < x->n_flags && !flag; i++) {
             if (kind->list_flag && !strcmp(kind->list_flag, x->flags[i].name)) flag = x->flags[i].name;
             for (int32_t j = 0; j < kind->n_params && !flag; j++)
-                if (kind->params[j].flag && !strcmp(kind->params[j].flag, x->flags[i].name)) flag = x->flags[i].name;
+                if (kind->params[j].flag && strcmp(kind->params[j].name, "min_keep") && /* several share that one */
+                    !strcmp(kind->params[j].flag, x->flags[i].name)) flag = x->flags[i].name;
         }
         if (!flag) continue;
         if (!kind->list_flag) {
