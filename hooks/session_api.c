@@ -140,7 +140,7 @@ static glimpse_status session_add_sampler(session *s, const glimpse_sampler *giv
     const sampler_kind *kind;
     if (n < 1 || n > 31 || strspn(given->name, "abcdefghijklmnopqrstuvwxyz0123456789_") != n)
         FAIL(GLIMPSE_E_INVALID, "a sampler's name is '%.40s', possible are a-z 0-9 _, at most 31", given->name);
-    bool taken = sampler_kind_find(given->name, n, &kind) >= 0;
+    bool taken = sampler_kind_find(given->name, n, &kind) >= 0 || !strcmp(given->name, "guidance") || !strcmp(given->name, "antislop");
     for (int32_t i = 0; i < s->n_users; i++) taken |= strcmp(s->users[i].vt.name, given->name) == 0;
     if (taken) FAIL(GLIMPSE_E_INVALID, "there is a sampler %s already", given->name);
     if (s->n_users >= 32) FAIL(GLIMPSE_E_INVALID, "more than 32 samplers of one's own");
