@@ -25,6 +25,7 @@ struct session {
     evaluation *ev;       /* --lm_eval_tasks; NULL = none */
     speller *sp;          /* NULL = no dictionary, or not wanted */
     journal *j;           /* opened at the first eval, which knows the step */
+    int64_t journal_bytes; /* of the journal when the session was opened, -1 = there was none; -2 = it is ours */
     journal_state js;
     owned_record *before; /* the last record with samples, for the digest line */
     record_facts facts;

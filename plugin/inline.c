@@ -27,6 +27,7 @@ typedef struct inline_guest {
     device *dev;            /* NULL = the session reads the trainer's own memory */
     snapshot snap;          /* a copy in host memory of what lies on it, refreshed before the session reads it */
     glimpse_tensor *tensors; /* (n_tensors) as bound, in the copy */
+    bool asked;             /* in this eval */
 } inline_guest;
 
 /* --- what the session calls -------------------------------------------------------------------------------------- */
@@ -47,8 +48,10 @@ static void on_record(void *user, const glimpse_record *record) {
 static bool on_locked(void *user, const char *dir) {
     inline_guest *w = user;
     lock_holder h = lock_holder_of(dir, getpid());
+    bool again = h == HOLDER_UNKNOWN && !w->asked; /* it was just going: then the lock is free now */
+    w->asked = true;
     w->ending = h == HOLDER_ENDING || h == HOLDER_OWN;
-    return false;
+    return again;
 }
 
 static int on_out(void *user, const char *bytes, size_t n) {
@@ -233,7 +236,7 @@ glimpse_status inline_eval(glimpse *guest, int64_t step, double train_loss, doub
     inline_guest *g = (inline_guest *)guest;
     if (guest->off) return GLIMPSE_NOT_DUE;
     TRY(begin(g));
-    g->ending = false;
+    g->ending = g->asked = false;
     glimpse_status st = refresh_for_eval(g, step, train_loss, val_loss);
     st = st == GLIMPSE_OK ? end(g, g->api->eval(g->s, step, train_loss, val_loss)) : guest_end(guest, st);
     if (st == GLIMPSE_E_STATE && g->ending) {

@@ -30,6 +30,7 @@ typedef struct session_host {
     glimpse_status (*opened)(void *user, session *s, char *why, size_t cap);
     /* Another one holds the directory: true = try again (after whatever wait); false or NULL = the eval fails. */
     bool (*locked)(void *user, const char *dir);
+    bool (*alone)(void *user);   /* whoever posts the evals is gone: another may have taken the run on.  NULL = never */
     char run[16];      /* hexadecimal: the name of a run that this session begins; a journal that ends in a line of this
                           run is continued, whatever the step.  "" = a name of its own */
 } session_host;
