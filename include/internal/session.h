@@ -93,15 +93,8 @@ typedef struct session_api {
     glimpse_status (*score)(session *s, const glimpse_request *request, glimpse_record **record);
     void (*record_free)(glimpse_record *record);
     glimpse_status (*close)(session *s);
-<<<<<<< HEAD
     /* One of SESSION_COMMANDS; `dir` NULL = none was given.  Its text goes through host->out. */
     glimpse_status (*command)(session_command which, const options *o, const char *dir, const session_host *host);
-=======
-    /* Offline: what glimpse_run does, from the options alone.  Returns a status; the text goes through host->out. */
-    glimpse_status (*run)(const options *o, const session_host *host);
-    /* `glimpse report DIR`: draw every view anew from the journal in `dir`. */
-    glimpse_status (*report)(const options *o, const char *dir, const session_host *host);
->>>>>>> refs/heads/main
     /* Record an eval without sampling: status "skipped" or "failed", `why` for people.  `since`: not 0 if a worker
      * before may have recorded it at or after this time (seconds since 1970); then that line is left as it stands. */
     glimpse_status (*note)(session *s, int64_t step, double train_loss, double val_loss, const char *status, const char *why,
