@@ -171,18 +171,18 @@ void glimpse_record_free(glimpse_record *record) { record_free(record); }
 
 /* --- offline ----------------------------------------------------------------------------------------------------- */
 
-static glimpse_status run_with(const glimpse_config *cfg) {
+static glimpse_status run_with(const glimpse_config *cfg, const chat_terminal *terminal) {
     glimpse_status st = GLIMPSE_OK;
     const session_api *api = NULL;
     options *o = NULL;
     TRY_GOTO(settle(cfg, true, &api, &o));
     if ((opt_is(o, OPT_like, "generate") || opt_is(o, OPT_like, "generate_text")) &&
-        !opt_is_set(o, OPT_sample_start_tokens) && !opt_is_set(o, OPT_prompts))
+        !opt_is_set(o, OPT_sample_start_tokens) && !opt_is_set(o, OPT_prompts) && !opt_bool(o, OPT_interactive))
         FAIL_GOTO(GLIMPSE_E_INVALID, "--prompt is required with --like %s", opt_str(o, OPT_like));
     if (opt_int(o, OPT_max_sample_tokens) == 0)
         FAIL_GOTO(GLIMPSE_E_INVALID, "max_sample_tokens is 0: nothing to sample");
     TRY_GOTO(session_load(&api));
-    TRY_GOTO(inline_offline(api, o, NULL, &cfg->log));
+    TRY_GOTO(inline_offline(api, o, NULL, terminal, &cfg->log));
 out:
     options_free(o);
     return st;
@@ -194,7 +194,7 @@ static glimpse_status report_with(const glimpse_config *cfg, const char *dir) {
     options *o = NULL;
     TRY_GOTO(settle(cfg, true, &api, &o));
     TRY_GOTO(session_load(&api));
-    TRY_GOTO(inline_offline(api, o, dir ? dir : opt_str(o, OPT_out_dir), &cfg->log));
+    TRY_GOTO(inline_offline(api, o, dir ? dir : opt_str(o, OPT_out_dir), NULL, &cfg->log));
 out:
     options_free(o);
     return st;
@@ -210,16 +210,18 @@ static int exit_code(const glimpse_config *cfg, glimpse_status st) {
     return st == GLIMPSE_E_INVALID || (cfg && cfg->bad < 0) ? 2 : 1;
 }
 
-int glimpse_run(glimpse_config *cfg) {
+int guest_run(glimpse_config *cfg, const chat_terminal *terminal) {
     int err = errno, code = 0;
     if (cfg && guest_is_off())
         guest_say(&cfg->log, "glimpse: off, because GLIMPSE is set to off: nothing was sampled");
     else
-        code = exit_code(cfg, cfg ? run_with(cfg)
+        code = exit_code(cfg, cfg ? run_with(cfg, terminal)
                                   : status_fail(GLIMPSE_E_MEMORY, __FILE__, __LINE__, "no configuration: out of memory"));
     errno = err;
     return code;
 }
+
+int glimpse_run(glimpse_config *cfg) { return guest_run(cfg, NULL); }
 
 static glimpse_status evaluate_with(const glimpse_config *cfg, bool score) {
     glimpse_status st = GLIMPSE_OK;

@@ -17,6 +17,8 @@ typedef struct inline_guest {
     const session_api *api;
     session *s;
     modules *mods;          /* NULL = none */
+    const chat_terminal *terminal; /* of a conversation; NULL = plain lines */
+    plain_lines lines;
     buffer spoken;          /* what the session logged in this call */
     glimpse_logits_fn logits, logits_all; /* the caller's own functions; the session is given those below */
     void *logits_user;
@@ -108,6 +110,17 @@ static void on_progress(void *user, const char *line) {
     buf_puts(&b, line ? line : "");
     if (!buf_failed(&b)) file_write_fd(STDERR_FILENO, "stderr", b.bytes, b.n);
     buf_free(&b);
+}
+
+static int on_line(void *user, const char *prompt, const char **line, size_t *n) {
+    inline_guest *g = user;
+    const chat_terminal *t = g->terminal;
+    host_state ours;
+    guest_go_out(&g->g, &ours);
+    int r = t && t->read_line ? t->read_line(t->user, prompt, line, n)
+                              : plain_lines_next(&g->lines, prompt, t ? t->cancel : NULL, line, n);
+    guest_come_in(&g->g, &ours);
+    return r;
 }
 
 /* --- calls ------------------------------------------------------------------------------------------------------- */
@@ -244,18 +257,23 @@ glimpse_status inline_close(glimpse *guest) {
     return st;
 }
 
-glimpse_status inline_offline(const session_api *api, const options *o, const char *dir, const guest_log *log) {
-    inline_guest g = {.api = api};
+glimpse_status inline_offline(const session_api *api, const options *o, const char *dir, const chat_terminal *terminal,
+                              const guest_log *log) {
+    inline_guest g = {.api = api, .terminal = terminal};
     guest_init(&g.g, false, log);
     session_host host = host_of(&g);
     begin(&g);
     glimpse_status st = dir ? GLIMPSE_OK : modules_open(o, NULL, &g.mods);
     host.tokenizer = modules_tokenizer(g.mods);
     host.opened = on_opened;
+    host.read_line = on_line;
+    host.cancel = terminal ? terminal->cancel : NULL;
+    host.in_terminal = isatty(STDIN_FILENO);
     if (st >= 0 && (st = dir ? api->report(o, dir, &host) : api->run(o, &host)) < 0) status_set_text(st, api->error());
     modules_close(g.mods);
     guest_end(&g.g, st);
     buf_free(&g.spoken);
+    buf_free(&g.lines.bytes);
     return st;
 }
 

@@ -71,15 +71,16 @@ static int unexpected(const char *word) {
         status_fail(GLIMPSE_E_INVALID, __FILE__, __LINE__, "unknown flag %.60s\nhint: flags begin with two hyphens; `glimpse "
                     "--help` lists them", word);
     else
-        status_fail(GLIMPSE_E_INVALID, __FILE__, __LINE__, "unexpected word \"%.60s\"\nhint: the commands are sample, report DIR, "
+        status_fail(GLIMPSE_E_INVALID, __FILE__, __LINE__, "unexpected word \"%.60s\"\nhint: the commands are sample, chat, report DIR, "
                     "eval, score, tokenize, convert IN OUT, inspect PATH and help FLAG; a prompt is given with --prompt", word);
     return say_error(2);
 }
 
-static int sample(int argc, char **argv) {
+static int sample(int argc, char **argv, bool chat) {
     glimpse_config *cfg = configure(&argc, argv);
     if (!cfg) return 2;
-    int code = argc > 1 ? unexpected(argv[1]) : glimpse_run(cfg);
+    if (chat) glimpse_set(cfg, "interactive", "true");
+    int code = argc > 1 ? unexpected(argv[1]) : cli_run(cfg);
     glimpse_config_free(cfg);
     return code;
 }
@@ -128,11 +129,11 @@ int cli_main(int argc, char **argv) {
     if (strcmp(command, "help") == 0) return help(argc, argv);
     if (strcmp(command, "tokenize") == 0) return cli_tokenize(argc, argv);
     bool is_report = strcmp(command, "report") == 0, is_score = strcmp(command, "score") == 0;
-    bool is_eval = strcmp(command, "eval") == 0;
-    if (is_report || is_score || is_eval || strcmp(command, "sample") == 0) {
+    bool is_eval = strcmp(command, "eval") == 0, is_chat = strcmp(command, "chat") == 0;
+    if (is_report || is_score || is_eval || is_chat || strcmp(command, "sample") == 0) {
         memmove(argv + 1, argv + 2, (size_t)(argc - 1) * sizeof *argv); /* the closing NULL too */
         argc--;
     }
     if (is_score || is_eval) return evaluate(argc, argv, is_score);
-    return is_report ? report(argc, argv) : sample(argc, argv);
+    return is_report ? report(argc, argv) : sample(argc, argv, is_chat);
 }

@@ -106,6 +106,7 @@ static void put_wrapped(buffer *b, const char *text, size_t column, size_t at) {
 
 static const char usage[] =
     "usage: glimpse [sample] [FLAGS]   sample from a checkpoint: the text on stdout\n"
+    "       glimpse chat [FLAGS]       a conversation: texts and answers in one context\n"
     "       glimpse report [DIR]       draw every view anew from DIR/evals.jsonl\n"
     "       glimpse eval [FLAGS]       score --lm_eval_tasks: a table and files\n"
     "       glimpse score [FLAGS]      each token of --prompt, or --requests FILE\n"
