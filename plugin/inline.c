@@ -229,6 +229,7 @@ glimpse_status inline_offline(const session_api *api, const options *o, const ch
     inline_guest g = {.api = api};
     guest_init(&g.g, false, log);
     session_host host = host_of(&g);
+    if (host.terminal) host.progress = on_progress;
     begin(&g);
     glimpse_status st = dir ? GLIMPSE_OK : modules_open(o, NULL, &g.mods);
     host.tokenizer = modules_tokenizer(g.mods);
@@ -244,6 +245,7 @@ glimpse_status inline_files(const session_api *api, const file_command *c, const
     inline_guest g = {.api = api};
     guest_init(&g.g, false, log);
     session_host host = host_of(&g);
+    if (host.terminal) host.progress = on_progress;
     begin(&g);
     glimpse_status st = end(&g, api->files(c, &host));
     buf_free(&g.spoken);
