@@ -26,12 +26,13 @@
 #include "include/internal/file.h"
 #include "include/internal/record.h"
 #include "plugin/cli/cli.h"
+#include "plugin/cli/import.h"
 #include "plugin/guest.h"
 #include "plugin/lock_holder.h"
 #include "plugin/module.h"
 #include "plugin/worker_protocol.h"
 
-enum { STDERR_WAIT_MS = 1000, HELLO_WAIT_MS = 60000 };
+enum { FROM_GPU = -1, STDERR_WAIT_MS = 1000, HELLO_WAIT_MS = 60000 };
 
 typedef struct worker {
     const session_api *api;
@@ -40,7 +41,8 @@ typedef struct worker {
     hello hello;            /* the description; its memory is behind `model` */
     glimpse_model model;    /* tensors bound into the snapshot */
     void *snapshot;         /* one slot of it is mapped here, whichever is asked for: the tensors stay in their place */
-    int snapshot_fd, n_slots, slot;
+    int snapshot_fd, n_slots, slot; /* slot: which is mapped, FROM_GPU = memory of ours with a copy from the GPU */
+    import *gpu;            /* the snapshot on a GPU, NULL = none is offered */
     int trainer;            /* pidfd of the trainer, -1 = not to be had */
     pid_t trainer_pid;
     bool alone;             /* the trainer is gone: nobody is told any more */
@@ -194,6 +196,33 @@ static glimpse_status use_slot(worker *w, int slot) {
     return GLIMPSE_OK;
 }
 
+/* The weights of a slot on the GPU, brought to where the slots of the host are mapped: the tensors stay in their place.
+ * Then the slot is the trainer's again. */
+static glimpse_status use_gpu_slot(worker *w, int slot, int64_t id) {
+    size_t bytes = w->hello.snapshot_bytes;
+    if (!w->gpu) FAIL(GLIMPSE_E_DEVICE, "the weights lie on a GPU that this worker could not open");
+    if (w->slot != FROM_GPU && mmap(w->snapshot, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
+        FAIL(GLIMPSE_E_MEMORY, "no memory for a copy of the weights: %s", strerror(errno));
+    w->slot = FROM_GPU;
+    TRY(import_copy(w->gpu, slot, w->snapshot, bytes));
+    message_head head = {.kind = MSG_COPIED, .id = id};
+    tell(w, &head, "", 0);
+    return GLIMPSE_OK;
+}
+
+static void open_gpu(worker *w, const message *m) {
+    device_offer offer;
+    import_close(w->gpu);
+    w->gpu = NULL;
+    glimpse_status st = GLIMPSE_OK;
+    if (m->head.bytes != sizeof offer) st = status_fail(GLIMPSE_E_FORMAT, __FILE__, __LINE__, "an offer of another size");
+    else memcpy(&offer, m->payload, sizeof offer);
+    if (st >= 0) st = import_open(&offer, w->hello.snapshot_bytes, &w->gpu);
+    const char *text = st < 0 ? status_text() : "";
+    message_head head = {.kind = MSG_DEVICE, .status = (int32_t)st};
+    tell(w, &head, text, strlen(text));
+}
+
 /* The description with tensors that lie in the snapshot, each checked again as at the first binding. */
 static glimpse_status bind_snapshot(worker *w) {
     w->model = w->hello.model;
@@ -275,8 +304,16 @@ static void serve(worker *w, const message *m) {
     w->blocked_s = h->blocked_s;
     w->locked_s = 0;
     switch (h->kind) {
+    case MSG_DEVICE: open_gpu(w, m); return;
     case MSG_EVAL:
-        if ((st = use_slot(w, h->slot)) < 0) break;
+        st = h->slot < DEVICE_SLOT ? use_slot(w, h->slot) : use_gpu_slot(w, h->slot - DEVICE_SLOT, h->id);
+        if (st < 0) {
+            char why[WHY_BYTES];
+            c_snprintf(why, sizeof why, "%s", status_text());
+            w->api->note(w->s, h->step, h->train_loss, h->val_loss, "failed", why, 0);
+            status_set_text(st, why);
+            break;
+        }
         st = w->api->eval(w->s, h->step, h->train_loss, h->val_loss);
         if (st < 0) st = status_set_text(st, w->api->error());
         break;
@@ -343,6 +380,7 @@ int cli_worker(int argc, char **argv) {
     if (w.s) w.api->close(w.s);
     modules_close(w.mods);
     glimpse_model_free(&w.model);
+    import_close(w.gpu);
     if (w.snapshot) munmap(w.snapshot, w.hello.snapshot_bytes);
     hello_free(&w.hello);
     return code;
