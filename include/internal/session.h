@@ -55,8 +55,8 @@ typedef struct file_command {
  * name, what may follow it, whether modules are loaded, what it does.  `run` (glimpse_run) is `sample` here. */
 #define SESSION_COMMANDS(X)                                                          \
     X(sample, "", true, "sample from a checkpoint: the text on stdout")              \
-    X(eval, "", true, "task scores of a checkpoint (--lm_eval_tasks)")            \
-    X(score, "", true, "how sure a checkpoint is of a text, by token")           \
+    X(eval, "", true, "score --lm_eval_tasks: a table and files")                     \
+    X(score, "", true, "each token of --prompt, or --requests FILE")                   \
     X(follow, "[DIR]", false, "the coloured log of a run, as it comes")              \
     X(review, "[DIR]", false, "look through a run's samples in this terminal")       \
     X(report, "[DIR]", false, "draw every view anew from DIR/evals.jsonl")
@@ -93,15 +93,8 @@ typedef struct session_api {
     glimpse_status (*score)(session *s, const glimpse_request *request, glimpse_record **record);
     void (*record_free)(glimpse_record *record);
     glimpse_status (*close)(session *s);
-<<<<<<< HEAD
     /* One of SESSION_COMMANDS; `dir` NULL = none was given.  Its text goes through host->out. */
     glimpse_status (*command)(session_command which, const options *o, const char *dir, const session_host *host);
-=======
-    /* Offline: what glimpse_run does, from the options alone.  Returns a status; the text goes through host->out. */
-    glimpse_status (*run)(const options *o, const session_host *host);
-    /* `glimpse report DIR`: draw every view anew from the journal in `dir`. */
-    glimpse_status (*report)(const options *o, const char *dir, const session_host *host);
->>>>>>> refs/heads/main
     /* Record an eval without sampling: status "skipped" or "failed", `why` for people.  `since`: not 0 if a worker
      * before may have recorded it at or after this time (seconds since 1970); then that line is left as it stands. */
     glimpse_status (*note)(session *s, int64_t step, double train_loss, double val_loss, const char *status, const char *why,
@@ -117,9 +110,6 @@ typedef struct session_api {
     void (*unload)(void *handle);
     /* What it shows goes through host->out. */
     glimpse_status (*files)(const file_command *c, const session_host *host);
-    /* `glimpse eval`: --lm_eval_tasks alone; the table through host->out.  `glimpse score`: a text, or --requests. */
-    glimpse_status (*evaluate)(const options *o, const session_host *host);
-    glimpse_status (*score_file)(const options *o, const session_host *host);
 } session_api;
 
 #define GLIMPSE_SESSION_SYMBOL "glimpse_session_v1"

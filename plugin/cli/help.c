@@ -105,7 +105,6 @@ static void put_wrapped(buffer *b, const char *text, size_t column, size_t at) {
     buf_putc(b, '\n');
 }
 
-<<<<<<< HEAD
 static void put_usage(buffer *b) {
     for (int i = 0; i < COMMANDS; i++) {
         const command_info *c = &session_commands[i];
@@ -121,20 +120,6 @@ static void put_usage(buffer *b) {
                 "       glimpse help FLAG          one flag in full\n"
                 "       glimpse --help | --version | --man\n");
 }
-=======
-static const char usage[] =
-    "usage: glimpse [sample] [FLAGS]   sample from a checkpoint: the text on stdout\n"
-    "       glimpse report [DIR]       draw every view anew from DIR/evals.jsonl\n"
-    "       glimpse eval [FLAGS]       score --lm_eval_tasks: a table and files\n"
-    "       glimpse score [FLAGS]      each token of --prompt, or --requests FILE\n"
-    "       glimpse tokenize --tokenizer FILE [--json] [--special] [TEXT | -]\n"
-    "       glimpse tokenize --tokenizer FILE --decode IDS\n"
-    "                                  a text as tokens, or ids as a text\n"
-    "       glimpse convert IN OUT     write a checkpoint in another form\n"
-    "       glimpse inspect PATH       its configuration, each tensor in numbers\n"
-    "       glimpse help FLAG          one flag in full\n"
-    "       glimpse --help | --version | --man\n";
->>>>>>> refs/heads/main
 
 static const char example[] = "  glimpse --checkpoint gpt2_124M.bin --prompt \"Once upon a time\" --top_k 50\n";
 
@@ -237,12 +222,7 @@ void help_man(buffer *b) {
     buf_puts(b, ".TH GLIMPSE 1 \"\" \"Glimpse " GLIMPSE_VERSION_STRING "\" \"User Commands\"\n"
                 ".SH NAME\nglimpse \\- see what a language model says while it is being trained\n"
                 ".SH SYNOPSIS\n.nf\n"
-<<<<<<< HEAD
                 "\\fBglimpse\\fR [\\fICOMMAND\\fR] [\\fIFLAGS\\fR] [\\fIDIR\\fR]\n"
-=======
-                "\\fBglimpse\\fR [sample] [\\fIFLAGS\\fR]\n\\fBglimpse report\\fR [\\fIDIR\\fR]\n"
-                "\\fBglimpse eval\\fR | \\fBglimpse score\\fR [\\fIFLAGS\\fR]\n"
->>>>>>> refs/heads/main
                 "\\fBglimpse tokenize\\fR \\-\\-tokenizer \\fIFILE\\fR [\\-\\-json] [\\-\\-special] [\\fITEXT\\fR | \\- | "
                 "\\-\\-decode \\fIIDS\\fR]\n"
                 "\\fBglimpse convert\\fR \\fIIN OUT\\fR\n\\fBglimpse inspect\\fR \\fIPATH\\fR [\\-\\-json]\n"
