@@ -531,3 +531,35 @@ glimpse_status session_note(session *s, int64_t step, double train_loss, double 
     acknowledge(s, rec, step, t0);
     return GLIMPSE_OK;
 }
+
+glimpse_status session_keep(session *s, int64_t step, batch_result *batch) {
+    double t0 = now_s() - batch->prefill_s - batch->decode_s;
+    owned_record *rec = NULL;
+    eval_found found = { .batch = *batch };
+    TRY(have_journal(s, step, 0));
+    TRY(record_eval(s, step, NAN, NAN, "ok", NULL, &found, t0, &rec));
+    acknowledge(s, rec, step, t0);
+    return GLIMPSE_OK;
+}
+
+glimpse_status session_use_options(session *s, options *o) {
+    glimpse_status st = GLIMPSE_OK;
+    buffer views = {0}, boundary = {0};
+    view_style style;
+    char *text = NULL;
+    TRY_GOTO(views_options(o, &views));
+    TRY_GOTO(view_style_of(o, &style, &boundary));
+    if (!(text = buf_take(&views, NULL))) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for the options");
+    options_free(s->o);
+    free(s->views);
+    buf_free(&s->boundary);
+    s->o = o;
+    s->facts.views = s->views = text;
+    s->style = style;
+    s->boundary = boundary;
+    boundary = (buffer){0};
+out:
+    buf_free(&views);
+    buf_free(&boundary);
+    return st;
+}

@@ -72,6 +72,17 @@ glimpse_status session_check(session *s, const int32_t *ids, const int32_t *targ
 glimpse_status session_close(session *s);
 /* The checkpoint, tokenizer and session of the options, writing to `dir`.  *found is returned (free), *out session_close. */
 glimpse_status offline_open(const options *given, const session_host *host, const char *dir, char **found, session **out);
+/* Where an offline run writes: `dir` itself if no run has written there, else dir/offline-N, so that a live run is never
+ * touched.  *out: returned (free). */
+glimpse_status offline_dir(const char *dir, char **out);
+struct prompt_list;
+/* What is said before: model, tokenizer, prompts, chain. */
+glimpse_status offline_banner(session *s, const char *checkpoint, const batch_request *rq, const struct prompt_list *prompts);
+glimpse_status session_chat(const options *o, const session_host *host);       /* chat.c: --interactive */
+/* A batch that was sampled already, recorded and shown as eval number `step`.  Its texts are measured in place. */
+glimpse_status session_keep(session *s, int64_t step, batch_result *batch);
+/* Other options from now on: given, and the session's; on failure the caller's still. */
+glimpse_status session_use_options(session *s, options *o);
 glimpse_status session_evaluate(const options *o, const session_host *host);   /* evaluate.c: `glimpse eval` */
 glimpse_status session_score_file(const options *o, const session_host *host); /* score_file.c: `glimpse score` */
 glimpse_status session_run(const options *o, const session_host *host);

@@ -18,6 +18,8 @@ typedef struct inline_guest {
     const session_api *api;
     session *s;
     modules *mods;          /* NULL = none */
+    const chat_terminal *terminal; /* of a conversation; NULL = plain lines */
+    plain_lines lines;
     buffer spoken;          /* what the session logged in this call */
     glimpse_logits_fn logits, logits_all; /* the caller's own functions; the session is given those below */
     void *logits_user;
@@ -116,6 +118,17 @@ static void on_progress(void *user, const char *line) {
     buf_puts(&b, line ? line : "");
     if (!buf_failed(&b)) file_write_fd(STDERR_FILENO, "stderr", b.bytes, b.n);
     buf_free(&b);
+}
+
+static int on_line(void *user, const char *prompt, const char **line, size_t *n) {
+    inline_guest *g = user;
+    const chat_terminal *t = g->terminal;
+    host_state ours;
+    guest_go_out(&g->g, &ours);
+    int r = t && t->read_line ? t->read_line(t->user, prompt, line, n)
+                              : plain_lines_next(&g->lines, prompt, t ? t->cancel : NULL, line, n);
+    guest_come_in(&g->g, &ours);
+    return r;
 }
 
 /* --- calls ------------------------------------------------------------------------------------------------------- */
@@ -326,17 +339,22 @@ static glimpse_status outside_end(inline_guest *g, glimpse_status st) {
     modules_close(g->mods);
     guest_end(&g->g, st);
     buf_free(&g->spoken);
+    buf_free(&g->lines.bytes);
     return st;
 }
 
 glimpse_status inline_command(const session_api *api, session_command which, const options *o, const char *dir,
-                              const guest_log *log) {
+                              const chat_terminal *terminal, const guest_log *log) {
     inline_guest g;
     session_host host;
     TRY(outside_begin(&g, api, log, &host));
     glimpse_status st = session_commands[which].modules ? modules_open(o, NULL, &g.mods) : GLIMPSE_OK;
     host.tokenizer = modules_tokenizer(g.mods);
     host.opened = on_opened;
+    g.terminal = terminal;
+    host.read_line = on_line;
+    host.cancel = terminal ? terminal->cancel : NULL;
+    host.in_terminal = isatty(STDIN_FILENO);
     if (st >= 0 && (st = api->command(which, o, dir, &host)) < 0) status_set_text(st, api->error());
     return outside_end(&g, st);
 }

@@ -75,18 +75,19 @@ static int unexpected(const char *word) {
     buffer known = {0};
     for (int i = 0; i < COMMANDS; i++)
         buf_printf(&known, "%s%s%s, ", session_commands[i].name, *session_commands[i].words ? " " : "", session_commands[i].words);
-    status_fail(GLIMPSE_E_INVALID, __FILE__, __LINE__, "unexpected word \"%.60s\"\nhint: the commands are %stokenize, convert IN "
+    status_fail(GLIMPSE_E_INVALID, __FILE__, __LINE__, "unexpected word \"%.60s\"\nhint: the commands are %schat, tokenize, convert IN "
                 "OUT, inspect PATH and help FLAG; a prompt is given with --prompt", word, buf_str(&known));
     buf_free(&known);
     return say_error(2);
 }
 
-static int command(session_command which, int argc, char **argv) {
+static int command(session_command which, bool chat, int argc, char **argv) {
     glimpse_config *cfg = configure(&argc, argv);
     if (!cfg) return 2;
+    if (chat) glimpse_set(cfg, "interactive", "true");
     int words = *session_commands[which].words != 0, code;
     if (argc > 1 + words) code = unexpected(argv[1 + words]);
-    else code = which == COMMAND_sample ? glimpse_run(cfg) : guest_command(cfg, which, argc > 1 ? argv[1] : NULL);
+    else code = which == COMMAND_sample ? cli_run(cfg) : guest_command(cfg, which, argc > 1 ? argv[1] : NULL);
     glimpse_config_free(cfg);
     return code;
 }
@@ -118,10 +119,11 @@ int cli_main(int argc, char **argv) {
     const char *word = argc > 1 ? argv[1] : "";
     if (strcmp(word, "help") == 0) return help(argc, argv);
     if (strcmp(word, "tokenize") == 0) return cli_tokenize(argc, argv);
+    bool chat = strcmp(word, "chat") == 0;
     for (int i = 0; i < COMMANDS; i++) {
-        if (strcmp(word, session_commands[i].name) != 0) continue;
+        if (strcmp(chat ? "sample" : word, session_commands[i].name) != 0) continue;
         memmove(argv + 1, argv + 2, (size_t)(argc - 1) * sizeof *argv); /* the closing NULL too */
-        return command((session_command)i, argc - 1, argv);
+        return command((session_command)i, chat, argc - 1, argv);
     }
-    return command(COMMAND_sample, argc, argv);
+    return command(COMMAND_sample, false, argc, argv);
 }
