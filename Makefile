@@ -70,6 +70,9 @@ PROGRAMS  := $(if $(PROGRAM),$(B)/glimpse)
 MODULES   := $(B)/custom_sampler.so $(B)/custom_hook.so
 EXAMPLES  := $(if $(wildcard plugin/*.c),$(EXAMPLE:examples/%.c=$(B)/%))
 
+include kernels/cuda/cuda.mk
+.DEFAULT_GOAL := all
+
 # Quiet unless V=1; a file's name where it is compiled, nothing at all with -s.  On all cores unless -j says otherwise.
 ifndef V
 .SILENT:
@@ -132,8 +135,6 @@ $(EXAMPLES): $(B)/%: $(B)/obj/examples/%.o $(LIBRARIES)
 
 $(MODULES): $(B)/%.so: examples/%.c include/glimpse.h $(B)/gen/flags # as a user would, for --module
 	$(CC) -std=c17 -O2 -fPIC -shared -Wall -Wextra -Werror -DAS_MODULE -Iinclude $< -o $@
-
-include kernels/cuda/cuda.mk
 
 # === Tests: every object of the project and every tests/*.c in one runner
 WRAP_CALLS := open read pread write fsync fdatasync ftruncate fstat stat lstat rename close mkdir unlink rmdir flock lseek fcntl \
@@ -200,4 +201,4 @@ help:
 	@echo 'make [TARGET] [MODE=release|debug|asan|ubsan|tsan] [CC=gcc|clang] [CUDA=0|1]'
 	@sed -n 's/^## \([a-z-]*\): \(.*\)/  \1\t\2/p' Makefile | expand -t 14
 FORCE:
--include $(shell find $(B)/obj $(B)/emu -name '*.d' 2>/dev/null)
+-include $(shell find $(B)/obj $(B)/emu $(B)/cuda -name '*.d' 2>/dev/null)

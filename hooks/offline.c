@@ -44,7 +44,7 @@ static void progress(void *user, int64_t done, int64_t total) {
 static glimpse_status find_tokenizer(const options *o, const session_host *host, const model *m, const char *checkpoint,
                                      tokenizer **out) {
     const char *given = opt_str(o, OPT_tokenizer);
-    if (given) return tokenizer_load(given, out);
+    if (given) return tokenizer_load_pattern(given, opt_str(o, OPT_tokenizer_pattern), out);
     if (host->tokenizer) return tokenizer_from_description(host->tokenizer, m->d.vocab_size, m->d.eos, out);
     return checkpoint_find_tokenizer(checkpoint, opt_str(o, OPT_out_dir), out);
 }

@@ -5,6 +5,7 @@
  * Called through session_api.c by the guest (inline), by the program and by the worker. */
 #include "hooks/session_state.h"
 
+#include "hooks/cuda_library.h"
 #include "hooks/prompts.h"
 #include "hooks/review.h"
 #include "include/internal/file.h"
@@ -42,11 +43,15 @@ void session_log(const session *s, const char *fmt, ...) {
 
 static glimpse_status find_tokenizer(const options *o, const glimpse_model *d, int32_t vocab, tokenizer **out) {
     const char *path = opt_str(o, OPT_tokenizer);
-    if (path) return tokenizer_load(path, out);
+    if (path) return tokenizer_load_pattern(path, opt_str(o, OPT_tokenizer_pattern), out);
     if (d->tokenizer.encode || d->tokenizer.decode || d->tokenizer.pieces || d->tokenizer.path)
         return tokenizer_from_description(&d->tokenizer, vocab, d->eos, out);
-    const char *dirs[] = { ".", opt_str(o, OPT_out_dir) };
-    return tokenizer_find(dirs, 2, out);
+    const char *data = opt_str(o, OPT_dataset);
+    char *beside = data ? path_dir(data) : NULL;
+    const char *dirs[] = { ".", opt_str(o, OPT_out_dir), beside };
+    glimpse_status st = tokenizer_find(dirs, 3, out);
+    free(beside);
+    return st;
 }
 
 static char *name_of_run(const options *o, const char *out_dir) {
@@ -56,6 +61,13 @@ static char *name_of_run(const options *o, const char *out_dir) {
     char *name = strdup(path_base(real ? real : out_dir));
     free(real);
     return name;
+}
+
+glimpse_status session_device(const options *o, const model *m, generator_config *cfg) {
+    if (m->is_function || !cuda_device_of(opt_str(o, OPT_device), &cfg->device)) return GLIMPSE_OK;
+    /* Keys and values as the trainer has them: of bf16 weights bf16, else f32. */
+    if (m->dtype == GLIMPSE_BF16) cfg->cache = GLIMPSE_BF16;
+    return cuda_library_load(&cfg->ops);
 }
 
 glimpse_status session_open_model(const options *o, model *m, tokenizer *t, const char *kind, const char *out_dir,
@@ -87,14 +99,22 @@ glimpse_status session_open_model(const options *o, model *m, tokenizer *t, cons
     if (!s->run_name || !s->views) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for the session");
     int64_t threads = opt_int(o, OPT_threads);
     generator_config cfg = { .threads = threads > 0 ? (int32_t)threads : cpu_count() };
+    TRY_GOTO(session_device(o, m, &cfg));
     TRY_GOTO(generator_open(m, t, &cfg, &s->g));
     static const char *const dtypes[] = { "f32", "bf16", "f16" };
     s->facts = (record_facts){ .run_name = s->run_name, .kind = kind, .arch = m->arch, .dtype = dtypes[m->dtype],
-                               .device = generator_device(s->g), .check = "none", .views = s->views,
+                               .device = generator_device(s->g), .cache = dtypes[cfg.cache], .check = "none", .views = s->views,
                                .n_params = m->n_params, .vocab_size = m->d.vocab_size };
-    if (opt_bool(o, OPT_sample_metrics) && speller_open(&s->sp) < 0)
+    if ((opt_bool(o, OPT_sample_metrics) || opt_bool(o, OPT_dataset_benchmarks)) && speller_open(&s->sp) < 0)
         session_log(s, "glimpse: %s: metrics without spelling", status_text());
     if (opt_str(o, OPT_probe)) TRY_GOTO(probes_open(opt_str(o, OPT_probe), m, t, &s->probes));
+    if (opt_bool(o, OPT_dataset_benchmarks)) {
+        if (!opt_str(o, OPT_dataset))
+            FAIL_GOTO(GLIMPSE_E_INVALID, "--dataset_benchmarks: which data?\nhint: --dataset PATH");
+        TRY_GOTO(dataset_open(opt_str(o, OPT_dataset), m->d.vocab_size, &s->data));
+        if (!dataset_is_tokens(s->data) && !t)
+            FAIL_GOTO(GLIMPSE_E_TOKENIZER, "--dataset %s is text, and there is no tokenizer\nhint: --tokenizer FILE", opt_str(o, OPT_dataset));
+    }
     if (opt_has(o, OPT_lm_eval_tasks)) TRY_GOTO(evaluation_open(o, t, &s->ev));
     *out = s;
     return GLIMPSE_OK;
@@ -150,6 +170,7 @@ glimpse_status session_close(session *s) {
     generator_close(s->g);
     probes_close(s->probes);
     evaluation_close(s->ev);
+    dataset_close(s->data);
     tokenizer_close(s->t);
     model_close(s->m);
     speller_close(s->sp);
@@ -230,7 +251,10 @@ static void catch_up(session *s) {
 
 /* The journal, and what it remembers of the evals before; the views of an older run go aside with its journal. */
 static glimpse_status open_journal(session *s, int64_t step, int64_t since) {
-    TRY(journal_open_after(s->out_dir, step, since, s->host.run, s->m->arch, s->m->n_params, &s->j, &s->js));
+    glimpse_status st;
+    do st = journal_open_after(s->out_dir, step, since, s->host.run, s->m->arch, s->m->n_params, &s->j, &s->js);
+    while (st == GLIMPSE_E_STATE && s->host.locked && s->host.locked(s->host.user, s->out_dir));
+    TRY(st);
     s->facts.run = s->js.run;
     if (s->js.set_aside[0]) {
         buffer ansi = {0};
@@ -344,6 +368,8 @@ typedef struct eval_found {
     int32_t n_probes;
     const glimpse_task_score *scores; /* (n_scores) in the arena */
     int32_t n_scores;
+    const glimpse_metric *dataset;    /* (n_dataset) in the arena */
+    int32_t n_dataset;
     arena *arena;
 } eval_found;
 
@@ -362,8 +388,13 @@ static glimpse_status record_eval(session *s, int64_t step, double train_loss, d
         r->n_probes = found->n_probes;
         r->scores = found->scores;
         r->n_scores = found->n_scores;
+        r->dataset = found->dataset;
+        r->n_dataset = found->n_dataset;
     }
     TRY_GOTO(eval_record_fill(r, rec->arena, &s->facts, found && found->batch.n_samples ? &found->batch : NULL, s->t, opt_bool(s->o, OPT_sample_metrics), s->sp));
+    if (s->data && found && found->batch.n_samples
+        && benchmarks_memorised(s->data, s->t, found->batch.samples, found->batch.n_samples, rec->arena) < 0)
+        session_log(s, "glimpse: step %lld: --dataset_benchmarks: %s", (long long)step, status_text());
     r->version = 1;
     r->seq = s->js.next_seq;
     r->step = step;
@@ -415,6 +446,10 @@ static glimpse_status measure(session *s, int64_t step, eval_found *found) {
         session_log(s, "glimpse: step %lld: --probe: %s", (long long)step, status_text());
     if (s->ev && evaluation_at_eval(s, found->arena, &found->scores, &found->n_scores) < 0)
         session_log(s, "glimpse: step %lld: --lm_eval_tasks: %s", (long long)step, status_text());
+    int64_t n = opt_int(s->o, OPT_max_sample_tokens);
+    if (s->data && benchmarks_slice(s->data, s->g, s->m, s->t, s->sp, (uint64_t)opt_int(s->o, OPT_seed), step,
+                                    n < 16 ? 256 : n > 65536 ? 65536 : (int32_t)n, found->arena, &found->dataset, &found->n_dataset) < 0)
+        session_log(s, "glimpse: step %lld: --dataset_benchmarks: %s", (long long)step, status_text());
     return GLIMPSE_OK;
 }
 

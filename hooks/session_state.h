@@ -2,6 +2,7 @@
 #ifndef GLIMPSE_HOOKS_SESSION_STATE_H
 #define GLIMPSE_HOOKS_SESSION_STATE_H
 
+#include "hooks/benchmarks.h"
 #include "hooks/eval_record.h"
 #include "hooks/evaluate.h"
 #include "hooks/journal.h"
@@ -20,6 +21,7 @@ struct session {
     tokenizer *t;         /* NULL = ids are shown */
     generator *g;
     probe_list *probes;   /* --probe; NULL = none */
+    dataset *data;        /* --dataset_benchmarks; NULL = none */
     evaluation *ev;       /* --lm_eval_tasks; NULL = none */
     speller *sp;          /* NULL = no dictionary, or not wanted */
     journal *j;           /* opened at the first eval, which knows the step */
@@ -44,6 +46,8 @@ struct session {
 
 void session_log(const session *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* The backend that --device asks for, into cfg: the CPU's is the default. */
+glimpse_status session_device(const options *o, const model *m, generator_config *cfg);
 /* Alternatives recorded for each token: more where charts show them, unless a number was asked for. */
 int64_t session_record_top(const options *o);
 /* settings.c: the settings of a batch as the options have them: one for each --top_k, with its label; phrases, the negative

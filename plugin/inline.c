@@ -9,6 +9,7 @@
 
 #include "include/internal/file.h"
 #include "plugin/guest.h"
+#include "plugin/lock_holder.h"
 #include "plugin/module.h"
 #include "plugin/snapshot.h"
 
@@ -25,6 +26,7 @@ typedef struct inline_guest {
     device *dev;            /* NULL = the session reads the trainer's own memory */
     snapshot snap;          /* a copy in host memory of what lies on it, refreshed before the session reads it */
     glimpse_tensor *tensors; /* (n_tensors) as bound, in the copy */
+    bool ending;            /* the directory is still a worker's whose trainer is gone: this eval is skipped */
 } inline_guest;
 
 /* --- what the session calls -------------------------------------------------------------------------------------- */
@@ -39,6 +41,14 @@ static void on_record(void *user, const glimpse_record *record) {
     inline_guest *w = user;
     modules_record(w->mods, record);
     guest_run_hooks(&w->g, record);
+}
+
+/* Inline the trainer would wait: the next eval tries again. */
+static bool on_locked(void *user, const char *dir) {
+    inline_guest *w = user;
+    lock_holder h = lock_holder_of(dir, getpid());
+    w->ending = h == HOLDER_ENDING || h == HOLDER_OWN;
+    return false;
 }
 
 static int on_out(void *user, const char *bytes, size_t n) {
@@ -91,7 +101,7 @@ static glimpse_status on_opened(void *user, session *s, char *why, size_t cap) {
 }
 
 static session_host host_of(inline_guest *g) {
-    return (session_host){.user = g, .log = on_log, .record = on_record, .out = on_out,
+    return (session_host){.user = g, .log = on_log, .record = on_record, .out = on_out, .locked = on_locked,
                           .terminal = !g->g.log.fn && isatty(STDERR_FILENO), .out_terminal = isatty(STDOUT_FILENO)};
 }
 
@@ -223,8 +233,17 @@ glimpse_status inline_eval(glimpse *guest, int64_t step, double train_loss, doub
     inline_guest *g = (inline_guest *)guest;
     if (guest->off) return GLIMPSE_NOT_DUE;
     TRY(begin(g));
+    g->ending = false;
     glimpse_status st = refresh_for_eval(g, step, train_loss, val_loss);
     st = st == GLIMPSE_OK ? end(g, g->api->eval(g->s, step, train_loss, val_loss)) : guest_end(guest, st);
+    if (st == GLIMPSE_E_STATE && g->ending) {
+        buffer b = {0};
+        buf_printf(&b, "glimpse %lld: skipped, the worker of the run before still finishes its last eval; the next eval tries again",
+                   (long long)step);
+        guest_say(&guest->log, buf_failed(&b) ? "glimpse: out of memory" : buf_str(&b));
+        buf_free(&b);
+        return GLIMPSE_SKIPPED;
+    }
     if (st < 0) say_if_unsaid(g);
     guest_count(guest, st, step);
     return st;

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "build_id.h" /* written by the Makefile: GLIMPSE_BUILD_ID */
+#include "include/internal/file.h"
 #include "include/internal/record.h"
 #include "plugin/device.h"
 #include "plugin/guest.h"
@@ -48,7 +49,7 @@ typedef struct worker_guest {
     bool seen;              /* an eval was, at first_step */
     int64_t first_step;
     buffer hello;           /* the description, packed: every worker gets the same */
-    char *program;
+    char *program, *directory; /* directory: the trainer's at open, NULL = unknown */
     int socket;             /* -1 = no worker */
     pid_t adopted;          /* the worker's id if this process is its parent, 0 = it is not */
     pid_t unreaped;         /* one of before that was still ending */
@@ -382,6 +383,7 @@ static void release(worker_guest *w) {
     options_free(w->o);
     buf_free(&w->hello);
     free(w->program);
+    free(w->directory);
     free(w->posts);
     free(w->failed_text);
     free(w->answer_text);
@@ -444,13 +446,20 @@ out:
 static glimpse_status prepare(worker_guest *w, const options *o, const glimpse_model *model) {
     TRY(check_reach(o, model));
     TRY(spawn_find(&w->program));
+    w->directory = getcwd(NULL, 0);
+    if (w->directory && w->program[0] != '/') { /* for workers to come, too */
+        char *whole = path_join(w->directory, w->program);
+        if (!whole) FAIL(GLIMPSE_E_MEMORY, "no memory for a path");
+        free(w->program);
+        w->program = whole;
+    }
     w->o = options_copy(o);
     w->posts = calloc(MOST_POSTS, sizeof *w->posts);
     if (!w->o || !w->posts) FAIL(GLIMPSE_E_MEMORY, "no memory");
     TRY(device_open(model, &w->dev));
     TRY(snapshot_open(model->tensors, model->n_tensors, (int)opt_int(o, OPT_snapshots), w->dev, &w->snap));
     if (!w->dev || w->snap.n_parts < w->snap.n_blocks || !(opt_float(o, OPT_gpu_memory_limit) > 0)) w->across = DEVICE_REFUSED;
-    hello h = {.build_id = GLIMPSE_BUILD_ID, .log_back = w->g.log.fn != NULL, .snapshot_bytes = w->snap.bytes, .o = w->o,
+    hello h = {.build_id = GLIMPSE_BUILD_ID, .directory = w->directory, .log_back = w->g.log.fn != NULL, .snapshot_bytes = w->snap.bytes, .o = w->o,
                .model = *model, .offsets = w->snap.offsets};
     name_run(h.run);
     return hello_pack(&h, &w->hello);

@@ -193,6 +193,7 @@ glimpse_status hello_pack(const hello *h, buffer *out) {
     buffer packed = {0};
     int32_t n_pieces = t->pieces && t->n_pieces > 0 ? t->n_pieces : 0;
     put_string(out, h->build_id);
+    put_string(out, h->directory);
     buf_put(out, h->run, sizeof h->run);
     buf_put(out, &h->log_back, sizeof h->log_back);
     buf_put(out, &h->snapshot_bytes, sizeof h->snapshot_bytes);
@@ -334,6 +335,7 @@ glimpse_status hello_unpack(const void *bytes, size_t n, hello *out) {
     size_t packed_n;
     if (!r.memory) FAIL(GLIMPSE_E_MEMORY, "no memory for the description");
     h.build_id = take_string(&r);
+    h.directory = take_string(&r);
     take(&r, h.run, sizeof h.run);
     h.run[sizeof h.run - 1] = 0;
     take(&r, &h.log_back, sizeof h.log_back);

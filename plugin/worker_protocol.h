@@ -76,6 +76,7 @@ void message_free(message *m);
 /* HELLO's payload, and back.  offsets (n_tensors): where each tensor lies in a slot of the snapshot. */
 typedef struct hello {
     const char *build_id;
+    const char *directory;   /* the trainer's when it opened: relative paths start there, whichever worker; NULL = unknown */
     char run[16];
     int32_t log_back;        /* 1: lines for people are sent, 0: the worker writes to its stderr */
     uint64_t snapshot_bytes; /* of a slot */

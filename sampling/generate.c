@@ -8,6 +8,7 @@
 #include "include/internal/status.h"
 #include "include/internal/threads.h"
 #include "sampling/guidance.h"
+#include "sampling/burst.h"
 #include "sampling/sequence.h"
 #include <stdlib.h>
 #include <string.h>
@@ -163,6 +164,9 @@ static glimpse_status run_wave(batch *b, const kept_cache *kept, int32_t first, 
     }
     TRY_GOTO(sequences_draw(b));
     while (b->n_active) {
+        bool ran;
+        TRY_GOTO(burst_run(b, &ran));
+        if (ran || !b->n_active) continue;
         TRY_GOTO(step(b));
         TRY_GOTO(sequences_draw(b));
     }

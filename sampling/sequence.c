@@ -191,23 +191,34 @@ static glimpse_status accept_drawn(batch *b, sequence *s) {
     return GLIMPSE_OK;
 }
 
+glimpse_status sequence_accept(batch *b, sequence *s) {
+    s->drawn = GLIMPSE_OK;
+    return accept_drawn(b, s);
+}
+
 static bool cancelled(const batch_request *rq) { return rq->cancel && atomic_load_explicit(rq->cancel, memory_order_relaxed); }
+
+void sequences_cancel(batch *b) {
+    if (!cancelled(b->rq)) return;
+    for (int32_t i = 0; i < b->n_active; i++) {
+        sequence *s = b->active[i];
+        s->done = true;
+        s->stop = GLIMPSE_STOP_CANCELLED;
+        show(b, s);
+    }
+    b->n_active = 0;
+}
 
 glimpse_status sequences_draw(batch *b) {
     pool_run(b->g->pool, draw_task, b, b->lanes);
     int32_t left = 0;
-    bool stop = cancelled(b->rq);
     for (int32_t i = 0; i < b->n_active; i++) {
         sequence *s = b->active[i];
         TRY(accept_drawn(b, s));
-        if (stop && !s->done) {
-            s->done = true;
-            s->stop = GLIMPSE_STOP_CANCELLED;
-            show(b, s);
-        }
         if (!s->done) b->active[left++] = s;
     }
     b->n_active = left;
+    sequences_cancel(b);
     return GLIMPSE_OK;
 }
 

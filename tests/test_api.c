@@ -123,10 +123,10 @@ static glimpse_status fake_report(const options *o, const char *dir, const sessi
     return GLIMPSE_OK;
 }
 
-static const session_api fake_api = {
-    .version = 1, .build_id = GLIMPSE_BUILD_ID, .error = fake_error, .read_config = fake_read_config, .open = fake_open,
-    .eval = fake_eval, .check = fake_check, .generate = fake_request, .score = fake_request, .record_free = record_free,
-    .close = fake_close, .run = fake_run, .report = fake_report };
+static const session_api fake_api = {.version = 1, .build_id = GLIMPSE_BUILD_ID, .error = fake_error,
+                                     .read_config = fake_read_config, .open = fake_open, .eval = fake_eval,
+                                     .check = fake_check, .generate = fake_request, .score = fake_request,
+                                     .record_free = record_free, .close = fake_close, .run = fake_run, .report = fake_report};
 
 static buffer said; /* what the guest logged, one message a line */
 static void keep(void *user, const char *line) {

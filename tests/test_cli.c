@@ -115,7 +115,7 @@ TEST(cli_help_of_a_flag) {
     EXPECT_EQ(program("help|no_sheets"), 0);
     EXPECT_EQ(program("help|mode"), 0);
     EXPECT(strstr(buf_str(&out), "[inline; in training worker]"));
-    EXPECT_EQ(program("help|dataset_benchmarks"), 0);
+    EXPECT_EQ(program("help|interactive"), 0);
     EXPECT(strstr(buf_str(&out), "Not in this version: true"));
     EXPECT_EQ(program("help|temprature"), 2);
     EXPECT_STREQ(buf_str(&err), "glimpse: no flag --temprature\nhint: did you mean --temperature?\n");
@@ -199,12 +199,11 @@ TEST(cli_bad_flags_end_with_2) {
         {"--temperature|hot", "glimpse: temperature = \"hot\": expected a number from 0 to 100\n"},
         {"--top_k", "glimpse: --top_k needs a value, and nothing follows it\n"},
         {"--prompt|--seed|3", "glimpse: --prompt needs a value, and --seed looks like a flag\nhint: --prompt=VALUE takes any value\n"},
-        {"--device|cuda", "glimpse: --device=cuda: sampling on a GPU is not in this version; --device cpu samples on the processor\n"},
-        {"--device|tpu", "glimpse: device = \"tpu\": expected auto, cpu or cuda\n"},
+        {"--device|tpu", "glimpse: device = \"tpu\": expected auto, cpu, cuda, cuda:0, cuda:1, cuda:2, cuda:3, cuda:4, cuda:5, cuda:6 or cuda:7\n"},
         {"-n|3", "glimpse: unknown flag -n\nhint: flags begin with two hyphens; `glimpse --help` lists them\n"},
-        {"hello", "glimpse: unexpected word \"hello\"\nhint: the commands are sample, report DIR, convert IN OUT, inspect PATH and help FLAG; a prompt is "
+        {"hello", "glimpse: unexpected word \"hello\"\nhint: the commands are sample, report DIR, eval, score, tokenize, convert IN OUT, inspect PATH and help FLAG; a prompt is "
                   "given with --prompt\n"},
-        {"report|a|b", "glimpse: unexpected word \"b\"\nhint: the commands are sample, report DIR, convert IN OUT, inspect PATH and help FLAG; a prompt is "
+        {"report|a|b", "glimpse: unexpected word \"b\"\nhint: the commands are sample, report DIR, eval, score, tokenize, convert IN OUT, inspect PATH and help FLAG; a prompt is "
                        "given with --prompt\n"},
         {"--interactive", "glimpse: --interactive: a conversation in the terminal is not in this version; --sample_only "
                           "with --prompt samples once\n"},

@@ -156,8 +156,8 @@ TEST(tokenizer_kinds_files_that_lie) {
         {"GGUF\x03\0\0\0\0\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0k\x09\0\0\0\x08\0\0\0\xff\xff\xff\xff\xff\xff\xff\x7f", 49, GLIMPSE_E_FORMAT,
          "an array of"},
         {"{\"config\":{},\"vocab\":[]}", 24, GLIMPSE_E_FORMAT, "vocab is no list"},
-        {"{\"config\":{\"default_vocab_size\":9,\"default_num_special_tokens\":3},\"vocab\":[1]}", 77, GLIMPSE_E_FORMAT, "with 1 tokens"},
-        {"{\"config\":{\"default_vocab_size\":4,\"default_num_special_tokens\":3,\"pattern\":\"(\"},\"vocab\":[1]}", 93, GLIMPSE_E_UNSUPPORTED,
+        {"{\"config\":{\"default_vocab_size\":9,\"default_num_special_tokens\":3},\"vocab\":[1]}", 78, GLIMPSE_E_FORMAT, "with 1 tokens"},
+        {"{\"config\":{\"default_vocab_size\":4,\"default_num_special_tokens\":3,\"pattern\":\"(\"},\"vocab\":[1]}", 92, GLIMPSE_E_UNSUPPORTED,
          "the pattern"},
     };
     char what[32];

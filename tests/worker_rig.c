@@ -123,7 +123,8 @@ bool rig_wait_end(pid_t pid) {
 
 bool rig_wait_workers(int n) {
     for (int i = 0; i < 3000; i++) {
-        if (rig_workers(NULL, 0) == n) return true;
+        /* One that is being started is a keeper for a moment. */
+        if (rig_workers(NULL, 0) == n && (n || !rig_keepers(NULL, 0))) return true;
         nanosleep(&(struct timespec){0, 10000000}, NULL);
     }
     return false;

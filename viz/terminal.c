@@ -323,6 +323,31 @@ static void advice(log_view *v, const int32_t *shown, int n) {
         }
 }
 
+/* One row of task scores and of the data's slice, as many as fit. */
+static bool has_scores(const glimpse_record *r) { return r->n_scores > 0 || r->n_dataset > 0; }
+
+static void scores(log_view *v) {
+    const glimpse_record *r = v->r;
+    char value[32], error[32];
+    if (!has_scores(r) || v->rows_left < 2) return;
+    begin_row(v, INDENT);
+    for (int32_t i = 0; i < r->n_scores; i++) {
+        const glimpse_task_score *s = GLIMPSE_AT(r->scores, i);
+        text_short(value, s->value);
+        text_short(error, s->std_error);
+        bool known = isfinite(s->std_error);
+        if (!addf(v, i ? 3 : 0, PAINT_DIM, "%s %s %s%s%s (%s%d)", s->task, s->metric, value, known ? "\xc2\xb1" : "",
+                  known ? error : "", s->n < s->n_all ? "first " : "", (int)s->n))
+            break;
+    }
+    for (int32_t i = 0; i < r->n_dataset; i++)
+        if (text_is(r->dataset[i].name, "loss") || text_is(r->dataset[i].name, "bits_per_byte")) {
+            text_short(value, r->dataset[i].value);
+            addf(v, r->n_scores || i ? 3 : 0, PAINT_DIM, "data %s %s", r->dataset[i].name, value);
+        }
+    end_row(v);
+}
+
 static void legend(log_view *v, const glimpse_sample *s) {
     begin_row(v, INDENT);
     text_legend(v->r, s, v->style->mode, v->style, &v->line);
@@ -410,7 +435,7 @@ glimpse_status view_terminal(const glimpse_record *r, const glimpse_record *befo
         if (styled_failed(&t)) v.line.text.failed = true;
         styled_free(&t);
     }
-    int tail = rows_of_path(&v, where) + (colored && n) + (n && same_sample(before, GLIMPSE_AT(r->samples, shown[0])) != NULL);
+    int tail = has_scores(r) + rows_of_path(&v, where) + (colored && n) + (n && same_sample(before, GLIMPSE_AT(r->samples, shown[0])) != NULL);
     char hint[160];
     for (int k = 0, hints = 0; k < n && !hints; k++) tail += hints = advice_of(GLIMPSE_AT(r->samples, shown[k]), hint);
     for (int k = 0; k < n && v.rows_left - tail >= 3; k++) {
@@ -421,6 +446,7 @@ glimpse_status view_terminal(const glimpse_record *r, const glimpse_record *befo
         sample_numbers(&v, s);
     }
     if (n) digest(&v, before, GLIMPSE_AT(r->samples, shown[0]));
+    scores(&v);
     advice(&v, shown, n);
     if (n) where_the_rest_is(&v, n, where);
     if (colored && n) legend(&v, n == 1 ? GLIMPSE_AT(r->samples, shown[0]) : NULL);

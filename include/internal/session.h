@@ -28,6 +28,8 @@ typedef struct session_host {
      * (samplers are added there): an error ends the run and is left in `why` of at most `cap` bytes. */
     const glimpse_tokenizer *tokenizer;
     glimpse_status (*opened)(void *user, session *s, char *why, size_t cap);
+    /* Another one holds the directory: true = try again (after whatever wait); false or NULL = the eval fails. */
+    bool (*locked)(void *user, const char *dir);
     char run[16];      /* hexadecimal: the name of a run that this session begins; a journal that ends in a line of this
                           run is continued, whatever the step.  "" = a name of its own */
 } session_host;
@@ -66,9 +68,6 @@ typedef struct session_api {
     glimpse_status (*close)(session *s);
     /* Offline: what glimpse_run does, from the options alone.  Returns a status; the text goes through host->out. */
     glimpse_status (*run)(const options *o, const session_host *host);
-    /* `glimpse eval`: --lm_eval_tasks alone; the table through host->out.  `glimpse score`: a text, or --requests. */
-    glimpse_status (*evaluate)(const options *o, const session_host *host);
-    glimpse_status (*score_file)(const options *o, const session_host *host);
     /* `glimpse report DIR`: draw every view anew from the journal in `dir`. */
     glimpse_status (*report)(const options *o, const char *dir, const session_host *host);
     /* Record an eval without sampling: status "skipped" or "failed", `why` for people.  `since`: not 0 if a worker
@@ -86,6 +85,9 @@ typedef struct session_api {
     void (*unload)(void *handle);
     /* What it shows goes through host->out. */
     glimpse_status (*files)(const file_command *c, const session_host *host);
+    /* `glimpse eval`: --lm_eval_tasks alone; the table through host->out.  `glimpse score`: a text, or --requests. */
+    glimpse_status (*evaluate)(const options *o, const session_host *host);
+    glimpse_status (*score_file)(const options *o, const session_host *host);
 } session_api;
 
 #define GLIMPSE_SESSION_SYMBOL "glimpse_session_v1"

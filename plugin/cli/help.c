@@ -107,6 +107,8 @@ static void put_wrapped(buffer *b, const char *text, size_t column, size_t at) {
 static const char usage[] =
     "usage: glimpse [sample] [FLAGS]   sample from a checkpoint: the text on stdout\n"
     "       glimpse report [DIR]       draw every view anew from DIR/evals.jsonl\n"
+    "       glimpse eval [FLAGS]       score --lm_eval_tasks: a table and files\n"
+    "       glimpse score [FLAGS]      each token of --prompt, or --requests FILE\n"
     "       glimpse tokenize --tokenizer FILE [--json] [--special] [TEXT | -]\n"
     "       glimpse tokenize --tokenizer FILE --decode IDS\n"
     "                                  a text as tokens, or ids as a text\n"
@@ -217,6 +219,7 @@ void help_man(buffer *b) {
                 ".SH NAME\nglimpse \\- see what a language model says while it is being trained\n"
                 ".SH SYNOPSIS\n.nf\n"
                 "\\fBglimpse\\fR [sample] [\\fIFLAGS\\fR]\n\\fBglimpse report\\fR [\\fIDIR\\fR]\n"
+                "\\fBglimpse eval\\fR | \\fBglimpse score\\fR [\\fIFLAGS\\fR]\n"
                 "\\fBglimpse tokenize\\fR \\-\\-tokenizer \\fIFILE\\fR [\\-\\-json] [\\-\\-special] [\\fITEXT\\fR | \\- | "
                 "\\-\\-decode \\fIIDS\\fR]\n"
                 "\\fBglimpse convert\\fR \\fIIN OUT\\fR\n\\fBglimpse inspect\\fR \\fIPATH\\fR [\\-\\-json]\n"

@@ -19,6 +19,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "build_id.h" /* written by the Makefile: GLIMPSE_BUILD_ID */
@@ -27,6 +28,7 @@
 #include "plugin/cli/cli.h"
 #include "plugin/cli/import.h"
 #include "plugin/guest.h"
+#include "plugin/lock_holder.h"
 #include "plugin/module.h"
 #include "plugin/worker_protocol.h"
 
@@ -42,9 +44,11 @@ typedef struct worker {
     int snapshot_fd, n_slots, slot; /* slot: which is mapped, FROM_GPU = memory of ours with a copy from the GPU */
     import *gpu;            /* the snapshot on a GPU, NULL = none is offered */
     int trainer;            /* pidfd of the trainer, -1 = not to be had */
+    pid_t trainer_pid;
     bool alone;             /* the trainer is gone: nobody is told any more */
     bool hooked;            /* this eval's record is wanted back */
     double blocked_s;       /* of this eval */
+    double locked_s;        /* when the directory was first found locked; 0 = it was not */
 } worker;
 
 /* --- manners ----------------------------------------------------------------------------------------------------- */
@@ -134,6 +138,29 @@ static void on_record(void *user, const glimpse_record *record) {
     buf_free(&b);
 }
 
+/* The directory is another's.  Nobody waits for this worker but the evals, which are skipped meanwhile: it waits for a
+ * worker that finishes for a trainer that is gone, however long that takes, and --close_timeout for one it cannot make out. */
+static bool on_locked(void *user, const char *dir) {
+    worker *w = user;
+    struct timespec t;
+    struct pollfd p = {w->trainer, POLLIN, 0};
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    double now = (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+    lock_holder h = lock_holder_of(dir, w->trainer_pid);
+    if (h == HOLDER_ALIVE) return false;
+    if (w->locked_s == 0) {
+        buffer b = {0};
+        w->locked_s = now;
+        buf_printf(&b, "glimpse: %s: waiting for the worker of the run before, which finishes its last eval", dir);
+        if (h == HOLDER_ENDING && !buf_failed(&b)) on_log(w, buf_str(&b));
+        buf_free(&b);
+    }
+    if (poll(&p, 1, 0) > 0) w->alone = true;
+    if ((h != HOLDER_ENDING || w->alone) && now - w->locked_s > opt_float(w->hello.o, OPT_close_timeout)) return false;
+    nanosleep(&(struct timespec){0, 20000000}, NULL);
+    return true;
+}
+
 static double blocked(void *user) { return ((const worker *)user)->blocked_s; }
 
 /* --- opening ----------------------------------------------------------------------------------------------------- */
@@ -207,11 +234,12 @@ static glimpse_status open_session(worker *w, message *m) {
     TRY(hello_unpack(m->payload, (size_t)m->head.bytes, &w->hello));
     if (strcmp(w->hello.build_id, GLIMPSE_BUILD_ID) != 0)
         FAIL(GLIMPSE_E_LIBRARY, "the worker is of build " GLIMPSE_BUILD_ID ", the library of build %s", w->hello.build_id);
+    if (w->hello.directory) (void)!chdir(w->hello.directory); /* the trainer may be elsewhere by now */
     TRY(map_snapshot(w, m->fd));
     m->fd = -1; /* kept */
     TRY(bind_snapshot(w));
     TRY(session_load(&w->api));
-    session_host host = {.user = w, .log = on_log, .record = on_record, .blocked = blocked,
+    session_host host = {.user = w, .log = on_log, .record = on_record, .blocked = blocked, .locked = on_locked,
                          .terminal = !w->hello.log_back && isatty(STDERR_FILENO)};
     memcpy(host.run, w->hello.run, sizeof host.run);
     TRY(modules_open(w->hello.o, &w->model, &w->mods));
@@ -267,6 +295,7 @@ static void serve(worker *w, const message *m) {
     glimpse_status st;
     w->hooked = h->hooked == 1;
     w->blocked_s = h->blocked_s;
+    w->locked_s = 0;
     switch (h->kind) {
     case MSG_DEVICE: open_gpu(w, m); return;
     case MSG_EVAL:
@@ -336,7 +365,7 @@ int cli_worker(int argc, char **argv) {
     struct ucred peer = {0};
     n = sizeof peer;
     if (getsockopt(WORKER_SOCKET, SOL_SOCKET, SO_PEERCRED, &peer, &n) == 0 && peer.pid > 0)
-        w.trainer = (int)syscall(SYS_pidfd_open, peer.pid, 0U);
+        w.trainer = (int)syscall(SYS_pidfd_open, w.trainer_pid = peer.pid, 0U);
     keeper_fork(argv, w.trainer);
     behave();
     int code = run(&w);

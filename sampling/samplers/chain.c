@@ -6,6 +6,7 @@
 #include "sampling/samplers/sampler.h"
 #include "include/internal/record.h"
 #include "include/internal/status.h"
+#include "kernels/backend.h"
 
 #include <stdlib.h>
 
@@ -384,6 +385,34 @@ void chain_facts(const chain *c, double *temperature, int32_t *top_k) {
         if (s->ops == &sampler_temperature.ops) *temperature *= sampler_values(s)[0];
         if (s->ops == &sampler_top_k.ops && !*top_k) *top_k = (int32_t)sampler_values(s)[0];
     }
+}
+
+bool chain_burst(const chain *c, struct burst_op *ops, int32_t *n) {
+    if (c->n > BURST_MAX_OPS) return false;
+    for (int32_t i = 0; i < c->n; i++) {
+        const sampler *s = c->samplers[i];
+        if (s->ops != &sampler_temperature.ops && s->ops != &sampler_top_k.ops && s->ops != &sampler_top_p.ops
+            && s->ops != &sampler_min_p.ops && s->ops != &sampler_penalties.ops)
+            return false;
+        const double *v = sampler_values(s);
+        burst_op op = { BURST_TEMPERATURE, { v[0], 0, 0 } };
+        if (s->ops == &sampler_temperature.ops && v[1] != 0) return false;
+        if (s->ops == &sampler_top_k.ops) {
+            op.kind = BURST_TOP_K;
+            if (v[1] != 0) return false;
+        } else if (s->ops == &sampler_top_p.ops) {
+            op.kind = BURST_TOP_P;
+            if (v[1] != 0 || v[2] != 0) return false;
+        } else if (s->ops == &sampler_min_p.ops) {
+            op.kind = BURST_MIN_P;
+        } else if (s->ops == &sampler_penalties.ops) { /* on the raw row, over all of prompt and output */
+            if (i || v[3] != -1 || v[4] != 0) return false;
+            op = (burst_op){ BURST_PENALTIES, { v[0], v[1], v[2] } };
+        }
+        ops[i] = op;
+    }
+    *n = c->n;
+    return true;
 }
 
 void chain_reset(chain *c) {

@@ -88,6 +88,10 @@ glimpse_status chain_clone(const chain *c, chain **out);
 glimpse_status chain_copy(chain *to, const chain *from);
 /* What it comes to, for the record: the product of its temperatures, its first top_k (0 = none). */
 void chain_facts(const chain *c, double *temperature, int32_t *top_k);
+/* The chain as a backend's bursts know it (kernels/backend.h), ops has room for BURST_MAX_OPS.  False: it has samplers or
+ * switches that only the CPU knows. */
+struct burst_op;
+bool chain_burst(const chain *c, struct burst_op *ops, int32_t *n);
 void chain_reset(chain *c);
 void chain_accept_prompt(chain *c, int32_t id); /* each prompt token first */
 void chain_accept(chain *c, int32_t id);        /* then each generated one, after its draw from this chain */

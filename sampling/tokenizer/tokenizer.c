@@ -78,37 +78,36 @@ glimpse_status tokenizer_decode(tokenizer *t, int32_t id, buffer *out) {
     return GLIMPSE_OK;
 }
 
-/* Write U+FFFD for what is no character, as the tokenizer's system does. */
-static void put_valid(const tokenizer *t, const buffer *raw, buffer *out) {
-    if (t->ops->invalid == INVALID_KEPT || utf8_valid(buf_str(raw), raw->n)) {
-        buf_put(out, buf_str(raw), raw->n);
-        return;
-    }
-    for (size_t at = 0; at < raw->n;) {
+/* Write U+FFFD for what is no character behind `from`, as the tokenizer's system does. */
+static void make_valid(const tokenizer *t, buffer *out, size_t from) {
+    if (t->ops->invalid == INVALID_KEPT || out->n == from || utf8_valid(out->bytes + from, out->n - from)) return;
+    buffer raw = {0};
+    buf_put(&raw, out->bytes + from, out->n - from);
+    out->n = from;
+    for (size_t at = 0; at < raw.n;) {
         uint32_t cp;
-        int len = utf8_decode(raw->bytes + at, raw->n - at, &cp);
-        size_t n = len > 0 ? (size_t)len : t->ops->invalid == INVALID_BYTES ? 1 : len < 0 ? (size_t)-len : raw->n - at;
-        if (len > 0) buf_put(out, raw->bytes + at, n);
+        int len = utf8_decode(raw.bytes + at, raw.n - at, &cp);
+        size_t n = len > 0 ? (size_t)len : t->ops->invalid == INVALID_BYTES ? 1 : len < 0 ? (size_t)-len : raw.n - at;
+        if (len > 0) buf_put(out, raw.bytes + at, n);
         else buf_puts(out, "\xef\xbf\xbd");
         at += n;
     }
+    if (buf_failed(&raw)) out->failed = true;
+    buf_free(&raw);
 }
 
 glimpse_status tokenizer_text(tokenizer *t, const int32_t *ids, size_t n, bool skip_special, buffer *out) {
     glimpse_status st = GLIMPSE_OK;
-    buffer raw = {0};
     bool begun = false;
     size_t before = out->n;
-    if (t->ops->text) TRY_GOTO(t->ops->text(t, ids, n, skip_special, &raw));
+    if (t->ops->text) TRY_GOTO(t->ops->text(t, ids, n, skip_special, out));
     for (size_t i = 0; i < n && !t->ops->text; i++) {
         if (skip_special && tokenizer_is_special(t, ids[i])) continue;
-        TRY_GOTO(t->ops->decode_next ? t->ops->decode_next(t, ids[i], &begun, &raw) : t->ops->decode(t, ids[i], &raw));
+        TRY_GOTO(t->ops->decode_next ? t->ops->decode_next(t, ids[i], &begun, out) : t->ops->decode(t, ids[i], out));
     }
-    if (buf_failed(&raw)) out->failed = true;
-    put_valid(t, &raw, out);
+    if (!buf_failed(out)) make_valid(t, out, before);
     if (buf_failed(out)) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for the text of %zu tokens", n);
 out:
-    buf_free(&raw);
     if (st < 0) out->n = before;
     return st;
 }

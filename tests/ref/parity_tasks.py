@@ -19,7 +19,7 @@ import tasks_data
 
 
 def checkpoint(out):
-    """A GPT-2 of 2 layers with a byte-level BPE of its own, f32, context 96."""
+    """A GPT-2 of 2 layers and 16 channels with a byte-level BPE of its own, f32, context 96."""
     import torch
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
@@ -27,11 +27,11 @@ def checkpoint(out):
     tok.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tok.decoder = decoders.ByteLevel()
     tok.train_from_iterator(tasks_data.corpus(), trainers.BpeTrainer(
-        vocab_size=600, special_tokens=["<|endoftext|>"], initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        vocab_size=400, special_tokens=["<|endoftext|>"], initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False))
     fast = PreTrainedTokenizerFast(tokenizer_object=tok, eos_token="<|endoftext|>", bos_token="<|endoftext|>")
     torch.manual_seed(5)
-    cfg = GPT2Config(n_embd=32, n_layer=2, n_head=4, n_positions=96, n_ctx=96, vocab_size=len(fast), bos_token_id=0, eos_token_id=0,
+    cfg = GPT2Config(n_embd=16, n_layer=2, n_head=2, n_positions=96, n_ctx=96, vocab_size=len(fast), bos_token_id=0, eos_token_id=0,
                      initializer_range=0.3)
     model = GPT2LMHeadModel(cfg).eval()
     model.save_pretrained(out, safe_serialization=True)

@@ -123,3 +123,28 @@ def corpus():
     for salt, make in enumerate(MAKE.values()):
         for row in make(40, salt):
             yield json.dumps(row, ensure_ascii=False)
+
+
+def freeze(root, ckpt, data, frozen):
+    """tests/ref/tasks/: the checkpoint, the data, and of each document what the harness found, for tests/test_tasks.c."""
+    import shutil
+    shutil.rmtree(root, ignore_errors=True)
+    shutil.copytree(data, root / "data")
+    (root / "data" / "piqa_says.jsonl").unlink(missing_ok=True)
+    (root / "ckpt").mkdir()
+    for name in ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"):
+        if (ckpt / name).exists():
+            shutil.copy(ckpt / name, root / "ckpt" / name)
+    with open(root / "expected.jsonl", "w") as f:
+        for shots, tasks in frozen.items():
+            for name, t in tasks.items():
+                for s in t["samples"]:
+                    first = [r[0] for r in s["resps"]]
+                    ll = [float(r if isinstance(r, str) else r[0]) for r in first]
+                    greedy = [r[1] == "True" for r in first if not isinstance(r, str)]
+                    row = {"task": name, "shots": shots, "doc_id": s["doc_id"], "ll": ll, "greedy": greedy}
+                    row |= {k: s[k] for k in ("doc_hash", "prompt_hash", "target_hash")}
+                    row |= {"metrics": {m: s[m] for m in s["metrics"] if not isinstance(s[m], list) and m != "perplexity"}}
+                    f.write(json.dumps(row) + "\n")
+                results = {k: v for k, v in t["results"].items() if isinstance(v, float)}
+                f.write(json.dumps({"task": name, "shots": shots, "n": len(t["samples"]), "results": results}) + "\n")
