@@ -18,15 +18,18 @@ typedef struct inline_guest {
     const session_api *api;
     session *s;
     modules *mods;          /* NULL = none */
+    const chat_terminal *terminal; /* of a conversation; NULL = plain lines */
+    plain_lines lines;
     buffer spoken;          /* what the session logged in this call */
     glimpse_logits_fn logits, logits_all; /* the caller's own functions; the session is given those below */
     void *logits_user;
     glimpse_tokenizer tokenizer;
+    bool ending;            /* the directory is still a worker's whose trainer is gone: this eval is skipped */
     options *o;             /* of a model on a GPU: whether an eval needs the weights; else NULL */
     device *dev;            /* NULL = the session reads the trainer's own memory */
     snapshot snap;          /* a copy in host memory of what lies on it, refreshed before the session reads it */
     glimpse_tensor *tensors; /* (n_tensors) as bound, in the copy */
-    bool ending;            /* the directory is still a worker's whose trainer is gone: this eval is skipped */
+    bool asked;             /* in this eval */
 } inline_guest;
 
 /* --- what the session calls -------------------------------------------------------------------------------------- */
@@ -47,8 +50,10 @@ static void on_record(void *user, const glimpse_record *record) {
 static bool on_locked(void *user, const char *dir) {
     inline_guest *w = user;
     lock_holder h = lock_holder_of(dir, getpid());
+    bool again = h == HOLDER_UNKNOWN && !w->asked; /* it was just going: then the lock is free now */
+    w->asked = true;
     w->ending = h == HOLDER_ENDING || h == HOLDER_OWN;
-    return false;
+    return again;
 }
 
 static int on_out(void *user, const char *bytes, size_t n) {
@@ -113,6 +118,17 @@ static void on_progress(void *user, const char *line) {
     buf_puts(&b, line ? line : "");
     if (!buf_failed(&b)) file_write_fd(STDERR_FILENO, "stderr", b.bytes, b.n);
     buf_free(&b);
+}
+
+static int on_line(void *user, const char *prompt, const char **line, size_t *n) {
+    inline_guest *g = user;
+    const chat_terminal *t = g->terminal;
+    host_state ours;
+    guest_go_out(&g->g, &ours);
+    int r = t && t->read_line ? t->read_line(t->user, prompt, line, n)
+                              : plain_lines_next(&g->lines, prompt, t ? t->cancel : NULL, line, n);
+    guest_come_in(&g->g, &ours);
+    return r;
 }
 
 /* --- calls ------------------------------------------------------------------------------------------------------- */
@@ -233,7 +249,7 @@ glimpse_status inline_eval(glimpse *guest, int64_t step, double train_loss, doub
     inline_guest *g = (inline_guest *)guest;
     if (guest->off) return GLIMPSE_NOT_DUE;
     TRY(begin(g));
-    g->ending = false;
+    g->ending = g->asked = false;
     glimpse_status st = refresh_for_eval(g, step, train_loss, val_loss);
     st = st == GLIMPSE_OK ? end(g, g->api->eval(g->s, step, train_loss, val_loss)) : guest_end(guest, st);
     if (st == GLIMPSE_E_STATE && g->ending) {
@@ -310,44 +326,44 @@ glimpse_status inline_close(glimpse *guest) {
     return st;
 }
 
-glimpse_status inline_offline(const session_api *api, const options *o, const char *dir, const guest_log *log) {
-    inline_guest g = {.api = api};
-    guest_init(&g.g, false, log);
-    session_host host = host_of(&g);
-    begin(&g);
-    glimpse_status st = dir ? GLIMPSE_OK : modules_open(o, NULL, &g.mods);
+/* A guest for the length of one command, without a session of its own. */
+static glimpse_status outside_begin(inline_guest *g, const session_api *api, const guest_log *log, session_host *host) {
+    *g = (inline_guest){.api = api};
+    guest_init(&g->g, false, log);
+    *host = host_of(g);
+    if (host->terminal) host->progress = on_progress;
+    return begin(g);
+}
+
+static glimpse_status outside_end(inline_guest *g, glimpse_status st) {
+    modules_close(g->mods);
+    guest_end(&g->g, st);
+    buf_free(&g->spoken);
+    buf_free(&g->lines.bytes);
+    return st;
+}
+
+glimpse_status inline_command(const session_api *api, session_command which, const options *o, const char *dir,
+                              const chat_terminal *terminal, const guest_log *log) {
+    inline_guest g;
+    session_host host;
+    TRY(outside_begin(&g, api, log, &host));
+    glimpse_status st = session_commands[which].modules ? modules_open(o, NULL, &g.mods) : GLIMPSE_OK;
     host.tokenizer = modules_tokenizer(g.mods);
     host.opened = on_opened;
-    if (st >= 0 && (st = dir ? api->report(o, dir, &host) : api->run(o, &host)) < 0) status_set_text(st, api->error());
-    modules_close(g.mods);
-    guest_end(&g.g, st);
-    buf_free(&g.spoken);
-    return st;
+    g.terminal = terminal;
+    host.read_line = on_line;
+    host.cancel = terminal ? terminal->cancel : NULL;
+    host.in_terminal = isatty(STDIN_FILENO);
+    if (st >= 0 && (st = api->command(which, o, dir, &host)) < 0) status_set_text(st, api->error());
+    return outside_end(&g, st);
 }
 
 glimpse_status inline_files(const session_api *api, const file_command *c, const guest_log *log) {
-    inline_guest g = {.api = api};
-    guest_init(&g.g, false, log);
-    session_host host = host_of(&g);
-    begin(&g);
-    glimpse_status st = end(&g, api->files(c, &host));
-    buf_free(&g.spoken);
-    return st;
-}
-
-glimpse_status inline_command(const session_api *api, const options *o,
-                              glimpse_status (*command)(const options *o, const session_host *host), const guest_log *log) {
-    inline_guest g = {.api = api};
-    guest_init(&g.g, false, log);
-    session_host host = host_of(&g);
-    begin(&g);
-    glimpse_status st = modules_open(o, NULL, &g.mods);
-    host.tokenizer = modules_tokenizer(g.mods);
-    host.opened = on_opened;
-    if (host.terminal) host.progress = on_progress;
-    if (st >= 0 && (st = command(o, &host)) < 0) status_set_text(st, api->error());
-    modules_close(g.mods);
-    guest_end(&g.g, st);
-    buf_free(&g.spoken);
-    return st;
+    inline_guest g;
+    session_host host;
+    TRY(outside_begin(&g, api, log, &host));
+    glimpse_status st = api->files(c, &host);
+    if (st < 0) status_set_text(st, api->error());
+    return outside_end(&g, st);
 }

@@ -48,7 +48,7 @@ typedef struct worker {
     bool alone;             /* the trainer is gone: nobody is told any more */
     bool hooked;            /* this eval's record is wanted back */
     double blocked_s;       /* of this eval */
-    double locked_s;        /* when the directory was first found locked; 0 = it was not */
+    double locked_s;        /* since when nothing tells that the directory will be free; 0 = it was not locked */
 } worker;
 
 /* --- manners ----------------------------------------------------------------------------------------------------- */
@@ -148,17 +148,24 @@ static bool on_locked(void *user, const char *dir) {
     double now = (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
     lock_holder h = lock_holder_of(dir, w->trainer_pid);
     if (h == HOLDER_ALIVE) return false;
-    if (w->locked_s == 0) {
+    if (w->locked_s == 0 && h == HOLDER_ENDING) {
         buffer b = {0};
-        w->locked_s = now;
         buf_printf(&b, "glimpse: %s: waiting for the worker of the run before, which finishes its last eval", dir);
-        if (h == HOLDER_ENDING && !buf_failed(&b)) on_log(w, buf_str(&b));
+        if (!buf_failed(&b)) on_log(w, buf_str(&b));
         buf_free(&b);
     }
     if (poll(&p, 1, 0) > 0) w->alone = true;
-    if ((h != HOLDER_ENDING || w->alone) && now - w->locked_s > opt_float(w->hello.o, OPT_close_timeout)) return false;
+    if (w->locked_s == 0 || (h == HOLDER_ENDING && !w->alone)) w->locked_s = now;
+    if (now - w->locked_s > opt_float(w->hello.o, OPT_close_timeout)) return false;
     nanosleep(&(struct timespec){0, 20000000}, NULL);
     return true;
+}
+
+/* The trainer has ended, or closed its end: a shutdown of its writing side alone is the end, too. */
+static bool is_alone(void *user) {
+    worker *w = user;
+    struct pollfd p[2] = {{WORKER_SOCKET, POLLRDHUP, 0}, {w->trainer, POLLIN, 0}};
+    return w->alone || poll(p, 2, 0) > 0;
 }
 
 static double blocked(void *user) { return ((const worker *)user)->blocked_s; }
@@ -239,7 +246,7 @@ static glimpse_status open_session(worker *w, message *m) {
     m->fd = -1; /* kept */
     TRY(bind_snapshot(w));
     TRY(session_load(&w->api));
-    session_host host = {.user = w, .log = on_log, .record = on_record, .blocked = blocked, .locked = on_locked,
+    session_host host = {.user = w, .log = on_log, .record = on_record, .blocked = blocked, .locked = on_locked, .alone = is_alone,
                          .terminal = !w->hello.log_back && isatty(STDERR_FILENO)};
     memcpy(host.run, w->hello.run, sizeof host.run);
     TRY(modules_open(w->hello.o, &w->model, &w->mods));
@@ -336,6 +343,7 @@ static int run(worker *w) {
     bool config = m.head.kind == MSG_CONFIG;
     glimpse_status st = config ? read_config(w, &m, &packed) : open_session(w, &m);
     message_free(&m);
+    if (!config && is_alone(w)) return 0; /* too late to know what has become of the run: session.c, lock_directory */
     message_head ready = {.kind = MSG_READY, .status = (int32_t)st};
     if (st < 0) tell(w, &ready, status_text(), strlen(status_text()));
     else tell(w, &ready, buf_str(&packed), packed.n);
