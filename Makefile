@@ -172,7 +172,7 @@ bench: $(patsubst tests/bench/%.c,$(B)/bench/%,$(BENCH))
 	@for b in $(foreach b,$^,$(if $(findstring $(T),$(b)),$(b))); do echo "== $$b"; $$b || exit 1; done
 ## parity: compare with independent implementations; PYTHON=one that has them, else VENV=dir from PyPI; T=part-of-a-name
 parity: all $(B)/tests/runner $(B)/bench/bench_tokenizer
-	@B='$(B)' PYTHON='$(PYTHON)' N='$(N)' T='$(T)' sh tests/ref/parity.sh
+	@B='$(B)' PYTHON='$(PYTHON)' N='$(N)' T='$(T)' LLMC='$(LLMC)' sh tests/ref/parity.sh
 ## demo: install what is missing, build, train a small GPT on this CPU for a minute while samples appear in out/demo
 demo: deps
 	@$(MAKE) --no-print-directory $(JOBS) run-demo

@@ -223,7 +223,7 @@ TEST(text_terminal_row_of_scores) {
         if (k == 0) {
             buffer one = {0};
             buf_put(&one, row, bytes);
-            EXPECT_STREQ(buf_str(&one), "  hellaswag acc_norm 0.3114\xc2\xb1" "0.0046 (first 1000)   wikitext bits_per_byte 1.12 (62)   data loss 2.2   data bits_per_byte 1.5");
+            EXPECT_STREQ(buf_str(&one), "  hellaswag acc_norm 0.3114\xc2\xb1" "0.0046 (first 1000)   wikitext bits_per_byte 1.12 (62)   data loss 2.2   data bits_per_byte 1.50");
             buf_free(&one);
         }
         buf_free(&b);

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Compares Glimpse with independent implementations.  PYTHON is the Python that has them; unset, a virtual environment of its
 # own ($VENV, build/venv unless set) gets the packages from PyPI.  Called by `make parity` with B; T=part-of-a-name, N = texts a
-# tokenizer (100000).  A script whose packages PYTHON lacks is named with what would install them, and counts as failed.
+# tokenizer (100000), LLMC = a checkout of llm.c.  A script whose packages PYTHON lacks is named with what would install them, and counts as failed.
 venv=${VENV:-build/venv}
 if [ -z "$PYTHON" ]; then
     [ -x "$venv/bin/python" ] || python3 -m venv "$venv" ||
@@ -14,6 +14,7 @@ needs() {
     tokenizer) echo tokenizers tiktoken sentencepiece numpy ;;
     models | writers) echo torch transformers safetensors numpy ;;
     tasks) echo torch transformers datasets lm_eval yaml ;;
+    llmc) echo torch transformers tokenizers tiktoken requests tqdm ;;
     metrics) echo spylls ;;
     *) echo ;;
     esac
@@ -25,6 +26,10 @@ for script in tests/ref/parity_*.py; do
     name=${name#parity_}
     case $name in *$T*) ;; *) continue ;; esac
     echo "== $script"
+    if [ "$name" = llmc ] && [ -z "$LLMC" ]; then
+        echo "not compared: LLMC=directory of a checkout of karpathy/llm.c"
+        continue
+    fi
     ran=$((ran + 1)) lacks=
     for module in $(needs "$name"); do
         "$PYTHON" -c "import importlib.util, sys; sys.exit(importlib.util.find_spec('$module') is None)" || lacks="$lacks $(pip_name "$module")"
@@ -38,7 +43,7 @@ hint: $PYTHON -m pip install$lacks, or PYTHON=path to one that has" >&2
     fi
     case $name in
     tokenizer) set -- "$B/bench/bench_tokenizer" ${N:+"$N"} ;;
-    tasks) set -- "$B/glimpse" ;;
+    tasks | llmc) set -- "$B/glimpse" ;;
     *) set -- ;;
     esac
     "$PYTHON" "$script" "$@" || bad="$bad $name"
