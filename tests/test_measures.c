@@ -12,6 +12,7 @@
 #include "tests/tiny_gpt.h"
 #include "tests/worker_rig.h"
 #include "viz/csv.h"
+#include "viz/tensorboard.h"
 #include "viz/text.h"
 
 static char *ref(const char *name) {
@@ -205,6 +206,18 @@ TEST(record_with_scores_and_data_is_packed_and_written) {
     buf_free(&a);
     buf_free(&b);
     buf_free(&line);
+}
+
+TEST(tensorboard_has_scores_data_and_memorised_spans) {
+    static const char *const tags[] = {"lm_eval/hellaswag/acc_norm", "lm_eval/wikitext/bits_per_byte", "dataset/loss", "dataset/lexical_diversity",
+                                       "sample_metrics/memorised_share", "sample_metrics/perplexity"};
+    owned_record *o = with_measures();
+    REQUIRE(o);
+    buffer b = {0};
+    EXPECT_OK(events_of(&o->record, &b));
+    for (size_t i = 0; i < sizeof tags / sizeof *tags; i++) EXPECT(memmem(b.bytes, b.n, tags[i], strlen(tags[i])) != NULL);
+    buf_free(&b);
+    record_free(&o->record);
 }
 
 /* One row, dim, cut to the terminal's width. */
