@@ -16,6 +16,7 @@ needs() {
     tasks) echo torch transformers datasets lm_eval yaml ;;
     llmc) echo torch transformers tokenizers tiktoken requests tqdm ;;
     metrics) echo spylls ;;
+    tensorboard) echo tensorboard ;;
     *) echo ;;
     esac
 }
@@ -43,7 +44,7 @@ hint: $PYTHON -m pip install$lacks, or PYTHON=path to one that has" >&2
     fi
     case $name in
     tokenizer) set -- "$B/bench/bench_tokenizer" ${N:+"$N"} ;;
-    tasks | llmc) set -- "$B/glimpse" ;;
+    tasks | llmc | tensorboard) set -- "$B/glimpse" ;;
     *) set -- ;;
     esac
     "$PYTHON" "$script" "$@" || bad="$bad $name"
