@@ -104,6 +104,8 @@ glimpse_status cuda_library_load(const backend_ops **out) {
     return st;
 }
 
+glimpse_status cuda_library_probe(int32_t device) { return carry(loaded->probe(device)); }
+
 bool cuda_device_of(const char *text, int32_t *device) {
     if (!text || strncmp(text, "cuda", 4) != 0) return false;
     *device = 0;

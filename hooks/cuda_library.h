@@ -6,6 +6,8 @@
 
 /* The CUDA backend, loaded once and kept for the life of the process.  GLIMPSE_E_LIBRARY: not found, or of another build. */
 glimpse_status cuda_library_load(const backend_ops **out);
+/* After it: GLIMPSE_E_DEVICE where there is no such device, or no driver for it. */
+glimpse_status cuda_library_probe(int32_t device);
 
 /* "cuda" and "cuda:1": true, and which device; false for any other text. */
 bool cuda_device_of(const char *text, int32_t *device);

@@ -16,6 +16,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 static double now_s(void) {
@@ -67,7 +68,16 @@ glimpse_status session_device(const options *o, const model *m, generator_config
     if (m->is_function || !cuda_device_of(opt_str(o, OPT_device), &cfg->device)) return GLIMPSE_OK;
     /* Keys and values as the trainer has them: of bf16 weights bf16, else f32. */
     if (m->dtype == GLIMPSE_BF16) cfg->cache = GLIMPSE_BF16;
-    return cuda_library_load(&cfg->ops);
+    TRY(cuda_library_load(&cfg->ops));
+    return cuda_library_probe(cfg->device);
+}
+
+static int64_t journal_bytes(const char *dir) {
+    struct stat there;
+    char *path = path_join(dir, "evals.jsonl");
+    int64_t n = path && !stat(path, &there) ? (int64_t)there.st_size : -1;
+    free(path);
+    return n;
 }
 
 glimpse_status session_open_model(const options *o, model *m, tokenizer *t, const char *kind, const char *out_dir,
@@ -91,6 +101,7 @@ glimpse_status session_open_model(const options *o, model *m, tokenizer *t, cons
     if (t && m->d.bos < 0 && t->bos < m->d.vocab_size) m->d.bos = t->bos;
     if (t && m->d.eos < 0 && t->eos < m->d.vocab_size) m->d.eos = t->eos;
     TRY_GOTO(mkdir_p(out_dir));
+    s->journal_bytes = journal_bytes(out_dir);
     s->run_name = name_of_run(o, out_dir);
     TRY_GOTO(view_check_sample_file(opt_str(o, OPT_sample_file)));
     TRY_GOTO(views_options(o, &views));
@@ -249,12 +260,25 @@ static void catch_up(session *s) {
     if (views_write_own(s->out_dir, last, NULL) < 0) session_log(s, "glimpse: step %lld: %s", (long long)last->step, status_text());
 }
 
-/* The journal, and what it remembers of the evals before; the views of an older run go aside with its journal. */
-static glimpse_status open_journal(session *s, int64_t step, int64_t since) {
+/* A late worker whose trainer is gone and whose run another one has taken on would write the past behind the present. */
+static glimpse_status lock_directory(session *s, int *lock) {
     glimpse_status st;
-    do st = journal_open_after(s->out_dir, step, since, s->host.run, s->m->arch, s->m->n_params, &s->j, &s->js);
+    TRY(mkdir_p(s->out_dir));
+    do st = journal_lock(s->out_dir, lock);
     while (st == GLIMPSE_E_STATE && s->host.locked && s->host.locked(s->host.user, s->out_dir));
     TRY(st);
+    if (s->journal_bytes == -2 || !s->host.alone || journal_bytes(s->out_dir) == s->journal_bytes || !s->host.alone(s->host.user))
+        return GLIMPSE_OK;
+    io.close(*lock);
+    FAIL(GLIMPSE_E_STATE, "%s: another run has gone on here", s->out_dir);
+}
+
+/* The journal, and what it remembers of the evals before; the views of an older run go aside with its journal. */
+static glimpse_status open_journal(session *s, int64_t step, int64_t since) {
+    int lock;
+    TRY(lock_directory(s, &lock));
+    TRY(journal_open_locked(s->out_dir, lock, step, since, s->host.run, s->m->arch, s->m->n_params, &s->j, &s->js));
+    s->journal_bytes = -2;
     s->facts.run = s->js.run;
     if (s->js.set_aside[0]) {
         buffer ansi = {0};

@@ -25,6 +25,7 @@ struct session {
     evaluation *ev;       /* --lm_eval_tasks; NULL = none */
     speller *sp;          /* NULL = no dictionary, or not wanted */
     journal *j;           /* opened at the first eval, which knows the step */
+    int64_t journal_bytes; /* of the journal when the session was opened, -1 = there was none; -2 = it is ours */
     journal_state js;
     owned_record *before; /* the last record with samples, for the digest line */
     record_facts facts;
@@ -96,6 +97,8 @@ glimpse_status session_files(const file_command *c, const session_host *host); /
 glimpse_status session_report(const options *o, const char *dir, const session_host *host);
 /* follow.c: `glimpse follow DIR`; ends when the output does. */
 glimpse_status session_follow(const options *o, const char *dir, const session_host *host);
+/* reviewer.c: `glimpse review DIR`, in the terminal of stdin and stdout, until `q`. */
+glimpse_status session_review(const options *o, const char *dir, const session_host *host);
 glimpse_status session_read_config(options *o, const char *path);
 
 /* The session's style, for the log's terminal or for the output's, as it is now. */

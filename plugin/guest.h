@@ -54,10 +54,8 @@ typedef struct chat_terminal {
 } chat_terminal;
 /* glimpse_run, with a terminal of the program's (NULL = plain lines). */
 int guest_run(glimpse_config *cfg, const chat_terminal *terminal);
-/* `glimpse report DIR` (NULL = out_dir): every view drawn anew from the journal.  Returns an exit code, error said. */
-int guest_report(const glimpse_config *cfg, const char *dir);
-/* `glimpse eval` and `glimpse score`: likewise. */
-int guest_evaluate(const glimpse_config *cfg, bool score);
+/* One of the session's commands, in DIR (NULL = out_dir).  Returns an exit code, the error said. */
+int guest_command(const glimpse_config *cfg, session_command which, const char *dir);
 
 /* === args.c === */
 /* Take flags out of argv[0..*argc) into `o`; on failure nothing changed.  `all`: every name is ours, and an unknown one
@@ -140,13 +138,9 @@ glimpse_status inline_check(glimpse *g, const int32_t *ids, const int32_t *targe
 glimpse_status inline_request(glimpse *g, int score, const glimpse_request *request, glimpse_record **record);
 glimpse_status inline_add_sampler(glimpse *g, const glimpse_sampler *sampler, void *user);
 glimpse_status inline_close(glimpse *g);  /* frees g in any case */
-/* glimpse_run's and `glimpse report`'s: the text on stdout, all else to the log.  dir NULL = run. */
-glimpse_status inline_offline(const session_api *api, const options *o, const char *dir, const chat_terminal *terminal,
-                              const guest_log *log);
-/* One of the session's commands that take nothing but options. */
-glimpse_status inline_command(const session_api *api, const options *o,
-                              glimpse_status (*command)(const options *o, const session_host *host), const guest_log *log);
-
+/* One of the session's commands: its text on stdout, all else to the log. */
+glimpse_status inline_command(const session_api *api, session_command which, const options *o, const char *dir,
+                              const chat_terminal *terminal, const guest_log *log);
 /* `glimpse convert` and `glimpse inspect`. */
 glimpse_status inline_files(const session_api *api, const file_command *c, const guest_log *log);
 

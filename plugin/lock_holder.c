@@ -57,11 +57,11 @@ static pid_t holder_of_inode(const struct stat *s, buffer *b) {
     return 0;
 }
 
-/* The trainer that this worker was started for; 0: it is no worker. */
+/* The trainer that this worker was started for; 0: it is no worker; -1: it is ending and has no command line any more. */
 static pid_t trainer_of(pid_t pid, buffer *b) {
     int64_t trainer = 0;
     const char *word = NULL;
-    if (!read_proc_of(pid, "cmdline", b)) return 0;
+    if (!read_proc_of(pid, "cmdline", b) || b->n == 0) return -1;
     const char *const end = buf_str(b) + b->n;
     for (const char *p = buf_str(b); p < end; word = p, p += strlen(p) + 1) {
         if (!word || strcmp(word, "worker") != 0) continue;
@@ -76,6 +76,7 @@ static lock_holder who(const struct stat *s, pid_t trainer, buffer *b) {
     int64_t since = holder ? started_at(holder, b) : -1;
     if (since < 0) return HOLDER_UNKNOWN;
     its = trainer_of(holder, b);
+    if (its < 0) return HOLDER_UNKNOWN;
     if (!its) return HOLDER_ALIVE;
     if (its == trainer) return HOLDER_OWN;
     int64_t began = started_at(its, b);

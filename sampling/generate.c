@@ -245,6 +245,8 @@ glimpse_status generator_chain_beside(const generator *g, const batch_request *r
     context.tokenizer = g->t;
     context.cosines = g->m->is_function ? NULL : embedding_cosines;
     context.user = (void *)(uintptr_t)g->m;
+    context.guidance = batch_guided(rq) ? rq->guidance : 0;
+    context.antislop = rq->phrases != NULL;
     context.beside = beside;
     context.processors_only = rq->beams.width > 1 && !rq->beams.sample;
     return chain_open_in(&rq->settings[setting], &context, g->m->d.vocab_size, out);

@@ -41,6 +41,7 @@ glimpse_status sequence_begin(batch *b, sequence *s) {
     const batch_request *rq = b->rq;
     const batch_prompt *p = &rq->prompts[s->prompt];
     TRY(chain_clone(b->chains[s->setting * b->lanes + s->lane], &s->chain));
+    chain_reset(s->chain);
     if (batch_guided(rq)) TRY(guidance_join(s->chain, rq->guidance, &s->negative_logits));
     for (int32_t k = 0; k < p->n_ids; k++) chain_accept_prompt(s->chain, p->ids[k]);
     if (rq->phrases) TRY(antislop_open(rq->phrases, rq->phrase_retries, s->room, s->chain, b->a, &s->slop));

@@ -17,7 +17,14 @@
 static int runs, chats, reports, tokens, out_error;
 static char dir[64];
 static const char *no_error(void) { return "the session's reason"; }
-static glimpse_status run(const options *o, const session_host *host) {
+static session_command asked;
+static glimpse_status command(session_command which, const options *o, const char *d, const session_host *host) {
+    asked = which;
+    if (which != COMMAND_sample) {
+        reports++;
+        snprintf(dir, sizeof dir, "%s", d ? d : opt_str(o, OPT_out_dir));
+        return strcmp(dir, "empty") == 0 ? GLIMPSE_E_IO : GLIMPSE_OK;
+    }
     runs++;
     chats += opt_bool(o, OPT_interactive) && host->read_line && host->cancel;
     tokens = (int)opt_int(o, OPT_max_sample_tokens);
@@ -25,13 +32,7 @@ static glimpse_status run(const options *o, const session_host *host) {
     out_error = host->out(host->user, "text", 4);
     return GLIMPSE_OK;
 }
-static glimpse_status report(const options *o, const char *d, const session_host *host) {
-    (void)o, (void)host;
-    reports++;
-    snprintf(dir, sizeof dir, "%s", d);
-    return strcmp(d, "empty") == 0 ? GLIMPSE_E_IO : GLIMPSE_OK;
-}
-static const session_api api = {.version = 1, .build_id = GLIMPSE_BUILD_ID, .error = no_error, .run = run, .report = report};
+static const session_api api = {.version = 1, .build_id = GLIMPSE_BUILD_ID, .error = no_error, .command = command};
 
 static buffer out, err;
 
@@ -117,7 +118,7 @@ TEST(cli_help_of_a_flag) {
     EXPECT_EQ(program("help|mode"), 0);
     EXPECT(strstr(buf_str(&out), "[inline; in training worker]"));
     EXPECT_EQ(program("help|interactive"), 0);
-    EXPECT(strstr(buf_str(&out), "Not in this version: true"));
+    EXPECT(!strstr(buf_str(&out), "Not in this version"));
     EXPECT_EQ(program("help|temprature"), 2);
     EXPECT_STREQ(buf_str(&err), "glimpse: no flag --temprature\nhint: did you mean --temperature?\n");
     EXPECT_EQ(out.n, 0);
@@ -175,6 +176,16 @@ TEST(cli_commands) {
     EXPECT_EQ(program("report|empty"), 1);
     EXPECT_STREQ(buf_str(&err), "glimpse: the session's reason\n");
     EXPECT_EQ(reports, 3);
+    for (int i = COMMAND_sample + 1; i < COMMANDS; i++) { /* every word of the table is that command */
+        asked = COMMAND_sample;
+        EXPECT_EQ(program(session_commands[i].name), 0);
+        EXPECT_EQ(asked, i);
+        EXPECT_STREQ(dir, "out");
+        char line[80];
+        snprintf(line, sizeof line, "%s|there|more", session_commands[i].name);
+        EXPECT_EQ(program(line), 2);
+        EXPECT(strstr(buf_str(&err), *session_commands[i].words ? "unexpected word \"more\"" : "unexpected word \"there\""));
+    }
 }
 
 /* The session is told why its text was not taken. */
@@ -206,10 +217,12 @@ TEST(cli_bad_flags_end_with_2) {
         {"--prompt|--seed|3", "glimpse: --prompt needs a value, and --seed looks like a flag\nhint: --prompt=VALUE takes any value\n"},
         {"--device|tpu", "glimpse: device = \"tpu\": expected auto, cpu, cuda, cuda:0, cuda:1, cuda:2, cuda:3, cuda:4, cuda:5, cuda:6 or cuda:7\n"},
         {"-n|3", "glimpse: unknown flag -n\nhint: flags begin with two hyphens; `glimpse --help` lists them\n"},
-        {"hello", "glimpse: unexpected word \"hello\"\nhint: the commands are sample, chat, report DIR, eval, score, tokenize, convert IN OUT, inspect PATH and help FLAG; a prompt is "
-                  "given with --prompt\n"},
-        {"report|a|b", "glimpse: unexpected word \"b\"\nhint: the commands are sample, chat, report DIR, eval, score, tokenize, convert IN OUT, inspect PATH and help FLAG; a prompt is "
-                       "given with --prompt\n"},
+        {"hello", "glimpse: unexpected word \"hello\"\n"
+                  "hint: the commands are sample, eval, score, follow [DIR], review [DIR], report [DIR], chat, tokenize, convert IN OUT, inspect PATH and "
+                  "help FLAG; a prompt is given with --prompt\n"},
+        {"report|a|b", "glimpse: unexpected word \"b\"\n"
+                  "hint: the commands are sample, eval, score, follow [DIR], review [DIR], report [DIR], chat, tokenize, convert IN OUT, inspect PATH and "
+                  "help FLAG; a prompt is given with --prompt\n"},
         {"--like|generate", "glimpse: --prompt is required with --like generate\n"},
         {"--max_new_tokens|0", "glimpse: max_sample_tokens is 0: nothing to sample\n"},
         {"--prompt|a|--x\x1b[2J", "glimpse: unknown flag --x\\x1b[2J\nhint: `glimpse --help` lists the flags\n"},

@@ -142,6 +142,19 @@ TEST(cuda_no_device) {
     done(&s);
 }
 
+glimpse_status cuda_probe(int32_t device);
+TEST(cuda_probes) {
+    if (emu_is_chip()) SKIP("there is a device");
+    EXPECT_OK(cuda_probe(0));
+    EXPECT_ERR(cuda_probe(1), GLIMPSE_E_DEVICE, "device cuda:1; there is 1");
+    emu_devices(0);
+    EXPECT_ERR(cuda_probe(0), GLIMPSE_E_DEVICE, "no CUDA device was found");
+    emu_devices(1);
+    emu_driver(0);
+    EXPECT_ERR(cuda_probe(0), GLIMPSE_E_DEVICE, "no CUDA device was found");
+    emu_driver(13000);
+}
+
 TEST(cuda_device_names) {
     int32_t d = -1;
     EXPECT(cuda_device_of("cuda", &d));
@@ -152,4 +165,12 @@ TEST(cuda_device_names) {
     EXPECT(!cuda_device_of("cuda:", &d));
     EXPECT(!cuda_device_of("cuda:1x", &d));
     EXPECT(!cuda_device_of(NULL, &d));
+}
+
+/* Beside the test runner there is none. */
+TEST(cuda_library_that_is_not_there) {
+    const backend_ops *ops = NULL;
+    EXPECT_ERR(cuda_library_load(&ops), GLIMPSE_E_LIBRARY, "the CUDA backend was not loaded");
+    EXPECT(strstr(status_text(), "--device cpu"));
+    EXPECT(!ops);
 }

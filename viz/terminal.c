@@ -211,7 +211,7 @@ static void sample_text(log_view *v, const glimpse_sample *s, int rows) {
         if (s->n_tokens > rows - 1) v->shortened = true;
         put_wrapped(v, &t, rows);
     } else {
-        text_body(v->r, s, mode, colored, PROMPT_TAIL, v->style, &t);
+        text_body(v->r, s, mode, colored, PROMPT_TAIL, v->style, NULL, &t);
         squeeze_newlines(&t, &squeezed);
         put_wrapped(v, &squeezed, rows);
     }
@@ -245,9 +245,8 @@ static void add_number(log_view *v, size_t gap, const char *name, double x, void
 static void sample_numbers(log_view *v, const glimpse_sample *s) {
     begin_row(v, INDENT);
     /* As wide as leaves room for the numbers after it. */
-    sparkline(v, s, v->columns < 70 ? 10 : v->columns < 99 ? 18 : v->columns < 110 ? 20 : 32);
-    if (v->columns < 99) add(v, s->n_tokens > 0, PAINT_DIM, "entropy");
-    else add_number(v, s->n_tokens > 0, "entropy", text_metric(s, "mean_entropy"), text_short);
+    sparkline(v, s, v->columns < 70 ? 10 : v->columns < 99 ? 12 : v->columns < 110 ? 20 : 32);
+    add_number(v, s->n_tokens > 0, "entropy", text_metric(s, "mean_entropy"), text_short);
     size_t gap = v->columns < 99 ? 2 : 3;
     add_number(v, gap, "ppl", text_metric(s, "perplexity"), text_short);
     add_number(v, gap, "spelling", text_metric(s, "spelling_token_rate"), text_share);

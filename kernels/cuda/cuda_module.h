@@ -9,6 +9,7 @@
 typedef struct cuda_module {
     const char *build_id;
     const backend_ops *ops;
+    glimpse_status (*probe)(int32_t device); /* is there such a device, and a driver for it?  Takes no memory */
     const char *(*status_text)(void); /* of this library's last failure in this thread */
 } cuda_module;
 

@@ -199,9 +199,9 @@ glimpse_status candidates_list(candidates *c) {
     return GLIMPSE_OK;
 }
 
-glimpse_status candidates_keep_scaled(candidates *c, double least) {
-    if (c->n == 1) return GLIMPSE_OK;
-    if (!(least <= 0)) return candidates_keep_top(c, 1);
+glimpse_status candidates_keep_scaled(candidates *c, double least, int32_t min_keep) {
+    if (c->n <= min_keep) return GLIMPSE_OK;
+    if (!(least <= 0)) return candidates_keep_top(c, min_keep);
     double inv_t = candidates_inv_t(c);
     float max;
     TRY(candidates_max(c, &max));
@@ -210,16 +210,24 @@ glimpse_status candidates_keep_scaled(candidates *c, double least) {
     while (!(det_scaled(limit, max, inv_t) >= least)) limit = nextafterf(limit, INFINITY);
     for (float below; limit > -INFINITY && det_scaled(below = nextafterf(limit, -INFINITY), max, inv_t) >= least;)
         limit = below;
+    if (min_keep > 1) {
+        int32_t n = candidates_top(c, min_keep);
+        uint64_t last = c->scratch->work[n - 1];
+        if (candidate_key_logit(last) < limit) {
+            candidates_keep(c, last);
+            return GLIMPSE_OK;
+        }
+    }
     candidates_keep_above(c, limit);
     return GLIMPSE_OK;
 }
 
-glimpse_status candidates_keep_probable(candidates *c, double p) {
+glimpse_status candidates_keep_probable(candidates *c, double p, int32_t min_keep) {
     uint64_t total;
     float max;
-    if (c->n == 1) return GLIMPSE_OK;
+    if (c->n <= min_keep) return GLIMPSE_OK;
     TRY(candidates_mass(c, &max, &total));
-    return candidates_keep_scaled(c, det_log(p * (double)total * 0x1p-43));
+    return candidates_keep_scaled(c, det_log(p * (double)total * 0x1p-43), min_keep);
 }
 
 int32_t candidates_top(candidates *c, int32_t k) {

@@ -187,7 +187,8 @@ static glimpse_status check_left_out(const source *from, uint64_t present) {
         for (int32_t i = 0; i < x->n_flags && !flag; i++) {
             if (kind->list_flag && !strcmp(kind->list_flag, x->flags[i].name)) flag = x->flags[i].name;
             for (int32_t j = 0; j < kind->n_params && !flag; j++)
-                if (kind->params[j].flag && !strcmp(kind->params[j].flag, x->flags[i].name)) flag = x->flags[i].name;
+                if (kind->params[j].flag && strcmp(kind->params[j].name, "min_keep") && /* several share that one */
+                    !strcmp(kind->params[j].flag, x->flags[i].name)) flag = x->flags[i].name;
         }
         if (!flag) continue;
         if (!kind->list_flag) {
@@ -199,6 +200,20 @@ static glimpse_status check_left_out(const source *from, uint64_t present) {
              own ? "samplers" : "sampler_preset ", own ? "" : x->preset, kind->ops.name,
              own ? "name it in --samplers" : "give the whole chain with --samplers", flag);
     }
+    return GLIMPSE_OK;
+}
+
+/* guidance and antislop are no kinds: they join later, where they belong.  What a chain was printed as reads back, so they may
+ * stand in its text, if their flags say the same.  Sets *is. */
+static glimpse_status joins_later(const sampler_context *x, const char *name, size_t n, const char *text, size_t bytes, bool *is) {
+    bool guidance = n == 8 && !memcmp(name, "guidance", n), antislop = n == 8 && !memcmp(name, "antislop", n);
+    double scale;
+    *is = guidance || antislop;
+    if (antislop && !x->antislop)
+        FAIL(GLIMPSE_E_INVALID, "the chain names antislop, and there are no phrases\nhint: --antislop FILE gives them");
+    if (guidance && (!text || !parse_double(text, bytes, &scale) || scale != x->guidance))
+        FAIL(GLIMPSE_E_INVALID, "the chain has guidance=%.*s, and --guidance_scale is %g\nhint: --guidance_scale and --negative_prompt "
+             "set it", text ? bytes > 40 ? 40 : (int)bytes : 0, text ? text : "", x->guidance > 0 ? x->guidance : 1.0);
     return GLIMPSE_OK;
 }
 
@@ -215,6 +230,9 @@ static glimpse_status add_text(chain *c, const source *from, const char *item, s
         if (text) FAIL(GLIMPSE_E_INVALID, "%s takes no values in a chain", u->vt.name);
         return add_user(c, u);
     }
+    bool later;
+    TRY(joins_later(from->context, name, name_bytes, text, equals ? n - (size_t)(text - item) : 0, &later));
+    if (later) return GLIMPSE_OK;
     TRY(sampler_kind_find(name, name_bytes, &kind));
     for (int k = 0; k < sampler_kind_count; k++)
         if (sampler_kinds[k] == kind) *present |= (uint64_t)1 << k;
