@@ -70,7 +70,7 @@ PROGRAMS  := $(if $(PROGRAM),$(B)/glimpse)
 MODULES   := $(B)/custom_sampler.so $(B)/custom_hook.so
 EXAMPLES  := $(if $(wildcard plugin/*.c),$(EXAMPLE:examples/%.c=$(B)/%))
 
-include kernels/cuda/cuda.mk
+include kernels/cuda/cuda.mk tests/driver/driver.mk examples/train_gpt/cuda.mk
 .DEFAULT_GOAL := all
 
 # Quiet unless V=1; a file's name where it is compiled, nothing at all with -s.  On all cores unless -j says otherwise.
@@ -160,11 +160,7 @@ test: deps
 ## test-all: the same with the full counts
 test-all: deps
 	@GLIMPSE_TEST_FULL=1 $(MAKE) --no-print-directory $(JOBS) run-tests
-# A driver for tests where there is no GPU, found by its soname.
-$(B)/tests/driver/libcuda.so.1: tests/driver/fake_libcuda.c tests/driver/fake_cuda.h $(B)/gen/flags
-	@mkdir -p $(@D)
-	$(CC) -std=c17 -D_GNU_SOURCE= -O1 -g -Wall -Wextra -Werror -fvisibility=hidden -fPIC -shared -I. -Wl,-soname,$(@F) $< -o $@
-run-tests: all $(B)/tests/runner $(B)/tests/emu_first $(B)/tests/emu_bench $(B)/tests/driver/libcuda.so.1 $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(FUZZ))
+run-tests: all $(B)/tests/runner $(B)/tests/emu_first $(B)/tests/emu_bench $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(FUZZ))
 	@CC='$(CC)' MODE=$(MODE) ASAN_OPTIONS=allocator_may_return_null=1 $(B)/tests/runner $(T)
 ## faults: every fault in its full count (FEW=1: the short one), as a table: PASS or FAIL, the name, the figure
 faults: deps

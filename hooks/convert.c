@@ -1,33 +1,16 @@
 /* convert.c -- `glimpse convert IN OUT` and `glimpse inspect PATH`: a checkpoint of any kind that is read, written in another
- * form, or told in numbers.  What is shown goes to the host's output, progress to its log.  Called through session_api. */
+ * form, or told in numbers.  What is shown goes to the host's output, progress to its terminal.  Called through session_api. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "hooks/load_bar.h"
 #include "hooks/session_state.h"
 #include "include/internal/file.h"
 #include "include/internal/status.h"
 #include "sampling/checkpoint/save.h"
 
 enum { BLOCK = 1 << 16 };
-
-typedef struct teller {
-    const session_host *host;
-    const char *what;
-    int64_t last; /* tenths told */
-} teller;
-
-/* On a terminal, and for what is long alone. */
-static void progress(void *user, int64_t done, int64_t total) {
-    teller *t = user;
-    if (!t->host->terminal || total < (int64_t)256 << 20 || !t->host->log) return;
-    int64_t tenth = done * 10 / total;
-    if (tenth == t->last) return;
-    t->last = tenth;
-    char line[96];
-    c_snprintf(line, sizeof line, "glimpse: %s %.1f of %.1f GB", t->what, (double)done / 1e9, (double)total / 1e9);
-    t->host->log(t->host->user, line);
-}
 
 static glimpse_status put(const session_host *host, buffer *b) {
     if (buf_failed(b)) FAIL(GLIMPSE_E_MEMORY, "no memory for the text");
@@ -170,8 +153,8 @@ out:
 /* === convert === */
 static glimpse_status convert(const model *m, const file_command *c, const session_host *host) {
     static const char *const dtypes[] = {"f32", "bf16", "f16"}, *const formats[] = {"safetensors", "llmc"};
-    teller t = {host, "writing", -1};
-    save_request rq = {.path = c->out, .replace = c->force, .progress = progress, .user = &t};
+    load_bar bar = {.host = host, .what = "writing"};
+    save_request rq = {.path = c->out, .replace = c->force, .progress = load_bar_step, .user = &bar};
     for (int i = 0; c->dtype && i < 3; i++)
         if (!strcmp(c->dtype, dtypes[i])) rq.dtype = (save_dtype)(i + 1);
     for (int i = 0; c->format && i < 2; i++)
@@ -182,6 +165,7 @@ static glimpse_status convert(const model *m, const file_command *c, const sessi
     if (!beside) FAIL(GLIMPSE_E_MEMORY, "no memory for a path");
     rq.tokenizer_from = c->tokenizer ? c->tokenizer : beside;
     glimpse_status st = model_save(m, &rq);
+    load_bar_end(&bar);
     free(beside);
     if (st < 0) return st;
     buffer b = {0};
@@ -193,9 +177,11 @@ static glimpse_status convert(const model *m, const file_command *c, const sessi
 
 glimpse_status session_files(const file_command *c, const session_host *host) {
     model *m = NULL;
-    teller t = {host, "reading", -1};
-    TRY(checkpoint_open(c->in, progress, &t, &m));
-    glimpse_status st = c->inspect ? inspect(m, c, host) : convert(m, c, host);
+    load_bar bar = {.host = host, .what = "reading"};
+    glimpse_status st = checkpoint_open(c->in, load_bar_step, &bar, &m);
+    load_bar_end(&bar);
+    if (st < 0) return st;
+    st = c->inspect ? inspect(m, c, host) : convert(m, c, host);
     model_close(m);
     return st;
 }

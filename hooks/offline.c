@@ -1,5 +1,6 @@
 /* offline.c -- sample once from a checkpoint: glimpse_run, `glimpse sample`, a trainer's --sample_only.  The generated text
  * goes to the host's output, everything else to its log, the files to out_dir. */
+#include "hooks/load_bar.h"
 #include "hooks/prompts.h"
 #include "hooks/session_state.h"
 #include "hooks/text_out.h"
@@ -29,14 +30,6 @@ glimpse_status offline_dir(const char *dir, char **out) {
         free(path);
     }
     FAIL(GLIMPSE_E_IO, "%s: offline-1 to offline-99999 are all taken", dir);
-}
-
-static void progress(void *user, int64_t done, int64_t total) {
-    const session_host *host = user;
-    if (!host->terminal || total < (int64_t)256 << 20 || !host->log) return;
-    char line[96];
-    c_snprintf(line, sizeof line, "glimpse: reading %.1f of %.1f GB", (double)done / 1e9, (double)total / 1e9);
-    host->log(host->user, line);
 }
 
 static glimpse_status find_tokenizer(const options *o, const session_host *host, const model *m, const char *checkpoint,
@@ -118,7 +111,10 @@ glimpse_status offline_open(const options *given, const session_host *host, cons
     session *s = NULL;
     const char *from = opt_str(given, OPT_checkpoint);
     TRY(checkpoint_find_newest(from ? from : opt_str(given, OPT_out_dir), &checkpoint));
-    TRY_GOTO(checkpoint_open(checkpoint, progress, (void *)(uintptr_t)host, &m));
+    load_bar bar = {.host = host, .what = "reading"};
+    st = checkpoint_open(checkpoint, load_bar_step, &bar, &m);
+    load_bar_end(&bar);
+    if (st < 0) goto out;
     TRY_GOTO(find_tokenizer(given, host, m, checkpoint, &t));
     if (t) model_drop_padding(m, t->vocab_size);
     model *model_given = m;

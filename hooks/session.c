@@ -116,7 +116,7 @@ glimpse_status session_open_model(const options *o, model *m, tokenizer *t, cons
     s->facts = (record_facts){ .run_name = s->run_name, .kind = kind, .arch = m->arch, .dtype = dtypes[m->dtype],
                                .device = generator_device(s->g), .cache = dtypes[cfg.cache], .check = "none", .views = s->views,
                                .n_params = m->n_params, .vocab_size = m->d.vocab_size };
-    if ((opt_bool(o, OPT_sample_metrics) || opt_bool(o, OPT_dataset_benchmarks)) && speller_open(&s->sp) < 0)
+    if ((opt_bool(o, OPT_sample_metrics) || opt_bool(o, OPT_dataset_benchmarks)) && speller_open(opt_str(o, OPT_spelling_language), &s->sp) < 0)
         session_log(s, "glimpse: %s: metrics without spelling", status_text());
     if (opt_str(o, OPT_probe)) TRY_GOTO(probes_open(opt_str(o, OPT_probe), m, t, &s->probes));
     if (opt_bool(o, OPT_dataset_benchmarks)) {

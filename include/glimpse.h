@@ -150,7 +150,7 @@ typedef enum glimpse_rope_scaling { /* how rotary frequencies were stretched for
     GLIMPSE_ROPE_LINEAR = 1, /* f / factor */
     GLIMPSE_ROPE_LLAMA3 = 2, /* long waves / factor, short ones kept, between them a ramp */
     GLIMPSE_ROPE_YARN = 3,   /* the same by dimension (Peng et al. 2023) */
-    GLIMPSE_ROPE_DYNAMIC = 4, /* a larger theta where max_seq_len is more than rope_original_len */
+    GLIMPSE_ROPE_DYNAMIC = 4, /* plain up to rope_original_len; a longer max_seq_len is refused: see its error */
     GLIMPSE_ROPE_LONGROPE = 5 /* f / rope_factors[i]; in texts that may become longer than rope_original_len
                                  f / rope_factors_long[i] (Ding et al. 2024; Phi-3) */
 } glimpse_rope_scaling;

@@ -109,9 +109,10 @@ glimpse_status burst_run(batch *b, bool *ran) {
     burst_request rq = { m->rows, b->n_active, b->rq->n_top, m->tokens, m->tops, m->n_drawn };
     bool finite = true;
     TRY_GOTO(b->g->be->ops->burst(b->g->be, &rq));
+    bool stop = batch_cancelled(b);
     TRY_GOTO(accept(b, m, &finite));
     *ran = finite;
-    sequences_cancel(b);
+    if (stop) sequences_cancel(b);
 out:
     free(m->tops);
     free(m->seen);

@@ -35,14 +35,6 @@ static double scale_yarn(const glimpse_model *d, double f, int32_t i) {
     return f / (double)d->rope_factor * ramp + f * (1 - ramp);
 }
 
-/* Dynamic NTK (transformers' modeling_rope_utils.py): theta (factor n / L - (factor - 1))^(d / (d - 2)) for n positions.
- * One model has one n here, its longest context: a token's numbers must not hang on how long its text will be. */
-static double dynamic_theta(const glimpse_model *d) {
-    double n = d->max_seq_len, L = d->rope_original_len, dims = d->rope_dims, factor = (double)d->rope_factor;
-    if (d->rope_scaling != GLIMPSE_ROPE_DYNAMIC || n <= L || dims <= 2) return (double)d->rope_theta;
-    return (double)d->rope_theta * pow(factor * n / L - (factor - 1), dims / (dims - 2));
-}
-
 /* inv_freq[i] = theta^(-2i / dims): RoFormer (Su et al. 2021), section 3.2.2. */
 static double frequency(const glimpse_model *d, double theta, int32_t i) {
     double f = pow(theta, -2.0 * i / d->rope_dims);
@@ -62,11 +54,10 @@ static glimpse_status fill_ropes(const glimpse_model *d, plan *p, ropes *r) {
     if (d->positions != GLIMPSE_ROPE) return GLIMPSE_OK;
     int32_t half = d->rope_dims / 2;
     bool longer = d->rope_scaling == GLIMPSE_ROPE_LONGROPE, factors = d->rope_factors[0] > 0;
-    double theta = dynamic_theta(d);
     if (!(p->inv_freq = malloc(3 * (size_t)half * sizeof *p->inv_freq))) FAIL(GLIMPSE_E_MEMORY, "no memory for a plan");
     double *far = p->inv_freq + half, *local = far + half;
     for (int32_t i = 0; i < half; i++) {
-        double f = frequency(d, theta, i);
+        double f = frequency(d, (double)d->rope_theta, i);
         p->inv_freq[i] = factors ? f / (double)d->rope_factors[i] : f;
         far[i] = longer ? f / (double)d->rope_factors_long[i] : f;
         local[i] = pow((double)d->rope_local_theta, -2.0 * i / d->rope_dims);

@@ -197,10 +197,11 @@ glimpse_status sequence_accept(batch *b, sequence *s) {
     return accept_drawn(b, s);
 }
 
-static bool cancelled(const batch_request *rq) { return rq->cancel && atomic_load_explicit(rq->cancel, memory_order_relaxed); }
+bool batch_cancelled(const batch *b) {
+    return b->rq->cancel && atomic_load_explicit(b->rq->cancel, memory_order_relaxed);
+}
 
 void sequences_cancel(batch *b) {
-    if (!cancelled(b->rq)) return;
     for (int32_t i = 0; i < b->n_active; i++) {
         sequence *s = b->active[i];
         s->done = true;
@@ -213,13 +214,14 @@ void sequences_cancel(batch *b) {
 glimpse_status sequences_draw(batch *b) {
     pool_run(b->g->pool, draw_task, b, b->lanes);
     int32_t left = 0;
+    bool stop = batch_cancelled(b);
     for (int32_t i = 0; i < b->n_active; i++) {
         sequence *s = b->active[i];
         TRY(accept_drawn(b, s));
         if (!s->done) b->active[left++] = s;
     }
     b->n_active = left;
-    sequences_cancel(b);
+    if (stop) sequences_cancel(b);
     return GLIMPSE_OK;
 }
 

@@ -60,8 +60,8 @@ void sequence_free(sequence *s);
 glimpse_status sequences_draw(batch *b);
 /* The same for a token drawn elsewhere, whose record is tokens[n] and its alternatives: cosine, text, reasons to stop. */
 glimpse_status sequence_accept(batch *b, sequence *s);
-/* Where the caller has cancelled, those still active end. */
-void sequences_cancel(batch *b);
+bool batch_cancelled(const batch *b);  /* asked before tokens are taken in: what on_token does holds from the next on */
+void sequences_cancel(batch *b);       /* those still active end */
 glimpse_status sequence_record(batch *b, sequence *s, glimpse_sample *out);
 
 #endif

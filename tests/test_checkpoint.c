@@ -217,6 +217,38 @@ TEST(checkpoint_newest_by_number) {
     buf_free(&b);
 }
 
+/* What --save_snapshots left: directories that hold weights, in snapshots/. */
+TEST(checkpoint_newest_looks_into_snapshots) {
+    static const struct {
+        const char *dir, *file; /* file NULL: an empty directory */
+    } dirs[] = {{"step_00000250", "model.safetensors"}, {"step_00001500", "model.safetensors"}, {"step_00009000", NULL},
+                {"step_00009500", "config.json"},       {"step_00007000.tmp", "model.safetensors"}, {"xstep_00008000", "model.safetensors"}};
+    buffer b = {0};
+    char *found = NULL, path[4096], snapshots[2048];
+    snprintf(snapshots, sizeof snapshots, "%s/snapshots", test_tmpdir());
+    buf_puts(&b, "x");
+    saved(&b, "model_00001000.bin");
+    for (size_t i = 0; i < sizeof dirs / sizeof *dirs; i++) {
+        snprintf(path, sizeof path, "snapshots/%s/%s", dirs[i].dir, dirs[i].file ? dirs[i].file : "");
+        char full[4096];
+        snprintf(full, sizeof full, "%s/%s", snapshots, dirs[i].dir);
+        REQUIRE_OK(mkdir_p(full));
+        if (dirs[i].file) saved(&b, path);
+    }
+    REQUIRE_OK(checkpoint_find_newest(test_tmpdir(), &found));
+    EXPECT_STREQ(path_base(found), "step_00001500");
+    EXPECT_EQ(checkpoint_step(found), 1500);
+    free(found), found = NULL;
+    REQUIRE_OK(checkpoint_find_newest(snapshots, &found)); /* the folder itself may be named */
+    EXPECT_STREQ(path_base(found), "step_00001500");
+    free(found), found = NULL;
+    saved(&b, "model_00001501.bin");
+    REQUIRE_OK(checkpoint_find_newest(test_tmpdir(), &found));
+    EXPECT_STREQ(path_base(found), "model_00001501.bin");
+    free(found);
+    buf_free(&b);
+}
+
 /* The file is cut while it is read: an error, not a signal. */
 static ssize_t cutting_pread(int fd, void *bytes, size_t n, off_t at) {
     if (at >= HEADER_BYTES) {

@@ -102,6 +102,14 @@ SPOIL(no_star) {
     t->n_dims = 2, t->dims[0] = 3, t->dims[1] = 48;
 }
 SPOIL(no_name) { r->tensors[3].name = NULL; }
+SPOIL(dynamic_longer) {
+    r->d.positions = GLIMPSE_ROPE, r->d.rope_scaling = GLIMPSE_ROPE_DYNAMIC, r->d.rope_factor = 2;
+    r->d.rope_original_len = r->d.max_seq_len - 1;
+}
+SPOIL(dynamic_equal) {
+    dynamic_longer(r);
+    r->d.rope_original_len++;
+}
 SPOIL(rope_with_wpe) { r->d.positions = GLIMPSE_ROPE; }
 SPOIL(no_layers) { r->d.n_layers = 0; }
 SPOIL(many_layers) { r->d.n_layers = 1 << 30; }
@@ -158,6 +166,8 @@ TEST(model_says_what_is_wrong) {
         {star_one_layer, GLIMPSE_E_MODEL, "expected (L, C) = (3, 48), found (48)\nhint: with * in its name"},
         {no_star, GLIMPSE_E_MODEL, "expected (C) = (48), found (3, 48)\nhint: a tensor of all layers is bound with *"},
         {no_name, GLIMPSE_E_MODEL, "tensor number 3 has no name"},
+        {dynamic_longer, GLIMPSE_E_UNSUPPORTED, "model.max_seq_len is 32 and model.rope_original_len 31: dynamic scaling beyond"},
+        {dynamic_equal, GLIMPSE_E_MODEL, "tensor transformer.wpe.weight is bound"},
         {rope_with_wpe, GLIMPSE_E_MODEL, "tensor transformer.wpe.weight is bound"},
         {no_layers, GLIMPSE_E_MODEL, "model.n_layers is 0"},
         {many_layers, GLIMPSE_E_MODEL, "model.n_layers is 1073741824"},

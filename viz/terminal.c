@@ -298,13 +298,33 @@ static void digest(log_view *v, const glimpse_record *before, const glimpse_samp
     end_row(v);
 }
 
+/* Share of tokens that stand for what the vocabulary lacks: <unk>, [UNK], shown as ⟨<unk>⟩. */
+static double unknown_share(const glimpse_record *r, const glimpse_sample *s) {
+    int32_t n = 0;
+    for (int32_t i = 0; i < s->n_tokens; i++) {
+        const glimpse_piece *p = record_piece(r, GLIMPSE_AT(s->tokens, i)->id);
+        if (!p || p->bytes < 5 || p->bytes > 16) continue;
+        for (int32_t k = 1; k + 3 < p->bytes; k++) {
+            const char *c = p->text + k;
+            bool unk = c[-1] && c[3] && (c[0] | 32) == 'u' && (c[1] | 32) == 'n' && (c[2] | 32) == 'k';
+            if (unk && strchr("<[|", c[-1]) && strchr(">]|", c[3])) {
+                n++;
+                break;
+            }
+        }
+    }
+    return s->n_tokens ? (double)n / s->n_tokens : 0;
+}
+
 /* What a person may want to change, from the metrics of the samples shown; one row at most. */
-static bool advice_of(const glimpse_sample *s, char out[160]) {
-    double repeats = text_metric(s, "repetition"), invalid = text_metric(s, "invalid_utf8_rate");
+static bool advice_of(const glimpse_record *r, const glimpse_sample *s, char out[160]) {
+    double repeats = text_metric(s, "repetition"), invalid = text_metric(s, "invalid_utf8_rate"), unknown = unknown_share(r, s);
     if (s->n_tokens == 1 && s->stop == GLIMPSE_STOP_EOS)
         c_snprintf(out, 160, "hint: the model ended the text at once: ignore_eos, or another prompt");
     else if (invalid > 0.01)
         c_snprintf(out, 160, "hint: %.0f %% is no UTF-8: is this the tokenizer it was trained with?", 100 * invalid);
+    else if (unknown > 0.01)
+        c_snprintf(out, 160, "hint: %.0f %% of the tokens are UNK: is this the tokenizer it was trained with?", 100 * unknown);
     else if (repeats > 0.3)
         c_snprintf(out, 160, "hint: %.0f %% of the 4-grams repeat: repetition_penalty=1.1 may help", 100 * repeats);
     else return false;
@@ -314,7 +334,7 @@ static bool advice_of(const glimpse_sample *s, char out[160]) {
 static void advice(log_view *v, const int32_t *shown, int n) {
     char text[160];
     for (int k = 0; k < n; k++)
-        if (advice_of(GLIMPSE_AT(v->r->samples, shown[k]), text)) {
+        if (advice_of(v->r, GLIMPSE_AT(v->r->samples, shown[k]), text)) {
             begin_row(v, INDENT);
             add_cut(v, PAINT_BAD, text, strlen(text), false, v->columns);
             end_row(v);
@@ -436,7 +456,7 @@ glimpse_status view_terminal(const glimpse_record *r, const glimpse_record *befo
     }
     int tail = has_scores(r) + rows_of_path(&v, where) + (colored && n) + (n && same_sample(before, GLIMPSE_AT(r->samples, shown[0])) != NULL);
     char hint[160];
-    for (int k = 0, hints = 0; k < n && !hints; k++) tail += hints = advice_of(GLIMPSE_AT(r->samples, shown[k]), hint);
+    for (int k = 0, hints = 0; k < n && !hints; k++) tail += hints = advice_of(r, GLIMPSE_AT(r->samples, shown[k]), hint);
     for (int k = 0; k < n && v.rows_left - tail >= 3; k++) {
         const glimpse_sample *s = GLIMPSE_AT(r->samples, shown[k]);
         int rows = (v.rows_left - tail) / (n - k) - 2 - (s->why != NULL);

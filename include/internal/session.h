@@ -62,8 +62,8 @@ typedef struct file_command {
  * name, what may follow it, whether modules are loaded, what it does.  `run` (glimpse_run) is `sample` here. */
 #define SESSION_COMMANDS(X)                                                          \
     X(sample, "", true, "sample from a checkpoint: the text on stdout")              \
-    X(eval, "", true, "task scores of a checkpoint (--lm_eval_tasks)")            \
-    X(score, "", true, "how sure a checkpoint is of a text, by token")           \
+    X(eval, "", true, "score --lm_eval_tasks: a table and files")                     \
+    X(score, "", true, "each token of --prompt, or --requests FILE")                   \
     X(follow, "[DIR]", false, "the coloured log of a run, as it comes")              \
     X(review, "[DIR]", false, "look through a run's samples in this terminal")       \
     X(report, "[DIR]", false, "draw every view anew from DIR/evals.jsonl")
@@ -117,9 +117,6 @@ typedef struct session_api {
     void (*unload)(void *handle);
     /* What it shows goes through host->out. */
     glimpse_status (*files)(const file_command *c, const session_host *host);
-    /* `glimpse eval`: --lm_eval_tasks alone; the table through host->out.  `glimpse score`: a text, or --requests. */
-    glimpse_status (*evaluate)(const options *o, const session_host *host);
-    glimpse_status (*score_file)(const options *o, const session_host *host);
 } session_api;
 
 #define GLIMPSE_SESSION_SYMBOL "glimpse_session_v1"

@@ -1,6 +1,8 @@
 /* utf8.c -- see utf8.h.  The ranges of the second byte are table 3-7 of the Unicode standard, "well-formed UTF-8". */
 #include "include/internal/utf8.h"
 
+#include <string.h>
+
 int utf8_decode(const char *text, size_t n, uint32_t *cp) {
     const unsigned char *s = (const unsigned char *)text;
     *cp = 0xFFFD;
@@ -49,6 +51,9 @@ size_t utf8_complete_prefix(const char *s, size_t n) {
 bool utf8_valid(const char *s, size_t n) {
     for (size_t i = 0; i < n;) {
         uint32_t cp;
+        uint64_t eight;
+        while (n - i >= sizeof eight && (memcpy(&eight, s + i, sizeof eight), !(eight & 0x8080808080808080u))) i += sizeof eight;
+        if (i == n) return true;
         int len = utf8_decode(s + i, n - i, &cp);
         if (len <= 0) return false;
         i += (size_t)len;

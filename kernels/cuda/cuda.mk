@@ -35,7 +35,7 @@ cuda-all:
 	@$(MAKE) --no-print-directory CUDA=1 GPU_ARCH='80 90a $(lastword $(shell $(NVCC) --list-gpu-code 2>/dev/null | sed -n 's/^sm_//p' | sort -n))' $(B)/libglimpse_cuda.so
 
 # === Emulated: the objects join the test runner
-CUDA_EMU := $(patsubst %.cu,$(B)/emu/%.o,$(CUDA_SOURCES)) $(call obj,$(EMU_SOURCES))
+CUDA_EMU := $(patsubst %.cu,$(B)/emu/%.o,$(CUDA_SOURCES) tests/emu/emu_kernels.cu) $(call obj,$(EMU_SOURCES))
 $(B)/emu/%.o: %.cu $(B)/gen/flags
 	@mkdir -p $(@D)
 	@$(call say,EMU $<)

@@ -11,36 +11,50 @@
 
 enum { HEAD_BYTES = 512 };
 
-/* The number in model_<digits>.bin, -1 for any other name. */
-static int64_t step_of_name(const char *name) {
-    static const char before[] = "model_", after[] = ".bin";
+/* The number between two texts that are all of the rest of a name, -1 for any other name. */
+static int64_t number_in(const char *name, const char *before, const char *after) {
     int64_t step;
-    size_t n = strlen(name), b = sizeof before - 1, a = sizeof after - 1;
+    size_t n = strlen(name), b = strlen(before), a = strlen(after);
     if (n <= a + b || strncmp(name, before, b) || strcmp(name + n - a, after)) return -1;
     for (size_t i = b; i < n - a; i++)
         if (name[i] < '0' || name[i] > '9') return -1;
     return parse_i64(name + b, n - a - b, &step) ? step : -1;
 }
 
-int64_t checkpoint_step(const char *path) { return step_of_name(path_base(path)); }
+int64_t checkpoint_step(const char *path) {
+    int64_t step = number_in(path_base(path), "model_", ".bin");
+    return step >= 0 ? step : number_in(path_base(path), "step_", "");
+}
+
+/* The newest of a directory, if it is newer than *best: llm.c's files, and the directories of --save_snapshots. */
+static glimpse_status newer_in(const char *dir, int64_t *best, char **best_path) {
+    glimpse_status st = GLIMPSE_OK;
+    DIR *d = opendir(dir);
+    if (!d) FAIL(GLIMPSE_E_IO, "%s: the directory cannot be read: %s", dir, strerror(errno));
+    for (struct dirent *e; (e = readdir(d));) {
+        bool is_file = number_in(e->d_name, "model_", ".bin") >= 0;
+        int64_t step = checkpoint_step(e->d_name);
+        if (step <= *best) continue;
+        char *path = path_join(dir, e->d_name);
+        if (!path) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a path");
+        if (is_file ? path_is_file(path) : path_is_dir(path) && directory_is_checkpoint(path)) {
+            free(*best_path);
+            *best_path = path;
+            *best = step;
+        } else free(path);
+    }
+out:
+    closedir(d);
+    return st;
+}
 
 static glimpse_status newest_in(const char *dir, char **found) {
     glimpse_status st = GLIMPSE_OK;
     int64_t best = -1;
-    char *best_path = NULL;
-    DIR *d = opendir(dir);
-    if (!d) FAIL(GLIMPSE_E_IO, "%s: the directory cannot be read: %s", dir, strerror(errno));
-    for (struct dirent *e; (e = readdir(d));) {
-        int64_t step = step_of_name(e->d_name);
-        if (step <= best) continue;
-        char *path = path_join(dir, e->d_name);
-        if (!path) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a path");
-        if (path_is_file(path)) {
-            free(best_path);
-            best_path = path;
-            best = step;
-        } else free(path);
-    }
+    char *best_path = NULL, *snapshots = path_join(dir, "snapshots");
+    if (!snapshots) FAIL(GLIMPSE_E_MEMORY, "no memory for a path");
+    TRY_GOTO(newer_in(dir, &best, &best_path));
+    if (path_is_dir(snapshots)) TRY_GOTO(newer_in(snapshots, &best, &best_path));
     if (!best_path) {
         best_path = path_join(dir, "ckpt.pt"); /* nanoGPT's */
         if (best_path && !path_is_file(best_path)) {
@@ -50,14 +64,14 @@ static glimpse_status newest_in(const char *dir, char **found) {
     }
     if (!best_path) {
         TRY_GOTO(directory_refuse(dir));
-        FAIL_GOTO(GLIMPSE_E_IO, "%s: no checkpoint in this directory: ckpt.pt, model_<step>.bin, *.safetensors were looked for\n"
+        FAIL_GOTO(GLIMPSE_E_IO, "%s: no checkpoint in this directory: ckpt.pt, model_<step>.bin, snapshots/step_<step>, *.safetensors were looked for\n"
                   "hint: --checkpoint names another file or directory", dir);
     }
     *found = best_path;
     best_path = NULL;
 out:
     free(best_path);
-    closedir(d);
+    free(snapshots);
     return st;
 }
 

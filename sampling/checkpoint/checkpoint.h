@@ -21,10 +21,12 @@ typedef void (*checkpoint_progress)(void *user, int64_t done, int64_t total);
 glimpse_status checkpoint_open(const char *path, checkpoint_progress progress, void *user, model **out);
 
 /* What to open: `path` itself if it is a file or a directory that is a checkpoint (Hugging Face's layout); in another
- * directory the model_<step>.bin with the highest step, compared as numbers, else ckpt.pt.  *found is *returned* (free).  GLIMPSE_E_IO when there is none: says where it was looked for. */
+ * directory the highest step, compared as numbers, of its model_<step>.bin, its step_<step>/ and snapshots/step_<step>/
+ * (--save_snapshots), else ckpt.pt.  *found is *returned* (free).  GLIMPSE_E_IO when there is none: says where it was looked
+ * for. */
 glimpse_status checkpoint_find_newest(const char *path, char **found);
 
-/* The step that a file name states, model_00000250.bin -> 250; -1 if it states none. */
+/* The step that a name states, model_00000250.bin or step_00000250 -> 250; -1 if it states none. */
 int64_t checkpoint_step(const char *path);
 
 /* The tokenizer of a checkpoint: in it if it is a directory, beside it, above it, in `out_dir` (may be NULL), in

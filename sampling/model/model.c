@@ -75,6 +75,14 @@ static glimpse_status check_rope(glimpse_model *d) {
     TRY(in_range("rope_scaling", d->rope_scaling, GLIMPSE_ROPE_PLAIN, GLIMPSE_ROPE_LONGROPE));
     if (!d->rope_original_len) d->rope_original_len = d->max_seq_len;
     TRY(in_range("rope_original_len", d->rope_original_len, 1, MAX_SEQ));
+    /* transformers (modeling_rope_utils.py, dynamic_frequency_update) takes a larger theta for each token beyond the original
+     * length and leaves the keys in the cache as they were: the numbers of a text then hang on how it was fed. */
+    if (d->rope_scaling == GLIMPSE_ROPE_DYNAMIC && d->max_seq_len > d->rope_original_len)
+        FAIL(GLIMPSE_E_UNSUPPORTED,
+             "model.max_seq_len is %d and model.rope_original_len %d: dynamic scaling beyond the original length gives a text "
+             "other numbers with a cache than without, which is not read\n"
+             "hint: model.max_seq_len = %d, where nothing is scaled; or linear or yarn scaling, as the model was trained",
+             (int)d->max_seq_len, (int)d->rope_original_len, (int)d->rope_original_len);
     double stretch = (double)d->max_seq_len / d->rope_original_len;
     TRY(set_default("rope_factor", &d->rope_factor, longer ? stretch : d->rope_scaling ? 0 : 1));
     if (d->rope_factor == 0) FAIL(GLIMPSE_E_MODEL, "model.rope_scaling is set and model.rope_factor is 0");

@@ -12,6 +12,7 @@
 #include "sampling/tokenizer/json_model.h"
 #include "sampling/tokenizer/json_steps.h"
 #include "sampling/tokenizer/kinds.h"
+#include "sampling/tokenizer/quick_pieces.h"
 #include "sampling/tokenizer/unicode_classes.h"
 #include "sampling/tokenizer/unicode_sets.h"
 
@@ -38,6 +39,7 @@ typedef struct json_tokenizer {
     json_decoder decoder;
     buffer tokens, pieces;   /* strings of all ids as the file has them; their bytes within a text */
     size_t *token_at, *start; /* (V + 1) each */
+    quick_piece *quick;      /* (V) where a text is the bytes of its tokens; may be NULL */
     pieces_text text, normal_text;
 } json_tokenizer;
 
@@ -186,6 +188,9 @@ static glimpse_status decode_all(json_tokenizer *t) {
     }
     t->start[V] = t->pieces.n;
     if (buf_failed(&t->pieces)) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a vocabulary of %d", (int)V);
+    if (json_decoder_is_bytes(&t->decoder)) t->quick = quick_pieces_new(V);
+    for (int32_t id = 0; id < V && t->quick; id++)
+        if (!is_special(t, id)) quick_pieces_set(t->quick, id, buf_str(&t->pieces) + t->start[id], t->start[id + 1] - t->start[id]);
 out:
     buf_free(&scratch);
     return st;
@@ -326,7 +331,9 @@ static glimpse_status around_added(json_tokenizer *t, const byte_trie *trie, con
                                    part_fn part, buffer *ids) {
     size_t from = 0, length;
     for (size_t at = 0, bytes = 0; trie->n_nodes && at < n;) {
-        int32_t i = trie_longest(trie, text + at, n - at, &bytes);
+        int32_t i = -1;
+        while (at < n && !trie->first[(unsigned char)text[at]]) at++; /* most bytes begin no token */
+        if (at < n) i = trie_longest(trie, text + at, n - at, &bytes);
         if (i < 0) {
             at++;
             continue;
@@ -407,33 +414,13 @@ static glimpse_status decode_next(tokenizer *base, int32_t id, bool *begun, buff
     return st;
 }
 
-/* Bytes one after another: sixteen at a time where both sides have them, for most pieces are shorter. */
-static size_t put_plain(const json_tokenizer *t, const int32_t *ids, size_t n, buffer *out) {
-    const special_set *specials = t->base.specials;
-    int32_t low = specials && specials->n ? specials->ids[0] : INT32_MAX;
-    int32_t high = specials && specials->n ? specials->ids[specials->n - 1] : -1;
-    const char *pieces = buf_str(&t->pieces);
-    size_t i = 0, safe = t->pieces.n > 16 ? t->pieces.n - 16 : 0;
-    for (; i < n; i++) {
-        int32_t id = ids[i];
-        if (id < 0 || id >= t->base.vocab_size || (id >= low && id <= high && is_special(t, id))) break;
-        size_t at = t->start[id], bytes = t->start[id + 1] - at;
-        if (bytes <= 16 && at < safe && out->cap - out->n > 16) {
-            memcpy(out->bytes + out->n, pieces + at, 16);
-            out->n += bytes;
-        } else buf_put(out, pieces + at, bytes);
-    }
-    if (out->bytes && out->n < out->cap) out->bytes[out->n] = 0;
-    return i;
-}
-
 static glimpse_status text_of(tokenizer *base, const int32_t *ids, size_t n, bool skip_special, buffer *out) {
     json_tokenizer *t = (json_tokenizer *)base;
     bool bytes = json_decoder_is_bytes(&t->decoder);
     json_decoder_start(&t->decoder);
     for (size_t i = 0; i < n; i++) {
         size_t length;
-        if (bytes && (i += put_plain(t, ids + i, n - i, out)) == n) break;
+        if (bytes && (i += quick_pieces_text(t->quick, base->vocab_size, ids + i, n - i, out)) == n) break;
         if (ids[i] < 0 || ids[i] >= base->vocab_size) continue;
         if (skip_special && is_special(t, ids[i])) continue;
         const char *s = token_of(t, ids[i], &length);
@@ -458,6 +445,7 @@ static void close_json(tokenizer *base) {
     free(t->token_at);
     buf_free(&t->pieces);
     free(t->start);
+    free(t->quick);
     pieces_free(&t->text);
     pieces_free(&t->normal_text);
     free(t);

@@ -11,6 +11,7 @@
 #include "sampling/tokenizer/byte_pair.h"
 #include "sampling/tokenizer/kinds.h"
 #include "sampling/tokenizer/pretokenize_gpt2.h"
+#include "sampling/tokenizer/quick_pieces.h"
 #include "sampling/tokenizer/word_cache.h"
 
 typedef struct pieces_tokenizer {
@@ -23,6 +24,7 @@ typedef struct pieces_tokenizer {
     bool whole;         /* a word that is a piece is that piece */
     const bool *special; /* (V) while it is opened; NULL = by their texts */
     word_cache *cache;
+    quick_piece *quick; /* (V) */
 } pieces_tokenizer;
 
 static const char *piece_of(const pieces_tokenizer *p, int32_t id, size_t *n) {
@@ -91,6 +93,15 @@ static glimpse_status decode(tokenizer *t, int32_t id, buffer *out) {
     return GLIMPSE_OK;
 }
 
+static glimpse_status text_of(tokenizer *t, const int32_t *ids, size_t n, bool skip_special, buffer *out) {
+    pieces_tokenizer *p = (pieces_tokenizer *)t;
+    for (size_t i = 0; i < n; i++) {
+        if ((i += quick_pieces_text(p->quick, t->vocab_size, ids + i, n - i, out)) == n) break;
+        if (!skip_special || !tokenizer_is_special(t, ids[i])) TRY(decode(t, ids[i], out));
+    }
+    return GLIMPSE_OK;
+}
+
 static void close_pieces(tokenizer *t) {
     pieces_tokenizer *p = (pieces_tokenizer *)t;
     free(p->bytes);
@@ -98,15 +109,16 @@ static void close_pieces(tokenizer *t) {
     index_free(&p->index);
     byte_pair_free(&p->scratch);
     word_cache_free(p->cache);
+    free(p->quick);
     free(p);
 }
 
 static const tokenizer_ops characters_ops = {
-    .kind = "characters", .encode = encode_characters, .decode = decode, .close = close_pieces};
+    .kind = "characters", .encode = encode_characters, .decode = decode, .text = text_of, .close = close_pieces};
 static const tokenizer_ops byte_pair_ops = {
-    .kind = "byte pairs", .encode = encode_byte_pairs, .decode = decode, .close = close_pieces};
+    .kind = "byte pairs", .encode = encode_byte_pairs, .decode = decode, .text = text_of, .close = close_pieces};
 static const tokenizer_ops longest_ops = {
-    .kind = "longest match", .encode = encode_longest, .decode = decode, .close = close_pieces};
+    .kind = "longest match", .encode = encode_longest, .decode = decode, .text = text_of, .close = close_pieces};
 
 static bool one_character(const char *s, size_t n) {
     uint32_t cp;
@@ -225,6 +237,12 @@ glimpse_status pieces_tokenizer_open(const pieces_spec *spec, tokenizer **out) {
     TRY_GOTO(add_specials(p));
     TRY_GOTO(index_pieces(p));
     p->special = NULL;
+    p->quick = quick_pieces_new(n);
+    for (int32_t id = 0; id < n && p->quick; id++) {
+        size_t length;
+        const char *piece = piece_of(p, id, &length);
+        if (!tokenizer_is_special(&p->base, id)) quick_pieces_set(p->quick, id, piece, length);
+    }
     *out = &p->base;
     p = NULL;
 out:

@@ -41,7 +41,10 @@ static glimpse_status encode_part(tokenizer *t, const char *text, size_t from, s
 glimpse_status tokenizer_encode(tokenizer *t, const char *text, size_t bytes, buffer *ids) {
     size_t from = 0, before = ids->n;
     glimpse_status st = GLIMPSE_OK;
-    for (size_t at = 0, n = 0; t->specials && at < bytes;) {
+    const bool *first = t->specials && t->specials->by_text.n_entries ? t->specials->by_text.first : NULL;
+    for (size_t at = 0, n = 0; first && at < bytes;) {
+        while (at < bytes && !first[(unsigned char)text[at]]) at++;
+        if (at == bytes) break;
         int32_t id = index_longest(&t->specials->by_text, text + at, bytes - at, &n);
         if (id < 0) {
             at++;

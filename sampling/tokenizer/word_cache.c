@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SLOTS = 1 << 15, WORD_BYTES = 24, WORD_IDS = 8 };
+enum { SLOTS = 1 << 17, AHEAD = 16, WORD_BYTES = 24, WORD_IDS = 8 };
 
 typedef struct cached {
     uint64_t word[3]; /* zeros behind its bytes */
@@ -14,11 +14,25 @@ typedef struct cached {
 } cached;
 
 struct word_cache {
-    cached slots[SLOTS];
+    void *block; /* what slots lie in */
+    cached *slots;
 };
 
-word_cache *word_cache_new(void) { return calloc(1, sizeof(word_cache)); }
-void word_cache_free(word_cache *c) { free(c); }
+word_cache *word_cache_new(void) {
+    size_t line = sizeof(cached); /* an entry is one line of memory, not halves of two; untouched ones take no memory */
+    word_cache *c = calloc(1, sizeof *c);
+    if (c && !(c->block = calloc(SLOTS + 1, line))) {
+        free(c);
+        return NULL;
+    }
+    if (c) c->slots = (cached *)(((uintptr_t)c->block + line - 1) / line * line);
+    return c;
+}
+
+void word_cache_free(word_cache *c) {
+    if (c) free(c->block);
+    free(c);
+}
 
 /* The word's bytes as three numbers.  `readable` bytes are there, perhaps more than the word's n <= 24. */
 static inline void key_of(const char *word, size_t n, size_t readable, uint64_t key[3]) {
@@ -42,27 +56,42 @@ static inline size_t slot_of(const uint64_t key[3], size_t n) {
     return (size_t)(h >> 40) & (SLOTS - 1);
 }
 
-static glimpse_status encode_one(word_cache *c, word_fn encode, void *user, const char *word, size_t n, size_t readable,
-                                 buffer *ids) {
-    if (!c || n > WORD_BYTES) return encode(user, word, n, ids);
+/* A word with its place in the table. */
+typedef struct word_key {
+    const char *text;
+    size_t n;
     uint64_t key[3];
-    key_of(word, n, readable, key);
-    cached *s = &c->slots[slot_of(key, n)];
-    if (s->n_bytes == n && s->word[0] == key[0] && s->word[1] == key[1] && s->word[2] == key[2]) {
-        /* All eight places at once: there is room, and only n_ids of them count. */
-        if (ids->cap - ids->n > sizeof s->ids) {
-            memcpy(ids->bytes + ids->n, s->ids, sizeof s->ids);
-            ids->n += s->n_ids * sizeof *s->ids;
-        } else buf_put(ids, s->ids, s->n_ids * sizeof *s->ids);
-        return GLIMPSE_OK;
-    }
+    cached *slot; /* NULL: too long for the table */
+} word_key;
+
+static inline void look_up(word_cache *c, const char *word, size_t n, size_t readable, word_key *k) {
+    k->text = word, k->n = n, k->slot = NULL;
+    if (!c || n > WORD_BYTES) return;
+    key_of(word, n, readable, k->key);
+    k->slot = &c->slots[slot_of(k->key, n)];
+}
+
+static glimpse_status encode_new(const word_key *k, word_fn encode, void *user, buffer *ids) {
     size_t before = ids->n;
-    TRY(encode(user, word, n, ids));
+    cached *s = k->slot;
+    TRY(encode(user, k->text, k->n, ids));
     size_t n_ids = (ids->n - before) / sizeof(int32_t);
-    if (n_ids > WORD_IDS || ids->failed) return GLIMPSE_OK;
-    memcpy(s->word, key, sizeof key);
+    if (!s || n_ids > WORD_IDS || ids->failed) return GLIMPSE_OK;
+    memcpy(s->word, k->key, sizeof k->key);
     if (n_ids) memcpy(s->ids, ids->bytes + before, n_ids * sizeof(int32_t));
-    s->n_bytes = (uint8_t)n, s->n_ids = (uint8_t)n_ids;
+    s->n_bytes = (uint8_t)k->n, s->n_ids = (uint8_t)n_ids;
+    return GLIMPSE_OK;
+}
+
+static inline glimpse_status encode_one(const word_key *k, word_fn encode, void *user, buffer *ids) {
+    const cached *s = k->slot;
+    if (!s || s->n_bytes != k->n || s->word[0] != k->key[0] || s->word[1] != k->key[1] || s->word[2] != k->key[2])
+        return encode_new(k, encode, user, ids);
+    /* All eight places at once: there is room, and only n_ids of them count. */
+    if (ids->cap - ids->n > sizeof s->ids) {
+        memcpy(ids->bytes + ids->n, s->ids, sizeof s->ids);
+        ids->n += s->n_ids * sizeof *s->ids;
+    } else buf_put(ids, s->ids, s->n_ids * sizeof *s->ids);
     return GLIMPSE_OK;
 }
 
@@ -72,7 +101,9 @@ static void close_ids(buffer *ids) {
 }
 
 glimpse_status word_cache_encode(word_cache *c, word_fn encode, void *user, const char *word, size_t n, buffer *ids) {
-    glimpse_status st = encode_one(c, encode, user, word, n, n, ids);
+    word_key k;
+    look_up(c, word, n, n, &k);
+    glimpse_status st = encode_one(&k, encode, user, ids);
     close_ids(ids);
     return st;
 }
@@ -80,9 +111,15 @@ glimpse_status word_cache_encode(word_cache *c, word_fn encode, void *user, cons
 glimpse_status word_cache_text(word_cache *c, scan_fn scan, word_fn encode, void *user, const char *text, size_t n,
                                buffer *ids) {
     glimpse_status st = GLIMPSE_OK;
-    for (size_t at = 0, word; at < n && st >= 0; at += word) {
-        word = scan(text + at, n - at);
-        st = encode_one(c, encode, user, text + at, word, n - at, ids);
+    word_key words[AHEAD]; /* some at a time: their entries come from memory while others are looked for */
+    for (size_t at = 0, count, i; at < n && st >= 0;) {
+        for (count = 0; count < AHEAD && at < n; count++) {
+            size_t word = scan(text + at, n - at);
+            look_up(c, text + at, word, n - at, &words[count]);
+            if (words[count].slot) __builtin_prefetch(words[count].slot);
+            at += word;
+        }
+        for (i = 0; i < count && st >= 0; i++) st = encode_one(&words[i], encode, user, ids);
     }
     close_ids(ids);
     return st;
