@@ -175,7 +175,7 @@ TEST_LIMIT(chat_interrupted_answer, 120) {
     EXPECT_EQ(turns_recorded(), 1);
     type(&t, "/set max_sample_tokens 5\r");
     REQUIRE(wait_for(&t, "= \"5\"") && wait_for(&t, "> "));
-    type(&t, "go on\r");
+    type(&t, "GH\r");
     REQUIRE(wait_for(&t, "5 tokens") && wait_for(&t, "> "));
     type(&t, "exit\r");
     EXPECT_EQ(end(&t), 0);
@@ -204,7 +204,7 @@ TEST(chat_from_a_pipe) {
     if (!EXPECT_EQ(piped(&lines, "--max_new_tokens 6 --ignore_eos", &out, &err), 0)) printf("%s\n", buf_str(&err));
     EXPECT(strstr(buf_str(&err), "seed = 1338") && strstr(buf_str(&err), "begun anew"));
     EXPECT_EQ(turns_recorded(), 4);
-    EXPECT_STREQ(last_text, "\nDEF");
+    EXPECT_STREQ(last_text + (last_text[0] == '\n'), "DEF"); /* behind a newline, unless the answer ended with one */
     for (size_t i = 0; i < out.n; i++) /* nothing that a terminal obeys */
         EXPECT((unsigned char)out.bytes[i] >= 32 || out.bytes[i] == '\n' || out.bytes[i] == '\t');
     /* A first answer is what `--prompt` gives. */
