@@ -11,6 +11,7 @@
 
 #include "include/internal/file.h"
 #include "sampling/checkpoint/checkpoint.h"
+#include "sampling/checkpoint/json_tree.h"
 #include "tests/hf_files.h"
 #include "tests/test.h"
 
@@ -217,6 +218,21 @@ TEST(hf_configurations_that_are_not_known) {
 }
 
 /* === Directories === */
+/* Every depth of brackets that are never closed: each is a value of one byte. */
+TEST(hf_json_of_open_brackets) {
+    for (int n = 1; n < 200; n++)
+        for (int kind = 0; kind < 3; kind++) {
+            json_tree t = {0};
+            char *text = malloc((size_t)n);
+            REQUIRE(text);
+            for (int i = 0; i < n; i++) text[i] = kind == 2 && i >= n / 2 ? ']' : kind == 1 && i % 2 ? ' ' : '[';
+            glimpse_status st = json_parse("x", text, (size_t)n, 64, &t);
+            EXPECT(kind == 2 && n % 2 == 0 && n / 2 <= 64 ? st == GLIMPSE_OK && t.n == (uint32_t)n / 2 : st == GLIMPSE_E_FORMAT);
+            json_free(&t);
+            free(text);
+        }
+}
+
 TEST(hf_a_trainers_directory) {
     static const char config[] =
         "{\"vocab_size\": 61, \"num_layers\": 4, \"num_heads\": 4, \"embed_dim\": 48, \"maxlen\": 64}";
