@@ -4,8 +4,8 @@
 set -e
 venv=${VENV:-build/venv}
 [ -x "$venv/bin/python" ] || python3 -m venv "$venv"
-"$venv/bin/python" -c 'import tokenizers, tiktoken, sentencepiece, numpy' 2>/dev/null ||
-    "$venv/bin/pip" install -q tokenizers tiktoken sentencepiece numpy
+"$venv/bin/python" -c 'import tokenizers, tiktoken, sentencepiece, numpy, torch, transformers' 2>/dev/null ||
+    "$venv/bin/pip" install -q tokenizers tiktoken sentencepiece numpy torch transformers
 bad=0
 for script in tests/ref/parity_*.py; do
     name=$(basename "$script" .py)
