@@ -70,6 +70,9 @@ PROGRAMS  := $(if $(PROGRAM),$(B)/glimpse)
 MODULES   := $(B)/custom_sampler.so $(B)/custom_hook.so
 EXAMPLES  := $(if $(wildcard plugin/*.c),$(EXAMPLE:examples/%.c=$(B)/%))
 
+include kernels/cuda/cuda.mk tests/driver/driver.mk examples/train_gpt/cuda.mk
+.DEFAULT_GOAL := all
+
 # Quiet unless V=1; a file's name where it is compiled, nothing at all with -s.  On all cores unless -j says otherwise.
 ifndef V
 .SILENT:
@@ -133,8 +136,6 @@ $(EXAMPLES): $(B)/%: $(B)/obj/examples/%.o $(LIBRARIES)
 $(MODULES): $(B)/%.so: examples/%.c include/glimpse.h $(B)/gen/flags # as a user would, for --module
 	$(CC) -std=c17 -O2 -fPIC -shared -Wall -Wextra -Werror -DAS_MODULE -Iinclude $< -o $@
 
-include kernels/cuda/cuda.mk
-
 # === Tests: every object of the project and every tests/*.c in one runner
 WRAP_CALLS := open read pread write fsync fdatasync ftruncate fstat stat lstat rename close mkdir unlink rmdir flock lseek fcntl \
     poll socketpair memfd_create fallocate madvise mmap sendmsg recvmsg getrandom clone opendir fdopendir
@@ -159,7 +160,7 @@ test: deps
 ## test-all: the same with the full counts
 test-all: deps
 	@GLIMPSE_TEST_FULL=1 $(MAKE) --no-print-directory $(JOBS) run-tests
-run-tests: all $(B)/tests/runner $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(FUZZ))
+run-tests: all $(B)/tests/runner $(B)/tests/emu_first $(B)/tests/emu_bench $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(FUZZ))
 	@CC='$(CC)' MODE=$(MODE) ASAN_OPTIONS=allocator_may_return_null=1 $(B)/tests/runner $(T)
 ## faults: every fault in its full count (FEW=1: the short one), as a table: PASS or FAIL, the name, the figure
 faults: deps
@@ -202,4 +203,4 @@ help:
 	@echo 'make [TARGET] [MODE=release|debug|asan|ubsan|tsan] [CC=gcc|clang] [CUDA=0|1]'
 	@sed -n 's/^## \([a-z-]*\): \(.*\)/  \1\t\2/p' Makefile | expand -t 14
 FORCE:
--include $(shell find $(B)/obj $(B)/emu -name '*.d' 2>/dev/null)
+-include $(shell find $(B)/obj $(B)/emu $(B)/cuda -name '*.d' 2>/dev/null)

@@ -102,9 +102,14 @@ static int make_model(trainer *t) {
     if (gpt_create(&t->model, c) < 0 || gpt_prepare(&t->model, (int)f->batch_size, c.max_seq_len, t->threads) < 0 ||
         adamw_create(&t->opt, t->model.n_params, (float)f->weight_decay, (float)f->grad_clip) < 0)
         return complain("not enough memory for this model; hint: a smaller --batch_size, --context or --channels");
-    if (step >= 0) return checkpoint_load(t->out_dir, step, &t->model, &t->opt, &t->progress, error) < 0 ? complain(error) : 0;
+    if (step >= 0) {
+        if (checkpoint_load(t->out_dir, step, &t->model, &t->opt, &t->progress, error) < 0) return complain(error);
+        training_upload(&t->model, &t->opt);
+        return 0;
+    }
     uint64_t rng = rng64_seed((uint64_t)f->seed, 0);
     gpt_init_weights(&t->model, &rng);
+    training_upload(&t->model, &t->opt);
     t->progress = (train_progress){.batch_rng = rng64_seed((uint64_t)f->seed, 1), .last_eval = -1};
     return 0;
 }
@@ -136,9 +141,10 @@ static int set_up(trainer *t) {
 /* The sixteen tensors, each stacked over the layers: `*` stands for the layer. */
 static void describe_model(const trainer *t, glimpse_model *model) {
     const gpt_config *c = &t->model.config;
-    const gpt_tensors *p = &t->model.params;
+    const gpt_tensors *p = gpt_weights(&t->model); /* on a GPU (train_gpt_cuda.cu): device pointers */
     int64_t L = c->n_layers, C = c->channels;
     model->name = "train_gpt";
+    model->stream = gpt_stream(&t->model);
     model->n_layers = c->n_layers;
     model->n_heads = c->n_heads;
     model->channels = c->channels;
@@ -221,6 +227,7 @@ static void evaluate(trainer *t) {
 
 static void save(trainer *t) {
     char error[512];
+    training_download(&t->model, &t->opt);
     if (checkpoint_save(t->out_dir, &t->model, &t->opt, &t->progress, error) == 0) return;
     progress_clear(&t->bar);
     fprintf(stderr, "train_gpt: no checkpoint at step %lld: %s; training goes on\n", (long long)t->progress.step, error);

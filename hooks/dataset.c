@@ -5,6 +5,7 @@
 #include "include/internal/file.h"
 #include "include/internal/status.h"
 #include "include/internal/utf8.h"
+#include "sampling/checkpoint/pickle.h"
 #include "sampling/pieces_text.h"
 #include <stdlib.h>
 #include <string.h>
@@ -40,6 +41,24 @@ static bool ends_with(const char *path, const char *end) {
     return n >= k && !strcmp(path + n - k, end);
 }
 
+/* What meta.pkl beside the data says: vocab_size, else the number of its texts; 0 = nothing that can be read. */
+static int64_t meta_vocab(const char *path) {
+    buffer b = {0};
+    pickle p = {0};
+    int64_t vocab = 0;
+    char *dir = path_dir(path), *meta = dir ? path_join(dir, "meta.pkl") : NULL;
+    if (meta && path_is_file(meta) && file_read_all(meta, (size_t)64 << 20, &b) >= 0 && b.n &&
+        pickle_read(meta, (const unsigned char *)b.bytes, b.n, &p) >= 0) {
+        const pickle_value *size = pickle_get(&p, pickle_root(&p), "vocab_size"), *itos = pickle_get(&p, pickle_root(&p), "itos");
+        if (!size || !pickle_i64(size, &vocab)) vocab = itos && itos->kind == PICKLE_DICT ? itos->n / 2 : 0;
+    }
+    pickle_free(&p);
+    buf_free(&b);
+    free(meta);
+    free(dir);
+    return vocab > 0 ? vocab : 0;
+}
+
 static glimpse_status read_header(dataset *d, const char *path) {
     int32_t head[3] = {0};
     if (d->f.size >= 1024) TRY(file_read_at(&d->f, 0, head, sizeof head));
@@ -52,7 +71,8 @@ static glimpse_status read_header(dataset *d, const char *path) {
             FAIL(GLIMPSE_E_FORMAT, "%s: a header of %d tokens asks for %lld bytes, the file has %lld", path, head[2],
                  (long long)(d->from + d->n * d->width), (long long)d->f.size);
     } else if (ends_with(path, ".bin")) {
-        d->width = d->vocab > 65536 ? 4 : 2;
+        int64_t vocab = meta_vocab(path);
+        d->width = (vocab ? vocab : d->vocab) > 65536 ? 4 : 2;
         d->n = d->f.size / d->width;
         if (d->f.size % d->width) FAIL(GLIMPSE_E_FORMAT, "%s: %lld bytes are no tokens of %d", path, (long long)d->f.size, d->width);
     } else {

@@ -1,7 +1,8 @@
 /* dataset.h -- --dataset: the data a model is trained on, read in place.
  *
  *   llm.c's shards    int32[256] header: 20240520, 1, tokens; then uint16 (20240801, 7: uint32).  llmc/dataloader.h
- *   nanoGPT's         train.bin: tokens alone, uint16; uint32 where the model knows more than 65,536 ids
+ *   nanoGPT's         train.bin: tokens alone, uint16; uint32 where meta.pkl beside it, or without one the model, knows
+ *                     more than 65,536 ids
  *   JSON lines        *.jsonl, the field "text" of each line, a newline between two
  *   text              anything else
  * Called by hooks/benchmarks.c.  A file that is replaced or cut while it is read is an error, never a crash. */

@@ -64,7 +64,7 @@ glimpse_status eval_record_fill(glimpse_record *r, arena *a, const record_facts 
     r->kind = f->kind;
     r->arch = f->arch;
     r->dtype = f->dtype;
-    r->cache_dtype = "f32";
+    r->cache_dtype = f->cache ? f->cache : "f32";
     r->device = f->device;
     r->check = f->check;
     r->views = f->views;

@@ -27,7 +27,7 @@ static double unix_time(void) {
 }
 
 /* Names apart at commas and blanks. */
-static glimpse_status add_tasks(evaluation *e, const char *list) {
+static glimpse_status add_tasks(evaluation *e, const tokenizer *t, const char *list) {
     for (const char *s = list; *s;) {
         size_t n = strcspn(s, ", \t\n");
         if (n) {
@@ -38,7 +38,10 @@ static glimpse_status add_tasks(evaluation *e, const char *list) {
                 if (!strcmp(name, e->kinds[i].name)) FAIL(GLIMPSE_E_INVALID, "--lm_eval_tasks names %.60s twice", name);
             TRY(task_find(name, e->dir, e->a, &e->kinds[e->n]));
             TRY(task_file(&e->kinds[e->n], e->dir, false, &file));
+            bool text = !e->kinds[e->n].apart || !task_is_tokens(file);
             free(file);
+            if (text && !t)
+                FAIL(GLIMPSE_E_TOKENIZER, "--lm_eval_tasks: without a tokenizer no text can be scored\nhint: --tokenizer FILE");
             e->n++;
         }
         s += n + (s[n] != 0);
@@ -59,11 +62,8 @@ glimpse_status evaluation_open(const options *o, const tokenizer *t, evaluation 
     e->o = (task_options){ .dir = e->dir, .limit = (int32_t)opt_int(o, OPT_lm_eval_limit), .bootstrap = BOOTSTRAP,
                            .num_fewshot = (int32_t)opt_int(o, OPT_num_fewshot), .fewshot_seed = FEWSHOT_SEED,
                            .batch_size = (int32_t)opt_int(o, OPT_batch_size) };
-    for (int i = 0; i < opt_count(o, OPT_lm_eval_tasks); i++) TRY_GOTO(add_tasks(e, opt_str_at(o, OPT_lm_eval_tasks, i)));
+    for (int i = 0; i < opt_count(o, OPT_lm_eval_tasks); i++) TRY_GOTO(add_tasks(e, t, opt_str_at(o, OPT_lm_eval_tasks, i)));
     if (!e->n) FAIL_GOTO(GLIMPSE_E_INVALID, "--lm_eval_tasks names no task");
-    for (int i = 0; i < e->n; i++)
-        if (e->kinds[i].read && !t)
-            FAIL_GOTO(GLIMPSE_E_TOKENIZER, "--lm_eval_tasks: without a tokenizer no text can be scored\nhint: --tokenizer FILE");
     *out = e;
     e = NULL;
 out:

@@ -242,14 +242,24 @@ glimpse_status journal_open(const char *dir, int64_t first_step, const char *run
 
 glimpse_status journal_open_after(const char *dir, int64_t first_step, int64_t since, const char *run, const char *arch,
                                   int64_t n_params, journal **out, journal_state *state) {
+    int lock;
+    TRY(mkdir_p(dir));
+    TRY(journal_lock(dir, &lock));
+    return journal_open_locked(dir, lock, first_step, since, run, arch, n_params, out, state);
+}
+
+glimpse_status journal_open_locked(const char *dir, int lock, int64_t first_step, int64_t since, const char *run, const char *arch,
+                                   int64_t n_params, journal **out, journal_state *state) {
     glimpse_status st = GLIMPSE_OK;
     owned_record *last = NULL;
     journal_state s = { .last_step = -1, .newest_step = -1, .best_val_loss = NAN, .best_step = -1 };
     journal *j = calloc(1, sizeof *j);
-    if (!j) FAIL(GLIMPSE_E_MEMORY, "no memory for the journal");
-    j->f.fd = j->dir_fd = -1;
-    TRY_GOTO(mkdir_p(dir));
-    TRY_GOTO(journal_lock(dir, &j->dir_fd));
+    if (!j) {
+        close(lock);
+        FAIL(GLIMPSE_E_MEMORY, "no memory for the journal");
+    }
+    j->f.fd = -1;
+    j->dir_fd = lock;
     j->f.path = path_join(dir, "evals.jsonl");
     if (!j->f.path) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a file name");
     TRY_GOTO(open_file(j));

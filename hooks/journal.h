@@ -69,6 +69,9 @@ glimpse_status journal_open(const char *dir, int64_t first_step, const char *run
  * lines of that time at the step and beyond are the run's own and are not left behind. */
 glimpse_status journal_open_after(const char *dir, int64_t first_step, int64_t since, const char *run, const char *arch,
                                   int64_t n_params, journal **out, journal_state *state);
+/* The same behind journal_lock, whose descriptor is given. */
+glimpse_status journal_open_locked(const char *dir, int lock, int64_t first_step, int64_t since, const char *run, const char *arch,
+                                   int64_t n_params, journal **out, journal_state *state);
 glimpse_status journal_append(journal *j, const buffer *line);  /* whole and synced, or cut back to what was before */
 bool journal_is_gone(const journal *j);  /* the file was removed or replaced under us */
 void journal_close(journal *j);

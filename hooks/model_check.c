@@ -58,6 +58,7 @@ static glimpse_status variant_rms(const session *s, const variant *v, const chec
     }
     int64_t threads = opt_int(s->o, OPT_threads);
     generator_config cfg = { .threads = threads > 0 ? (int32_t)threads : cpu_count() };
+    TRY_GOTO(session_device(s->o, &m, &cfg));
     TRY_GOTO(generator_open(&m, s->t, &cfg, &g));
     TRY_GOTO(score_losses(g, c->ids, c->targets, c->B, c->T, losses));
     *rms = rms_of(c, losses);

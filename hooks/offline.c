@@ -3,19 +3,17 @@
 #include "hooks/load_bar.h"
 #include "hooks/prompts.h"
 #include "hooks/session_state.h"
+#include "hooks/text_out.h"
 #include "include/internal/file.h"
 #include "include/internal/status.h"
 #include "sampling/checkpoint/checkpoint.h"
-#include "sampling/pieces_text.h"
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-/* Where an offline run writes: `dir` itself if no run has written there, else dir/offline-N, so that a live run is
- * never touched. */
-static glimpse_status choose_dir(const char *dir, char **out) {
+glimpse_status offline_dir(const char *dir, char **out) {
     char *journal = path_join(dir, "evals.jsonl");
     if (!journal) FAIL(GLIMPSE_E_MEMORY, "no memory for a file name");
     bool taken = path_exists(journal);
@@ -44,7 +42,7 @@ static glimpse_status find_tokenizer(const options *o, const session_host *host,
 
 /* --- what is said before ------------------------------------------------------------------------------------------ */
 
-static glimpse_status banner(session *s, const char *checkpoint, const batch_request *rq, const prompt_list *prompts) {
+glimpse_status offline_banner(session *s, const char *checkpoint, const batch_request *rq, const prompt_list *prompts) {
     const model *m = s->m;
     buffer b = {0};
     buf_printf(&b, "glimpse %s\n", GLIMPSE_VERSION_STRING);
@@ -87,60 +85,6 @@ out:
     return st;
 }
 
-/* --- the text ----------------------------------------------------------------------------------------------------- */
-
-typedef struct streamer {
-    session *s;
-    view_style style;
-    buffer held, out, piece;
-    int error;            /* errno of the output, which then gets no more; the samples are drawn and recorded all the same */
-} streamer;
-
-static void put_out(streamer *w) {
-    if (w->out.n && !w->error) w->error = w->s->host.out(w->s->host.user, w->out.bytes, w->out.n);
-    buf_clear(&w->out);
-}
-
-static void stream_token(void *user, int32_t sequence, const glimpse_token *t) {
-    streamer *w = user;
-    (void)sequence;
-    if (t->id == w->s->m->d.eos && !opt_bool(w->s->o, OPT_ignore_eos)) return;
-    buf_clear(&w->piece);
-    if (piece_text(w->s->t, t->id, &w->piece) >= 0)
-        view_stream_token(NULL, t, w->piece.bytes, w->piece.n, &w->style, &w->held, &w->out);
-    put_out(w);
-}
-
-/* Control characters of a text made visible, by the same hand as a streamed token. */
-static void put_text(streamer *w, const char *text, size_t n) {
-    glimpse_token plain = { .size = sizeof plain, .p_temp = NAN, .p_final = NAN, .logit = NAN, .logprob = NAN };
-    view_style style = w->style;
-    style.colorize = false;
-    view_stream_token(NULL, &plain, text, n, &style, &w->held, &w->out);
-    view_stream_token(NULL, &plain, NULL, 0, &style, &w->held, &w->out);
-    put_out(w);
-}
-
-static glimpse_status put_samples(streamer *w, const glimpse_record *r) {
-    for (int32_t i = 0; i < r->n_samples && !w->error; i++) {
-        const glimpse_sample *s = GLIMPSE_AT(r->samples, i);
-        put_text(w, s->prompt_text, s->prompt_bytes);
-        for (int32_t k = 0; k < s->n_tokens; k++) {
-            const glimpse_token *t = GLIMPSE_AT(s->tokens, k);
-            const glimpse_piece *p = record_piece(r, t->id);
-            if (k == s->n_tokens - 1 && s->stop == GLIMPSE_STOP_EOS) break;
-            if (s->stop == GLIMPSE_STOP_STRING && !w->style.colorize) break;
-            if (p) view_stream_token(r, t, p->text, (size_t)p->bytes, &w->style, &w->held, &w->out);
-        }
-        if (s->stop == GLIMPSE_STOP_STRING && !w->style.colorize) put_text(w, s->text, s->text_bytes);
-        view_stream_token(r, &(glimpse_token){ .size = sizeof(glimpse_token), .p_temp = NAN }, NULL, 0, &w->style, &w->held,
-                          &w->out);
-        buf_puts(&w->out, "\n---------------\n");
-        put_out(w);
-    }
-    return GLIMPSE_OK;
-}
-
 /* --- the run ------------------------------------------------------------------------------------------------------ */
 
 static glimpse_status announce(session *s, const char *checkpoint, int32_t *sequences, prompt_list *prompts) {
@@ -153,7 +97,7 @@ static glimpse_status announce(session *s, const char *checkpoint, int32_t *sequ
     if (st >= 0) st = prompt_list_make(s->o, s->m, s->t, rq.max_tokens, prompts);
     if (st >= 0) {
         *sequences = prompts->n * rq.n_settings * rq.num_samples;
-        if (!opt_bool(s->o, OPT_quiet)) st = banner(s, checkpoint, &rq, prompts);
+        if (!opt_bool(s->o, OPT_quiet)) st = offline_banner(s, checkpoint, &rq, prompts);
     }
     arena_free(a);
     return st;
@@ -196,12 +140,13 @@ out:
 }
 
 glimpse_status session_run(const options *given, const session_host *host) {
+    if (opt_bool(given, OPT_interactive)) return session_chat(given, host);
     glimpse_status st = GLIMPSE_OK;
     char *checkpoint = NULL, *dir = NULL;
     session *s = NULL;
-    streamer w = {0};
+    text_out w = {0};
     prompt_list prompts = {0};
-    TRY_GOTO(choose_dir(opt_str(given, OPT_out_dir), &dir));
+    TRY_GOTO(offline_dir(opt_str(given, OPT_out_dir), &dir));
     TRY_GOTO(offline_open(given, host, dir, &checkpoint, &s));
     int32_t sequences = 0;
     TRY_GOTO(announce(s, checkpoint, &sequences, &prompts));
@@ -210,32 +155,26 @@ glimpse_status session_run(const options *given, const session_host *host) {
     w.style = session_terminal_style(s, true);
     bool stream = sequences == 1 && !opt_count(s->o, OPT_stop) && host->out;
     if (stream) {
-        put_text(&w, prompts.prompts[0].text, prompts.prompts[0].bytes);
-        s->on_token = stream_token;
+        text_out_text(&w, prompts.prompts[0].text, prompts.prompts[0].bytes);
+        s->on_token = text_out_token;
         s->on_token_user = &w;
     }
     int64_t step = checkpoint_step(checkpoint);
     st = session_eval(s, step < 0 ? 0 : step, NAN, NAN);
     if (st >= 0 && host->out) {
-        if (stream) {
-            view_stream_token(NULL, &(glimpse_token){ .size = sizeof(glimpse_token), .p_temp = NAN }, NULL, 0, &w.style,
-                              &w.held, &w.out);
-            buf_putc(&w.out, '\n');
-            put_out(&w);
-        } else if (s->before)
-            TRY_GOTO(put_samples(&w, &s->before->record));
+        if (stream) text_out_end(&w, "\n");
+        else if (s->before) text_out_samples(&w, &s->before->record);
         if (w.error && w.error != EPIPE) { /* a reader that went away had enough */
             char room[64];
             FAIL_GOTO(GLIMPSE_E_IO, "the generated text cannot be written: %s\nhint: everything is in %s",
                       strerror_r(w.error, room, sizeof room), dir);
         }
     }
+    if (st >= 0 && s->before && !opt_bool(given, OPT_quiet)) session_advise(s, s->before->record.samples, s->before->record.n_samples);
     if (st >= 0 && !opt_bool(given, OPT_quiet)) session_log(s, "glimpse: everything about it is in %s", dir);
 out:
     prompt_list_free(&prompts);
-    buf_free(&w.held);
-    buf_free(&w.out);
-    buf_free(&w.piece);
+    text_out_free(&w);
     if (s) session_close(s);
     free(checkpoint);
     if (st < 0 && dir && strcmp(dir, opt_str(given, OPT_out_dir))) rmdir(dir); /* only if nothing was written */

@@ -78,16 +78,17 @@ static glimpse_status keep(prompt_list *p, int32_t i, const char *text, size_t b
     return GLIMPSE_OK;
 }
 
-/* `exact`: a text that cannot be encoded is an error; otherwise it becomes BOS or EOS, and `note` says so. */
+/* `exact`: a text that cannot be encoded is an error; otherwise it becomes BOS or EOS, and `note` says so.  `goes_on`: it stands
+ * behind other tokens, and the tokenizer puts nothing before it. */
 static glimpse_status encode_into(prompt_list *p, int32_t i, const char *text, size_t bytes, bool with_bos, bool exact,
-                                  const model *m, tokenizer *t, int32_t max_tokens) {
+                                  bool goes_on, const model *m, tokenizer *t, int32_t max_tokens) {
     glimpse_status st = GLIMPSE_OK;
     buffer ids = {0};
     int32_t start = start_id(m, t);
     if (with_bos && start >= 0 && (m->d.bos >= 0 || (t && t->bos >= 0))) buf_put(&ids, &start, sizeof start);
     size_t before = ids.n;
     if (bytes && t) {
-        glimpse_status encoded = tokenizer_encode_prompt(t, text, bytes, &ids);
+        glimpse_status encoded = goes_on ? tokenizer_encode(t, text, bytes, &ids) : tokenizer_encode_prompt(t, text, bytes, &ids);
         if (encoded < 0) {
             if (encoded != GLIMPSE_E_TOKENIZER || start < 0 || exact) {
                 st = encoded;
@@ -167,8 +168,10 @@ static glimpse_status start_list(prompt_list *p, int64_t n) {
     return GLIMPSE_OK;
 }
 
-static glimpse_status one_option(const options *o, prompt_list *p, int32_t i, const char *spec, const model *m,
-                                 tokenizer *t, int32_t max_tokens) {
+/* `before`: of a turn of a conversation, what separates it from the text that it goes on with; "" = it begins one; NULL = no
+ * turn. */
+static glimpse_status one_option(const options *o, prompt_list *p, int32_t i, const char *spec, const char *before, bool goes_on,
+                                 const model *m, tokenizer *t, int32_t max_tokens) {
     glimpse_status st = GLIMPSE_OK;
     buffer text = {0}, ids = {0}, form = {0};
     if (!strncmp(spec, "IDS:", 4)) {
@@ -176,14 +179,15 @@ static glimpse_status one_option(const options *o, prompt_list *p, int32_t i, co
         TRY_GOTO(from_ids(p, i, (const int32_t *)(const void *)ids.bytes, ids.n / sizeof(int32_t), m, t, max_tokens));
         goto out;
     }
+    bool instruction = opt_is(o, OPT_prompt_format, "instruction");
+    if (before && !instruction) buf_puts(&text, before);
     if (!strncmp(spec, "FILE:", 5)) TRY_GOTO(file_read_all(spec + 5, MAX_PROMPT, &text));
-    else if (!strcmp(spec, "-")) {
+    else if (!strcmp(spec, "-") && !before) {
         if (!options_is_offline(o))
             FAIL_GOTO(GLIMPSE_E_INVALID, "the prompt - (standard input) belongs to the trainer here\nhint: use FILE:path");
         TRY_GOTO(file_read_fd(STDIN_FILENO, "standard input", MAX_PROMPT, &text));
     } else if (opt_bool(o, OPT_escapes)) TRY_GOTO(unescape(spec, strlen(spec), &text));
     else buf_puts(&text, spec);
-    bool instruction = opt_is(o, OPT_prompt_format, "instruction");
     if (instruction) {
         buf_puts(&form, "Instruction: ");
         buf_put(&form, text.bytes, text.n);
@@ -196,8 +200,8 @@ static glimpse_status one_option(const options *o, prompt_list *p, int32_t i, co
     }
     if (buf_failed(&text) || buf_failed(&form)) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a prompt");
     const buffer *whole = instruction ? &form : &text;
-    bool exact = options_is_offline(o) && opt_is_set(o, OPT_sample_start_tokens);
-    TRY_GOTO(encode_into(p, i, buf_str(whole), whole->n, instruction, exact, m, t, max_tokens));
+    bool exact = before || (options_is_offline(o) && opt_is_set(o, OPT_sample_start_tokens));
+    TRY_GOTO(encode_into(p, i, buf_str(whole), whole->n, instruction, exact, goes_on && !instruction, m, t, max_tokens));
 out:
     buf_free(&text);
     buf_free(&ids);
@@ -240,7 +244,7 @@ glimpse_status prompt_list_make(const options *o, const model *m, tokenizer *t, 
     if (!n) FAIL_GOTO(GLIMPSE_E_INVALID, "%s holds no prompt", path ? path : "--sample_start_tokens");
     TRY_GOTO(start_list(&p, (int64_t)n));
     const char *const *spec = (const char *const *)(const void *)specs.bytes;
-    for (size_t i = 0; i < n; i++) TRY_GOTO(one_option(o, &p, (int32_t)i, spec[i], m, t, max_tokens));
+    for (size_t i = 0; i < n; i++) TRY_GOTO(one_option(o, &p, (int32_t)i, spec[i], NULL, false, m, t, max_tokens));
     *out = p;
     p.arena = NULL;
 out:
@@ -256,7 +260,20 @@ glimpse_status prompt_list_one(const char *text, size_t bytes, const int32_t *id
     prompt_list p = {0};
     TRY_GOTO(start_list(&p, 1));
     if (ids && n_ids > 0) TRY_GOTO(from_ids(&p, 0, ids, (size_t)n_ids, m, t, max_tokens));
-    else TRY_GOTO(encode_into(&p, 0, text ? text : "", text ? bytes : 0, false, true, m, t, max_tokens));
+    else TRY_GOTO(encode_into(&p, 0, text ? text : "", text ? bytes : 0, false, true, false, m, t, max_tokens));
+    *out = p;
+    p.arena = NULL;
+out:
+    prompt_list_free(&p);
+    return st;
+}
+
+glimpse_status prompt_list_turn(const options *o, const char *spec, const char *before, bool goes_on, const model *m, tokenizer *t,
+                                prompt_list *out) {
+    glimpse_status st = GLIMPSE_OK;
+    prompt_list p = {0};
+    TRY(start_list(&p, 1));
+    TRY_GOTO(one_option(o, &p, 0, spec, before, goes_on, m, t, 1));
     *out = p;
     p.arena = NULL;
 out:
@@ -268,7 +285,7 @@ glimpse_status prompt_list_negative(const options *o, const char *spec, const mo
     glimpse_status st = GLIMPSE_OK;
     prompt_list p = {0};
     TRY_GOTO(start_list(&p, 1));
-    st = one_option(o, &p, 0, spec, m, t, (int32_t)opt_int(o, OPT_max_sample_tokens));
+    st = one_option(o, &p, 0, spec, NULL, false, m, t, (int32_t)opt_int(o, OPT_max_sample_tokens));
     if (st < 0) {
         HINT("--negative_prompt");
         goto out;

@@ -23,6 +23,11 @@ glimpse_status prompt_list_make(const options *o, const model *m, tokenizer *t, 
 /* One prompt from ids, or from text (`ids` NULL), for glimpse_generate. */
 glimpse_status prompt_list_one(const char *text, size_t bytes, const int32_t *ids, int32_t n_ids, const model *m,
                                tokenizer *t, int32_t max_tokens, prompt_list *out);
+/* A turn of a conversation, in the forms of a prompt (but "-", which is a text); what cannot be encoded is an error.  before: put
+ * before a plain text.  goes_on: it stands behind other tokens; false = it begins the conversation.  An instruction begins with
+ * BOS in any case. */
+glimpse_status prompt_list_turn(const options *o, const char *spec, const char *before, bool goes_on, const model *m, tokenizer *t,
+                                prompt_list *out);
 /* --negative_prompt: `spec` in the forms of a prompt. */
 glimpse_status prompt_list_negative(const options *o, const char *spec, const model *m, tokenizer *t, prompt_list *out);
 void prompt_list_free(prompt_list *p);

@@ -5,6 +5,7 @@
  * Called through session_api.c by the guest (inline), by the program and by the worker. */
 #include "hooks/session_state.h"
 
+#include "hooks/cuda_library.h"
 #include "hooks/prompts.h"
 #include "hooks/review.h"
 #include "include/internal/file.h"
@@ -15,6 +16,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 static double now_s(void) {
@@ -62,6 +64,22 @@ static char *name_of_run(const options *o, const char *out_dir) {
     return name;
 }
 
+glimpse_status session_device(const options *o, const model *m, generator_config *cfg) {
+    if (m->is_function || !cuda_device_of(opt_str(o, OPT_device), &cfg->device)) return GLIMPSE_OK;
+    /* Keys and values as the trainer has them: of bf16 weights bf16, else f32. */
+    if (m->dtype == GLIMPSE_BF16) cfg->cache = GLIMPSE_BF16;
+    TRY(cuda_library_load(&cfg->ops));
+    return cuda_library_probe(cfg->device);
+}
+
+static int64_t journal_bytes(const char *dir) {
+    struct stat there;
+    char *path = path_join(dir, "evals.jsonl");
+    int64_t n = path && !stat(path, &there) ? (int64_t)there.st_size : -1;
+    free(path);
+    return n;
+}
+
 glimpse_status session_open_model(const options *o, model *m, tokenizer *t, const char *kind, const char *out_dir,
                                   const session_host *host, session **out) {
     glimpse_status st = GLIMPSE_OK;
@@ -83,6 +101,7 @@ glimpse_status session_open_model(const options *o, model *m, tokenizer *t, cons
     if (t && m->d.bos < 0 && t->bos < m->d.vocab_size) m->d.bos = t->bos;
     if (t && m->d.eos < 0 && t->eos < m->d.vocab_size) m->d.eos = t->eos;
     TRY_GOTO(mkdir_p(out_dir));
+    s->journal_bytes = journal_bytes(out_dir);
     s->run_name = name_of_run(o, out_dir);
     TRY_GOTO(view_check_sample_file(opt_str(o, OPT_sample_file)));
     TRY_GOTO(views_options(o, &views));
@@ -91,12 +110,13 @@ glimpse_status session_open_model(const options *o, model *m, tokenizer *t, cons
     if (!s->run_name || !s->views) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for the session");
     int64_t threads = opt_int(o, OPT_threads);
     generator_config cfg = { .threads = threads > 0 ? (int32_t)threads : cpu_count() };
+    TRY_GOTO(session_device(o, m, &cfg));
     TRY_GOTO(generator_open(m, t, &cfg, &s->g));
     static const char *const dtypes[] = { "f32", "bf16", "f16" };
     s->facts = (record_facts){ .run_name = s->run_name, .kind = kind, .arch = m->arch, .dtype = dtypes[m->dtype],
-                               .device = generator_device(s->g), .check = "none", .views = s->views,
+                               .device = generator_device(s->g), .cache = dtypes[cfg.cache], .check = "none", .views = s->views,
                                .n_params = m->n_params, .vocab_size = m->d.vocab_size };
-    if ((opt_bool(o, OPT_sample_metrics) || opt_bool(o, OPT_dataset_benchmarks)) && speller_open(&s->sp) < 0)
+    if ((opt_bool(o, OPT_sample_metrics) || opt_bool(o, OPT_dataset_benchmarks)) && speller_open(opt_str(o, OPT_spelling_language), &s->sp) < 0)
         session_log(s, "glimpse: %s: metrics without spelling", status_text());
     if (opt_str(o, OPT_probe)) TRY_GOTO(probes_open(opt_str(o, OPT_probe), m, t, &s->probes));
     if (opt_bool(o, OPT_dataset_benchmarks)) {
@@ -240,9 +260,25 @@ static void catch_up(session *s) {
     if (views_write_own(s->out_dir, last, NULL) < 0) session_log(s, "glimpse: step %lld: %s", (long long)last->step, status_text());
 }
 
+/* A late worker whose trainer is gone and whose run another one has taken on would write the past behind the present. */
+static glimpse_status lock_directory(session *s, int *lock) {
+    glimpse_status st;
+    TRY(mkdir_p(s->out_dir));
+    do st = journal_lock(s->out_dir, lock);
+    while (st == GLIMPSE_E_STATE && s->host.locked && s->host.locked(s->host.user, s->out_dir));
+    TRY(st);
+    if (s->journal_bytes == -2 || !s->host.alone || journal_bytes(s->out_dir) == s->journal_bytes || !s->host.alone(s->host.user))
+        return GLIMPSE_OK;
+    io.close(*lock);
+    FAIL(GLIMPSE_E_STATE, "%s: another run has gone on here", s->out_dir);
+}
+
 /* The journal, and what it remembers of the evals before; the views of an older run go aside with its journal. */
 static glimpse_status open_journal(session *s, int64_t step, int64_t since) {
-    TRY(journal_open_after(s->out_dir, step, since, s->host.run, s->m->arch, s->m->n_params, &s->j, &s->js));
+    int lock;
+    TRY(lock_directory(s, &lock));
+    TRY(journal_open_locked(s->out_dir, lock, step, since, s->host.run, s->m->arch, s->m->n_params, &s->j, &s->js));
+    s->journal_bytes = -2;
     s->facts.run = s->js.run;
     if (s->js.set_aside[0]) {
         buffer ansi = {0};
@@ -494,4 +530,36 @@ glimpse_status session_note(session *s, int64_t step, double train_loss, double 
     TRY(record_eval(s, step, train_loss, val_loss, status, why, NULL, t0, &rec));
     acknowledge(s, rec, step, t0);
     return GLIMPSE_OK;
+}
+
+glimpse_status session_keep(session *s, int64_t step, batch_result *batch) {
+    double t0 = now_s() - batch->prefill_s - batch->decode_s;
+    owned_record *rec = NULL;
+    eval_found found = { .batch = *batch };
+    TRY(have_journal(s, step, 0));
+    TRY(record_eval(s, step, NAN, NAN, "ok", NULL, &found, t0, &rec));
+    acknowledge(s, rec, step, t0);
+    return GLIMPSE_OK;
+}
+
+glimpse_status session_use_options(session *s, options *o) {
+    glimpse_status st = GLIMPSE_OK;
+    buffer views = {0}, boundary = {0};
+    view_style style;
+    char *text = NULL;
+    TRY_GOTO(views_options(o, &views));
+    TRY_GOTO(view_style_of(o, &style, &boundary));
+    if (!(text = buf_take(&views, NULL))) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for the options");
+    options_free(s->o);
+    free(s->views);
+    buf_free(&s->boundary);
+    s->o = o;
+    s->facts.views = s->views = text;
+    s->style = style;
+    s->boundary = boundary;
+    boundary = (buffer){0};
+out:
+    buf_free(&views);
+    buf_free(&boundary);
+    return st;
 }

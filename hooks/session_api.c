@@ -140,7 +140,7 @@ static glimpse_status session_add_sampler(session *s, const glimpse_sampler *giv
     const sampler_kind *kind;
     if (n < 1 || n > 31 || strspn(given->name, "abcdefghijklmnopqrstuvwxyz0123456789_") != n)
         FAIL(GLIMPSE_E_INVALID, "a sampler's name is '%.40s', possible are a-z 0-9 _, at most 31", given->name);
-    bool taken = sampler_kind_find(given->name, n, &kind) >= 0;
+    bool taken = sampler_kind_find(given->name, n, &kind) >= 0 || !strcmp(given->name, "guidance") || !strcmp(given->name, "antislop");
     for (int32_t i = 0; i < s->n_users; i++) taken |= strcmp(s->users[i].vt.name, given->name) == 0;
     if (taken) FAIL(GLIMPSE_E_INVALID, "there is a sampler %s already", given->name);
     if (s->n_users >= 32) FAIL(GLIMPSE_E_INVALID, "more than 32 samplers of one's own");
@@ -153,14 +153,26 @@ static glimpse_status session_add_sampler(session *s, const glimpse_sampler *giv
     return GLIMPSE_OK;
 }
 
+static glimpse_status run_command(session_command which, const options *o, const char *dir, const session_host *host) {
+    if (!dir) dir = opt_str(o, OPT_out_dir);
+    switch (which) {
+    case COMMAND_sample: return session_run(o, host);
+    case COMMAND_eval: return session_evaluate(o, host);
+    case COMMAND_score: return session_score_file(o, host);
+    case COMMAND_follow: return session_follow(o, dir, host);
+    case COMMAND_review: return session_review(o, dir, host);
+    case COMMAND_report: return session_report(o, dir, host);
+    case COMMANDS: break;
+    }
+    FAIL(GLIMPSE_E_INVALID, "no command %d", (int)which);
+}
+
 static void session_schedule(const session *s, schedule *out) { *out = s->due; }
 
 __attribute__((visibility("default"))) extern const session_api glimpse_session_v1;
 const session_api glimpse_session_v1 = {
     .version = 1, .build_id = GLIMPSE_BUILD_ID, .error = status_text, .read_config = session_read_config,
     .open = session_open, .eval = session_eval, .check = session_check, .generate = session_generate,
-    .score = session_score, .record_free = record_free, .close = session_close, .run = session_run,
-    .evaluate = session_evaluate, .score_file = session_score_file,
-    .report = session_report, .note = session_note, .add_sampler = session_add_sampler,
+    .score = session_score, .record_free = record_free, .close = session_close, .command = run_command, .note = session_note, .add_sampler = session_add_sampler,
     .schedule = session_schedule, .tokenize = tokenize_text, .free_text = tokenize_free, .files = session_files,
     .load = session_load_model, .unload = session_unload };

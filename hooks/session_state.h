@@ -25,6 +25,7 @@ struct session {
     evaluation *ev;       /* --lm_eval_tasks; NULL = none */
     speller *sp;          /* NULL = no dictionary, or not wanted */
     journal *j;           /* opened at the first eval, which knows the step */
+    int64_t journal_bytes; /* of the journal when the session was opened, -1 = there was none; -2 = it is ours */
     journal_state js;
     owned_record *before; /* the last record with samples, for the digest line */
     record_facts facts;
@@ -46,6 +47,8 @@ struct session {
 
 void session_log(const session *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* The backend that --device asks for, into cfg: the CPU's is the default. */
+glimpse_status session_device(const options *o, const model *m, generator_config *cfg);
 /* Alternatives recorded for each token: more where charts show them, unless a number was asked for. */
 int64_t session_record_top(const options *o);
 /* settings.c: the settings of a batch as the options have them: one for each --top_k, with its label; phrases, the negative
@@ -69,6 +72,19 @@ glimpse_status session_check(session *s, const int32_t *ids, const int32_t *targ
 glimpse_status session_close(session *s);
 /* The checkpoint, tokenizer and session of the options, writing to `dir`.  *found is returned (free), *out session_close. */
 glimpse_status offline_open(const options *given, const session_host *host, const char *dir, char **found, session **out);
+/* Where an offline run writes: `dir` itself if no run has written there, else dir/offline-N, so that a live run is never
+ * touched.  *out: returned (free). */
+glimpse_status offline_dir(const char *dir, char **out);
+/* advice.c: what a person may want to change, a line or none. */
+void session_advise(const session *s, const glimpse_sample *samples, int32_t n);
+struct prompt_list;
+/* What is said before: model, tokenizer, prompts, chain. */
+glimpse_status offline_banner(session *s, const char *checkpoint, const batch_request *rq, const struct prompt_list *prompts);
+glimpse_status session_chat(const options *o, const session_host *host);       /* chat.c: --interactive */
+/* A batch that was sampled already, recorded and shown as eval number `step`.  Its texts are measured in place. */
+glimpse_status session_keep(session *s, int64_t step, batch_result *batch);
+/* Other options from now on: given, and the session's; on failure the caller's still. */
+glimpse_status session_use_options(session *s, options *o);
 glimpse_status session_evaluate(const options *o, const session_host *host);   /* evaluate.c: `glimpse eval` */
 glimpse_status session_score_file(const options *o, const session_host *host); /* score_file.c: `glimpse score` */
 glimpse_status session_run(const options *o, const session_host *host);
@@ -81,6 +97,8 @@ glimpse_status session_files(const file_command *c, const session_host *host); /
 glimpse_status session_report(const options *o, const char *dir, const session_host *host);
 /* follow.c: `glimpse follow DIR`; ends when the output does. */
 glimpse_status session_follow(const options *o, const char *dir, const session_host *host);
+/* reviewer.c: `glimpse review DIR`, in the terminal of stdin and stdout, until `q`. */
+glimpse_status session_review(const options *o, const char *dir, const session_host *host);
 glimpse_status session_read_config(options *o, const char *path);
 
 /* The session's style, for the log's terminal or for the output's, as it is now. */

@@ -45,7 +45,7 @@ static void *open_library(void) {
 }
 
 /* Both files of a dictionary; false if one cannot be read. */
-static bool find_dictionary(buffer *aff, buffer *dic) {
+static bool find_dictionary(const char *language, buffer *aff, buffer *dic) {
     const char *dirs[] = {
         getenv("DICPATH"),
 #ifdef GLIMPSE_DEPS_DIR
@@ -53,8 +53,8 @@ static bool find_dictionary(buffer *aff, buffer *dic) {
 #endif
         "/usr/share/hunspell", "/usr/share/myspell/dicts", "/usr/share/myspell", "/usr/local/share/hunspell",
     };
-    static const char *const names[] = {"en_US", "en_GB"};
-    for (size_t k = 0; k < sizeof names / sizeof *names; k++)
+    const char *const names[] = {language ? language : "en_US", language ? NULL : "en_GB"};
+    for (size_t k = 0; k < 2 && names[k]; k++)
         for (size_t i = 0; i < sizeof dirs / sizeof *dirs; i++) {
             if (!dirs[i] || !*dirs[i]) continue;
             buf_clear(aff);
@@ -67,15 +67,27 @@ static bool find_dictionary(buffer *aff, buffer *dic) {
     return false;
 }
 
-glimpse_status speller_open(speller **out) {
+/* What can stand in a file's name and goes into no other folder. */
+static bool is_language(const char *s) {
+    size_t n = strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-");
+    return n && n <= 40 && !s[n];
+}
+
+glimpse_status speller_open(const char *language, speller **out) {
     glimpse_status st = GLIMPSE_OK;
     buffer aff = {0}, dic = {0};
     speller *s = calloc(1, sizeof *s);
     if (!s) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for the speller");
+    if (language && !is_language(language))
+        FAIL_GOTO(GLIMPSE_E_INVALID, "--spelling_language \"%.40s\" is no dictionary's name, such as en_US or de_DE", language);
     s->library = open_library();
     if (!s->library)
         FAIL_GOTO(GLIMPSE_E_LIBRARY, "the spelling library Hunspell is not installed\nhint: apt-get install libhunspell-1.7-0");
-    if (!find_dictionary(&aff, &dic))
+    bool found = find_dictionary(language, &aff, &dic);
+    if (!found && language)
+        FAIL_GOTO(GLIMPSE_E_LIBRARY, "there is no dictionary %s for Hunspell\nhint: apt-cache search ^hunspell- names those "
+                                     "there are, or set DICPATH to the folder of %s.aff and %s.dic", language, language, language);
+    if (!found)
         FAIL_GOTO(GLIMPSE_E_LIBRARY, "there is no English dictionary for Hunspell\nhint: apt-get install hunspell-en-us, or "
                                      "set DICPATH to the folder of en_US.aff and en_US.dic");
     create_fn create = (create_fn)dlsym(s->library, "Hunspell_create");

@@ -1,7 +1,7 @@
-/* spelling.h -- is this an English word?  Hunspell, opened at run time, and a memory of its answers.
+/* spelling.h -- is this a word?  Hunspell, opened at run time, and a memory of its answers.
  *
- * The library is sought as libhunspell-1.7.so.0 and its siblings, the dictionary (en_US, else en_GB) in $DICPATH, in
- * build/deps, in the system's folders.  Nothing of either is needed to build or to run: without them speller_open says
+ * The library is sought as libhunspell-1.7.so.0 and its siblings, the dictionary (--spelling_language, else en_US, else
+ * en_GB) in $DICPATH, in build/deps, in the system's folders.  Nothing of either is needed to build or to run: without them speller_open says
  * what is missing and metrics go on without spelling.  One thread at a time.  Called by metrics.c. */
 #ifndef GLIMPSE_HOOKS_SPELLING_H
 #define GLIMPSE_HOOKS_SPELLING_H
@@ -11,9 +11,9 @@
 
 typedef struct speller speller;
 
-/* GLIMPSE_E_LIBRARY: no library or no dictionary, with the package to install; *out is then left alone.
- * Returned: speller_close. */
-glimpse_status speller_open(speller **out);
+/* `language` as dictionaries are named, "de_DE"; NULL = English.  GLIMPSE_E_INVALID: no such name; GLIMPSE_E_LIBRARY: no
+ * library or no dictionary, with the package to install; *out is then left alone.  Returned: speller_close. */
+glimpse_status speller_open(const char *language, speller **out);
 void speller_close(speller *s); /* NULL is fine */
 
 /* True if the dictionary has the word as written, in lower case, or with a capital first letter and the rest in lower

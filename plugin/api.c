@@ -171,30 +171,23 @@ void glimpse_record_free(glimpse_record *record) { record_free(record); }
 
 /* --- offline ----------------------------------------------------------------------------------------------------- */
 
-static glimpse_status run_with(const glimpse_config *cfg) {
-    glimpse_status st = GLIMPSE_OK;
-    const session_api *api = NULL;
-    options *o = NULL;
-    TRY_GOTO(settle(cfg, true, &api, &o));
+static glimpse_status check_sample(const options *o) {
     if ((opt_is(o, OPT_like, "generate") || opt_is(o, OPT_like, "generate_text")) &&
-        !opt_is_set(o, OPT_sample_start_tokens) && !opt_is_set(o, OPT_prompts))
-        FAIL_GOTO(GLIMPSE_E_INVALID, "--prompt is required with --like %s", opt_str(o, OPT_like));
-    if (opt_int(o, OPT_max_sample_tokens) == 0)
-        FAIL_GOTO(GLIMPSE_E_INVALID, "max_sample_tokens is 0: nothing to sample");
-    TRY_GOTO(session_load(&api));
-    TRY_GOTO(inline_offline(api, o, NULL, &cfg->log));
-out:
-    options_free(o);
-    return st;
+        !opt_is_set(o, OPT_sample_start_tokens) && !opt_is_set(o, OPT_prompts) && !opt_bool(o, OPT_interactive))
+        FAIL(GLIMPSE_E_INVALID, "--prompt is required with --like %s", opt_str(o, OPT_like));
+    if (opt_int(o, OPT_max_sample_tokens) == 0) FAIL(GLIMPSE_E_INVALID, "max_sample_tokens is 0: nothing to sample");
+    return GLIMPSE_OK;
 }
 
-static glimpse_status report_with(const glimpse_config *cfg, const char *dir) {
+static glimpse_status command_with(const glimpse_config *cfg, session_command which, const char *dir,
+                                   const chat_terminal *terminal) {
     glimpse_status st = GLIMPSE_OK;
     const session_api *api = NULL;
     options *o = NULL;
     TRY_GOTO(settle(cfg, true, &api, &o));
+    if (which == COMMAND_sample) TRY_GOTO(check_sample(o));
     TRY_GOTO(session_load(&api));
-    TRY_GOTO(inline_offline(api, o, dir ? dir : opt_str(o, OPT_out_dir), &cfg->log));
+    TRY_GOTO(inline_command(api, which, o, dir, terminal, &cfg->log));
 out:
     options_free(o);
     return st;
@@ -210,28 +203,19 @@ static int exit_code(const glimpse_config *cfg, glimpse_status st) {
     return st == GLIMPSE_E_INVALID || (cfg && cfg->bad < 0) ? 2 : 1;
 }
 
-int glimpse_run(glimpse_config *cfg) {
+int guest_run(glimpse_config *cfg, const chat_terminal *terminal) {
     int err = errno, code = 0;
     if (cfg && guest_is_off())
         guest_say(&cfg->log, "glimpse: off, because GLIMPSE is set to off: nothing was sampled");
     else
-        code = exit_code(cfg, cfg ? run_with(cfg)
+        code = exit_code(cfg, cfg ? command_with(cfg, COMMAND_sample, NULL, terminal)
                                   : status_fail(GLIMPSE_E_MEMORY, __FILE__, __LINE__, "no configuration: out of memory"));
     errno = err;
     return code;
 }
 
-static glimpse_status evaluate_with(const glimpse_config *cfg, bool score) {
-    glimpse_status st = GLIMPSE_OK;
-    const session_api *api = NULL;
-    options *o = NULL;
-    TRY_GOTO(settle(cfg, true, &api, &o));
-    TRY_GOTO(session_load(&api));
-    TRY_GOTO(inline_command(api, o, score ? api->score_file : api->evaluate, &cfg->log));
-out:
-    options_free(o);
-    return st;
-}
+int glimpse_run(glimpse_config *cfg) { return guest_run(cfg, NULL); }
 
-int guest_evaluate(const glimpse_config *cfg, bool score) { return exit_code(cfg, evaluate_with(cfg, score)); }
-int guest_report(const glimpse_config *cfg, const char *dir) { return exit_code(cfg, report_with(cfg, dir)); }
+int guest_command(const glimpse_config *cfg, session_command which, const char *dir) {
+    return exit_code(cfg, command_with(cfg, which, dir, NULL));
+}

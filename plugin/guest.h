@@ -14,6 +14,7 @@
 
 #include <fenv.h>
 #include <locale.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <sys/types.h>
 
@@ -45,10 +46,16 @@ void guest_say(const guest_log *log, const char *text);
 void guest_say_error(const guest_log *log);
 /* GLIMPSE=off in the environment. */
 bool guest_is_off(void);
-/* `glimpse report DIR` (NULL = out_dir): every view drawn anew from the journal.  Returns an exit code, error said. */
-int guest_report(const glimpse_config *cfg, const char *dir);
-/* `glimpse eval` and `glimpse score`: likewise. */
-int guest_evaluate(const glimpse_config *cfg, bool score);
+/* Who reads the lines of a conversation (--interactive); without read_line: plain lines of standard input. */
+typedef struct chat_terminal {
+    void *user;
+    int (*read_line)(void *user, const char *prompt, const char **line, size_t *n); /* as in session_host */
+    atomic_int *cancel;
+} chat_terminal;
+/* glimpse_run, with a terminal of the program's (NULL = plain lines). */
+int guest_run(glimpse_config *cfg, const chat_terminal *terminal);
+/* One of the session's commands, in DIR (NULL = out_dir).  Returns an exit code, the error said. */
+int guest_command(const glimpse_config *cfg, session_command which, const char *dir);
 
 /* === args.c === */
 /* Take flags out of argv[0..*argc) into `o`; on failure nothing changed.  `all`: every name is ours, and an unknown one
@@ -131,14 +138,21 @@ glimpse_status inline_check(glimpse *g, const int32_t *ids, const int32_t *targe
 glimpse_status inline_request(glimpse *g, int score, const glimpse_request *request, glimpse_record **record);
 glimpse_status inline_add_sampler(glimpse *g, const glimpse_sampler *sampler, void *user);
 glimpse_status inline_close(glimpse *g);  /* frees g in any case */
-/* glimpse_run's and `glimpse report`'s: the text on stdout, all else to the log.  dir NULL = run. */
-glimpse_status inline_offline(const session_api *api, const options *o, const char *dir, const guest_log *log);
-/* One of the session's commands that take nothing but options. */
-glimpse_status inline_command(const session_api *api, const options *o,
-                              glimpse_status (*command)(const options *o, const session_host *host), const guest_log *log);
-
+/* One of the session's commands: its text on stdout, all else to the log. */
+glimpse_status inline_command(const session_api *api, session_command which, const options *o, const char *dir,
+                              const chat_terminal *terminal, const guest_log *log);
 /* `glimpse convert` and `glimpse inspect`. */
 glimpse_status inline_files(const session_api *api, const file_command *c, const guest_log *log);
+
+/* === plain_lines.c === */
+typedef struct plain_lines { /* start from {0} */
+    buffer bytes;       /* read and not taken yet, from `at` */
+    size_t at;
+    bool ended, skipping;
+} plain_lines;
+/* The next line of standard input, as session_host.read_line has it; -EFBIG: it has more than 16 MiB, and is passed over.
+ * -EINTR: a signal came, and `cancel` (may be NULL) is set. */
+int plain_lines_next(plain_lines *l, const char *prompt, const atomic_int *cancel, const char **line, size_t *n);
 
 /* === inline_sampler.c === */
 /* A vtable and its state that call the user's with the host's own state in place (g NULL: with Glimpse's).  The state is freed by vt->free. */

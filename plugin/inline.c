@@ -9,17 +9,27 @@
 
 #include "include/internal/file.h"
 #include "plugin/guest.h"
+#include "plugin/lock_holder.h"
 #include "plugin/module.h"
+#include "plugin/snapshot.h"
 
 typedef struct inline_guest {
     glimpse g;              /* first: what api.c knows */
     const session_api *api;
     session *s;
     modules *mods;          /* NULL = none */
+    const chat_terminal *terminal; /* of a conversation; NULL = plain lines */
+    plain_lines lines;
     buffer spoken;          /* what the session logged in this call */
     glimpse_logits_fn logits, logits_all; /* the caller's own functions; the session is given those below */
     void *logits_user;
     glimpse_tokenizer tokenizer;
+    bool ending;            /* the directory is still a worker's whose trainer is gone: this eval is skipped */
+    options *o;             /* of a model on a GPU: whether an eval needs the weights; else NULL */
+    device *dev;            /* NULL = the session reads the trainer's own memory */
+    snapshot snap;          /* a copy in host memory of what lies on it, refreshed before the session reads it */
+    glimpse_tensor *tensors; /* (n_tensors) as bound, in the copy */
+    bool asked;             /* in this eval */
 } inline_guest;
 
 /* --- what the session calls -------------------------------------------------------------------------------------- */
@@ -34,6 +44,16 @@ static void on_record(void *user, const glimpse_record *record) {
     inline_guest *w = user;
     modules_record(w->mods, record);
     guest_run_hooks(&w->g, record);
+}
+
+/* Inline the trainer would wait: the next eval tries again. */
+static bool on_locked(void *user, const char *dir) {
+    inline_guest *w = user;
+    lock_holder h = lock_holder_of(dir, getpid());
+    bool again = h == HOLDER_UNKNOWN && !w->asked; /* it was just going: then the lock is free now */
+    w->asked = true;
+    w->ending = h == HOLDER_ENDING || h == HOLDER_OWN;
+    return again;
 }
 
 static int on_out(void *user, const char *bytes, size_t n) {
@@ -86,7 +106,7 @@ static glimpse_status on_opened(void *user, session *s, char *why, size_t cap) {
 }
 
 static session_host host_of(inline_guest *g) {
-    return (session_host){.user = g, .log = on_log, .record = on_record, .out = on_out,
+    return (session_host){.user = g, .log = on_log, .record = on_record, .out = on_out, .locked = on_locked,
                           .terminal = !g->g.log.fn && isatty(STDERR_FILENO), .out_terminal = isatty(STDOUT_FILENO)};
 }
 
@@ -98,6 +118,17 @@ static void on_progress(void *user, const char *line) {
     buf_puts(&b, line ? line : "");
     if (!buf_failed(&b)) file_write_fd(STDERR_FILENO, "stderr", b.bytes, b.n);
     buf_free(&b);
+}
+
+static int on_line(void *user, const char *prompt, const char **line, size_t *n) {
+    inline_guest *g = user;
+    const chat_terminal *t = g->terminal;
+    host_state ours;
+    guest_go_out(&g->g, &ours);
+    int r = t && t->read_line ? t->read_line(t->user, prompt, line, n)
+                              : plain_lines_next(&g->lines, prompt, t ? t->cancel : NULL, line, n);
+    guest_come_in(&g->g, &ours);
+    return r;
 }
 
 /* --- calls ------------------------------------------------------------------------------------------------------- */
@@ -123,12 +154,65 @@ static void say_if_unsaid(inline_guest *g) {
     if (!strstr(buf_str(&g->spoken), head)) guest_say_error(&g->g.log);
 }
 
+/* --- weights on a GPU -------------------------------------------------------------------------------------------- */
+
+/* `m` with tensors that lie in a copy of ours. */
+static glimpse_status bind_copy(inline_guest *g, const options *o, glimpse_model *m) {
+    TRY(device_open(m, &g->dev));
+    if (!g->dev) return GLIMPSE_OK;
+    TRY(snapshot_open(m->tensors, m->n_tensors, 1, g->dev, &g->snap));
+    g->o = options_copy(o);
+    g->tensors = malloc((size_t)m->n_tensors * sizeof *g->tensors);
+    if (!g->o || !g->tensors) FAIL(GLIMPSE_E_MEMORY, "no memory");
+    memcpy(g->tensors, m->tensors, (size_t)m->n_tensors * sizeof *g->tensors);
+    for (int32_t i = 0; i < m->n_tensors; i++) g->tensors[i].data = g->snap.at + g->snap.offsets[i];
+    m->tensors = g->tensors;
+    return GLIMPSE_OK;
+}
+
+static void free_copy(inline_guest *g) {
+    snapshot_close(&g->snap);
+    device_close(g->dev, false);
+    options_free(g->o);
+    free(g->tensors);
+}
+
+/* GLIMPSE_SKIPPED: the trainer's stream is being captured into a graph. */
+static glimpse_status refresh_copy(inline_guest *g) {
+    if (!g->dev) return GLIMPSE_OK;
+    glimpse_status st = device_ready(g->dev);
+    return st == GLIMPSE_OK ? snapshot_fill(&g->snap, 0) : st;
+}
+
+/* The weights as they are now, for a call that is not an eval. */
+static glimpse_status refresh_for(inline_guest *g, const char *call) {
+    glimpse_status st = refresh_copy(g);
+    if (st == GLIMPSE_SKIPPED) FAIL(GLIMPSE_E_STATE, "%s: the trainer's stream is being captured into a graph", call);
+    return st;
+}
+
+/* The same for an eval, if it reads them; what it could not do is recorded.  GLIMPSE_SKIPPED or an error: the eval is over. */
+static glimpse_status refresh_for_eval(inline_guest *g, int64_t step, double train_loss, double val_loss) {
+    char why[320];
+    schedule due;
+    if (!g->dev) return GLIMPSE_OK;
+    g->api->schedule(g->s, &due);
+    if (!schedule_is_due(&due, g->o, val_loss, why) && !schedule_reads_weights(g->o)) return GLIMPSE_OK;
+    glimpse_status st = refresh_copy(g);
+    if (st == GLIMPSE_OK) return st;
+    c_snprintf(why, sizeof why, "%s", st < 0 ? status_text() : "the trainer's stream is being captured into a graph");
+    g->api->note(g->s, step, train_loss, val_loss, st < 0 ? "failed" : "skipped", why, 0);
+    if (st < 0) status_set_text(st, why);
+    return st;
+}
+
 glimpse_status inline_open(const session_api *api, const options *o, const glimpse_model *model, const guest_log *log,
                            glimpse **out) {
     inline_guest *g = calloc(1, sizeof *g);
     if (!g) FAIL(GLIMPSE_E_MEMORY, "no memory");
     glimpse_model m = *model;
     guest_init(&g->g, false, log);
+    g->snap = (snapshot)SNAPSHOT_INIT;
     g->api = api;
     g->logits = m.logits;
     g->logits_all = m.logits_all;
@@ -142,7 +226,10 @@ glimpse_status inline_open(const session_api *api, const options *o, const glimp
     m.tokenizer.user = g;
     session_host host = host_of(g);
     begin(g);
-    glimpse_status st = modules_open(o, model, &g->mods);
+    glimpse_model shown = *model; /* to modules: the trainer's own, in memory that they can read */
+    glimpse_status st = bind_copy(g, o, &m);
+    shown.tensors = m.tensors;
+    if (st >= 0) st = modules_open(o, &shown, &g->mods);
     if (st >= 0) st = modules_describe(g->mods, &m);
     if (st >= 0 && (st = api->open(o, &m, &host, &g->s)) < 0) status_set_text(st, api->error());
     if (st >= 0 && (st = modules_join(g->mods, api, g->s)) < 0) api->close(g->s);
@@ -152,6 +239,7 @@ glimpse_status inline_open(const session_api *api, const options *o, const glimp
         *out = &g->g;
         return st;
     }
+    free_copy(g);
     buf_free(&g->spoken);
     free(g);
     return st;
@@ -161,7 +249,17 @@ glimpse_status inline_eval(glimpse *guest, int64_t step, double train_loss, doub
     inline_guest *g = (inline_guest *)guest;
     if (guest->off) return GLIMPSE_NOT_DUE;
     TRY(begin(g));
-    glimpse_status st = end(g, g->api->eval(g->s, step, train_loss, val_loss));
+    g->ending = g->asked = false;
+    glimpse_status st = refresh_for_eval(g, step, train_loss, val_loss);
+    st = st == GLIMPSE_OK ? end(g, g->api->eval(g->s, step, train_loss, val_loss)) : guest_end(guest, st);
+    if (st == GLIMPSE_E_STATE && g->ending) {
+        buffer b = {0};
+        buf_printf(&b, "glimpse %lld: skipped, the worker of the run before still finishes its last eval; the next eval tries again",
+                   (long long)step);
+        guest_say(&guest->log, buf_failed(&b) ? "glimpse: out of memory" : buf_str(&b));
+        buf_free(&b);
+        return GLIMPSE_SKIPPED;
+    }
     if (st < 0) say_if_unsaid(g);
     guest_count(guest, st, step);
     return st;
@@ -174,7 +272,8 @@ glimpse_status inline_check(glimpse *guest, const int32_t *ids, const int32_t *t
     if (!ids || !targets || B < 1 || T < 1)
         FAIL(GLIMPSE_E_INVALID, "glimpse_check: ids and targets of B = %d rows and T = %d positions are needed", (int)B, (int)T);
     TRY(begin(g));
-    glimpse_status st = end(g, g->api->check(g->s, ids, targets, B, T, loss, losses));
+    glimpse_status st = refresh_for(g, "glimpse_check");
+    st = st < 0 ? guest_end(guest, st) : end(g, g->api->check(g->s, ids, targets, B, T, loss, losses));
     if (st < 0) say_if_unsaid(g);
     return st;
 }
@@ -192,7 +291,8 @@ glimpse_status inline_request(glimpse *guest, int score, const glimpse_request *
     if (!r.ids && r.text_bytes == 0) r.text_bytes = strlen(r.text);
     TRY(begin(g));
     glimpse_record *made = NULL;
-    glimpse_status st = end(g, (score ? g->api->score : g->api->generate)(g->s, &r, &made));
+    glimpse_status st = refresh_for(g, call);
+    st = st < 0 ? guest_end(guest, st) : end(g, (score ? g->api->score : g->api->generate)(g->s, &r, &made));
     if (st < 0) return st;
     *record = made;
     return st;
@@ -219,52 +319,51 @@ glimpse_status inline_close(glimpse *guest) {
     modules_close(g->mods);
     guest_end(guest, st);
     if (st < 0) say_if_unsaid(g);
+    free_copy(g);
     buf_free(&g->spoken);
     free(g->g.hooks);
     free(g);
     return st;
 }
 
-glimpse_status inline_offline(const session_api *api, const options *o, const char *dir, const guest_log *log) {
-    inline_guest g = {.api = api};
-    guest_init(&g.g, false, log);
-    session_host host = host_of(&g);
-    if (host.terminal) host.progress = on_progress;
-    begin(&g);
-    glimpse_status st = dir ? GLIMPSE_OK : modules_open(o, NULL, &g.mods);
+/* A guest for the length of one command, without a session of its own. */
+static glimpse_status outside_begin(inline_guest *g, const session_api *api, const guest_log *log, session_host *host) {
+    *g = (inline_guest){.api = api};
+    guest_init(&g->g, false, log);
+    *host = host_of(g);
+    if (host->terminal) host->progress = on_progress;
+    return begin(g);
+}
+
+static glimpse_status outside_end(inline_guest *g, glimpse_status st) {
+    modules_close(g->mods);
+    guest_end(&g->g, st);
+    buf_free(&g->spoken);
+    buf_free(&g->lines.bytes);
+    return st;
+}
+
+glimpse_status inline_command(const session_api *api, session_command which, const options *o, const char *dir,
+                              const chat_terminal *terminal, const guest_log *log) {
+    inline_guest g;
+    session_host host;
+    TRY(outside_begin(&g, api, log, &host));
+    glimpse_status st = session_commands[which].modules ? modules_open(o, NULL, &g.mods) : GLIMPSE_OK;
     host.tokenizer = modules_tokenizer(g.mods);
     host.opened = on_opened;
-    if (st >= 0 && (st = dir ? api->report(o, dir, &host) : api->run(o, &host)) < 0) status_set_text(st, api->error());
-    modules_close(g.mods);
-    guest_end(&g.g, st);
-    buf_free(&g.spoken);
-    return st;
+    g.terminal = terminal;
+    host.read_line = on_line;
+    host.cancel = terminal ? terminal->cancel : NULL;
+    host.in_terminal = isatty(STDIN_FILENO);
+    if (st >= 0 && (st = api->command(which, o, dir, &host)) < 0) status_set_text(st, api->error());
+    return outside_end(&g, st);
 }
 
 glimpse_status inline_files(const session_api *api, const file_command *c, const guest_log *log) {
-    inline_guest g = {.api = api};
-    guest_init(&g.g, false, log);
-    session_host host = host_of(&g);
-    if (host.terminal) host.progress = on_progress;
-    begin(&g);
-    glimpse_status st = end(&g, api->files(c, &host));
-    buf_free(&g.spoken);
-    return st;
-}
-
-glimpse_status inline_command(const session_api *api, const options *o,
-                              glimpse_status (*command)(const options *o, const session_host *host), const guest_log *log) {
-    inline_guest g = {.api = api};
-    guest_init(&g.g, false, log);
-    session_host host = host_of(&g);
-    begin(&g);
-    glimpse_status st = modules_open(o, NULL, &g.mods);
-    host.tokenizer = modules_tokenizer(g.mods);
-    host.opened = on_opened;
-    if (host.terminal) host.progress = on_progress;
-    if (st >= 0 && (st = command(o, &host)) < 0) status_set_text(st, api->error());
-    modules_close(g.mods);
-    guest_end(&g.g, st);
-    buf_free(&g.spoken);
-    return st;
+    inline_guest g;
+    session_host host;
+    TRY(outside_begin(&g, api, log, &host));
+    glimpse_status st = api->files(c, &host);
+    if (st < 0) status_set_text(st, api->error());
+    return outside_end(&g, st);
 }

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "plugin/device.h"
 #include "plugin/guest.h"
 
 enum { NAME_BYTES = 256, MAX_TENSORS = 1 << 20 };
@@ -194,13 +195,16 @@ static const char *last_byte(const glimpse_tensor *t) {
     return (const char *)t->data + (at + 1) * bytes[t->dtype] - 1;
 }
 
-/* A pointer to a GPU's memory would end the trainer at the first read. */
+/* A pointer that is neither the host's nor a GPU's would end the trainer at the first read. */
 static glimpse_status check_readable(const glimpse_model *m) {
     for (int32_t i = 0; i < m->n_tensors; i++) {
         const glimpse_tensor *t = &m->tensors[i];
         if (is_readable(t->data) && is_readable(last_byte(t))) continue;
-        FAIL(GLIMPSE_E_UNSUPPORTED, "tensor %s: this process cannot read its memory at %p: a GPU's memory is not read in this "
-             "version, or it was freed\nhint: bind a copy in host memory, refreshed before each eval", t->name, t->data);
+        if (device_owns(t->data) >= 0) continue;
+        char why[256];
+        c_snprintf(why, sizeof why, "%s", status_text());
+        FAIL(GLIMPSE_E_UNSUPPORTED, "tensor %s: its memory at %p cannot be read: %s\nhint: bind after the parameters are allocated, and "
+             "free them after glimpse_close", t->name, t->data, why);
     }
     return GLIMPSE_OK;
 }

@@ -52,13 +52,20 @@ static void merge(snapshot *s) {
     for (int i = 1; i < s->n_blocks; i++) {
         snapshot_block *last = &s->blocks[n], *b = &s->blocks[i];
         size_t gap = (size_t)((uintptr_t)b->from - (uintptr_t)last->from);
-        if (gap <= last->bytes) {
+        if (gap <= last->bytes && b->allocation == last->allocation) {
             if (gap + b->bytes > last->bytes) last->bytes = gap + b->bytes;
         } else {
             s->blocks[++n] = *b;
         }
     }
     s->n_blocks = n + 1;
+}
+
+/* The error of a driver's call, with the tensor it was about. */
+static glimpse_status name_tensor(const glimpse_tensor *t) {
+    char why[256];
+    c_snprintf(why, sizeof why, "%s", status_text());
+    FAIL(GLIMPSE_E_MODEL, "tensor %s: %s", t->name, why);
 }
 
 static glimpse_status lay_out(const glimpse_tensor *tensors, int32_t n, snapshot *s) {
@@ -72,6 +79,7 @@ static glimpse_status lay_out(const glimpse_tensor *tensors, int32_t n, snapshot
         if ((uintptr_t)tensors[i].data + bytes < bytes)
             FAIL(GLIMPSE_E_MODEL, "tensor %s: it passes the end of memory", tensors[i].name);
         s->blocks[i] = (snapshot_block){.from = tensors[i].data, .bytes = bytes};
+        if (s->device && device_allocation(s->device, tensors[i].data, bytes, &s->blocks[i].allocation) < 0) return name_tensor(&tensors[i]);
     }
     s->n_blocks = n;
     qsort(s->blocks, (size_t)n, sizeof *s->blocks, by_address);
@@ -93,6 +101,12 @@ static glimpse_status lay_out(const glimpse_tensor *tensors, int32_t n, snapshot
         }
         s->offsets[i] = s->blocks[low].offset + (size_t)(p - s->blocks[low].from);
     }
+    if (!s->device) return GLIMPSE_OK;
+    s->parts = calloc((size_t)s->n_blocks, sizeof *s->parts);
+    if (!s->parts) FAIL(GLIMPSE_E_MEMORY, "no memory for the snapshot's layout");
+    for (int i = 0; i < s->n_blocks; i++)
+        if (s->blocks[i].allocation)
+            s->parts[s->n_parts++] = (device_part){s->blocks[i].from, s->blocks[i].offset, s->blocks[i].bytes};
     return GLIMPSE_OK;
 }
 
@@ -154,13 +168,15 @@ static glimpse_status take_memory(snapshot *s) {
     return GLIMPSE_OK;
 }
 
-glimpse_status snapshot_open(const glimpse_tensor *tensors, int32_t n, int n_slots, snapshot *out) {
+glimpse_status snapshot_open(const glimpse_tensor *tensors, int32_t n, int n_slots, device *d, snapshot *out) {
     glimpse_status st = GLIMPSE_OK;
     snapshot s = SNAPSHOT_INIT;
+    s.device = d;
     if (n < 1) FAIL(GLIMPSE_E_MODEL, "no tensors are bound\nhint: glimpse_bind, one call a tensor");
     TRY_GOTO(lay_out(tensors, n, &s));
     s.n_slots = n_slots;
     TRY_GOTO(take_memory(&s));
+    if (d) device_pin(d, s.at, s.bytes * (size_t)n_slots);
     *out = s;
     return GLIMPSE_OK;
 out:
@@ -168,15 +184,20 @@ out:
     return st;
 }
 
-void snapshot_fill(snapshot *s, int slot) {
+glimpse_status snapshot_fill(snapshot *s, int slot) {
     char *at = s->at + (size_t)slot * s->bytes;
-    for (int i = 0; i < s->n_blocks; i++) memcpy(at + s->blocks[i].offset, s->blocks[i].from, s->blocks[i].bytes);
+    if (s->device) TRY(device_copy_out(s->device, s->parts, s->n_parts, at));
+    for (int i = 0; i < s->n_blocks; i++)
+        if (!s->blocks[i].allocation) memcpy(at + s->blocks[i].offset, s->blocks[i].from, s->blocks[i].bytes);
+    return GLIMPSE_OK;
 }
 
 void snapshot_close(snapshot *s) {
+    if (s->device && s->at) device_unpin(s->device, s->at);
     if (s->at) munmap(s->at, s->bytes * (size_t)s->n_slots);
     if (s->fd >= 0) close(s->fd);
     free(s->blocks);
     free(s->offsets);
+    free(s->parts);
     *s = (snapshot)SNAPSHOT_INIT;
 }

@@ -14,17 +14,23 @@
  * two slots one is in use, the other may be filled and become ready meanwhile; the worker takes them in the order of the
  * evals, one at a time, so the second is never in use before the first is free.  Where the worker dies, the slot in use
  * is lost with its eval, the ready one waits for the next worker.  No slot free: the eval is skipped or waits (--when_busy).
- * Made and filled by worker_client.c, mapped by cli/worker.c. */
+ *
+ * Weights on a GPU are copied there by its driver (device.h), or, once the worker has opened it, into a slot of the same
+ * number in memory of the GPU, laid out alike: the slot on the host is then left as it is.
+ *
+ * Made and filled by worker_client.c and, for weights on a GPU, inline.c; mapped by cli/worker.c. */
 #ifndef GLIMPSE_PLUGIN_SNAPSHOT_H
 #define GLIMPSE_PLUGIN_SNAPSHOT_H
 
 #include <glimpse.h>
 
 #include "include/internal/status.h"
+#include "plugin/device.h"
 
 typedef struct snapshot_block {
     const char *from;      /* the trainer's memory, borrowed */
     size_t offset, bytes;  /* offset has from's own alignment up to 64 */
+    uint64_t allocation;   /* on a GPU: where the allocation around it begins; a copy does not cross it.  0 = the host's */
 } snapshot_block;
 
 typedef struct snapshot {
@@ -35,16 +41,21 @@ typedef struct snapshot {
     snapshot_block *blocks;
     int n_blocks;
     size_t *offsets;       /* (n_tensors) where each tensor's first element lies */
+    device *device;        /* NULL = every tensor is in host memory; borrowed until snapshot_close */
+    device_part *parts;    /* (n_parts) the blocks that lie on it */
+    int n_parts;
 } snapshot;
-#define SNAPSHOT_INIT {-1, 0, 0, 0, 0, 0, 0}
+#define SNAPSHOT_INIT {.fd = -1}
 
 /* Bytes from a tensor's first element to the end of its last; GLIMPSE_E_MODEL: they overflow. */
 glimpse_status tensor_extent(const glimpse_tensor *t, size_t *bytes);
 
-/* Lay out and populate 1 or 2 slots for these tensors.  Their data is borrowed until snapshot_close.  GLIMPSE_E_MEMORY:
- * there is not enough free memory (asked before anything is taken: a trainer must not meet the OOM killer here). */
-glimpse_status snapshot_open(const glimpse_tensor *tensors, int32_t n, int n_slots, snapshot *s);
-void snapshot_fill(snapshot *s, int slot);
+/* Lay out and populate 1 or 2 slots for these tensors.  Their data is borrowed until snapshot_close, as is d (device_open's,
+ * NULL = no tensor is on a device).  GLIMPSE_E_MEMORY: there is not enough free memory (asked before anything is taken: a trainer must not meet the OOM killer here). */
+glimpse_status snapshot_open(const glimpse_tensor *tensors, int32_t n, int n_slots, device *d, snapshot *s);
+/* Copy the weights of this moment into a slot and wait for the copy.  Fails for weights on a GPU alone: then the slot holds
+ * nothing. */
+glimpse_status snapshot_fill(snapshot *s, int slot);
 void snapshot_close(snapshot *s);
 
 #endif

@@ -121,7 +121,9 @@ glimpse_status spawn_worker(const char *program, int *socket_out, pid_t *pid) {
     posix_spawnattr_setsigdefault(&attr, &all);
     posix_spawnattr_setpgroup(&attr, 0);
     posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
-    char *argv[] = {(char *)(uintptr_t)program, (char *)(uintptr_t)"keeper", (char *)(uintptr_t)GLIMPSE_BUILD_ID, NULL};
+    char trainer[16]; /* whose worker it is: lock_holder.c, and whoever reads `ps` */
+    c_snprintf(trainer, sizeof trainer, "%d", (int)getpid());
+    char *argv[] = {(char *)(uintptr_t)program, (char *)(uintptr_t)"keeper", (char *)(uintptr_t)GLIMPSE_BUILD_ID, trainer, NULL};
     order o = {.program = program, .argv = argv, .actions = &actions, .attr = &attr};
     if (!err) err = run_order(&o);
     if (err) FAIL_GOTO(GLIMPSE_E_WORKER, "the worker %s did not start: %s", program, strerror(err));

@@ -23,7 +23,7 @@
  * GLIMPSE_E_LIBRARY: not there; the text says what to set. */
 glimpse_status spawn_find(char **program);
 
-/* Start `program keeper BUILD_ID` with default signals, none blocked, its own process group, /dev/null as stdin and
+/* Start `program keeper BUILD_ID TRAINER` with default signals, none blocked, its own process group, /dev/null as stdin and
  * stdout, the caller's stderr, and one end of a socket pair as descriptor 3.  *socket is the other end (close). */
 glimpse_status spawn_worker(const char *program, int *socket, pid_t *pid);
 

@@ -19,7 +19,9 @@
 #include <unistd.h>
 
 #include "build_id.h" /* written by the Makefile: GLIMPSE_BUILD_ID */
+#include "include/internal/file.h"
 #include "include/internal/record.h"
+#include "plugin/device.h"
 #include "plugin/guest.h"
 #include "plugin/snapshot.h"
 #include "plugin/spawn.h"
@@ -33,14 +35,21 @@ typedef struct post {
     message_head head;      /* EVAL, NOTE or CHECK */
     char why[WHY_BYTES];    /* NOTE */
     bool sent;
+    bool copied;            /* of a slot on the GPU: the worker has read it */
 } post;
 
 typedef struct worker_guest {
     glimpse g;              /* first: what api.c knows */
     options *o;
     snapshot snap;
+    device *dev;            /* NULL = the weights are in host memory */
+    enum { DEVICE_NONE, DEVICE_OFFERED, DEVICE_SHARED, DEVICE_REFUSED } across; /* the snapshot on it (device.h) */
+    device_offer offer;
+    bool offer_sent;        /* to this worker */
+    bool seen;              /* an eval was, at first_step */
+    int64_t first_step;
     buffer hello;           /* the description, packed: every worker gets the same */
-    char *program;
+    char *program, *directory; /* directory: the trainer's at open, NULL = unknown */
     int socket;             /* -1 = no worker */
     pid_t adopted;          /* the worker's id if this process is its parent, 0 = it is not */
     pid_t unreaped;         /* one of before that was still ending */
@@ -85,7 +94,7 @@ static post *eval_in_hand(worker_guest *w) { /* the oldest that holds a slot: th
 static int free_slot(const worker_guest *w) { /* -1 = none */
     unsigned held = 0;
     for (int i = 0; i < w->n_posts; i++)
-        if (w->posts[i].head.kind != MSG_NOTE) held |= 1u << w->posts[i].head.slot;
+        if (w->posts[i].head.kind != MSG_NOTE) held |= 1u << w->posts[i].head.slot % DEVICE_SLOT;
     for (int slot = 0; slot < w->snap.n_slots; slot++)
         if (!(held >> slot & 1)) return slot;
     return -1;
@@ -160,6 +169,15 @@ static void answer_check(worker_guest *w, const message_head *h, glimpse_status 
     w->answer_text = st < 0 ? strdup(text) : NULL;
 }
 
+/* Weights of a GPU go through host memory from now on; said once. */
+static void refuse_device(worker_guest *w, const char *why) {
+    buffer b = {0};
+    w->across = DEVICE_REFUSED;
+    buf_printf(&b, "glimpse: the weights are copied through the host's memory: %s", why);
+    guest_tell(&w->g, buf_failed(&b) ? "glimpse: out of memory" : buf_str(&b));
+    buf_free(&b);
+}
+
 /* The worker is gone: what it had in hand has failed, the rest is posted again to the next one. */
 static void bury(worker_guest *w, const char *why) {
     buffer b = {0};
@@ -168,6 +186,10 @@ static void bury(worker_guest *w, const char *why) {
     close(w->socket);
     w->socket = -1;
     w->ready = false;
+    if (w->across == DEVICE_OFFERED && w->offer_sent) { /* it may be what killed it */
+        device_withdraw(w->dev);
+        refuse_device(w, "the worker died before it had opened the GPU's");
+    }
     if (w->unreaped) spawn_reap(w->unreaped, true);
     w->unreaped = w->adopted && !spawn_reap(w->adopted, false) ? w->adopted : 0;
     w->adopted = 0;
@@ -224,6 +246,19 @@ static void on_ready(worker_guest *w, const message *m) {
     c_snprintf(w->words, sizeof w->words, "%s", m->payload);
 }
 
+static void on_device(worker_guest *w, const message *m) {
+    if (w->across != DEVICE_OFFERED && w->across != DEVICE_SHARED) return;
+    w->across = DEVICE_SHARED;
+    if (m->head.status >= 0) return;
+    device_withdraw(w->dev); /* who could not open it does not read it */
+    refuse_device(w, m->payload);
+}
+
+static void on_copied(worker_guest *w, const message *m) {
+    for (int i = 0; i < w->n_posts; i++)
+        if (w->posts[i].head.id == m->head.id) w->posts[i].copied = true;
+}
+
 /* Take everything that has arrived; never waits. */
 static void collect(worker_guest *w) {
     message m = MESSAGE_INIT;
@@ -244,6 +279,8 @@ static void collect(worker_guest *w) {
         case MSG_LOG: guest_tell(&w->g, m.payload); break;
         case MSG_RECORD: on_record(w, &m); break;
         case MSG_DONE: on_done(w, &m); break;
+        case MSG_DEVICE: on_device(w, &m); break;
+        case MSG_COPIED: on_copied(w, &m); break;
         case MSG_WORDS:
             if (w->refused < 0) break; /* why it refused says more than how it ended */
             c_snprintf(w->words, sizeof w->words, "%s", m.payload);
@@ -268,7 +305,7 @@ static bool wait_for_worker(worker_guest *w, int64_t deadline, bool room) {
 static glimpse_status start_worker(worker_guest *w) {
     pid_t pid;
     TRY(spawn_worker(w->program, &w->socket, &pid));
-    w->ready = false;
+    w->ready = w->offer_sent = false;
     w->refused = GLIMPSE_OK;
     w->adopted = spawn_adopts() ? pid : 0;
     w->words[0] = 0;
@@ -288,6 +325,11 @@ static glimpse_status start_worker(worker_guest *w) {
 
 /* Send the posts that wait, in order, as far as the socket takes them.  A check's payload is sent by its caller. */
 static void flush_posts(worker_guest *w) {
+    if ((w->across == DEVICE_OFFERED || w->across == DEVICE_SHARED) && !w->offer_sent && w->socket >= 0) {
+        message_head head = {.kind = MSG_DEVICE};
+        if (message_send(w->socket, &head, &w->offer, sizeof w->offer, -1) != GLIMPSE_OK) return;
+        w->offer_sent = true;
+    }
     for (int i = 0; i < w->n_posts && w->socket >= 0; i++) {
         post *p = &w->posts[i];
         if (p->sent) continue;
@@ -326,12 +368,22 @@ static glimpse_status check_reach(const options *o, const glimpse_model *m) {
     return GLIMPSE_OK;
 }
 
+/* A worker that goes on alone may still have to copy what lies on the GPU. */
+static bool device_is_read(const worker_guest *w) {
+    for (int i = 0; i < w->n_posts; i++)
+        if (w->posts[i].head.slot >= DEVICE_SLOT && w->posts[i].sent && !w->posts[i].copied) return true;
+    return w->across == DEVICE_OFFERED && w->socket >= 0 && w->offer_sent;
+}
+
 static void release(worker_guest *w) {
+    bool is_read = device_is_read(w);
     if (w->socket >= 0) close(w->socket);
     snapshot_close(&w->snap);
+    device_close(w->dev, is_read);
     options_free(w->o);
     buf_free(&w->hello);
     free(w->program);
+    free(w->directory);
     free(w->posts);
     free(w->failed_text);
     free(w->answer_text);
@@ -394,11 +446,20 @@ out:
 static glimpse_status prepare(worker_guest *w, const options *o, const glimpse_model *model) {
     TRY(check_reach(o, model));
     TRY(spawn_find(&w->program));
+    w->directory = getcwd(NULL, 0);
+    if (w->directory && w->program[0] != '/') { /* for workers to come, too */
+        char *whole = path_join(w->directory, w->program);
+        if (!whole) FAIL(GLIMPSE_E_MEMORY, "no memory for a path");
+        free(w->program);
+        w->program = whole;
+    }
     w->o = options_copy(o);
     w->posts = calloc(MOST_POSTS, sizeof *w->posts);
     if (!w->o || !w->posts) FAIL(GLIMPSE_E_MEMORY, "no memory");
-    TRY(snapshot_open(model->tensors, model->n_tensors, (int)opt_int(o, OPT_snapshots), &w->snap));
-    hello h = {.build_id = GLIMPSE_BUILD_ID, .log_back = w->g.log.fn != NULL, .snapshot_bytes = w->snap.bytes, .o = w->o,
+    TRY(device_open(model, &w->dev));
+    TRY(snapshot_open(model->tensors, model->n_tensors, (int)opt_int(o, OPT_snapshots), w->dev, &w->snap));
+    if (!w->dev || w->snap.n_parts < w->snap.n_blocks || !(opt_float(o, OPT_gpu_memory_limit) > 0)) w->across = DEVICE_REFUSED;
+    hello h = {.build_id = GLIMPSE_BUILD_ID, .directory = w->directory, .log_back = w->g.log.fn != NULL, .snapshot_bytes = w->snap.bytes, .o = w->o,
                .model = *model, .offsets = w->snap.offsets};
     name_run(h.run);
     return hello_pack(&h, &w->hello);
@@ -486,6 +547,30 @@ static void tell_lost(worker_guest *w) {
     buf_free(&b);
 }
 
+static glimpse_status eval_failed(worker_guest *w, glimpse_status st, int64_t step, double train_loss, double val_loss) {
+    char why[WHY_BYTES];
+    c_snprintf(why, sizeof why, "%s", status_text());
+    note_failure(w, st, why, step, true);
+    add_note(w, step, train_loss, val_loss, NOTE_FAILED, why);
+    flush_posts(w);
+    return take_failure(w);
+}
+
+/* Memory of the GPU is taken once a step was made: by then the trainer has what it needs. */
+static void offer_device(worker_guest *w, int64_t step) {
+    bool stepped = w->seen && step > w->first_step;
+    if (!w->seen) w->seen = true, w->first_step = step;
+    if (w->across != DEVICE_NONE || !stepped) return;
+    if (device_offer_slots(w->dev, w->snap.bytes, w->snap.n_slots, opt_float(w->o, OPT_gpu_memory_limit), &w->offer) < 0) {
+        char why[WHY_BYTES];
+        c_snprintf(why, sizeof why, "%s", status_text());
+        refuse_device(w, why);
+        return;
+    }
+    w->across = DEVICE_OFFERED;
+    flush_posts(w);
+}
+
 static glimpse_status eval(worker_guest *w, int64_t step, double train_loss, double val_loss) {
     char why[SCHEDULE_WHY_BYTES];
     double t0 = now_ns();
@@ -529,10 +614,23 @@ static glimpse_status eval(worker_guest *w, int64_t step, double train_loss, dou
         glimpse_status st = take_failure(w);
         return st < 0 ? st : GLIMPSE_SKIPPED;
     }
+    if (w->dev) {
+        glimpse_status st = device_ready(w->dev);
+        if (st == GLIMPSE_SKIPPED) {
+            add_note(w, step, train_loss, val_loss, NOTE_SKIPPED, "the trainer's stream is being captured into a graph");
+            flush_posts(w);
+            st = take_failure(w);
+            return st < 0 ? st : GLIMPSE_SKIPPED;
+        }
+        if (st < 0) return eval_failed(w, st, step, train_loss, val_loss);
+        offer_device(w, step);
+    }
+    if (w->n_posts >= MOST_POSTS) return GLIMPSE_SKIPPED;
+    bool across = w->across == DEVICE_SHARED;
+    glimpse_status st = across ? device_copy_across(w->dev, w->snap.parts, w->snap.n_parts, slot) : snapshot_fill(&w->snap, slot);
+    if (st < 0) return eval_failed(w, st, step, train_loss, val_loss);
     post *p = add_post(w, MSG_EVAL, step, train_loss, val_loss);
-    if (!p) return GLIMPSE_SKIPPED;
-    p->head.slot = slot;
-    snapshot_fill(&w->snap, slot);
+    p->head.slot = slot + (across ? DEVICE_SLOT : 0);
     p->head.blocked_s = (now_ns() - t0) * 1e-9;
     flush_posts(w);
     return take_failure(w);
@@ -557,7 +655,10 @@ static glimpse_status check(worker_guest *w, const int32_t *ids, const int32_t *
     buf_put(&both, targets, n);
     if (losses) buf_put(&both, losses, n); /* a float is as long as an id */
     if (buf_failed(&both)) FAIL_GOTO(GLIMPSE_E_MEMORY, "glimpse_check: no memory for %d x %d ids", (int)B, (int)T);
-    snapshot_fill(&w->snap, 0); /* nothing is posted: all are free */
+    if (w->dev && (st = device_ready(w->dev)) == GLIMPSE_SKIPPED)
+        FAIL_GOTO(GLIMPSE_E_STATE, "glimpse_check: the trainer's stream is being captured into a graph");
+    if (st < 0) goto out;
+    TRY_GOTO(snapshot_fill(&w->snap, 0)); /* nothing is posted: all are free */
     post *p = add_post(w, MSG_CHECK, 0, NAN, loss);
     if (!p) FAIL_GOTO(GLIMPSE_E_WORKER, "glimpse_check: the worker is busy");
     p->head.B = B;

@@ -117,7 +117,7 @@ static glimpse_status decode(message *m, const char *bytes, size_t n, bool cut, 
     if (n < head) FAIL(GLIMPSE_E_FORMAT, "a message of %zu bytes", n);
     memcpy(&m->head, bytes, head);
     if (m->head.kind == MSG_WORDS) m->head.bytes = n - head;
-    if (m->head.kind < MSG_WORDS || m->head.kind > MSG_CONFIG || m->head.bytes > MOST_BYTES)
+    if (m->head.kind < MSG_WORDS || m->head.kind > MSG_COPIED || m->head.bytes > MOST_BYTES)
         FAIL(GLIMPSE_E_FORMAT, "a message of kind %u with %llu bytes", m->head.kind, (unsigned long long)m->head.bytes);
     if (m->head.bytes > INLINE_BYTES) {
         if (n != head || n_fds < 1) FAIL(GLIMPSE_E_FORMAT, "a large message without its file");
@@ -193,6 +193,7 @@ glimpse_status hello_pack(const hello *h, buffer *out) {
     buffer packed = {0};
     int32_t n_pieces = t->pieces && t->n_pieces > 0 ? t->n_pieces : 0;
     put_string(out, h->build_id);
+    put_string(out, h->directory);
     buf_put(out, h->run, sizeof h->run);
     buf_put(out, &h->log_back, sizeof h->log_back);
     buf_put(out, &h->snapshot_bytes, sizeof h->snapshot_bytes);
@@ -334,6 +335,7 @@ glimpse_status hello_unpack(const void *bytes, size_t n, hello *out) {
     size_t packed_n;
     if (!r.memory) FAIL(GLIMPSE_E_MEMORY, "no memory for the description");
     h.build_id = take_string(&r);
+    h.directory = take_string(&r);
     take(&r, h.run, sizeof h.run);
     h.run[sizeof h.run - 1] = 0;
     take(&r, &h.log_back, sizeof h.log_back);

@@ -11,6 +11,9 @@
  *          <------------------------- LOG*  RECORD?  DONE   status, schedule
  *   NOTE   an eval without a sample            ------>  DONE
  *   CHECK  ids, targets, the snapshot          ------>  DONE
+ *   DEVICE where the weights on a GPU are copied ----->  DEVICE  it can be opened, or why not
+ *   EVAL   slot 2 or 3: filled on the GPU      ------>
+ *          <----------------------------- COPIED LOG*...  the slot is not read any more
  *   CONFIG options whose --config is to be read ------>  READY  the options with it, and the end
  *   end of file: finish what was sent, exit            WORDS  why it ended, from its keeper
  *
@@ -31,7 +34,8 @@
 #define MESSAGE_MAGIC 0x314D4C47u  /* "GLM1" */
 
 typedef enum message_kind {
-    MSG_WORDS = 1, MSG_HELLO, MSG_READY, MSG_EVAL, MSG_NOTE, MSG_CHECK, MSG_LOG, MSG_RECORD, MSG_DONE, MSG_CONFIG
+    MSG_WORDS = 1, MSG_HELLO, MSG_READY, MSG_EVAL, MSG_NOTE, MSG_CHECK, MSG_LOG, MSG_RECORD, MSG_DONE, MSG_CONFIG,
+    MSG_DEVICE, MSG_COPIED
 } message_kind;
 
 enum { NOTE_SKIPPED = 0, NOTE_FAILED = 1, WHY_BYTES = 320 };
@@ -39,19 +43,19 @@ enum { NOTE_SKIPPED = 0, NOTE_FAILED = 1, WHY_BYTES = 320 };
 typedef struct message_head {
     uint32_t magic, kind;
     uint64_t bytes;        /* of the payload */
-    int64_t id;            /* EVAL, NOTE, CHECK: rising from 1; DONE: of what it answers */
+    int64_t id;            /* EVAL, NOTE, CHECK: rising from 1; COPIED, DONE: of what they answer */
     int64_t step;
     double train_loss, val_loss; /* CHECK: val_loss = the trainer's loss */
     double blocked_s;      /* EVAL: how long the copy held up the trainer */
-    int32_t status;        /* READY, DONE: glimpse_status; NOTE: NOTE_SKIPPED or NOTE_FAILED */
+    int32_t status;        /* READY, DEVICE, DONE: glimpse_status; NOTE: NOTE_SKIPPED or NOTE_FAILED */
     int32_t B, T;          /* CHECK */
     int32_t hooked;        /* EVAL, NOTE: 1 = the record is wanted back */
     int32_t again;         /* NOTE: a worker before may have recorded it */
-    int32_t slot;          /* EVAL, CHECK: of the snapshot */
+    int32_t slot;          /* EVAL, CHECK: of the snapshot; DEVICE_SLOT more = the same on the GPU */
     int64_t posted;        /* EVAL, NOTE: when it was first posted, seconds since 1970 */
     schedule due;          /* DONE */
 } message_head;
-enum { WORDS_HEAD = 8, WORDS_BYTES = 512, INLINE_BYTES = 8192 };
+enum { DEVICE_SLOT = 2, WORDS_HEAD = 8, WORDS_BYTES = 512, INLINE_BYTES = 8192 };
 
 typedef struct message {   /* start from {0} with fd = -1 */
     message_head head;
@@ -72,6 +76,7 @@ void message_free(message *m);
 /* HELLO's payload, and back.  offsets (n_tensors): where each tensor lies in a slot of the snapshot. */
 typedef struct hello {
     const char *build_id;
+    const char *directory;   /* the trainer's when it opened: relative paths start there, whichever worker; NULL = unknown */
     char run[16];
     int32_t log_back;        /* 1: lines for people are sent, 0: the worker writes to its stderr */
     uint64_t snapshot_bytes; /* of a slot */

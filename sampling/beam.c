@@ -596,6 +596,7 @@ static glimpse_status open_search(beams *b, int32_t index, int32_t n_prompts, in
         in->lane = (int32_t)(row % (size_t)b->lanes);
         in->serials = b->serials + row * (size_t)most_room;
         TRY(chain_clone(b->chains[s->setting * b->lanes + in->lane], &in->chain));
+        chain_reset(in->chain);
         s->beams[k] = (beam){ .node = -1, .slot = k, .logprobs = b->rows + row * (size_t)b->V,
                               .logits = b->prompt_logits + (size_t)(s->prompt - b->searches->prompt) * (size_t)b->V,
                               .choices = b->choices + row * 2 * (size_t)b->w };

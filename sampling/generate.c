@@ -8,6 +8,7 @@
 #include "include/internal/status.h"
 #include "include/internal/threads.h"
 #include "sampling/guidance.h"
+#include "sampling/burst.h"
 #include "sampling/sequence.h"
 #include <stdlib.h>
 #include <string.h>
@@ -163,6 +164,9 @@ static glimpse_status run_wave(batch *b, const kept_cache *kept, int32_t first, 
     }
     TRY_GOTO(sequences_draw(b));
     while (b->n_active) {
+        bool ran;
+        TRY_GOTO(burst_run(b, &ran));
+        if (ran || !b->n_active) continue;
         TRY_GOTO(step(b));
         TRY_GOTO(sequences_draw(b));
     }
@@ -241,6 +245,8 @@ glimpse_status generator_chain_beside(const generator *g, const batch_request *r
     context.tokenizer = g->t;
     context.cosines = g->m->is_function ? NULL : embedding_cosines;
     context.user = (void *)(uintptr_t)g->m;
+    context.guidance = batch_guided(rq) ? rq->guidance : 0;
+    context.antislop = rq->phrases != NULL;
     context.beside = beside;
     context.processors_only = rq->beams.width > 1 && !rq->beams.sample;
     return chain_open_in(&rq->settings[setting], &context, g->m->d.vocab_size, out);

@@ -21,6 +21,8 @@ typedef struct generator_config {
     int32_t threads;          /* >= 1 */
     const char *isa;          /* NULL = best */
     const backend_ops *ops;   /* NULL = backend_cpu */
+    int32_t device;           /* of backend_cuda, as backend_config's */
+    glimpse_dtype cache;
 } generator_config;
 
 /* `m` and `t` (NULL = none: ids only) are borrowed until generator_close. */

@@ -64,7 +64,8 @@ glimpse_status generator_backend(generator *g, int32_t rows, int32_t logits, int
     }
     g->be = NULL;
     backend_config want = { .threads = g->cfg.threads, .max_rows = rows, .max_logits = logits, .n_strips = strips,
-                            .strip_tokens = strip_tokens, .isa = g->cfg.isa, .pool = g->pool };
+                            .strip_tokens = strip_tokens, .isa = g->cfg.isa, .pool = g->pool,
+                            .device = g->cfg.device, .cache = g->cfg.cache };
     if (g->m->is_function)
         TRY(function_backend_open(g->m, &want, &g->be));
     else {

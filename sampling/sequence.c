@@ -41,6 +41,7 @@ glimpse_status sequence_begin(batch *b, sequence *s) {
     const batch_request *rq = b->rq;
     const batch_prompt *p = &rq->prompts[s->prompt];
     TRY(chain_clone(b->chains[s->setting * b->lanes + s->lane], &s->chain));
+    chain_reset(s->chain);
     if (batch_guided(rq)) TRY(guidance_join(s->chain, rq->guidance, &s->negative_logits));
     for (int32_t k = 0; k < p->n_ids; k++) chain_accept_prompt(s->chain, p->ids[k]);
     if (rq->phrases) TRY(antislop_open(rq->phrases, rq->phrase_retries, s->room, s->chain, b->a, &s->slop));
@@ -191,23 +192,36 @@ static glimpse_status accept_drawn(batch *b, sequence *s) {
     return GLIMPSE_OK;
 }
 
-static bool cancelled(const batch_request *rq) { return rq->cancel && atomic_load_explicit(rq->cancel, memory_order_relaxed); }
+glimpse_status sequence_accept(batch *b, sequence *s) {
+    s->drawn = GLIMPSE_OK;
+    return accept_drawn(b, s);
+}
+
+bool batch_cancelled(const batch *b) {
+    return b->rq->cancel && atomic_load_explicit(b->rq->cancel, memory_order_relaxed);
+}
+
+void sequences_cancel(batch *b) {
+    for (int32_t i = 0; i < b->n_active; i++) {
+        sequence *s = b->active[i];
+        s->done = true;
+        s->stop = GLIMPSE_STOP_CANCELLED;
+        show(b, s);
+    }
+    b->n_active = 0;
+}
 
 glimpse_status sequences_draw(batch *b) {
     pool_run(b->g->pool, draw_task, b, b->lanes);
     int32_t left = 0;
-    bool stop = cancelled(b->rq);
+    bool stop = batch_cancelled(b);
     for (int32_t i = 0; i < b->n_active; i++) {
         sequence *s = b->active[i];
         TRY(accept_drawn(b, s));
-        if (stop && !s->done) {
-            s->done = true;
-            s->stop = GLIMPSE_STOP_CANCELLED;
-            show(b, s);
-        }
         if (!s->done) b->active[left++] = s;
     }
     b->n_active = left;
+    if (stop) sequences_cancel(b);
     return GLIMPSE_OK;
 }
 

@@ -58,6 +58,10 @@ void sequence_end(batch *b, sequence *s); /* the chain and what goes with it, at
 void sequence_free(sequence *s);
 /* Draw a token for each active sequence and take it in; those that end leave `active`. */
 glimpse_status sequences_draw(batch *b);
+/* The same for a token drawn elsewhere, whose record is tokens[n] and its alternatives: cosine, text, reasons to stop. */
+glimpse_status sequence_accept(batch *b, sequence *s);
+bool batch_cancelled(const batch *b);  /* asked before tokens are taken in: what on_token does holds from the next on */
+void sequences_cancel(batch *b);       /* those still active end */
 glimpse_status sequence_record(batch *b, sequence *s, glimpse_sample *out);
 
 #endif

@@ -687,3 +687,45 @@ TEST(antislop_every_allocation_failing) {
     EXPECT_LT(20, n);
     arena_free(a);
 }
+
+/* What a sample's chain was printed as is a chain that --samplers takes, and gives the same. */
+TEST(antislop_and_guidance_read_back) {
+    tiny_gpt gpt;
+    model *m = NULL;
+    generator *g = NULL;
+    generator_config cfg = { .threads = 1 };
+    phrase_list *list = NULL;
+    arena *a = arena_new();
+    char json[] = "[\"a testament to\", \"tapestry\"]";
+    static const int32_t ids[] = { 5, 9, 2 };
+    static const batch_prompt p = { "abc", 3, ids, 3 };
+    static const char *const label = "a";
+    sampler_settings set = { 0.7, 40, 1, 0, 1.1, NULL };
+    batch_request rq = { .prompts = &p, .n_prompts = 1, .settings = &set, .labels = &label, .n_settings = 1, .num_samples = 1,
+                         .max_tokens = 4, .guidance = 1.5 };
+    chain *c = NULL, *again = NULL;
+    tiny_gpt_make(&gpt, 1, 2, 8, 61, 32, -1, 3);
+    REQUIRE(a != NULL);
+    REQUIRE_OK(model_from_description(&gpt.model, &m));
+    REQUIRE_OK(generator_open(m, NULL, &cfg, &g));
+    REQUIRE_OK(phrases_parse("list", json, strlen(json), 1, a, &list));
+    rq.phrases = list;
+    REQUIRE_OK(generator_chain(g, &rq, 0, &c));
+    EXPECT_STREQ(chain_string(c), "guidance=1.5;antislop=2 phrases;penalties=1.1;temperature=0.7;top_k=40");
+    set.order = chain_string(c);
+    REQUIRE_OK(generator_chain(g, &rq, 0, &again));
+    EXPECT_STREQ(chain_string(again), chain_string(c));
+    chain_close(again);
+    rq.guidance = 2; /* its flags say another thing, or nothing */
+    EXPECT_ERR(generator_chain(g, &rq, 0, &again), GLIMPSE_E_INVALID, "the chain has guidance=1.5, and --guidance_scale is 2");
+    rq.guidance = 0;
+    EXPECT_ERR(generator_chain(g, &rq, 0, &again), GLIMPSE_E_INVALID, "and --guidance_scale is 1");
+    set.order = "antislop;temperature=0.7";
+    rq.phrases = NULL;
+    EXPECT_ERR(generator_chain(g, &rq, 0, &again), GLIMPSE_E_INVALID, "--antislop FILE");
+    chain_close(c);
+    arena_free(a);
+    generator_close(g);
+    model_close(m);
+    tiny_gpt_free(&gpt);
+}

@@ -109,24 +109,19 @@ static glimpse_status fake_close(session *s) {
     return fake.close;
 }
 
-static glimpse_status fake_run(const options *o, const session_host *host) {
-    fake.runs++;
+static glimpse_status fake_command(session_command which, const options *o, const char *dir, const session_host *host) {
+    fake.runs += which == COMMAND_sample;
+    fake.dir = dir;
     EXPECT(options_is_offline(o));
     fake.max_tokens = opt_int(o, OPT_max_sample_tokens);
     if (fake.run >= 0) host->out(host->user, "text\n", 5);
     return fake.run;
 }
 
-static glimpse_status fake_report(const options *o, const char *dir, const session_host *host) {
-    (void)o, (void)host;
-    fake.dir = dir;
-    return GLIMPSE_OK;
-}
-
-static const session_api fake_api = {.version = 1, .build_id = GLIMPSE_BUILD_ID, .error = fake_error,
-                                     .read_config = fake_read_config, .open = fake_open, .eval = fake_eval,
-                                     .check = fake_check, .generate = fake_request, .score = fake_request,
-                                     .record_free = record_free, .close = fake_close, .run = fake_run, .report = fake_report};
+static const session_api fake_api = {
+    .version = 1, .build_id = GLIMPSE_BUILD_ID, .error = fake_error, .read_config = fake_read_config, .open = fake_open,
+    .eval = fake_eval, .check = fake_check, .generate = fake_request, .score = fake_request, .record_free = record_free,
+    .close = fake_close, .command = fake_command };
 
 static buffer said; /* what the guest logged, one message a line */
 static void keep(void *user, const char *line) {

@@ -14,23 +14,25 @@
 #include "plugin/cli/cli.h"
 #include "plugin/guest.h"
 
-static int runs, reports, tokens, out_error;
+static int runs, chats, reports, tokens, out_error;
 static char dir[64];
 static const char *no_error(void) { return "the session's reason"; }
-static glimpse_status run(const options *o, const session_host *host) {
+static session_command asked;
+static glimpse_status command(session_command which, const options *o, const char *d, const session_host *host) {
+    asked = which;
+    if (which != COMMAND_sample) {
+        reports++;
+        snprintf(dir, sizeof dir, "%s", d ? d : opt_str(o, OPT_out_dir));
+        return strcmp(dir, "empty") == 0 ? GLIMPSE_E_IO : GLIMPSE_OK;
+    }
     runs++;
+    chats += opt_bool(o, OPT_interactive) && host->read_line && host->cancel;
     tokens = (int)opt_int(o, OPT_max_sample_tokens);
     host->log(host->user, "banner");
     out_error = host->out(host->user, "text", 4);
     return GLIMPSE_OK;
 }
-static glimpse_status report(const options *o, const char *d, const session_host *host) {
-    (void)o, (void)host;
-    reports++;
-    snprintf(dir, sizeof dir, "%s", d);
-    return strcmp(d, "empty") == 0 ? GLIMPSE_E_IO : GLIMPSE_OK;
-}
-static const session_api api = {.version = 1, .build_id = GLIMPSE_BUILD_ID, .error = no_error, .run = run, .report = report};
+static const session_api api = {.version = 1, .build_id = GLIMPSE_BUILD_ID, .error = no_error, .command = command};
 
 static buffer out, err;
 
@@ -115,7 +117,7 @@ TEST(cli_help_of_a_flag) {
     EXPECT_EQ(program("help|no_sheets"), 0);
     EXPECT_EQ(program("help|mode"), 0);
     EXPECT(strstr(buf_str(&out), "[inline; in training worker]"));
-    EXPECT_EQ(program("help|dataset_benchmarks"), 0);
+    EXPECT_EQ(program("help|interactive"), 0);
     EXPECT(strstr(buf_str(&out), "Not in this version: true"));
     EXPECT_EQ(program("help|temprature"), 2);
     EXPECT_STREQ(buf_str(&err), "glimpse: no flag --temprature\nhint: did you mean --temperature?\n");
@@ -163,6 +165,10 @@ TEST(cli_commands) {
     EXPECT_EQ(program("--start|sample|--max_new_tokens=8|--"), 0); /* "sample" is the prompt here */
     EXPECT_EQ(tokens, 8);
     EXPECT_EQ(runs, 3);
+    EXPECT_EQ(chats, 0);
+    EXPECT_EQ(program("chat|--max_length|9"), 0);
+    EXPECT_EQ(program("--interactive"), 0);
+    EXPECT_EQ(chats, 2);
     EXPECT_EQ(program("report|out/demo"), 0);
     EXPECT_STREQ(dir, "out/demo");
     EXPECT_EQ(program("report|--out_dir|out/other"), 0);
@@ -170,6 +176,16 @@ TEST(cli_commands) {
     EXPECT_EQ(program("report|empty"), 1);
     EXPECT_STREQ(buf_str(&err), "glimpse: the session's reason\n");
     EXPECT_EQ(reports, 3);
+    for (int i = COMMAND_sample + 1; i < COMMANDS; i++) { /* every word of the table is that command */
+        asked = COMMAND_sample;
+        EXPECT_EQ(program(session_commands[i].name), 0);
+        EXPECT_EQ(asked, i);
+        EXPECT_STREQ(dir, "out");
+        char line[80];
+        snprintf(line, sizeof line, "%s|there|more", session_commands[i].name);
+        EXPECT_EQ(program(line), 2);
+        EXPECT(strstr(buf_str(&err), *session_commands[i].words ? "unexpected word \"more\"" : "unexpected word \"there\""));
+    }
 }
 
 /* The session is told why its text was not taken. */
@@ -199,15 +215,14 @@ TEST(cli_bad_flags_end_with_2) {
         {"--temperature|hot", "glimpse: temperature = \"hot\": expected a number from 0 to 100\n"},
         {"--top_k", "glimpse: --top_k needs a value, and nothing follows it\n"},
         {"--prompt|--seed|3", "glimpse: --prompt needs a value, and --seed looks like a flag\nhint: --prompt=VALUE takes any value\n"},
-        {"--device|cuda", "glimpse: --device=cuda: sampling on a GPU is not in this version; --device cpu samples on the processor\n"},
-        {"--device|tpu", "glimpse: device = \"tpu\": expected auto, cpu or cuda\n"},
+        {"--device|tpu", "glimpse: device = \"tpu\": expected auto, cpu, cuda, cuda:0, cuda:1, cuda:2, cuda:3, cuda:4, cuda:5, cuda:6 or cuda:7\n"},
         {"-n|3", "glimpse: unknown flag -n\nhint: flags begin with two hyphens; `glimpse --help` lists them\n"},
-        {"hello", "glimpse: unexpected word \"hello\"\nhint: the commands are sample, report DIR, eval, score, tokenize, convert IN OUT, inspect PATH and help FLAG; a prompt is "
-                  "given with --prompt\n"},
-        {"report|a|b", "glimpse: unexpected word \"b\"\nhint: the commands are sample, report DIR, eval, score, tokenize, convert IN OUT, inspect PATH and help FLAG; a prompt is "
-                       "given with --prompt\n"},
-        {"--interactive", "glimpse: --interactive: a conversation in the terminal is not in this version; --sample_only "
-                          "with --prompt samples once\n"},
+        {"hello", "glimpse: unexpected word \"hello\"\n"
+                  "hint: the commands are sample, eval, score, follow [DIR], review [DIR], report [DIR], chat, tokenize, convert IN OUT, inspect PATH and "
+                  "help FLAG; a prompt is given with --prompt\n"},
+        {"report|a|b", "glimpse: unexpected word \"b\"\n"
+                  "hint: the commands are sample, eval, score, follow [DIR], review [DIR], report [DIR], chat, tokenize, convert IN OUT, inspect PATH and "
+                  "help FLAG; a prompt is given with --prompt\n"},
         {"--like|generate", "glimpse: --prompt is required with --like generate\n"},
         {"--max_new_tokens|0", "glimpse: max_sample_tokens is 0: nothing to sample\n"},
         {"--prompt|a|--x\x1b[2J", "glimpse: unknown flag --x\\x1b[2J\nhint: `glimpse --help` lists the flags\n"},

@@ -55,6 +55,11 @@ static void mark_steps(void *user, const glimpse_record *r) {
     if (r->step < 1 << 20 && !strcmp(r->status, "ok")) seen[r->step] = 1;
 }
 
+static void print_line(void *user, const glimpse_record *r) {
+    printf("%s%lld/%lld %.2s%s", *(int *)user ? " " : "", (long long)r->seq, (long long)r->step, r->status, r->run);
+    *(int *)user = 1;
+}
+
 /* Open, two evals at step and step + 1, close.  acked[step] is set where an eval is known to be in the journal. */
 static void session_of(rig *r, int64_t step, char *acked, bool worker) {
     glimpse_status st[2] = {0};
@@ -129,6 +134,11 @@ static void every_call(bool worker) {
         for (int64_t k = 0; k < step; k++) lost += acked[k] && !seen[k];
         snprintf(fresh, sizeof fresh, "%s/again/%s", test_tmpdir(), path_base(r.dir));
         views += !worker && !fault_views_are_the_journals(r.dir, fresh);
+        if (bad + lost + changed) {
+            int began = 0;
+            fault_walk(path, &(journal_walk){0}, print_line, &began);
+            printf("\n");
+        }
         if (bad + lost + changed)
             printf("before: %s %s %s; step %lld of %lld lines, %lld bad; said: %s\n", failing, errors[i / 2 % N_ERRORS].name,
                    for_ever ? "for ever" : "once", (long long)step, (long long)w.lines, (long long)w.bad, buf_str(&r.said));

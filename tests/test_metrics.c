@@ -1,5 +1,8 @@
-/* test_metrics.c -- the metrics against numbers worked out by hand and against naive counting. */
+/* test_metrics.c -- the metrics against a second implementation in Python (tests/ref/metrics_reference.py), against numbers
+ * worked out by hand and against naive counting. */
 #include "hooks/metrics.h"
+#include "include/internal/file.h"
+#include "tests/ref/metrics_frozen.h"
 #include "tests/test.h"
 
 #include <math.h>
@@ -119,7 +122,7 @@ TEST(metrics_against_naive_counting) {
 
 TEST(metrics_spelling) {
     speller *sp = NULL;
-    if (speller_open(&sp) < 0) SKIP(status_text());
+    if (speller_open(NULL, &sp) < 0) SKIP(status_text());
     static const char *const good[] = {"hello", "Hello", "HELLO", "lily", "Lily", "isn't", "dog"};
     static const char *const bad[] = {"becuase", "wsa", "xqzt", "Dagg"};
     for (int again = 0; again < 2; again++) { /* asked, then remembered */
@@ -153,6 +156,64 @@ TEST(metrics_spelling) {
     }
     speller_close(sp);
     speller_close(NULL);
+}
+
+/* Every metric of every text of tests/ref/metrics_reference.py: a token a byte, its numbers by the formulas there. */
+TEST(metrics_as_in_python) {
+    enum { MOST = 512 };
+    static glimpse_token t[MOST];
+    speller *sp = NULL;
+    int32_t compared = 0, with = 0;
+    bool spelling = speller_open(NULL, &sp) >= 0;
+    for (size_t k = 0; k < sizeof frozen_texts / sizeof *frozen_texts; k++) {
+        const frozen_text *f = &frozen_texts[k];
+        REQUIRE(f->bytes <= MOST);
+        for (int i = 0; i < (int)f->bytes; i++)
+            t[i] = (glimpse_token){.size = sizeof *t, .id = (unsigned char)f->text[i], .rank = 1 + i * i % 5,
+                                   .logprob = -(float)(37 * i % 101) / 16, .entropy = (float)(53 * i % 97) / 32};
+        glimpse_sample s = {.size = sizeof s, .tokens = t, .n_tokens = (int32_t)f->bytes, .text = f->text, .text_bytes = f->bytes,
+                            .stop = f->eos ? GLIMPSE_STOP_EOS : GLIMPSE_STOP_LENGTH};
+        arena *a = arena_new();
+        REQUIRE_OK(metrics_of_sample(&s, true, sp, a));
+        for (int m = 0; m < N_FROZEN_METRICS; m++) {
+            bool spelt = m >= N_FROZEN_METRICS - 4;
+            double is = of(s.metrics, s.n_metrics, frozen_names[m]), want = f->value[m];
+            if (spelt && !spelling) continue;
+            with += spelt;
+            compared++;
+            bool same = isnan(want) ? isnan(is) : fabs(is - want) <= 1e-6 * fmax(1, fabs(want));
+            test_check(same, __FILE__, __LINE__, "%s: %s is %.9g, in Python %.9g", f->name, frozen_names[m], is, want);
+        }
+        EXPECT_EQ(s.n_metrics, spelling ? N_FROZEN_METRICS : N_FROZEN_METRICS - 4);
+        arena_free(a);
+    }
+    EXPECT(compared >= 15 * (N_FROZEN_METRICS - 4) && (!spelling || with >= 15 * 4));
+    speller_close(sp);
+}
+
+TEST(metrics_spelling_language) {
+    speller *sp = NULL;
+    EXPECT_ERR(speller_open("../en_US", &sp), GLIMPSE_E_INVALID, "no dictionary's name");
+    EXPECT_ERR(speller_open("", &sp), GLIMPSE_E_INVALID, "no dictionary's name");
+    EXPECT(!sp);
+    if (speller_open("en_US", &sp) < 0) SKIP(status_text());
+    EXPECT(speller_knows(sp, "dog", 3) && !speller_knows(sp, "becuase", 7));
+    speller_close(sp);
+    sp = NULL;
+    EXPECT_ERR(speller_open("xx_YY", &sp), GLIMPSE_E_LIBRARY, "there is no dictionary xx_YY");
+    EXPECT(!sp);
+    /* A dictionary of one's own, of three words. */
+    static const char aff[] = "SET UTF-8\n", dic[] = "3\nhund\nkatze\nHaus\n";
+    char *file = path_join(test_tmpdir(), "my_LANG.aff"), *words = path_join(test_tmpdir(), "my_LANG.dic");
+    REQUIRE_OK(file_write_atomic(file, aff, sizeof aff - 1, false));
+    REQUIRE_OK(file_write_atomic(words, dic, sizeof dic - 1, false));
+    setenv("DICPATH", test_tmpdir(), 1);
+    REQUIRE_OK(speller_open("my_LANG", &sp));
+    EXPECT(speller_knows(sp, "Hund", 4) && speller_knows(sp, "haus", 4) && !speller_knows(sp, "dog", 3));
+    speller_close(sp);
+    unsetenv("DICPATH");
+    free(file);
+    free(words);
 }
 
 TEST(metrics_out_of_memory) {

@@ -85,6 +85,40 @@ TEST(module_sampler_in_worker_and_inline) {
     EXPECT_MEM(s[0].ids, s[1].ids, 40 * sizeof *s->ids);
 }
 
+/* A trainer that goes to another directory: the worker after a death finds everything where the first one did. */
+TEST(module_by_a_relative_path_is_found_again) {
+    char here[4096], so[4300], to[4300];
+    pid_t pid = 0;
+    rig r;
+    REQUIRE(getcwd(here, sizeof here) != NULL);
+    snprintf(so, sizeof so, "%s/custom_sampler.so", test_build_dir());
+    snprintf(to, sizeof to, "%s/mine.so", test_tmpdir());
+    REQUIRE(symlink(so, to) == 0);
+    snprintf(so, sizeof so, "%s/glimpse", test_build_dir());
+    snprintf(to, sizeof to, "%s/program", test_tmpdir());
+    REQUIRE(symlink(so, to) == 0);
+    REQUIRE(chdir(test_tmpdir()) == 0);
+    rig_open(&r, (const char *const[]){"module=./mine.so", "samplers=no_echo;temperature", NULL});
+    glimpse_close(r.g);
+    glimpse_set(r.cfg, "out_dir", "relative/out");
+    setenv("GLIMPSE_WORKER", "./program", 1);
+    rig_reopen(&r);
+    REQUIRE(r.g != NULL);
+    EXPECT_OK(glimpse_eval(r.g, 0, 2, 1));
+    EXPECT_OK(glimpse_drain(r.g));
+    EXPECT(chdir("/") == 0);
+    EXPECT_EQ(rig_workers(&pid, 1), 1);
+    kill(pid, SIGKILL);
+    EXPECT(rig_wait_end(pid));
+    EXPECT_OK(glimpse_eval(r.g, 1, 2, 1));
+    EXPECT_OK(glimpse_drain(r.g));
+    snprintf(r.dir, sizeof r.dir, "%.4000s/relative/out", test_tmpdir());
+    EXPECT_STREQ(rig_status(&r, 0), "ok");
+    EXPECT_STREQ(rig_status(&r, 1), "ok");
+    rig_close(&r);
+    EXPECT(chdir(here) == 0);
+}
+
 TEST(module_refusals_are_named) {
     static const char head[] = "#include <glimpse.h>\n#include <stddef.h>\n";
     static const char *const table = "const glimpse_module glimpse_module_v1 = {sizeof(glimpse_module), %s, open, NULL};\n";

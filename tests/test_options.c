@@ -110,10 +110,10 @@ TEST(options_values_are_checked) {
         {"top_p", "1.0", NULL}, {"top_p", "1.01", "from 0 to 1"}, {"repetition_penalty", "0", "from 0.01 to 100"},
         {"chart_type", "barchart", NULL}, {"chart_type", "bar", "heatmap or barchart"}, {"chart_type", "", "expected"},
         {"mode", "inline", NULL}, {"mode", "worker", NULL}, {"mode", "other", "worker or inline"},
-        {"device", "tpu", "auto, cpu or cuda"}, {"out_dir", "", "text of 1 to"}, {"token_boundary", "", NULL},
+        {"device", "tpu", "auto, cpu, cuda"}, {"out_dir", "", "text of 1 to"}, {"token_boundary", "", NULL},
         {"sheets", "True", NULL}, {"sheets", "yes", NULL}, {"sheets", "no", NULL}, {"sheets", "TRUE", "expected true"},
-        {"sheets", "2", "expected true"}, {"dataset_benchmarks", "false", NULL}, {"dataset_benchmarks", "1", "not in this version"},
-        {"interactive", "0", NULL}, {"interactive", "true", "not in this version"}, {"stop", "", "text of 1 to"},
+        {"sheets", "2", "expected true"}, {"dataset_benchmarks", "false", NULL}, {"dataset_benchmarks", "1", NULL},
+        {"interactive", "0", NULL}, {"interactive", "true", NULL}, {"stop", "", "text of 1 to"},
         {"sample_start_tokens", "", NULL}, {"like", "nanogpt", NULL}, {"like", "gpt5", "nanogpt, nanogpt_train, generate or"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

@@ -133,6 +133,7 @@ TEST(samplers_llama_cpp_vectors) {
     KEPT("top_p=0.69", P4, 2, 3); /* 0.7 itself depends on the rounding of 0.3 + 0.4 */
     KEPT("top_p=0.8", P4, 1, 2, 3);
     KEPT("top_p=1", P4, 0, 1, 2, 3);
+    KEPT("min_p=0", P4, 0, 1, 2, 3);
     KEPT("min_p=0.24", P4, 0, 1, 2, 3);
     KEPT("min_p=0.26", P4, 1, 2, 3);
     KEPT("min_p=0.49", P4, 1, 2, 3);

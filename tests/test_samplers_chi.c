@@ -153,6 +153,15 @@ static void top_p(state *s) { keep_first(s, nucleus(s, 0.8)); }
 static void min_p(state *s) { keep_above(s, 0.2 * s->p[s->order[0]]); }
 static void epsilon(state *s) { keep_above(s, 0.07); }
 static void eta(state *s) { keep_above(s, fmin(0.4, sqrt(0.4) * exp(-s->h))); }
+static void skew(state *s) {
+    double sum = 0, before = 0;
+    for (int i = 0; i < V; i++) {
+        sum += s->p[i];
+        double now = pow(sum, exp(0.6));
+        s->l[i] = log(now - before);
+        before = now;
+    }
+}
 static void xtc_cut(state *s) {
     int n = 0;
     while (n < s->n && s->p[s->order[n]] >= 0.12) n++;
@@ -205,6 +214,7 @@ static const struct {
                 {"min_p=0.2", min_p, 0, false, 0},
                 {"epsilon_cutoff=0.07", epsilon, 0, false, 0},
                 {"eta_cutoff=0.4", eta, 0, false, 0},
+                {"skew=0.6", skew, 0, false, 0},
                 {"xtc=0.3,0.12", xtc_cut, 0.3, false, 0},
                 {"mirostat=1,1.1", mirostat1, 0, false, 0},
                 {"mirostat=2,1.4", mirostat2, 0, false, 0},

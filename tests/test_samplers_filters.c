@@ -377,7 +377,7 @@ static const char ALL[] =
     "logit_bias=3:1,5:-2;banned_tokens=9,1-2;penalties=1.1,frequency:0.2,presence:0.1,last_n:20;no_repeat_ngram=4;"
     "dry=0.8,last_n:40;length_decay=1.01,start:5;min_length=10;smoothing=0.1;temperature=0.9,range:0.3;top_n_sigma=4;"
     "top_k=200,ties:keep;tail_free=0.999;top_a=0.0001;typical_p=0.99;top_h=0.99;top_p=0.98;min_p=0.001;"
-    "epsilon_cutoff=0.00001;eta_cutoff=0.00001;xtc=0.3,threshold:0.2;mirostat=2,tau:6;adaptive_p=0.3";
+    "epsilon_cutoff=0.00001;eta_cutoff=0.00001;skew=0.1;xtc=0.3,threshold:0.2;mirostat=2,tau:6;adaptive_p=0.3";
 
 TEST(samplers_states_are_cloned_and_reset) {
     enum { V = 300, STEPS = 120 };

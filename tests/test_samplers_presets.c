@@ -1,7 +1,9 @@
 /* test_samplers_presets.c -- --sampler_preset against rows that the other systems' code, or a restatement of it, computed
- * (tests/ref/preset_reference.py): the same ids are kept, with the same probabilities. */
+ * (tests/ref/preset_reference.py; llama.cpp's own chain: tests/ref/llamacpp_chain.cpp): the same ids are kept, with the same
+ * probabilities. */
 #include "sampling/samplers/chain.h"
 #include "tests/ref/preset_rows.h"
+#include "tests/ref/llamacpp_rows.h"
 #include "tests/test.h"
 
 #include <math.h>
@@ -38,10 +40,10 @@ static void read_flags(char *text, sampler_settings *s, sampler_context *x, samp
 }
 
 /* How many rows differ from those of `want`; `preset`: another one's chain instead, to see that the rows tell them apart. */
-static int differing(const char *preset, const char *of, bool report) {
+static int differing(const ref_preset_row *rows, size_t n, const char *preset, const char *of, bool report) {
     int differ = 0;
-    for (size_t i = 0; i < sizeof ref_preset_rows / sizeof *ref_preset_rows; i++) {
-        const ref_preset_row *want = &ref_preset_rows[i];
+    for (size_t i = 0; i < n; i++) {
+        const ref_preset_row *want = &rows[i];
         if (strcmp(want->preset, of)) continue;
         char text[256];
         float l[V];
@@ -79,9 +81,17 @@ static int differing(const char *preset, const char *of, bool report) {
     return differ;
 }
 
+enum { N_ROWS = sizeof ref_preset_rows / sizeof *ref_preset_rows, N_LLAMACPP = sizeof ref_llamacpp_rows / sizeof *ref_llamacpp_rows };
+
 TEST(samplers_presets_keep_what_others_keep) {
     static const char *const presets[] = {"hf", "vllm", "llamacpp"};
-    for (int i = 0; i < 3; i++) EXPECT_EQ(differing(presets[i], presets[i], true), 0);
-    EXPECT_LE(5, differing("llamacpp", "vllm", false)); /* the order and the defaults do matter */
-    EXPECT_LE(5, differing("vllm", "llamacpp", false));
+    for (int i = 0; i < 3; i++) EXPECT_EQ(differing(ref_preset_rows, N_ROWS, presets[i], presets[i], true), 0);
+    EXPECT_LE(5, differing(ref_preset_rows, N_ROWS, "llamacpp", "vllm", false)); /* the order and the defaults do matter */
+    EXPECT_LE(5, differing(ref_preset_rows, N_ROWS, "vllm", "llamacpp", false));
+}
+
+/* Every sampler of its default chain, by its own code. */
+TEST(samplers_preset_llamacpp_is_its_own_chain) {
+    EXPECT_EQ(differing(ref_llamacpp_rows, N_LLAMACPP, "llamacpp", "llamacpp", true), 0);
+    EXPECT_LE(N_LLAMACPP / 2, differing(ref_llamacpp_rows, N_LLAMACPP, "hf", "llamacpp", false));
 }

@@ -70,6 +70,10 @@ TEST(samplers_user_in_the_chain) {
     s.name = "top_k";
     s.clone = on_clone, s.free = on_free, s.reset = on_reset, s.accept = on_accept;
     EXPECT_ERR(glimpse_add_sampler(g, &s, &first), GLIMPSE_E_INVALID, "there is a sampler top_k");
+    s.name = "guidance";
+    EXPECT_ERR(glimpse_add_sampler(g, &s, &first), GLIMPSE_E_INVALID, "there is a sampler guidance");
+    s.name = "antislop";
+    EXPECT_ERR(glimpse_add_sampler(g, &s, &first), GLIMPSE_E_INVALID, "there is a sampler antislop");
     s.name = "No Way";
     EXPECT_ERR(glimpse_add_sampler(g, &s, &first), GLIMPSE_E_INVALID, "a-z 0-9 _");
     s.name = "in_turn";
@@ -85,10 +89,11 @@ TEST(samplers_user_in_the_chain) {
     for (int k = 0; k < 2; k++) {
         glimpse_record *record = NULL;
         r.options = options[k];
-        prompts = outputs = 0;
+        prompts = outputs = resets = 0;
         REQUIRE_OK(glimpse_generate(g, &r, &record));
         EXPECT_EQ(record->n_samples, 3);
         EXPECT_EQ(prompts, 6);
+        EXPECT_EQ(resets, 3); /* a sample begins */
         EXPECT_EQ(outputs, 45);
         for (int i = 0; i < record->n_samples; i++) {
             const glimpse_sample *sample = GLIMPSE_AT(record->samples, i);

@@ -77,6 +77,61 @@ TEST(samplers_vectors_llama_cpp) {
     GIVES("tail_free=0.99", P5, 0, 0, 0, .25 / .55, .3 / .55);
 }
 
+/* llama.cpp's test of chains: probabilities 1 .. n in proportion, every order of k, p and m; what stays, by sums of integers
+ * (its test-sampling.cpp, test_sampler_queue). */
+TEST(samplers_vectors_llama_cpp_chains) {
+    enum { N = 10000 };
+    static const struct { const char *order; int k; double p, m; } chains[] = {
+        {"k", 10000, 1, 1}, {"k", 1, 1, 1}, {"p", 10000, 1, 1}, {"p", 10000, 1e-4, 1}, {"m", 10000, 1, 1}, {"m", 10000, 1, 1e-12},
+        {"k", 100, 1, 1}, {"p", 10000, 0.0003, 1}, {"p", 10000, 0.8, 1}, {"m", 10000, 1, 9997.9 / 9999}, {"m", 10000, 1, 0.1},
+        {"kp", 100, 0.8, 0.1}, {"km", 100, 0.8, 0.1}, {"pk", 100, 0.8, 0.1}, {"pm", 100, 0.8, 0.1}, {"mk", 100, 0.8, 0.1},
+        {"mp", 100, 0.8, 9997.9 / 9999}, {"mp", 100, 0.8, 0.1}, {"kpm", 100, 0.8, 0.1}, {"kmp", 100, 0.8, 0.1},
+        {"pkm", 100, 0.8, 0.1}, {"pmk", 100, 0.8, 0.1}, {"mkp", 100, 0.8, 0.1}, {"mpk", 100, 0.8, 0.1}};
+    float *l = malloc(N * sizeof *l);
+    glimpse_candidate *top = malloc(N * sizeof *top);
+    REQUIRE(l && top);
+    for (int i = 0; i < N; i++) l[i] = (float)log(i); /* id 0 has none */
+    for (size_t i = 0; i < sizeof chains / sizeof *chains; i++) {
+        char text[128] = "";
+        int64_t least = 1; /* ids least .. N - 1 stay */
+        for (const char *at = chains[i].order; *at; at++) {
+            size_t n = strlen(text);
+            if (*at == 'k') {
+                snprintf(text + n, sizeof text - n, "top_k=%d;", chains[i].k);
+                if (N - chains[i].k > least) least = N - chains[i].k;
+            } else if (*at == 'p') {
+                snprintf(text + n, sizeof text - n, "top_p=%.17g;", chains[i].p);
+                int64_t sum = 0, id = N, whole = ((int64_t)N * (N - 1) - least * (least - 1)) / 2;
+                while (id > least && (double)sum < chains[i].p * (double)whole) sum += --id;
+                least = id;
+            } else {
+                snprintf(text + n, sizeof text - n, "min_p=%.17g;", chains[i].m);
+                int64_t id = (int64_t)ceil(chains[i].m * (N - 1));
+                if (id > least) least = id;
+            }
+        }
+        trial t = {.order = text, .context = SAMPLER_CONTEXT_INIT};
+        glimpse_token token;
+        chain *c = open_trial(&t, N);
+        REQUIRE(c != NULL);
+        EXPECT_OK(chain_score(c, l, N - 1, N, &token, top));
+        int64_t sum = ((int64_t)N * (N - 1) - least * (least - 1)) / 2;
+        test_check(token.kept == N - least, __FILE__, __LINE__, "%s keeps %d, not %lld", text, token.kept, (long long)(N - least));
+        for (int k = 0; k < token.n_top; k += 97) {
+            EXPECT_EQ(top[k].id, N - 1 - k);
+            EXPECT_NEAR(top[k].p_final, k < N - least ? (double)top[k].id / (double)sum : 0, 6e-5 * top[k].id / (double)sum);
+        }
+        chain_close(c);
+    }
+    free(l);
+    free(top);
+    /* its min_p of 1.05 keeps one; here a number that says nothing is refused */
+    sampler_settings s = SAMPLER_SETTINGS_INIT;
+    chain *c = NULL;
+    s.order = "min_p=1.05";
+    EXPECT_ERR(chain_open(&s, 4, &c), GLIMPSE_E_INVALID, "min_p is 1.05");
+}
+
 TEST(samplers_vectors_llama_cpp_penalties) {
     static const double E5[] = {.2, .2, .2, .2, .2};
     trial t = {.order = "penalties=50", .output = {0}, .n_output = 1, .context = SAMPLER_CONTEXT_INIT};
@@ -123,6 +178,25 @@ TEST(samplers_vectors_transformers) {
     static const double f[] = {0, .1, .8, .1}, g[] = {.01, .04, .9, .05};
     GIVES("eta_cutoff=0.0625", f, 0, .1, .8, .1);
     GIVES("eta_cutoff=0.0625", g, 0, 0, 1, 0);
+    /* what is left at least: logits -5 .. 4, and a hundred times that */
+    static const struct { const char *order; int kept[2]; } ramp[] = {
+        {"top_p=0.9,min_keep:2", {3, 2}}, {"min_p=0.9,min_keep:2", {2, 2}}, {"typical_p=0.7,min_keep:2", {2, 2}},
+        {"epsilon_cutoff=0.05,min_keep:2", {3, 2}}, {"eta_cutoff=0.1,min_keep:2", {2, 2}}, {"top_k=1,min_keep:2", {2, 2}},
+        {"top_k=1,ties:keep,min_keep:3", {3, 3}}, {"top_p=0.9,crossing:drop,min_keep:2", {2, 2}}, {"top_p=0.9", {3, 1}},
+        {"min_p=0.9", {1, 1}}, {"typical_p=0.7,min_keep:30", {10, 10}}, {"min_p=1,min_keep:4", {4, 4}}};
+    for (size_t i = 0; i < sizeof ramp / sizeof *ramp; i++)
+        for (int row = 0; row < 2; row++) {
+            float l[10];
+            glimpse_token token;
+            trial r = {.order = ramp[i].order, .context = SAMPLER_CONTEXT_INIT};
+            for (int k = 0; k < 10; k++) l[k] = (float)((k - 5) * (row ? 100 : 1));
+            chain *c = open_trial(&r, 10);
+            REQUIRE(c != NULL);
+            EXPECT_OK(chain_score(c, l, 9, 0, &token, NULL));
+            test_check(token.kept == ramp[i].kept[row], __FILE__, __LINE__, "%s, row %d: keeps %d, not %d", ramp[i].order, row,
+                       token.kept, ramp[i].kept[row]);
+            chain_close(c);
+        }
     /* bad words, and n-grams: what is banned shows as 0 */
     trial t = {.order = "banned_tokens=1,1-0,0-1-2,1-3-1-3", .output = {0, 1, 3, 1}, .n_output = 4,
                .context = SAMPLER_CONTEXT_INIT};
@@ -158,6 +232,8 @@ TEST(samplers_vectors_computed) {
     GIVES("smoothing=0.5,curve:1.5", P, .423395, .339172, .197664, .038424, .001345);
     GIVES("adaptive_p=0.2", P, .003400, .397728, .397728, .136154, .064989);
     GIVES("adaptive_p=0.2,width:0.2", P, .000094, .462797, .462797, .058950, .015362);
+    GIVES("skew=0.5", P, .318923, .303393, .218225, .110481, .048979);
+    GIVES("skew=0", P, .5, .25, .15, .07, .03);
     /* tail free: normalised sums .714286, .809524, 1 */
     GIVES("tail_free=0.7", P, 1, 0, 0, 0, 0);
     GIVES("tail_free=0.72", P, 1, 0, 0, 0, 0);

@@ -24,7 +24,7 @@ TEST(snapshot_first_copy_faults_no_page) {
     for (int i = 0; i < 2; i++) t[i].name = i ? "b" : "a", t[i].data = w + i * (N / 2), t[i].n_dims = 1, t[i].dims[0] = N / 2;
     for (int slots = 1; slots <= 2; slots++) {
         snapshot s = SNAPSHOT_INIT;
-        REQUIRE_OK(snapshot_open(t, 2, slots, &s));
+        REQUIRE_OK(snapshot_open(t, 2, slots, NULL, &s));
         EXPECT_EQ(s.n_blocks, 1); /* one after the other: one copy */
         EXPECT_LE(N * sizeof *w, s.bytes);
         for (int slot = 0; slot < slots; slot++) {

@@ -13,8 +13,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "plugin/guest.h"
 #include "tests/process_state.h"
 #include "tests/worker_rig.h"
+
+extern const session_api glimpse_session_v1;
 
 static volatile sig_atomic_t children_heard;
 static void on_child(int number) {
@@ -59,7 +62,7 @@ static void be_odd(void) {
 
 static void on_record(void *user, const glimpse_record *r) { *(int *)user += r->n_samples; }
 
-TEST(worker_leaves_the_process_as_it_was) {
+TEST_LIMIT(worker_leaves_the_process_as_it_was, 240) {
     static const char *const own[] = {"glimpse-snapshot", "socket:", NULL};
     int samples = 0, evals = test_is_full() ? 2000 : 200;
     rig r;
@@ -92,6 +95,51 @@ TEST(worker_leaves_the_process_as_it_was) {
     UNCHANGED(rig_reopen(&r), NULL);
     setenv("GLIMPSE_WORKER", "/bin/true", 1);
     UNCHANGED(rig_reopen(&r), NULL);
+    EXPECT(r.g == NULL);
+    EXPECT_EQ(children_heard, 0);
+    fesetround(FE_TONEAREST);
+    rig_close(&r);
+}
+
+/* The same for inline mode, where the session samples, draws and writes within the call: what it keeps between two calls is
+ * its threads, and from the first eval on the journal and the locked directory. */
+TEST_LIMIT(inline_leaves_the_process_as_it_was, 240) {
+    static const char *const threads[] = {"Threads:", NULL}, *const journal[] = {"Threads:", "/run", NULL}, *const none[] = {NULL};
+    char dir[4200];
+    int samples = 0, evals = test_is_full() ? 1000 : 60;
+    rig r;
+    buf_reserve(&after, 1 << 20), buf_reserve(&before, 1 << 20), buf_reserve(&diff, 1 << 20);
+    session_use(&glimpse_session_v1);
+    rig_open(&r, (const char *const[]){"mode=inline", "sheets=true", "show_heatmaps=true", "sample_metrics=true", "threads=2", "max_sample_tokens=4", NULL});
+    EXPECT_OK(glimpse_eval(r.g, 0, 2, 1));
+    glimpse_close(r.g); /* whatever libc sets up at a first use is there now */
+    r.g = NULL;
+    snprintf(dir, sizeof dir, "%s/run", test_tmpdir());
+    glimpse_set(r.cfg, "out_dir", dir);
+    be_odd();
+    UNCHANGED(rig_reopen(&r), threads);
+    REQUIRE(r.g != NULL);
+    int32_t ids[8] = {1, 2, 3, 4, 5, 6, 7, 8};
+    UNCHANGED(glimpse_add_hook(r.g, on_record, &samples), none);
+    UNCHANGED(glimpse_check(r.g, ids, ids, 1, 8, 1), threads);
+    UNCHANGED(glimpse_eval(r.g, 0, 2, 1), journal);
+    for (int i = 1; i < evals; i++) UNCHANGED(glimpse_eval(r.g, i, 2, 1), none);
+    UNCHANGED(glimpse_eval(r.g, 7, 2, 1), none); /* back to an earlier step: views go, texts are drawn anew */
+    EXPECT_EQ(samples, evals + 1);
+    UNCHANGED(glimpse_drain(r.g), none);
+    glimpse_request q = GLIMPSE_REQUEST_INIT;
+    glimpse_record *rec = NULL;
+    q.ids = ids;
+    q.n_ids = 3;
+    UNCHANGED(glimpse_generate(r.g, &q, &rec), none);
+    EXPECT(rec != NULL);
+    UNCHANGED(glimpse_record_free(rec), none);
+    UNCHANGED(glimpse_score(r.g, &q, &rec), none);
+    UNCHANGED(glimpse_record_free(rec), none);
+    UNCHANGED(glimpse_close(r.g), journal);
+    r.g = NULL;
+    glimpse_set(r.cfg, "out_dir", "/proc/nowhere"); /* a failure leaves as little behind */
+    UNCHANGED(rig_reopen(&r), none);
     EXPECT(r.g == NULL);
     EXPECT_EQ(children_heard, 0);
     fesetround(FE_TONEAREST);

@@ -21,7 +21,7 @@ void rig_mark(void) {
     setenv("GLIMPSE_RIG", mark, 1);
 }
 
-void rig_open(rig *r, const char *const *options) {
+void rig_prepare(rig *r, const char *const *options) {
     static int count;
     char path[4200];
     *r = (rig){0};
@@ -42,6 +42,10 @@ void rig_open(rig *r, const char *const *options) {
         snprintf(name, sizeof name, "%.*s", (int)(equals - options[i]), options[i]);
         EXPECT_OK(glimpse_set(r->cfg, name, equals + 1));
     }
+}
+
+void rig_open(rig *r, const char *const *options) {
+    rig_prepare(r, options);
     rig_reopen(r);
 }
 
@@ -119,7 +123,8 @@ bool rig_wait_end(pid_t pid) {
 
 bool rig_wait_workers(int n) {
     for (int i = 0; i < 3000; i++) {
-        if (rig_workers(NULL, 0) == n) return true;
+        /* One that is being started is a keeper for a moment. */
+        if (rig_workers(NULL, 0) == n && (n || !rig_keepers(NULL, 0))) return true;
         nanosleep(&(struct timespec){0, 10000000}, NULL);
     }
     return false;

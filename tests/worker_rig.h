@@ -19,6 +19,7 @@ typedef struct rig {
 
 /* A directory of its own under the test's, a model; options as "name=value" up to NULL.  g is NULL where Glimpse is off. */
 void rig_open(rig *r, const char *const *options);
+void rig_prepare(rig *r, const char *const *options); /* the same, but for the opening: rig_reopen */
 void rig_reopen(rig *r);  /* the same configuration again; the glimpse before must be closed */
 void rig_close(rig *r);
 

@@ -26,7 +26,7 @@ static void put_text(const glimpse_record *r, const glimpse_sample *s, color_mod
         styled_emit(t, 0, t->text.n, style->depth, out);
         return;
     }
-    text_body(r, s, mode, colored, SIZE_MAX, style, t);
+    text_body(r, s, mode, colored, SIZE_MAX, style, NULL, t);
     styled_emit_guarded(t, style->depth, out);
 }
 

@@ -150,7 +150,7 @@ glimpse_status view_sample_txt(const glimpse_record *r, const view_style *style,
         text_entry_head(r, s, &t);
         styled_emit(&t, 0, t.text.n, DEPTH_NONE, out);
         styled_clear(&t);
-        text_body(r, s, COLOR_SOFTMAX, false, SIZE_MAX, style, &t);
+        text_body(r, s, COLOR_SOFTMAX, false, SIZE_MAX, style, NULL, &t);
         styled_emit_guarded(&t, DEPTH_NONE, out);
         buf_puts(out, "\n\n");
     }

@@ -211,7 +211,7 @@ static void sample_text(log_view *v, const glimpse_sample *s, int rows) {
         if (s->n_tokens > rows - 1) v->shortened = true;
         put_wrapped(v, &t, rows);
     } else {
-        text_body(v->r, s, mode, colored, PROMPT_TAIL, v->style, &t);
+        text_body(v->r, s, mode, colored, PROMPT_TAIL, v->style, NULL, &t);
         squeeze_newlines(&t, &squeezed);
         put_wrapped(v, &squeezed, rows);
     }
@@ -245,9 +245,8 @@ static void add_number(log_view *v, size_t gap, const char *name, double x, void
 static void sample_numbers(log_view *v, const glimpse_sample *s) {
     begin_row(v, INDENT);
     /* As wide as leaves room for the numbers after it. */
-    sparkline(v, s, v->columns < 70 ? 10 : v->columns < 99 ? 18 : v->columns < 110 ? 20 : 32);
-    if (v->columns < 99) add(v, s->n_tokens > 0, PAINT_DIM, "entropy");
-    else add_number(v, s->n_tokens > 0, "entropy", text_metric(s, "mean_entropy"), text_short);
+    sparkline(v, s, v->columns < 70 ? 10 : v->columns < 99 ? 12 : v->columns < 110 ? 20 : 32);
+    add_number(v, s->n_tokens > 0, "entropy", text_metric(s, "mean_entropy"), text_short);
     size_t gap = v->columns < 99 ? 2 : 3;
     add_number(v, gap, "ppl", text_metric(s, "perplexity"), text_short);
     add_number(v, gap, "spelling", text_metric(s, "spelling_token_rate"), text_share);
@@ -299,13 +298,33 @@ static void digest(log_view *v, const glimpse_record *before, const glimpse_samp
     end_row(v);
 }
 
+/* Share of tokens that stand for what the vocabulary lacks: <unk>, [UNK], shown as ⟨<unk>⟩. */
+static double unknown_share(const glimpse_record *r, const glimpse_sample *s) {
+    int32_t n = 0;
+    for (int32_t i = 0; i < s->n_tokens; i++) {
+        const glimpse_piece *p = record_piece(r, GLIMPSE_AT(s->tokens, i)->id);
+        if (!p || p->bytes < 5 || p->bytes > 16) continue;
+        for (int32_t k = 1; k + 3 < p->bytes; k++) {
+            const char *c = p->text + k;
+            bool unk = c[-1] && c[3] && (c[0] | 32) == 'u' && (c[1] | 32) == 'n' && (c[2] | 32) == 'k';
+            if (unk && strchr("<[|", c[-1]) && strchr(">]|", c[3])) {
+                n++;
+                break;
+            }
+        }
+    }
+    return s->n_tokens ? (double)n / s->n_tokens : 0;
+}
+
 /* What a person may want to change, from the metrics of the samples shown; one row at most. */
-static bool advice_of(const glimpse_sample *s, char out[160]) {
-    double repeats = text_metric(s, "repetition"), invalid = text_metric(s, "invalid_utf8_rate");
+static bool advice_of(const glimpse_record *r, const glimpse_sample *s, char out[160]) {
+    double repeats = text_metric(s, "repetition"), invalid = text_metric(s, "invalid_utf8_rate"), unknown = unknown_share(r, s);
     if (s->n_tokens == 1 && s->stop == GLIMPSE_STOP_EOS)
         c_snprintf(out, 160, "hint: the model ended the text at once: ignore_eos, or another prompt");
     else if (invalid > 0.01)
         c_snprintf(out, 160, "hint: %.0f %% is no UTF-8: is this the tokenizer it was trained with?", 100 * invalid);
+    else if (unknown > 0.01)
+        c_snprintf(out, 160, "hint: %.0f %% of the tokens are UNK: is this the tokenizer it was trained with?", 100 * unknown);
     else if (repeats > 0.3)
         c_snprintf(out, 160, "hint: %.0f %% of the 4-grams repeat: repetition_penalty=1.1 may help", 100 * repeats);
     else return false;
@@ -315,12 +334,37 @@ static bool advice_of(const glimpse_sample *s, char out[160]) {
 static void advice(log_view *v, const int32_t *shown, int n) {
     char text[160];
     for (int k = 0; k < n; k++)
-        if (advice_of(GLIMPSE_AT(v->r->samples, shown[k]), text)) {
+        if (advice_of(v->r, GLIMPSE_AT(v->r->samples, shown[k]), text)) {
             begin_row(v, INDENT);
             add_cut(v, PAINT_BAD, text, strlen(text), false, v->columns);
             end_row(v);
             return;
         }
+}
+
+/* One row of task scores and of the data's slice, as many as fit. */
+static bool has_scores(const glimpse_record *r) { return r->n_scores > 0 || r->n_dataset > 0; }
+
+static void scores(log_view *v) {
+    const glimpse_record *r = v->r;
+    char value[32], error[32];
+    if (!has_scores(r) || v->rows_left < 2) return;
+    begin_row(v, INDENT);
+    for (int32_t i = 0; i < r->n_scores; i++) {
+        const glimpse_task_score *s = GLIMPSE_AT(r->scores, i);
+        text_short(value, s->value);
+        text_short(error, s->std_error);
+        bool known = isfinite(s->std_error);
+        if (!addf(v, i ? 3 : 0, PAINT_DIM, "%s %s %s%s%s (%s%d)", s->task, s->metric, value, known ? "\xc2\xb1" : "",
+                  known ? error : "", s->n < s->n_all ? "first " : "", (int)s->n))
+            break;
+    }
+    for (int32_t i = 0; i < r->n_dataset; i++)
+        if (text_is(r->dataset[i].name, "loss") || text_is(r->dataset[i].name, "bits_per_byte")) {
+            text_short(value, r->dataset[i].value);
+            addf(v, r->n_scores || i ? 3 : 0, PAINT_DIM, "data %s %s", r->dataset[i].name, value);
+        }
+    end_row(v);
 }
 
 static void legend(log_view *v, const glimpse_sample *s) {
@@ -410,9 +454,9 @@ glimpse_status view_terminal(const glimpse_record *r, const glimpse_record *befo
         if (styled_failed(&t)) v.line.text.failed = true;
         styled_free(&t);
     }
-    int tail = rows_of_path(&v, where) + (colored && n) + (n && same_sample(before, GLIMPSE_AT(r->samples, shown[0])) != NULL);
+    int tail = has_scores(r) + rows_of_path(&v, where) + (colored && n) + (n && same_sample(before, GLIMPSE_AT(r->samples, shown[0])) != NULL);
     char hint[160];
-    for (int k = 0, hints = 0; k < n && !hints; k++) tail += hints = advice_of(GLIMPSE_AT(r->samples, shown[k]), hint);
+    for (int k = 0, hints = 0; k < n && !hints; k++) tail += hints = advice_of(r, GLIMPSE_AT(r->samples, shown[k]), hint);
     for (int k = 0; k < n && v.rows_left - tail >= 3; k++) {
         const glimpse_sample *s = GLIMPSE_AT(r->samples, shown[k]);
         int rows = (v.rows_left - tail) / (n - k) - 2 - (s->why != NULL);
@@ -421,6 +465,7 @@ glimpse_status view_terminal(const glimpse_record *r, const glimpse_record *befo
         sample_numbers(&v, s);
     }
     if (n) digest(&v, before, GLIMPSE_AT(r->samples, shown[0]));
+    scores(&v);
     advice(&v, shown, n);
     if (n) where_the_rest_is(&v, n, where);
     if (colored && n) legend(&v, n == 1 ? GLIMPSE_AT(r->samples, shown[0]) : NULL);

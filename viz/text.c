@@ -105,22 +105,26 @@ static void sgr_ground(paint p, color_depth depth, char *out) {
 }
 
 void text_sgr(paint p, color_depth depth, char *out) {
-    /* by depth 16, 256, true; the contrast of the two latter is tested against black and white */
-    static const char *const fixed[][3] = {
-        [PAINT_PLAIN] = {"", "", ""},
-        [PAINT_DIM] = {"2", "38;5;243", "38;2;118;118;118"},
-        [PAINT_STRONG] = {"1", "1", "1"},
-        [PAINT_GOOD] = {"32", "38;5;29", "38;2;0;135;95"},
-        [PAINT_BAD] = {"31", "38;5;131", "38;2;230;30;60"},
-        [PAINT_ALARM] = {"1;97;41", "1;38;5;231;48;5;160", "1;38;2;255;255;255;48;2;200;0;40"},
-        [PAINT_SPECIAL] = {"2;3", "3;38;5;243", "3;38;2;118;118;118"},
+    /* by depth none, 16, 256, true; the contrast of the two latter is tested against black and white */
+    static const char *const fixed[][4] = {
+        [PAINT_PLAIN] = {"", "", "", ""},
+        [PAINT_DIM] = {"", "2", "38;5;243", "38;2;118;118;118"},
+        [PAINT_STRONG] = {"", "1", "1", "1"},
+        [PAINT_GOOD] = {"", "32", "38;5;29", "38;2;0;135;95"},
+        [PAINT_BAD] = {"", "31", "38;5;131", "38;2;230;30;60"},
+        [PAINT_ALARM] = {"", "1;97;41", "1;38;5;231;48;5;160", "1;38;2;255;255;255;48;2;200;0;40"},
+        [PAINT_SPECIAL] = {"", "2;3", "3;38;5;243", "3;38;2;118;118;118"},
+        [PAINT_CURSOR] = {"1;7", "1;30;101", "1;38;5;16;48;5;203", "1;38;2;0;0;0;48;2;255;79;68"},
+        [PAINT_COME] = {"1;4", "1;32", "1;38;5;29", "1;38;2;0;135;95"},
+        [PAINT_GONE] = {"9", "9;31", "9;38;5;131", "9;38;2;230;30;60"},
+        [PAINT_BAR] = {"", "36", "38;5;30", "38;2;33;135;140"},
     };
     out[0] = 0;
-    if (depth == DEPTH_NONE) return;
     if (p.kind < PAINT_GROUND) {
-        c_snprintf(out, 64, "%s", fixed[p.kind][depth - DEPTH_16]);
+        c_snprintf(out, 64, "%s", fixed[p.kind][depth]);
         return;
     }
+    if (depth == DEPTH_NONE) return;
     char ground[64];
     sgr_ground(p, depth, ground);
     c_snprintf(out, 64, "%s%s", p.kind == PAINT_CHOSEN ? "1;4;" : "", ground);

@@ -36,7 +36,9 @@ size_t text_wrap(const char *s, size_t n, size_t columns, size_t *next);
 
 /* === Styled text =================================================================================================*/
 typedef enum paint_kind {
-    PAINT_PLAIN, PAINT_DIM, PAINT_STRONG, PAINT_GOOD, PAINT_BAD, PAINT_ALARM, PAINT_SPECIAL, PAINT_GROUND,
+    PAINT_PLAIN, PAINT_DIM, PAINT_STRONG, PAINT_GOOD, PAINT_BAD, PAINT_ALARM, PAINT_SPECIAL,
+    PAINT_CURSOR, PAINT_COME, PAINT_GONE, PAINT_BAR, /* of screen.h: what is selected, what changed; also without colours */
+    PAINT_GROUND,
     PAINT_CHOSEN /* PAINT_GROUND, bold and underlined: the token drawn, in the table */
 } paint_kind;
 
@@ -77,9 +79,12 @@ void text_ground_16(palette p, double v, int *ground, int *text);
 /* The words of a sample: the prompt (dim; at most its last `prompt_most` bytes, SIZE_MAX = all; left out if it is blank:
  * it stands in the header), then what was generated, each token painted by `mode` if `colored`, the token boundary
  * between tokens.  A token that ends inside a character waits for the rest.  The EOS that ended the text follows, dim, if
- * `colored`. */
+ * `colored`.  `ends` (n_tokens; may be NULL): where the text of each token ends in out->text, all 0 if the tokens do not make
+ * up the text. */
 void text_body(const glimpse_record *r, const glimpse_sample *s, color_mode mode, bool colored, size_t prompt_most,
-               const view_style *style, styled *out);
+               const view_style *style, size_t *ends, styled *out);
+/* A piece as a label of at most `columns`, blanks visible, cut with an ellipsis, filled up with blanks if `fill`. */
+void text_piece(styled *out, const glimpse_record *r, int32_t id, size_t columns, bool fill, paint p);
 /* "minmax [bar] logit -3.1 .. 14.2": what the colours of a sample mean.  `s` NULL: of any sample. */
 void text_legend(const glimpse_record *r, const glimpse_sample *s, color_mode mode, const view_style *style, styled *out);
 /* The table of mode topk, rows 0 .. n_rows - 1, with a heading; lines cut at `columns` (0 = never). */

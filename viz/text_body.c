@@ -101,10 +101,11 @@ static void put_prompt(const glimpse_sample *s, size_t most, paint p, styled *ou
 }
 
 void text_body(const glimpse_record *r, const glimpse_sample *s, color_mode mode, bool colored, size_t prompt_most,
-               const view_style *style, styled *out) {
+               const view_style *style, size_t *ends, styled *out) {
     const paint plain = paint_of(PAINT_PLAIN), dim = paint_of(PAINT_DIM);
     const char *boundary = style->token_boundary && *style->token_boundary ? style->token_boundary : NULL;
     size_t skip = 0, left = s->text_bytes;
+    for (int32_t i = 0; ends && i < s->n_tokens; i++) ends[i] = 0;
     put_prompt(s, prompt_most, colored ? dim : plain, out);
     if (!pieces_make_text(r, s, &skip)) {
         styled_escape(out, s->text, s->text_bytes, TEXT_LINES, plain);
@@ -114,7 +115,8 @@ void text_body(const glimpse_record *r, const glimpse_sample *s, color_mode mode
     buffer held = {0}; /* a character that is not complete yet */
     paint p = plain;
     bool first = true;
-    for (int32_t i = 0, n = text_tokens(s); i < n && left; i++) {
+    int32_t i = 0;
+    for (int32_t n = text_tokens(s); i < n && left; i++) {
         const glimpse_token *t = GLIMPSE_AT(s->tokens, i);
         piece_bytes piece = bytes_of(r, t);
         if (skip && piece.n) piece.s++, piece.n--, skip = 0;
@@ -131,14 +133,17 @@ void text_body(const glimpse_record *r, const glimpse_sample *s, color_mode mode
         styled_escape(out, buf_str(&held), whole, TEXT_LINES, p);
         if (whole) memmove(held.bytes, held.bytes + whole, held.n - whole);
         held.n -= whole;
+        if (ends) ends[i] = out->text.n;
     }
     styled_escape(out, buf_str(&held), held.n, TEXT_LINES, p);
+    if (ends && i && held.n) ends[i - 1] = out->text.n;
     if (buf_failed(&held)) out->text.failed = true;
     buf_free(&held);
     if (colored && s->stop == GLIMPSE_STOP_EOS && s->n_tokens > 0) {
         piece_bytes eos = bytes_of(r, GLIMPSE_AT(s->tokens, s->n_tokens - 1));
         styled_escape(out, eos.s, eos.n, TEXT_ONE_LINE, paint_of(PAINT_SPECIAL));
     }
+    for (; ends && i < s->n_tokens; i++) ends[i] = out->text.n;
 }
 
 /* === Legend ===================================================================================================== */
@@ -191,32 +196,35 @@ void text_legend(const glimpse_record *r, const glimpse_sample *s, color_mode mo
 
 enum { TOKEN_COLUMNS = 14, CANDIDATE_COLUMNS = 8, CANDIDATES = 10 };
 
-/* A piece in exactly `columns` columns, blanks visible, cut with an ellipsis. */
-static void put_cell(styled *out, buffer *scratch, piece_bytes piece, int32_t id, size_t columns, paint p) {
-    buf_clear(scratch);
-    if (!piece.n) buf_printf(scratch, "#%d", (int)id);
+void text_piece(styled *out, const glimpse_record *r, int32_t id, size_t columns, bool fill, paint p) {
+    buffer scratch = {0};
+    const glimpse_token as_token = {.id = id};
+    piece_bytes piece = bytes_of(r, &as_token);
+    if (!piece.n) buf_printf(&scratch, "#%d", (int)id);
     for (size_t i = 0; i < piece.n;) { /* runs without a blank are escaped as they are */
         const char *mark = piece.s[i] == ' ' ? "\xe2\x90\xa3" : piece.s[i] == '\n' ? "\xe2\x86\xb5"
                          : piece.s[i] == '\t' ? "\xe2\x86\x92" : NULL;
         size_t n = 1;
-        if (mark) buf_puts(scratch, mark);
+        if (mark) buf_puts(&scratch, mark);
         else {
             while (i + n < piece.n && !strchr(" \n\t", piece.s[i + n])) n++;
             if (n > 200) n = 200;
-            text_escape(scratch, piece.s + i, n, TEXT_ONE_LINE);
-            if (scratch->n > 400) break;
+            text_escape(&scratch, piece.s + i, n, TEXT_ONE_LINE);
+            if (scratch.n > 400) break;
         }
         i += n;
     }
-    size_t used, fits = text_fit(buf_str(scratch), scratch->n, columns, &used);
-    if (fits < scratch->n) {
-        fits = text_fit(buf_str(scratch), scratch->n, columns - 1, &used);
-        scratch->n = fits;
-        buf_puts(scratch, "\xe2\x80\xa6");
+    size_t used, fits = text_fit(buf_str(&scratch), scratch.n, columns, &used);
+    if (fits < scratch.n && columns) {
+        fits = text_fit(buf_str(&scratch), scratch.n, columns - 1, &used);
+        scratch.n = fits;
+        buf_puts(&scratch, "\xe2\x80\xa6");
         used++;
     }
-    buf_fill(scratch, ' ', columns - used);
-    styled_put(out, buf_str(scratch), scratch->n, p);
+    if (fill) buf_fill(&scratch, ' ', columns - used);
+    styled_put(out, buf_str(&scratch), scratch.n, p);
+    if (buf_failed(&scratch)) out->text.failed = true;
+    buf_free(&scratch);
 }
 
 /* Six columns. */
@@ -238,12 +246,11 @@ void text_topk_table(const glimpse_record *r, const glimpse_sample *s, int32_t n
         n_candidates = columns > fixed ? (int32_t)((columns - fixed) / (CANDIDATE_COLUMNS + 1)) : 0;
         if (n_candidates > CANDIDATES) n_candidates = CANDIDATES;
     }
-    buffer scratch = {0};
     styled_printf(out, PAINT_DIM, "%-*s  -ln p  rank      p   left   %s\n", TOKEN_COLUMNS, "token",
                   n_candidates ? "the most probable" : "");
     for (int32_t i = 0; i < s->n_tokens && i < n_rows; i++) {
         const glimpse_token *t = GLIMPSE_AT(s->tokens, i);
-        put_cell(out, &scratch, bytes_of(r, t), t->id, TOKEN_COLUMNS, paint_of(PAINT_STRONG));
+        text_piece(out, r, t->id, TOKEN_COLUMNS, true, paint_of(PAINT_STRONG));
         if (isfinite(t->logprob)) styled_printf(out, PAINT_PLAIN, " %6.2f ", fabs((double)t->logprob));
         else styled_puts(out, "      - ", PAINT_PLAIN);
         styled_printf(out, PAINT_PLAIN, "%5d ", (int)t->rank);
@@ -253,13 +260,10 @@ void text_topk_table(const glimpse_record *r, const glimpse_sample *s, int32_t n
         styled_puts(out, "   ", PAINT_PLAIN);
         for (int32_t k = 0; k < n_candidates && k < t->n_top; k++) {
             const glimpse_candidate *c = &t->top[k];
-            const glimpse_token as_token = {.id = c->id};
             if (k) styled_puts(out, " ", PAINT_PLAIN);
             paint p = {c->id == t->id ? PAINT_CHOSEN : PAINT_GROUND, style->colors, c->p};
-            put_cell(out, &scratch, bytes_of(r, &as_token), c->id, CANDIDATE_COLUMNS, p);
+            text_piece(out, r, c->id, CANDIDATE_COLUMNS, true, p);
         }
         styled_puts(out, "\n", PAINT_PLAIN);
     }
-    if (buf_failed(&scratch)) out->text.failed = true;
-    buf_free(&scratch);
 }

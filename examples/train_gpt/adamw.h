@@ -23,6 +23,11 @@ void adamw_free(adamw *opt);
  * not finite, nothing is changed but the count. */
 double adamw_step(adamw *opt, gpt *model, float lr, int threads);
 
+/* Between the host's copies of parameters and moments, which checkpoints are made of, and those that are trained.  The
+ * same memory on the processor. */
+void training_upload(gpt *model, const adamw *opt);
+void training_download(gpt *model, adamw *opt);
+
 /* Linear from 0 to `peak` over `warmup` steps, then a cosine down to a tenth of it.  `progress` is the part of the run that
  * is done, 0..1. */
 float adamw_learning_rate(float peak, int64_t step, int64_t warmup, double progress);

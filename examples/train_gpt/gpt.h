@@ -85,4 +85,9 @@ double gpt_losses(gpt *model, const int32_t *ids, const int32_t *targets, int B,
 /* The same, and the gradient of that mean in grads_memory, overwritten. */
 double gpt_loss_and_grads(gpt *model, const int32_t *ids, const int32_t *targets, int B, int T);
 
+/* Where the weights are while training: the model's own memory, on a GPU its copy there; and the CUDA stream they are
+ * written on, NULL on the processor. */
+const gpt_tensors *gpt_weights(const gpt *model);
+void *gpt_stream(const gpt *model);
+
 #endif

@@ -292,3 +292,6 @@ double gpt_loss_and_grads(gpt *model, const int32_t *ids, const int32_t *targets
     }
     return loss;
 }
+
+const gpt_tensors *gpt_weights(const gpt *model) { return &model->params; }
+void *gpt_stream(const gpt *model) { return (void)model, NULL; }

@@ -49,6 +49,7 @@ struct task_kind {
     /* The file: DIR/name/split.jsonl, DIR/name_split.jsonl, DIR/name.jsonl, then these, '|' between them. */
     const char *split, *official;
     const char *shots_split, *shots_official; /* where examples come from; NULL = the same file */
+    bool apart;               /* context and answer are encoded each for itself; acc_norm per token (llm.c) */
     bool leave_out;           /* the harness draws one example more and drops the document itself (no test split) */
     const char *fields;       /* what a line must have */
     const char *dataset;      /* arguments of datasets.load_dataset, for the command that makes the file; NULL = none */
@@ -72,7 +73,8 @@ glimpse_status task_find(const char *name, const char *dir, arena *a, task_kind 
 glimpse_status task_file(const task_kind *k, const char *dir, bool shots, char **out);
 /* The reader of a user's task: query, choices, gold; query, target; or text. */
 glimpse_status task_read_user(const task_kind *k, const json_lines *l, int32_t i, arena *a, task_doc *out);
-/* llm.c's tokens: hellaswag_val.bin (llmc/dataloader.h). */
+/* llm.c's tokens: hellaswag_val.bin (llmc/dataloader.h); task_is_tokens tells by its name. */
+bool task_is_tokens(const char *path);
 glimpse_status task_read_llmc(const char *path, arena *a, task_doc **docs, int32_t *n, char sha256[SHA256_HEX]);
 
 #endif

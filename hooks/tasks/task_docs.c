@@ -103,6 +103,25 @@ static glimpse_status read_hellaswag(const task_kind *k, const json_lines *l, in
     return right(l, i, a, gold, d);
 }
 
+/* llm.c's rules (dev/data/hellaswag.py, render_example): "ctx" and " " + ending as they are. */
+static glimpse_status read_hellaswag_llmc(const task_kind *k, const json_lines *l, int32_t i, arena *a, task_doc *d) {
+    text *choices;
+    int64_t gold;
+    int32_t c = 0;
+    (void)k;
+    GET("ctx", &d->context);
+    TRY(number(l, i, "label", &gold));
+    if (!d->context.n) return json_line_fail(l, i, "field \"ctx\" is empty");
+    const json_node *endings = json_get(ROOT(l, i), "endings");
+    if (!endings || endings->kind != JSON_ARRAY || !endings->n) return json_line_fail(l, i, "field \"endings\" is no list");
+    TRY(new_choices(a, (int32_t)endings->n, d, &choices));
+    for (const json_node *e = json_first(endings); e; e = json_next(endings, e)) {
+        if (e->kind != JSON_STRING) return json_line_fail(l, i, "ending %d is no text", c);
+        choices[c++] = (text){ e->text, e->n };
+    }
+    return right(l, i, a, gold, d);
+}
+
 static void hellaswag_added(const task_doc *d, int indent, buffer *out) { /* "query", "choices", "gold" of process_docs */
     const char *comma = indent ? ",\n  " : ", ", *open = indent ? "[\n    " : "[", *between = indent ? ",\n    " : ", ";
     buf_puts(out, comma);
@@ -384,7 +403,9 @@ const task_kind task_kinds[] = {
       .shots_split = "train", .fields = "page", .dataset = "'EleutherAI/wikitext_document_level', 'wikitext-2-raw-v1'",
       .read = read_wikitext },
     { .name = "hellaswag_llmc", .variant = "llm.c", .version = 1, .output = TASK_CHOICE, .metrics = ACC_BOTH,
-      .split = "validation", .official = "hellaswag_val.bin|hellaswag/hellaswag_val.bin",
-      .fields = "llm.c's tokens, made by its dev/data/hellaswag.py" },
+      .split = "validation", .apart = true,
+      .official = "hellaswag_val.bin|hellaswag/hellaswag_val.bin|hellaswag/validation.jsonl|hellaswag_validation.jsonl|"
+                  "hellaswag.jsonl|hellaswag_val.jsonl",
+      .fields = "or HellaSwag's validation.jsonl, whose lines have ctx, endings, label", .read = read_hellaswag_llmc },
 };
 const int n_task_kinds = sizeof task_kinds / sizeof *task_kinds;

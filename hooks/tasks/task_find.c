@@ -184,7 +184,7 @@ glimpse_status task_file(const task_kind *k, const char *dir, bool shots, char *
         return GLIMPSE_OK;
     }
     if (!lines)
-        FAIL(GLIMPSE_E_IO, "%s: no hellaswag_val.bin in %s\nhint: %s", k->name, dir, k->fields);
+        FAIL(GLIMPSE_E_IO, "%s: no hellaswag_val.bin in %s\nhint: llm.c's dev/data/hellaswag.py makes it; %s", k->name, dir, k->fields);
     if (!k->dataset)
         FAIL(GLIMPSE_E_IO, "%s: there is no %s/%s%s%s.jsonl; a line has %s", k->name, dir, k->name, shots ? "_" : "",
              shots ? split : "", k->fields);
@@ -194,6 +194,11 @@ glimpse_status task_file(const task_kind *k, const char *dir, bool shots, char *
 }
 
 /* --- llm.c's tokens -------------------------------------------------------------------------------------------------- */
+
+bool task_is_tokens(const char *path) {
+    size_t n = strlen(path);
+    return n > 4 && !strcmp(path + n - 4, ".bin");
+}
 
 /* int32 header of 256: 20240522, 1, examples, bytes of the longest; then u16: 65535, bytes of the example, index, label,
  * completions (4), context tokens, the context, and for each completion its tokens' number and its tokens. */

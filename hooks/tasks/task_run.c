@@ -218,8 +218,33 @@ static glimpse_status where(const task_result *r, int32_t i, glimpse_status st) 
     return st;
 }
 
-static glimpse_status encode_document(const task_result *r, int32_t i, const model *m, tokenizer *t, request_list *q) {
+/* Context and answers each for itself: the document becomes one of tokens. */
+static glimpse_status encode_apart(task_result *r, int32_t i, tokenizer *t) {
+    task_sample *x = &r->samples[i];
+    glimpse_status st = GLIMPSE_OK;
+    buffer ids = {0};
+    int32_t *lengths = arena_alloc(r->arena, ((size_t)x->n_requests + 1) * sizeof *lengths), *kept = NULL;
+    if (!lengths) FAIL(GLIMPSE_E_MEMORY, "no memory for a document");
+    for (int32_t c = 0; c <= x->n_requests; c++) {
+        text s = c ? x->continuations[c - 1] : x->contexts[0];
+        size_t before = ids.n;
+        TRY_GOTO(tokenizer_encode(t, s.s, s.n, &ids));
+        lengths[c] = (int32_t)((ids.n - before) / sizeof *kept);
+        if (!lengths[c]) FAIL_GOTO(GLIMPSE_E_TOKENIZER, c ? "an answer has no token" : "the context has no token");
+    }
+    kept = buf_failed(&ids) ? NULL : arena_alloc(r->arena, ids.n);
+    if (!kept) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a document");
+    memcpy(kept, ids.bytes, ids.n);
+    x->doc.ids = kept;
+    x->doc.n_ids = lengths;
+out:
+    buf_free(&ids);
+    return st;
+}
+
+static glimpse_status encode_document(task_result *r, int32_t i, const model *m, tokenizer *t, request_list *q) {
     const task_sample *x = &r->samples[i];
+    if (r->kind.apart && !x->doc.ids) TRY(encode_apart(r, i, t));
     if (x->doc.ids) {
         const int32_t *choice = x->doc.ids + x->doc.n_ids[0];
         for (int32_t c = 0; c < x->n_requests; choice += x->doc.n_ids[++c]) {
@@ -374,7 +399,7 @@ static void tell(void *user, int64_t done, int64_t total) {
 static glimpse_status read_documents(task_result *r, const task_options *o) {
     TRY(task_file(&r->kind, o->dir, false, &r->file));
     task_doc *tokens = NULL;
-    if (r->kind.read) {
+    if (!r->kind.apart || !task_is_tokens(r->file)) {
         TRY(json_lines_read(r->file, &r->lines));
         r->n_all = r->lines.n;
         memcpy(r->sha256, r->lines.sha256, sizeof r->sha256);
@@ -415,19 +440,19 @@ glimpse_status task_run(const task_kind *k, const task_options *o, generator *g,
                         task_result *out) {
     glimpse_status st = GLIMPSE_OK;
     double t0 = now_s();
-    task_result r = { .kind = *k, .num_fewshot = k->output == TASK_ROLLING || !k->read ? 0 : o->num_fewshot,
+    task_result r = { .kind = *k, .num_fewshot = k->output == TASK_ROLLING || k->apart ? 0 : o->num_fewshot,
                       .seed = o->fewshot_seed, .arena = arena_new() };
     request_list q = { .windows = NULL };
     shots s = { .lines = NULL };
     int32_t n;
     if (!r.arena) FAIL(GLIMPSE_E_MEMORY, "no memory for a task");
-    if (!t && k->read) FAIL_GOTO(GLIMPSE_E_TOKENIZER, "%s: without a tokenizer no text can be scored\nhint: --tokenizer FILE", k->name);
     TRY_GOTO(read_documents(&r, o));
+    if (!t && r.lines.n) FAIL_GOTO(GLIMPSE_E_TOKENIZER, "%s: without a tokenizer no text can be scored\nhint: --tokenizer FILE", k->name);
     TRY_GOTO(open_shots(&r, o, r.arena, &s));
     q.windows = arena_alloc(r.arena, (size_t)r.n * sizeof *q.windows);
     if (!q.windows) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for %d documents", r.n);
     for (int32_t i = 0; i < r.n; i++) {
-        if (k->read) TRY_GOTO(where(&r, i, make_requests(&r, &s, i)));
+        if (r.lines.n) TRY_GOTO(where(&r, i, make_requests(&r, &s, i)));
         TRY_GOTO(where(&r, i, encode_document(&r, i, m, t, &q)));
     }
     if (buf_failed(&q.w.ids) || buf_failed(&q.w.requests)) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for the requests of %s", k->name);

@@ -9,6 +9,7 @@
 #include <glimpse.h>
 #include "include/internal/options.h"
 #include "include/internal/schedule.h"
+#include <stdatomic.h>
 
 typedef struct session session;
 
@@ -28,6 +29,15 @@ typedef struct session_host {
      * (samplers are added there): an error ends the run and is left in `why` of at most `cap` bytes. */
     const glimpse_tokenizer *tokenizer;
     glimpse_status (*opened)(void *user, session *s, char *why, size_t cap);
+    /* Another one holds the directory: true = try again (after whatever wait); false or NULL = the eval fails. */
+    bool (*locked)(void *user, const char *dir);
+    bool (*alone)(void *user);   /* whoever posts the evals is gone: another may have taken the run on.  NULL = never */
+    /* --interactive: the next line, without its end, *line borrowed until the next call.  1 = a line, 0 = no more, below 0 =
+     * -errno, -EINTR = the user took the line back.  NULL = there is no conversation. */
+    int (*read_line)(void *user, const char *prompt, const char **line, size_t *n);
+    atomic_int *cancel;   /* set, by a signal handler perhaps: the answer ends with this token; cleared by the session
+                             before each.  NULL = never */
+    int in_terminal;      /* lines are typed: failed turns are the user's to see, not the exit status's */
     char run[16];      /* hexadecimal: the name of a run that this session begins; a journal that ends in a line of this
                           run is continued, whatever the step.  "" = a name of its own */
 } session_host;
@@ -48,6 +58,32 @@ typedef struct file_command {
     bool force;           /* `out` gives way if it is there */
 } file_command;
 
+/* The commands of the program that a session does with nothing but options, and for some a directory (else out_dir):
+ * name, what may follow it, whether modules are loaded, what it does.  `run` (glimpse_run) is `sample` here. */
+#define SESSION_COMMANDS(X)                                                          \
+    X(sample, "", true, "sample from a checkpoint: the text on stdout")              \
+    X(eval, "", true, "score --lm_eval_tasks: a table and files")                     \
+    X(score, "", true, "each token of --prompt, or --requests FILE")                   \
+    X(follow, "[DIR]", false, "the coloured log of a run, as it comes")              \
+    X(review, "[DIR]", false, "look through a run's samples in this terminal")       \
+    X(report, "[DIR]", false, "draw every view anew from DIR/evals.jsonl")
+typedef enum session_command {
+#define SESSION_COMMAND_ID(name, ...) COMMAND_##name,
+    SESSION_COMMANDS(SESSION_COMMAND_ID) COMMANDS
+#undef SESSION_COMMAND_ID
+} session_command;
+typedef struct command_info {
+    const char *name, *words;
+    bool modules;
+    const char *help;
+} command_info;
+/* Of COMMANDS of them, by number. */
+static const command_info session_commands[] = {
+#define SESSION_COMMAND_INFO(name, words, modules, help) {#name, words, modules, help},
+    SESSION_COMMANDS(SESSION_COMMAND_INFO)
+#undef SESSION_COMMAND_INFO
+};
+
 typedef struct session_api {
     uint32_t version;      /* 1 */
     const char *build_id;
@@ -64,10 +100,8 @@ typedef struct session_api {
     glimpse_status (*score)(session *s, const glimpse_request *request, glimpse_record **record);
     void (*record_free)(glimpse_record *record);
     glimpse_status (*close)(session *s);
-    /* Offline: what glimpse_run does, from the options alone.  Returns a status; the text goes through host->out. */
-    glimpse_status (*run)(const options *o, const session_host *host);
-    /* `glimpse report DIR`: draw every view anew from the journal in `dir`. */
-    glimpse_status (*report)(const options *o, const char *dir, const session_host *host);
+    /* One of SESSION_COMMANDS; `dir` NULL = none was given.  Its text goes through host->out. */
+    glimpse_status (*command)(session_command which, const options *o, const char *dir, const session_host *host);
     /* Record an eval without sampling: status "skipped" or "failed", `why` for people.  `since`: not 0 if a worker
      * before may have recorded it at or after this time (seconds since 1970); then that line is left as it stands. */
     glimpse_status (*note)(session *s, int64_t step, double train_loss, double val_loss, const char *status, const char *why,
@@ -83,9 +117,6 @@ typedef struct session_api {
     void (*unload)(void *handle);
     /* What it shows goes through host->out. */
     glimpse_status (*files)(const file_command *c, const session_host *host);
-    /* `glimpse eval`: --lm_eval_tasks alone; the table through host->out.  `glimpse score`: a text, or --requests. */
-    glimpse_status (*evaluate)(const options *o, const session_host *host);
-    glimpse_status (*score_file)(const options *o, const session_host *host);
 } session_api;
 
 #define GLIMPSE_SESSION_SYMBOL "glimpse_session_v1"

@@ -2,19 +2,66 @@
 # Included by the Makefile.
 CUDA_SOURCES := $(wildcard kernels/cuda/*.cu)
 EMU_SOURCES  := $(wildcard tests/emu/*.c)
-NVCC     ?= $(firstword $(shell command -v nvcc) $(wildcard $(or $(CUDA_HOME),/usr/local/cuda)/bin/nvcc))
+NVCC     ?= $(or $(firstword $(shell command -v nvcc) $(wildcard $(or $(CUDA_HOME),/usr/local/cuda)/bin/nvcc)),nvcc)
 CUDA_AT  := $(patsubst %/bin/,%,$(dir $(NVCC)))
-# What is built: machine code for these, and PTX of the last for what comes after.  make GPU_ARCH="90a" builds one.
-GPU_ARCH ?= 80 90a $(lastword $(shell $(NVCC) --list-gpu-code 2>/dev/null | sed -n 's/^sm_//p' | sort -n))
+# Machine code for this machine's GPU; without one, of sm_80, with PTX that every later chip compiles at load.
+# make cuda-all builds sm_80, sm_90a and the newest that nvcc knows.
+GPU_ARCH ?= $(or $(patsubst 90,90a,$(subst .,,$(firstword $(shell nvidia-smi --query-gpu=compute_cap --format=csv$(,)noheader 2>/dev/null | grep -x '[0-9.]*')))),80)
 CXX_OF   := $(if $(findstring clang,$(CC)),$(subst clang,clang++,$(CC)),$(subst gcc,g++,$(CC)))
+CUDA_FLAGS_cuda_decide := -fmad=false # the decision path: an fma is one that is written
+
+# === For chips
+CUDA_CODE = $(foreach a,$(GPU_ARCH),-gencode=arch=compute_$(a)$(,)code=sm_$(a)) \
+    -gencode=arch=compute_$(lastword $(GPU_ARCH))$(,)code=compute_$(lastword $(GPU_ARCH))
+CUDA_NVCC = $(if $(shell command -v ccache),ccache) $(NVCC) -std=c++17 -O3 -Iinclude -I. -Werror all-warnings \
+    -Xcompiler -fPIC,-fvisibility=hidden,-fno-threadsafe-statics,-fno-exceptions,-fno-rtti,-Wall,-Wextra,-Wno-unused-function
+CUDA_OBJ  := $(patsubst %.cu,$(B)/cuda/%.o,$(CUDA_SOURCES)) $(B)/obj/kernels/cuda/cuda_module.o \
+    $(call obj,kernels/check.c include/internal/status.c include/internal/buffer.c include/internal/utf8.c)
+$(B)/gen/cuda_flags: FORCE
+	@$(call write_if_new,$(CUDA_CODE) $(CUDA_NVCC))
+$(B)/cuda/%.o: %.cu $(B)/gen/cuda_flags
+	@mkdir -p $(@D)
+	@$(call say,NVCC $<)
+	$(CUDA_NVCC) $(CUDA_CODE) $(CUDA_FLAGS_$(*F)) -MMD -MP -MF $(@:.o=.d) -c $< -o $@
+$(B)/libglimpse_cuda.so.$(SO): $(CUDA_OBJ) kernels/cuda/cuda.map
+	$(CC) -shared $(LDFLAGS) -Wl,-soname,$(@F) -Wl,--version-script=kernels/cuda/cuda.map -Wl,-z,defs -Wl,--gc-sections $(filter %.o,$^) \
+	    $(RPATH) -L$(CUDA_AT)/lib64 -Wl,-rpath,$(CUDA_AT)/lib64 -lcudart_static -lcublas -lpthread -ldl -lrt -lm -o $@
+ifeq ($(CUDA)$(MODE),1release)
+LIBRARIES += $(B)/libglimpse_cuda.so
+endif
+## cuda-all: libglimpse_cuda.so for sm_80, sm_90a and the newest chip that nvcc knows
+.PHONY: cuda-all gpu-first gpu-test gpu-bench
+cuda-all:
+	@$(MAKE) --no-print-directory CUDA=1 GPU_ARCH='80 90a $(lastword $(shell $(NVCC) --list-gpu-code 2>/dev/null | sed -n 's/^sm_//p' | sort -n))' $(B)/libglimpse_cuda.so
 
 # === Emulated: the objects join the test runner
-CUDA_WARN := -Wall -Wextra -Werror -Wno-unused-function
-CUDA_EMU  := $(patsubst %.cu,$(B)/emu/%.o,$(CUDA_SOURCES)) $(call obj,$(EMU_SOURCES))
-NVCC_FLAGS_cuda_decide := -fmad=false
-$(B)/emu/%.o: %.cu $(B)/gen/flags | $(B)/gen/build_id.h
+CUDA_EMU := $(patsubst %.cu,$(B)/emu/%.o,$(CUDA_SOURCES) tests/emu/emu_kernels.cu) $(call obj,$(EMU_SOURCES))
+$(B)/emu/%.o: %.cu $(B)/gen/flags
 	@mkdir -p $(@D)
 	@$(call say,EMU $<)
-	$(CXX_OF) -std=c++17 -x c++ $(OPT) -g -fPIC -ffp-contract=off -fno-math-errno -fno-exceptions -fno-rtti \
-	    $(CUDA_WARN) -Itests/emu/include -Iinclude -I. -I$(B)/gen -MMD -MP -c $< -o $@
+	$(CXX_OF) -std=c++17 -x c++ $(OPT) -g -fPIC -ffp-contract=off -fno-math-errno -fno-exceptions -fno-rtti -Wall -Wextra -Werror \
+	    -Wno-unused-function -Itests/emu/include -Iinclude -I. -MMD -MP -c $< -o $@
 $(call obj,$(EMU_SOURCES)): INCLUDES = -Itests/emu/include -Iinclude -I.
+
+# === On a GPU: each one command, under 8 minutes; what it prints goes to tests/bench/results as well
+GPU_NEEDS = $(filter-out %/cuda_module.o,$(CUDA_OBJ))
+GPU_LINK  = -L$(CUDA_AT)/lib64 -Wl,-rpath,$(CUDA_AT)/lib64 -lcudart_static -lcublas -lpthread -ldl -lrt -lm
+$(B)/cuda/tests/bench/gpu_first.o: CUDA_FLAGS_gpu_first := -fmad=false
+$(B)/tests/gpu_%: $(B)/cuda/tests/bench/gpu_%.o $(GPU_NEEDS)
+	@mkdir -p $(@D)
+	$(CC) $^ $(GPU_LINK) -o $@
+$(B)/tests/runner_gpu: $(call obj,$(TESTS) $(TRAINER) tests/bench/gpu_stubs.c) $(EVERYTHING) $(filter $(B)/cuda/%,$(CUDA_OBJ))
+	$(LINK) $(filter %.o,$^) $(LIBS_SESSION) $(LIBS_PROGRAM) $(LIBS_TRAINER) $(LIBS_TEST) $(GPU_LINK) $(WRAP) -o $@
+$(B)/tests/emu_%: $(B)/emu/tests/bench/gpu_%.o $(CUDA_EMU) $(filter-out $(B)/cuda/% %/cuda_module.o,$(CUDA_OBJ))
+	@mkdir -p $(@D)
+	$(CC) $(OPT) $^ -lm -o $@
+GPU_SAVE = mkdir -p tests/bench/results; f=tests/bench/results/$@-$$(date -u +%Y%m%d-%H%M).txt; { $(1); echo "exit $$?"; } 2>&1 | tee $$f; tail -n1 $$f | grep -qx 'exit 0'
+## gpu-first: on a GPU before anything else: do ptx.cuh and decide.h do what the emulation says; what edges and bytes cost
+gpu-first: $(B)/tests/gpu_first
+	@$(call GPU_SAVE,$<)
+## gpu-test: the tests of the CUDA backend on a GPU instead of the emulation
+gpu-test: $(B)/tests/gpu_first $(B)/tests/runner_gpu
+	@$(B)/tests/gpu_first --tiny && $(call GPU_SAVE,CC='$(CC)' MODE=$(MODE) GLIMPSE_BUILD_DIR=$(B) $(B)/tests/runner_gpu cuda_)
+## gpu-bench: decoding beside reading its bytes once, drawing beside the head, PyTorch where it is installed
+gpu-bench: $(B)/tests/gpu_bench
+	@$(call GPU_SAVE,$< && python3 tests/bench/torch_compare.py)

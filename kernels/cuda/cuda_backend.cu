@@ -5,7 +5,10 @@
  * its rows are one prompt's, handed to cuBLAS whole.  Nothing is allocated after open but cuBLAS's handle. */
 #include "kernels/cuda/cuda.cuh"
 
-extern "C" const backend_ops backend_cuda;
+extern "C" {
+extern const backend_ops backend_cuda;
+glimpse_status cuda_probe(int32_t device);
+}
 
 /* === Errors ====================================================================================================== */
 
@@ -423,25 +426,30 @@ static void cuda_close(backend *self) {
     free(be);
 }
 
-static glimpse_status open_device(cuda_backend *be) {
-    int n = 0, major = 0, shared = 0;
+static glimpse_status probe(cuda_backend *be, int32_t device) {
+    int n = 0, major = 0, driver = 0;
     cudaError_t e = cudaGetDeviceCount(&n);
+    if (e == cudaErrorInsufficientDriver && cudaDriverGetVersion(&driver) == cudaSuccess && !driver) e = cudaErrorNoDevice; /* none at all */
     if (e == cudaSuccess && n < 1) e = cudaErrorNoDevice;
-    if (e != cudaSuccess) {
-        glimpse_status st = cuda_failed(be, e, "looking for devices");
-        be->broken = true;
-        return st;
-    }
-    if (be->device < 0 || be->device >= n)
-        FAIL(GLIMPSE_E_DEVICE, "device cuda:%d; there %s %d\nhint: --device cuda:0", be->device, n == 1 ? "is" : "are", n);
+    CUDA(be, e, "looking for devices");
+    if (device < 0 || device >= n)
+        FAIL(GLIMPSE_E_DEVICE, "device cuda:%d; there %s %d\nhint: --device cuda:0", device, n == 1 ? "is" : "are", n);
+    CUDA(be, cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device), "asking about the device");
+    if (major < 8)
+        FAIL(GLIMPSE_E_DEVICE, "device cuda:%d has compute capability %d; 8.0 (Ampere) is needed\nhint: --device cpu", device, major);
+    if (be) be->chained = major >= 9;
+    return GLIMPSE_OK;
+}
+
+extern "C" glimpse_status cuda_probe(int32_t device) { return probe(NULL, device); }
+
+static glimpse_status open_device(cuda_backend *be) {
+    int shared = 0;
+    TRY(probe(be, be->device));
     CUDA(be, cudaSetDevice(be->device), "choosing the device");
-    CUDA(be, cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, be->device), "asking about the device");
     CUDA(be, cudaDeviceGetAttribute(&be->multiprocessors, cudaDevAttrMultiProcessorCount, be->device), "asking about the device");
     CUDA(be, cudaDeviceGetAttribute(&shared, cudaDevAttrMaxSharedMemoryPerBlockOptin, be->device), "asking about the device");
-    if (major < 8)
-        FAIL(GLIMPSE_E_DEVICE, "device cuda:%d has compute capability %d; 8.0 (Ampere) is needed\nhint: --device cpu", be->device, major);
     be->shared_most = (size_t)shared;
-    be->chained = major >= 9;
     CUDA(be, cudaStreamCreateWithFlags(&be->stream, cudaStreamNonBlocking), "opening a stream");
     CUDA(be, cuda_matmul_prepare(be), "loading kernels");
     CUDA(be, cuda_attend_prepare(be), "loading kernels");

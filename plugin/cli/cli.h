@@ -11,6 +11,9 @@ int cli_main(int argc, char **argv);
 /* `glimpse keeper BUILD_ID`, started by libglimpse.so: samples for a trainer until it ends.  worker.c. */
 int cli_worker(int argc, char **argv);
 
+/* Sample, or with --interactive converse; the exit code.  chat_line.c */
+int cli_run(glimpse_config *cfg);
+
 /* `glimpse tokenize`.  tokenize_command.c */
 int cli_tokenize(int argc, char **argv);
 

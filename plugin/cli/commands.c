@@ -1,5 +1,5 @@
-/* commands.c -- what the first word of the command line asks for: sample (also without a word), report, tokenize, help.  Text
- * that was asked for goes to stdout, all else to stderr.  Called by main.c. */
+/* commands.c -- what the first word of the command line asks for: one of the session's
+ * commands (none: sample), tokenize, convert, inspect, help.  Text that was asked for goes to stdout, all else to stderr.  Called by main.c. */
 #define _GNU_SOURCE
 #include <stdlib.h>
 #include <string.h>
@@ -67,35 +67,27 @@ static glimpse_config *configure(int *argc, char **argv) {
 }
 
 static int unexpected(const char *word) {
-    if (word[0] == '-' && word[1])
+    if (word[0] == '-' && word[1]) {
         status_fail(GLIMPSE_E_INVALID, __FILE__, __LINE__, "unknown flag %.60s\nhint: flags begin with two hyphens; `glimpse "
                     "--help` lists them", word);
-    else
-        status_fail(GLIMPSE_E_INVALID, __FILE__, __LINE__, "unexpected word \"%.60s\"\nhint: the commands are sample, report DIR, "
-                    "eval, score, tokenize, convert IN OUT, inspect PATH and help FLAG; a prompt is given with --prompt", word);
+        return say_error(2);
+    }
+    buffer known = {0};
+    for (int i = 0; i < COMMANDS; i++)
+        buf_printf(&known, "%s%s%s, ", session_commands[i].name, *session_commands[i].words ? " " : "", session_commands[i].words);
+    status_fail(GLIMPSE_E_INVALID, __FILE__, __LINE__, "unexpected word \"%.60s\"\nhint: the commands are %schat, tokenize, convert IN "
+                "OUT, inspect PATH and help FLAG; a prompt is given with --prompt", word, buf_str(&known));
+    buf_free(&known);
     return say_error(2);
 }
 
-static int sample(int argc, char **argv) {
+static int command(session_command which, bool chat, int argc, char **argv) {
     glimpse_config *cfg = configure(&argc, argv);
     if (!cfg) return 2;
-    int code = argc > 1 ? unexpected(argv[1]) : glimpse_run(cfg);
-    glimpse_config_free(cfg);
-    return code;
-}
-
-static int report(int argc, char **argv) {
-    glimpse_config *cfg = configure(&argc, argv);
-    if (!cfg) return 2;
-    int code = argc > 2 ? unexpected(argv[2]) : guest_report(cfg, argc > 1 ? argv[1] : NULL);
-    glimpse_config_free(cfg);
-    return code;
-}
-
-static int evaluate(int argc, char **argv, bool score) {
-    glimpse_config *cfg = configure(&argc, argv);
-    if (!cfg) return 2;
-    int code = argc > 1 ? unexpected(argv[1]) : guest_evaluate(cfg, score);
+    if (chat) glimpse_set(cfg, "interactive", "true");
+    int words = *session_commands[which].words != 0, code;
+    if (argc > 1 + words) code = unexpected(argv[1 + words]);
+    else code = which == COMMAND_sample ? cli_run(cfg) : guest_command(cfg, which, argc > 1 ? argv[1] : NULL);
     glimpse_config_free(cfg);
     return code;
 }
@@ -124,15 +116,14 @@ int cli_main(int argc, char **argv) {
         help_man(&b);
         return print(&b);
     }
-    const char *command = argc > 1 ? argv[1] : "";
-    if (strcmp(command, "help") == 0) return help(argc, argv);
-    if (strcmp(command, "tokenize") == 0) return cli_tokenize(argc, argv);
-    bool is_report = strcmp(command, "report") == 0, is_score = strcmp(command, "score") == 0;
-    bool is_eval = strcmp(command, "eval") == 0;
-    if (is_report || is_score || is_eval || strcmp(command, "sample") == 0) {
+    const char *word = argc > 1 ? argv[1] : "";
+    if (strcmp(word, "help") == 0) return help(argc, argv);
+    if (strcmp(word, "tokenize") == 0) return cli_tokenize(argc, argv);
+    bool chat = strcmp(word, "chat") == 0;
+    for (int i = 0; i < COMMANDS; i++) {
+        if (strcmp(chat ? "sample" : word, session_commands[i].name) != 0) continue;
         memmove(argv + 1, argv + 2, (size_t)(argc - 1) * sizeof *argv); /* the closing NULL too */
-        argc--;
+        return command((session_command)i, chat, argc - 1, argv);
     }
-    if (is_score || is_eval) return evaluate(argc, argv, is_score);
-    return is_report ? report(argc, argv) : sample(argc, argv);
+    return command(COMMAND_sample, false, argc, argv);
 }

@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include <string.h>
 
+#include "include/internal/session.h"
 #include "plugin/cli/cli.h"
 
 enum { WIDTH = 79, TEXT_COLUMN = 26 };
@@ -104,16 +105,22 @@ static void put_wrapped(buffer *b, const char *text, size_t column, size_t at) {
     buf_putc(b, '\n');
 }
 
-static const char usage[] =
-    "usage: glimpse [sample] [FLAGS]   sample from a checkpoint: the text on stdout\n"
-    "       glimpse report [DIR]       draw every view anew from DIR/evals.jsonl\n"
-    "       glimpse tokenize --tokenizer FILE [--json] [--special] [TEXT | -]\n"
-    "       glimpse tokenize --tokenizer FILE --decode IDS\n"
-    "                                  a text as tokens, or ids as a text\n"
-    "       glimpse convert IN OUT     write a checkpoint in another form\n"
-    "       glimpse inspect PATH       its configuration, each tensor in numbers\n"
-    "       glimpse help FLAG          one flag in full\n"
-    "       glimpse --help | --version | --man\n";
+static void put_usage(buffer *b) {
+    for (int i = 0; i < COMMANDS; i++) {
+        const command_info *c = &session_commands[i];
+        char line[40];
+        c_snprintf(line, sizeof line, i ? "glimpse %s %s" : "glimpse [%s] [FLAGS]", c->name, c->words);
+        buf_printf(b, "%s%-26s %s\n", i ? "       " : "usage: ", line, c->help);
+    }
+    buf_puts(b, "       glimpse chat [FLAGS]       a conversation: texts and answers in one context\n"
+                "       glimpse tokenize --tokenizer FILE [--json] [--special] [TEXT | -]\n"
+                "       glimpse tokenize --tokenizer FILE --decode IDS\n"
+                "                                  a text as tokens, or ids as a text\n"
+                "       glimpse convert IN OUT     write a checkpoint in another form\n"
+                "       glimpse inspect PATH       its configuration, each tensor in numbers\n"
+                "       glimpse help FLAG          one flag in full\n"
+                "       glimpse --help | --version | --man\n");
+}
 
 static const char example[] = "  glimpse --checkpoint gpt2_124M.bin --prompt \"Once upon a time\" --top_k 50\n";
 
@@ -142,7 +149,7 @@ static void put_note(buffer *b, int i) {
 
 void help_all(buffer *b) {
     buf_puts(b, "glimpse " GLIMPSE_VERSION_STRING ": see what a language model says while it is being trained\n\n");
-    buf_puts(b, usage);
+    put_usage(b);
     buf_putc(b, '\n');
     buf_puts(b, example);
     const char *group = "";
@@ -216,7 +223,7 @@ void help_man(buffer *b) {
     buf_puts(b, ".TH GLIMPSE 1 \"\" \"Glimpse " GLIMPSE_VERSION_STRING "\" \"User Commands\"\n"
                 ".SH NAME\nglimpse \\- see what a language model says while it is being trained\n"
                 ".SH SYNOPSIS\n.nf\n"
-                "\\fBglimpse\\fR [sample] [\\fIFLAGS\\fR]\n\\fBglimpse report\\fR [\\fIDIR\\fR]\n"
+                "\\fBglimpse\\fR [\\fICOMMAND\\fR] [\\fIFLAGS\\fR] [\\fIDIR\\fR]\n"
                 "\\fBglimpse tokenize\\fR \\-\\-tokenizer \\fIFILE\\fR [\\-\\-json] [\\-\\-special] [\\fITEXT\\fR | \\- | "
                 "\\-\\-decode \\fIIDS\\fR]\n"
                 "\\fBglimpse convert\\fR \\fIIN OUT\\fR\n\\fBglimpse inspect\\fR \\fIPATH\\fR [\\-\\-json]\n"
@@ -224,8 +231,14 @@ void help_man(buffer *b) {
                 ".SH DESCRIPTION\n"
                 "\\fBglimpse\\fR samples from a checkpoint and shows what the model said and how sure it was of every token.\n"
                 "The generated text goes to standard output, all else to standard error and into \\fB\\-\\-out_dir\\fR.\n"
-                "\\fBglimpse report\\fR draws every view anew from the journal \\fIDIR\\fR/evals.jsonl.\n"
-                ".SH TOKENIZE\n"
+                ".SH COMMANDS\n");
+    for (int i = 0; i < COMMANDS; i++) {
+        const command_info *c = &session_commands[i];
+        buf_printf(b, ".TP\n\\fB%s\\fR%s\n", c->name, *c->words ? " [\\fIDIR\\fR]" : "");
+        put_roff(b, c->help);
+        buf_putc(b, '\n');
+    }
+    buf_puts(b, ".SH TOKENIZE\n"
                 "\\fBglimpse tokenize\\fR writes one line a token: its id, its piece, its bytes.  \\fB\\-\\fR reads the text from\n"
                 "standard input; \\fB\\-\\-json\\fR writes one object a line; \\fB\\-\\-special\\fR adds what the file puts around a text\n"
                 "(with \\fB\\-\\-decode\\fR: names special tokens); \\fB\\-\\-tokenizer_pattern\\fR \\fINAME\\fR is for vocabularies that do\n"

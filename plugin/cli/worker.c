@@ -19,17 +19,20 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "build_id.h" /* written by the Makefile: GLIMPSE_BUILD_ID */
 #include "include/internal/file.h"
 #include "include/internal/record.h"
 #include "plugin/cli/cli.h"
+#include "plugin/cli/import.h"
 #include "plugin/guest.h"
+#include "plugin/lock_holder.h"
 #include "plugin/module.h"
 #include "plugin/worker_protocol.h"
 
-enum { STDERR_WAIT_MS = 1000, HELLO_WAIT_MS = 60000 };
+enum { FROM_GPU = -1, STDERR_WAIT_MS = 1000, HELLO_WAIT_MS = 60000 };
 
 typedef struct worker {
     const session_api *api;
@@ -38,11 +41,14 @@ typedef struct worker {
     hello hello;            /* the description; its memory is behind `model` */
     glimpse_model model;    /* tensors bound into the snapshot */
     void *snapshot;         /* one slot of it is mapped here, whichever is asked for: the tensors stay in their place */
-    int snapshot_fd, n_slots, slot;
+    int snapshot_fd, n_slots, slot; /* slot: which is mapped, FROM_GPU = memory of ours with a copy from the GPU */
+    import *gpu;            /* the snapshot on a GPU, NULL = none is offered */
     int trainer;            /* pidfd of the trainer, -1 = not to be had */
+    pid_t trainer_pid;
     bool alone;             /* the trainer is gone: nobody is told any more */
     bool hooked;            /* this eval's record is wanted back */
     double blocked_s;       /* of this eval */
+    double locked_s;        /* since when nothing tells that the directory will be free; 0 = it was not locked */
 } worker;
 
 /* --- manners ----------------------------------------------------------------------------------------------------- */
@@ -132,6 +138,36 @@ static void on_record(void *user, const glimpse_record *record) {
     buf_free(&b);
 }
 
+/* The directory is another's.  Nobody waits for this worker but the evals, which are skipped meanwhile: it waits for a
+ * worker that finishes for a trainer that is gone, however long that takes, and --close_timeout for one it cannot make out. */
+static bool on_locked(void *user, const char *dir) {
+    worker *w = user;
+    struct timespec t;
+    struct pollfd p = {w->trainer, POLLIN, 0};
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    double now = (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+    lock_holder h = lock_holder_of(dir, w->trainer_pid);
+    if (h == HOLDER_ALIVE) return false;
+    if (w->locked_s == 0 && h == HOLDER_ENDING) {
+        buffer b = {0};
+        buf_printf(&b, "glimpse: %s: waiting for the worker of the run before, which finishes its last eval", dir);
+        if (!buf_failed(&b)) on_log(w, buf_str(&b));
+        buf_free(&b);
+    }
+    if (poll(&p, 1, 0) > 0) w->alone = true;
+    if (w->locked_s == 0 || (h == HOLDER_ENDING && !w->alone)) w->locked_s = now;
+    if (now - w->locked_s > opt_float(w->hello.o, OPT_close_timeout)) return false;
+    nanosleep(&(struct timespec){0, 20000000}, NULL);
+    return true;
+}
+
+/* The trainer has ended, or closed its end: a shutdown of its writing side alone is the end, too. */
+static bool is_alone(void *user) {
+    worker *w = user;
+    struct pollfd p[2] = {{WORKER_SOCKET, POLLRDHUP, 0}, {w->trainer, POLLIN, 0}};
+    return w->alone || poll(p, 2, 0) > 0;
+}
+
 static double blocked(void *user) { return ((const worker *)user)->blocked_s; }
 
 /* --- opening ----------------------------------------------------------------------------------------------------- */
@@ -160,6 +196,33 @@ static glimpse_status use_slot(worker *w, int slot) {
     return GLIMPSE_OK;
 }
 
+/* The weights of a slot on the GPU, brought to where the slots of the host are mapped: the tensors stay in their place.
+ * Then the slot is the trainer's again. */
+static glimpse_status use_gpu_slot(worker *w, int slot, int64_t id) {
+    size_t bytes = w->hello.snapshot_bytes;
+    if (!w->gpu) FAIL(GLIMPSE_E_DEVICE, "the weights lie on a GPU that this worker could not open");
+    if (w->slot != FROM_GPU && mmap(w->snapshot, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
+        FAIL(GLIMPSE_E_MEMORY, "no memory for a copy of the weights: %s", strerror(errno));
+    w->slot = FROM_GPU;
+    TRY(import_copy(w->gpu, slot, w->snapshot, bytes));
+    message_head head = {.kind = MSG_COPIED, .id = id};
+    tell(w, &head, "", 0);
+    return GLIMPSE_OK;
+}
+
+static void open_gpu(worker *w, const message *m) {
+    device_offer offer;
+    import_close(w->gpu);
+    w->gpu = NULL;
+    glimpse_status st = GLIMPSE_OK;
+    if (m->head.bytes != sizeof offer) st = status_fail(GLIMPSE_E_FORMAT, __FILE__, __LINE__, "an offer of another size");
+    else memcpy(&offer, m->payload, sizeof offer);
+    if (st >= 0) st = import_open(&offer, w->hello.snapshot_bytes, &w->gpu);
+    const char *text = st < 0 ? status_text() : "";
+    message_head head = {.kind = MSG_DEVICE, .status = (int32_t)st};
+    tell(w, &head, text, strlen(text));
+}
+
 /* The description with tensors that lie in the snapshot, each checked again as at the first binding. */
 static glimpse_status bind_snapshot(worker *w) {
     w->model = w->hello.model;
@@ -178,11 +241,12 @@ static glimpse_status open_session(worker *w, message *m) {
     TRY(hello_unpack(m->payload, (size_t)m->head.bytes, &w->hello));
     if (strcmp(w->hello.build_id, GLIMPSE_BUILD_ID) != 0)
         FAIL(GLIMPSE_E_LIBRARY, "the worker is of build " GLIMPSE_BUILD_ID ", the library of build %s", w->hello.build_id);
+    if (w->hello.directory) (void)!chdir(w->hello.directory); /* the trainer may be elsewhere by now */
     TRY(map_snapshot(w, m->fd));
     m->fd = -1; /* kept */
     TRY(bind_snapshot(w));
     TRY(session_load(&w->api));
-    session_host host = {.user = w, .log = on_log, .record = on_record, .blocked = blocked,
+    session_host host = {.user = w, .log = on_log, .record = on_record, .blocked = blocked, .locked = on_locked, .alone = is_alone,
                          .terminal = !w->hello.log_back && isatty(STDERR_FILENO)};
     memcpy(host.run, w->hello.run, sizeof host.run);
     TRY(modules_open(w->hello.o, &w->model, &w->mods));
@@ -238,9 +302,18 @@ static void serve(worker *w, const message *m) {
     glimpse_status st;
     w->hooked = h->hooked == 1;
     w->blocked_s = h->blocked_s;
+    w->locked_s = 0;
     switch (h->kind) {
+    case MSG_DEVICE: open_gpu(w, m); return;
     case MSG_EVAL:
-        if ((st = use_slot(w, h->slot)) < 0) break;
+        st = h->slot < DEVICE_SLOT ? use_slot(w, h->slot) : use_gpu_slot(w, h->slot - DEVICE_SLOT, h->id);
+        if (st < 0) {
+            char why[WHY_BYTES];
+            c_snprintf(why, sizeof why, "%s", status_text());
+            w->api->note(w->s, h->step, h->train_loss, h->val_loss, "failed", why, 0);
+            status_set_text(st, why);
+            break;
+        }
         st = w->api->eval(w->s, h->step, h->train_loss, h->val_loss);
         if (st < 0) st = status_set_text(st, w->api->error());
         break;
@@ -270,6 +343,7 @@ static int run(worker *w) {
     bool config = m.head.kind == MSG_CONFIG;
     glimpse_status st = config ? read_config(w, &m, &packed) : open_session(w, &m);
     message_free(&m);
+    if (!config && is_alone(w)) return 0; /* too late to know what has become of the run: session.c, lock_directory */
     message_head ready = {.kind = MSG_READY, .status = (int32_t)st};
     if (st < 0) tell(w, &ready, status_text(), strlen(status_text()));
     else tell(w, &ready, buf_str(&packed), packed.n);
@@ -299,13 +373,14 @@ int cli_worker(int argc, char **argv) {
     struct ucred peer = {0};
     n = sizeof peer;
     if (getsockopt(WORKER_SOCKET, SOL_SOCKET, SO_PEERCRED, &peer, &n) == 0 && peer.pid > 0)
-        w.trainer = (int)syscall(SYS_pidfd_open, peer.pid, 0U);
+        w.trainer = (int)syscall(SYS_pidfd_open, w.trainer_pid = peer.pid, 0U);
     keeper_fork(argv, w.trainer);
     behave();
     int code = run(&w);
     if (w.s) w.api->close(w.s);
     modules_close(w.mods);
     glimpse_model_free(&w.model);
+    import_close(w.gpu);
     if (w.snapshot) munmap(w.snapshot, w.hello.snapshot_bytes);
     hello_free(&w.hello);
     return code;

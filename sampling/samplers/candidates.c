@@ -103,12 +103,20 @@ glimpse_status candidates_max(candidates *c, float *max) {
         *max = c->sums.max;
         return GLIMPSE_OK;
     }
-    float m = -INFINITY;
-    bool ok = true;
-    for (int32_t i = 0; i < c->n; i++) {
-        if (c->l[i] > m) m = c->l[i];
-        ok &= c->l[i] < INFINITY;
+    float lane[16], m = -INFINITY;
+    int32_t bad[16] = {0}, ok = 1, i = 0;
+    for (int j = 0; j < 16; j++) lane[j] = -INFINITY;
+    for (; i + 16 <= c->n; i += 16)
+        for (int j = 0; j < 16; j++) {
+            float x = c->l[i + j];
+            lane[j] = x > lane[j] ? x : lane[j];
+            bad[j] |= !(x < INFINITY);
+        }
+    for (; i < c->n; i++) {
+        lane[0] = c->l[i] > lane[0] ? c->l[i] : lane[0];
+        bad[0] |= !(c->l[i] < INFINITY);
     }
+    for (int j = 0; j < 16; j++) m = lane[j] > m ? lane[j] : m, ok &= !bad[j];
     if (!ok || !(m > -INFINITY)) return not_finite(c->l, c->id, c->n);
     *max = m;
     return GLIMPSE_OK;
@@ -151,10 +159,11 @@ void candidates_keep_above(candidates *c, float limit) {
     if (!c->id) {
         n = s->ops->gather(c->l, c->n, limit, candidates_dense_maxima(c), s->id, s->l);
     } else {
-        for (int32_t i = 0; i < c->n; i++) {
-            if (!(s->l[i] >= limit) || !(s->l[i] > -INFINITY)) continue;
-            s->l[n] = s->l[i];
-            s->id[n++] = s->id[i];
+        for (int32_t i = 0; i < c->n; i++) { /* without a branch that nobody can predict */
+            float x = s->l[i];
+            s->l[n] = x;
+            s->id[n] = s->id[i];
+            n += (x >= limit) & (x > -INFINITY);
         }
     }
     c->l = s->l;
@@ -167,9 +176,11 @@ void candidates_keep(candidates *c, uint64_t last) {
     chain_scratch *s = c->scratch;
     int32_t n = 0;
     for (int32_t i = 0; i < c->n; i++) { /* the limit's own ties: only the lower ids */
-        if (candidate_key(s->l[i], s->id[i]) > last) continue;
-        s->l[n] = s->l[i];
-        s->id[n++] = s->id[i];
+        float x = s->l[i];
+        int32_t id = s->id[i];
+        s->l[n] = x;
+        s->id[n] = id;
+        n += candidate_key(x, id) <= last;
     }
     c->n = n;
 }
@@ -199,9 +210,9 @@ glimpse_status candidates_list(candidates *c) {
     return GLIMPSE_OK;
 }
 
-glimpse_status candidates_keep_scaled(candidates *c, double least) {
-    if (c->n == 1) return GLIMPSE_OK;
-    if (!(least <= 0)) return candidates_keep_top(c, 1);
+glimpse_status candidates_keep_scaled(candidates *c, double least, int32_t min_keep) {
+    if (c->n <= min_keep) return GLIMPSE_OK;
+    if (!(least <= 0)) return candidates_keep_top(c, min_keep);
     double inv_t = candidates_inv_t(c);
     float max;
     TRY(candidates_max(c, &max));
@@ -210,16 +221,24 @@ glimpse_status candidates_keep_scaled(candidates *c, double least) {
     while (!(det_scaled(limit, max, inv_t) >= least)) limit = nextafterf(limit, INFINITY);
     for (float below; limit > -INFINITY && det_scaled(below = nextafterf(limit, -INFINITY), max, inv_t) >= least;)
         limit = below;
+    if (min_keep > 1) {
+        int32_t n = candidates_top(c, min_keep);
+        uint64_t last = c->scratch->work[n - 1];
+        if (candidate_key_logit(last) < limit) {
+            candidates_keep(c, last);
+            return GLIMPSE_OK;
+        }
+    }
     candidates_keep_above(c, limit);
     return GLIMPSE_OK;
 }
 
-glimpse_status candidates_keep_probable(candidates *c, double p) {
+glimpse_status candidates_keep_probable(candidates *c, double p, int32_t min_keep) {
     uint64_t total;
     float max;
-    if (c->n == 1) return GLIMPSE_OK;
+    if (c->n <= min_keep) return GLIMPSE_OK;
     TRY(candidates_mass(c, &max, &total));
-    return candidates_keep_scaled(c, det_log(p * (double)total * 0x1p-43));
+    return candidates_keep_scaled(c, det_log(p * (double)total * 0x1p-43), min_keep);
 }
 
 int32_t candidates_top(candidates *c, int32_t k) {

@@ -6,6 +6,7 @@
 #include "sampling/samplers/sampler.h"
 #include "include/internal/record.h"
 #include "include/internal/status.h"
+#include "kernels/backend.h"
 
 #include <stdlib.h>
 
@@ -186,7 +187,8 @@ static glimpse_status check_left_out(const source *from, uint64_t present) {
         for (int32_t i = 0; i < x->n_flags && !flag; i++) {
             if (kind->list_flag && !strcmp(kind->list_flag, x->flags[i].name)) flag = x->flags[i].name;
             for (int32_t j = 0; j < kind->n_params && !flag; j++)
-                if (kind->params[j].flag && !strcmp(kind->params[j].flag, x->flags[i].name)) flag = x->flags[i].name;
+                if (kind->params[j].flag && strcmp(kind->params[j].name, "min_keep") && /* several share that one */
+                    !strcmp(kind->params[j].flag, x->flags[i].name)) flag = x->flags[i].name;
         }
         if (!flag) continue;
         if (!kind->list_flag) {
@@ -198,6 +200,20 @@ static glimpse_status check_left_out(const source *from, uint64_t present) {
              own ? "samplers" : "sampler_preset ", own ? "" : x->preset, kind->ops.name,
              own ? "name it in --samplers" : "give the whole chain with --samplers", flag);
     }
+    return GLIMPSE_OK;
+}
+
+/* guidance and antislop are no kinds: they join later, where they belong.  What a chain was printed as reads back, so they may
+ * stand in its text, if their flags say the same.  Sets *is. */
+static glimpse_status joins_later(const sampler_context *x, const char *name, size_t n, const char *text, size_t bytes, bool *is) {
+    bool guidance = n == 8 && !memcmp(name, "guidance", n), antislop = n == 8 && !memcmp(name, "antislop", n);
+    double scale;
+    *is = guidance || antislop;
+    if (antislop && !x->antislop)
+        FAIL(GLIMPSE_E_INVALID, "the chain names antislop, and there are no phrases\nhint: --antislop FILE gives them");
+    if (guidance && (!text || !parse_double(text, bytes, &scale) || scale != x->guidance))
+        FAIL(GLIMPSE_E_INVALID, "the chain has guidance=%.*s, and --guidance_scale is %g\nhint: --guidance_scale and --negative_prompt "
+             "set it", text ? bytes > 40 ? 40 : (int)bytes : 0, text ? text : "", x->guidance > 0 ? x->guidance : 1.0);
     return GLIMPSE_OK;
 }
 
@@ -214,6 +230,9 @@ static glimpse_status add_text(chain *c, const source *from, const char *item, s
         if (text) FAIL(GLIMPSE_E_INVALID, "%s takes no values in a chain", u->vt.name);
         return add_user(c, u);
     }
+    bool later;
+    TRY(joins_later(from->context, name, name_bytes, text, equals ? n - (size_t)(text - item) : 0, &later));
+    if (later) return GLIMPSE_OK;
     TRY(sampler_kind_find(name, name_bytes, &kind));
     for (int k = 0; k < sampler_kind_count; k++)
         if (sampler_kinds[k] == kind) *present |= (uint64_t)1 << k;
@@ -386,6 +405,34 @@ void chain_facts(const chain *c, double *temperature, int32_t *top_k) {
     }
 }
 
+bool chain_burst(const chain *c, struct burst_op *ops, int32_t *n) {
+    if (c->n > BURST_MAX_OPS) return false;
+    for (int32_t i = 0; i < c->n; i++) {
+        const sampler *s = c->samplers[i];
+        if (s->ops != &sampler_temperature.ops && s->ops != &sampler_top_k.ops && s->ops != &sampler_top_p.ops
+            && s->ops != &sampler_min_p.ops && s->ops != &sampler_penalties.ops)
+            return false;
+        const double *v = sampler_values(s);
+        burst_op op = { BURST_TEMPERATURE, { v[0], 0, 0 } };
+        if (s->ops == &sampler_temperature.ops && v[1] != 0) return false;
+        if (s->ops == &sampler_top_k.ops) {
+            op.kind = BURST_TOP_K;
+            if (v[1] != 0) return false;
+        } else if (s->ops == &sampler_top_p.ops) {
+            op.kind = BURST_TOP_P;
+            if (v[1] != 0 || v[2] != 0) return false;
+        } else if (s->ops == &sampler_min_p.ops) {
+            op.kind = BURST_MIN_P;
+        } else if (s->ops == &sampler_penalties.ops) { /* on the raw row, over all of prompt and output */
+            if (i || v[3] != -1 || v[4] != 0) return false;
+            op = (burst_op){ BURST_PENALTIES, { v[0], v[1], v[2] } };
+        }
+        ops[i] = op;
+    }
+    *n = c->n;
+    return true;
+}
+
 void chain_reset(chain *c) {
     for (int32_t i = 0; i < c->n; i++)
         if (c->samplers[i]->ops->reset) c->samplers[i]->ops->reset(c->samplers[i]);
@@ -486,20 +533,7 @@ static glimpse_status draw(candidates *c, const draw_key *key, uint32_t position
         *out = s->ops->draw(row, c->vocab, max, inv_t, *key, position, hint);
         return GLIMPSE_OK;
     }
-    double best = -INFINITY;
-    int32_t best_id = -1;
-    for (int32_t i = 0; i < c->n; i++) {
-        if (!(c->l[i] > -INFINITY)) continue;
-        uint32_t high = draw_high(*key, position, (uint32_t)c->id[i], PURPOSE_DRAW);
-        if (draw_score_of(c->l[i], max, inv_t, gumbel_bound(high)) < best) continue;
-        double noise = gumbel_of_bits(draw_join(high, *key, position, (uint32_t)c->id[i], PURPOSE_DRAW));
-        double score = draw_score_of(c->l[i], max, inv_t, noise);
-        if (score > best || best_id < 0 || (score == best && c->id[i] < best_id)) {
-            best = score;
-            best_id = c->id[i];
-        }
-    }
-    *out = best_id;
+    *out = s->ops->draw_some(c->l, c->id, c->n, max, inv_t, *key, position);
     return GLIMPSE_OK;
 }
 

@@ -60,9 +60,11 @@ typedef struct sampler_context {
     const user_sampler_entry *users; /* (n_users): where the order names them, else last */
     int32_t n_users;
     bool processors_only;      /* leave out what shapes a draw (temperature and what cuts): beam search without a draw */
+    double guidance;           /* the scale with which guidance.h will join, 0 or 1 = it will not; a chain's text may name it */
+    bool antislop;             /* antislop.h will join; the same */
     const struct chain *beside; /* share the scratch memory of this chain over the same vocabulary; NULL = one's own */
 } sampler_context;
-#define SAMPLER_CONTEXT_INIT { NULL, 0, NULL, 0, 0, -1, 0, 0, NULL, NULL, NULL, NULL, 0, false, NULL }
+#define SAMPLER_CONTEXT_INIT { NULL, 0, NULL, 0, 0, -1, 0, 0, NULL, NULL, NULL, NULL, 0, false, 0, false, NULL }
 enum { SETTING_TEMPERATURE = 1, SETTING_TOP_K = 2, SETTING_TOP_P = 4, SETTING_MIN_P = 8, SETTING_PENALTY = 16 };
 
 typedef struct chain chain;
@@ -88,6 +90,11 @@ glimpse_status chain_clone(const chain *c, chain **out);
 glimpse_status chain_copy(chain *to, const chain *from);
 /* What it comes to, for the record: the product of its temperatures, its first top_k (0 = none). */
 void chain_facts(const chain *c, double *temperature, int32_t *top_k);
+/* The chain as a backend's bursts know it (kernels/backend.h), ops has room for BURST_MAX_OPS.  False: it has samplers or
+ * switches that only the CPU knows. */
+struct burst_op;
+bool chain_burst(const chain *c, struct burst_op *ops, int32_t *n);
+/* A sequence begins: as after chain_open, and a sampler of the user's without `clone` forgets the sequence before. */
 void chain_reset(chain *c);
 void chain_accept_prompt(chain *c, int32_t id); /* each prompt token first */
 void chain_accept(chain *c, int32_t id);        /* then each generated one, after its draw from this chain */

@@ -15,11 +15,11 @@ static glimpse_status apply_top_a(sampler *s, candidates *c) {
     if (c->n == 1) return GLIMPSE_OK;
     TRY(candidates_mass(c, &max, &total));
     /* p_i = e^x_i / S, p_max = 1 / S: x_i >= ln(a / S) */
-    return candidates_keep_scaled(c, det_log(sampler_values(s)[0] / ((double)total * 0x1p-43)));
+    return candidates_keep_scaled(c, det_log(sampler_values(s)[0] / ((double)total * 0x1p-43)), 1);
 }
 
 static glimpse_status apply_epsilon(sampler *s, candidates *c) {
-    return candidates_keep_probable(c, sampler_values(s)[0]);
+    return candidates_keep_probable(c, sampler_values(s)[0], (int32_t)sampler_values(s)[1]);
 }
 
 static glimpse_status apply_eta(sampler *s, candidates *c) {
@@ -28,15 +28,15 @@ static glimpse_status apply_eta(sampler *s, candidates *c) {
     if (c->n == 1) return GLIMPSE_OK;
     TRY(candidates_entropy(c, &nats, &n));
     double eta = sqrt(epsilon) * det_exp(-nats);
-    return candidates_keep_probable(c, eta < epsilon ? eta : epsilon);
+    return candidates_keep_probable(c, eta < epsilon ? eta : epsilon, (int32_t)sampler_values(s)[1]);
 }
 
 static const sampler_param top_a[] = {{"a", "top_a", 0, 0, 1, NULL, "0 to 1, 0 = off"}},
-                           epsilon[] = {{"epsilon", "epsilon_cutoff", 0, 0, 1, NULL, "0 to 1, 0 = off"}},
-                           eta[] = {{"epsilon", "eta_cutoff", 0, 0, 1, NULL, "0 to 1, 0 = off"}};
+                           epsilon[] = {{"epsilon", "epsilon_cutoff", 0, 0, 1, NULL, "0 to 1, 0 = off"}, MIN_KEEP_PARAM},
+                           eta[] = {{"epsilon", "eta_cutoff", 0, 0, 1, NULL, "0 to 1, 0 = off"}, MIN_KEEP_PARAM};
 const sampler_kind sampler_top_a = {
     .ops = VALUE_SAMPLER("top_a", NULL, apply_top_a, NULL), .params = top_a, .n_params = 1, .off = off};
 const sampler_kind sampler_epsilon_cutoff = {
-    .ops = VALUE_SAMPLER("epsilon_cutoff", NULL, apply_epsilon, NULL), .params = epsilon, .n_params = 1, .off = off};
+    .ops = VALUE_SAMPLER("epsilon_cutoff", NULL, apply_epsilon, NULL), .params = epsilon, .n_params = 2, .off = off};
 const sampler_kind sampler_eta_cutoff = {
-    .ops = VALUE_SAMPLER("eta_cutoff", NULL, apply_eta, NULL), .params = eta, .n_params = 1, .off = off};
+    .ops = VALUE_SAMPLER("eta_cutoff", NULL, apply_eta, NULL), .params = eta, .n_params = 2, .off = off};

@@ -10,8 +10,8 @@ const sampler_kind *const sampler_kinds[] = {
     &sampler_min_length,     &sampler_forced_tokens,  &sampler_forced_eos,    &sampler_smoothing,
     &sampler_temperature,    &sampler_top_n_sigma,    &sampler_top_k,         &sampler_tail_free,
     &sampler_top_a,          &sampler_typical_p,      &sampler_top_h,         &sampler_top_p,
-    &sampler_min_p,          &sampler_epsilon_cutoff, &sampler_eta_cutoff,    &sampler_xtc,
-    &sampler_mirostat,       &sampler_adaptive_p};
+    &sampler_min_p,          &sampler_epsilon_cutoff, &sampler_eta_cutoff,    &sampler_skew,
+    &sampler_xtc,            &sampler_mirostat,       &sampler_adaptive_p};
 const int sampler_kind_count = sizeof sampler_kinds / sizeof *sampler_kinds;
 
 bool sampler_kind_is_processor(const sampler_kind *kind) {

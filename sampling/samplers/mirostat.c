@@ -40,7 +40,7 @@ static glimpse_status apply(sampler *s, candidates *c) {
     float max;
     TRY(candidates_max(c, &max));
     if (c->vocab > 1 && m->value.v[0] == 1) TRY(version_1(m, c));
-    else if (m->value.v[0] == 2) TRY(candidates_keep_probable(c, det_exp(-m->mu * LN2)));
+    else if (m->value.v[0] == 2) TRY(candidates_keep_probable(c, det_exp(-m->mu * LN2), 1));
     return candidates_list(c); /* what is drawn from is then summed in fixed point, so mu is the same everywhere */
 }
 

@@ -6,7 +6,8 @@
  *             over the last 64 tokens; with a mirostat only logit_bias and temperature beside it
  *   vllm      allowed and banned tokens, biases, penalties (frequency and presence count the output alone),
  *             temperature, min_p, top_k (ties kept), top_p; temperature 1, all else off
- * What a person sets wins.  Not taken over: vLLM raises temperatures below 0.01 to 0.01. */
+ * What a person sets wins.  Not taken over: vLLM raises temperatures below 0.01 to 0.01; llama.cpp's typical_p behind its
+ * top_n_sigma sums 0 ln 0 = NaN as the entropy, and then sorts by NaN. */
 #include "sampling/samplers/sampler.h"
 #include "include/internal/status.h"
 

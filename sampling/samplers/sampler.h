@@ -104,6 +104,10 @@ typedef struct sampler_args {
     const sampler_context *context; /* never NULL */
 } sampler_args;
 
+/* The parameter that several filters share: they leave at least so many (llama.cpp's min_keep, transformers'
+ * min_tokens_to_keep, which is 2 in its beam search). */
+#define MIN_KEEP_PARAM {"min_keep", "min_keep", 1, 1, 1024, "n", "1 to 1024"}
+
 /* What every sampler of ours begins with; `bytes` long in all, and cloned by copying them. */
 typedef struct value_sampler {
     sampler base;
@@ -137,7 +141,7 @@ extern const sampler_kind sampler_logit_bias, sampler_allowed_tokens, sampler_ba
     sampler_no_repeat_ngram, sampler_dry, sampler_cosine_penalty, sampler_length_decay, sampler_min_length,
     sampler_forced_tokens, sampler_forced_eos, sampler_smoothing, sampler_temperature, sampler_top_n_sigma, sampler_top_k,
     sampler_tail_free, sampler_top_a, sampler_typical_p, sampler_top_h, sampler_top_p, sampler_min_p,
-    sampler_epsilon_cutoff, sampler_eta_cutoff, sampler_xtc, sampler_mirostat, sampler_adaptive_p;
+    sampler_epsilon_cutoff, sampler_eta_cutoff, sampler_skew, sampler_xtc, sampler_mirostat, sampler_adaptive_p;
 
 /* user_sampler.c: one sequence's instance of a sampler of the user's; vt->name is borrowed.  is_shared: it accepts tokens
  * into a state that it cannot clone. */
@@ -193,10 +197,10 @@ const float *candidates_dense_maxima(const candidates *c);
 void candidates_keep(candidates *c, uint64_t last);
 /* Keep those of logit >= limit. */
 void candidates_keep_above(candidates *c, float limit);
-/* Keep those with (l - max) / T >= least; at least the first in order. */
-glimpse_status candidates_keep_scaled(candidates *c, double least);
-/* Keep those whose probability among the candidates is >= p; at least the first in order. */
-glimpse_status candidates_keep_probable(candidates *c, double p);
+/* Keep those with (l - max) / T >= least; at least the `min_keep` first in order. */
+glimpse_status candidates_keep_scaled(candidates *c, double least, int32_t min_keep);
+/* Keep those whose probability among the candidates is >= p; at least the `min_keep` first in order. */
+glimpse_status candidates_keep_probable(candidates *c, double p, int32_t min_keep);
 /* Keep exactly k (all, if there are fewer). */
 glimpse_status candidates_keep_top(candidates *c, int32_t k);
 /* The keys of the k first in order, into scratch->work; returns how many. */

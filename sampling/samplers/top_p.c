@@ -40,9 +40,15 @@ static glimpse_status apply(sampler *s, candidates *c) {
     uint64_t bucket[BUCKETS] = {0}, *mass = c->scratch->work, *keys = c->scratch->work2;
     double inv_t = candidates_inv_t(c);
     float max;
-    if (c->n == 1) return GLIMPSE_OK;
-    TRY(candidates_max(c, &max));
+    uint64_t floor_key = 0; /* what comes before it is kept whatever its mass */
     const double *v = sampler_values(s);
+    int32_t least = (int32_t)v[3];
+    if (c->n <= least) return GLIMPSE_OK;
+    TRY(candidates_max(c, &max));
+    if (least > 1) {
+        int32_t n = candidates_top(c, least);
+        floor_key = c->scratch->work[n - 1];
+    }
     bool drop = v[1] == 1;
     bool dense = c->id == NULL;
     uint64_t total = c->scratch->ops->mass(c->l, c->n, max, inv_t, dense ? NULL : mass), whole = total;
@@ -51,7 +57,7 @@ static glimpse_status apply(sampler *s, candidates *c) {
     double wanted = drop ? floor(v[0] * (double)whole) + 1 : ceil(v[0] * (double)whole);
     if (drop && !(wanted <= (double)total)) return GLIMPSE_OK;
     uint64_t limit = wanted < 1 ? 1 : (uint64_t)wanted, before = 0;
-    narrow(c, max, inv_t, limit, c->n / 16);
+    if (least == 1) narrow(c, max, inv_t, limit, c->n / 16);
     if (dense) c->scratch->ops->mass(c->l, c->n, max, inv_t, mass);
     for (int32_t i = 0; i < c->n; i++)
         if (mass[i]) bucket[bucket_of(mass[i])] += mass[i];
@@ -67,14 +73,15 @@ static glimpse_status apply(sampler *s, candidates *c) {
         before += det_mass(det_scaled(candidate_key_logit(keys[k]), max, inv_t));
         if (before >= limit) break;
     }
-    if (drop) return drop_from(c, keys[k]);
-    candidates_keep(c, keys[k]);
+    if (drop && keys[k] > floor_key) return drop_from(c, keys[k]);
+    candidates_keep(c, keys[k] > floor_key ? keys[k] : floor_key);
     return GLIMPSE_OK;
 }
 
 static bool off(const double *v) { return v[0] == 1; }
 static const sampler_param params[] = {{"p", NULL, 1, 0, 1, NULL, "0 to 1, 1 = off"},
                                        {"crossing", "top_p_crossing", 0, 0, 1, "keep|drop", "keep or drop"},
-                                       {"mass", "top_p_mass", 0, 0, 1, "renormalised|joint", "renormalised or joint"}};
+                                       {"mass", "top_p_mass", 0, 0, 1, "renormalised|joint", "renormalised or joint"},
+                                       MIN_KEEP_PARAM};
 const sampler_kind sampler_top_p = {
-    .ops = VALUE_SAMPLER("top_p", NULL, apply, NULL), .params = params, .n_params = 3, .off = off};
+    .ops = VALUE_SAMPLER("top_p", NULL, apply, NULL), .params = params, .n_params = 4, .off = off};

@@ -5,7 +5,8 @@
 #include "include/internal/status.h"
 
 static glimpse_status apply(sampler *s, candidates *c) {
-    if (c->n == 1) return GLIMPSE_OK;
+    int32_t least = (int32_t)sampler_values(s)[1];
+    if (c->n <= least) return GLIMPSE_OK;
     uint64_t *mass = c->scratch->work, *keys = c->scratch->work2;
     double nats, inv_t = candidates_inv_t(c);
     int32_t finite;
@@ -22,6 +23,10 @@ static glimpse_status apply(sampler *s, candidates *c) {
         keys[i] = (uint64_t)b << 32 | (uint32_t)i;
     }
     size_t kept = keys_select_mass(keys, (size_t)c->n, mass, wanted < 1 ? 1 : (uint64_t)wanted);
+    if (kept < (size_t)least && c->n > least) {
+        kept = (size_t)least;
+        keys_select(keys, (size_t)c->n, kept - 1);
+    } else if (kept < (size_t)least) kept = (size_t)c->n;
     for (size_t i = 0; i < kept; i++) keys[i] = (uint32_t)keys[i];
     keys_sort(keys, kept);
     for (size_t i = 0; i < kept; i++) {
@@ -33,6 +38,6 @@ static glimpse_status apply(sampler *s, candidates *c) {
 }
 
 static bool off(const double *v) { return v[0] == 1; }
-static const sampler_param params[] = {{"p", "typical_p", 1, 0, 1, NULL, "0 to 1, 1 = off"}};
+static const sampler_param params[] = {{"p", "typical_p", 1, 0, 1, NULL, "0 to 1, 1 = off"}, MIN_KEEP_PARAM};
 const sampler_kind sampler_typical_p = {
-    .ops = VALUE_SAMPLER("typical_p", NULL, apply, NULL), .params = params, .n_params = 1, .off = off};
+    .ops = VALUE_SAMPLER("typical_p", NULL, apply, NULL), .params = params, .n_params = 2, .off = off};

@@ -145,7 +145,7 @@ int main(int argc, char **argv) {
     if (!g) return printf("%s\n", glimpse_error()), 1;
     glimpse_close(g);
     snapshot s = SNAPSHOT_INIT;
-    if (snapshot_open(m.tensors, m.n_tensors, 1, &s) < 0) return 1;
+    if (snapshot_open(m.tensors, m.n_tensors, 1, NULL, &s) < 0) return 1;
     for (int i = 0; i < PAIRS; i++) {
         weights_change(w, n, i);
         t0 = now_s();

@@ -16,7 +16,7 @@ BEGIN {
     split(FILENAME, at, "/")
     if (match($0, /"[^"]*"/)) {
         name = substr($0, RSTART + 1, RLENGTH - 2)
-        if ((name == "build_id.h" || name == "gen/build_id.h") && (at[1] == "plugin" || at[1] == "hooks" || at[1] == "include")) next
+        if ((name == "build_id.h" || name == "gen/build_id.h") && (at[1] == "plugin" || at[1] == "hooks" || at[1] == "include" || at[2] == "cuda")) next
         split(name, to, "/")
         # An example is copied away as it is: its own files are named beside it.
         if (at[1] == "examples" && !index(name, "/..") && system("test -f \"$(dirname " FILENAME ")/" name "\"") == 0) next

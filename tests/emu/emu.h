@@ -32,6 +32,8 @@ void emu_devices(int n);       /* how many devices there are: 1 */
 void emu_driver(int version);  /* what the driver says it is: 13000 */
 void emu_host_may_touch(int yes); /* 1: device memory may be read by the test, until it is set to 0 again */
 
+int emu_is_chip(void);         /* 1 in runner_gpu, where all of this is not there (tests/bench/gpu_stubs.c) */
+
 /* For include/ --------------------------------------------------------------------------------------------------- */
 
 typedef struct emu_dim { unsigned x, y, z; } emu_dim;

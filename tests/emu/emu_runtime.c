@@ -64,6 +64,7 @@ long emu_calls(void) { return calls; }
 long emu_launches(void) { return launches; }
 int emu_handles(void) { return handles; }
 void emu_count_handle(int by) { handles += by; }
+int emu_is_chip(void) { return 0; }
 void emu_devices(int n) { devices = n; }
 void emu_driver(int version) { driver = version; }
 

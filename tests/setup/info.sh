@@ -37,5 +37,7 @@ nvcc=$(command -v nvcc || ls "${CUDA_HOME:-/usr/local/cuda}/bin/nvcc" 2>/dev/nul
 line "$([ -n "$nvcc" ]; echo $?)" 'CUDA nvcc' "$nvcc" 'not found (optional): https://developer.nvidia.com/cuda-downloads'
 cublas=$(ls "$(dirname "$(dirname "${nvcc:-/x/x}")")"/lib64/libcublas.so /usr/lib/*/libcublas.so 2>/dev/null | head -n1)
 line "$([ -n "$cublas" ]; echo $?)" cuBLAS "$cublas" 'not found (optional): comes with the CUDA Toolkit'
+module=build/$MODE/libglimpse_cuda.so
+line "$([ -f "$module" ]; echo $?)" 'CUDA backend' "$module" "not built; make CUDA=1 builds it where nvcc and cuBLAS are found (the tests run it emulated)"
 gpu=$(nvidia-smi --query-gpu=name,memory.total --format=csv,noheader 2>/dev/null | head -n4)
 line "$([ -n "$gpu" ]; echo $?)" GPU "$gpu" 'none; everything runs on the CPU'

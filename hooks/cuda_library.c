@@ -1,0 +1,119 @@
+/* cuda_library.c -- libglimpse_cuda.so beside the session's library, or where the dynamic loader looks (cuda_library.h).
+ *
+ * The library has a status text of its own, as each of ours has, so its backend is called through one that carries the
+ * text of a failure across. */
+#define _GNU_SOURCE
+#include "hooks/cuda_library.h"
+
+#include <dlfcn.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "build_id.h" /* written by the Makefile: GLIMPSE_BUILD_ID */
+#include "include/internal/file.h"
+#include "include/internal/status.h"
+#include "kernels/cuda/cuda_module.h"
+
+#define CUDA_FILE "libglimpse_cuda.so.0"
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static const cuda_module *loaded;
+
+typedef struct carried {
+    backend base;
+    backend *inner;
+} carried;
+
+static backend *inner_of(const backend *be) { return ((const carried *)be)->inner; }
+static glimpse_status carry(glimpse_status st) { return st < 0 ? status_set_text(st, loaded->status_text()) : st; }
+
+static const backend_ops carried_ops;
+
+static glimpse_status carried_open(backend **out, const plan *p, const backend_config *cfg) {
+    carried *c = calloc(1, sizeof *c);
+    if (!c) FAIL(GLIMPSE_E_MEMORY, "no memory for the backend");
+    c->base.ops = &carried_ops;
+    backend_config inside = *cfg;
+    inside.pool = NULL;
+    glimpse_status st = carry(loaded->ops->open(&c->inner, p, &inside));
+    if (st < 0) free(c);
+    else *out = &c->base;
+    return st;
+}
+static glimpse_status carried_refresh(backend *be) { return carry(loaded->ops->refresh(inner_of(be))); }
+static glimpse_status carried_forward(backend *be, const backend_row *rows, int32_t n, const float **logits, int64_t *stride) {
+    return carry(loaded->ops->forward(inner_of(be), rows, n, logits, stride));
+}
+static glimpse_status carried_copy(backend *be, int32_t from, int32_t to, int32_t first, int32_t n) {
+    return carry(loaded->ops->copy(inner_of(be), from, to, first, n));
+}
+static glimpse_status carried_burst(backend *be, const burst_request *rq) { return carry(loaded->ops->burst(inner_of(be), rq)); }
+static const char *carried_isa(const backend *be) { return loaded->ops->isa(inner_of(be)); }
+static int64_t carried_bytes(const backend *be) { return loaded->ops->bytes(inner_of(be)); }
+static void carried_close(backend *be) {
+    if (!be) return;
+    loaded->ops->close(inner_of(be));
+    free(be);
+}
+
+static const backend_ops carried_ops = { .name = "cuda", .open = carried_open, .refresh = carried_refresh, .forward = carried_forward,
+                                  .copy = carried_copy, .burst = carried_burst, .isa = carried_isa, .bytes = carried_bytes,
+                                  .close = carried_close };
+
+static char *own_folder(void) {
+    Dl_info info;
+    static const char here; /* an address of ours that is no function pointer */
+    if (!dladdr(&here, &info) || !info.dli_fname || !strchr(info.dli_fname, '/')) return NULL;
+    char *path = realpath(info.dli_fname, NULL), *dir = path ? path_dir(path) : NULL;
+    free(path);
+    return dir;
+}
+
+static glimpse_status load_from(const char *path, const cuda_module **out) {
+    void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    if (!handle) {
+        const char *why = dlerror();
+        FAIL(GLIMPSE_E_LIBRARY, "the CUDA backend was not loaded: %s\nhint: build with CUDA=1 and install " CUDA_FILE
+             " beside libglimpse_session.so, with cuBLAS where the loader finds it; or --device cpu", why ? why : path);
+    }
+    const cuda_module *m = dlsym(handle, CUDA_MODULE_SYMBOL);
+    if (m && m->build_id && strcmp(m->build_id, GLIMPSE_BUILD_ID) == 0) {
+        *out = m;
+        return GLIMPSE_OK;
+    }
+    glimpse_status st = status_fail(GLIMPSE_E_LIBRARY, __FILE__, __LINE__, "%s is of build %s, this is build %s\nhint: install both "
+                                    "from one build, or --device cpu", path, m && m->build_id ? m->build_id : "(none)", GLIMPSE_BUILD_ID);
+    dlclose(handle);
+    return st;
+}
+
+static glimpse_status find_and_load(const cuda_module **out) {
+    char *dir = own_folder(), *beside = dir ? path_join(dir, CUDA_FILE) : NULL;
+    glimpse_status st = load_from(beside && path_is_file(beside) ? beside : CUDA_FILE, out);
+    free(dir);
+    free(beside);
+    return st;
+}
+
+glimpse_status cuda_library_load(const backend_ops **out) {
+    pthread_mutex_lock(&lock);
+    glimpse_status st = loaded ? GLIMPSE_OK : find_and_load(&loaded);
+    pthread_mutex_unlock(&lock);
+    if (st >= 0) *out = &carried_ops;
+    return st;
+}
+
+glimpse_status cuda_library_probe(int32_t device) { return carry(loaded->probe(device)); }
+
+bool cuda_device_of(const char *text, int32_t *device) {
+    if (!text || strncmp(text, "cuda", 4) != 0) return false;
+    *device = 0;
+    if (!text[4]) return true;
+    if (text[4] != ':' || !text[5] || strlen(text) > 7) return false;
+    for (const char *c = text + 5; *c; c++) {
+        if (*c < '0' || *c > '9') return false;
+        *device = *device * 10 + (*c - '0');
+    }
+    return true;
+}

@@ -1,0 +1,15 @@
+/* cuda_library.h -- finds, checks and loads libglimpse_cuda.so.  Called by session.c for --device cuda. */
+#ifndef GLIMPSE_HOOKS_CUDA_LIBRARY_H
+#define GLIMPSE_HOOKS_CUDA_LIBRARY_H
+
+#include "kernels/backend.h"
+
+/* The CUDA backend, loaded once and kept for the life of the process.  GLIMPSE_E_LIBRARY: not found, or of another build. */
+glimpse_status cuda_library_load(const backend_ops **out);
+/* After it: GLIMPSE_E_DEVICE where there is no such device, or no driver for it. */
+glimpse_status cuda_library_probe(int32_t device);
+
+/* "cuda" and "cuda:1": true, and which device; false for any other text. */
+bool cuda_device_of(const char *text, int32_t *device);
+
+#endif

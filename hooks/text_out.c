@@ -1,0 +1,60 @@
+/* text_out.c -- see text_out.h. */
+#include "hooks/text_out.h"
+
+#include "sampling/pieces_text.h"
+#include <math.h>
+
+static const glimpse_token no_token = { .size = sizeof no_token, .p_temp = NAN, .p_final = NAN, .logit = NAN, .logprob = NAN };
+
+static void put_out(text_out *w) {
+    if (w->out.n && !w->error) w->error = w->s->host.out(w->s->host.user, w->out.bytes, w->out.n);
+    buf_clear(&w->out);
+}
+
+void text_out_token(void *user, int32_t sequence, const glimpse_token *t) {
+    text_out *w = user;
+    (void)sequence;
+    if (t->id == w->s->m->d.eos && !opt_bool(w->s->o, OPT_ignore_eos)) return;
+    buf_clear(&w->piece);
+    if (piece_text(w->s->t, t->id, &w->piece) >= 0)
+        view_stream_token(NULL, t, w->piece.bytes, w->piece.n, &w->style, &w->held, &w->out);
+    put_out(w);
+}
+
+void text_out_end(text_out *w, const char *tail) {
+    view_stream_token(NULL, &no_token, NULL, 0, &w->style, &w->held, &w->out);
+    buf_puts(&w->out, tail);
+    put_out(w);
+}
+
+void text_out_text(text_out *w, const char *text, size_t n) {
+    view_style style = w->style;
+    style.colorize = false;
+    view_stream_token(NULL, &no_token, text, n, &style, &w->held, &w->out);
+    view_stream_token(NULL, &no_token, NULL, 0, &style, &w->held, &w->out);
+    put_out(w);
+}
+
+void text_out_samples(text_out *w, const glimpse_record *r) {
+    for (int32_t i = 0; i < r->n_samples && !w->error; i++) {
+        const glimpse_sample *s = GLIMPSE_AT(r->samples, i);
+        text_out_text(w, s->prompt_text, s->prompt_bytes);
+        for (int32_t k = 0; k < s->n_tokens; k++) {
+            const glimpse_token *t = GLIMPSE_AT(s->tokens, k);
+            const glimpse_piece *p = record_piece(r, t->id);
+            if (k == s->n_tokens - 1 && s->stop == GLIMPSE_STOP_EOS) break;
+            if (s->stop == GLIMPSE_STOP_STRING && !w->style.colorize) break;
+            if (p) view_stream_token(r, t, p->text, (size_t)p->bytes, &w->style, &w->held, &w->out);
+        }
+        if (s->stop == GLIMPSE_STOP_STRING && !w->style.colorize) text_out_text(w, s->text, s->text_bytes);
+        view_stream_token(r, &no_token, NULL, 0, &w->style, &w->held, &w->out);
+        buf_puts(&w->out, "\n---------------\n");
+        put_out(w);
+    }
+}
+
+void text_out_free(text_out *w) {
+    buf_free(&w->held);
+    buf_free(&w->out);
+    buf_free(&w->piece);
+}

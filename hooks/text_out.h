@@ -1,0 +1,25 @@
+/* text_out.h -- generated text to the host's output: token by token as it streams, or whole, always through the view's hand, so
+ * that no control character reaches a terminal.  Called by offline.c and chat.c. */
+#ifndef GLIMPSE_HOOKS_TEXT_OUT_H
+#define GLIMPSE_HOOKS_TEXT_OUT_H
+
+#include "hooks/session_state.h"
+
+typedef struct text_out { /* start from {0} with s and style */
+    session *s;
+    view_style style;
+    buffer held, out, piece;
+    int error;            /* errno of the output, which then gets no more; the samples are drawn and recorded all the same */
+} text_out;
+
+/* on_token of a batch; `user` is the text_out.  The token that ends the text is not shown. */
+void text_out_token(void *user, int32_t sequence, const glimpse_token *t);
+/* Show what is held back of a character that was never completed; then `tail` as it is. */
+void text_out_end(text_out *w, const char *tail);
+/* Text that is no token's: without colour. */
+void text_out_text(text_out *w, const char *text, size_t n);
+/* Every sample of a record: prompt, text, a line of dashes. */
+void text_out_samples(text_out *w, const glimpse_record *r);
+void text_out_free(text_out *w);
+
+#endif

@@ -1,0 +1,52 @@
+/* plain_lines.c -- lines of standard input without an editor: for a conversation that is piped in, and for one in a trainer, whose
+ * library links nothing.  Called by inline.c. */
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "include/internal/file.h"
+#include "plugin/guest.h"
+
+#define LONGEST ((size_t)16 << 20)
+
+int plain_lines_next(plain_lines *l, const char *prompt, const atomic_int *cancel, const char **line, size_t *n) {
+    if (l->at) memmove(l->bytes.bytes, l->bytes.bytes + l->at, l->bytes.n - l->at);
+    l->bytes.n -= l->at;
+    l->at = 0;
+    if (isatty(STDIN_FILENO) && isatty(STDERR_FILENO)) file_write_fd(STDERR_FILENO, "stderr", prompt, strlen(prompt));
+    for (size_t seen = 0;;) {
+        char *end = l->bytes.n > seen ? memchr(l->bytes.bytes + seen, '\n', l->bytes.n - seen) : NULL;
+        seen = l->bytes.n;
+        bool too_long = l->skipping || (end ? (size_t)(end - l->bytes.bytes) : l->bytes.n) > LONGEST;
+        if (end || (l->ended && l->bytes.n)) {
+            size_t length = end ? (size_t)(end - l->bytes.bytes) : l->bytes.n;
+            l->at = length + (end != NULL);
+            l->skipping = false;
+            if (too_long) return -EFBIG;
+            if (end) *end = 0;
+            if (length && l->bytes.bytes[length - 1] == '\r') l->bytes.bytes[--length] = 0;
+            *line = l->bytes.bytes;
+            *n = length;
+            return 1;
+        }
+        if (l->ended) {
+            int r = l->skipping ? -EFBIG : 0;
+            l->skipping = false;
+            return r;
+        }
+        if (too_long) {
+            l->skipping = true;
+            l->bytes.n = seen = 0;
+        }
+        char *room = buf_reserve(&l->bytes, 1 << 16);
+        if (!room) return -ENOMEM;
+        ssize_t got = io.read(STDIN_FILENO, room, 1 << 16);
+        if (got < 0 && errno == EINTR) {
+            if (cancel && atomic_load(cancel)) return -EINTR;
+            continue;
+        }
+        if (got < 0) return -errno;
+        if (!got) l->ended = true;
+        buf_advance(&l->bytes, (size_t)got);
+    }
+}

@@ -1,0 +1,423 @@
+/* test_device.c -- weights on a GPU, against a driver that is lazy and as awkward as events permit (driver/fake_cuda.h): what is
+ * sampled are the weights as of the eval, whichever way they are copied; every refusal and failure of the driver leaves a
+ * trainer that goes on, and nothing behind. */
+#define _GNU_SOURCE
+#include "tests/driver/fake_cuda.h"
+
+#include <dlfcn.h>
+#include <glimpse_llmc.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "plugin/guest.h"
+#include "tests/test.h"
+#include "tests/worker_rig.h"
+
+extern const session_api glimpse_session_v1;
+
+static fake_cuda *driver_start(void) {
+    char path[4200];
+    snprintf(path, sizeof path, "%s/tests/driver", test_build_dir());
+    setenv("LD_LIBRARY_PATH", path, 1); /* the workers' */
+    snprintf(path, sizeof path, "%s/tests/driver/libcuda.so.1", test_build_dir());
+    void *library = dlopen(path, RTLD_NOW); /* found again by its soname */
+    fake_cuda *f = library ? dlsym(library, "fake_cuda") : NULL;
+    session_use(&glimpse_session_v1); /* inline mode: the runner's own */
+    if (test_check(f != NULL, __FILE__, __LINE__, "%s", library ? "no fake_cuda" : dlerror())) f->init();
+    return f;
+}
+
+/* --- a trainer on the device -------------------------------------------------------------------------------------- */
+
+typedef struct trainer {
+    fake_cuda *f;        /* NULL: the weights are on the host */
+    rig r;
+    float *base[16];     /* what the weights are made of */
+    char *at[16];        /* where they are written */
+    void *stream;
+    int version;
+} trainer;
+
+/* Step `version` of the training: every weight another one. */
+static void write_weights(const trainer *t, int version) {
+    for (int i = 0; i < 16; i++) {
+        size_t n = t->r.gpt.n[i];
+        float *w = (float *)(void *)t->at[i];
+        for (size_t j = 0; j < n; j++) w[j] = t->base[i][(j + (size_t)version * 7) % n];
+    }
+}
+static void write_next(void *user) {
+    trainer *t = user;
+    write_weights(t, ++t->version);
+}
+static void train_step(trainer *t) {
+    if (t->f) t->f->launch(t->stream, write_next, t);
+    else write_next(t);
+}
+
+/* blocks: 1 = all tensors in one allocation, as llm.c has them; 16 = one each, which lie side by side all the same. */
+static void trainer_open(trainer *t, fake_cuda *f, int blocks, bool own_stream, const char *const *options) {
+    *t = (trainer){.f = f};
+    rig_prepare(&t->r, options);
+    size_t total = 0, at = 0;
+    for (int i = 0; i < 16; i++) total += t->r.gpt.n[i] * sizeof(float);
+    unsigned long long all = f && blocks == 1 ? f->take(total) : 0;
+    for (int i = 0; i < 16; i++) {
+        size_t bytes = t->r.gpt.n[i] * sizeof(float);
+        t->base[i] = malloc(bytes);
+        memcpy(t->base[i], t->r.gpt.w[i], bytes);
+        t->at[i] = (char *)t->r.gpt.w[i];
+        if (!f) continue;
+        unsigned long long device = all ? all + at : f->take(bytes);
+        at += bytes;
+        t->at[i] = f->live(device);
+        memcpy(t->at[i], t->base[i], bytes);
+        for (int32_t k = 0; k < t->r.gpt.model.n_tensors; k++)
+            if (t->r.gpt.model.tensors[k].data == t->r.gpt.w[i]) t->r.gpt.model.tensors[k].data = (void *)(uintptr_t)device;
+    }
+    if (own_stream) t->r.gpt.model.stream = t->stream = f->stream();
+    rig_reopen(&t->r);
+}
+static void trainer_close(trainer *t) {
+    rig_close(&t->r);
+    for (int i = 0; i < 16; i++) free(t->base[i]);
+}
+
+/* An eval, and what a GPU does meanwhile: before it a step that has not run, behind it the next one. */
+static glimpse_status eval_at(trainer *t, int step) {
+    train_step(t);
+    glimpse_status st = glimpse_eval(t->r.g, step, 2.0, 1.0);
+    train_step(t);
+    return st;
+}
+static void run_out(trainer *t) {
+    if (t->f) t->f->run();
+    glimpse_drain(t->r.g);
+}
+
+/* Step, status, ids and logits of every line of the journal: what does not depend on time or place. */
+static glimpse_status note_line(void *user, owned_record *line) {
+    const glimpse_record *r = &line->record;
+    buf_printf(user, "%lld %s:", (long long)r->step, r->status);
+    for (int i = 0; i < r->n_samples; i++)
+        for (int k = 0; k < r->samples[i].n_tokens; k++)
+            buf_printf(user, " %d %.9g", r->samples[i].tokens[k].id, r->samples[i].tokens[k].logit);
+    buf_putc(user, '\n');
+    return GLIMPSE_OK;
+}
+
+enum { EVALS = 5 };
+
+/* A run of five evals, a step between two; what its journal holds. */
+static void run_five(trainer *t, buffer *journal) {
+    if (!test_check(t->r.g != NULL, __FILE__, __LINE__, "%s", buf_str(&t->r.said))) return;
+    for (int i = 0; i < EVALS; i++) {
+        EXPECT_EQ(eval_at(t, i * 10), GLIMPSE_OK);
+        run_out(t);
+        if (t->f) EXPECT_STREQ(t->f->problem ? t->f->problem : "", "");
+    }
+    rig_lines(&t->r, note_line, journal);
+}
+
+static void reference(buffer *journal) {
+    trainer t;
+    trainer_open(&t, NULL, 1, false, NULL);
+    run_five(&t, journal);
+    trainer_close(&t);
+}
+
+static void expect_run(fake_cuda *f, const buffer *expected, int blocks, bool own, const char *const *options, long across) {
+    trainer t;
+    buffer journal = {0};
+    long before = f->across;
+    trainer_open(&t, f, blocks, own, options);
+    run_five(&t, &journal);
+    test_check(expected->n > 0 && expected->n == journal.n && memcmp(expected->bytes, journal.bytes, journal.n) == 0, __FILE__, __LINE__,
+               "other weights were sampled:\n%s\nthan were there:\n%s", buf_str(&journal), buf_str(expected));
+    EXPECT_EQ(f->across - before, across);
+    trainer_close(&t);
+    EXPECT_EQ(f->held(), 0);
+    buf_free(&journal);
+}
+
+/* --- what is sampled ---------------------------------------------------------------------------------------------- */
+
+TEST_LIMIT(device_weights_are_those_of_the_eval, 120) {
+    fake_cuda *f = driver_start();
+    buffer expected = {0};
+    REQUIRE(f != NULL);
+    reference(&expected);
+    for (int order = 0; order < 3; order++)
+        for (int own = 0; own < 2; own++) {
+            f->order = order;
+            f->seed = (unsigned)order + 5;
+            /* The first eval before any step through the host, the second too, for the worker opens the GPU's then. */
+            expect_run(f, &expected, 1, own, NULL, 3);
+            expect_run(f, &expected, 1, own, (const char *const[]){"gpu_memory_limit=0", NULL}, 0);
+            expect_run(f, &expected, 1, own, (const char *const[]){"mode=inline", NULL}, 0);
+        }
+    buf_free(&expected);
+}
+
+TEST(device_managed_memory_waits_for_the_stream_too) {
+    fake_cuda *f = driver_start();
+    buffer expected = {0};
+    REQUIRE(f != NULL);
+    reference(&expected);
+    f->managed = 1;
+    expect_run(f, &expected, 1, true, NULL, 3);
+    buf_free(&expected);
+}
+
+TEST(device_copies_never_cross_an_allocation) {
+    fake_cuda *f = driver_start();
+    buffer expected = {0};
+    REQUIRE(f != NULL);
+    reference(&expected);
+    expect_run(f, &expected, 16, true, NULL, 3 * 16);
+    expect_run(f, &expected, 16, true, (const char *const[]){"mode=inline", NULL}, 0);
+    buf_free(&expected);
+}
+
+/* Two slots: the second is filled on the device while the first is being sampled. */
+TEST(device_two_snapshots) {
+    fake_cuda *f = driver_start();
+    REQUIRE(f != NULL);
+    buffer expected = {0}, journal = {0};
+    trainer t;
+    trainer_open(&t, NULL, 1, false, (const char *const[]){"when_busy=wait", NULL});
+    run_five(&t, &expected);
+    trainer_close(&t);
+    for (f->order = 0; f->order < 3; f->order++) {
+        trainer_open(&t, f, 1, true, (const char *const[]){"snapshots=2", "when_busy=wait", NULL});
+        REQUIRE(t.r.g != NULL);
+        for (int i = 0; i < EVALS; i++) {
+            EXPECT_EQ(eval_at(&t, i * 10), GLIMPSE_OK);
+            if (i < 2) run_out(&t);
+            f->run();
+        }
+        run_out(&t);
+        rig_lines(&t.r, note_line, &journal);
+        EXPECT_STREQ(buf_str(&journal), buf_str(&expected));
+        buf_clear(&journal);
+        trainer_close(&t);
+        EXPECT_EQ(f->held(), 0);
+    }
+    buf_free(&journal);
+    buf_free(&expected);
+}
+
+/* --- refusals ----------------------------------------------------------------------------------------------------- */
+
+static int count(const char *text, const char *part) {
+    int n = 0;
+    for (; (text = strstr(text, part)); text++) n++;
+    return n;
+}
+
+/* The weights go through the host, which is said once, with the reason. */
+static void expect_host(fake_cuda *f, const buffer *expected, const char *why) {
+    trainer t;
+    buffer journal = {0};
+    long before = f->across;
+    trainer_open(&t, f, 1, true, NULL);
+    run_five(&t, &journal);
+    EXPECT_STREQ(buf_str(&journal), buf_str(expected));
+    EXPECT_EQ(f->across - before, 0);
+    test_check(count(buf_str(&t.r.said), "the weights are copied through the host's memory") == 1 && strstr(buf_str(&t.r.said), why),
+               __FILE__, __LINE__, "\"%s\" is not said once in: %s", why, buf_str(&t.r.said));
+    trainer_close(&t);
+    EXPECT_EQ(f->held(), 0);
+    buf_free(&journal);
+}
+
+TEST_LIMIT(device_refusals_lead_through_the_host, 120) {
+    fake_cuda *f = driver_start(), told;
+    buffer expected = {0};
+    REQUIRE(f != NULL);
+    told = *f;
+    reference(&expected);
+    f->refuse_ipc = 1, expect_host(f, &expected, "cuIpcGetMemHandle"), f->refuse_ipc = 0;
+    f->compute_mode = 3, expect_host(f, &expected, "exclusive compute mode"), f->compute_mode = 0;
+    f->mps = 1, expect_host(f, &expected, "MPS"), f->mps = 0;
+    f->total = (size_t)8 << 30, expect_host(f, &expected, "--gpu_memory_limit allows 246 MiB"), f->total = told.total;
+    f->free_bytes = (size_t)2 << 30, expect_host(f, &expected, "2048 MiB are free and 1638 MiB must stay so"), f->free_bytes = told.free_bytes;
+    /* The worker has a driver of its own: its n-th call fails. */
+    for (int n = 1; n <= 9; n++) { /* up to the proof that the memory can be opened */
+        char orders[64];
+        snprintf(orders, sizeof orders, "fail=%d,error=%d,forever=%d", n, n % 2 ? 999 : 2, n % 3 == 0);
+        setenv("FAKE_CUDA", orders, 1);
+        expect_host(f, &expected, "the GPU's driver failed: cu");
+    }
+    buf_free(&expected);
+}
+
+TEST(device_copy_that_fails_in_the_worker_is_one_failed_eval) {
+    fake_cuda *f = driver_start();
+    trainer t;
+    REQUIRE(f != NULL);
+    setenv("FAKE_CUDA", "fail=16,error=700,forever=1", 1); /* beyond what proves that it can be opened */
+    trainer_open(&t, f, 1, true, NULL);
+    REQUIRE(t.r.g != NULL);
+    for (int i = 0; i < 3; i++) {
+        eval_at(&t, i * 10);
+        run_out(&t);
+    }
+    EXPECT_STREQ(rig_status(&t.r, 10), "ok");
+    EXPECT_STREQ(rig_status(&t.r, 20), "failed");
+    EXPECT(strstr(buf_str(&t.r.said), "CUDA_ERROR_ILLEGAL_ADDRESS") != NULL);
+    trainer_close(&t);
+    EXPECT_EQ(f->held(), 0);
+}
+
+TEST(device_capture_in_progress_skips_the_eval) {
+    fake_cuda *f = driver_start();
+    REQUIRE(f != NULL);
+    for (int mode = 0; mode < 2; mode++)
+        for (int own = 0; own < 2; own++) {
+            trainer t;
+            trainer_open(&t, f, 1, own, (const char *const[]){mode ? "mode=inline" : "mode=worker", NULL});
+            REQUIRE(t.r.g != NULL);
+            EXPECT_EQ(eval_at(&t, 0), GLIMPSE_OK);
+            run_out(&t);
+            f->capturing = 1;
+            EXPECT_EQ(glimpse_eval(t.r.g, 10, 2, 1), GLIMPSE_SKIPPED);
+            f->capturing = 0;
+            EXPECT_EQ(eval_at(&t, 20), GLIMPSE_OK);
+            run_out(&t);
+            EXPECT_STREQ(rig_status(&t.r, 10), "skipped");
+            EXPECT_STREQ(rig_status(&t.r, 20), "ok");
+            EXPECT_EQ(count(buf_str(&t.r.said), "is being captured into a graph"), 1);
+            EXPECT_STREQ(f->problem ? f->problem : "", "");
+            trainer_close(&t);
+            EXPECT_EQ(f->held(), 0);
+        }
+}
+
+TEST(device_driver_that_is_too_old_or_does_not_know_the_memory) {
+    fake_cuda *f = driver_start();
+    REQUIRE(f != NULL);
+    trainer t;
+    f->version = 10020;
+    trainer_open(&t, f, 1, true, NULL);
+    EXPECT(t.r.g == NULL);
+    EXPECT(strstr(buf_str(&t.r.said), "the NVIDIA driver is too old: it is for CUDA 10.2") != NULL);
+    f->version = 13000;
+    t.r.gpt.model.tensors[3].data = (void *)16; /* nobody's */
+    rig_reopen(&t.r);
+    EXPECT(t.r.g == NULL);
+    EXPECT(strstr(buf_str(&t.r.said), "neither this process nor the GPU's driver knows it") != NULL);
+    trainer_close(&t);
+    /* beyond the end of its allocation */
+    trainer_open(&t, f, 1, true, (const char *const[]){"max_sample_tokens=1", NULL});
+    REQUIRE(t.r.g != NULL);
+    glimpse_close(t.r.g);
+    t.r.gpt.model.tensors[0].dims[0] += 100000;
+    rig_reopen(&t.r);
+    EXPECT(t.r.g == NULL);
+    EXPECT(strstr(buf_str(&t.r.said), "pass the end of their allocation") != NULL);
+    trainer_close(&t);
+    EXPECT_EQ(f->held(), 0);
+}
+
+/* --- failures ----------------------------------------------------------------------------------------------------- */
+
+/* The n-th call of the driver fails from the opening on: once, or it and all that follow. */
+static bool fail_one(fake_cuda *f, const char *mode, long n, int error, int forever) {
+    trainer t;
+    trainer_open(&t, f, 1, true, (const char *const[]){mode, NULL});
+    glimpse_close(t.r.g);
+    buf_clear(&t.r.said);
+    f->calls = 0;
+    f->fail_at = n, f->error = error, f->forever = forever;
+    rig_reopen(&t.r);
+    for (int i = 0; i < 4; i++) {
+        eval_at(&t, 10 * i);
+        run_out(&t);
+    }
+    bool reached = f->calls >= n;
+    f->fail_at = 0; /* what closes may work again: then nothing may be left */
+    glimpse_close(t.r.g);
+    t.r.g = NULL;
+    f->run();
+    EXPECT_EQ(t.version, 8);
+    test_check(!f->problem, __FILE__, __LINE__, "call %ld fails with %d: %s", n, error, f->problem ? f->problem : "");
+    test_check(f->held() == 0, __FILE__, __LINE__, "call %ld fails with %d%s: %d things are left", n, error, forever ? " for ever" : "", f->held());
+    test_check(count(buf_str(&t.r.said), "host's memory") <= 1 && count(buf_str(&t.r.said), "glimpse: off") <= 1, __FILE__, __LINE__,
+               "call %ld: said more than once: %s", n, buf_str(&t.r.said));
+    f->problem = NULL;
+    trainer_close(&t);
+    return reached;
+}
+
+TEST_LIMIT(device_every_call_of_the_driver_fails, 300) {
+    fake_cuda *f = driver_start();
+    static const int errors[] = {2, 700, 999};
+    REQUIRE(f != NULL);
+    int stride = test_is_full() ? 1 : test_is_slow_build() ? 17 : 5;
+    for (int mode = 0; mode < 2; mode++)
+        for (int forever = 0; forever < 2; forever++) {
+            long n = 1, past = 0;
+            for (; !past && n < 2000; n += mode || n < 8 ? (n < 40 ? 1 : stride) : stride)
+                past = !fail_one(f, mode ? "mode=inline" : "mode=worker", n, errors[n % 3], forever);
+            EXPECT_LT(20, n);
+        }
+}
+
+/* --- llm.c -------------------------------------------------------------------------------------------------------- */
+
+/* The block of train_gpt2.cu, f32 and bf16, on the device and on the host: the same samples. */
+static void llmc_run(fake_cuda *f, glimpse_dtype dtype, const char *name, buffer *journal) {
+    enum { T = 32, V = 50, Vp = 64, L = 2, NH = 2, C = 16 };
+    size_t n = (size_t)Vp * C + T * C + L * (4 * C + 3 * C * C + 3 * C + C * C + C + 4 * C * C + 4 * C + 4 * C * C + C) + 2 * C;
+    size_t bytes = n * (dtype == GLIMPSE_F32 ? 4 : 2);
+    rig r = {0};
+    snprintf(r.dir, sizeof r.dir, "%s/%s", test_tmpdir(), name);
+    unsigned long long device = f ? f->take(bytes) : 0;
+    void *block = f ? f->live(device) : malloc(bytes);
+    uint32_t x = 1;
+    for (size_t i = 0; i < n; i++) {
+        float w = (float)(int32_t)((x = x * 1664525u + 1013904223u) >> 16) / 65536.0f - 0.5f;
+        uint32_t bits;
+        memcpy(&bits, &w, sizeof bits);
+        if (dtype == GLIMPSE_F32) ((float *)block)[i] = w;
+        else ((uint16_t *)block)[i] = (uint16_t)(bits >> 16);
+    }
+    char path[4300];
+    snprintf(path, sizeof path, "%s/glimpse", test_build_dir());
+    setenv("GLIMPSE_WORKER", path, 1);
+    glimpse_config *cfg = glimpse_llmc_config(8);
+    glimpse_set(cfg, "out_dir", r.dir);
+    glimpse_set(cfg, "sample_start_tokens", "IDS:1,2,3");
+    glimpse_set(cfg, "sample_each_eval", "true");
+    void *stream = f ? f->stream() : NULL;
+    glimpse *g = glimpse_llmc_open(cfg, 0, T, V, Vp, L, NH, C, f ? (void *)(uintptr_t)device : block, dtype, stream);
+    REQUIRE(g != NULL);
+    for (int i = 0; i < 4; i++) {
+        EXPECT_EQ(glimpse_llmc_eval(g, i, 2.0f, 1.0f), GLIMPSE_OK);
+        if (f) f->run();
+        glimpse_drain(g);
+    }
+    glimpse_close(g);
+    rig_lines(&r, note_line, journal);
+    if (!f) free(block);
+}
+
+TEST(device_llmc_blocks) {
+    fake_cuda *f = driver_start();
+    REQUIRE(f != NULL);
+    for (int dtype = GLIMPSE_F32; dtype <= GLIMPSE_BF16; dtype++) {
+        buffer host = {0}, on_device = {0};
+        llmc_run(NULL, (glimpse_dtype)dtype, dtype ? "host_bf16" : "host_f32", &host);
+        long before = f->across;
+        llmc_run(f, (glimpse_dtype)dtype, dtype ? "device_bf16" : "device_f32", &on_device);
+        EXPECT_LT(100, host.n);
+        EXPECT_STREQ(buf_str(&on_device), buf_str(&host));
+        EXPECT_EQ(f->across - before, 2); /* one block, one copy an eval */
+        EXPECT_EQ(f->held(), 0);
+        buf_free(&host);
+        buf_free(&on_device);
+    }
+}

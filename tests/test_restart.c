@@ -1,0 +1,126 @@
+/* test_restart.c -- a trainer that is started again while the worker of the killed one still samples: its worker waits for
+ * the directory, an inline eval is skipped and tried again; a run that is alive is another matter. */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "plugin/guest.h"
+#include "plugin/lock_holder.h"
+#include "tests/worker_rig.h"
+
+extern const session_api glimpse_session_v1;
+
+static void pause_ms(int ms) { nanosleep(&(struct timespec){ms / 1000, ms % 1000 * 1000000}, NULL); }
+
+/* A trainer in `dir` whose worker holds the directory, stopped with an eval in hand; then the trainer is killed, unless
+ * `lives`: then it waits to be. */
+static pid_t crashed_trainer(const char *dir, bool lives, pid_t *worker) {
+    int ends[2];
+    if (!EXPECT(pipe(ends) == 0)) return 0;
+    pid_t trainer = fork();
+    if (trainer == 0) {
+        rig r;
+        rig_open(&r, NULL);
+        glimpse_close(r.g);
+        glimpse_set(r.cfg, "out_dir", dir);
+        rig_reopen(&r);
+        pid_t pid = 0;
+        if (glimpse_eval(r.g, 1, 2, 3) != GLIMPSE_OK || glimpse_drain(r.g) != GLIMPSE_OK || rig_workers(&pid, 1) != 1) _exit(1);
+        kill(pid, SIGSTOP);
+        glimpse_eval(r.g, 2, 2, 3);
+        if (write(ends[1], &pid, sizeof pid) != sizeof pid) _exit(1);
+        if (lives) pause();
+        raise(SIGKILL);
+    }
+    int status;
+    EXPECT_EQ(read(ends[0], worker, sizeof *worker), sizeof *worker);
+    close(ends[0]), close(ends[1]);
+    if (!lives) waitpid(trainer, &status, 0);
+    return trainer;
+}
+
+TEST(restart_waits_for_the_worker_of_the_crashed_run) {
+    char dir[4200];
+    pid_t old = 0;
+    rig r;
+    snprintf(dir, sizeof dir, "%s/run", test_tmpdir());
+    crashed_trainer(dir, false, &old);
+    EXPECT_EQ(lock_holder_of(dir, getpid()), HOLDER_ENDING);
+    rig_open(&r, (const char *const[]){"close_timeout=0.2", NULL});
+    glimpse_close(r.g);
+    glimpse_set(r.cfg, "out_dir", dir);
+    rig_reopen(&r);
+    REQUIRE(r.g != NULL);
+    EXPECT_EQ(glimpse_eval(r.g, 2, 2, 3), GLIMPSE_OK);
+    for (int i = 3; i < 8; i++) { /* longer than the close_timeout: one that ends is waited for all the same */
+        pause_ms(100);
+        EXPECT_EQ(glimpse_eval(r.g, i, 2, 3), GLIMPSE_SKIPPED);
+    }
+    EXPECT(strstr(buf_str(&r.said), "waiting for the worker of the run before"));
+    kill(old, SIGCONT);
+    EXPECT_OK(glimpse_drain(r.g));
+    EXPECT_EQ(glimpse_eval(r.g, 8, 2, 3), GLIMPSE_OK);
+    EXPECT_OK(glimpse_drain(r.g));
+    snprintf(r.dir, sizeof r.dir, "%.4000s", dir);
+    EXPECT_STREQ(rig_status(&r, 1), "ok");
+    EXPECT_STREQ(rig_status(&r, 2), "ok");
+    EXPECT_STREQ(rig_status(&r, 5), "skipped");
+    EXPECT_STREQ(rig_status(&r, 8), "ok");
+    EXPECT(!strstr(buf_str(&r.said), "another run"));
+    rig_close(&r);
+    EXPECT(rig_wait_end(old));
+}
+
+TEST(restart_inline_tries_again_at_the_next_eval) {
+    char dir[4200];
+    pid_t old = 0;
+    rig r;
+    session_use(&glimpse_session_v1);
+    snprintf(dir, sizeof dir, "%s/run", test_tmpdir());
+    crashed_trainer(dir, false, &old);
+    rig_open(&r, (const char *const[]){"mode=inline", NULL});
+    glimpse_close(r.g);
+    glimpse_set(r.cfg, "out_dir", dir);
+    rig_reopen(&r);
+    REQUIRE(r.g != NULL);
+    for (int i = 2; i < 7; i++) EXPECT_EQ(glimpse_eval(r.g, i, 2, 3), GLIMPSE_SKIPPED); /* five: never off */
+    EXPECT(strstr(buf_str(&r.said), "glimpse 3: skipped, the worker of the run before"));
+    EXPECT(!strstr(buf_str(&r.said), "off after"));
+    kill(old, SIGCONT);
+    EXPECT(rig_wait_end(old));
+    EXPECT_EQ(glimpse_eval(r.g, 7, 2, 3), GLIMPSE_OK);
+    rig_close(&r);
+}
+
+/* A run that is alive keeps its directory: the other one is told at once, three times, and is off. */
+TEST(restart_another_run_alive_is_an_error) {
+    char dir[4200];
+    pid_t theirs = 0;
+    rig r;
+    snprintf(dir, sizeof dir, "%s/run", test_tmpdir());
+    pid_t trainer = crashed_trainer(dir, true, &theirs);
+    EXPECT_EQ(lock_holder_of(dir, getpid()), HOLDER_ALIVE);
+    EXPECT_EQ(lock_holder_of(dir, trainer), HOLDER_OWN);
+    EXPECT_EQ(lock_holder_of(test_tmpdir(), getpid()), HOLDER_UNKNOWN);
+    rig_open(&r, NULL);
+    glimpse_close(r.g);
+    glimpse_set(r.cfg, "out_dir", dir);
+    rig_reopen(&r);
+    for (int i = 0; i < 3; i++) {
+        EXPECT_OK(glimpse_eval(r.g, i, 2, 3));
+        EXPECT_ERR(glimpse_drain(r.g), GLIMPSE_E_STATE, "another run is writing here");
+    }
+    EXPECT_EQ(glimpse_eval(r.g, 3, 2, 3), GLIMPSE_NOT_DUE);
+    EXPECT(!strstr(buf_str(&r.said), "waiting"));
+    rig_close(&r);
+    kill(trainer, SIGKILL);
+    waitpid(trainer, NULL, 0);
+    kill(theirs, SIGCONT);
+    EXPECT(rig_wait_end(theirs));
+}

@@ -1,0 +1,477 @@
+/* test_reviewer.c -- `glimpse review` and `glimpse follow` as a user has them: the program in a pseudo-terminal or at a pipe,
+ * over journals that grow, are replaced, or end in the middle of a line; and the parts of the former by themselves. */
+#define _GNU_SOURCE
+#include "hooks/journal.h"
+#include "hooks/journal_index.h"
+#include "include/internal/file.h"
+#include "tests/chart_record.h"
+#include "tests/pty.h"
+#include "tests/test.h"
+#include "viz/screen.h"
+#include "viz/word_diff.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/wait.h>
+#include <termios.h>
+#include <unistd.h>
+
+/* === Journals =================================================================================================== */
+
+typedef struct made { /* a record of two samples that differ from one step to the next in their last words */
+    owned_record *o;
+    glimpse_sample *s;
+    char text[2][4096];
+} made;
+
+static const char *const views = "{\"colorize_output\":\"true\",\"report\":\"true\",\"sheets\":\"true\",\"tensorboard\":\"true\"}";
+
+static bool make(made *m, int64_t step, const char *run, int n_tokens) {
+    m->o = chart_record(n_tokens, 5, 5, "top_k=5");
+    if (!m->o) return false;
+    glimpse_record *r = &m->o->record;
+    glimpse_token *t = (glimpse_token *)(uintptr_t)GLIMPSE_AT(r->samples, 0)->tokens;
+    m->s = arena_alloc(m->o->arena, 2 * sizeof *m->s);
+    for (int k = 0; k < 2; k++) {
+        m->s[k] = *GLIMPSE_AT(r->samples, 0);
+        m->s[k].sample = k;
+        m->s[k].n_samples = 2;
+        m->text[k][0] = 0;
+        if (k == 0 && n_tokens > 3) t[n_tokens - 1].id = (int32_t)(25 + step / 250 % 20);
+        for (int i = 0; i < n_tokens; i++) strcat(m->text[k], chart_vocab[t[i].id]);
+        m->s[k].text = m->text[k];
+        m->s[k].text_bytes = strlen(m->text[k]);
+    }
+    r->samples = m->s;
+    r->n_samples = 2;
+    r->step = step;
+    r->seq = step / 250;
+    r->run = run;
+    r->views = views;
+    r->val_loss = 3 - (double)step / 1000;
+    return true;
+}
+
+static void append(const char *path, const made *m, size_t only) {
+    buffer line = {0};
+    FILE *f = fopen(path, "a");
+    if (EXPECT(f) && EXPECT_OK(journal_encode(&m->o->record, &line))) fwrite(line.bytes, 1, only && only < line.n ? only : line.n, f);
+    if (f) fclose(f);
+    buf_free(&line);
+}
+
+static void add_step(const char *path, int64_t step, const char *run) {
+    made m;
+    if (!EXPECT(make(&m, step, run, 24))) return;
+    append(path, &m, 0);
+    record_free(&m.o->record);
+}
+
+static const char *path_of(const char *name) {
+    static char paths[4][4200];
+    static int next;
+    char *p = paths[next++ % 4];
+    snprintf(p, sizeof paths[0], "%s/%s", test_tmpdir(), name);
+    return p;
+}
+
+static char *program(void) {
+    static char path[4200];
+    snprintf(path, sizeof path, "%s/glimpse", test_build_dir());
+    return path;
+}
+
+static bool start(pty *p, int width, int height, const char *env1, const char *env2) {
+    const char *const env[] = {env1, env2, NULL};
+    char *const argv[] = {program(), (char *)"review", (char *)(uintptr_t)test_tmpdir(), NULL};
+    return EXPECT(pty_start(p, width, height, env, argv));
+}
+
+/* === Review in a terminal ======================================================================================= */
+
+static pty screen;
+
+TEST(reviewer_steps_samples_tokens) {
+    const char *path = path_of("evals.jsonl");
+    for (int i = 0; i < 5; i++) add_step(path, 250 * i, "9f2c1a");
+    if (!start(&screen, 80, 24, "TERM=xterm-256color", "COLORTERM=truecolor")) return;
+    EXPECT(pty_wait(&screen, "step 1000") && pty_wait(&screen, "5 of 5"));
+    EXPECT(screen.alternate && screen.cursor_hidden);
+    EXPECT(pty_shows(&screen, "val 2.000 \xe2\x96\xbc") && pty_shows(&screen, "Once upon a time") && pty_shows(&screen, "1 of 2"));
+    pty_keys(&screen, "\x1b[D");
+    EXPECT(pty_wait(&screen, "step 750"));
+    pty_keys(&screen, "\x1bOC"); /* application keys, as some terminals send them */
+    EXPECT(pty_wait(&screen, "step 1000"));
+    pty_keys(&screen, "\x1b[H");
+    EXPECT(pty_wait(&screen, "step 0 ") && pty_wait(&screen, "1 of 5"));
+    pty_keys(&screen, "\x1b[D"); /* there is none before */
+    EXPECT(pty_wait(&screen, NULL) && pty_shows(&screen, "1 of 5"));
+    pty_keys(&screen, "g500\r");
+    EXPECT(pty_wait(&screen, "3 of 5"));
+    pty_keys(&screen, "j");
+    EXPECT(pty_wait(&screen, "2 of 2"));
+    pty_keys(&screen, "k");
+    EXPECT(pty_wait(&screen, "1 of 2"));
+    for (int i = 0; i < 30; i++) pty_keys(&screen, "h");
+    EXPECT(pty_wait(&screen, "1 of 24"));
+    pty_keys(&screen, "..");
+    EXPECT(pty_wait(&screen, "3 of 24") && pty_shows(&screen, "rank "));
+    pty_keys(&screen, "?");
+    EXPECT(pty_wait(&screen, "find text or /pattern/"));
+    pty_keys(&screen, "\x1b");
+    EXPECT(pty_wait(&screen, "3 of 24"));
+    pty_keys(&screen, "d");
+    EXPECT(pty_wait(&screen, "against the step before"));
+    pty_keys(&screen, "d");
+    static const char *const modes[] = {"softmax_top_k", "rank 5", "dot_product", "entropy", "the most probable", "minmax", "softmax"};
+    EXPECT(pty_wait(&screen, "3 of 24"));
+    for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
+        pty_keys(&screen, "c");
+        EXPECT(pty_wait(&screen, modes[i]));
+    }
+    pty_keys(&screen, "m");
+    EXPECT(pty_wait(&screen, "Losses"));
+    pty_keys(&screen, "mp");
+    EXPECT(pty_wait(&screen, "no texts of --probe"));
+    pty_keys(&screen, "q");
+    int status = pty_end(&screen);
+    EXPECT(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    EXPECT(!screen.alternate && !screen.cursor_hidden);
+    EXPECT_EQ(screen.foreign, 0); /* the model's \x07 and U+202E are among the texts */
+    EXPECT(screen.colors[2] > 0 && !screen.colors[0] && !screen.colors[1]);
+}
+
+/* Every token of a text at every size: nothing over the edge, nothing that acts. */
+TEST_LIMIT(reviewer_at_any_size_in_any_colour, 120) {
+    static const int sizes[][2] = {{80, 24}, {200, 60}, {40, 15}, {20, 6}, {120, 8}, {19, 5}};
+    static const char *const colours[] = {"COLORTERM=truecolor", "COLORTERM=", "TERM=xterm", "NO_COLOR=1"};
+    made m;
+    REQUIRE(make(&m, 250, "9f2c1a", CHART_VOCAB));
+    glimpse_token *t = (glimpse_token *)(uintptr_t)m.s[0].tokens;
+    m.text[0][0] = 0;
+    for (int i = 0; i < CHART_VOCAB; i++) t[i].id = i, strcat(m.text[0], chart_vocab[i]);
+    m.s[0].text_bytes = strlen(m.text[0]);
+    m.s[0].why = "a \x1b[31mwhy\n";
+    m.s[0].note = "went back from \"\x1b[2J\"";
+    append(path_of("evals.jsonl"), &m, 0);
+    record_free(&m.o->record);
+    for (size_t c = 0; c < sizeof colours / sizeof *colours; c++) {
+        if (!start(&screen, sizes[0][0], sizes[0][1], c == 2 ? NULL : "TERM=xterm-256color", NULL)) return;
+        pty_keys(&screen, "q");
+        pty_end(&screen);
+        const char *const env[] = {c == 2 ? "TERM=xterm" : "TERM=xterm-256color", colours[c], NULL};
+        char *const argv[] = {program(), (char *)"review", (char *)(uintptr_t)test_tmpdir(), NULL};
+        if (!EXPECT(pty_start(&screen, sizes[0][0], sizes[0][1], env, argv))) return;
+        EXPECT(pty_wait(&screen, "step 250"));
+        for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+            pty_resize(&screen, sizes[i][0], sizes[i][1]);
+            EXPECT(pty_wait(&screen, sizes[i][0] < 20 ? "too small" : sizes[i][0] > 60 ? "1 of 1" : "step 250"));
+            pty_keys(&screen, "hhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhh");
+            EXPECT(pty_wait(&screen, NULL));
+            for (int k = 0; k < CHART_VOCAB; k++) {
+                pty_keys(&screen, ".");
+                if (k % 8 == 0) EXPECT(pty_wait(&screen, NULL));
+            }
+            pty_keys(&screen, "d");
+            EXPECT(pty_wait(&screen, NULL));
+            pty_keys(&screen, "dcccccc");
+            EXPECT(pty_wait(&screen, NULL));
+            pty_keys(&screen, "cm");
+            EXPECT(pty_wait(&screen, NULL));
+            pty_keys(&screen, "m");
+        }
+        pty_keys(&screen, "q");
+        int status = pty_end(&screen);
+        EXPECT(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+        EXPECT_EQ(screen.foreign, 0);
+        for (int k = 0; k < 3; k++) EXPECT_EQ(screen.colors[k] > 0, c < 3 && k == (c == 0 ? 2 : c == 1 ? 1 : 0));
+    }
+}
+
+TEST(reviewer_searches_all_steps) {
+    const char *path = path_of("evals.jsonl");
+    for (int i = 0; i < 8; i++) add_step(path, 250 * i, "9f2c1a");
+    if (!start(&screen, 80, 24, "TERM=xterm", NULL)) return;
+    EXPECT(pty_wait(&screen, "8 of 8"));
+    pty_keys(&screen, "/LILY. SHE\r"); /* once in each of two samples of eight steps */
+    EXPECT(pty_wait(&screen, "of 16 found"));
+    pty_keys(&screen, "\x1b[H/Lily\r");
+    EXPECT(pty_wait(&screen, "1 of 16 found") && pty_shows(&screen, "step 0"));
+    pty_keys(&screen, "N");
+    EXPECT(pty_wait(&screen, "16 of 16 found") && pty_shows(&screen, "step 1750"));
+    pty_keys(&screen, "//L[ia]ly\\./\r");
+    EXPECT(pty_wait(&screen, "of 16 found"));
+    pty_keys(&screen, "//(/\r");
+    EXPECT(pty_wait(&screen, "no such pattern"));
+    pty_keys(&screen, "/zebra\r");
+    EXPECT(pty_wait(&screen, "not found in 8 steps"));
+    pty_keys(&screen, "q");
+    EXPECT_EQ(pty_end(&screen), 0);
+}
+
+TEST(reviewer_sees_a_run_that_goes_on) {
+    const char *path = path_of("evals.jsonl");
+    made m;
+    add_step(path, 0, "9f2c1a");
+    add_step(path, 250, "9f2c1a");
+    if (!start(&screen, 80, 24, "TERM=xterm", NULL)) return;
+    EXPECT(pty_wait(&screen, "2 of 2"));
+    REQUIRE(make(&m, 500, "9f2c1a", 24));
+    append(path, &m, 900); /* the first part of a line */
+    usleep(700 * 1000);
+    EXPECT(pty_wait(&screen, NULL) && pty_shows(&screen, "2 of 2"));
+    buffer line = {0};
+    EXPECT_OK(journal_encode(&m.o->record, &line));
+    FILE *f = fopen(path, "a");
+    REQUIRE(f);
+    fwrite(line.bytes + 900, 1, line.n - 900, f);
+    fclose(f);
+    EXPECT(pty_wait(&screen, "+1 new  2 of 3"));
+    pty_keys(&screen, "\x1b[F");
+    EXPECT(pty_wait(&screen, "3 of 3") && pty_shows(&screen, "step 500"));
+    add_step(path, 250, "9f2c1a"); /* it goes on from an earlier step */
+    EXPECT(pty_wait(&screen, "2 of 2") && pty_shows(&screen, "step 250"));
+    EXPECT_EQ(rename(path, path_of("evals.9f2c1a.jsonl")), 0); /* another run */
+    usleep(700 * 1000);
+    add_step(path, 0, "abcdef");
+    EXPECT(pty_wait(&screen, "1 of 1") && pty_wait(&screen, "step 0 "));
+    pty_keys(&screen, "q");
+    EXPECT_EQ(pty_end(&screen), 0);
+    buf_free(&line);
+    record_free(&m.o->record);
+}
+
+/* Whatever ends it, the terminal is as it was. */
+TEST(reviewer_gives_the_terminal_back) {
+    add_step(path_of("evals.jsonl"), 0, "9f2c1a");
+    static const int signals[] = {SIGTERM, SIGHUP, SIGINT, 0};
+    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
+        struct termios before, during, after;
+        if (!start(&screen, 80, 24, "TERM=xterm", NULL)) return;
+        int ours = dup(screen.fd);
+        EXPECT(pty_wait(&screen, "1 of 1") && screen.alternate);
+        EXPECT_EQ(tcgetattr(ours, &during), 0);
+        EXPECT(!(during.c_lflag & (ICANON | ECHO)));
+        before = during;
+        before.c_lflag |= ICANON | ECHO;
+        if (signals[i]) kill(screen.pid, signals[i]);
+        else pty_keys(&screen, "\x03");
+        EXPECT_EQ(tcgetattr(ours, &after), 0);
+        int status = pty_end(&screen);
+        EXPECT(WIFSIGNALED(status) && WTERMSIG(status) == (signals[i] ? signals[i] : SIGINT));
+        EXPECT(!screen.alternate && !screen.cursor_hidden);
+        if (tcgetattr(ours, &after) == 0) EXPECT((after.c_lflag & (ICANON | ECHO)) == (ICANON | ECHO));
+        close(ours);
+    }
+}
+
+static int sh(const char *command, buffer *out) {
+    char text[9000], line[4096];
+    snprintf(text, sizeof text, "cd '%s' && G='%s' && %s", test_tmpdir(), program(), command);
+    FILE *f = popen(text, "r");
+    buf_clear(out);
+    while (f && fgets(line, sizeof line, f)) buf_puts(out, line);
+    return f ? pclose(f) : -1;
+}
+
+TEST(reviewer_refuses_what_is_no_terminal) {
+    buffer out = {0};
+    add_step(path_of("evals.jsonl"), 0, "9f2c1a");
+    EXPECT_EQ(WEXITSTATUS(sh("$G review . 2>&1 </dev/null", &out)), 1);
+    EXPECT(strstr(buf_str(&out), "glimpse: glimpse review is for a terminal, and stdout is none\nhint: "));
+    EXPECT(!strchr(buf_str(&out), 27));
+    EXPECT_EQ(WEXITSTATUS(sh("$G review nowhere 2>&1 </dev/null", &out)), 1);
+    EXPECT(strstr(buf_str(&out), "there is no run\nhint: `glimpse follow nowhere`"));
+    buf_free(&out);
+}
+
+/* === The index ================================================================================================== */
+
+TEST(reviewer_index_reads_what_journal_read_counts) {
+    const char *path = path_of("evals.jsonl");
+    static const int steps[] = {0, 250, 500, 750, 500, 1000, 250};
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) add_step(path, steps[i], "9f2c1a");
+    FILE *f = fopen(path, "a");
+    REQUIRE(f);
+    fputs("no line of ours\n{\"step\":3}\n{\"kind\":\"train\",\"step\":\n\n{\"v\":1", f);
+    fclose(f);
+    journal_index *x = NULL;
+    REQUIRE_OK(evals_open(path, &x));
+    EXPECT_EQ(evals_count(x), 2);
+    for (int64_t i = 0; i < evals_count(x); i++) {
+        const glimpse_record *r = NULL, *again = NULL;
+        owned_record *light = NULL;
+        buffer text = {0}, line = {0};
+        size_t at = 0;
+        EXPECT_OK(evals_record(x, i, &r));
+        EXPECT_OK(evals_record(x, i, &again));
+        EXPECT(r == again);
+        REQUIRE(r);
+        EXPECT_EQ(r->step, 250 * i);
+        EXPECT_OK(evals_record_light(x, i, &light));
+        EXPECT(light && light->record.n_samples == 0 && light->record.step == r->step && light->record.n_pieces == r->n_pieces);
+        if (light) record_free(&light->record);
+        EXPECT_OK(evals_read(x, i, &line));
+        for (int k = 0; k < r->n_samples; k++) { /* the bytes U+D83D U+DE00, halves of characters, \x07, quotes */
+            EXPECT(evals_next_text(line.bytes, line.n, &at, &text));
+            EXPECT_EQ(text.n, GLIMPSE_AT(r->samples, k)->text_bytes);
+            EXPECT_STREQ(buf_str(&text), GLIMPSE_AT(r->samples, k)->text);
+        }
+        EXPECT(!evals_next_text(line.bytes, line.n, &at, &text));
+        buf_free(&text);
+        buf_free(&line);
+    }
+    evals_close(x);
+}
+
+/* A text of any bytes is found as it is, whatever looks like JSON in it. */
+TEST(reviewer_index_texts_of_any_bytes) {
+    static const char *const texts[] = {"plain", ",\"text\":\"fake\"", "\\\",\"text\":\"", "\xff\xfe", "\"views\":{", "a\nb\tc\x01\x1b", "\xe2\x80\xa8 \xf0\x9f\x98\x80", "", "\\u0041"};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        made m;
+        buffer line = {0}, text = {0};
+        size_t at = 0;
+        REQUIRE(make(&m, 0, "9f2c1a", 3));
+        m.s[0].text = texts[i];
+        m.s[0].text_bytes = strlen(texts[i]);
+        EXPECT_OK(journal_encode(&m.o->record, &line));
+        EXPECT(evals_next_text(line.bytes, line.n, &at, &text));
+        EXPECT_STREQ(buf_str(&text), texts[i]);
+        EXPECT(evals_next_text(line.bytes, line.n, &at, &text));
+        EXPECT_STREQ(buf_str(&text), m.text[1]);
+        EXPECT(!evals_next_text(line.bytes, line.n, &at, &text));
+        buf_free(&line);
+        buf_free(&text);
+        record_free(&m.o->record);
+    }
+}
+
+/* === Words that changed ========================================================================================= */
+
+static void put(void *user, diff_kind kind, const char *text, size_t n) {
+    static const char *const marks[] = {"=", "-", "+"};
+    buf_puts(user, marks[kind]);
+    buf_put(user, text, n);
+}
+
+TEST(reviewer_word_diff) {
+    static const char *const cases[][3] = {
+        {"", "", ""}, {"a b", "a b", "=a =b"}, {"a b c", "a x c", "=a -b +x =c"}, {"", "a", "+a"}, {"a", "", "-a"},
+        {"the dog ran.", "the big dog.", "=the +big =dog-ran=."}, {"a a a", "a a", "=a =a-a"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        buffer b = {0};
+        EXPECT(word_diff(cases[i][0], strlen(cases[i][0]), cases[i][1], strlen(cases[i][1]), put, &b));
+        EXPECT_STREQ(buf_str(&b), cases[i][2]);
+        buf_free(&b);
+    }
+    uint64_t state = 3;
+    for (int round = 0; round < 200; round++) { /* what is same or came is the new text, whatever they are */
+        buffer a = {0}, b = {0}, parts = {0}, now = {0};
+        for (int i = 0; i < 40; i++) buf_printf(&a, "%c ", 'a' + (int)(chart_uniform(&state) * 4));
+        for (int i = 0; i < 40; i++) buf_printf(&b, "%c ", 'a' + (int)(chart_uniform(&state) * 4));
+        EXPECT(word_diff(a.bytes, a.n, b.bytes, b.n, put, &parts));
+        for (size_t i = 0; i < parts.n; i += 3)
+            if (parts.bytes[i] != '-') buf_put(&now, parts.bytes + i + 1, 2);
+        EXPECT_STREQ(buf_str(&now), buf_str(&b));
+        buf_free(&a), buf_free(&b), buf_free(&parts), buf_free(&now);
+    }
+}
+
+/* === Follow ===================================================================================================== */
+
+typedef struct follower {
+    pid_t pid;
+    int fd;
+    buffer said;
+} follower;
+
+static bool follow(follower *f) {
+    int ends[2];
+    *f = (follower){.fd = -1};
+    if (pipe2(ends, O_CLOEXEC)) return false;
+    f->pid = fork();
+    if (f->pid == 0) {
+        dup2(ends[1], 1);
+        int null = open("/dev/null", O_RDWR);
+        dup2(null, 2);
+        execl(program(), "glimpse", "follow", test_tmpdir(), "--no_colorize_output", (char *)0);
+        _exit(127);
+    }
+    close(ends[1]);
+    f->fd = ends[0];
+    return f->pid > 0;
+}
+
+static bool hears(follower *f, const char *text) {
+    for (int i = 0; i < 200 && !strstr(buf_str(&f->said), text); i++) {
+        struct pollfd fd = {f->fd, POLLIN, 0};
+        char chunk[4096];
+        if (poll(&fd, 1, 100) <= 0) continue;
+        ssize_t n = read(f->fd, chunk, sizeof chunk);
+        if (n <= 0) break;
+        buf_put(&f->said, chunk, (size_t)n);
+    }
+    return strstr(buf_str(&f->said), text) != NULL;
+}
+
+TEST(follow_from_before_the_run_into_the_next) {
+    const char *path = path_of("evals.jsonl");
+    follower f;
+    made m;
+    buffer line = {0};
+    REQUIRE(follow(&f));
+    usleep(300 * 1000);
+    add_step(path, 0, "9f2c1a");
+    EXPECT(hears(&f, "iter_num: 0 "));
+    add_step(path, 250, "9f2c1a");
+    EXPECT(hears(&f, "iter_num: 250 "));
+    REQUIRE(make(&m, 500, "9f2c1a", 24));
+    append(path, &m, 700); /* a torn end is waited for */
+    usleep(500 * 1000);
+    EXPECT_OK(journal_encode(&m.o->record, &line));
+    EXPECT(!strstr(buf_str(&f.said), "iter_num: 500 "));
+    FILE *end = fopen(path, "a");
+    REQUIRE(end);
+    fwrite(line.bytes + 700, 1, line.n - 700, end);
+    fputs("none of ours\n", end);
+    fclose(end);
+    EXPECT(hears(&f, "iter_num: 500 "));
+    EXPECT_EQ(rename(path, path_of("evals.9f2c1a.jsonl")), 0);
+    usleep(300 * 1000);
+    made other;
+    REQUIRE(make(&other, 0, "abcdef", 24));
+    other.o->record.run_name = "another run";
+    append(path, &other, 0);
+    EXPECT(hears(&f, "another run"));
+    EXPECT_EQ(truncate(path, 0), 0); /* cut off, and begun again */
+    usleep(300 * 1000);
+    other.o->record.run_name = "a third run";
+    append(path, &other, 0);
+    EXPECT(hears(&f, "a third run"));
+    close(f.fd); /* nobody reads any more: it ends by itself, and well */
+    add_step(path, 250, "abcdef");
+    int status = 0;
+    EXPECT_EQ(waitpid(f.pid, &status, 0), f.pid);
+    EXPECT(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    record_free(&m.o->record);
+    record_free(&other.o->record);
+    buf_free(&line);
+    buf_free(&f.said);
+}
+
+/* It begins with the last eval that is there, not with all of them. */
+TEST(follow_begins_with_the_newest) {
+    for (int i = 0; i < 4; i++) add_step(path_of("evals.jsonl"), 250 * i, "9f2c1a");
+    follower f;
+    int status = 0;
+    REQUIRE(follow(&f));
+    EXPECT(hears(&f, "iter_num: 750 "));
+    EXPECT(!strstr(buf_str(&f.said), "iter_num: 500 "));
+    kill(f.pid, SIGTERM);
+    waitpid(f.pid, &status, 0);
+    close(f.fd);
+    buf_free(&f.said);
+}

@@ -1,0 +1,411 @@
+/* screen.c -- the frame of a screen and the text in it (screen.h). */
+#include "viz/screen_row.h"
+
+#include "include/internal/status.h"
+#include "viz/word_diff.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { PANEL_COLUMNS = 36, BESIDE_FROM = 96, NAME_COLUMNS = 24 };
+
+/* === Rows ======================================================================================================= */
+
+void row_begin(screen *s, size_t columns) {
+    styled_clear(&s->t);
+    s->width = 0;
+    s->columns = columns;
+}
+
+static size_t room(const screen *s) { return s->columns > s->width ? s->columns - s->width : 0; }
+
+static void blanks(screen *s, size_t n) {
+    for (size_t i = 0; i < n; i++) styled_puts(&s->t, " ", PAINT_PLAIN);
+    s->width += n;
+}
+
+bool row_add(screen *s, size_t gap, paint_kind kind, const char *safe) {
+    size_t w = text_width(safe, strlen(safe));
+    if (gap + w > room(s)) return false;
+    blanks(s, gap);
+    styled_puts(&s->t, safe, kind);
+    s->width += w;
+    return true;
+}
+
+bool row_addf(screen *s, size_t gap, paint_kind kind, const char *fmt, ...) {
+    char text[256];
+    va_list args;
+    va_start(args, fmt);
+    c_vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    return row_add(s, gap, kind, text);
+}
+
+void row_add_cut(screen *s, paint_kind kind, const char *text, size_t n, bool quoted, size_t most) {
+    buffer safe = {0};
+    size_t used, limit = room(s) < most ? room(s) : most;
+    if (quoted) text_quote(&safe, text, n < 4096 ? n : 4096);
+    else text_escape(&safe, text, n < 4096 ? n : 4096, TEXT_ONE_LINE);
+    size_t fits = text_fit(buf_str(&safe), safe.n, limit, &used);
+    if (fits < safe.n && limit) {
+        fits = text_fit(buf_str(&safe), safe.n, limit - 1, &used);
+        styled_put(&s->t, buf_str(&safe), fits, paint_of(kind));
+        styled_puts(&s->t, "\xe2\x80\xa6", kind);
+        used++;
+    } else styled_put(&s->t, buf_str(&safe), fits, paint_of(kind));
+    s->width += used;
+    if (buf_failed(&safe)) s->t.text.failed = true;
+    buf_free(&safe);
+}
+
+void row_add_right(screen *s, paint_kind kind, const char *safe) {
+    size_t w = text_width(safe, strlen(safe));
+    if (room(s) < w + 1) return;
+    blanks(s, room(s) - w);
+    styled_puts(&s->t, safe, kind);
+    s->width += w;
+}
+
+void row_end(screen *s, int i, bool pad) {
+    if (pad) blanks(s, room(s));
+    styled_emit(&s->t, 0, s->t.text.n, s->v->style.depth, &s->rows[i]);
+}
+
+void row_text(screen *s, int i, const styled *t, size_t from, size_t to, size_t columns) {
+    size_t used, fits = text_fit(t->text.bytes + from, to - from, columns, &used);
+    styled_emit(t, from, from + fits, s->v->style.depth, &s->rows[i]);
+    buf_fill(&s->rows[i], ' ', columns - used);
+}
+
+/* === The frame ================================================================================================== */
+
+static void title(screen *s) {
+    const screen_view *v = s->v;
+    const glimpse_record *r = v->r;
+    char right[64], fresh[32] = "";
+    const char *name = r ? r->run_name : v->name;
+    row_begin(s, (size_t)v->width);
+    blanks(s, 1);
+    row_add_cut(s, PAINT_STRONG, name, strlen(name), false, NAME_COLUMNS);
+    if (r) {
+        row_addf(s, 3, PAINT_STRONG, "step %lld", (long long)r->step);
+        if (!text_is(r->kind, "train")) row_add(s, 1, PAINT_DIM, text_is(r->kind, "offline") ? "offline" : text_is(r->kind, "probe") ? "probe" : "api");
+        double by = v->before ? r->val_loss - v->before->val_loss : NAN;
+        if (isfinite(r->val_loss)) {
+            row_addf(s, 3, PAINT_PLAIN, "val %.3f", r->val_loss);
+            if (isfinite(by)) row_addf(s, 1, by > 0 ? PAINT_BAD : PAINT_GOOD, "%s%.3f", by > 0 ? "\xe2\x96\xb2" : "\xe2\x96\xbc", fabs(by));
+            if (r->best_step == r->step) row_add(s, 1, PAINT_GOOD, "best");
+        }
+        if (isfinite(r->train_loss) && s->width + 32 < s->columns) row_addf(s, 3, PAINT_DIM, "train %.3f", r->train_loss);
+    }
+    if (v->fresh > 0) c_snprintf(fresh, sizeof fresh, "+%lld new  ", (long long)v->fresh);
+    c_snprintf(right, sizeof right, "%s%lld of %lld ", fresh, (long long)v->at + (v->n > 0), (long long)v->n);
+    row_add_right(s, v->fresh > 0 ? PAINT_GOOD : PAINT_DIM, right);
+    row_end(s, 0, false);
+}
+
+static void slider(screen *s) {
+    const screen_view *v = s->v;
+    int knob = v->n > 1 ? (int)((double)v->at / (double)(v->n - 1) * (v->width - 1) + 0.5) : v->width - 1;
+    row_begin(s, (size_t)v->width);
+    for (int i = 0; i < v->width; i++)
+        styled_puts(&s->t, i < knob ? "\xe2\x94\x81" : i > knob ? "\xe2\x94\x80" : "\xe2\x97\x8f", i < knob ? PAINT_BAR : i > knob ? PAINT_DIM : PAINT_STRONG);
+    row_end(s, 1, false);
+}
+
+static void add_metric(screen *s, size_t keep, const char *label, double x, void (*format)(char[32], double)) {
+    char text[32];
+    if (!isfinite(x) || s->width + keep + 16 > s->columns) return;
+    format(text, x);
+    row_addf(s, 2, PAINT_DIM, "%s %s", label, text);
+}
+
+/* What the sample is; a second row, if there is something to say about it.  Returns the rows used. */
+static int sample_head(screen *s, const glimpse_sample *sample, int row) {
+    const screen_view *v = s->v;
+    char right[48];
+    c_snprintf(right, sizeof right, "%d of %d ", (int)v->sample + 1, (int)v->r->n_samples);
+    size_t keep = strlen(right) + 1, at_first = (size_t)v->width / 3;
+    row_begin(s, (size_t)v->width);
+    blanks(s, 1);
+    row_add_cut(s, PAINT_PLAIN, sample->prompt_text, sample->prompt_bytes, true, at_first);
+    if (s->width + keep + 14 < s->columns) {
+        blanks(s, 2);
+        row_add_cut(s, PAINT_DIM, sample->label, strlen(sample->label), false, at_first);
+    }
+    if (s->width + keep + 9 < s->columns) row_addf(s, 1, PAINT_DIM, "T=%.4g", sample->temperature);
+    if (s->width + keep + 16 < s->columns) row_addf(s, 1, PAINT_DIM, "seed=%llu", (unsigned long long)sample->seed);
+    add_metric(s, keep, "ppl", text_metric(sample, "perplexity"), text_short);
+    add_metric(s, keep, "spelling", text_metric(sample, "spelling_token_rate"), text_share);
+    add_metric(s, keep, "repeats", text_metric(sample, "repetition"), text_share);
+    if (s->width + keep + 18 < s->columns) row_addf(s, 2, sample->stop == GLIMPSE_STOP_NONFINITE ? PAINT_BAD : PAINT_DIM, "stop %s", text_stop_name(sample->stop));
+    row_add_right(s, PAINT_DIM, right);
+    row_end(s, row++, false);
+    if (v->height < 12 || (!text_check_failed(v->r) && !sample->why && !sample->note && !sample->n_beams)) return 1;
+    row_begin(s, (size_t)v->width);
+    blanks(s, 1);
+    if (text_check_failed(v->r)) row_add(s, 0, PAINT_ALARM, " MODEL CHECK FAILED ");
+    if (sample->why) blanks(s, 1), row_add_cut(s, PAINT_BAD, sample->why, strlen(sample->why), false, SIZE_MAX);
+    if (sample->n_beams) row_addf(s, 1, PAINT_DIM, "beam search of %d, score %.4g", (int)sample->n_beams, sample->beam_score);
+    if (sample->note) blanks(s, 1), row_add_cut(s, PAINT_DIM, sample->note, strlen(sample->note), false, SIZE_MAX);
+    row_end(s, row, false);
+    return 2;
+}
+
+static void bottom(screen *s, const glimpse_sample *sample, int row, bool with_legend) {
+    static const char *const keys[][2] = {{"\xe2\x86\x90\xe2\x86\x92", "step"}, {"jk", "sample"}, {"hl", "token"}, {"?", "help"}, {"q", "quit"}, {"d", "diff"}, {"/", "find"},
+                                          {"s", "surprising"}, {"c", "colour"}, {"p", "probes"}, {"m", "numbers"}, {"g", "go to"}};
+    const screen_view *v = s->v;
+    if (with_legend) {
+        row_begin(s, (size_t)v->width);
+        blanks(s, 1);
+        if (v->page == SCREEN_PROBES) {
+            row_add(s, 0, PAINT_DIM, "p of each token, by step  0 ");
+            for (int i = 0; i < 16 && room(s) > 6; i++) styled_put(&s->t, " ", 1, (paint){PAINT_GROUND, v->style.colors, (float)i / 15}), s->width++;
+            row_add(s, 1, PAINT_DIM, "1");
+        } else if (v->diff && sample) {
+            row_add(s, 0, PAINT_DIM, "against the step before: ");
+            row_add(s, 0, PAINT_GONE, "gone");
+            row_add(s, 1, PAINT_COME, "come");
+        } else if (sample && v->style.depth != DEPTH_NONE) {
+            styled legend = {0};
+            text_legend(v->r, sample, v->style.mode, &v->style, &legend);
+            styled_copy(&s->t, &legend, 0, text_fit(buf_str(&legend.text), legend.text.n, room(s), NULL));
+            styled_free(&legend);
+        }
+        row_end(s, row - 1, false);
+    }
+    row_begin(s, (size_t)v->width);
+    blanks(s, 1);
+    if (v->line && v->typing) {
+        row_add_cut(s, PAINT_STRONG, v->line, strlen(v->line), false, room(s) ? room(s) - 1 : 0);
+        row_add(s, 0, PAINT_CURSOR, " ");
+    } else if (v->line) row_add_cut(s, PAINT_STRONG, v->line, strlen(v->line), false, SIZE_MAX);
+    else
+        for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+            if (room(s) < strlen(keys[i][1]) + 6) continue;
+            row_add(s, i ? 2 : 0, PAINT_STRONG, keys[i][0]);
+            row_add(s, 1, PAINT_DIM, keys[i][1]);
+        }
+    row_end(s, row, false);
+}
+
+/* === The text =================================================================================================== */
+
+/* `from` .. `to` of a text, line ends marked and tabs as blanks; all of it in paint `p` if it is given. */
+static void put_visible(styled *out, const styled *t, size_t from, size_t to, const paint *p) {
+    for (size_t at = from; at < to;) {
+        const char *s = t->text.bytes + at;
+        size_t n = strcspn(s, "\n\t");
+        if (n > to - at) n = to - at;
+        if (p) styled_put(out, s, n, *p);
+        else styled_copy(out, t, at, at + n);
+        at += n;
+        if (at >= to) return;
+        if (p) styled_puts(out, *s == '\n' || t->text.bytes[at] == '\n' ? "\xe2\x86\xb5" : "\xe2\x86\x92   ", p->kind);
+        else if (t->text.bytes[at] == '\n') styled_puts(out, "\xe2\x86\xb5", PAINT_DIM);
+        else styled_puts(out, "    ", PAINT_PLAIN);
+        if (t->text.bytes[at] == '\n') styled_puts(out, "\n", PAINT_PLAIN);
+        at++;
+    }
+}
+
+/* The sample with its selected token and what was searched for; *cursor: where the token stands. */
+static void token_text(screen *s, const glimpse_sample *sample, styled *out, size_t *cursor) {
+    const screen_view *v = s->v;
+    const bool colored = v->style.depth != DEPTH_NONE;
+    const paint selected = paint_of(PAINT_CURSOR);
+    size_t *ends = calloc((size_t)sample->n_tokens + 1, sizeof *ends), at = 0;
+    styled t = {0};
+    *cursor = 0;
+    if (!ends) {
+        out->text.failed = true;
+        return;
+    }
+    text_body(v->r, sample, v->style.mode, colored, SIZE_MAX, &v->style, ends, &t);
+    bool seen = false;
+    int64_t bytes = 0; /* of the sample's text before this token */
+    for (int32_t i = 0; i < sample->n_tokens; i++) {
+        const glimpse_piece *piece = record_piece(v->r, GLIMPSE_AT(sample->tokens, i)->id);
+        int64_t n = piece ? piece->bytes : 0;
+        size_t from = i ? ends[i - 1] : 0;
+        if (i == 0 && ends[0]) { /* the prompt stands before the first token */
+            styled prompt = {0}, all = {0};
+            glimpse_sample nothing = *sample;
+            nothing.n_tokens = 0, nothing.text_bytes = 0;
+            text_body(v->r, &nothing, v->style.mode, colored, SIZE_MAX, &v->style, NULL, &prompt);
+            from = prompt.text.n;
+            styled_free(&prompt);
+            styled_free(&all);
+            put_visible(out, &t, 0, from, NULL);
+            at = from;
+        }
+        bool matched = v->match_from >= 0 && bytes < v->match_to && bytes + n > v->match_from;
+        const paint found = {PAINT_CHOSEN, v->style.colors, 1};
+        if (i >= v->token && !seen && ends[i] > from) {
+            *cursor = out->text.n;
+            put_visible(out, &t, from, ends[i], &selected);
+            at = ends[i];
+            seen = true;
+        } else if (ends[i] > at) {
+            put_visible(out, &t, from, ends[i], matched ? colored ? &found : &(paint){PAINT_COME, 0, 0} : NULL);
+            at = ends[i];
+        }
+        bytes += n;
+    }
+    put_visible(out, &t, at, t.text.n, NULL);
+    if (styled_failed(&t)) out->text.failed = true;
+    styled_free(&t);
+    free(ends);
+}
+
+static const glimpse_sample *same_sample(const glimpse_record *r, const glimpse_sample *s) {
+    for (int32_t i = 0; r && i < r->n_samples; i++) {
+        const glimpse_sample *o = GLIMPSE_AT(r->samples, i);
+        if (o->sample == s->sample && o->prompt_bytes == s->prompt_bytes && text_is(o->label, s->label) &&
+            !memcmp(o->prompt_text, s->prompt_text, s->prompt_bytes))
+            return o;
+    }
+    return NULL;
+}
+
+typedef struct diff_out {
+    styled raw;
+    bool marks; /* no colours: as wdiff writes it */
+    diff_kind last;
+} diff_out;
+
+static void put_part(void *user, diff_kind kind, const char *text, size_t n) {
+    static const char *const open[] = {"", "[-", "{+"}, *const close[] = {"", "-]", "+}"};
+    static const paint_kind kinds[] = {PAINT_PLAIN, PAINT_GONE, PAINT_COME};
+    diff_out *d = user;
+    size_t word = n;
+    while (kind != DIFF_SAME && word && strchr(" \n\t\r", text[word - 1]) && text[word - 1]) word--;
+    bool apart = kind != d->last && kind != DIFF_SAME && d->last != DIFF_SAME && d->raw.text.n;
+    if (apart && !strchr(" \n", d->raw.text.bytes[d->raw.text.n - 1])) styled_puts(&d->raw, " ", PAINT_PLAIN);
+    d->last = kind;
+    if (d->marks) styled_puts(&d->raw, open[kind], PAINT_PLAIN);
+    styled_escape(&d->raw, text, word, TEXT_LINES, paint_of(kinds[kind]));
+    if (d->marks) styled_puts(&d->raw, close[kind], PAINT_PLAIN);
+    for (; word < n; word++) styled_puts(&d->raw, kind == DIFF_GONE || text[word] != '\n' ? " " : "\n", PAINT_PLAIN);
+}
+
+static void diff_text(screen *s, const glimpse_sample *sample, styled *out) {
+    const screen_view *v = s->v;
+    const glimpse_sample *was = same_sample(v->before, sample);
+    diff_out d = {.marks = v->style.depth == DEPTH_NONE};
+    if (!was) {
+        styled_puts(out, v->before ? "The step before has no such sample.\n\n" : "There is no step before.\n\n", PAINT_DIM);
+        styled_escape(&d.raw, sample->text, sample->text_bytes, TEXT_LINES, paint_of(PAINT_PLAIN));
+    } else if (!word_diff(was->text, was->text_bytes, sample->text, sample->text_bytes, put_part, &d)) out->text.failed = true;
+    put_visible(out, &d.raw, 0, d.raw.text.n, NULL);
+    if (styled_failed(&d.raw)) out->text.failed = true;
+    styled_free(&d.raw);
+}
+
+/* Rows first .. first + n - 1 from the lines of a text, so that the one with `cursor` is in sight. */
+static void put_lines(screen *s, const styled *t, size_t cursor, bool wrap, int first, int n, size_t columns, int64_t *top) {
+    int64_t lines = 0, at_line = 0;
+    for (int pass = 0; pass < 2; pass++) {
+        if (pass) {
+            if (at_line < *top) *top = at_line;
+            if (at_line >= *top + n) *top = at_line - n + 1;
+            if (*top > lines - n) *top = lines - n;
+            if (*top < 0) *top = 0;
+        }
+        int64_t line = 0;
+        for (size_t at = 0, next; at < t->text.n; at += next, line++) {
+            const char *text = t->text.bytes + at, *nl = memchr(text, '\n', t->text.n - at);
+            size_t len = nl ? (size_t)(nl - text) : t->text.n - at;
+            next = len + (nl != NULL);
+            if (wrap) len = text_wrap(text, t->text.n - at, columns - 1, &next);
+            if (!pass && cursor >= at && cursor < at + next) at_line = line;
+            if (pass && line >= *top && line < *top + n) {
+                buf_putc(&s->rows[first + (int)(line - *top)], ' ');
+                row_text(s, first + (int)(line - *top), t, at, at + len, columns - 1);
+            }
+        }
+        lines = line;
+        if (pass) /* the rest is empty, and wide where something stands beside it */
+            for (int64_t row = lines - *top; row < n; row++) buf_fill(&s->rows[first + (int)row], ' ', columns);
+    }
+}
+
+static void sample_page(screen *s, const glimpse_sample *sample, int first, int last, int64_t *top) {
+    const screen_view *v = s->v;
+    bool beside = v->width >= BESIDE_FROM, panel = sample->n_tokens > 0 && !v->diff;
+    int rows = last - first, below = panel && !beside && rows >= 9 ? rows >= 20 ? 10 : rows / 2 : 0;
+    size_t columns = (size_t)v->width - (panel && beside ? PANEL_COLUMNS + 1 : 0), cursor = 0;
+    styled t = {0};
+    if (v->diff) diff_text(s, sample, &t);
+    else if (v->style.mode == COLOR_TOPK) {
+        text_topk_table(v->r, sample, sample->n_tokens, columns - 1, &v->style, &t);
+        for (int32_t i = 0; i <= v->token && cursor < t.text.n; i++) cursor += strcspn(t.text.bytes + cursor, "\n") + 1;
+    } else token_text(s, sample, &t, &cursor);
+    if (v->style.mode == COLOR_TOPK && !v->diff && cursor < t.text.n) { /* the selected row is marked */
+        styled marked = {0};
+        size_t end = text_fit(t.text.bytes + cursor, t.text.n - cursor, 14, NULL);
+        styled_copy(&marked, &t, 0, cursor);
+        styled_put(&marked, t.text.bytes + cursor, end, paint_of(PAINT_CURSOR));
+        styled_copy(&marked, &t, cursor + end, t.text.n);
+        styled_free(&t);
+        t = marked;
+    }
+    if (styled_failed(&t)) s->rows[0].failed = true;
+    else put_lines(s, &t, cursor, v->diff || v->style.mode != COLOR_TOPK, first, rows - below, columns, top);
+    styled_free(&t);
+    if (panel && beside) {
+        for (int i = first; i < last; i++) {
+            row_begin(s, 1);
+            row_add(s, 0, PAINT_DIM, "\xe2\x94\x82");
+            row_end(s, i, false);
+        }
+        screen_token(s, first, rows, PANEL_COLUMNS);
+    } else if (below) {
+        row_begin(s, (size_t)v->width);
+        for (int i = 0; i < v->width; i++) row_add(s, 0, PAINT_DIM, "\xe2\x94\x80");
+        row_end(s, last - below, false);
+        screen_token(s, last - below + 1, below - 1, (size_t)v->width);
+    }
+}
+
+/* Why there is nothing else to see. */
+static void say_problem(screen *s, int first, int last, const char *status, const char *why, int64_t *top) {
+    styled t = {0};
+    *top = 0;
+    styled_puts(&t, status, text_is(status, "failed") ? PAINT_BAD : PAINT_STRONG);
+    styled_puts(&t, why && *why ? ": " : "", PAINT_PLAIN);
+    if (why) styled_escape(&t, why, strlen(why), TEXT_LINES, paint_of(PAINT_PLAIN));
+    put_lines(s, &t, 0, true, first, last - first, (size_t)s->v->width, top);
+    styled_free(&t);
+}
+
+glimpse_status screen_draw(const screen_view *v, int64_t *top, buffer *rows) {
+    screen s = {.v = v, .rows = rows};
+    bool failed = false;
+    for (int i = 0; i < v->height; i++) buf_clear(&rows[i]);
+    if (v->width < SCREEN_MIN_WIDTH || v->height < SCREEN_MIN_HEIGHT) {
+        buf_puts(&rows[0], "too small");
+        return GLIMPSE_OK;
+    }
+    const glimpse_sample *sample = v->r && v->sample < v->r->n_samples ? GLIMPSE_AT(v->r->samples, v->sample) : NULL;
+    bool legend = v->height >= 14 && v->page != SCREEN_HELP;
+    int first = 2, last = v->height - 1 - legend;
+    title(&s);
+    slider(&s);
+    if (v->page == SCREEN_SAMPLE && sample) first += sample_head(&s, sample, first);
+    if (v->height >= 18) first++;
+    if (v->page == SCREEN_HELP) screen_help(&s, first, last);
+    else if (!v->r) say_problem(&s, first, last, v->problem ? v->problem : "No evals yet.", NULL, top);
+    else if (v->page == SCREEN_PROBES) screen_probe_map(&s, first, last);
+    else if (v->page == SCREEN_NUMBERS) screen_numbers(&s, first, last, top);
+    else if (sample) sample_page(&s, sample, first, last, top);
+    else say_problem(&s, first, last, text_is(v->r->status, "ok") ? "no sample" : v->r->status, v->r->why, top);
+    bottom(&s, v->page == SCREEN_SAMPLE ? sample : NULL, v->height - 1, legend);
+    failed = styled_failed(&s.t);
+    for (int i = 0; i < v->height; i++) failed = failed || buf_failed(&rows[i]);
+    styled_free(&s.t);
+    if (failed) FAIL(GLIMPSE_E_MEMORY, "no memory for a screen");
+    return GLIMPSE_OK;
+}
