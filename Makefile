@@ -70,7 +70,7 @@ PROGRAMS  := $(if $(PROGRAM),$(B)/glimpse)
 MODULES   := $(B)/custom_sampler.so $(B)/custom_hook.so
 EXAMPLES  := $(if $(wildcard plugin/*.c),$(EXAMPLE:examples/%.c=$(B)/%))
 
-include kernels/cuda/cuda.mk tests/driver/driver.mk examples/train_gpt/cuda.mk
+include kernels/cuda/cuda.mk tests/driver/driver.mk examples/train_gpt/train_gpt_cuda.mk
 .DEFAULT_GOAL := all
 
 # Quiet unless V=1; a file's name where it is compiled, nothing at all with -s.  On all cores unless -j says otherwise.
