@@ -213,10 +213,10 @@ TEST(cli_bad_flags_end_with_2) {
         {"--device|tpu", "glimpse: device = \"tpu\": expected auto, cpu, cuda, cuda:0, cuda:1, cuda:2, cuda:3, cuda:4, cuda:5, cuda:6 or cuda:7\n"},
         {"-n|3", "glimpse: unknown flag -n\nhint: flags begin with two hyphens; `glimpse --help` lists them\n"},
         {"hello", "glimpse: unexpected word \"hello\"\n"
-                  "hint: the commands are sample, eval, score, follow [DIR], review [DIR], report [DIR], tokenize, convert IN OUT, inspect PATH and "
+                  "hint: the commands are sample, eval, score, follow [DIR], review [DIR], report [DIR], chat, tokenize, convert IN OUT, inspect PATH and "
                   "help FLAG; a prompt is given with --prompt\n"},
         {"report|a|b", "glimpse: unexpected word \"b\"\n"
-                  "hint: the commands are sample, eval, score, follow [DIR], review [DIR], report [DIR], tokenize, convert IN OUT, inspect PATH and "
+                  "hint: the commands are sample, eval, score, follow [DIR], review [DIR], report [DIR], chat, tokenize, convert IN OUT, inspect PATH and "
                   "help FLAG; a prompt is given with --prompt\n"},
         {"--interactive", "glimpse: --interactive: a conversation in the terminal is not in this version; --sample_only "
                           "with --prompt samples once\n"},
