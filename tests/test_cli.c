@@ -116,8 +116,6 @@ TEST(cli_help_of_a_flag) {
     EXPECT_EQ(program("help|no_sheets"), 0);
     EXPECT_EQ(program("help|mode"), 0);
     EXPECT(strstr(buf_str(&out), "[inline; in training worker]"));
-    EXPECT_EQ(program("help|interactive"), 0);
-    EXPECT(strstr(buf_str(&out), "Not in this version: true"));
     EXPECT_EQ(program("help|temprature"), 2);
     EXPECT_STREQ(buf_str(&err), "glimpse: no flag --temprature\nhint: did you mean --temperature?\n");
     EXPECT_EQ(out.n, 0);
@@ -218,8 +216,6 @@ TEST(cli_bad_flags_end_with_2) {
         {"report|a|b", "glimpse: unexpected word \"b\"\n"
                   "hint: the commands are sample, eval, score, follow [DIR], review [DIR], report [DIR], chat, tokenize, convert IN OUT, inspect PATH and "
                   "help FLAG; a prompt is given with --prompt\n"},
-        {"--interactive", "glimpse: --interactive: a conversation in the terminal is not in this version; --sample_only "
-                          "with --prompt samples once\n"},
         {"--like|generate", "glimpse: --prompt is required with --like generate\n"},
         {"--max_new_tokens|0", "glimpse: max_sample_tokens is 0: nothing to sample\n"},
         {"--prompt|a|--x\x1b[2J", "glimpse: unknown flag --x\\x1b[2J\nhint: `glimpse --help` lists the flags\n"},
