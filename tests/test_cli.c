@@ -117,8 +117,6 @@ TEST(cli_help_of_a_flag) {
     EXPECT_EQ(program("help|no_sheets"), 0);
     EXPECT_EQ(program("help|mode"), 0);
     EXPECT(strstr(buf_str(&out), "[inline; in training worker]"));
-    EXPECT_EQ(program("help|interactive"), 0);
-    EXPECT(!strstr(buf_str(&out), "Not in this version"));
     EXPECT_EQ(program("help|temprature"), 2);
     EXPECT_STREQ(buf_str(&err), "glimpse: no flag --temprature\nhint: did you mean --temperature?\n");
     EXPECT_EQ(out.n, 0);
