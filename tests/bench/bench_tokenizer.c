@@ -3,6 +3,7 @@
  *
  *   bench_tokenizer                          a small vocabulary over prose and over the texts that are hardest
  *   bench_tokenizer speed FILE TEXT [PATTERN]   MB/s of a file over a text, best of five
+ *   bench_tokenizer letters FILE [PATTERN]      8 to 64 MB of one letter: the time beside twice that of half the letters
  *   bench_tokenizer ids FILE [PATTERN]          lines of hexadecimal bytes from stdin -> lines of ids
  *   bench_tokenizer prompt FILE [PATTERN]       the same with what the file puts around a text
  *   bench_tokenizer text|all FILE [PATTERN]     lines of ids -> lines of hexadecimal bytes; all: special tokens too */
@@ -87,6 +88,25 @@ static int lines(tokenizer *t, const char *mode) {
     return 0;
 }
 
+/* One word of n letters: linear when the ratio stays near 1. */
+static int letters(tokenizer *t) {
+    buffer text = {0}, ids = {0};
+    double before = 0;
+    for (size_t mb = 8; mb <= 64; mb *= 2) {
+        buf_clear(&text);
+        buf_fill(&text, 'a', mb << 20);
+        double s = encode_seconds(t, text.bytes, text.n, &ids), again = encode_seconds(t, text.bytes, text.n, &ids);
+        if (again < s) s = again;
+        printf("%2zu MB of one letter  %6.2f s", mb, s);
+        if (before > 0) printf("  %.2f times twice the half's", s / (2 * before));
+        printf("\n");
+        before = s;
+    }
+    buf_free(&text);
+    buf_free(&ids);
+    return 0;
+}
+
 /* === The benchmark of `make bench` === */
 enum { TEXT_MB = 16 };
 
@@ -131,7 +151,7 @@ int main(int argc, char **argv) {
         if (argc < 4 || file_read_all(argv[3], (size_t)1 << 30, &text) < 0) return fail();
         code = speed(t, path_base(argv[2]), text.bytes, text.n, 5);
         buf_free(&text);
-    } else code = lines(t, argv[1]);
+    } else code = !strcmp(argv[1], "letters") ? letters(t) : lines(t, argv[1]);
     tokenizer_close(t);
     return code;
 }
