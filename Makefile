@@ -81,7 +81,7 @@ SHORT := $(firstword -$(MAKEFLAGS))
 say = $(if $(V)$(findstring s,$(SHORT)),,echo "  $(1)")
 JOBS := $(if $(findstring j,$(MAKEFLAGS)),,-j$(shell nproc))
 
-.PHONY: all help info deps test test-all run-tests bench parity fuzz faults demo run-demo llmc install uninstall clean FORCE
+.PHONY: all help info deps test test-all run-tests bench parity fuzz faults hostile demo run-demo llmc install uninstall clean FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 all: $(LIBRARIES) $(PROGRAMS) $(EXAMPLES) $(MODULES)
@@ -167,12 +167,18 @@ faults: deps
 	@rm -f $(B)/faults.table
 	@GLIMPSE_FAULTS=$(CURDIR)/$(B)/faults.table $(if $(filter 1,$(FEW)),,GLIMPSE_TEST_FULL=1) $(MAKE) --no-print-directory $(JOBS) run-tests T=faults_; \
 	 rc=$$?; sort -k2 $(B)/faults.table; exit $$rc
+## hostile: how many files that lie each reader refuses, the slowest refusal and the most memory, as a table
+hostile: deps
+	@rm -f $(B)/hostile.table
+	@for t in safetensors_ torch_ gguf_ llama2c_ llmc_llama_ tokenizer_ hf_configurations checkpoint_; do \
+	 GLIMPSE_HOSTILE=$(CURDIR)/$(B)/hostile.table $(MAKE) --no-print-directory -s $(JOBS) run-tests T=$$t >/dev/null || exit 1; done
+	@sort $(B)/hostile.table; awk '{n += $$2} END {print n " files, every one refused within 50 ms and 64 MB"; exit n < 150}' $(B)/hostile.table
 ## bench: build and run the benchmarks; T=part-of-a-name
 bench: $(patsubst tests/bench/%.c,$(B)/bench/%,$(BENCH))
 	@for b in $(foreach b,$^,$(if $(findstring $(T),$(b)),$(b))); do echo "== $$b"; $$b || exit 1; done
-## parity: compare with independent implementations from PyPI (VENV=dir; network); the ids, the texts
-parity: all $(patsubst tests/bench/%.c,$(B)/bench/%,$(BENCH))
-	@B='$(B)' sh tests/ref/parity.sh
+## parity: compare with independent implementations; PYTHON=one that has them, else VENV=dir from PyPI; T=part-of-a-name
+parity: all $(B)/tests/runner $(B)/bench/bench_tokenizer
+	@B='$(B)' PYTHON='$(PYTHON)' N='$(N)' T='$(T)' LLMC='$(LLMC)' sh tests/ref/parity.sh
 ## demo: install what is missing, build, train a small GPT on this CPU for a minute while samples appear in out/demo
 demo: deps
 	@$(MAKE) --no-print-directory $(JOBS) run-demo

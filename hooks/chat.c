@@ -129,14 +129,14 @@ static void say_end(const chat *c, const glimpse_sample *r, double seconds) {
     session *s = c->s;
     int32_t n;
     conversation_ids(c->c, &n);
+    if (n > s->m->d.max_seq_len) n = s->m->d.max_seq_len; /* the last token was drawn and has no room */
     if (r->stop == GLIMPSE_STOP_NONFINITE) {
         session_log(s, "glimpse: %s\nhint: the weights are broken, or a sampler's settings are", r->why ? r->why : "the logits are not finite");
         return;
     }
     if (opt_bool(s->o, OPT_quiet)) return;
     session_log(s, "glimpse: %d tokens, %.1f s, context %d of %d; %s", r->n_tokens, seconds, n, s->m->d.max_seq_len, ends[r->stop]);
-    if (r->stop == GLIMPSE_STOP_EOS && r->n_tokens == 1)
-        session_log(s, "hint: the end-of-text token came at once: another text, /set temperature 1, or /set ignore_eos true");
+    session_advise(s, r, 1);
 }
 
 glimpse_status chat_answer(chat *c, const char *text, size_t bytes) {
@@ -240,7 +240,10 @@ static glimpse_status converse(chat *c) {
         int got = h->read_line(h->user, "> ", &line, &n);
         if (!got) break;
         if (got > 0) take_line(c, line, n);
-        else if (got == -EINTR) session_log(c->s, "glimpse: Ctrl-D or /quit leaves");
+        else if (got == -EFBIG) {
+            session_log(c->s, "glimpse: a line of more than 16 MiB: it is passed over\nhint: FILE:path says a text of a file");
+            c->n_failed++;
+        } else if (got == -EINTR) session_log(c->s, "glimpse: Ctrl-D or /quit leaves");
         else {
             char room[64];
             FAIL(GLIMPSE_E_IO, "standard input cannot be read: %s", strerror_r(-got, room, sizeof room));
@@ -260,7 +263,7 @@ static glimpse_status introduce(chat *c, const char *checkpoint) {
     if (opt_bool(c->s->o, OPT_quiet)) return GLIMPSE_OK;
     TRY(offline_banner(c->s, checkpoint, &c->rq, &none));
     if (c->s->host.in_terminal)
-        session_log(c->s, "Type a text: the model goes on with it. /help lists what else there is; Ctrl-C stops an answer, Ctrl-D leaves.");
+        session_log(c->s, "Type a text: the model goes on with it. /help; Ctrl-C stops an answer, Ctrl-D leaves.");
     return GLIMPSE_OK;
 }
 

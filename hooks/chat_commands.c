@@ -159,16 +159,19 @@ out:
 }
 
 static const char help[] =
-    "  TEXT                 goes on behind what was said; \\n \\t \\xHH are escapes, FILE:path is that file, //x is /x\n"
-    "  /set NAME VALUE      any option of sampling, stopping and showing: /set temperature 0.5; /set alone shows them\n"
-    "  /unset NAME          its default again\n"
-    "  /again               another answer to the last text\n"
-    "  /undo                takes the last text and its answer back\n"
-    "  /reset               begins anew\n"
-    "  /save FILE           what was said, as text\n"
-    "  /quit, exit, quit    leave; Ctrl-D too; Ctrl-C stops an answer\n"
-    "A text that --stop names ends an answer and stays: your text goes on behind it. Where a text does not fit the context\n"
-    "any more, the conversation begins anew with it.";
+    "  TEXT               the model goes on behind it; \\n \\t \\xHH are escapes,\n"
+    "                     FILE:path is the text of that file, //x is /x\n"
+    "  /set NAME VALUE    an option of sampling, stopping or showing, as the flags have\n"
+    "                     them: /set temperature 0.5; /set alone shows them\n"
+    "  /unset NAME        its default again\n"
+    "  /again             another answer to the last text\n"
+    "  /undo              takes the last text and its answer back\n"
+    "  /reset             begins anew\n"
+    "  /save FILE         what was said, as text\n"
+    "  /quit, exit, quit  leave; Ctrl-D too; Ctrl-C stops an answer\n"
+    "A text that --stop names ends an answer and stays: your text goes on behind it.\n"
+    "Where a text does not fit the context any more, the conversation begins anew\n"
+    "with it.";
 
 glimpse_status chat_command(chat *c, const char *line) {
     size_t n = strcspn(line, " \t\r\n");

@@ -49,18 +49,11 @@ static glimpse_status add(loaded *l, const tensor_rule *rule, int32_t layer) {
     return GLIMPSE_OK;
 }
 
-/* What tokenizer_find would find, as a path: the trainer's side opens it. */
+/* In or beside the checkpoint, or above, as a path: the trainer's side opens it. */
 static char *find_tokenizer(const char *checkpoint) {
-    static const char *const names[] = {"tokenizer.json", "gpt2_tokenizer.bin", "tokenizer.bin"};
     char *dir = path_is_dir(checkpoint) ? strdup(checkpoint) : path_dir(checkpoint), *above = dir ? path_join(dir, "..") : NULL;
     char *found = NULL;
-    for (int d = 0; d < 2 && above && !found; d++)
-        for (size_t i = 0; i < sizeof names / sizeof *names && !found; i++) {
-            found = path_join(d ? above : dir, names[i]);
-            if (found && path_is_file(found)) break;
-            free(found);
-            found = NULL;
-        }
+    if (above && tokenizer_find_path((const char *const[]){dir, above}, 2, &found) < 0) found = NULL;
     free(dir);
     free(above);
     return found;

@@ -170,6 +170,7 @@ glimpse_status session_run(const options *given, const session_host *host) {
                       strerror_r(w.error, room, sizeof room), dir);
         }
     }
+    if (st >= 0 && s->before && !opt_bool(given, OPT_quiet)) session_advise(s, s->before->record.samples, s->before->record.n_samples);
     if (st >= 0 && !opt_bool(given, OPT_quiet)) session_log(s, "glimpse: everything about it is in %s", dir);
 out:
     prompt_list_free(&prompts);

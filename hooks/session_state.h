@@ -75,6 +75,8 @@ glimpse_status offline_open(const options *given, const session_host *host, cons
 /* Where an offline run writes: `dir` itself if no run has written there, else dir/offline-N, so that a live run is never
  * touched.  *out: returned (free). */
 glimpse_status offline_dir(const char *dir, char **out);
+/* advice.c: what a person may want to change, a line or none. */
+void session_advise(const session *s, const glimpse_sample *samples, int32_t n);
 struct prompt_list;
 /* What is said before: model, tokenizer, prompts, chain. */
 glimpse_status offline_banner(session *s, const char *checkpoint, const batch_request *rq, const struct prompt_list *prompts);

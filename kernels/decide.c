@@ -87,7 +87,7 @@ static inline unsigned lane_mask(const int32_t *m) {
 void row_sums_avx512(const float *l, int32_t n, double inv_t, float *maxima, row_sums *out); /* decide_avx512.c */
 uint64_t row_mass_avx512(const float *l, int32_t n, float max, double inv_t, uint64_t *out);
 int32_t row_gather_avx512(const float *l, int32_t n, float limit, const float *maxima, int32_t *index, float *value);
-static const row_ops ops_avx512 = {"avx512", row_sums_avx512, draw_avx2, row_mass_avx512, above_avx2, row_gather_avx512};
+static const row_ops ops_avx512 = {"avx512", row_sums_avx512, draw_avx2, draw_some_avx2, row_mass_avx512, above_avx2, row_gather_avx512};
 #endif
 
 const row_ops *row_ops_for(const char *isa) {

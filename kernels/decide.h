@@ -260,6 +260,9 @@ typedef struct row_ops {
     /* draw over a dense row: the id with the largest draw_score, -1 if all are -inf.  hint: an id likely to score high
      * (the argmax), or -1: changes the time, never the result.  Same result as scoring each id in turn. */
     int32_t (*draw)(const float *l, int32_t n, float max, double inv_t, draw_key key, uint32_t position, int32_t hint);
+    /* draw over some ids of a row: l[i] is id[i]'s.  max: the largest of l.  As if each were scored in turn. */
+    int32_t (*draw_some)(const float *l, const int32_t *id, int32_t n, float max, double inv_t, draw_key key,
+                         uint32_t position);
     /* det_mass of each logit into out (n) unless it is NULL; returns their sum. */
     uint64_t (*mass)(const float *l, int32_t n, float max, double inv_t, uint64_t *out);
     /* Logits ranked above `id`: larger, or equal with a smaller id.  *sum: of e^(l - max) over them. */

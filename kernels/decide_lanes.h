@@ -205,6 +205,62 @@ static TARGET int32_t LANES(draw)(const float *l, int32_t n, float max, double i
     return best_id;
 }
 
+/* The same bound for ids that stand anywhere: a Philox block for each, 8 at a time. */
+static TARGET int32_t LANES(draw_some)(const float *l, const int32_t *id, int32_t n, float max, double inv_t, draw_key key,
+                                       uint32_t position) {
+    const float inv = (float)inv_t;
+    int32_t best_id = -1, first = 0;
+    while (first < n - 1 && !(l[first] == max)) first++; /* likely to score high: fewer of the others can win */
+    double best = -INFINITY;
+    float bar = -INFINITY;
+    if (n > 0 && l[first] > -INFINITY) {
+        best_id = id[first];
+        best = draw_score(l[first], max, inv_t, key, position, (uint32_t)best_id);
+        bar = (float)best - (1e-3f + 1e-6f * fabsf((float)best));
+    }
+    for (int32_t at = 0; at < n; at += 8) {
+        float noise[8], x[8];
+        int32_t some = n - at < 8 ? n - at : 8;
+        uint64_t c1[8] = {0}, w[2][4][4];
+        uint32_t piece[8] = {0};
+        for (int j = 0; j < some; j++) {
+            uint32_t k = (uint32_t)id[at + j];
+            c1[j] = (k >> 7 << 4) | (k & 15);
+            piece[j] = k >> 4 & 7;
+        }
+        for (int half = 0; half < 2; half++) {
+            vu counters, words[4];
+            memcpy(&counters, c1 + 4 * half, sizeof counters);
+            LANES(philox)(words, position, &counters, PURPOSE_DRAW, key);
+            memcpy(w[half], words, sizeof words);
+        }
+        for (int j = 0; j < 8; j++) {
+            float rest = (float)(65535 - (int32_t)(w[j / 4][piece[j] >> 1][j % 4] >> (16 * (piece[j] & 1)) & 0xffff));
+            int32_t bits;
+            memcpy(&bits, &rest, sizeof bits);
+            noise[j] = (float)bits;
+        }
+        for (int j = 0; j < 8; j++) x[j] = j < some ? l[at + j] : -INFINITY;
+        vf lg, logit;
+        memcpy(&lg, noise, sizeof lg);
+        memcpy(&logit, x, sizeof logit);
+        vf bound = FMAF(lg, (vf){} - 0x1.62e430p-24f, (vf){} + 99.12105f);
+        bound = FMAF(logit - max, (vf){} + inv, bound);
+        unsigned mask = MASK_NLT(bound, (vf){} + bar);
+        for (; mask; mask &= mask - 1) {
+            int32_t i = at + __builtin_ctz(mask);
+            if (i >= n || !(l[i] > -INFINITY)) continue;
+            double score = draw_score(l[i], max, inv_t, key, position, (uint32_t)id[i]);
+            if (score > best || (score == best && id[i] < best_id) || best_id < 0) {
+                best = score;
+                best_id = id[i];
+                bar = (float)best - (1e-3f + 1e-6f * fabsf((float)best));
+            }
+        }
+    }
+    return best_id;
+}
+
 /* det_mass of 4 x, the same operations as the scalar. */
 static inline __attribute__((always_inline)) TARGET vu LANES(mass4)(const vd *scaled) {
     vi64 live = *scaled >= -31.0;
@@ -317,5 +373,5 @@ static TARGET int32_t LANES(gather)(const float *l, int32_t n, float limit, cons
     return count;
 }
 
-static const row_ops LANES(ops) = {LANES_ISA,   LANES(sums),  LANES(draw),
+static const row_ops LANES(ops) = {LANES_ISA,   LANES(sums),  LANES(draw), LANES(draw_some),
                                    LANES(mass), LANES(above), LANES(gather)};

@@ -23,7 +23,7 @@ int plain_lines_next(plain_lines *l, const char *prompt, const atomic_int *cance
             l->at = length + (end != NULL);
             l->skipping = false;
             if (too_long) return -EFBIG;
-            if (end) *end = 0;
+            l->bytes.bytes[length] = 0; /* there is room: buf_reserve keeps a byte for it */
             if (length && l->bytes.bytes[length - 1] == '\r') l->bytes.bytes[--length] = 0;
             *line = l->bytes.bytes;
             *n = length;

@@ -167,8 +167,11 @@ TEST(args_refused_sample_only_still_counts) {
     p = parse("--chart_type|pie|--|--sample_only", false);
     EXPECT(p.st < 0 && glimpse_is_sample_only(p.cfg) == 0);
     drop(&p);
+    p = parse("--glimpse_interactive|--chart_type|pie", false);
+    EXPECT(p.st < 0 && glimpse_is_sample_only(p.cfg) == 1);
+    drop(&p);
     p = parse("--glimpse_interactive", false);
-    EXPECT(p.st == GLIMPSE_E_UNSUPPORTED && glimpse_is_sample_only(p.cfg) == 1);
+    EXPECT(p.st >= 0 && glimpse_is_sample_only(p.cfg) == 1);
     drop(&p);
 }
 

@@ -14,7 +14,7 @@
 #include "plugin/cli/cli.h"
 #include "plugin/guest.h"
 
-static int runs, reports, tokens, out_error;
+static int runs, chats, reports, tokens, out_error;
 static char dir[64];
 static const char *no_error(void) { return "the session's reason"; }
 static session_command asked;
@@ -26,6 +26,7 @@ static glimpse_status command(session_command which, const options *o, const cha
         return strcmp(dir, "empty") == 0 ? GLIMPSE_E_IO : GLIMPSE_OK;
     }
     runs++;
+    chats += opt_bool(o, OPT_interactive) && host->read_line && host->cancel;
     tokens = (int)opt_int(o, OPT_max_sample_tokens);
     host->log(host->user, "banner");
     out_error = host->out(host->user, "text", 4);
@@ -117,7 +118,7 @@ TEST(cli_help_of_a_flag) {
     EXPECT_EQ(program("help|mode"), 0);
     EXPECT(strstr(buf_str(&out), "[inline; in training worker]"));
     EXPECT_EQ(program("help|interactive"), 0);
-    EXPECT(strstr(buf_str(&out), "Not in this version: true"));
+    EXPECT(!strstr(buf_str(&out), "Not in this version"));
     EXPECT_EQ(program("help|temprature"), 2);
     EXPECT_STREQ(buf_str(&err), "glimpse: no flag --temprature\nhint: did you mean --temperature?\n");
     EXPECT_EQ(out.n, 0);
@@ -164,6 +165,10 @@ TEST(cli_commands) {
     EXPECT_EQ(program("--start|sample|--max_new_tokens=8|--"), 0); /* "sample" is the prompt here */
     EXPECT_EQ(tokens, 8);
     EXPECT_EQ(runs, 3);
+    EXPECT_EQ(chats, 0);
+    EXPECT_EQ(program("chat|--max_length|9"), 0);
+    EXPECT_EQ(program("--interactive"), 0);
+    EXPECT_EQ(chats, 2);
     EXPECT_EQ(program("report|out/demo"), 0);
     EXPECT_STREQ(dir, "out/demo");
     EXPECT_EQ(program("report|--out_dir|out/other"), 0);
@@ -213,13 +218,11 @@ TEST(cli_bad_flags_end_with_2) {
         {"--device|tpu", "glimpse: device = \"tpu\": expected auto, cpu, cuda, cuda:0, cuda:1, cuda:2, cuda:3, cuda:4, cuda:5, cuda:6 or cuda:7\n"},
         {"-n|3", "glimpse: unknown flag -n\nhint: flags begin with two hyphens; `glimpse --help` lists them\n"},
         {"hello", "glimpse: unexpected word \"hello\"\n"
-                  "hint: the commands are sample, eval, score, follow [DIR], review [DIR], report [DIR], tokenize, convert IN OUT, inspect PATH and "
+                  "hint: the commands are sample, eval, score, follow [DIR], review [DIR], report [DIR], chat, tokenize, convert IN OUT, inspect PATH and "
                   "help FLAG; a prompt is given with --prompt\n"},
         {"report|a|b", "glimpse: unexpected word \"b\"\n"
-                  "hint: the commands are sample, eval, score, follow [DIR], review [DIR], report [DIR], tokenize, convert IN OUT, inspect PATH and "
+                  "hint: the commands are sample, eval, score, follow [DIR], review [DIR], report [DIR], chat, tokenize, convert IN OUT, inspect PATH and "
                   "help FLAG; a prompt is given with --prompt\n"},
-        {"--interactive", "glimpse: --interactive: a conversation in the terminal is not in this version; --sample_only "
-                          "with --prompt samples once\n"},
         {"--like|generate", "glimpse: --prompt is required with --like generate\n"},
         {"--max_new_tokens|0", "glimpse: max_sample_tokens is 0: nothing to sample\n"},
         {"--prompt|a|--x\x1b[2J", "glimpse: unknown flag --x\\x1b[2J\nhint: `glimpse --help` lists the flags\n"},

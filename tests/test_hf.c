@@ -11,7 +11,9 @@
 
 #include "include/internal/file.h"
 #include "sampling/checkpoint/checkpoint.h"
+#include "sampling/checkpoint/json_tree.h"
 #include "tests/hf_files.h"
+#include "tests/hostile.h"
 #include "tests/test.h"
 
 static const char *make_dir(const char *name, int index, glimpse_dtype dtype, const char *prefix) {
@@ -196,12 +198,12 @@ TEST(hf_configurations_that_are_not_known) {
         {"gpt2", "\"n_ctx\": 64", "\"n_head\": 4", GLIMPSE_E_FORMAT, "the key \"n_head\" is there twice"},
         {"gpt2", "\"n_ctx\": 64", "\"n_ctx\": 64,", GLIMPSE_E_FORMAT, "of the JSON"},
     };
+    hostile_begin();
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         int index = index_of(cases[i].model);
         const char *dir = make_dir("lies", index, GLIMPSE_BF16, ""), *text = hf_config(index),
                    *at = strstr(text, cases[i].from);
         buffer b = {0};
-        model *m = NULL;
         if (!cases[i].says) continue;
         if (!test_check(at != NULL, __FILE__, __LINE__, "%s is not in the configuration of %s", cases[i].from,
                         cases[i].model))
@@ -209,14 +211,27 @@ TEST(hf_configurations_that_are_not_known) {
         buf_put(&b, text, (size_t)(at - text));
         buf_printf(&b, "%s%s", cases[i].to, at + strlen(cases[i].from));
         hf_save(dir, "config.json", b.bytes, b.n);
-        EXPECT_ERR(checkpoint_open(dir, NULL, NULL, &m), cases[i].code, cases[i].says);
-        EXPECT(!m);
-        model_close(m);
+        hostile_checkpoint(cases[i].to, dir, cases[i].code, cases[i].says);
         buf_free(&b);
     }
 }
 
 /* === Directories === */
+/* Every depth of brackets that are never closed: each is a value of one byte. */
+TEST(hf_json_of_open_brackets) {
+    for (int n = 1; n < 200; n++)
+        for (int kind = 0; kind < 3; kind++) {
+            json_tree t = {0};
+            char *text = malloc((size_t)n);
+            REQUIRE(text);
+            for (int i = 0; i < n; i++) text[i] = kind == 2 && i >= n / 2 ? ']' : kind == 1 && i % 2 ? ' ' : '[';
+            glimpse_status st = json_parse("x", text, (size_t)n, 64, &t);
+            EXPECT(kind == 2 && n % 2 == 0 && n / 2 <= 64 ? st == GLIMPSE_OK && t.n == (uint32_t)n / 2 : st == GLIMPSE_E_FORMAT);
+            json_free(&t);
+            free(text);
+        }
+}
+
 TEST(hf_a_trainers_directory) {
     static const char config[] =
         "{\"vocab_size\": 61, \"num_layers\": 4, \"num_heads\": 4, \"embed_dim\": 48, \"maxlen\": 64}";

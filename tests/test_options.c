@@ -113,7 +113,7 @@ TEST(options_values_are_checked) {
         {"device", "tpu", "auto, cpu, cuda"}, {"out_dir", "", "text of 1 to"}, {"token_boundary", "", NULL},
         {"sheets", "True", NULL}, {"sheets", "yes", NULL}, {"sheets", "no", NULL}, {"sheets", "TRUE", "expected true"},
         {"sheets", "2", "expected true"}, {"dataset_benchmarks", "false", NULL}, {"dataset_benchmarks", "1", NULL},
-        {"interactive", "0", NULL}, {"interactive", "true", "not in this version"}, {"stop", "", "text of 1 to"},
+        {"interactive", "0", NULL}, {"interactive", "true", NULL}, {"stop", "", "text of 1 to"},
         {"sample_start_tokens", "", NULL}, {"like", "nanogpt", NULL}, {"like", "gpt5", "nanogpt, nanogpt_train, generate or"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

@@ -188,3 +188,36 @@ TEST(samplers_same_row_moved) {
         if (!EXPECT(seen)) printf("%s has no row here\n", sampler_kinds[i]->ops.name);
     }
 }
+
+/* The draw over ids that stand anywhere, against each id scored in turn, by every instruction set. */
+TEST(samplers_same_draw_over_some) {
+    static const char *const isas[] = {"generic", "avx2", "avx512"};
+    static float l[5000];
+    static int32_t id[5000];
+    uint64_t rng = 17;
+    int distinct = 0;
+    for (int round = 0; round < 300; round++) {
+        int32_t n = 1 + (int32_t)(oracle_random(&rng) % (round % 3 ? 40 : 5000)), at = 0, want = -1;
+        double inv_t = exp(oracle_normal(&rng)), best = -INFINITY;
+        float max = -INFINITY;
+        for (int32_t i = 0; i < n; i++) {
+            id[i] = at += 1 + (int32_t)(oracle_random(&rng) % 200);
+            l[i] = round % 5 == 4 ? (float)(oracle_random(&rng) % 3) : (float)(oracle_normal(&rng) * 4);
+            if (oracle_random(&rng) % 9 == 0) l[i] = -INFINITY;
+            max = l[i] > max ? l[i] : max;
+        }
+        if (!(max > -INFINITY)) l[0] = max = 1;
+        draw_key key = {oracle_random(&rng), (uint32_t)(round % 2)};
+        for (int32_t i = 0; i < n; i++) {
+            if (!(l[i] > -INFINITY)) continue;
+            double score = draw_score(l[i], max, inv_t, key, 7, (uint32_t)id[i]);
+            if (want < 0 || score > best) best = score, want = id[i];
+        }
+        distinct += want != id[0];
+        for (int k = 0; k < 3; k++) {
+            const row_ops *ops = row_ops_for(isas[k]);
+            if (ops) EXPECT_EQ(ops->draw_some(l, id, n, max, inv_t, key, 7), want);
+        }
+    }
+    EXPECT(distinct > 200);
+}

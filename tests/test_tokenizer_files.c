@@ -10,6 +10,7 @@
 #include "sampling/tokenizer/tokenizer.h"
 #include "sampling/tokenizer/unicode_classes.h"
 #include "tests/oracle.h"
+#include "tests/hostile.h"
 #include "tests/test.h"
 #include "tests/toy_bpe.h"
 
@@ -199,11 +200,13 @@ TEST(tokenizer_llmc_file_with_lies) {
         {2, 3, 0, GLIMPSE_E_FORMAT, "truncated"},
         {2, 1, 0, GLIMPSE_E_FORMAT, "after the last"},
     };
+    hostile_begin();
     for (size_t i = 0; i < sizeof lies / sizeof *lies; i++) {
         make_file(&b, lies[i].version, lies[i].V, lies[i].eot);
         put_token(&b, "a"), put_token(&b, "bc");
-        EXPECT_ERR(tokenizer_load(saved(&b), &t), lies[i].code, lies[i].says);
-        EXPECT(!t);
+        char what[32];
+        snprintf(what, sizeof what, "header %zu", i);
+        hostile_tokenizer(what, saved(&b), lies[i].code, lies[i].says);
     }
     make_file(&b, 2, 3, 0);
     put_token(&b, "a"), put_token(&b, ""), put_token(&b, "bc");

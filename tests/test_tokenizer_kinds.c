@@ -151,13 +151,14 @@ TEST(tokenizer_kinds_files_that_lie) {
         {"YQ== 0\nYg=! 1\n", 14, GLIMPSE_E_FORMAT, "line 2 is no base64"},
         {"YQ== 99999999999\n", 17, GLIMPSE_E_FORMAT, "the rank 99999999999"},
         {"YQ== 0\nYg== 1\n", 14, GLIMPSE_E_TOKENIZER, "--tokenizer_pattern"},
+        {"{\"config\":{\"default_vocab_size\":4,\"default_num_special_tokens\":3},\"vocab\":[{\"rank\":0}]}", 87, GLIMPSE_E_FORMAT, "no pattern"},
         {"GGUF\x03\0\0\0\0\0\0\0\0\0\0\0\xff\xff\0\0\0\0\0\0", 24, GLIMPSE_E_FORMAT, "truncated"},
         {"GGUF\x03\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 24, GLIMPSE_E_TOKENIZER, "holds no tokenizer"},
         {"GGUF\x03\0\0\0\0\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0k\x09\0\0\0\x08\0\0\0\xff\xff\xff\xff\xff\xff\xff\x7f", 49, GLIMPSE_E_FORMAT,
          "an array of"},
         {"{\"config\":{},\"vocab\":[]}", 24, GLIMPSE_E_FORMAT, "vocab is no list"},
         {"{\"config\":{\"default_vocab_size\":9,\"default_num_special_tokens\":3},\"vocab\":[1]}", 78, GLIMPSE_E_FORMAT, "with 1 tokens"},
-        {"{\"config\":{\"default_vocab_size\":4,\"default_num_special_tokens\":3,\"pattern\":\"(\"},\"vocab\":[1]}", 92, GLIMPSE_E_UNSUPPORTED,
+        {"{\"config\":{\"default_vocab_size\":4,\"default_num_special_tokens\":3,\"pattern\":\"(\"},\"vocab\":[{\"rank\":0,\"token_bytes\":\"YQ==\"}]}", 122, GLIMPSE_E_UNSUPPORTED,
          "the pattern"},
     };
     char what[32];

@@ -13,84 +13,18 @@
 #include "tests/test.h"
 #include "tests/torch_files.h"
 
-enum { NANOGPT = 9, MOST = 80 };
+enum { NANOGPT = TORCH_NANOGPT };
+typedef torch_recipe recipe;
 
-typedef struct recipe {
-    const char *key, *prefix; /* key NULL: the state dict is the root */
-    bool model_args, parameters, tied_head;
-} recipe;
-
-static void state_dict(buffer *pkl, const recipe *r, zip_file *files, int *n_files, buffer *data) {
-    static char names[MOST][24];
-    char name[200];
-    int n = hf_tensor_count(NANOGPT);
-    pkl_global(pkl, "collections", "OrderedDict");
-    buf_puts(pkl, ")R(");
-    for (int i = 0; i < n; i++) {
-        int dims[2], strides[2] = {1, 1};
-        size_t held = hf_tensor_shape(NANOGPT, i, dims);
-        char key[8];
-        snprintf(key, sizeof key, "%d", i);
-        snprintf(name, sizeof name, "%s%s", r->prefix, hf_tensor_name(NANOGPT, i));
-        pkl_text(pkl, name);
-        int n_dims = dims[1] ? 2 : 1;
-        /* Hugging Face's matrices lie (in, out): the views are the transposed ones, with strides. */
-        if (n_dims == 2 && strstr(name, ".h.")) {
-            int t = dims[0];
-            dims[0] = dims[1], dims[1] = t, strides[0] = 1, strides[1] = dims[0];
-        } else if (n_dims == 2) strides[0] = dims[1];
-        if (r->parameters) pkl_global(pkl, "torch._utils", "_rebuild_parameter"), buf_putc(pkl, '(');
-        pkl_tensor(pkl, "Float", key, (int)held, 0, n_dims, dims, strides);
-        if (r->parameters) buf_puts(pkl, "\x88"), pkl_global(pkl, "collections", "OrderedDict"), buf_puts(pkl, ")RtR");
-        hf_tensor_bytes(NANOGPT, i, GLIMPSE_F32, &data[i]);
-        snprintf(names[i], sizeof *names, "ckpt/data/%d", i);
-        files[(*n_files)++] = (zip_file){names[i], data[i].bytes, data[i].n};
-        if (!i && r->tied_head) {
-            snprintf(name, sizeof name, "%slm_head.weight", r->prefix);
-            pkl_text(pkl, name);
-            pkl_tensor(pkl, "Float", key, (int)held, 0, n_dims, dims, strides);
-        }
-    }
-    buf_puts(pkl, "u");
-}
-
-static const char *make_pt(const char *name, const recipe *r) {
-    static const struct {
-        const char *name;
-        int value;
-    } args[] = {{"n_layer", 4}, {"n_head", 4}, {"n_embd", 48}, {"block_size", 64}, {"vocab_size", 61}};
-    buffer pkl = {0}, out = {0}, *data = calloc(MOST, sizeof *data);
-    zip_file files[MOST];
-    int n = 1;
-    buf_puts(&pkl, "\x80\x02");
-    if (r->key) buf_puts(&pkl, "}("), pkl_text(&pkl, r->key);
-    state_dict(&pkl, r, files, &n, data);
-    if (r->key && r->model_args) {
-        pkl_text(&pkl, "model_args");
-        buf_puts(&pkl, "}(");
-        for (size_t i = 0; i < sizeof args / sizeof *args; i++)
-            pkl_text(&pkl, args[i].name), pkl_int(&pkl, args[i].value);
-        buf_puts(&pkl, "u");
-    }
-    if (r->key) buf_putc(&pkl, 'u');
-    buf_putc(&pkl, '.');
-    files[0] = (zip_file){"ckpt/data.pkl", pkl.bytes, pkl.n};
-    zip_make(&out, files, n);
-    const char *path = hf_save(hf_dir("pt"), name, out.bytes, out.n);
-    for (int i = 0; i < MOST; i++) buf_free(&data[i]);
-    free(data);
-    buf_free(&pkl);
-    buf_free(&out);
-    return path;
-}
+static const char *make_pt(const char *name, const recipe *r) { return torch_nanogpt(hf_dir("pt"), name, r); }
 
 TEST_LIMIT(torch_every_key_and_prefix_gives_the_frozen_logits, 120) {
     static const recipe recipes[] = {
-        {"model", "", true, false, true},
-        {"state_dict", "model.", true, false, true},
-        {"model_state_dict", "module.", true, true, false},
-        {"model", "_orig_mod.", true, false, true},
-        {"model", "module._orig_mod.", true, false, false},
+        {"model", "", true, false, true, NULL},
+        {"state_dict", "model.", true, false, true, NULL},
+        {"model_state_dict", "module.", true, true, false, NULL},
+        {"model", "_orig_mod.", true, false, true, NULL},
+        {"model", "module._orig_mod.", true, false, false, NULL},
     };
     for (size_t i = 0; i < sizeof recipes / sizeof *recipes; i++) {
         model *m = NULL;
@@ -104,7 +38,7 @@ TEST_LIMIT(torch_every_key_and_prefix_gives_the_frozen_logits, 120) {
 
 TEST(torch_newest_in_a_directory) {
     char *found = NULL;
-    const char *path = make_pt("ckpt.pt", &(recipe){"model", "", true, false, false});
+    const char *path = make_pt("ckpt.pt", &(recipe){"model", "", true, false, false, NULL});
     char want[4096];
     snprintf(want, sizeof want, "%s", path);
     REQUIRE_OK(checkpoint_find_newest(hf_dir("pt"), &found));
@@ -117,7 +51,7 @@ TEST(torch_bare_state_dict) {
     static const char config[] =
         "{\"n_layer\":4,\"n_head\":4,\"n_embd\":48,\"block_size\":64,\"vocab_size\":61,\"activation\":\"gelu\"}";
     model *m = NULL;
-    const char *path = make_pt("bare.pt", &(recipe){NULL, "", false, false, false});
+    const char *path = make_pt("bare.pt", &(recipe){NULL, "", false, false, false, NULL});
     char copy[4096];
     snprintf(copy, sizeof copy, "%s", path);
     EXPECT_ERR(checkpoint_open(copy, NULL, NULL, &m), GLIMPSE_E_FORMAT, "Model config not found");
@@ -130,7 +64,7 @@ TEST(torch_bare_state_dict) {
 
 TEST(torch_missing_key_lists_those_that_are_there) {
     model *m = NULL;
-    EXPECT_ERR(checkpoint_open(make_pt("w.pt", &(recipe){"weights", "", true, false, false}), NULL, NULL, &m),
+    EXPECT_ERR(checkpoint_open(make_pt("w.pt", &(recipe){"weights", "", true, false, false, NULL}), NULL, NULL, &m),
                GLIMPSE_E_FORMAT,
                "no weights under model, state_dict or model_state_dict; keys found: weights, model_args");
     EXPECT(strstr(status_text(), "hint: \"weights\" holds tensors") != NULL);

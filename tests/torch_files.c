@@ -1,7 +1,11 @@
 /* torch_files.c -- see torch_files.h. */
 #include "tests/torch_files.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+#include "tests/hf_files.h"
 
 static void put(buffer *b, uint64_t v, int bytes) {
     for (int i = 0; i < bytes; i++) buf_putc(b, (char)(i < 8 ? v >> 8 * i : 0));
@@ -75,4 +79,78 @@ void zip_make(buffer *b, const zip_file *files, int n) {
     put(b, 0x06054b50, 4), put(b, 0, 4), put(b, (uint64_t)n, 2), put(b, (uint64_t)n, 2), put(b, directory.n, 4),
         put(b, at, 4), put(b, 0, 2);
     buf_free(&directory);
+}
+
+/* --- nanoGPT's checkpoint --- */
+
+enum { NANOGPT = TORCH_NANOGPT, MOST = 80 };
+
+static void state_dict(buffer *pkl, const torch_recipe *r, zip_file *files, int *n_files, buffer *data) {
+    static char names[MOST][24];
+    char name[200];
+    int n = hf_tensor_count(NANOGPT);
+    pkl_global(pkl, "collections", "OrderedDict");
+    buf_puts(pkl, ")R(");
+    for (int i = 0; i < n; i++) {
+        int dims[2], strides[2] = {1, 1};
+        size_t held = hf_tensor_shape(NANOGPT, i, dims);
+        char key[8];
+        snprintf(key, sizeof key, "%d", i);
+        snprintf(name, sizeof name, "%s%s", r->prefix, hf_tensor_name(NANOGPT, i));
+        pkl_text(pkl, name);
+        int n_dims = dims[1] ? 2 : 1;
+        /* Hugging Face's matrices lie (in, out): the views are the transposed ones, with strides. */
+        if (n_dims == 2 && strstr(name, ".h.")) {
+            int t = dims[0];
+            dims[0] = dims[1], dims[1] = t, strides[0] = 1, strides[1] = dims[0];
+        } else if (n_dims == 2) strides[0] = dims[1];
+        if (r->parameters) pkl_global(pkl, "torch._utils", "_rebuild_parameter"), buf_putc(pkl, '(');
+        pkl_tensor(pkl, "Float", key, (int)held, 0, n_dims, dims, strides);
+        if (r->parameters) buf_puts(pkl, "\x88"), pkl_global(pkl, "collections", "OrderedDict"), buf_puts(pkl, ")RtR");
+        hf_tensor_bytes(NANOGPT, i, GLIMPSE_F32, &data[i]);
+        snprintf(names[i], sizeof *names, "ckpt/data/%d", i);
+        files[(*n_files)++] = (zip_file){names[i], data[i].bytes, data[i].n};
+        if (!i && r->tied_head) {
+            snprintf(name, sizeof name, "%slm_head.weight", r->prefix);
+            pkl_text(pkl, name);
+            pkl_tensor(pkl, "Float", key, (int)held, 0, n_dims, dims, strides);
+        }
+    }
+    buf_puts(pkl, "u");
+}
+
+const char *torch_nanogpt(const char *dir, const char *name, const torch_recipe *r) {
+    static const struct {
+        const char *name;
+        int value;
+    } args[] = {{"n_layer", 4}, {"n_head", 4}, {"n_embd", 48}, {"block_size", 64}, {"vocab_size", 61}};
+    buffer pkl = {0}, out = {0}, *data = calloc(MOST, sizeof *data);
+    zip_file files[MOST];
+    int n = 1;
+    buf_puts(&pkl, "\x80\x02");
+    if (r->key) buf_puts(&pkl, "}("), pkl_text(&pkl, r->key);
+    state_dict(&pkl, r, files, &n, data);
+    if (r->key && r->model_args) {
+        pkl_text(&pkl, "model_args");
+        buf_puts(&pkl, "}(");
+        for (size_t i = 0; i < sizeof args / sizeof *args; i++)
+            pkl_text(&pkl, args[i].name), pkl_int(&pkl, args[i].value);
+        buf_puts(&pkl, "u");
+    }
+    if (r->key && r->dataset) {
+        pkl_text(&pkl, "config");
+        buf_puts(&pkl, "}(");
+        pkl_text(&pkl, "dataset"), pkl_text(&pkl, r->dataset);
+        buf_puts(&pkl, "u");
+    }
+    if (r->key) buf_putc(&pkl, 'u');
+    buf_putc(&pkl, '.');
+    files[0] = (zip_file){"ckpt/data.pkl", pkl.bytes, pkl.n};
+    zip_make(&out, files, n);
+    const char *path = hf_save(dir, name, out.bytes, out.n);
+    for (int i = 0; i < MOST; i++) buf_free(&data[i]);
+    free(data);
+    buf_free(&pkl);
+    buf_free(&out);
+    return path;
 }

@@ -3,6 +3,7 @@
 #define GLIMPSE_TEST_TORCH_FILES_H
 
 #include "include/internal/buffer.h"
+#include <stdbool.h>
 
 void pkl_text(buffer *b, const char *s); /* BINUNICODE */
 void pkl_int(buffer *b, int32_t v);      /* BININT */
@@ -18,5 +19,14 @@ typedef struct zip_file {
 } zip_file;
 /* Sizes in data descriptors, as PyTorch writes them (flags 0x0808). */
 void zip_make(buffer *b, const zip_file *files, int n);
+
+enum { TORCH_NANOGPT = 9 }; /* hf_files.h's model that these hold */
+typedef struct torch_recipe {
+    const char *key, *prefix; /* key NULL: the state dict is the root */
+    bool model_args, parameters, tied_head;
+    const char *dataset;      /* config['dataset'], as train.py saves it; NULL = none */
+} torch_recipe;
+/* dir/name; the path is static. */
+const char *torch_nanogpt(const char *dir, const char *name, const torch_recipe *r);
 
 #endif

@@ -108,6 +108,58 @@ static int name_at(const char *const *names, int n, const char *name) {
     return i;
 }
 
+/* Numbers of the eval itself, for the charts: [[name, value], ..]. */
+static void put_more(const glimpse_record *r, buffer *out) {
+    buffer name = {0};
+    key(out, "more");
+    buf_putc(out, '[');
+    for (int32_t i = 0; i < r->n_scores + r->n_dataset; i++) {
+        const glimpse_task_score *s = i < r->n_scores ? GLIMPSE_AT(r->scores, i) : NULL;
+        const glimpse_metric *m = s ? NULL : &r->dataset[i - r->n_scores];
+        buf_clear(&name);
+        buf_puts(&name, s ? s->task : "dataset");
+        buf_putc(&name, ' ');
+        buf_puts(&name, s ? s->metric : m->name);
+        buf_puts(out, i ? ",[" : "[");
+        put_text(out, buf_str(&name), name.n);
+        buf_putc(out, ',');
+        put_num(out, s ? s->value : m->value, 5);
+        buf_putc(out, ']');
+    }
+    buf_putc(out, ']');
+    if (buf_failed(&name)) out->failed = true;
+    buf_free(&name);
+}
+
+/* The same as a table wants them. */
+static void put_scores(const glimpse_record *r, buffer *out) {
+    if (r->n_scores) key(out, "scores"), buf_putc(out, '[');
+    for (int32_t i = 0; i < r->n_scores; i++) {
+        const glimpse_task_score *s = GLIMPSE_AT(r->scores, i);
+        buf_puts(out, i ? ",{" : "{");
+        text_member(out, "task", s->task);
+        text_member(out, "metric", s->metric);
+        text_member(out, "variant", s->variant);
+        num_member(out, "value", s->value, RECORD_LOSS_DIGITS);
+        num_member(out, "error", s->std_error, RECORD_LOSS_DIGITS);
+        num_member(out, "chance", s->chance, RECORD_LOSS_DIGITS);
+        int_member(out, "n", s->n);
+        int_member(out, "of", s->n_all);
+        int_member(out, "shots", s->num_fewshot);
+        buf_putc(out, '}');
+    }
+    if (r->n_scores) buf_putc(out, ']');
+    if (r->n_dataset) key(out, "dataset"), buf_putc(out, '[');
+    for (int32_t i = 0; i < r->n_dataset; i++) {
+        buf_puts(out, i ? ",[" : "[");
+        put_cstr(out, r->dataset[i].name);
+        buf_putc(out, ',');
+        put_num(out, r->dataset[i].value, RECORD_LOSS_DIGITS);
+        buf_putc(out, ']');
+    }
+    if (r->n_dataset) buf_putc(out, ']');
+}
+
 glimpse_status html_index_line(const glimpse_record *r, buffer *out) {
     enum { MOST = 64 };
     const char *names[MOST];
@@ -121,6 +173,7 @@ glimpse_status html_index_line(const glimpse_record *r, buffer *out) {
             if (name_at(names, n, s->metrics[k].name) == n) names[n++] = s->metrics[k].name;
     }
     if (r->n_probes) int_member(out, "probes", r->n_probes);
+    if (r->n_scores || r->n_dataset) put_more(r, out);
     key(out, "names");
     buf_putc(out, '[');
     for (int i = 0; i < n; i++) {
@@ -271,6 +324,7 @@ static void put_sample(const glimpse_record *r, const glimpse_sample *s, bool sh
     text_member(out, "stop", text_stop_name(s->stop));
     text_member(out, "why", s->why);
     if (s->note) text_member(out, "note", s->note);
+    if (s->n_beams) int_member(out, "beams", s->n_beams), num_member(out, "beam_score", s->beam_score, 6);
     key(out, "metrics");
     buf_putc(out, '{');
     for (int32_t i = 0; i < s->n_metrics; i++) {
@@ -316,6 +370,7 @@ glimpse_status html_step(const glimpse_record *r, bool sheets, buffer *out) {
     }
     buf_putc(out, ']');
     int_member(out, "w", wide ? 4 : 2);
+    put_scores(r, out);
     put_pieces(r, out);
     key(out, "samples");
     buf_putc(out, '[');

@@ -40,7 +40,7 @@ enum { HTML_FILES = 3 };
 /* The files that never change, i = 0 .. HTML_FILES - 1; borrowed for ever. */
 html_file html_file_at(int i);
 
-/* An eval's line of the index: its losses and the metrics of each sample.  Appends. */
+/* An eval's line of the index: its losses, the metrics of each sample, its task scores and dataset's numbers.  Appends. */
 glimpse_status html_index_line(const glimpse_record *r, buffer *out);
 /* An eval's probes, for the map over the steps; nothing if it has none.  Appends. */
 glimpse_status html_probes_line(const glimpse_record *r, buffer *out);

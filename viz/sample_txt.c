@@ -112,6 +112,24 @@ static void sample_fields(const glimpse_record *r, const glimpse_sample *s, styl
     styled_puts(out, "\n", PAINT_PLAIN);
 }
 
+/* What was measured of the model itself: once an eval, in its first entry. */
+static void score_fields(const glimpse_record *r, styled *out) {
+    for (int32_t i = 0; i < r->n_scores + r->n_dataset; i++) {
+        const glimpse_task_score *s = i < r->n_scores ? GLIMPSE_AT(r->scores, i) : NULL;
+        const glimpse_metric *m = s ? NULL : &r->dataset[i - r->n_scores];
+        buffer line = {0};
+        if (s) buf_printf(&line, "%s %s ", s->task, s->metric);
+        else buf_printf(&line, "%s ", m->name);
+        buf_g(&line, s ? s->value : m->value, RECORD_DIGITS);
+        if (s && isfinite(s->std_error)) buf_printf(&line, " \xc2\xb1 %.2g", s->std_error);
+        if (s) buf_printf(&line, " (%d of %d)", (int)s->n, (int)s->n_all);
+        text_field(out, s ? "lm_eval" : "dataset", buf_str(&line));
+        styled_puts(out, "\n", PAINT_PLAIN);
+        if (buf_failed(&line)) out->text.failed = true;
+        buf_free(&line);
+    }
+}
+
 void text_entry_head(const glimpse_record *r, const glimpse_sample *s, styled *out) {
     styled_puts(out, RULE, PAINT_DIM);
     text_field(out, "run_name", r->run_name);
@@ -133,6 +151,7 @@ void text_entry_head(const glimpse_record *r, const glimpse_sample *s, styled *o
         }
         end_line(out);
     }
+    if (!s || s == r->samples) score_fields(r, out);
     if (text_check_failed(r)) {
         styled_puts(out, " ", PAINT_PLAIN);
         styled_puts(out, "*** " TEXT_CHECK_FAILED " ***", PAINT_ALARM);

@@ -148,7 +148,8 @@ static int sample_head(screen *s, const glimpse_sample *sample, int row) {
     if (text_check_failed(v->r)) row_add(s, 0, PAINT_ALARM, " MODEL CHECK FAILED ");
     if (sample->why) blanks(s, 1), row_add_cut(s, PAINT_BAD, sample->why, strlen(sample->why), false, SIZE_MAX);
     if (sample->n_beams) row_addf(s, 1, PAINT_DIM, "beam search of %d, score %.4g", (int)sample->n_beams, sample->beam_score);
-    if (sample->note) blanks(s, 1), row_add_cut(s, PAINT_DIM, sample->note, strlen(sample->note), false, SIZE_MAX);
+    if (sample->note && s->width > 1) row_add(s, 1, PAINT_DIM, "\xc2\xb7");
+    if (sample->note) blanks(s, s->width > 1), row_add_cut(s, PAINT_DIM, sample->note, strlen(sample->note), false, SIZE_MAX);
     row_end(s, row, false);
     return 2;
 }

@@ -184,12 +184,12 @@ static void number(number_list *l, const char *name, double now, double was, con
     screen *s = l->s;
     row_begin(s, (size_t)s->v->width);
     row_add(s, 3, PAINT_PLAIN, "");
-    row_add_cut(s, PAINT_PLAIN, name, strlen(name), false, 34);
-    while (s->width < 38 && row_add(s, 0, PAINT_PLAIN, " ")) {}
+    row_add_cut(s, PAINT_PLAIN, name, strlen(name), false, s->columns < 90 ? 26 : 34);
+    while (s->width < (s->columns < 90 ? 30 : 38) && row_add(s, 0, PAINT_PLAIN, " ")) {}
     if (isfinite(now)) row_addf(s, 0, PAINT_STRONG, "%12.5g", now);
     else row_add(s, 0, PAINT_DIM, "           -");
     if (isfinite(was) && isfinite(now) && now != was) row_addf(s, 2, PAINT_DIM, "%s%.4g", now > was ? "\xe2\x96\xb2" : "\xe2\x96\xbc", fabs(now - was));
-    if (more && *more) row_add(s, 2, PAINT_DIM, more);
+    if (more && *more && row_add(s, 1, PAINT_PLAIN, " ")) row_add_cut(s, PAINT_DIM, more, strlen(more), false, SIZE_MAX);
     row_end(s, l->first + (int)(l->at - 1 - l->top), false);
 }
 
@@ -202,7 +202,7 @@ static double metric_of(const glimpse_metric *m, int32_t n, const char *name) {
 static void all_numbers(number_list *l) {
     const screen_view *v = l->s->v;
     const glimpse_record *r = v->r, *b = v->before;
-    char name[128], more[128], error[32] = "";
+    char name[128], more[128], error[32];
     heading(l, "Losses");
     number(l, "train", r->train_loss, b ? b->train_loss : NAN, "");
     number(l, "val", r->val_loss, b ? b->val_loss : NAN, "");
@@ -211,6 +211,7 @@ static void all_numbers(number_list *l) {
     for (int32_t i = 0; i < r->n_scores; i++) {
         const glimpse_task_score *t = GLIMPSE_AT(r->scores, i);
         double was = NAN;
+        error[0] = 0;
         for (int32_t k = 0; b && k < b->n_scores; k++) {
             const glimpse_task_score *o = GLIMPSE_AT(b->scores, k);
             if (text_is(o->task, t->task) && text_is(o->metric, t->metric)) was = o->value;

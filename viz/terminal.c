@@ -352,9 +352,12 @@ static void scores(log_view *v) {
     begin_row(v, INDENT);
     for (int32_t i = 0; i < r->n_scores; i++) {
         const glimpse_task_score *s = GLIMPSE_AT(r->scores, i);
-        text_short(value, s->value);
-        text_short(error, s->std_error);
         bool known = isfinite(s->std_error);
+        text_short(value, s->value);
+        if (known) { /* four digits behind the point, as lm-evaluation-harness's table: the error shows */
+            c_snprintf(value, sizeof value, "%.4f", s->value);
+            c_snprintf(error, sizeof error, "%.4f", s->std_error);
+        }
         if (!addf(v, i ? 3 : 0, PAINT_DIM, "%s %s %s%s%s (%s%d)", s->task, s->metric, value, known ? "\xc2\xb1" : "",
                   known ? error : "", s->n < s->n_all ? "first " : "", (int)s->n))
             break;

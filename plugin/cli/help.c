@@ -112,7 +112,7 @@ static void put_usage(buffer *b) {
         c_snprintf(line, sizeof line, i ? "glimpse %s %s" : "glimpse [%s] [FLAGS]", c->name, c->words);
         buf_printf(b, "%s%-26s %s\n", i ? "       " : "usage: ", line, c->help);
     }
-    buf_puts(b, "       glimpse chat [FLAGS]       a conversation: texts and answers in one context\n"
+    buf_puts(b, "       glimpse chat [FLAGS]       a conversation in the terminal\n"
                 "       glimpse tokenize --tokenizer FILE [--json] [--special] [TEXT | -]\n"
                 "       glimpse tokenize --tokenizer FILE --decode IDS\n"
                 "                                  a text as tokens, or ids as a text\n"

@@ -83,7 +83,8 @@ glimpse_status checkpoint_find_newest(const char *path, char **found) {
         if (hub)
             FAIL(GLIMPSE_E_IO, "%s: there is no such file or directory\n"
                  "hint: if it is the name of a model on a hub, fetch it first: nothing is downloaded here", path);
-        FAIL(GLIMPSE_E_IO, "%s: there is no such file or directory", path);
+        FAIL(GLIMPSE_E_IO, "%s: there is no such file or directory\nhint: --checkpoint names a file or a directory; unset, the newest "
+             "checkpoint in --out_dir is taken", path);
     }
     char *copy = strdup(path);
     if (!copy) FAIL(GLIMPSE_E_MEMORY, "no memory for a path");

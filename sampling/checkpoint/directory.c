@@ -124,7 +124,8 @@ glimpse_status config_find(const char *dir, glimpse_model *d, config_facts *fact
     else if (holds(above, "model_config.json")) path = path_join(above, "model_config.json");
     else
         FAIL_GOTO(GLIMPSE_E_FORMAT,
-                  "Model config not found: neither %s/config.json nor %s/model_config.json; " STRUCTURE, dir, above);
+                  "Model config not found: neither %s/config.json nor %s/model_config.json; " STRUCTURE
+                  "\nhint: point --checkpoint at the checkpoint itself, and put its configuration there or one above", dir, above);
     if (!path) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a path");
     TRY_GOTO(config_read(path, d, facts));
     *found = path;
@@ -235,15 +236,26 @@ glimpse_status safetensors_read(const char *path, checkpoint_progress progress, 
 glimpse_status checkpoint_find_tokenizer(const char *checkpoint, const char *out_dir, tokenizer **out) {
     glimpse_status st = GLIMPSE_OK;
     bool directory = path_is_dir(checkpoint);
+    buffer dataset = {0};
+    char *data[3] = {NULL};
     char *in = directory ? strdup(checkpoint) : path_dir(checkpoint), *above = in ? parent_of(in) : NULL;
     if (!above) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a path");
-    TRY_GOTO(tokenizer_find((const char *const[]){in, above, out_dir, "."}, 4, out));
+    if (!directory) torch_dataset(checkpoint, &dataset);
+    for (int i = 0; dataset.n && i < 3; i++) { /* sample.py: data/NAME/meta.pkl in the working directory, which held out_dir */
+        buffer dir = {0};
+        buf_printf(&dir, "%s%s/data/%s", i ? above : ".", i == 2 ? "/.." : "", buf_str(&dataset));
+        data[i] = buf_take(&dir, NULL);
+        if (!data[i]) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a path");
+    }
+    TRY_GOTO(tokenizer_find((const char *const[]){in, above, out_dir, data[0], data[1], data[2], "."}, 7, out));
     if (!*out && directory && !holds(in, "config.json") && holds(above, "model_config.json"))
         FAIL_GOTO(GLIMPSE_E_TOKENIZER,
                   "Could not find tokenizer.json: neither in %s nor in %s\n"
                   "hint: name it: --tokenizer %s/tokenizer.json; " STRUCTURE,
                   in, above, above);
 out:
+    for (int i = 0; i < 3; i++) free(data[i]);
+    buf_free(&dataset);
     free(in);
     free(above);
     return st;

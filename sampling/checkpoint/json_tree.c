@@ -29,9 +29,10 @@ static glimpse_status unexpected(const parser *p, const char *expected) {
 
 static glimpse_status new_node(parser *p, json_kind kind, uint32_t *index) {
     if (p->n_nodes == p->cap) {
-        /* A value takes a byte and a separator at least, so never more than n / 2 + 1 of them. */
-        size_t most = p->n / 2 + 2, cap = p->cap ? 2 * (size_t)p->cap : 64;
+        /* A value that is whole takes a byte and a separator at least; one that is still open may have one byte alone. */
+        size_t most = p->n / 2 + 2 + MAX_DEPTH, cap = p->cap ? 2 * (size_t)p->cap : 64;
         if (cap > most) cap = most;
+        if (cap <= p->cap) return unexpected(p, "fewer values");
         json_node *grown = realloc(p->nodes, cap * sizeof *grown);
         if (!grown) FAIL(GLIMPSE_E_MEMORY, "%s: no memory for its JSON", p->name);
         p->nodes = grown, p->cap = (uint32_t)cap;

@@ -37,6 +37,8 @@ glimpse_status gguf_read(const char *path, checkpoint_progress progress, void *u
 /* PyTorch's .pt: a zip of stored members and a pickle.  torch_list appends the tensors of the state dict; what the file
  * says of the model (nanoGPT's model_args) goes to *d if d is not NULL, whose arch stays NULL when it says nothing. */
 glimpse_status torch_list(weight_list *l, int32_t file_index, glimpse_model *d);
+/* The name of the data it was trained on (nanoGPT's config['dataset']), appended; nothing where the file does not say one. */
+void torch_dataset(const char *path, buffer *name);
 glimpse_status torch_read(const char *path, checkpoint_progress progress, void *user, model **out);
 
 /* A directory in Hugging Face's layout (config.json and weights), or one with model_config.json in its parent. */

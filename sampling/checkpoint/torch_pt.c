@@ -214,6 +214,23 @@ out:
     return st;
 }
 
+void torch_dataset(const char *path, buffer *name) {
+    weight_list l = {0};
+    torch_file t = {.l = &l};
+    unsigned char head[4];
+    if (weights_open_file(&l, path, &t.index) >= 0 && l.files[t.index].size > 4 && file_read_at(&l.files[t.index], 0, head, 4) >= 0
+        && !memcmp(head, "PK\x03\x04", 4)) {
+        t.f = &l.files[t.index];
+        const pickle_value *said = open_archive(&t) >= 0 ? pickle_get(&t.p, pickle_get(&t.p, pickle_root(&t.p), "config"), "dataset") : NULL;
+        if (said && said->kind == PICKLE_TEXT && said->n < 256 && !memchr(said->text, 0, said->n)) buf_put(name, said->text, said->n);
+        pickle_free(&t.p);
+        zip_free(&t.z);
+        buf_free(&t.bytes);
+        free(t.prefix);
+    }
+    weights_free(&l);
+}
+
 /* Names without what torch.compile, DistributedDataParallel and Lightning put before them. */
 static glimpse_status strip_wrappers(weight_list *l) {
     for (int i = 0; i < 2; i++) {

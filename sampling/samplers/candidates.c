@@ -103,12 +103,20 @@ glimpse_status candidates_max(candidates *c, float *max) {
         *max = c->sums.max;
         return GLIMPSE_OK;
     }
-    float m = -INFINITY;
-    bool ok = true;
-    for (int32_t i = 0; i < c->n; i++) {
-        if (c->l[i] > m) m = c->l[i];
-        ok &= c->l[i] < INFINITY;
+    float lane[16], m = -INFINITY;
+    int32_t bad[16] = {0}, ok = 1, i = 0;
+    for (int j = 0; j < 16; j++) lane[j] = -INFINITY;
+    for (; i + 16 <= c->n; i += 16)
+        for (int j = 0; j < 16; j++) {
+            float x = c->l[i + j];
+            lane[j] = x > lane[j] ? x : lane[j];
+            bad[j] |= !(x < INFINITY);
+        }
+    for (; i < c->n; i++) {
+        lane[0] = c->l[i] > lane[0] ? c->l[i] : lane[0];
+        bad[0] |= !(c->l[i] < INFINITY);
     }
+    for (int j = 0; j < 16; j++) m = lane[j] > m ? lane[j] : m, ok &= !bad[j];
     if (!ok || !(m > -INFINITY)) return not_finite(c->l, c->id, c->n);
     *max = m;
     return GLIMPSE_OK;
@@ -151,10 +159,11 @@ void candidates_keep_above(candidates *c, float limit) {
     if (!c->id) {
         n = s->ops->gather(c->l, c->n, limit, candidates_dense_maxima(c), s->id, s->l);
     } else {
-        for (int32_t i = 0; i < c->n; i++) {
-            if (!(s->l[i] >= limit) || !(s->l[i] > -INFINITY)) continue;
-            s->l[n] = s->l[i];
-            s->id[n++] = s->id[i];
+        for (int32_t i = 0; i < c->n; i++) { /* without a branch that nobody can predict */
+            float x = s->l[i];
+            s->l[n] = x;
+            s->id[n] = s->id[i];
+            n += (x >= limit) & (x > -INFINITY);
         }
     }
     c->l = s->l;
@@ -167,9 +176,11 @@ void candidates_keep(candidates *c, uint64_t last) {
     chain_scratch *s = c->scratch;
     int32_t n = 0;
     for (int32_t i = 0; i < c->n; i++) { /* the limit's own ties: only the lower ids */
-        if (candidate_key(s->l[i], s->id[i]) > last) continue;
-        s->l[n] = s->l[i];
-        s->id[n++] = s->id[i];
+        float x = s->l[i];
+        int32_t id = s->id[i];
+        s->l[n] = x;
+        s->id[n] = id;
+        n += candidate_key(x, id) <= last;
     }
     c->n = n;
 }

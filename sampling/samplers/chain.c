@@ -533,20 +533,7 @@ static glimpse_status draw(candidates *c, const draw_key *key, uint32_t position
         *out = s->ops->draw(row, c->vocab, max, inv_t, *key, position, hint);
         return GLIMPSE_OK;
     }
-    double best = -INFINITY;
-    int32_t best_id = -1;
-    for (int32_t i = 0; i < c->n; i++) {
-        if (!(c->l[i] > -INFINITY)) continue;
-        uint32_t high = draw_high(*key, position, (uint32_t)c->id[i], PURPOSE_DRAW);
-        if (draw_score_of(c->l[i], max, inv_t, gumbel_bound(high)) < best) continue;
-        double noise = gumbel_of_bits(draw_join(high, *key, position, (uint32_t)c->id[i], PURPOSE_DRAW));
-        double score = draw_score_of(c->l[i], max, inv_t, noise);
-        if (score > best || best_id < 0 || (score == best && c->id[i] < best_id)) {
-            best = score;
-            best_id = c->id[i];
-        }
-    }
-    *out = best_id;
+    *out = s->ops->draw_some(c->l, c->id, c->n, max, inv_t, *key, position);
     return GLIMPSE_OK;
 }
 

@@ -95,7 +95,7 @@ static glimpse_status read_value(const sampler_kind *kind, int32_t i, const char
 }
 
 glimpse_status sampler_read_values(const sampler_kind *kind, const char *text, size_t bytes, double *v) {
-    const char *end = text + bytes;
+    const char *end = text ? text + bytes : NULL;
     for (int32_t place = 0; text; place++) {
         const char *comma = memchr(text, ',', (size_t)(end - text)), *stop = comma ? comma : end;
         const char *colon = memchr(text, ':', (size_t)(stop - text)), *value = text;

@@ -52,21 +52,22 @@ static void insertion_sort(uint64_t *a, size_t n) {
     }
 }
 
-/* Hoare's partition about the median of three: [0, *j] <= pivot <= [*i, n), both parts shorter than n. */
-static void partition(uint64_t *a, size_t n, size_t *left_end, size_t *right_begin) {
+/* Lomuto's partition about the median of three, its comparison an addition, as a branch on random keys is mispredicted every
+ * other time: [0, *l) < pivot <= [*l, n), both parts shorter than n if the three differ (the callers' `depth` ends it if not). */
+static void partition(uint64_t *a, size_t n, size_t *l) {
     uint64_t x = a[0], y = a[n / 2], z = a[n - 1];
-    uint64_t pivot = x < y ? (y < z ? y : x < z ? z : x) : (x < z ? x : y < z ? z : y);
-    size_t i = 0, j = n - 1;
-    for (;;) {
-        while (a[i] < pivot) i++;
-        while (a[j] > pivot) j--;
-        if (i >= j) break;
-        uint64_t t = a[i];
-        a[i++] = a[j];
-        a[j--] = t;
+    size_t at = x < y ? (y < z ? n / 2 : x < z ? n - 1 : 0) : (x < z ? 0 : y < z ? n - 1 : n / 2), j = 0;
+    uint64_t pivot = a[at];
+    a[at] = z;
+    for (size_t i = 0; i < n - 1; i++) {
+        uint64_t v = a[i];
+        a[i] = a[j];
+        a[j] = v;
+        j += v < pivot;
     }
-    *left_end = j + 1;
-    *right_begin = j + 1;
+    a[n - 1] = a[j];
+    a[j] = pivot;
+    *l = j;
 }
 
 enum { SMALL = 24 };
@@ -77,14 +78,14 @@ void keys_sort(uint64_t *a, size_t n) {
             heap_sort(a, n);
             return;
         }
-        size_t l, r;
-        partition(a, n, &l, &r);
-        if (l < n - r) { /* recurse into the smaller part: the stack stays at log n */
+        size_t l;
+        partition(a, n, &l);
+        if (l < n - l) { /* recurse into the smaller part: the stack stays at log n */
             keys_sort(a, l);
-            a += r;
-            n -= r;
+            a += l;
+            n -= l;
         } else {
-            keys_sort(a + r, n - r);
+            keys_sort(a + l, n - l);
             n = l;
         }
     }
@@ -97,14 +98,14 @@ void keys_select(uint64_t *a, size_t n, size_t k) {
             heap_sort(a, n);
             return;
         }
-        size_t l, r;
-        partition(a, n, &l, &r);
+        size_t l;
+        partition(a, n, &l);
         if (k < l) {
             n = l;
         } else {
-            a += r;
-            n -= r;
-            k -= r;
+            a += l;
+            n -= l;
+            k -= l;
         }
     }
     insertion_sort(a, n);
@@ -114,15 +115,15 @@ size_t keys_select_mass(uint64_t *a, size_t n, const uint64_t *mass, uint64_t wa
     uint64_t before = 0;
     size_t done = 0, end = n; /* the answer lies in [done, end) */
     for (int depth = 0; end - done > SMALL && depth <= 48; depth++) {
-        size_t l, r;
+        size_t l;
         uint64_t sum = before;
-        partition(a + done, end - done, &l, &r);
+        partition(a + done, end - done, &l);
         for (size_t i = done; i < done + l; i++) sum += mass[(uint32_t)a[i]];
         if (sum >= wanted) {
             end = done + l;
         } else {
             before = sum;
-            done += r;
+            done += l;
         }
     }
     keys_sort(a + done, end - done);

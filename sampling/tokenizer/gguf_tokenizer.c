@@ -1,7 +1,7 @@
 /* gguf_tokenizer.c -- the tokenizer in a GGUF file (ggml-org/ggml, docs/gguf.md; llama.cpp, llama-vocab.cpp): the keys
  * tokenizer.ggml.* as one of the kinds there are.  "llama" and "t5" are sentencepiece's, "gpt2" byte pairs with their merges
- * written out (it becomes a tokenizer.json)..  Only the keys are read, never the tensors; every
- * count is compared with the bytes that are left. */
+ * written out, "bert" WordPiece (both become a tokenizer.json).  Only the keys are read, never the tensors; every count is
+ * compared with the bytes that are left. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,7 +15,6 @@ typedef struct text_ref {
     const char *s;
     size_t n;
 } text_ref;
-
 
 typedef struct reader {
     const char *path;
@@ -103,7 +102,7 @@ static glimpse_status take_value(reader *r, value *v) {
 }
 
 enum { K_MODEL, K_PRE, K_TOKENS, K_SCORES, K_TYPES, K_MERGES, K_RULES, K_BOS, K_EOS, K_UNK, K_ADD_BOS, K_ADD_EOS, K_SPACE,
-       K_EXTRA, N_WANTED };
+       K_EXTRA, K_CLS, K_SEP, N_WANTED };
 static const struct {
     const char *key;
     int type; /* T_ARRAY: of `of`; -1: any whole number or flag */
@@ -121,7 +120,9 @@ static const struct {
                       {"add_bos_token", -1, 0},
                       {"add_eos_token", -1, 0},
                       {"add_space_prefix", -1, 0},
-                      {"remove_extra_whitespaces", -1, 0}};
+                      {"remove_extra_whitespaces", -1, 0},
+                      {"cls_token_id", -1, 0},
+                      {"seperator_token_id", -1, 0}}; /* spelt so by gguf-py */
 
 static glimpse_status read_keys(reader *r, value found[N_WANTED], bool there[N_WANTED]) {
     static const char prefix[] = "tokenizer.ggml.";
@@ -297,6 +298,78 @@ out:
     return st;
 }
 
+static bool is_text(text_ref t, const char *text) { return t.n == strlen(text) && !memcmp(t.s, text, t.n); }
+
+/* The vocabulary of a WordPiece model: llama.cpp writes U+2581 before what begins a word and drops the ## of what goes on
+ * (convert_hf_to_gguf.py, BertModel).  *cased: some piece has a capital letter. */
+static void put_word_pieces(const reader *r, const value *tokens, const value *types, bool typed, buffer *vocab, buffer *added,
+                            int32_t ids[3], bool *cased) {
+    static const char *const names[3] = {"[UNK]", "[CLS]", "[SEP]"};
+    static const char mark[] = "\xe2\x96\x81";
+    size_t at = tokens->bytes.at, m = sizeof mark - 1;
+    buffer piece = {0};
+    for (uint64_t i = 0; i < tokens->n; i++) {
+        text_ref t = next_text(r, &at);
+        bool control = typed ? i32_of(r, types, i) == SPM_CONTROL : special_text(t.s, t.n);
+        buf_clear(&piece);
+        bool begins = t.n >= m && !memcmp(t.s, mark, m);
+        if (!control && !begins) buf_puts(&piece, "##");
+        if (!control && begins) buf_put(&piece, t.s + m, t.n - m);
+        else buf_put(&piece, t.s, t.n);
+        text_ref plain = {buf_str(&piece), piece.n};
+        for (int k = 0; k < 3; k++)
+            if (ids[k] < 0 && is_text(plain, names[k])) ids[k] = (int32_t)i;
+        for (size_t k = 0; k < piece.n && !control && plain.s[0] != '['; k++)
+            if (plain.s[k] >= 'A' && plain.s[k] <= 'Z') *cased = true;
+        if (i) buf_putc(vocab, ',');
+        buf_json_string(vocab, plain.s, plain.n);
+        buf_printf(vocab, ":%llu", (unsigned long long)i);
+        if (!control) continue;
+        buf_printf(added, "%s{\"id\":%llu,\"special\":true,\"content\":", added->n ? "," : "", (unsigned long long)i);
+        buf_json_string(added, plain.s, plain.n);
+        buf_putc(added, '}');
+    }
+    if (buf_failed(&piece)) vocab->failed = true;
+    buf_free(&piece);
+}
+
+/* BERT's, with its normalizer: the file does not say whether it makes letters small, its pieces do. */
+static glimpse_status word_piece_kind(const reader *r, const value found[N_WANTED], const bool there[N_WANTED], tokenizer **out) {
+    glimpse_status st = GLIMPSE_OK;
+    buffer vocab = {0}, added = {0}, json = {0};
+    const value *tokens = &found[K_TOKENS];
+    bool cased = false;
+    int32_t bos = id_or(found, there, K_BOS, -1), eos = id_or(found, there, K_EOS, -1);
+    int32_t ids[3] = {id_or(found, there, K_UNK, -1), id_or(found, there, K_CLS, bos), id_or(found, there, K_SEP, eos)};
+    if (there[K_TYPES] && found[K_TYPES].n != tokens->n) FAIL(GLIMPSE_E_FORMAT, "%s: tokens and their types differ in number", r->path);
+    put_word_pieces(r, tokens, &found[K_TYPES], there[K_TYPES], &vocab, &added, ids, &cased);
+    for (int i = 0; i < 3; i++)
+        if (ids[i] < 0 || (uint64_t)ids[i] >= tokens->n)
+            FAIL_GOTO(GLIMPSE_E_FORMAT, "%s: WordPiece without a token for %s", r->path,
+                      i == 0 ? "the unknown ([UNK])" : i == 1 ? "the beginning ([CLS])" : "the end ([SEP])");
+    size_t at = tokens->bytes.at;
+    text_ref unk = {"", 0};
+    for (int32_t i = 0; i <= ids[0]; i++) unk = next_text(r, &at);
+    buf_printf(&json, "{\"added_tokens\":[%s],\"normalizer\":{\"type\":\"BertNormalizer\",\"clean_text\":true,"
+                      "\"handle_chinese_chars\":true,\"strip_accents\":null,\"lowercase\":%s},"
+                      "\"pre_tokenizer\":{\"type\":\"BertPreTokenizer\"},\"post_processor\":{\"type\":\"BertProcessing\","
+                      "\"cls\":[\"[CLS]\",%d],\"sep\":[\"[SEP]\",%d]},\"decoder\":{\"type\":\"WordPiece\",\"prefix\":\"##\","
+                      "\"cleanup\":true},\"model\":{\"type\":\"WordPiece\",\"continuing_subword_prefix\":\"##\","
+                      "\"max_input_chars_per_word\":100,\"unk_token\":",
+               buf_str(&added), cased ? "false" : "true", (int)ids[1], (int)ids[2]);
+    buf_json_string(&json, unk.s, unk.n);
+    buf_puts(&json, ",\"vocab\":{");
+    buf_put(&json, buf_str(&vocab), vocab.n);
+    buf_puts(&json, "}}}");
+    if (buf_failed(&json) || buf_failed(&vocab) || buf_failed(&added)) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a vocabulary");
+    st = json_tokenizer_new(r->path, json.bytes, json.n, NULL, out);
+out:
+    buf_free(&vocab);
+    buf_free(&added);
+    buf_free(&json);
+    return st;
+}
+
 glimpse_status gguf_tokenizer_new(const char *path, tokenizer **out) {
     glimpse_status st = GLIMPSE_OK;
     file f = FILE_INIT;
@@ -310,9 +383,10 @@ glimpse_status gguf_tokenizer_new(const char *path, tokenizer **out) {
     if (says(&r, &found[K_MODEL], "llama")) st = sentencepiece_kind(&r, found, there, false, out);
     else if (says(&r, &found[K_MODEL], "t5")) st = sentencepiece_kind(&r, found, there, true, out);
     else if (says(&r, &found[K_MODEL], "gpt2")) st = byte_pair_kind(&r, found, there, out);
+    else if (says(&r, &found[K_MODEL], "bert")) st = word_piece_kind(&r, found, there, out);
     else
         FAIL_GOTO(GLIMPSE_E_UNSUPPORTED,
-                  "%s: the tokenizer \"%.*s\" (tokenizer.ggml.model) is not known; known: gpt2, llama, t5\nhint: --tokenizer "
+                  "%s: the tokenizer \"%.*s\" (tokenizer.ggml.model) is not known; known: gpt2, llama, t5, bert\nhint: --tokenizer "
                   "names the model's own tokenizer.json",
                   path, found[K_MODEL].bytes.n < 60 ? (int)found[K_MODEL].bytes.n : 60, r.bytes.bytes + found[K_MODEL].bytes.at);
 out:

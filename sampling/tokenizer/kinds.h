@@ -37,6 +37,8 @@ typedef struct pieces_spec {
     const char *source;
     const bool *special;  /* (n); NULL = by their texts */
     scan_fn scan;         /* words by this pattern, each whole if it is a piece; NULL = chosen by the pieces */
+    const char *pattern;  /* (pattern_n) the same by a pattern that has no scanner; NULL = none */
+    size_t pattern_n;
 } pieces_spec;
 glimpse_status pieces_tokenizer_open(const pieces_spec *spec, tokenizer **out);
 /* A trainer's two functions. */

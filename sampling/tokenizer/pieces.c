@@ -9,6 +9,7 @@
 #include "include/internal/status.h"
 #include "include/internal/utf8.h"
 #include "sampling/tokenizer/byte_pair.h"
+#include "sampling/tokenizer/json_regex.h"
 #include "sampling/tokenizer/kinds.h"
 #include "sampling/tokenizer/pretokenize_gpt2.h"
 #include "sampling/tokenizer/quick_pieces.h"
@@ -20,7 +21,8 @@ typedef struct pieces_tokenizer {
     size_t *start;      /* (V + 1) */
     piece_index index;  /* special tokens left out */
     byte_pair scratch;
-    scan_fn scan;       /* byte pairs: the words */
+    scan_fn scan;       /* byte pairs: the words; NULL: by `pattern` */
+    json_step pattern;
     bool whole;         /* a word that is a piece is that piece */
     const bool *special; /* (V) while it is opened; NULL = by their texts */
     word_cache *cache;
@@ -71,7 +73,17 @@ static glimpse_status encode_word(void *user, const char *word, size_t n, buffer
 
 static glimpse_status encode_byte_pairs(tokenizer *t, const char *text, size_t n, buffer *ids) {
     pieces_tokenizer *p = (pieces_tokenizer *)t;
-    return word_cache_text(p->cache, p->scan, encode_word, p, text, n, ids);
+    if (p->scan) return word_cache_text(p->cache, p->scan, encode_word, p, text, n, ids);
+    /* PCRE2 takes valid UTF-8 alone; what stands between two matches is a word too. */
+    if (!utf8_valid(text, n)) FAIL(GLIMPSE_E_TOKENIZER, "the text is no valid UTF-8, which the pattern of %s needs", t->source);
+    for (size_t from = 0, at = 0, bytes = 0; from < n; from = at + bytes) {
+        bool found;
+        TRY(regex_next(&p->pattern, text, n, from, &at, &bytes, &found));
+        if (!found) at = n, bytes = 0;
+        if (at > from) TRY(word_cache_encode(p->cache, encode_word, p, text + from, at - from, ids));
+        if (bytes) TRY(word_cache_encode(p->cache, encode_word, p, text + at, bytes, ids));
+    }
+    return GLIMPSE_OK;
 }
 
 static glimpse_status encode_longest(tokenizer *t, const char *text, size_t n, buffer *ids) {
@@ -109,6 +121,7 @@ static void close_pieces(tokenizer *t) {
     index_free(&p->index);
     byte_pair_free(&p->scratch);
     word_cache_free(p->cache);
+    regex_free(&p->pattern);
     free(p->quick);
     free(p);
 }
@@ -224,13 +237,14 @@ glimpse_status pieces_tokenizer_open(const pieces_spec *spec, tokenizer **out) {
     int32_t n = spec->n, eos = spec->eos;
     if (n < 1 || n > 1 << 24)
         FAIL(GLIMPSE_E_TOKENIZER, "%s: %d pieces, 1 to %d are possible", spec->source, (int)n, 1 << 24);
-    if (!spec->scan && identity_bytes(spec->pieces, spec->bytes, n))
+    if (!spec->scan && !spec->pattern && identity_bytes(spec->pieces, spec->bytes, n))
         return bytes_tokenizer_new(spec->source, eos < 256 ? eos : -1, out);
     if (!(p = calloc(1, sizeof *p))) FAIL(GLIMPSE_E_MEMORY, "no memory for a tokenizer");
-    p->scan = spec->scan ? spec->scan : pretokenize_gpt2_next;
-    p->whole = spec->scan != NULL;
+    p->scan = spec->scan ? spec->scan : spec->pattern ? NULL : pretokenize_gpt2_next;
+    p->whole = spec->scan || spec->pattern;
     p->special = spec->special;
     TRY_GOTO(tokenizer_init(&p->base, &longest_ops, n, spec->source));
+    if (spec->pattern) TRY_GOTO(regex_matcher(spec->source, spec->pattern, spec->pattern_n, &p->pattern));
     TRY_GOTO(copy_pieces(p, spec->pieces, spec->bytes, n, spec->source));
     p->base.bos = id_by_name(p, bos_names);
     p->base.eos = eos >= 0 && eos < n ? eos : id_by_name(p, eos_names);
@@ -252,5 +266,5 @@ out:
 
 glimpse_status pieces_tokenizer_new(const char *const *pieces, const int32_t *bytes, int32_t n, int32_t eos,
                                     const char *source, tokenizer **out) {
-    return pieces_tokenizer_open(&(pieces_spec){pieces, bytes, n, eos, source, NULL, NULL}, out);
+    return pieces_tokenizer_open(&(pieces_spec){.pieces = pieces, .bytes = bytes, .n = n, .eos = eos, .source = source}, out);
 }

@@ -44,7 +44,9 @@ static void put(ranks *r, int32_t id, const char *bytes, size_t n, bool special)
     buf_put(&r->bytes, bytes, n);
 }
 
-static glimpse_status build(const char *path, const ranks *r, scan_fn scan, bool add_bos, tokenizer **out) {
+/* scan or, where it is NULL, the pattern's text. */
+static glimpse_status build(const char *path, const ranks *r, scan_fn scan, const struct json_node *pattern, bool add_bos,
+                            tokenizer **out) {
     glimpse_status st = GLIMPSE_OK;
     int32_t n = count(r);
     const place *at = (const place *)(const void *)r->at.bytes;
@@ -55,7 +57,8 @@ static glimpse_status build(const char *path, const ranks *r, scan_fn scan, bool
     tokenizer *t = NULL;
     if (!pieces || !bytes) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a vocabulary of %d", (int)n);
     for (int32_t i = 0; i < n; i++) pieces[i] = buf_str(&r->bytes) + at[i].at, bytes[i] = (int32_t)at[i].n;
-    TRY_GOTO(pieces_tokenizer_open(&(pieces_spec){pieces, bytes, n, -1, path, (const bool *)r->special.bytes, scan}, &t));
+    TRY_GOTO(pieces_tokenizer_open(&(pieces_spec){pieces, bytes, n, -1, path, (const bool *)r->special.bytes, scan,
+                                                  scan ? NULL : pattern->text, scan ? 0 : pattern->n}, &t));
     if (add_bos && t->bos >= 0) {
         if (!(t->prefix = malloc(sizeof *t->prefix))) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a tokenizer");
         t->prefix[t->n_prefix++] = t->bos;
@@ -172,7 +175,7 @@ glimpse_status tiktoken_new(const char *path, const char *file, size_t n, const 
                   "file's name does\nhint: --tokenizer_pattern " PATTERN_NAMES,
                   path, (int)tokens);
     if (k) TRY_GOTO(put_specials(&r, k, tokens));
-    st = build(path, &r, pattern_by_name(pattern ? pattern : k->pattern), k && !strcmp(k->pattern, "llama3"), out);
+    st = build(path, &r, pattern_by_name(pattern ? pattern : k->pattern), NULL, k && !strcmp(k->pattern, "llama3"), out);
 out:
     buf_free(&token);
     ranks_free(&r);
@@ -220,9 +223,8 @@ glimpse_status tekken_new(const char *path, const json_node *root, const char *p
     scan_fn scan = pattern                           ? pattern_by_name(pattern)
                    : p && p->kind == JSON_STRING ? pattern_scanner(p->text, p->n)
                                                      : NULL;
-    if (!scan)
-        FAIL(GLIMPSE_E_UNSUPPORTED, "%s: the pattern \"%.*s\" is not known\nhint: --tokenizer_pattern " PATTERN_NAMES, path,
-             p && p->kind == JSON_STRING && p->n < 200 ? (int)p->n : 0, p && p->kind == JSON_STRING ? p->text : "");
+    if (!scan && (!p || p->kind != JSON_STRING || !p->n))
+        FAIL(GLIMPSE_E_FORMAT, "%s: config has no pattern\nhint: --tokenizer_pattern " PATTERN_NAMES, path);
     TRY_GOTO(tekken_specials(path, json_get(root, "special_tokens"), (int32_t)special, &r));
     int64_t i = 0;
     for (const json_node *m = json_first(vocab); m && i < size - special; m = json_next(vocab, m), i++) {
@@ -235,7 +237,7 @@ glimpse_status tekken_new(const char *path, const json_node *root, const char *p
         put(&r, (int32_t)(special + i), token.bytes, token.n, false);
     }
     if (buf_failed(&token)) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a vocabulary");
-    st = build(path, &r, scan, true, out);
+    st = build(path, &r, scan, p, true, out);
 out:
     buf_free(&token);
     ranks_free(&r);

@@ -30,7 +30,7 @@ glimpse_status special_set_new(const int32_t *ids, const char *const *texts, con
     /* All texts first: the index keeps pointers into the buffer, which must have stopped growing. */
     for (int32_t i = 0; i < n; i++) buf_put(&s->texts, texts[i], (size_t)bytes[i]);
     if (buf_failed(&s->texts)) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a tokenizer");
-    const char *at = s->texts.bytes;
+    const char *at = buf_str(&s->texts);
     for (int32_t i = 0; i < n; i++) {
         s->ids[s->n++] = ids[i];
         if (bytes[i] > 0 && bytes[i] <= PIECE_BYTES_MAX) index_add(&s->by_text, at, (size_t)bytes[i], ids[i]);

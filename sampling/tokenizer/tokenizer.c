@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "sampling/tokenizer/tokenizer.h"
 
+#include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -200,8 +201,12 @@ glimpse_status tokenizer_load_pattern(const char *path, const char *pattern, tok
     if (pattern && !pattern_by_name(pattern))
         FAIL(GLIMPSE_E_INVALID, "no pattern is named \"%.60s\"; known: " PATTERN_NAMES, pattern);
     if (path_is_file(path) && is_gguf(path)) return gguf_tokenizer_new(path, out);
+    if (!path_exists(path))
+        FAIL_GOTO(GLIMPSE_E_IO, "%s: there is no such tokenizer\nhint: the file of the one the model was trained with; unset, it is looked "
+                  "for beside the checkpoint", path);
     TRY_GOTO(file_read_all(path, FILE_LIMIT, &b));
     st = load(path, pattern, &b, out);
+    if (st == GLIMPSE_E_FORMAT && !strstr(status_text(), "hint:")) HINT("is %s whole, and a tokenizer?", path);
 out:
     buf_free(&b);
     return st;
@@ -209,22 +214,44 @@ out:
 
 glimpse_status tokenizer_load(const char *path, tokenizer **out) { return tokenizer_load_pattern(path, NULL, out); }
 
-glimpse_status tokenizer_find(const char *const *dirs, int n_dirs, tokenizer **out) {
-    /* A run's own vocabulary before the one that every llm.c checkout has. */
-    static const char *const names[] = {
-        "tokenizer.json",      "tekken.json",        "meta.pkl",      "tokenizer.model",   "spiece.model",
-        "sentencepiece.model", "tokenizer.tiktoken", "qwen.tiktoken", "tokenizer.bin",     "gpt2_tokenizer.bin"};
-    *out = NULL;
-    for (int d = 0; d < n_dirs; d++) {
-        if (!dirs[d]) continue;
-        for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-            char *path = path_join(dirs[d], names[i]);
-            if (!path) FAIL(GLIMPSE_E_MEMORY, "no memory for a path");
-            bool there = path_is_file(path);
-            glimpse_status st = there ? tokenizer_load(path, out) : GLIMPSE_OK;
-            free(path);
-            if (there) return st;
-        }
+/* The one *.tiktoken of a directory, of several the first by name; returned (free), NULL = none. */
+static char *any_tiktoken(const char *dir) {
+    char *best = NULL;
+    DIR *d = opendir(dir);
+    for (struct dirent *e; d && (e = readdir(d));) {
+        size_t n = strlen(e->d_name);
+        if (n < 10 || e->d_name[0] == '.' || strcmp(e->d_name + n - 9, ".tiktoken") || (best && strcmp(best, e->d_name) <= 0)) continue;
+        free(best);
+        best = strdup(e->d_name);
     }
+    if (d) closedir(d);
+    char *path = best ? path_join(dir, best) : NULL;
+    free(best);
+    return path;
+}
+
+glimpse_status tokenizer_find_path(const char *const *dirs, int n_dirs, char **out) {
+    /* A run's own vocabulary before the one that every llm.c checkout has. */
+    static const char *const names[] = {"tokenizer.json", "tekken.json",         "meta.pkl",   "tokenizer.model",
+                                        "spiece.model",   "sentencepiece.model", "*.tiktoken", "tokenizer.bin",
+                                        "gpt2_tokenizer.bin"};
+    *out = NULL;
+    for (int d = 0; d < n_dirs && !*out; d++)
+        for (size_t i = 0; dirs[d] && i < sizeof names / sizeof *names && !*out; i++) {
+            bool any = names[i][0] == '*';
+            char *path = any ? any_tiktoken(dirs[d]) : path_join(dirs[d], names[i]);
+            if (!path && !any) FAIL(GLIMPSE_E_MEMORY, "no memory for a path");
+            if (path && path_is_file(path)) *out = path;
+            else free(path);
+        }
     return GLIMPSE_OK;
+}
+
+glimpse_status tokenizer_find(const char *const *dirs, int n_dirs, tokenizer **out) {
+    char *path;
+    *out = NULL;
+    TRY(tokenizer_find_path(dirs, n_dirs, &path));
+    glimpse_status st = path ? tokenizer_load(path, out) : GLIMPSE_OK;
+    free(path);
+    return st;
 }

@@ -66,5 +66,7 @@ glimpse_status tokenizer_load_pattern(const char *path, const char *pattern, tok
  * tokenizer.model, *.tiktoken, spiece.model, tokenizer.bin, gpt2_tokenizer.bin).  *out = NULL and GLIMPSE_OK if there is
  * none. */
 glimpse_status tokenizer_find(const char *const *dirs, int n_dirs, tokenizer **out);
+/* The same, its path alone: returned (free), NULL = none. */
+glimpse_status tokenizer_find_path(const char *const *dirs, int n_dirs, char **out);
 
 #endif

@@ -1,17 +1,53 @@
 #!/bin/sh
-# Compares Glimpse with independent implementations from PyPI, in a virtual environment of its own ($VENV, build/venv unless
-# set).  Called by `make parity` with B; every tests/ref/parity_*.py is run with $B/bench/bench_NAME if there is one, else $B.
-set -e
+# Compares Glimpse with independent implementations.  PYTHON is the Python that has them; unset, a virtual environment of its
+# own ($VENV, build/venv unless set) gets the packages from PyPI.  Called by `make parity` with B; T=part-of-a-name, N = texts a
+# tokenizer (100000), LLMC = a checkout of llm.c.  A script whose packages PYTHON lacks is named with what would install them, and counts as failed.
 venv=${VENV:-build/venv}
-[ -x "$venv/bin/python" ] || python3 -m venv "$venv"
-"$venv/bin/python" -c 'import tokenizers, tiktoken, sentencepiece, numpy' 2>/dev/null ||
-    "$venv/bin/pip" install -q tokenizers tiktoken sentencepiece numpy
-bad=0
+if [ -z "$PYTHON" ]; then
+    [ -x "$venv/bin/python" ] || python3 -m venv "$venv" ||
+        { echo "parity: no virtual environment can be made in $venv; PYTHON=path names a Python that has the packages" >&2; exit 1; }
+    PYTHON=$venv/bin/python
+    own=1
+fi
+needs() {
+    case $1 in
+    tokenizer) echo tokenizers tiktoken sentencepiece numpy ;;
+    models | writers) echo torch transformers safetensors numpy ;;
+    tasks) echo torch transformers datasets lm_eval yaml ;;
+    llmc) echo torch transformers tokenizers tiktoken requests tqdm ;;
+    metrics) echo spylls ;;
+    tensorboard) echo tensorboard ;;
+    *) echo ;;
+    esac
+}
+pip_name() { echo "$1" | sed 's/yaml/pyyaml/'; }
+ran=0 bad=
 for script in tests/ref/parity_*.py; do
     name=$(basename "$script" .py)
-    program=$B/bench/bench_${name#parity_}
-    [ -x "$program" ] || program=$B
+    name=${name#parity_}
+    case $name in *$T*) ;; *) continue ;; esac
     echo "== $script"
-    "$venv/bin/python" "$script" "$program" || bad=1
+    if [ "$name" = llmc ] && [ -z "$LLMC" ]; then
+        echo "not compared: LLMC=directory of a checkout of karpathy/llm.c"
+        continue
+    fi
+    ran=$((ran + 1)) lacks=
+    for module in $(needs "$name"); do
+        "$PYTHON" -c "import importlib.util, sys; sys.exit(importlib.util.find_spec('$module') is None)" || lacks="$lacks $(pip_name "$module")"
+    done
+    if [ -n "$lacks" ] && [ -n "$own" ]; then "$PYTHON" -m pip install -q $lacks && lacks=; fi
+    if [ -n "$lacks" ]; then
+        echo "parity: $PYTHON has not:$lacks
+hint: $PYTHON -m pip install$lacks, or PYTHON=path to one that has" >&2
+        bad="$bad $name"
+        continue
+    fi
+    case $name in
+    tokenizer) set -- "$B/bench/bench_tokenizer" ${N:+"$N"} ;;
+    tasks | llmc | tensorboard) set -- "$B/glimpse" ;;
+    *) set -- ;;
+    esac
+    "$PYTHON" "$script" "$@" || bad="$bad $name"
 done
-exit $bad
+echo "parity: $ran compared, failed:${bad:- none}"
+[ "$ran" -gt 0 ] && [ -z "$bad" ]

@@ -22,7 +22,7 @@ LENGTHS = (3, 19, 57)
 
 
 def main():
-    seed = int(sys.argv[1]) if len(sys.argv) > 1 else int.from_bytes(os.urandom(2), "little")
+    seed = int(sys.argv[1]) if len(sys.argv) > 1 and sys.argv[1].isdigit() else int.from_bytes(os.urandom(2), "little")
     print(f"parity_models: seed {seed}", flush=True)
     torch.manual_seed(seed)
     root = pathlib.Path(__file__).parents[2]

@@ -298,6 +298,37 @@ def gguf_families(folder):
         yield Family("gguf_" + name, path, len(tokens), lambda x, t=t: t.encode(x, add_special_tokens=False).ids, lambda ids, t=t: t.decode(ids).encode())
 
 
+def gguf_bert(folder):
+    """As convert_hf_to_gguf.py writes BertModel: U+2581 before what begins a word, no ## before what goes on."""
+    T = "tokenizer.ggml."
+    for name, t in hf_families(folder):
+        if name not in ("bert_1n11", "bert_0n11"):
+            continue
+        d = json.loads(t.to_str())
+        vocab = d["model"]["vocab"]
+        special = {a["content"] for a in d["added_tokens"]}
+        tokens = [x if x in special else x[2:] if x.startswith("##") else "\u2581" + x for x in sorted(vocab, key=vocab.get)]
+        path = f"{folder}/{name}.gguf"
+        gguf(path, {"general.architecture": ("str", "bert"), T + "model": ("str", "bert"), T + "tokens": ("strs", tokens), T + "token_type": ("i32s", [3 if x in special else 1 for x in tokens]),
+                    T + "unknown_token_id": ("u32", vocab["[UNK]"]), T + "cls_token_id": ("u32", vocab["[CLS]"]), T + "seperator_token_id": ("u32", vocab["[SEP]"])})
+        yield Family("gguf_" + name, path, len(tokens), lambda x, t=t: t.encode(x, add_special_tokens=False).ids, lambda ids, t=t: t.decode(ids).encode(), lambda x, t=t: t.encode(x).ids)
+
+
+def tekken_other(folder):
+    """A pattern that is nobody's: through PCRE2, as a tokenizer.json's are."""
+    pattern = r"[A-Za-z]+|\p{N}{1,2}|[^\sA-Za-z\p{N}]+|\s+"
+    t = Tokenizer(models.BPE())
+    t.pre_tokenizer = pre_tokenizers.Sequence([split(pattern), old.bl()])
+    t.train_from_iterator(CORPUS, trainers.BpeTrainer(vocab_size=400, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False))
+    ranks, special = ranks_of(t), 20
+    path = f"{folder}/tekken_other.json"
+    json.dump({"config": {"pattern": pattern, "num_vocab_tokens": len(ranks), "default_vocab_size": len(ranks) + special, "default_num_special_tokens": special, "version": "v3"},
+               "vocab": [{"rank": r, "token_bytes": base64.b64encode(x).decode(), "token_str": None} for x, r in ranks.items()]}, open(path, "w"))
+    e = tiktoken.Encoding("other", pat_str=pattern, mergeable_ranks=ranks, special_tokens={})
+    names = ["<unk>", "<s>", "</s>"]
+    yield Family("tekken_other", path, special + len(ranks), lambda x: [r + special for r in e.encode_ordinary(x)], lambda ids: e.decode_bytes([r - special for r in ids if r >= special]), skip=lambda x: any(n in x for n in names))
+
+
 def all(folder):
     for name, t in hf_families(folder):
         yield hf(folder, name, t)
@@ -305,3 +336,5 @@ def all(folder):
     yield from spm_families(folder)
     yield from llama2c(folder)
     yield from gguf_families(folder)
+    yield from gguf_bert(folder)
+    yield from tekken_other(folder)

@@ -37,7 +37,7 @@ def sample(rng, p, s, i, text_of, n_tokens, of, quality, vocab):
                "lexical_diversity": r5(len(set(words)) / max(1, len(words)))}
     return {"prompt": p, "prompt_text": ["\n", "Once upon a time", "Lily said:", "The dog"][p], "prompt_ids": [11], "setting": s,
             "label": ["top_k=5", "top_k=200"][s], "samplers": "top_k=%d;temperature=0.8" % [5, 200][s], "sample": i, "n_samples": of, "seed": 1337,
-            "temperature": 0.8, "top_k": [5, 200][s], "text": text, "stop": "length", "why": None, "metrics": metrics, "tokens": tokens}
+            "temperature": 0.8, "top_k": [5, 200][s], "text": text, "stop": "length", "why": None, **({"beams": 4, "beam_score": -1.25, "note": "went back twice from \"dog\""} if (p, s, i) == (0, 0, 0) else {}), "metrics": metrics, "tokens": tokens}
 
 
 def probe(rng, i, prompt, ids, e, evals, vocab):
@@ -79,6 +79,10 @@ def journal(folder, evals, per=(2, 2, 4), n_tokens=128, hostile=True):
                         if hostile and (p, s, i) == (0, 0, 1): base = list(range(40, 40 + len(HOSTILE))) + [51, 52] + base[:20]
                         samples.append(sample(rng, p, s, i, lambda t: base[t], len(base), per[2], 0.7 + 1.3 * e / evals, vocab))
             more = {"probes": [probe(rng, 0, "Once upon", [1, 2, 3, 4], e, evals, vocab), probe(rng, 1, "", list(range(40, 40 + len(HOSTILE))), e, evals, vocab)]} if hostile else {}
+            if hostile:
+                more["lm_eval"] = {"hellaswag": {"variant": "lm-evaluation-harness", "version": 1, "shots": 0, "n": 100, "of": 10042, "acc": [r5(0.25 + e / 100), 0.04, 0.25],
+                                                 "acc_norm": [r5(0.26 + e / 80), 0.04, 0.25]}, HOSTILE[1]: {"variant": HOSTILE[0], "version": 0, "shots": 5, "n": 1, "of": 1, "acc": [0.5, None, None]}}
+                more["dataset"] = {"loss": r5(4 - e / 10), "accuracy": r5(0.2 + e / 50), HOSTILE[0]: 1}
             if hostile and e == 2: samples, more = [], {**more, "status": "skipped", "why": "val 2.51 \u2265 best 2.47 @ 500 (--sample_each_eval)"}
             if hostile and e == 3: samples, more = [], {"probes": [], "status": "failed", "why": HOSTILE[1] + " out of memory"}
             record = line(250 * e, e, samples, pieces, 4.2 * math.exp(-e / evals) + 0.02 * rng.random(), **more)
@@ -186,7 +190,10 @@ def checks(browser, folder):
     check(b.js("document.querySelectorAll('.pane.now .tk.come').length > 0 && document.querySelectorAll('.pane.was .tk.gone').length > 0"), "the diff marks words")
     check(b.js("document.querySelectorAll('#token .bars li').length >= 10"), "ten alternatives")
     check(b.js("(() => { const p = panes[1], c = columns(p.data, p.sample); return Math.min(...c.logprob) === c.logprob[shown_token.i]; })()"), "opens on the most surprising token")
-    check(b.js("document.querySelectorAll('.chart').length") == 8, "a chart of the losses and of each metric")
+    check(b.js("document.querySelectorAll('.chart').length") == 14, "a chart of the losses, of each metric, of each task's and of the dataset's numbers: %s" % b.js("document.querySelectorAll('.chart').length"))
+    check(b.js("[...document.querySelectorAll('.scores tbody tr')].map(r => r.children[2].textContent).join()") == "0.300 ▲0.010,0.323 ▲0.013,0.500", "a table of task scores: %s" % b.js("[...document.querySelectorAll('.scores tbody tr')].map(r => r.children[2].textContent).join()"))
+    check("accuracy" in b.js("document.querySelector('#below').textContent") and "a slice of the dataset, against step 1000" in b.js("document.querySelector('#below').textContent"), "the dataset's numbers")
+    check("beam search of 4 · score −1.25" in b.js("document.querySelector('.pane.now').textContent") and "went back twice" in b.js("document.querySelector('.pane.now').textContent"), "beams and notes")
     b.key("ArrowLeft"); b.wait(DRAWN % 1000)
     check(b.js("!document.getElementById('alarm').hidden && document.getElementById('alarm').textContent.startsWith('MODEL CHECK FAILED')"), "a failed check is said")
     check("step=1000" in b.js("location.hash"), "the address keeps the step")
@@ -324,6 +331,10 @@ def big(glimpse, folder, n):
         document.dispatchEvent(new KeyboardEvent('keydown', {key: '%s'})); while (document.body.dataset.drawn !== String(want)) await new Promise(r => setTimeout(r, 0));
         await new Promise(r => requestAnimationFrame(() => setTimeout(r, 0))); times.push(performance.now() - t); } return times.map(t => Math.round(t)); })()"""
     print("step by step, to the frame on the screen, ms:", b.js(change % (400, -1, "ArrowLeft")))
+    b.call("Performance.enable", timeDomain="threadTicks")
+    cpu = lambda: {m["name"]: m["value"] for m in b.call("Performance.getMetrics")["metrics"]}
+    before, _, after = cpu(), b.js(change % (400, -1, "ArrowLeft")), cpu()
+    print("processor time of the page a step, ms: %s" % ", ".join("%s %.1f" % (k, 1e3 * (after[k + "Duration"] - before[k + "Duration"]) / 12) for k in ("Task", "Script", "Layout", "RecalcStyle")))
     print("as fast as it goes, ms:", b.js(change % (0, -1, "ArrowLeft")))
     b.js("(() => { document.querySelector('#slider').value = 20; document.querySelector('#slider').dispatchEvent(new Event('input')); })()")
     b.wait(DRAWN % 5000)

@@ -28,6 +28,7 @@ function series_by_name(shows) {
     const line = index.get(step);
     add('loss', 'val', at, line.val);
     add('loss', 'train', at, line.train);
+    for (const [name, x] of line.more || []) add(name, 'model', at, x);
     for (const row of line.rows) {
       if (!shows(row[0], row[1])) continue;
       for (let m = 0; m < line.names.length; m++) add(line.names[m], row[3], at, row[4 + m]);
@@ -38,7 +39,8 @@ function series_by_name(shows) {
 
 function build_charts(shows) {
   const all = series_by_name(shows), names = [...all.keys()];
-  const place = n => n === 'loss' ? -1 : FIRST.includes(n) ? FIRST.indexOf(n) : 100 + names.indexOf(n);
+  const eval_names = new Set(steps.flatMap(s => (index.get(s).more || []).map(m => m[0])));
+  const place = n => n === 'loss' ? -1 : eval_names.has(n) ? (n.startsWith('dataset ') ? 50 : 0.5) + names.indexOf(n) / 1e4 : FIRST.includes(n) ? FIRST.indexOf(n) : 100 + names.indexOf(n);
   names.sort((a, b) => place(a) - place(b));
   charts = [];
   const box = document.getElementById('charts');

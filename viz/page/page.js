@@ -102,8 +102,10 @@ function draw_bar(line, data, other) {
   alarm.hidden = line.check !== 'failed';
   alarm.textContent = 'MODEL CHECK FAILED at step ' + line.step + ': the loss of the bound tensors is not the trainer’s. These samples are not what the trained model says.';
   const compare = $('compare');
-  const want = [['before', 'step before'], ['first', 'first step'], ['best', 'best val loss'], ['none', 'nothing'], ...steps.map(s => [String(s), 'step ' + s])];
-  if (compare.length !== want.length) compare.replaceChildren(...want.map(([v, t]) => Object.assign(el('option', '', t), { value: v })));
+  if (compare.length !== steps.length + 4) {
+    const want = [['before', 'step before'], ['first', 'first step'], ['best', 'best val loss'], ['none', 'nothing'], ...steps.map(s => [String(s), 'step ' + s])];
+    compare.replaceChildren(...want.map(([v, t]) => Object.assign(el('option', '', t), { value: v })));
+  }
   compare.options[0].textContent = 'step before' + (view.vs === 'before' && other !== null ? ' (' + other + ')' : '');
   compare.value = view.vs;
   $('colour').value = view.colour;
@@ -168,9 +170,10 @@ function draw_side(data) {
 function pane_element(data, sample, side, marks) {
   const line = index.get(data.step), m = sample.metrics;
   const facts = ['perplexity ' + num(m.perplexity), sample.n + ' tokens', 'stop ' + sample.stop, 'seed ' + sample.seed];
+  if (sample.beams) facts.push('beam search of ' + sample.beams, 'score ' + num(sample.beam_score));
   const box = el('section', 'pane ' + side, el('header', '', el('h2', '', 'step ' + data.step), line.check === 'failed' ? el('span', 'bad', 'CHECK FAILED') : null, el('span', 'facts', facts.join(' · '))));
   if (sample.why) box.append(put(el('p', 'bad'), sample.why));
-  if (sample.note) box.append(put(el('p', 'sub'), sample.note));
+  if (sample.note) box.append(put(el('p', 'facts'), sample.note));
   box.append(text_element(data, sample, view.colour, marks));
   const strip = el('canvas', 'strip');
   strip.title = 'a column a token: −ln p; the line: entropy';
@@ -242,6 +245,31 @@ function draw_below(data, sample, was, other_data) {
   }
   below.append(el('h2', '', 'metrics of this sample' + (was ? ', against step ' + other_data.step : '')), table,
     el('p', 'facts', put(el('span'), sample.samplers)));
+}
+
+/* What was measured of the model itself at this step: task scores, and a slice of the dataset in numbers. */
+function draw_scores(data, other_data) {
+  const below = $('below'), was = new Map();
+  if (!data.scores && !data.dataset) return;
+  for (const s of (other_data && other_data.scores) || []) was.set(s.task + ' ' + s.metric, s.value);
+  for (const [n, x] of (other_data && other_data.dataset) || []) was.set('dataset ' + n, x);
+  const delta = (name, x) => { const y = was.get(name); return y === null || y === undefined || x === null || x === y ? null : el('span', 'delta', (x > y ? ' ▲' : ' ▼') + num(Math.abs(x - y))); };
+  const against = was.size ? ', against step ' + other_data.step : '';
+  if (data.scores) {
+    const table = el('table', 'scores', el('thead', '', el('tr', '', ...['task', '', 'value', '±', 'guessing', 'documents', 'shots'].map(t => el('th', '', t)))), el('tbody', ''));
+    for (const s of data.scores) {
+      const row = el('tr', '', put(el('td'), s.task), put(el('td'), s.metric.replace(/_/g, ' ')), el('td', 'n', num(s.value), delta(s.task + ' ' + s.metric, s.value)),
+        el('td', 'n', num(s.error)), el('td', 'n', num(s.chance)), el('td', 'n', s.n + ' of ' + s.of), el('td', 'n', String(s.shots)));
+      row.title = s.variant;
+      table.lastChild.append(row);
+    }
+    below.append(el('h2', '', 'task scores' + against), table);
+  }
+  if (data.dataset) {
+    const list = el('dl', 'metrics');
+    for (const [n, x] of data.dataset) list.append(el('div', '', put(el('dt'), n.replace(/_/g, ' ')), el('dd', '', num(x), delta('dataset ' + n, x))));
+    below.append(el('h2', '', 'a slice of the dataset' + against), list);
+  }
 }
 
 /* Every sample of the step, side by side. */
@@ -331,7 +359,7 @@ function next_surprise() {
 /* --- drawing all -------------------------------------------------------------------------------------------------- */
 async function draw() {
   const mine = ++drawing, step = view.step, other = other_step(), line = index.get(step);
-  draw_bar(line, held.get(step), other);
+  if (!held.has(step)) draw_bar(line, null, other); /* it takes a while: the bar says where one goes */
   let data, other_data = null;
   try {
     [data, other_data] = await Promise.all([load_step(step), other === null || other === step ? null : load_step(other)]);
@@ -350,6 +378,7 @@ async function draw() {
   else {
     if (view.grid && data.samples.length) draw_grid(data);
     else draw_panes(data, other_data);
+    draw_scores(data, other_data);
     rest_token();
   }
   if (mine !== drawing) return;

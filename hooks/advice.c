@@ -1,0 +1,61 @@
+/* advice.c -- what a person may want to change, one line after an offline run or an answer: from the samples alone, whether or not
+ * their metrics are recorded.  Called by offline.c and chat.c; the log of an eval has its own row (viz/terminal.c). */
+#include "hooks/session_state.h"
+
+#include <string.h>
+
+#define MUCH_REPEATED 0.3        /* of the 4-grams of words */
+#define MUCH_REPEATED_TOKENS 0.6 /* of tokens, which may be letters */
+#define FEW_UNKNOWN 0.01
+
+static double metric(const glimpse_sample *s, const char *name) {
+    for (int32_t i = 0; i < s->n_metrics; i++)
+        if (!strcmp(s->metrics[i].name, name)) return s->metrics[i].value;
+    return 0;
+}
+
+/* The share of tokens that stand for what the tokenizer does not know. */
+static double unknown_share(const session *s, const glimpse_sample *sample) {
+    static const char *const names[] = { "[UNK]", "<unk>", "<|unk|>", "\xef\xbf\xbd" };
+    int32_t n = 0;
+    buffer piece = {0};
+    for (int32_t k = 0; s->t && k < sample->n_tokens; k++) {
+        buf_clear(&piece);
+        if (tokenizer_decode(s->t, GLIMPSE_AT(sample->tokens, k)->id, &piece) < 0) continue;
+        for (size_t i = 0; i < sizeof names / sizeof *names; i++) n += !strcmp(buf_str(&piece), names[i]);
+    }
+    buf_free(&piece);
+    return sample->n_tokens ? (double)n / sample->n_tokens : 0;
+}
+
+static bool advise_one(const session *s, const glimpse_sample *sample, arena *a) {
+    glimpse_sample measured = *sample;
+    if (sample->n_tokens == 1 && sample->stop == GLIMPSE_STOP_EOS) {
+        session_log(s, "hint: the model ended the text at once: another prompt, another --seed, or --ignore_eos");
+        return true;
+    }
+    if (metrics_of_sample(&measured, true, NULL, a) < 0) return false;
+    double repeats = metric(&measured, "repetition"), odd = metric(&measured, "invalid_utf8_rate"), unknown = unknown_share(s, sample);
+    double tokens = metric(&measured, "repetition_tokens");
+    const char *which = opt_str(s->o, OPT_tokenizer);
+    if (unknown > FEW_UNKNOWN || odd > FEW_UNKNOWN)
+        session_log(s, "hint: %.0f %% of the text is %s: is %s the tokenizer that the model was trained with? --tokenizer names another",
+                    100 * (unknown > odd ? unknown : odd), unknown > odd ? "unknown tokens" : "no UTF-8",
+                    which ? which : s->t ? s->t->source : "this");
+    else if (repeats > MUCH_REPEATED || tokens > MUCH_REPEATED_TOKENS)
+        session_log(s, "hint: %.0f %% of the 4-grams repeat: --repetition_penalty 1.1, or a higher --temperature",
+                    100 * (repeats > MUCH_REPEATED ? repeats : tokens));
+    else return false;
+    return true;
+}
+
+void session_advise(const session *s, const glimpse_sample *samples, int32_t n) {
+    arena *a = arena_new();
+    if (s->t && s->t->vocab_size > s->m->d.vocab_size)
+        session_log(s, "hint: the tokenizer has %d ids, the model %d: is this the one it was trained with? --tokenizer names another",
+                    s->t->vocab_size, s->m->d.vocab_size);
+    else
+        for (int32_t i = 0; a && i < n; i++)
+            if (advise_one(s, GLIMPSE_AT(samples, i), a)) break;
+    arena_free(a);
+}

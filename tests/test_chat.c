@@ -1,0 +1,256 @@
+/* test_chat.c -- `glimpse chat` as people meet it: in a terminal (a pseudo-terminal of its own session, so that Ctrl-C is the
+ * terminal's), and with lines that come from a pipe. */
+#define _GNU_SOURCE
+#include "tests/test.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pty.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <termios.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "hooks/journal.h"
+#include "include/internal/file.h"
+#include "sampling/tokenizer/tokenizer.h"
+#include "tests/tiny_gpt.h"
+
+enum { V = 61 };
+
+/* llm.c's model .bin, version 3: the header, then the tensors of tiny_gpt in its order. */
+static void save_model(int L, int C, int T) {
+    tiny_gpt g;
+    buffer b = {0}, tok = {0};
+    tiny_gpt_make(&g, L, 2, C, V, T, V - 1, 5);
+    int32_t head[256] = { 20240326, 3, T, V, L, 2, C, g.Vp };
+    buf_put(&b, head, sizeof head);
+    for (int i = 0; i < 16; i++) buf_put(&b, g.w[i], g.n[i] * sizeof(float));
+    uint32_t tok_head[256] = { 20240328, 2, V, V - 1 };
+    buf_put(&tok, tok_head, sizeof tok_head);
+    for (int i = 0; i < V; i++) { /* letters; and what a terminal must never get */
+        static const char *const hostile[] = { "\x1b[2J", "\a", "\xc3", "\xa9", "\x1b]0;x\a", "\x9b" "31m", "\r", "\b" };
+        char c[2] = { (char)(i == 0 ? '\n' : i < 30 ? 'A' + i - 1 : 'a' + i % 26), 0 };
+        const char *piece = i >= 40 && i < 48 ? hostile[i - 40] : c;
+        buf_putc(&tok, (char)strlen(piece));
+        buf_puts(&tok, piece);
+    }
+    char *model = path_join(test_tmpdir(), "model_00000007.bin"), *tokenizer = path_join(test_tmpdir(), "gpt2_tokenizer.bin");
+    EXPECT_OK(file_write_atomic(model, b.bytes, b.n, false));
+    EXPECT_OK(file_write_atomic(tokenizer, tok.bytes, tok.n, false));
+    free(model), free(tokenizer);
+    buf_free(&b), buf_free(&tok);
+    tiny_gpt_free(&g);
+}
+
+typedef struct terminal {
+    int fd;
+    pid_t pid;
+    buffer seen; /* all that it showed */
+    size_t from; /* what was waited for so far */
+} terminal;
+
+static void start(terminal *t, const char *const *more) {
+    char program[4400];
+    const char *argv[24] = { "glimpse", "chat", "--out_dir", test_tmpdir(), "--no_sheets", "--no_report", "--no_tensorboard" };
+    int n = 7;
+    while (*more) argv[n++] = *more++;
+    snprintf(program, sizeof program, "%s/glimpse", test_build_dir());
+    *t = (terminal){ 0 };
+    struct winsize size = { 24, 100, 0, 0 };
+    t->pid = forkpty(&t->fd, NULL, NULL, &size);
+    if (!t->pid) {
+        setenv("TERM", "xterm", 1);
+        unsetenv("GLIMPSE"), unsetenv("GLIMPSE_ARGS"), unsetenv("NO_COLOR");
+        execv(program, (char *const *)(uintptr_t)argv);
+        _exit(127);
+    }
+    EXPECT(t->pid > 0);
+}
+
+/* Read until `text` appears behind what was waited for before; false when it does not within 20 s, or the terminal ended. */
+static bool wait_for(terminal *t, const char *text) {
+    for (int i = 0; i < 400; i++) {
+        char *at = t->seen.n > t->from ? memmem(t->seen.bytes + t->from, t->seen.n - t->from, text, strlen(text)) : NULL;
+        if (at) {
+            t->from = (size_t)(at - t->seen.bytes) + strlen(text);
+            return true;
+        }
+        struct pollfd p = { t->fd, POLLIN, 0 };
+        if (poll(&p, 1, 50) < 1) continue;
+        char *room = buf_reserve(&t->seen, 65536);
+        ssize_t got = room ? read(t->fd, room, 65536) : -1;
+        if (got <= 0) break;
+        buf_advance(&t->seen, (size_t)got);
+    }
+    return test_check(false, __FILE__, __LINE__, "the terminal never showed \"%s\" after:\n%s", text, buf_str(&t->seen) + t->from);
+}
+
+static void type(terminal *t, const char *keys) { EXPECT_EQ(write(t->fd, keys, strlen(keys)), strlen(keys)); }
+
+static int end(terminal *t) {
+    int status = -1;
+    for (int i = 0; i < 200; i++) {
+        char rest[4096];
+        struct pollfd p = { t->fd, POLLIN, 0 };
+        if (poll(&p, 1, 50) > 0 && read(t->fd, rest, sizeof rest) <= 0) break;
+    }
+    close(t->fd);
+    EXPECT_EQ(waitpid(t->pid, &status, 0), t->pid);
+    buf_free(&t->seen);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+static int turns;
+static char last_text[64];
+static glimpse_status count(void *user, owned_record *r) {
+    (void)user;
+    const glimpse_sample *s = r->record.samples;
+    turns += r->record.n_samples == 1 && !strcmp(r->record.kind, "offline") && r->record.step == turns + 1;
+    snprintf(last_text, sizeof last_text, "%s", s ? s->prompt_text : "");
+    return GLIMPSE_OK;
+}
+
+static int turns_recorded(void) {
+    char *path = path_join(test_tmpdir(), "evals.jsonl");
+    int64_t unread;
+    turns = 0;
+    EXPECT_OK(journal_read(path, count, NULL, &unread));
+    free(path);
+    return turns;
+}
+
+TEST_LIMIT(chat_in_a_terminal, 120) {
+    terminal t;
+    save_model(1, 16, 256);
+    start(&t, (const char *const[]){ "--max_new_tokens", "9", "--ignore_eos", NULL });
+    REQUIRE(wait_for(&t, "Ctrl-D leaves") && wait_for(&t, "> "));
+    type(&t, "ABD\x02" "C\r"); /* Ctrl-B: one back */
+    REQUIRE(wait_for(&t, "9 tokens") && wait_for(&t, "> "));
+    EXPECT_EQ(turns_recorded(), 1);
+    EXPECT_STREQ(last_text, "ABCD");
+    type(&t, "\x1b[A" "\x7f" "E\r"); /* the line before, with another letter */
+    REQUIRE(wait_for(&t, "9 tokens") && wait_for(&t, "> "));
+    EXPECT_EQ(turns_recorded(), 2);
+    EXPECT_STREQ(last_text, "\nABCE");
+    type(&t, "half a line\x03");
+    REQUIRE(wait_for(&t, "leaves") && wait_for(&t, "> "));
+    type(&t, "\xc3\xa9\xc3\xa9\x7f\r"); /* one character is taken back, not one byte */
+    REQUIRE(wait_for(&t, "tokens") && wait_for(&t, "> "));
+    EXPECT_EQ(turns_recorded(), 3);
+    EXPECT(strstr(last_text, "\xc3\xa9") && !strstr(last_text, "\xc3\xa9\xc3\xa9"));
+    type(&t, "/set temprature 3\r");
+    REQUIRE(wait_for(&t, "did you mean temperature?") && wait_for(&t, "> "));
+    type(&t, "/set temperature hot\r");
+    REQUIRE(wait_for(&t, "expected a number from 0 to 100") && wait_for(&t, "> "));
+    type(&t, "/set temperature 0.5\r");
+    REQUIRE(wait_for(&t, "temperature = \"0.5\"") && wait_for(&t, "> "));
+    type(&t, "/undo\r");
+    REQUIRE(wait_for(&t, "2 turns are left") && wait_for(&t, "> "));
+    type(&t, "\x04");
+    EXPECT_EQ(end(&t), 0);
+    EXPECT_EQ(turns_recorded(), 3);
+}
+
+/* Ctrl-C ends the answer, which stands; the program goes on, and ends as it is told. */
+TEST_LIMIT(chat_interrupted_answer, 120) {
+    terminal t;
+    save_model(2, 64, 16384);
+    start(&t, (const char *const[]){ "--max_new_tokens", "16000", "--ignore_eos", "--record_top", "0", NULL });
+    REQUIRE(wait_for(&t, "Ctrl-D leaves") && wait_for(&t, "> "));
+    type(&t, "ABC\r");
+    REQUIRE(wait_for(&t, "ABC\r\n"));
+    for (size_t seen = t.seen.n; t.seen.n < seen + 40;) { /* it speaks */
+        char *room = buf_reserve(&t.seen, 4096);
+        ssize_t got = room ? read(t.fd, room, 4096) : -1;
+        REQUIRE(got > 0);
+        buf_advance(&t.seen, (size_t)got);
+    }
+    type(&t, "\x03");
+    REQUIRE(wait_for(&t, "; stopped") && wait_for(&t, "> "));
+    EXPECT_EQ(turns_recorded(), 1);
+    type(&t, "/set max_sample_tokens 5\r");
+    REQUIRE(wait_for(&t, "= \"5\"") && wait_for(&t, "> "));
+    type(&t, "GH\r");
+    REQUIRE(wait_for(&t, "5 tokens") && wait_for(&t, "> "));
+    type(&t, "exit\r");
+    EXPECT_EQ(end(&t), 0);
+    EXPECT_EQ(turns_recorded(), 2);
+}
+
+/* The program on lines from a file; its stdout in `out`, its stderr in `err`; the exit status. */
+static int piped(const buffer *lines, const char *flags, buffer *out, buffer *err) {
+    char command[20000], *in = path_join(test_tmpdir(), "in.txt");
+    EXPECT_OK(file_write_atomic(in, buf_str(lines), lines->n, false));
+    snprintf(command, sizeof command, "cd '%s' && '%s/glimpse' chat --out_dir . --no_sheets --no_report --no_tensorboard %s < in.txt > out.txt 2> err.txt",
+             test_tmpdir(), test_build_dir(), flags);
+    int status = system(command);
+    buf_clear(out), buf_clear(err);
+    char *o = path_join(test_tmpdir(), "out.txt"), *e = path_join(test_tmpdir(), "err.txt");
+    EXPECT_OK(file_read_all(o, 1 << 26, out));
+    EXPECT_OK(file_read_all(e, 1 << 26, err));
+    free(in), free(o), free(e);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+TEST(chat_from_a_pipe) {
+    buffer lines = {0}, out = {0}, err = {0}, whole = {0};
+    save_model(1, 16, 64);
+    buf_puts(&lines, "ABC\n\n/again\n/reset\nABC\n/save t.txt\nDEF"); /* the last line has no end */
+    if (!EXPECT_EQ(piped(&lines, "--max_new_tokens 6 --ignore_eos", &out, &err), 0)) printf("%s\n", buf_str(&err));
+    EXPECT(strstr(buf_str(&err), "seed = 1338") && strstr(buf_str(&err), "begun anew"));
+    EXPECT_EQ(turns_recorded(), 4);
+    EXPECT_STREQ(last_text + (last_text[0] == '\n'), "DEF"); /* behind a newline, unless the answer ended with one */
+    for (size_t i = 0; i < out.n; i++) /* nothing that a terminal obeys */
+        EXPECT((unsigned char)out.bytes[i] >= 32 || out.bytes[i] == '\n' || out.bytes[i] == '\t');
+    /* A first answer is what `--prompt` gives. */
+    buf_clear(&lines);
+    buf_puts(&lines, "ABC\nquit\nnever\n");
+    EXPECT_EQ(piped(&lines, "--max_new_tokens 6 --ignore_eos --quiet", &whole, &err), 0);
+    EXPECT_EQ(err.n, 0);
+    char command[9000];
+    snprintf(command, sizeof command, "cd '%s' && '%s/glimpse' --prompt ABC --num_samples 1 --max_new_tokens 6 --ignore_eos --quiet > one.txt",
+             test_tmpdir(), test_build_dir());
+    snprintf(command + strlen(command), 200, " --out_dir . --no_sheets");
+    EXPECT_EQ(system(command), 0);
+    char *one = path_join(test_tmpdir(), "one.txt");
+    buf_clear(&out);
+    EXPECT_OK(file_read_all(one, 1 << 20, &out));
+    REQUIRE(out.n > 3 && !strncmp(out.bytes, "ABC", 3));
+    EXPECT_STREQ(out.bytes + 3, buf_str(&whole));
+    free(one);
+    buf_free(&lines), buf_free(&out), buf_free(&err), buf_free(&whole);
+}
+
+TEST(chat_of_hostile_lines) {
+    buffer lines = {0}, out = {0}, err = {0};
+    save_model(1, 16, 64);
+    buf_fill(&lines, 'A', (size_t)17 << 20); /* too long */
+    buf_puts(&lines, "\n");
+    buf_fill(&lines, 'B', 300000); /* more than the context */
+    buf_puts(&lines, "\nA\n");
+    buf_put(&lines, "C\0D\n", 4);
+    buf_puts(&lines, "/nothing\n\\q\n/set\n/set temperature\n/unset temperature\n/undo\n/undo\n/undo\nABCDEFG\n");
+    EXPECT_EQ(piped(&lines, "--max_new_tokens 80 --ignore_eos", &out, &err), 1); /* lines without an answer */
+    EXPECT(strstr(buf_str(&err), "more than 16 MiB"));
+    EXPECT(strstr(buf_str(&err), "its last 63 are used"));
+    EXPECT(strstr(buf_str(&err), "the conversation begins anew with this text"));
+    EXPECT(strstr(buf_str(&err), "zero byte"));
+    EXPECT(strstr(buf_str(&err), "there is no /nothing"));
+    EXPECT(strstr(buf_str(&err), "\\q at byte"));
+    EXPECT(strstr(buf_str(&err), "nothing was said that could be taken back"));
+    EXPECT_EQ(turns_recorded(), 3);
+    for (size_t i = 0; i < out.n; i++) EXPECT((unsigned char)out.bytes[i] >= 32 || out.bytes[i] == '\n' || out.bytes[i] == '\t');
+    /* What cannot be a conversation is refused before it begins. */
+    static const char *const cases[][2] = { { "--top_k 1,5", "--top_k is a list" }, { "--num_samples 2", "one answer to a text" },
+                                            { "--num_beams 4", "no beams" }, { "--prompt -", "standard input" } };
+    for (int i = 0; i < 4; i++) {
+        EXPECT_EQ(piped(&lines, cases[i][0], &out, &err), 2);
+        EXPECT(strstr(buf_str(&err), cases[i][1]) != NULL);
+    }
+    buf_free(&lines), buf_free(&out), buf_free(&err);
+}
