@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "include/internal/buffer.h"
+#include "plugin/guest.h"
 
 #define MIB ((uint64_t)1 << 20)
 
@@ -124,7 +125,9 @@ glimpse_status device_open(const glimpse_model *m, device **out) {
         /* model_view has loaded the driver if a pointer needs it; where none is loaded none does */
         if (!cu && driver_load(true, &cu) < 0) return GLIMPSE_OK;
         bool yes;
-        TRY(find_memory(cu, p, &yes));
+        glimpse_status st = find_memory(cu, p, &yes);
+        if (st < 0 && guest_can_read(p)) continue; /* a driver without a GPU is nothing to a trainer on the host */
+        TRY(st);
         if (!yes) continue;
         int *at = first ? &other : &ordinal;
         DRIVER_TRY(cu, pointer, at, CU_POINTER_DEVICE_ORDINAL, (cu_address)(uintptr_t)p);

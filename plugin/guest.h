@@ -70,6 +70,8 @@ bool args_ask_sample_only(bool all, int argc, char **argv);
 /* A copy of the description as this version knows it, however old the caller's; the tensors stay the caller's.  Fails
  * with the first error of the binds. */
 glimpse_status model_view(const glimpse_model *model, glimpse_model *out);
+/* Whether this process can read the byte at `p`. */
+bool guest_can_read(const void *p);
 
 /* === loader.c === */
 /* The session's functions, loaded once for the process.  GLIMPSE_E_LIBRARY: not found, or of another build. */

@@ -173,9 +173,9 @@ glimpse_status glimpse_model_load(const char *path, glimpse_model *model) {
     return GLIMPSE_OK;
 }
 
-/* Whether this process can read the byte at `p`, asked of the kernel so that a wrong address is an answer and not a
+/* Asked of the kernel so that a wrong address is an answer and not a
  * fault; true where the kernel does not answer (a sandbox). */
-static bool is_readable(const void *p) {
+bool guest_can_read(const void *p) {
     char byte;
     struct iovec here = { &byte, 1 }, there = { (void *)(uintptr_t)p, 1 };
     int err = errno;
@@ -199,7 +199,7 @@ static const char *last_byte(const glimpse_tensor *t) {
 static glimpse_status check_readable(const glimpse_model *m) {
     for (int32_t i = 0; i < m->n_tensors; i++) {
         const glimpse_tensor *t = &m->tensors[i];
-        if (is_readable(t->data) && is_readable(last_byte(t))) continue;
+        if (guest_can_read(t->data) && guest_can_read(last_byte(t))) continue;
         if (device_owns(t->data) >= 0) continue;
         char why[256];
         c_snprintf(why, sizeof why, "%s", status_text());

@@ -322,6 +322,18 @@ TEST(device_driver_that_is_too_old_or_does_not_know_the_memory) {
     EXPECT_EQ(f->held(), 0);
 }
 
+TEST(device_driver_without_a_gpu_is_nothing_to_a_trainer_on_the_host) {
+    fake_cuda *f = driver_start();
+    trainer t;
+    REQUIRE(f != NULL);
+    f->fail_at = 2, f->error = 100, f->forever = 1; /* cuDriverGetVersion answers, no pointer is known */
+    trainer_open(&t, NULL, 1, false, (const char *const[]){"mode=inline", NULL});
+    EXPECT(t.r.g != NULL);
+    EXPECT_EQ(glimpse_eval(t.r.g, 0, 2, 1), GLIMPSE_OK);
+    EXPECT_LT(2, f->calls);
+    trainer_close(&t);
+}
+
 /* --- failures ----------------------------------------------------------------------------------------------------- */
 
 /* The n-th call of the driver fails from the opening on: once, or it and all that follow. */
