@@ -135,7 +135,6 @@ $(EXAMPLES): $(B)/%: $(B)/obj/examples/%.o $(LIBRARIES)
 
 $(MODULES): $(B)/%.so: examples/%.c include/glimpse.h $(B)/gen/flags # as a user would, for --module
 	$(CC) -std=c17 -O2 -fPIC -shared -Wall -Wextra -Werror -DAS_MODULE -Iinclude $< -o $@
-
 # === Tests: every object of the project and every tests/*.c in one runner
 WRAP_CALLS := open read pread write fsync fdatasync ftruncate fstat stat lstat rename close mkdir unlink rmdir flock lseek fcntl \
     poll socketpair memfd_create fallocate madvise mmap sendmsg recvmsg getrandom clone opendir fdopendir
@@ -164,15 +163,10 @@ run-tests: all $(B)/tests/runner $(B)/tests/emu_first $(B)/tests/emu_bench $(pat
 	@CC='$(CC)' MODE=$(MODE) ASAN_OPTIONS=allocator_may_return_null=1 $(B)/tests/runner $(T)
 ## faults: every fault in its full count (FEW=1: the short one), as a table: PASS or FAIL, the name, the figure
 faults: deps
-	@rm -f $(B)/faults.table
-	@GLIMPSE_FAULTS=$(CURDIR)/$(B)/faults.table $(if $(filter 1,$(FEW)),,GLIMPSE_TEST_FULL=1) $(MAKE) --no-print-directory $(JOBS) run-tests T=faults_; \
-	 rc=$$?; sort -k2 $(B)/faults.table; exit $$rc
+	@B='$(B)' FEW='$(FEW)' sh tests/setup/tables.sh faults '$(MAKE)' $(JOBS)
 ## hostile: how many files that lie each reader refuses, the slowest refusal and the most memory, as a table
 hostile: deps
-	@rm -f $(B)/hostile.table
-	@for t in safetensors_ torch_ gguf_ llama2c_ llmc_llama_ tokenizer_ hf_configurations checkpoint_; do \
-	 GLIMPSE_HOSTILE=$(CURDIR)/$(B)/hostile.table $(MAKE) --no-print-directory -s $(JOBS) run-tests T=$$t >/dev/null || exit 1; done
-	@sort $(B)/hostile.table; awk '{n += $$2} END {print n " files, every one refused within 50 ms and 64 MB"; exit n < 150}' $(B)/hostile.table
+	@B='$(B)' sh tests/setup/tables.sh hostile '$(MAKE)' $(JOBS)
 ## bench: build and run the benchmarks; T=part-of-a-name
 bench: $(patsubst tests/bench/%.c,$(B)/bench/%,$(BENCH))
 	@for b in $(foreach b,$^,$(if $(findstring $(T),$(b)),$(b))); do echo "== $$b"; $$b || exit 1; done
@@ -184,11 +178,9 @@ demo: deps
 	@$(MAKE) --no-print-directory $(JOBS) run-demo
 run-demo: all
 	@sh examples/demo.sh $(B)
-
 ## llmc: build llm.c's trainers with Glimpse in them, in a copy of the checkout LLMC=dir (examples/llmc.md)
 llmc: $(LIBRARIES) $(PROGRAMS)
 	@CC='$(CC)' CUDA='$(CUDA)' sh examples/llmc/build.sh '$(B)' '$(LLMC)'
-
 ## install: PREFIX=/usr/local DESTDIR=
 install uninstall: %: all
 	@sh tests/setup/install.sh $@ '$(B)' '$(DESTDIR)' '$(PREFIX)' '$(VERSION)' '$(SO)'

@@ -97,7 +97,7 @@ static void take_in(pty *p) {
                 if (strlen(cell) + (size_t)len < PTY_CELL) strncat(cell, s, (size_t)len);
                 continue;
             }
-            if (p->column + w > p->width) p->foreign++; /* over the edge */
+            if (p->column + w > p->width && !p->settling) p->foreign++; /* over the edge */
             snprintf(p->cells[p->row][p->column], PTY_CELL, "%.*s", len, s);
             if (w == 2 && p->column + 1 < PTY_COLUMNS) p->cells[p->row][p->column + 1][0] = 0;
             p->column += w;
@@ -123,13 +123,15 @@ bool pty_shows(const pty *p, const char *text) {
     return false;
 }
 
+enum { QUIET_MS = 30 };
+
 bool pty_wait(pty *p, const char *text) {
     struct timespec from, now;
     clock_gettime(CLOCK_MONOTONIC, &from);
     for (;;) {
         struct pollfd fd = {p->fd, POLLIN, 0};
         if (text && pty_shows(p, text)) return true;
-        int ready = p->ended ? 0 : poll(&fd, 1, 100);
+        int ready = p->ended ? 0 : poll(&fd, 1, text ? 100 : QUIET_MS);
         if (ready > 0) {
             ssize_t n = read(p->fd, p->pending + p->n_pending, sizeof p->pending - p->n_pending);
             if (n <= 0) p->ended = true;
@@ -148,9 +150,13 @@ void pty_keys(pty *p, const char *keys) {
 
 void pty_resize(pty *p, int width, int height) {
     struct winsize size = {.ws_row = (unsigned short)height, .ws_col = (unsigned short)width};
+    pty_wait(p, NULL);
+    p->settling = true; /* what was drawn for the old size may still come */
     p->width = width;
     p->height = height;
     ioctl(p->fd, TIOCSWINSZ, &size);
+    pty_wait(p, NULL);
+    p->settling = false;
 }
 
 int pty_end(pty *p) {

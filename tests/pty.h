@@ -20,11 +20,12 @@ typedef struct pty {
     char pending[4096];
     size_t n_pending;
     bool ended;         /* nothing more comes */
+    bool settling;      /* the size has just changed */
 } pty;
 
 /* Start argv with `environment` (NULL-ended, added to a plain one). */
 bool pty_start(pty *p, int width, int height, const char *const *environment, char *const *argv);
-/* Take in what is written until `text` stands on the screen (NULL: until nothing comes for 100 ms).  False after 10 s. */
+/* Take in what is written until `text` stands on the screen (NULL: until nothing comes for 30 ms).  False after 10 s. */
 bool pty_wait(pty *p, const char *text);
 /* True if it is there now. */
 bool pty_shows(const pty *p, const char *text);

@@ -321,7 +321,7 @@ TEST(guidance_nonfinite) {
 /* For each sampler of the table, on: k tokens, a clone, m more; the clone then draws what was drawn, as does one that stood at
  * the beginning and went over the first k again. */
 TEST(sampler_states_go_back) {
-    static const char *const on[] = { "logit_bias=3:0.5", "allowed_tokens=1,2,3,4,5,6,7,8,9,10,11,12", "banned_tokens=5,1-0",
+    static const char *const on[] = { "logit_bias=3:0.5", "skew=0.4", "allowed_tokens=1,2,3,4,5,6,7,8,9,10,11,12", "banned_tokens=5,1-0",
         "penalties=1.4,frequency:0.3,presence:0.2,last_n:5", "no_repeat_ngram=2", "dry=0.9", "length_decay=1.2", "min_length=9",
         "forced_tokens=4,5", "forced_eos=true", "smoothing=0.3", "temperature=0.9", "top_n_sigma=1.2", "top_k=5", "tail_free=0.9",
         "top_a=0.3", "typical_p=0.8", "top_h=0.7", "top_p=0.8", "min_p=0.1", "epsilon_cutoff=0.05", "eta_cutoff=0.05",
