@@ -113,8 +113,8 @@ static void pairs(int threads, int seeds) {
               kills, equal);
 }
 
-TEST_LIMIT(faults_undisturbed_one_thread, 1500) { pairs(1, test_is_full() ? 4 : 1); }
-TEST_LIMIT(faults_undisturbed_two_threads, 1500) { pairs(2, test_is_full() ? 4 : 1); }
+TEST_LIMIT(faults_undisturbed_one_thread, 2400) { pairs(1, test_is_full() ? 7 : 1); }
+TEST_LIMIT(faults_undisturbed_two_threads, 2400) { pairs(2, test_is_full() ? 7 : 1); }
 
 /* Whatever keeps Glimpse from sampling: training ends normally with the same bytes, and one line says why. */
 TEST_LIMIT(undisturbed_by_failures, 240) {
