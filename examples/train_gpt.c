@@ -305,6 +305,7 @@ static int has_no_glimpse(int argc, char **argv) {
 }
 
 int main(int argc, char **argv) {
+    char *kept = NULL;
     trainer t = {.out_dir = "out"};
     int rc = 2;
     if (!has_no_glimpse(argc, argv)) {
@@ -325,8 +326,8 @@ int main(int argc, char **argv) {
         const char *theirs = t.config ? glimpse_get(t.config, "out_dir") : NULL; /* --glimpse_out_dir stands */
         if (theirs && !strcmp(theirs, "out")) glimpse_set(t.config, "out_dir", t.out_dir);
     } else if (t.config && glimpse_get(t.config, "out_dir")) {
-        t.out_dir = strdup(glimpse_get(t.config, "out_dir")); /* borrowed only until the next call */
-        if (!t.out_dir) goto out;
+        t.out_dir = kept = strdup(glimpse_get(t.config, "out_dir")); /* borrowed only until the next call */
+        if (!kept) goto out;
     }
     if (t.config && glimpse_is_sample_only(t.config)) {
         rc = glimpse_run(t.config);
@@ -340,6 +341,7 @@ int main(int argc, char **argv) {
     glimpse_close(t.glimpse);
     rc = 0;
 out:
+    free(kept);
     if (t.loss_log) fclose(t.loss_log);
     free(t.ids);
     free(t.targets);

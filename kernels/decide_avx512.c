@@ -154,7 +154,10 @@ uint64_t row_mass_avx512(const float *l, int32_t n, float max, double inv_t, uin
         sum = _mm512_add_epi64(sum, whole);
         if (out) _mm512_mask_storeu_epi64(out + i, in, whole);
     }
-    return (uint64_t)_mm512_reduce_add_epi64(sum);
+    uint64_t part[8], total = 0; /* (the compiler's own reduction adds with a sign) */
+    _mm512_storeu_si512(part, sum);
+    for (int k = 0; k < 8; k++) total += part[k];
+    return total;
 }
 
 int32_t row_gather_avx512(const float *l, int32_t n, float limit, const float *maxima, int32_t *index, float *value) {

@@ -78,6 +78,8 @@ static bool wait_for(terminal *t, const char *text) {
         char *at = t->seen.n > t->from ? memmem(t->seen.bytes + t->from, t->seen.n - t->from, text, strlen(text)) : NULL;
         if (at) {
             t->from = (size_t)(at - t->seen.bytes) + strlen(text);
+            struct termios mode; /* a prompt may be seen before its keys are taken raw */
+            for (int k = 0; k < 100 && !strcmp(text, "> ") && !tcgetattr(t->fd, &mode) && mode.c_lflag & ICANON; k++) poll(NULL, 0, 20);
             return true;
         }
         struct pollfd p = { t->fd, POLLIN, 0 };

@@ -92,7 +92,8 @@ static void every_call(bool worker) {
     count = 0;
     session_of(&r, step, acked, worker);
     const int calls = count, stride = test_is_full() ? 1 : worker ? 41 : 101;
-    const char *base = strdup(r.dir);
+    char base[sizeof r.dir];
+    memcpy(base, r.dir, sizeof base);
     uint32_t sum = weights(&r.gpt);
     journal_walk w = {0};
     for (int64_t i = 0; i < (int64_t)calls * N_ERRORS * 2; i += stride) {

@@ -241,6 +241,7 @@ static void count_failed(void *user, const glimpse_record *r) { *(int64_t *)user
 
 /* Stop the worker, post an eval, kill it with the eval in hand: exactly that eval has failed, with the reason. */
 TEST_LIMIT(faults_worker_deaths, 1200) {
+    if (test_is_slow_build()) SKIP("a sanitizer catches these signals first");
     static const struct {
         int number;
         const char *reason;

@@ -273,8 +273,8 @@ TEST(text_advice_of_every_kind) {
     m[0].value = m[1].value = NAN;
     advised(&o->record, NULL);
     static const char *const unk[] = {"<unk>", "[UNK]", "\xe2\x9f\xa8<unk>\xe2\x9f\xa9", "<|unk|>"}, *const plain[] = {"trunk", "[unit]", "unk", "<unkn>"};
+    glimpse_piece one[1] = {{.id = s->tokens[0].id}};
     for (int i = 0; i < 8; i++) {
-        glimpse_piece one[1] = {{.id = s->tokens[0].id}};
         one->text = i < 4 ? unk[i] : plain[i - 4];
         one->bytes = (int32_t)strlen(one->text);
         o->record.pieces = one, o->record.n_pieces = 1;

@@ -280,7 +280,7 @@ TEST_LIMIT(samplers_chi_square_of_every_one, 300) {
         }
         for (int i = 0; i < V; i++) warm[i] /= sum;
         if (alive < 2) continue;
-        EXPECT(oracle_fit_p(count, warm, V) < 1e-6); /* planted: temperature 0.9 for 1 */
+        EXPECT(oracle_fit_p(count, warm, V) < (test_is_slow_build() ? 1e-2 : 1e-6)); /* planted: temperature 0.9 for 1 */
         for (int i = 0; i < V; i++) warm[i] = i == last ? 0 : p[i] / (1 - p[last]);
         if (p[last] * draws() > 50) EXPECT(oracle_fit_p(count, warm, V) < 1e-9); /* planted: the last one kept is lost (an edge one off) */
         if (!strncmp(samplers[k].order, "top_p", 5)) {

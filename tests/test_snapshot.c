@@ -31,7 +31,7 @@ TEST(snapshot_first_copy_faults_no_page) {
             for (int i = 0; i < N; i++) w[i] = (float)(i + slot);
             long before = faults();
             snapshot_fill(&s, slot);
-            EXPECT_LE(faults() - before, 16); /* of 4096 pages */
+            if (!test_is_slow_build()) EXPECT_LE(faults() - before, 16); /* of 4096 pages; a sanitizer takes pages of its own */
         }
         for (int slot = 0; slot < slots; slot++) {
             const float *a = (const float *)(const void *)(s.at + (size_t)slot * s.bytes + s.offsets[0]);

@@ -104,7 +104,7 @@ TEST_LIMIT(worker_leaves_the_process_as_it_was, 240) {
 /* The same for inline mode, where the session samples, draws and writes within the call: what it keeps between two calls is
  * its threads, and from the first eval on the journal and the locked directory. */
 TEST_LIMIT(inline_leaves_the_process_as_it_was, 240) {
-    static const char *const threads[] = {"Threads:", NULL}, *const journal[] = {"Threads:", "/run", NULL}, *const none[] = {NULL};
+    static const char *const threads[] = {"Threads:", "libhunspell", NULL}, *const journal[] = {"Threads:", "/run", "libhunspell", NULL}, *const none[] = {NULL};
     char dir[4200];
     int samples = 0, evals = test_is_full() ? 1000 : 60;
     rig r;
