@@ -243,7 +243,13 @@ static void search_patterns(antislop *s, const buffer *text, const size_t *text_
     size_t n = text->n, end = 0, tail = n > 4 ? slop_next(bytes, n, n - 5) : 0;
     int32_t first = phrases_count(s->list) - phrases_patterns(s->list);
     if (!done) n = tail + utf8_complete_prefix(bytes + tail, n - tail);
-    if (n < s->searched) search_again(s, bytes, n); /* cut before a stop text */
+    if (n < s->searched) { /* cut before a stop text */
+        int32_t kept = 0;
+        for (int32_t k = 0; k < s->n_stand; k++)
+            if (s->stand[k].bytes_end <= n) s->stand[kept++] = s->stand[k];
+        s->n_stand = kept;
+        search_again(s, bytes, n);
+    }
     s->searched = n;
     for (int32_t i = 0; i < phrases_patterns(s->list); i++) {
         place *p = &s->places[i];
