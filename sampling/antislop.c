@@ -1,7 +1,8 @@
-/* antislop.c -- going back from phrases (antislop.h). */
+/* antislop.c -- going back from phrases and patterns (antislop.h). */
 #include "sampling/antislop.h"
 
 #include "include/internal/status.h"
+#include "include/internal/utf8.h"
 #include "sampling/samplers/sampler.h"
 #include <math.h>
 #include <stdlib.h>
@@ -17,12 +18,21 @@ typedef struct lowered { /* at a place of the sample */
 } lowered;
 
 typedef struct standing { /* a phrase of the text that may stand, and why */
-    int32_t phrase, end;
+    int32_t phrase, end;  /* end: the token with which it was found */
+    size_t bytes_end;     /* of a pattern's match */
     enum { DRAWN_AGAIN, NOTHING_ELSE, RAN_OUT } why;
 } standing;
 
+typedef struct place { /* of a pattern */
+    size_t from;   /* no match begins before, but for those that stand */
+    bool stopped;  /* it needed too many steps */
+} place;
+
 struct antislop {
     const phrase_list *list;
+    slop_matcher *matcher; /* NULL = no patterns */
+    place *places;         /* (patterns) */
+    size_t searched, match_end; /* bytes; the end of the match at hand */
     int32_t retries, room, n, settled, rewinds, n_notes;
     int64_t thrown;        /* tokens that were taken back */
     phrase_state *states;  /* (room + 1) before each token */
@@ -100,7 +110,9 @@ glimpse_status antislop_open(const phrase_list *list, int32_t retries, int32_t r
     s->n_notes = chain_notes(c);
     s->states = arena_alloc(a, ((size_t)room + 1) * sizeof *s->states);
     s->notes = arena_alloc(a, (size_t)room * (size_t)s->n_notes * sizeof *s->notes);
-    if (!s->states || !s->notes) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory to go back within %d tokens", room);
+    s->places = arena_alloc(a, (size_t)phrases_patterns(list) * sizeof *s->places);
+    if (!s->states || !s->notes || !s->places) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory to go back within %d tokens", room);
+    if (phrases_patterns(list)) TRY_GOTO(slop_matcher_open(&s->matcher));
     TRY_GOTO(join(list, s, c));
     TRY_GOTO(chain_clone(c, &s->behind));
     *out = s;
@@ -113,6 +125,7 @@ out:
 void antislop_close(antislop *s) {
     if (!s) return;
     chain_close(s->behind);
+    slop_matcher_close(s->matcher);
     free(s->low);
     free(s->stand);
     free(s);
@@ -151,7 +164,7 @@ static bool may_stand(antislop *s, int32_t phrase, int why) {
     if (!to) s->failed = true;
     else {
         s->stand = to;
-        s->stand[s->n_stand++] = (standing){ phrase, s->n - 1, why };
+        s->stand[s->n_stand++] = (standing){ phrase, s->n - 1, s->match_end, why };
     }
     return false;
 }
@@ -204,20 +217,79 @@ static void forget(antislop *s, int32_t k) {
     s->n_stand = n;
 }
 
+/* === Patterns ==================================================================================================== */
+
+/* The text is now its first n bytes: what later bytes decided is open again. */
+static void search_again(antislop *s, const char *text, size_t n) {
+    int32_t first = phrases_count(s->list) - phrases_patterns(s->list);
+    size_t open = n > SLOP_WINDOW ? slop_next(text, n, n - SLOP_WINDOW - 1) : 0;
+    for (int32_t i = 0; i < phrases_patterns(s->list); i++) {
+        size_t from = open;
+        for (int32_t k = 0; k < s->n_stand; k++)
+            if (s->stand[k].phrase == first + i && s->stand[k].bytes_end > from) from = s->stand[k].bytes_end;
+        if (from < s->places[i].from) s->places[i].from = from;
+    }
+}
+
+static int32_t token_at(const size_t *text_ends, int32_t n, size_t byte) {
+    int32_t k = n - 1;
+    while (k > 0 && text_ends[k] > byte) k--;
+    return k;
+}
+
+/* Sets s->back where a match sends the sample back; *open is lowered to the first token of what may become one. */
+static void search_patterns(antislop *s, const buffer *text, const size_t *text_ends, bool done, int32_t *open) {
+    const char *bytes = buf_str(text);
+    size_t n = text->n, end = 0, tail = n > 4 ? slop_next(bytes, n, n - 5) : 0;
+    int32_t first = phrases_count(s->list) - phrases_patterns(s->list);
+    if (!done) n = tail + utf8_complete_prefix(bytes + tail, n - tail);
+    if (n < s->searched) { /* cut before a stop text */
+        int32_t kept = 0;
+        for (int32_t k = 0; k < s->n_stand; k++)
+            if (s->stand[k].bytes_end <= n) s->stand[kept++] = s->stand[k];
+        s->n_stand = kept;
+        search_again(s, bytes, n);
+    }
+    s->searched = n;
+    for (int32_t i = 0; i < phrases_patterns(s->list); i++) {
+        place *p = &s->places[i];
+        while (!p->stopped && p->from <= n) {
+            size_t from = p->from;
+            slop_found what = slop_search(phrases_at(s->list, first + i)->pattern, s->matcher, bytes, n, done, &from, &end);
+            p->from = from;
+            if (what == SLOP_NO_MEMORY) s->failed = true;
+            if (what == SLOP_LIMIT) p->stopped = true;
+            if (what == SLOP_NONE && from < n) {
+                int32_t token = token_at(text_ends, s->n, from);
+                if (token < *open) *open = token;
+            }
+            if (what != SLOP_MATCH) break;
+            phrase_match m = { first + i, token_at(text_ends, s->n, from) };
+            s->match_end = end;
+            if (found(s, &m)) return;
+            p->from = end;
+        }
+    }
+}
+
 static void accept_again(const antislop *s, chain *c, int32_t k) {
     chain_accept_again(c, s->tokens[k].id, s->notes + (size_t)k * (size_t)s->n_notes);
 }
 
-glimpse_status antislop_accepted(antislop *s, chain **c, const glimpse_token *tokens, int32_t n, const char *bytes,
-                                 size_t n_bytes, bool done, int32_t *back) {
+glimpse_status antislop_accepted(antislop *s, chain **c, const glimpse_token *tokens, int32_t n, const buffer *text,
+                                 const size_t *text_ends, bool done, int32_t *back) {
+    size_t before = text_ends[n - 1] < text->n ? text_ends[n - 1] : text->n;
     s->n = n;
     s->tokens = tokens;
     s->back = -1;
-    phrases_feed(s->list, s->states, n - 1, bytes, n_bytes, found, s);
+    s->match_end = 0;
+    phrases_feed(s->list, s->states, n - 1, buf_str(text) + before, text->n - before, found, s);
+    int32_t open = phrases_open_from(s->list, s->states, n);
+    if (s->back < 0 && s->matcher) search_patterns(s, text, text_ends, done, &open);
     if (s->failed) FAIL(GLIMPSE_E_MEMORY, "no memory to go back from phrases");
     *back = s->back;
     if (s->back < 0) {
-        int32_t from = done ? n : phrases_open_from(s->list, s->states, n);
+        int32_t from = done ? n : open;
         for (; s->settled < from; s->settled++) accept_again(s, s->behind, s->settled);
         return GLIMPSE_OK;
     }
@@ -230,13 +302,17 @@ glimpse_status antislop_accepted(antislop *s, chain **c, const glimpse_token *to
     s->thrown += n - s->back;
     s->n = s->back;
     forget(s, s->back);
+    search_again(s, buf_str(text), text_ends[s->back]);
+    s->searched = text_ends[s->back];
     return GLIMPSE_OK;
 }
 
 void antislop_report(const antislop *s, buffer *out) {
     static const char *const why[] = { "drawn all the same with its lowered probability", "nothing else may stand there",
                                        "the tries ran out" };
-    if (!s->rewinds && !s->n_stand) return;
+    bool stopped = false;
+    for (int32_t i = 0; i < phrases_patterns(s->list); i++) stopped |= s->places[i].stopped;
+    if (!s->rewinds && !s->n_stand && !stopped) return;
     buf_printf(out, "antislop: went back %d time%s", s->rewinds, s->rewinds == 1 ? "" : "s");
     for (int32_t i = 0; i < s->n_stand; i++) {
         const standing *x = &s->stand[i];
@@ -244,8 +320,15 @@ void antislop_report(const antislop *s, buffer *out) {
         for (int32_t k = 0; k < i && !said; k++) said = s->stand[k].phrase == x->phrase && s->stand[k].why == x->why;
         if (said) continue;
         const phrase *p = phrases_at(s->list, x->phrase);
-        buf_puts(out, "; ");
+        buf_puts(out, p->pattern ? "; pattern " : "; ");
         buf_json_string(out, p->text, p->bytes);
         buf_printf(out, " stands: %s", why[x->why]);
+    }
+    for (int32_t i = 0; i < phrases_patterns(s->list); i++) {
+        if (!s->places[i].stopped) continue;
+        const phrase *p = phrases_at(s->list, phrases_count(s->list) - phrases_patterns(s->list) + i);
+        buf_puts(out, "; pattern ");
+        buf_json_string(out, p->text, p->bytes);
+        buf_puts(out, " was given up: it needs too many steps");
     }
 }

@@ -25,6 +25,10 @@
  * A phrase may stand where its token was lowered by its factor already and drawn all the same; where nothing else may be
  * drawn (forced, allowed tokens); where `retries` tokens were tried in that place, which then takes the one whose phrase
  * has the largest factor, the first of them; where the sample has drawn 8 times the tokens it may have.  The note says so.
+ *
+ * A pattern is searched the same way (slop_patterns.h); a match is open while more text could change it, 256 bytes at most
+ * behind its beginning.  One that needs too many steps is searched no more in this sample, and the note says so.  What is
+ * open when a sample is cancelled or its logits are not finite is not looked at.
  * Called by sequence.c; one for each sequence, on one thread. */
 #ifndef GLIMPSE_SAMPLING_ANTISLOP_H
 #define GLIMPSE_SAMPLING_ANTISLOP_H
@@ -40,10 +44,11 @@ glimpse_status antislop_open(const phrase_list *list, int32_t retries, int32_t r
 void antislop_close(antislop *s); /* NULL is fine; before the arena is freed */
 /* Between the draw of `id` and its chain_accept. */
 void antislop_note(antislop *s, const chain *c, int32_t id);
-/* After the chain accepted tokens[n - 1], whose part of the text is `bytes`; done: the sample ends with it.  *back = -1, or
- * the token to go back to: then *c is the chain as it was before that token was drawn (the one before is closed). */
-glimpse_status antislop_accepted(antislop *s, chain **c, const glimpse_token *tokens, int32_t n, const char *bytes,
-                                 size_t n_bytes, bool done, int32_t *back);
+/* After the chain accepted tokens[n - 1]; `text` is the sample's, text_ends (n) its bytes before each token; done: the sample
+ * ends with it.  *back = -1, or the token to go back to: then *c is the chain as it was before that token was drawn (the one
+ * before is closed). */
+glimpse_status antislop_accepted(antislop *s, chain **c, const glimpse_token *tokens, int32_t n, const buffer *text,
+                                 const size_t *text_ends, bool done, int32_t *back);
 /* So many tokens can no longer change. */
 int32_t antislop_settled(const antislop *s);
 /* What happened, for the record: nothing is appended where nothing did. */

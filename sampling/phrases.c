@@ -13,11 +13,11 @@
 #include <string.h>
 #include <utf8proc.h>
 
-enum { MAX_BYTES = 64 << 20, MAX_PHRASE_BYTES = 4096 };
+enum { MAX_BYTES = 64 << 20, MAX_PHRASE_BYTES = 4096, MAX_PATTERNS = 1000 };
 
 struct phrase_list {
-    phrase *p;           /* (n) sorted by folded bytes */
-    int32_t n, n_nodes;
+    phrase *p;           /* (n) sorted by folded bytes; (n_patterns) in the order of the file */
+    int32_t n, n_patterns, n_nodes;
     int32_t *first;      /* (n_nodes + 1) the children of node i are first[i] .. first[i + 1] - 1 */
     int32_t *fail;       /* (n_nodes) the longest other suffix that begins a phrase; 0 for the root and its children */
     int32_t *ends;       /* (n_nodes) the phrase that ends here, -1 = none */
@@ -81,6 +81,21 @@ static glimpse_status fold_entry(const char *name, entry *e, int32_t i, arena *a
     return GLIMPSE_OK;
 }
 
+/* {"pattern": "...", "factor": 0.05} */
+static glimpse_status read_pattern(const char *name, const json_node *e, int32_t i, arena *a, phrase *out, double *factor) {
+    const json_node *text = json_get(e, "pattern"), *number = json_get(e, "factor");
+    *factor = 0;
+    if (!text || text->kind != JSON_STRING || e->n != (number ? 2u : 1u))
+        FAIL(GLIMPSE_E_FORMAT, "%s: element %d is no pattern\nhint: {\"pattern\": \"a (rich )?tapestry\", \"factor\": 0.05}", name, i);
+    if (number && (!json_double(number, factor) || !(*factor >= 0 && *factor <= 1)))
+        FAIL(GLIMPSE_E_FORMAT, "%s: the factor of element %d is no number from 0 to 1", name, i);
+    TRY(slop_pattern_compile(name, i, text->text, text->n, a, &out->pattern));
+    out->text = arena_text(a, text->text, text->n);
+    out->bytes = text->n;
+    if (!out->text) FAIL(GLIMPSE_E_MEMORY, "%s: no memory for a pattern", name);
+    return GLIMPSE_OK;
+}
+
 /* "a phrase", or ["a phrase", number]: the number as it stands, -1 = none. */
 static glimpse_status read_entry(const char *name, const json_node *e, int32_t i, const json_node **text, double *number) {
     *text = e;
@@ -97,8 +112,17 @@ static glimpse_status read_entry(const char *name, const json_node *e, int32_t i
     return GLIMPSE_OK;
 }
 
-static glimpse_status read_list(const char *name, const json_node *root, double strength, arena *a, entry **out, int32_t *n) {
+/* ln of a factor raised to the strength. */
+static double powered(double factor, double strength) {
+    double by = strength == 0 ? 0 : strength * log(factor); /* of 0: -inf */
+    return by < -60 ? -INFINITY : by;
+}
+
+/* The phrases (n), and behind them the patterns (n_patterns), of which only .p is set. */
+static glimpse_status read_list(const char *name, const json_node *root, double strength, arena *a, entry **out, int32_t *n,
+                                int32_t *n_patterns) {
     double number, most = 0;
+    int32_t phrases = 0, patterns = 0;
     const json_node *text;
     int32_t i = 0;
     if (root->kind != JSON_ARRAY)
@@ -107,23 +131,36 @@ static glimpse_status read_list(const char *name, const json_node *root, double 
     entry *list = arena_alloc(a, (size_t)root->n * sizeof *list + 1);
     if (!list) FAIL(GLIMPSE_E_MEMORY, "%s: no memory for %u phrases", name, root->n);
     for (const json_node *e = json_first(root); e; e = json_next(root, e), i++) {
+        if (e->kind == JSON_OBJECT) continue;
         TRY(read_entry(name, e, i, &text, &number));
         if (number > most) most = number;
     }
-    i = *n = 0;
+    i = 0;
     for (const json_node *e = json_first(root); e; e = json_next(root, e), i++) {
+        if (e->kind == JSON_OBJECT) continue;
         TRY(read_entry(name, e, i, &text, &number));
-        double factor = number >= 0 && most <= 1 ? number : 0;
-        factor = strength == 0 ? 0 : strength * log(factor); /* of 0: -inf */
+        double factor = powered(number >= 0 && most <= 1 ? number : 0, strength);
         if (factor == 0) continue;
-        entry *x = &list[*n];
-        *x = (entry){ .p = { text->text, text->n, factor < -60 ? -INFINITY : factor } };
+        entry *x = &list[phrases];
+        *x = (entry){ .p = { text->text, text->n, factor, NULL } };
         TRY(fold_entry(name, x, i, a));
         x->p.text = arena_text(a, text->text, text->n);
         if (!x->p.text) FAIL(GLIMPSE_E_MEMORY, "%s: no memory for a phrase", name);
-        ++*n;
+        phrases++;
+    }
+    i = 0;
+    for (const json_node *e = json_first(root); e; e = json_next(root, e), i++) {
+        if (e->kind != JSON_OBJECT) continue;
+        if (patterns == MAX_PATTERNS) FAIL(GLIMPSE_E_FORMAT, "%s: more than %d patterns", name, MAX_PATTERNS);
+        entry *x = &list[phrases + patterns];
+        *x = (entry){ .n = 0 };
+        TRY(read_pattern(name, e, i, a, &x->p, &number));
+        x->p.log_factor = powered(number, strength);
+        if (x->p.log_factor != 0) patterns++;
     }
     *out = list;
+    *n = phrases;
+    *n_patterns = patterns;
     return GLIMPSE_OK;
 }
 
@@ -180,9 +217,9 @@ glimpse_status phrases_parse(const char *name, char *json, size_t n, double stre
     glimpse_status st = GLIMPSE_OK;
     json_tree tree = {0};
     entry *e = NULL;
-    int32_t *range = NULL, count = 0, unique = 0;
+    int32_t *range = NULL, count = 0, unique = 0, patterns = 0;
     TRY_GOTO(json_parse(name, json, n, 4, &tree));
-    TRY_GOTO(read_list(name, &tree.nodes[0], strength, a, &e, &count));
+    TRY_GOTO(read_list(name, &tree.nodes[0], strength, a, &e, &count, &patterns));
     if (count) qsort(e, (size_t)count, sizeof *e, by_folded);
     size_t nodes = 1;
     for (int32_t i = 0; i < count; i++) {
@@ -195,7 +232,8 @@ glimpse_status phrases_parse(const char *name, char *json, size_t n, double stre
     range = calloc(2 * nodes, sizeof *range);
     if (!l || !range || nodes > INT32_MAX / 2) FAIL_GOTO(GLIMPSE_E_MEMORY, "%s: no memory for %d phrases", name, count);
     l->n = unique;
-    l->p = arena_alloc(a, (size_t)unique * sizeof *l->p + 1);
+    l->n_patterns = patterns;
+    l->p = arena_alloc(a, ((size_t)unique + (size_t)patterns) * sizeof *l->p + 1);
     l->first = arena_alloc(a, (nodes + 1) * sizeof *l->first);
     l->fail = arena_alloc(a, nodes * sizeof *l->fail);
     l->ends = arena_alloc(a, nodes * sizeof *l->ends);
@@ -205,6 +243,7 @@ glimpse_status phrases_parse(const char *name, char *json, size_t n, double stre
     if (!l->p || !l->first || !l->fail || !l->ends || !l->next_end || !l->depth || !l->byte)
         FAIL_GOTO(GLIMPSE_E_MEMORY, "%s: no memory for %d phrases", name, unique);
     for (int32_t i = 0; i < unique; i++) l->p[i] = e[i].p;
+    for (int32_t i = 0; i < patterns; i++) l->p[unique + i] = e[count + i].p;
     grow(l, e, range, range + nodes);
     *out = l;
 out:
@@ -223,7 +262,8 @@ glimpse_status phrases_read(const char *path, double strength, arena *a, phrase_
     return st;
 }
 
-int32_t phrases_count(const phrase_list *l) { return l->n; }
+int32_t phrases_count(const phrase_list *l) { return l->n + l->n_patterns; }
+int32_t phrases_patterns(const phrase_list *l) { return l->n_patterns; }
 const phrase *phrases_at(const phrase_list *l, int32_t i) { return &l->p[i]; }
 
 /* === The search ================================================================================================== */

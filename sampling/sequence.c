@@ -148,10 +148,8 @@ static glimpse_status append_text(batch *b, sequence *s, int32_t id) {
 
 /* After a token: back to the one in which a phrase began, if it ended one. */
 static glimpse_status go_back(sequence *s) {
-    size_t before = s->text_ends[s->n - 1];
     int32_t back;
-    TRY(antislop_accepted(s->slop, &s->chain, s->tokens, s->n, buf_str(&s->text) + (before < s->text.n ? before : s->text.n),
-                          before < s->text.n ? s->text.n - before : 0, s->done, &back));
+    TRY(antislop_accepted(s->slop, &s->chain, s->tokens, s->n, &s->text, s->text_ends, s->done, &back));
     if (back < 0) return GLIMPSE_OK;
     s->n = back;
     s->text.n = s->text_ends[back];

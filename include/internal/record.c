@@ -21,8 +21,15 @@ typedef struct block {
 enum { ALIGN = 16, FIRST_BLOCK = 4096, LARGEST_BLOCK = 1 << 20 };
 static const size_t BLOCK_HEADER = (sizeof(block) + ALIGN - 1) / ALIGN * ALIGN;
 
+typedef struct owned { /* memory of another library's, in the arena's own */
+    struct owned *next;
+    void (*release)(void *);
+    void *what;
+} owned;
+
 struct arena {
     block *blocks;  /* the newest first; only that one is filled */
+    owned *owned;
     size_t grow;    /* payload of the next block */
 };
 
@@ -34,6 +41,7 @@ arena *arena_new(void) {
 
 void arena_free(arena *a) {
     if (!a) return;
+    for (owned *o = a->owned; o; o = o->next) o->release(o->what);
     for (block *b = a->blocks, *next; b; b = next) {
         next = b->next;
         free(b);
@@ -58,6 +66,14 @@ void *arena_alloc(arena *a, size_t bytes) {
     void *p = (char *)b + BLOCK_HEADER + b->used;
     b->used += bytes;
     return p;
+}
+
+bool arena_on_free(arena *a, void (*release)(void *), void *what) {
+    owned *o = arena_alloc(a, sizeof *o);
+    if (!o) return false;
+    *o = (owned){ a->owned, release, what };
+    a->owned = o;
+    return true;
 }
 
 char *arena_text(arena *a, const void *bytes, size_t n) {

@@ -17,6 +17,7 @@ arena *arena_new(void);                                   /* NULL = out of memor
 void arena_free(arena *a);                                /* NULL is fine */
 void *arena_alloc(arena *a, size_t bytes);                /* zeroed, 16-byte aligned; NULL = out of memory */
 char *arena_text(arena *a, const void *bytes, size_t n);  /* a copy with a NUL after it; bytes may be NULL if n is 0 */
+bool arena_on_free(arena *a, void (*release)(void *), void *what); /* called by arena_free; false = out of memory, not called */
 
 #define RECORD_DIGITS 5
 #define RECORD_LOSS_DIGITS 7
