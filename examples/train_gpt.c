@@ -1,8 +1,8 @@
 /* train_gpt.c -- a real training loop with Glimpse in it: a GPT-2 of a million parameters learns to write on a processor.
  *
- *   build/release/examples/train_gpt --minutes 1 --max_sample_tokens 400      trains on generated stories, samples at each eval
- *   build/release/examples/train_gpt --data my.txt --layers 6 --channels 192  trains on a text of your own
- *   build/release/examples/train_gpt --sample_only                            speaks from the newest checkpoint in out/
+ *   build/release/train_gpt --minutes 1 --max_sample_tokens 400      trains on generated stories, samples at each eval
+ *   build/release/train_gpt --data my.txt --layers 6 --channels 192  trains on a text of your own
+ *   build/release/train_gpt --sample_only                            speaks from the newest checkpoint in out/
  *
  * What Glimpse asks of a loop is in four places: main (flags), describe_model, open_glimpse and evaluate.  The rest is a
  * trainer as it would be without it; --no_glimpse proves that the numbers are the same. */

@@ -100,6 +100,7 @@ static glimpse_status encode_into(prompt_list *p, int32_t i, const char *text, s
             say(p, buf_str(&b));
             buf_free(&b);
             ids.n = before;
+            bytes = 0; /* the record shows what the model was given */
         }
     } else if (bytes && exact)
         FAIL_GOTO(GLIMPSE_E_TOKENIZER, "no tokenizer was found, so the prompt cannot be encoded\nhint: --tokenizer FILE, or the "
@@ -110,6 +111,7 @@ static glimpse_status encode_into(prompt_list *p, int32_t i, const char *text, s
                    "prompt as IDS:1,2,3", start);
         say(p, buf_str(&b));
         buf_free(&b);
+        bytes = 0;
     }
     if (buf_failed(&ids)) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory to encode a prompt of %zu bytes", bytes);
     if (!ids.n) {
@@ -200,7 +202,7 @@ static glimpse_status one_option(const options *o, prompt_list *p, int32_t i, co
     }
     if (buf_failed(&text) || buf_failed(&form)) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a prompt");
     const buffer *whole = instruction ? &form : &text;
-    bool exact = before || (options_is_offline(o) && opt_is_set(o, OPT_sample_start_tokens));
+    bool exact = before || (options_is_offline(o) && (opt_is_set(o, OPT_sample_start_tokens) || opt_is_set(o, OPT_prompts)));
     TRY_GOTO(encode_into(p, i, buf_str(whole), whole->n, instruction, exact, goes_on && !instruction, m, t, max_tokens));
 out:
     buf_free(&text);

@@ -95,6 +95,7 @@ glimpse_status session_open_model(const options *o, model *m, tokenizer *t, cons
     s->host = *host;
     s->kind = kind;
     schedule_init(&s->due);
+    s->sampled_step = -1;
     s->o = options_copy(o);
     s->out_dir = strdup(out_dir);
     if (!s->o || !s->out_dir) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for the session");
@@ -157,6 +158,35 @@ static void announce(const session *s) {
     buf_free(&b);
 }
 
+/* What every eval will ask of the options, once: a misspelt sampler or a file that is not there is said at open, not an hour
+ * later at the first eval. */
+static glimpse_status rehearse(session *s) {
+    glimpse_status st = GLIMPSE_OK;
+    prompt_list prompts = {0};
+    batch_request rq = {0};
+    chain *c = NULL;
+    arena *a = arena_new();
+    if (!a) FAIL(GLIMPSE_E_MEMORY, "no memory for the settings");
+    TRY_GOTO(session_settings(s->o, s->m, s->t, a, &rq));
+    rq.users = s->users;
+    rq.n_users = s->n_users;
+    for (int32_t i = 0; i < rq.n_settings; i++) {
+        glimpse_status made = generator_chain(s->g, &rq, i, &c);
+        if (made < 0 && !opt_has(s->o, OPT_samplers)) st = made;
+        if (made < 0 && i == 0 && opt_has(s->o, OPT_samplers)) /* a sampler of the user's own may still be added under that name */
+            session_log(s, "glimpse: %s", status_text());
+        if (st < 0) goto out;
+        chain_close(c);
+        c = NULL;
+    }
+    if (opt_has(s->o, OPT_prompts)) TRY_GOTO(prompt_list_make(s->o, s->m, s->t, rq.max_tokens, &prompts));
+out:
+    chain_close(c);
+    prompt_list_free(&prompts);
+    arena_free(a);
+    return st;
+}
+
 glimpse_status session_open(const options *o, const glimpse_model *d, const session_host *host, session **out) {
     model *m = NULL;
     tokenizer *t = NULL;
@@ -168,6 +198,11 @@ glimpse_status session_open(const options *o, const glimpse_model *d, const sess
     }
     session *s;
     TRY(session_open_model(o, m, t, "train", opt_str(o, OPT_out_dir), host, &s));
+    st = rehearse(s);
+    if (st < 0) {
+        session_close(s);
+        return st;
+    }
     announce(s);
     *out = s;
     return GLIMPSE_OK;
@@ -448,6 +483,15 @@ static void acknowledge(session *s, owned_record *rec, int64_t step, double t0) 
     }
     if (s->before) record_free(&s->before->record);
     s->before = rec;
+    s->sampled_step = step;
+}
+
+/* An eval without samples at the step of one that has them, a second call in the same step: a line of its own would take that
+ * one's place.  It is said, and not recorded. */
+static bool said_alone(session *s, int64_t step, const char *status, const char *why) {
+    if (step < 0 || step != s->sampled_step) return false;
+    session_log(s, "glimpse %lld: %s, %s (this step's samples stay)", (long long)step, strcmp(status, "failed") ? "no sample" : "failed", why);
+    return true;
 }
 
 /* The texts of --probe with the weights as they are now. */
@@ -501,6 +545,11 @@ glimpse_status session_eval(session *s, int64_t step, double train_loss, double 
     buffer first_line = {0}; /* the hint is for the log, not for the record */
     buf_put(&first_line, buf_str(&why), strcspn(buf_str(&why), "\n"));
     if (sampled < 0) session_log(s, "glimpse: step %lld: %s", (long long)step, buf_str(&why));
+    if (!found.batch.n_samples && !found.n_probes && said_alone(s, step, sampled < 0 ? "failed" : "skipped", buf_str(&first_line))) {
+        buf_free(&first_line);
+        st = sampled < 0 ? status_set_text(sampled, buf_str(&why)) : GLIMPSE_NOT_DUE;
+        goto out;
+    }
     st = record_eval(s, step, train_loss, val_loss, sampled < 0 ? "failed" : due ? "ok" : "skipped",
                      first_line.n ? buf_str(&first_line) : NULL, &found, t0, &rec);
     buf_free(&first_line);
@@ -527,6 +576,7 @@ glimpse_status session_note(session *s, int64_t step, double train_loss, double 
     val_loss = record_round(val_loss, RECORD_LOSS_DIGITS);
     if (since && s->js.continued && step <= s->js.newest_step) return GLIMPSE_OK;
     schedule_best(&s->due, step, val_loss);
+    if (said_alone(s, step, status, why)) return GLIMPSE_OK;
     TRY(record_eval(s, step, train_loss, val_loss, status, why, NULL, t0, &rec));
     acknowledge(s, rec, step, t0);
     return GLIMPSE_OK;

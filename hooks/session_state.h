@@ -27,6 +27,7 @@ struct session {
     journal *j;           /* opened at the first eval, which knows the step */
     int64_t journal_bytes; /* of the journal when the session was opened, -1 = there was none; -2 = it is ours */
     journal_state js;
+    int64_t sampled_step; /* of the last eval of ours that made samples; -1 = none */
     owned_record *before; /* the last record with samples, for the digest line */
     record_facts facts;
     char *out_dir, *run_name, *views;

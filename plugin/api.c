@@ -106,7 +106,10 @@ glimpse *glimpse_open(const glimpse_config *cfg, const glimpse_model *model) {
     if (guest_is_off()) st = status_fail(GLIMPSE_E_STATE, __FILE__, __LINE__, "off, because GLIMPSE=%s", getenv("GLIMPSE"));
     else if (!cfg) st = status_fail(GLIMPSE_E_MEMORY, __FILE__, __LINE__, "off: no configuration, out of memory");
     else st = open_with(cfg, model, &g);
-    if (st < 0 && st != OTHER_RANK) guest_say_error(cfg ? &cfg->log : &to_stderr);
+    if (st < 0 && st != OTHER_RANK) {
+        guest_say_error(cfg ? &cfg->log : &to_stderr);
+        if (strncmp(status_text(), "off", 3)) guest_say(cfg ? &cfg->log : &to_stderr, "glimpse: off; the training goes on without samples");
+    }
     errno = err;
     return g;
 }

@@ -607,7 +607,7 @@ static glimpse_status eval(worker_guest *w, int64_t step, double train_loss, dou
     int slot = free_slot(w);
     if (slot < 0 || !all_sent(w)) {
         const post *before = slot < 0 ? eval_in_hand(w) : NULL;
-        if (before) c_snprintf(why, sizeof why, "still busy with step %lld (--when_busy wait)", (long long)before->head.step);
+        if (before) c_snprintf(why, sizeof why, "still busy with step %lld (--glimpse_when_busy wait)", (long long)before->head.step);
         else c_snprintf(why, sizeof why, "the worker takes no messages");
         add_note(w, step, train_loss, val_loss, NOTE_SKIPPED, why);
         flush_posts(w);

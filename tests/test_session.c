@@ -619,3 +619,27 @@ TEST(session_antislop_and_guidance) {
     free(list), free(text);
     buf_free(&h.log);
 }
+
+/* A second eval in the same step that makes no sample leaves the first one's where they are. */
+TEST(session_two_evals_in_one_step) {
+    tiny_gpt g;
+    heard h = {0};
+    session_host host = host_of(&h);
+    tiny_gpt_make(&g, 1, 1, 16, 60, 32, -1, 13);
+    options *o = OPTS(test_tmpdir(), { "max_sample_tokens", "4" });
+    session *s;
+    REQUIRE_OK(session_open(o, &g.model, &host, &s));
+    EXPECT_EQ(session_eval(s, 10, NAN, 5), GLIMPSE_OK);
+    EXPECT_EQ(session_eval(s, 10, NAN, 6), GLIMPSE_NOT_DUE);
+    EXPECT_OK(session_note(s, 10, NAN, 6, "skipped", "still busy", 0));
+    EXPECT(strstr(buf_str(&h.log), "glimpse 10: no sample, still busy (this step's samples stay)"));
+    session_close(s);
+    size_t n;
+    char *text = slurp(test_tmpdir(), "sample.txt", &n), *line = slurp(test_tmpdir(), "evals.jsonl", &n);
+    EXPECT(strstr(text, "iter_num: 10") && !strstr(text, "skipped"));
+    EXPECT(!strchr(strchr(line, '\n') + 1, '\n')); /* one line */
+    free(text), free(line);
+    options_free(o);
+    buf_free(&h.log);
+    tiny_gpt_free(&g);
+}
