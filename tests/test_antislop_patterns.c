@@ -296,6 +296,43 @@ TEST(antislop_patterns_none_is_left) {
     arena_free(a);
 }
 
+/* a, b, c and then k for ever; k is the second choice everywhere. */
+static int fn_abc(void *user, int B, int T, const int *ids, const int *lengths, float *out) {
+    (void)user;
+    for (int b = 0; b < B; b++) {
+        int last = ids[b * T + lengths[b] - 1], next = lengths[b] == 5 ? 0 : last == 0 ? 1 : last == 1 ? 2 : 19;
+        for (int v = 0; v < V; v++) out[b * V + v] = v == next ? 30 : v == 19 ? 20 : 0;
+    }
+    return 0;
+}
+
+/* To the token in which the match begins, not the one that made it one. */
+TEST(antislop_patterns_back_to_the_beginning) {
+    arena *a = arena_new();
+    model *m;
+    tokenizer *t;
+    generator *g = function_generator(&m, &t, 1, 64, fn_abc);
+    const sampler_settings set = { 0, 0, 1, 0, 1, NULL };
+    phrase_list *l;
+    batch_result r;
+    static const char *const json[] = { "[{\"pattern\":\"a.c\"}]", "[{\"pattern\":\"bck?(?=k)\"}]", "[{\"pattern\":\"b(?=c.{3})\"}]" },
+        *const expected[] = { "kkkkkkkk", "akkkkkkk", "akkkkkkk" };
+    REQUIRE(g != NULL);
+    for (int i = 0; i < 3; i++) {
+        REQUIRE_OK(parse(json[i], a, &l));
+        batch_request rq = { .prompts = &prompt, .n_prompts = 1, .settings = &set, .labels = &label, .n_settings = 1, .num_samples = 1,
+                             .max_tokens = 8, .seed = 5, .phrases = l, .phrase_retries = 20 };
+        REQUIRE_OK(generate_batch(g, &rq, &r));
+        EXPECT_STREQ(r.samples[0].text, expected[i]);
+        EXPECT_STREQ(r.samples[0].note ? r.samples[0].note : "", "antislop: went back 1 time");
+        batch_result_free(&r);
+    }
+    generator_close(g);
+    model_close(m);
+    tokenizer_close(t);
+    arena_free(a);
+}
+
 /* 2^59 ways to fail: that pattern is given up, the others and the sample go on. */
 TEST(antislop_patterns_that_would_never_end) {
     arena *a = arena_new();
@@ -313,7 +350,7 @@ TEST(antislop_patterns_that_would_never_end) {
     REQUIRE_OK(generate_batch(g, &rq, &r));
     for (int i = 0; i < 2; i++) {
         EXPECT_EQ(r.samples[i].n_tokens, 400);
-        EXPECT(r.samples[i].note && strstr(r.samples[i].note, "; pattern \"(a+)+c\" was given up: it needs too many steps"));
+        REQUIRE(r.samples[i].note && strstr(r.samples[i].note, "; pattern \"(a+)+c\" was given up: it needs too many steps"));
         EXPECT(!strstr(r.samples[i].note, "\"ba{3}\""));
         EXPECT_EQ(matches_of("ba{3}", r.samples[i].text, r.samples[i].text_bytes, &at, 1), 0);
     }
