@@ -41,6 +41,7 @@ static glimpse_status reopen(chat *c, const batch_request *rq, conversation **ou
     int32_t n;
     TRY(conversation_open(c->s->g, rq, buf_str(&c->key), c->key.n, &fresh));
     const int32_t *ids = conversation_ids(c->c, &n);
+    if (n > conversation_room(fresh)) n = conversation_room(fresh); /* the token that filled the context has no place in it */
     TRY_GOTO(conversation_append(fresh, ids, n));
     *out = fresh;
     fresh = NULL;

@@ -204,7 +204,12 @@ uint32_t full_screen_key(full_screen *t, int wait_ms) {
     }
     if (key == 26) {
         give(t);
-        kill(0, SIGSTOP);
+        sigset_t stop, mask; /* (in a group without a shell the signal does nothing, as it should) */
+        sigemptyset(&stop);
+        sigaddset(&stop, SIGTSTP);
+        sigprocmask(SIG_UNBLOCK, &stop, &mask);
+        kill(0, SIGTSTP);
+        sigprocmask(SIG_SETMASK, &mask, NULL);
         if (!tcgetattr(STDIN_FILENO, &t->before)) take(t);
         return KEY_AGAIN;
     }

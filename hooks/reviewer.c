@@ -325,7 +325,7 @@ static void go_to(reviewer *w, int64_t at) {
 static void go_to_step(reviewer *w, const char *text, size_t n) {
     int64_t step, best = 0;
     while (n && *text == ' ') text++, n--;
-    if (!parse_i64(text, n, &step)) {
+    if (!parse_i64(text, n, &step) || step < 0) {
         say(w, "no number of a step");
         return;
     }

@@ -20,13 +20,14 @@ static int64_t step_of(const char *name) {
 
 /* Remove all but the `keep` of the highest steps. */
 static void prune(const char *dir, int64_t keep) {
-    for (;;) {
+    for (int64_t beyond = -1;;) {
         int64_t n = 0, lowest = -1;
         char oldest[64] = "";
         DIR *d = opendir(dir);
         for (struct dirent *e; d && (e = readdir(d));) {
             int64_t step = step_of(e->d_name);
             if (step < 0 || strlen(e->d_name) >= sizeof oldest) continue;
+            if (step <= beyond) continue; /* what cannot be removed, a link among them, stays and is not counted */
             n++;
             if (lowest >= 0 && step >= lowest) continue;
             lowest = step;
@@ -37,7 +38,7 @@ static void prune(const char *dir, int64_t keep) {
         char *path = path_join(dir, oldest);
         bool gone = path && save_remove(path);
         free(path);
-        if (!gone) return; /* nobody may loop over what cannot be removed */
+        if (!gone) beyond = lowest;
     }
 }
 

@@ -44,7 +44,8 @@ static glimpse_status read_options(const char *json, options *o) {
     cJSON_ArrayForEach(e, all) {
         int id = e->string ? opt_find(e->string, strlen(e->string)) : -1;
         if (!is_view_option(id) || !cJSON_IsString(e)) continue; /* a later version's option */
-        TRY_GOTO(options_set(o, (opt_id)id, e->valuestring, OPT_LEVEL_FLAG));
+        glimpse_status set = options_set(o, (opt_id)id, e->valuestring, OPT_LEVEL_FLAG);
+        if (set == GLIMPSE_E_MEMORY) TRY_GOTO(set); /* any other: a later version's value, and the default stands */
     }
 out:
     cJSON_Delete(all);

@@ -218,6 +218,7 @@ static void dynamic(row *r) {
     if (r->v[1] > 0 && r->alive < 2) return;
     if (r->v[1] > 0) t = low + (t + r->v[1] - low) * pow(fmin(r->h / log(r->alive), 1), r->v[2]);
     if (r->v[1] > 0) near(r, log(t / 1e-6));
+    if (r->v[1] > 0 && r->h < 1e-3 * log(r->alive)) near(r, 0); /* a power of an entropy that is mostly rounding */
     if (r->v[1] > 0 && t < 1e-6) { /* greedy */
         for (int32_t i = 0; i < r->n; i++)
             if (i != r->best) r->l[i] = -INFINITY;

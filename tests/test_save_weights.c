@@ -1,11 +1,13 @@
 /* test_save_weights.c -- --save_snapshots in worker and inline mode: the weights as they were at the eval, the latest kept, and
  * what cannot be written said without failing the eval. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "include/internal/file.h"
 #include "plugin/guest.h"
 #include "sampling/checkpoint/checkpoint.h"
+#include "sampling/checkpoint/save.h"
 #include "tests/worker_rig.h"
 
 static void snapshot_path(const rig *r, int step, char out[5000]) {
@@ -99,4 +101,36 @@ TEST(save_load_model_gives_the_same_samples) {
     glimpse_record_free(b);
     glimpse_model_free(&m);
     rig_close(&r);
+}
+
+/* What is not a checkpoint of ours does not give way, and a link's target is nobody's to remove. */
+TEST(save_replaces_checkpoints_alone) {
+    tiny_gpt g;
+    model *m;
+    tiny_gpt_make(&g, 1, 1, 16, 60, 32, -1, 5);
+    REQUIRE_OK(model_from_description(&g.model, &m));
+    buffer cmd = {0};
+    buf_printf(&cmd, "cd '%s' && mkdir -p docs/sub old && echo a >docs/thesis.odt && echo b >old/config.json && echo c >file && ln -s old link", test_tmpdir());
+    REQUIRE(system(buf_str(&cmd)) == 0);
+    static const struct {
+        const char *name, *why;
+    } cases[] = { { "docs", "which no checkpoint does" }, { "link", "is a link" }, { "file", "is a file" }, { "old", NULL } };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char *path = path_join(test_tmpdir(), cases[i].name);
+        save_request rq = { .path = path, .replace = true };
+        if (cases[i].why) EXPECT_ERR(model_save(m, &rq), GLIMPSE_E_IO, cases[i].why);
+        else EXPECT_OK(model_save(m, &rq));
+        free(path);
+    }
+    buf_clear(&cmd);
+    buf_printf(&cmd, "cd '%s' && test -f docs/thesis.odt && test -d docs/sub && test -f old/model.safetensors && test -L link && grep -q c file", test_tmpdir());
+    EXPECT_EQ(system(buf_str(&cmd)), 0);
+    buf_free(&cmd);
+    model_close(m);
+    tiny_gpt_free(&g);
+}
+
+TEST(file_write_atomic_leaves_devices_alone) {
+    EXPECT_ERR(file_write_atomic("/dev/null", "x", 1, false), GLIMPSE_E_IO, "a device or a pipe");
+    EXPECT_EQ(system("test -c /dev/null"), 0);
 }

@@ -224,6 +224,9 @@ glimpse_status file_write_atomic(const char *path, const void *bytes, size_t n, 
     char *dir = NULL;
     int fd = -1;
     bool made = false;
+    struct stat there;
+    if (!stat(path, &there) && !S_ISREG(there.st_mode)) /* a rename would put a file in a device's place */
+        FAIL_GOTO(GLIMPSE_E_IO, "cannot write %s: it is %s, not a file", path, S_ISDIR(there.st_mode) ? "a directory" : "a device or a pipe");
     for (int attempt = 0; attempt < 100 && fd < 0; attempt++) {
         buf_clear(&temp);
         buf_printf(&temp, "%s.%ld-%u.tmp", path, (long)getpid(), atomic_fetch_add(&counter, 1));

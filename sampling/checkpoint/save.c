@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "include/internal/file.h"
@@ -30,10 +31,47 @@ static void remove_directory(const char *path) {
     rmdir(path);
 }
 
+/* A link is nobody's to follow: what it leads to may be all that is left of something. */
+static bool is_link(const char *path) {
+    struct stat s;
+    return !lstat(path, &s) && S_ISLNK(s.st_mode);
+}
+
 bool save_remove(const char *path) {
+    if (is_link(path)) return false;
     if (path_is_dir(path)) remove_directory(path);
     else io.unlink(path);
     return !path_exists(path);
+}
+
+/* May `path` give way (--force)?  A checkpoint of the same form may, a directory of anything else, a link and a device may not. */
+static glimpse_status check_replaceable(const char *path, bool llmc) {
+    static const char *const ends[] = { ".json", ".safetensors", ".bin", ".model", ".txt", ".tiktoken", ".pkl", ".gguf", ".jinja" };
+    glimpse_status st = GLIMPSE_OK;
+    struct stat s;
+    if (lstat(path, &s)) return GLIMPSE_OK;
+    if (S_ISLNK(s.st_mode)) FAIL(GLIMPSE_E_IO, "%s is a link, and what it leads to is not replaced\nhint: name another, or remove the link", path);
+    if (llmc || !S_ISDIR(s.st_mode)) {
+        if (llmc && S_ISREG(s.st_mode)) return GLIMPSE_OK;
+        FAIL(GLIMPSE_E_IO, "%s is %s, and a %s is to be written there: it is not replaced\nhint: name another, or remove it first", path,
+             S_ISDIR(s.st_mode) ? "a directory" : S_ISREG(s.st_mode) ? "a file" : "neither file nor directory", llmc ? "file" : "directory");
+    }
+    DIR *d = opendir(path);
+    for (struct dirent *e; d && st >= 0 && (e = readdir(d));) {
+        if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, "..")) continue;
+        size_t n = strlen(e->d_name);
+        bool known = false;
+        for (size_t i = 0; i < sizeof ends / sizeof *ends && !known; i++)
+            known = n > strlen(ends[i]) && !strcmp(e->d_name + n - strlen(ends[i]), ends[i]);
+        char *file = path_join(path, e->d_name);
+        known = known && file && !lstat(file, &s) && S_ISREG(s.st_mode);
+        free(file);
+        if (!known)
+            st = status_fail(GLIMPSE_E_IO, __FILE__, __LINE__, "%s holds %.100s, which no checkpoint does: it is not replaced\nhint: name "
+                             "another, or remove it first", path, e->d_name);
+    }
+    if (d) closedir(d);
+    return st;
 }
 
 static glimpse_status write_weights(const model *m, const char *path, const save_request *rq) {
@@ -122,7 +160,7 @@ static glimpse_status put_in_place(const char *made, const char *path, const cha
         FAIL(GLIMPSE_E_IO, "%s cannot be set aside: %s", path, strerror(errno));
     if (io.rename(made, path) != 0) {
         int err = errno;
-        if (there) io.rename(aside, path);
+        if (there && path_is_dir(aside)) io.rename(aside, path);
         FAIL(GLIMPSE_E_IO, "%s cannot be put in its place: %s", path, strerror(err));
     }
     if (there) save_remove(aside);
@@ -139,6 +177,7 @@ glimpse_status model_save(const model *m, const save_request *rq) {
         FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a path");
     if (!rq->replace && path_exists(path))
         FAIL_GOTO(GLIMPSE_E_IO, "%s is there already\nhint: name another, or remove it first", path);
+    TRY_GOTO(check_replaceable(path, llmc));
     TRY_GOTO(mkdir_p(parent));
     save_remove(made); /* of a process with our number that was killed */
     st = llmc ? save_llmc(m, made, rq) : write_directory(m, made, rq);
