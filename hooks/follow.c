@@ -119,6 +119,8 @@ glimpse_status session_follow(const options *o, const char *dir, const session_h
     TRY_GOTO(view_style_of(o, &as_if.style, &boundary));
     if (!opt_is_set(o, OPT_colorize_output)) as_if.style.colorize = true;
     f.style = session_terminal_style(&as_if, true);
+    if (path_exists(dir) && !path_is_dir(dir))
+        FAIL_GOTO(GLIMPSE_E_INVALID, "%s is no directory\nhint: `glimpse follow DIR` takes the out_dir of a run", dir);
     f.path = path_join(dir, "evals.jsonl");
     if (!f.path) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a file name");
     TRY_GOTO(look_up(&f));

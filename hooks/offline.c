@@ -51,7 +51,7 @@ glimpse_status offline_banner(session *s, const char *checkpoint, const batch_re
     buf_printf(&b, "  parameters %.2f M  %s  device %s\n", (double)m->n_params / 1e6, s->facts.dtype, s->facts.device);
     buf_printf(&b, "  tokenizer  %s\n", s->t ? s->t->source : "none found: ids are shown (--tokenizer FILE)");
     for (int32_t i = 0; i < prompts->n && i < 8; i++) {
-        buf_printf(&b, "  prompt %d   %d tokens  ", i, prompts->prompts[i].n_ids);
+        buf_printf(&b, "  prompt %d   %d token%s  ", i, prompts->prompts[i].n_ids, prompts->prompts[i].n_ids == 1 ? "" : "s");
         buf_json_string(&b, prompts->prompts[i].text, prompts->prompts[i].bytes < 200 ? prompts->prompts[i].bytes : 200);
         buf_putc(&b, '\n');
     }

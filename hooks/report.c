@@ -37,7 +37,7 @@ glimpse_status session_report(const options *o, const char *dir, const session_h
     if (st < 0) goto out;
     TRY_GOTO(journal_read(path, one, &d, &unread));
     TRY_GOTO(review_probe_map(dir));
-    buf_printf(&b, "glimpse: drew %lld evals of %s anew", (long long)d.n, dir);
+    buf_printf(&b, "glimpse: drew %lld eval%s of %s anew", (long long)d.n, d.n == 1 ? "" : "s", dir);
     if (unread) buf_printf(&b, "; %lld lines of evals.jsonl are none of Glimpse's and were passed over", (long long)unread);
     if (!buf_failed(&b) && host->log) host->log(host->user, buf_str(&b));
 out:

@@ -208,6 +208,8 @@ TEST(cli_output_that_fails) {
 
 TEST(cli_bad_flags_end_with_2) {
     static const char *const cases[][2] = {
+        {"inspect", "glimpse: a path is missing\nhint: glimpse inspect PATH\n"},
+        {"convert|a", "glimpse: paths are missing\nhint: glimpse convert IN OUT\n"},
         {"--topk|3", "glimpse: unknown flag --topk\nhint: did you mean --top_k?\n"},
         {"--xyzzy=3", "glimpse: unknown flag --xyzzy\nhint: `glimpse --help` lists the flags\n"},
         {"--temperature|hot", "glimpse: temperature = \"hot\": expected a number from 0 to 100\n"},

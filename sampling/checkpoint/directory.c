@@ -239,7 +239,8 @@ glimpse_status checkpoint_find_tokenizer(const char *checkpoint, const char *out
     buffer dataset = {0};
     char *data[3] = {NULL};
     char *in = directory ? strdup(checkpoint) : path_dir(checkpoint), *above = in ? parent_of(in) : NULL;
-    if (!above) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a path");
+    char *run = above && !strcmp(path_base(above), "snapshots") ? parent_of(above) : above ? strdup(above) : NULL; /* RUN/snapshots/step_N */
+    if (!run) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a path");
     if (!directory) torch_dataset(checkpoint, &dataset);
     for (int i = 0; dataset.n && i < 3; i++) { /* sample.py: data/NAME/meta.pkl in the working directory, which held out_dir */
         buffer dir = {0};
@@ -247,7 +248,7 @@ glimpse_status checkpoint_find_tokenizer(const char *checkpoint, const char *out
         data[i] = buf_take(&dir, NULL);
         if (!data[i]) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a path");
     }
-    TRY_GOTO(tokenizer_find((const char *const[]){in, above, out_dir, data[0], data[1], data[2], "."}, 7, out));
+    TRY_GOTO(tokenizer_find((const char *const[]){in, above, run, out_dir, data[0], data[1], data[2], "."}, 8, out));
     if (!*out && directory && !holds(in, "config.json") && holds(above, "model_config.json"))
         FAIL_GOTO(GLIMPSE_E_TOKENIZER,
                   "Could not find tokenizer.json: neither in %s nor in %s\n"
@@ -255,6 +256,7 @@ glimpse_status checkpoint_find_tokenizer(const char *checkpoint, const char *out
                   in, above, above);
 out:
     for (int i = 0; i < 3; i++) free(data[i]);
+    free(run);
     buf_free(&dataset);
     free(in);
     free(above);

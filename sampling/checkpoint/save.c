@@ -176,7 +176,7 @@ glimpse_status model_save(const model *m, const save_request *rq) {
     if (!parent || asprintf(&made, "%s.tmp-%ld", path, (long)getpid()) < 0 || asprintf(&aside, "%s.old-%ld", path, (long)getpid()) < 0)
         FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a path");
     if (!rq->replace && path_exists(path))
-        FAIL_GOTO(GLIMPSE_E_IO, "%s is there already\nhint: name another, or remove it first", path);
+        FAIL_GOTO(GLIMPSE_E_IO, "%s is there already\nhint: name another, or replace it with --force", path);
     TRY_GOTO(check_replaceable(path, llmc));
     TRY_GOTO(mkdir_p(parent));
     save_remove(made); /* of a process with our number that was killed */
