@@ -1,27 +1,17 @@
 /* fuzz_llmc.c -- any bytes as llm.c's model .bin, GPT-2 and Llama (and as whatever else their first bytes say). */
 #define _GNU_SOURCE
-#include <stdio.h>
-#include <stdlib.h>
-#include <sys/mman.h>
-#include <unistd.h>
+#include "tests/fuzz/fuzz_checkpoint.h"
 
-#include "sampling/checkpoint/readers.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
-
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n) {
-    char path[64];
+static void read_it(const char *path) {
     model *m = NULL;
-    int fd = memfd_create("fuzz", MFD_CLOEXEC);
-    if (fd < 0 || write(fd, bytes, n) != (ssize_t)n) abort();
-    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
     file f = FILE_INIT;
     if (file_open_read(path, &f) >= 0 && llmc_bin_read(&f, NULL, NULL, &m) >= 0) model_close(m);
     file_close(&f);
     m = NULL;
     if (llmc_llama_read(path, NULL, NULL, &m) >= 0) model_close(m);
-    m = NULL;
-    if (checkpoint_open(path, NULL, NULL, &m) >= 0) model_close(m);
-    close(fd);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n) {
+    fuzz_checkpoint(bytes, n, read_it);
     return 0;
 }

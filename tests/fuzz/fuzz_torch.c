@@ -1,23 +1,13 @@
 /* fuzz_torch.c -- any bytes as PyTorch .pt file, its zip and its pickle together (and as whatever else their first bytes say). */
 #define _GNU_SOURCE
-#include <stdio.h>
-#include <stdlib.h>
-#include <sys/mman.h>
-#include <unistd.h>
+#include "tests/fuzz/fuzz_checkpoint.h"
 
-#include "sampling/checkpoint/readers.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
+static void read_it(const char *path) {
+    model *m = NULL;
+    if (torch_read(path, NULL, NULL, &m) >= 0) model_close(m);
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n) {
-    char path[64];
-    model *m = NULL;
-    int fd = memfd_create("fuzz", MFD_CLOEXEC);
-    if (fd < 0 || write(fd, bytes, n) != (ssize_t)n) abort();
-    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-    if (torch_read(path, NULL, NULL, &m) >= 0) model_close(m);
-    m = NULL;
-    if (checkpoint_open(path, NULL, NULL, &m) >= 0) model_close(m);
-    close(fd);
+    fuzz_checkpoint(bytes, n, read_it);
     return 0;
 }
