@@ -110,7 +110,7 @@ glimpse_status session_open_model(const options *o, model *m, tokenizer *t, cons
     s->views = buf_take(&views, NULL);
     if (!s->run_name || !s->views) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for the session");
     int64_t threads = opt_int(o, OPT_threads);
-    generator_config cfg = { .threads = threads > 0 ? (int32_t)threads : cpu_count() };
+    generator_config cfg = { .threads = threads > 0 ? (int32_t)threads : cpu_count(), .between = host->between, .between_user = host->user };
     TRY_GOTO(session_device(o, m, &cfg));
     TRY_GOTO(generator_open(m, t, &cfg, &s->g));
     static const char *const dtypes[] = { "f32", "bf16", "f16" };

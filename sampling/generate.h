@@ -23,6 +23,8 @@ typedef struct generator_config {
     const backend_ops *ops;   /* NULL = backend_cpu */
     int32_t device;           /* of backend_cuda, as backend_config's */
     glimpse_dtype cache;
+    int (*between)(void *user); /* before every run of the threads (pool_between), NULL = nothing */
+    void *between_user;
 } generator_config;
 
 /* `m` and `t` (NULL = none: ids only) are borrowed until generator_close. */
