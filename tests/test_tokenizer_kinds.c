@@ -99,6 +99,24 @@ TEST(tokenizer_kinds_ids_of_their_systems) {
     buf_free(&frozen);
 }
 
+/* sentencepiece 0.2.3: a control piece between the bytes C6 and 96 leaves two that are no character. */
+TEST(tokenizer_kinds_a_control_piece_ends_a_run_of_bytes) {
+    static const int32_t ids[] = {201, 2, 153, 90}, whole[] = {201, 153};
+    static const char *const files[] = {"spm_bpe_llama.model", "spm_unigram_llama.model", "llama2c.bin", "gguf_llama.gguf"};
+    for (size_t f = 0; f < sizeof files / sizeof *files; f++) {
+        tokenizer *t = NULL;
+        buffer out = {0};
+        REQUIRE_OK(tokenizer_load(corpus(files[f]), &t));
+        EXPECT_OK(tokenizer_text(t, ids, 4, true, &out));
+        EXPECT_STREQ(buf_str(&out), "\xef\xbf\xbd\xef\xbf\xbdW");
+        buf_clear(&out);
+        EXPECT_OK(tokenizer_text(t, whole, 2, true, &out));
+        EXPECT_STREQ(buf_str(&out), "\xc6\x96");
+        buf_free(&out);
+        tokenizer_close(t);
+    }
+}
+
 static double seconds_of(tokenizer *t, const char *what, size_t n) {
     buffer text = {0}, ids = {0};
     struct timespec a, b;
