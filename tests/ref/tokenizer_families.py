@@ -310,6 +310,7 @@ def gguf_bert(folder):
     for name, t in hf_families(folder):
         if name not in ("bert_1n11", "bert_0n11"):
             continue
+        t.decoder = decoders.WordPiece(cleanup=True)  # which the file cannot say; llama.cpp cleans what any such model writes
         d = json.loads(t.to_str())
         vocab = d["model"]["vocab"]
         special = {a["content"] for a in d["added_tokens"]}
