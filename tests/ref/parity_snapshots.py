@@ -41,7 +41,7 @@ def main():
         cases = [("gpt2_f32", GPT2, torch.float32, "llmc", "gpt2_tokenizer.bin", (None, by_name["llmc"].vocab - 1)), ("gpt2_bf16", GPT2, torch.bfloat16, "tiktoken_gpt2", "gpt2.tiktoken", (None, None)),
                  ("llama", LLAMA, torch.float32, "spm_bpe_llama", "tokenizer.model", (1, 2)), ("llama_bf16", LLAMA, torch.bfloat16, "spm_unigram_llama", "tokenizer.model", (1, 2)),
                  ("gemma2", GEMMA, torch.float32, "tekken", "tekken.json", (1, 2))]
-        for name, config, dtype, _, file, _ in cases:
+        for name, config, dtype, family, file, _ in cases:
             c = AutoConfig.for_model(**config)
             model = AutoModelForCausalLM.from_config(c, attn_implementation="eager").eval()
             with torch.no_grad():
@@ -49,7 +49,7 @@ def main():
                     p.copy_(torch.randn_like(p) * 0.15 + (1 if "norm" in n and n.endswith("weight") and "gemma" not in name else 0))
             case = pathlib.Path(tmp) / name
             model.to(dtype).save_pretrained(case)
-            shutil.copy(by_name[_].path, case / file)
+            shutil.copy(by_name[family].path, case / file)
             torch.randint(0, V, (57,), dtype=torch.int32).numpy().tofile(case / "ids.bin")
         root = pathlib.Path(__file__).parents[2]
         if subprocess.call(["make", "-s", "run-tests", "T=parity_snapshots", "NOFORK=1"], cwd=root, env=dict(os.environ, GLIMPSE_SNAPSHOT_DIR=tmp)):
