@@ -10,6 +10,7 @@
 
 #include "include/internal/file.h"
 #include "include/internal/utf8.h"
+#include "plugin/guest.h"
 #include "sampling/checkpoint/save.h"
 #include "sampling/tokenizer/spm_model.h"
 #include "sampling/tokenizer/tokenizer_writer.h"
@@ -294,6 +295,35 @@ TEST(carry_of_a_gguf_file_the_tokenizer_alone) {
         model_close(m);
         tiny_gpt_free(&g);
     }
+}
+
+/* One search for all that open a checkpoint: in C too a snapshot finds the tokenizer of its run. */
+TEST(carry_model_load_finds_what_sampling_finds) {
+    extern const session_api glimpse_session_v1;
+    tiny_gpt g;
+    model *m = NULL;
+    char *path = NULL;
+    glimpse_model d = GLIMPSE_MODEL_INIT;
+    session_use(&glimpse_session_v1);
+    tiny_gpt_make(&g, 1, 1, 16, 60, 32, -1, 5);
+    REQUIRE_OK(model_from_description(&g.model, &m));
+    save_request rq = {.path = at("run/snapshots/step_00000007")};
+    REQUIRE_OK(model_save(m, &rq));
+    REQUIRE_OK(checkpoint_find_tokenizer_path(at("run/snapshots/step_00000007"), NULL, &path));
+    EXPECT(path == NULL);
+    REQUIRE_OK(file_write_atomic(at("run/meta.pkl"), "x", 1, false));
+    REQUIRE_OK(checkpoint_find_tokenizer_path(at("run/snapshots/step_00000007"), NULL, &path));
+    REQUIRE(path != NULL);
+    EXPECT(strstr(path, "run/meta.pkl") != NULL);
+    for (int i = 0; i < 2; i++) { /* the snapshot itself, and the run, of which it is the newest */
+        REQUIRE_OK(glimpse_model_load(at(i ? "run" : "run/snapshots/step_00000007"), &d));
+        EXPECT(d.tokenizer.path && strstr(d.tokenizer.path, "run/meta.pkl"));
+        glimpse_model_free(&d);
+        d = (glimpse_model)GLIMPSE_MODEL_INIT;
+    }
+    free(path);
+    model_close(m);
+    tiny_gpt_free(&g);
 }
 
 /* A tokenizer.json goes as it is, with what lies beside it; its tokenizer_config.json says which token ends a text. */
