@@ -11,6 +11,7 @@
 #include "include/internal/file.h"
 #include "include/internal/status.h"
 #include "include/internal/threads.h"
+#include "sampling/checkpoint/token_files.h"
 #include <errno.h>
 #include <math.h>
 #include <stdarg.h>
@@ -217,6 +218,7 @@ glimpse_status session_close(session *s) {
     probes_close(s->probes);
     evaluation_close(s->ev);
     dataset_close(s->data);
+    token_files_free(s->beside);
     tokenizer_close(s->t);
     model_close(s->m);
     speller_close(s->sp);

@@ -24,6 +24,7 @@ struct session {
     dataset *data;        /* --dataset_benchmarks; NULL = none */
     evaluation *ev;       /* --lm_eval_tasks; NULL = none */
     speller *sp;          /* NULL = no dictionary, or not wanted */
+    struct token_files *beside; /* --save_snapshots: made at the first; NULL = not yet, or there is no tokenizer */
     journal *j;           /* opened at the first eval, which knows the step */
     int64_t journal_bytes; /* of the journal when the session was opened, -1 = there was none; -2 = it is ours */
     journal_state js;

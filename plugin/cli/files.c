@@ -15,8 +15,9 @@ static const char convert_help[] =
     "\n"
     "Reads a checkpoint of any kind that is known and writes it as a directory that\n"
     "transformers' from_pretrained opens (config.json, model.safetensors, the\n"
-    "tokenizer's files), or, where OUT ends in .bin, as llm.c's model. The type of\n"
-    "each tensor stays unless --dtype is given. What stands at OUT is whole, or it\n"
+    "tokenizer's files), or, where OUT ends in .bin, as llm.c's model. A tokenizer\n"
+    "that is no tokenizer.json becomes one with the same ids, or is copied where none\n"
+    "says the same. The type of each tensor stays unless --dtype is given. What stands at OUT is whole, or it\n"
     "is not there; a file that would give other numbers is refused. --force\n"
     "replaces what is there already.\n";
 static const char inspect_help[] =
