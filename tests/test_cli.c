@@ -110,6 +110,7 @@ TEST(cli_help_of_a_flag) {
                                 "  Nucleus sampling: keep the fewest tokens whose probabilities sum up to X. 1 =\n"
                                 "  off. [1]\n"
                                 "  From 0 to 1.\n"
+                                "  It is read by sample, chat and in training.\n"
                                 "  In a trainer: --glimpse_top_p.\n");
     EXPECT_EQ(program("help|max_new_tokens"), 0);
     EXPECT(strstr(buf_str(&out), "[500; in training unset]"));
@@ -184,6 +185,40 @@ TEST(cli_commands) {
         EXPECT_EQ(program(line), 2);
         EXPECT(strstr(buf_str(&err), *session_commands[i].words ? "unexpected word \"more\"" : "unexpected word \"there\""));
     }
+}
+
+/* What a command does not read, and what nothing switched on, is said, a line each; the command goes on. */
+TEST(cli_says_which_flags_do_nothing) {
+    static const char *const cases[][2] = {
+        {"score|--prompt|a|--temperature|2", "glimpse: --temperature does nothing in `glimpse score`: it is read by sample, chat and in training\n"},
+        {"score|--prompt|a|--temperature|2|--no_sheets",
+         "glimpse: --temperature does nothing in `glimpse score`: it is read by sample, chat and in training\n"
+         "glimpse: --sheets does nothing in `glimpse score`: it is read by sample, chat and in training\n"},
+        {"--requests|f", "glimpse: --requests does nothing in `glimpse sample`: it is read by score\nbanner\n"},
+        {"chat|--seed_each_step", "glimpse: --seed_each_step does nothing in `glimpse chat`: it is read by sample and in training\nbanner\n"},
+        {"--interactive|--seed_each_step", "glimpse: --seed_each_step does nothing in `glimpse chat`: it is read by sample and in training\nbanner\n"},
+        {"sample|--when_busy|wait", "glimpse: --when_busy does nothing in `glimpse sample`: it is read in training alone\nbanner\n"},
+        {"report|out|--top_k|5", "glimpse: --top_k does nothing in `glimpse report`: it is read by sample, chat and in training\n"},
+        {"--last_k_tokens|3", "glimpse: --last_k_tokens does nothing without --show_heatmaps\nbanner\n"},
+        {"--last_k_tokens|3|--show_heatmaps", "banner\n"},
+        {"--spelling_language|de_DE|--no_sample_metrics", "glimpse: --spelling_language does nothing without --sample_metrics or --dataset_benchmarks\nbanner\n"},
+        {"--spelling_language|de_DE|--dataset_benchmarks", "banner\n"},
+        {"--input_text|x", "glimpse: --input_text does nothing without --prompt_format instruction\nbanner\n"},
+        {"--input_text|x|--prompt_format|instruction", "banner\n"},
+        {"--input_text|x|--like|generate|--prompt|p", "banner\n"},
+        {"--negative_prompt|x|--cfg_scale|1.0", "glimpse: --negative_prompt does nothing without --guidance_scale\nbanner\n"},
+        {"--negative_prompt|x|--cfg_scale|1.5", "banner\n"},
+        {"score|--prompt|a|--batch_size|4", "glimpse: --batch_size does nothing without --lm_eval_tasks or --requests\n"},
+        {"score|--requests|f|--batch_size|4", ""},
+        {"follow|--palette|viridis|--colorize_output=false", ""},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        EXPECT_EQ(program(cases[i][0]), 0);
+        EXPECT_STREQ(buf_str(&err), cases[i][1]);
+    }
+    setenv("GLIMPSE_ARGS", "--temperature 2", 1); /* the environment is for every command */
+    EXPECT_EQ(program("score|--prompt|a"), 0);
+    EXPECT_EQ(err.n, 0);
 }
 
 /* The session is told why its text was not taken. */

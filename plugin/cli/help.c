@@ -202,6 +202,9 @@ void help_option(buffer *b, opt_id id) {
         put_wrapped(b, buf_str(&text), 0, 2);
         buf_clear(&text);
     }
+    opt_put_use(id, &text);
+    put_wrapped(b, buf_str(&text), 0, 2);
+    buf_clear(&text);
     buf_printf(&text, info->bare ? "In a trainer: --%s." : "In a trainer: --glimpse_%s.", info->name);
     put_wrapped(b, buf_str(&text), 0, 2);
     buf_free(&text);
