@@ -96,7 +96,7 @@ TEST(cli_help_is_complete_and_fits_80_columns) {
     }
     buffer first = {0};
     buf_put(&first, out.bytes, out.n);
-    EXPECT_EQ(program("sample|--seed|3|-h"), 0);
+    EXPECT_EQ(program("--seed|3|-h"), 0);
     EXPECT_STREQ(buf_str(&out), buf_str(&first));
     EXPECT_EQ(program("help"), 0);
     EXPECT_STREQ(buf_str(&out), buf_str(&first));
@@ -119,17 +119,78 @@ TEST(cli_help_of_a_flag) {
     EXPECT_EQ(program("help|mode"), 0);
     EXPECT(strstr(buf_str(&out), "[inline; in training worker]"));
     EXPECT_EQ(program("help|temprature"), 2);
-    EXPECT_STREQ(buf_str(&err), "glimpse: no flag --temprature\nhint: did you mean --temperature?\n");
+    EXPECT_STREQ(buf_str(&err), "glimpse: no command and no flag \"temprature\"\nhint: did you mean `glimpse help --temperature`?\n");
     EXPECT_EQ(out.n, 0);
+    EXPECT_EQ(program("help|--temprature"), 2);
+    EXPECT_STREQ(buf_str(&err), "glimpse: no flag --temprature\nhint: did you mean --temperature?\n");
     for (int id = 0; id < OPT_COUNT; id++) {
         char line[80];
-        snprintf(line, sizeof line, "help|%s", opt_info_of((opt_id)id)->name);
+        snprintf(line, sizeof line, "help|--%s", opt_info_of((opt_id)id)->name);
         EXPECT_EQ(program(line), 0);
         for (const char *p = buf_str(&out); *p;) {
             size_t n = strcspn(p, "\n");
             EXPECT(n <= 80);
             p += n + (p[n] == '\n');
         }
+    }
+}
+
+static const char *const commands[] = {"sample", "chat", "eval", "score", "follow", "review", "report", "tokenize", "convert", "inspect"};
+
+/* A page for every command, the same by both ways: usage, what it reads and writes, an example, and of the options those that
+ * the table says it reads. */
+TEST(cli_help_of_a_command) {
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+        char line[80];
+        buffer first = {0};
+        snprintf(line, sizeof line, "help|%s", commands[i]);
+        EXPECT_EQ(program(line), 0);
+        EXPECT_EQ(err.n, 0);
+        buf_put(&first, out.bytes, out.n);
+        static const char *const flags[] = {"--help", "-h", "--seed|--help"};
+        for (int k = 0; k < (i < 7 ? 3 : 2); k++) {
+            snprintf(line, sizeof line, "%s|%s", commands[i], flags[k]);
+            EXPECT_EQ(program(line), 0);
+            EXPECT_STREQ(buf_str(&out), buf_str(&first));
+        }
+        buf_free(&first);
+        snprintf(line, sizeof line, "usage: glimpse %s%s", i ? "" : "[", commands[i]);
+        EXPECT(strncmp(out.bytes, line, strlen(line)) == 0);
+        EXPECT(strstr(out.bytes, "\nReads\n  ") && strstr(out.bytes, "\nWrites\n  ") && strstr(out.bytes, "\nExample"));
+        for (const char *p = out.bytes; *p;) {
+            size_t n = strcspn(p, "\n");
+            EXPECT(n <= 80);
+            EXPECT(!n || p[n - 1] != ' ');
+            p += n + (p[n] == '\n');
+        }
+        for (int id = 0; i < 7 && id < OPT_COUNT; id++) {
+            char flag[80], negated[80];
+            snprintf(flag, sizeof flag, "\n  --%s", opt_info_of((opt_id)id)->name);
+            snprintf(negated, sizeof negated, "\n  --[no_]%s", opt_info_of((opt_id)id)->name);
+            const char *at = strstr(out.bytes, flag);
+            while (at && strchr(" \n", at[strlen(flag)]) == NULL) at = strstr(at + 1, flag);
+            EXPECT_EQ(at != NULL || strstr(out.bytes, negated) != NULL, opt_is_read_by((opt_id)id, commands[i]));
+        }
+    }
+    EXPECT_EQ(runs + reports, 0);
+    static const char *const wrong[][2] = {
+        {"help|scoer", "glimpse: no command and no flag \"scoer\"\nhint: did you mean `glimpse help score`"},
+        {"help|tokenise", "glimpse: no command and no flag \"tokenise\"\nhint: did you mean `glimpse help tokenize`"},
+        {"help|xyzzy", "glimpse: no command and no flag \"xyzzy\"\nhint: `glimpse --help` lists both\n"},
+        {"help|score|eval", "glimpse: unexpected word \"eval\"\nhint: glimpse help COMMAND, or glimpse help FLAG\n"},
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        EXPECT_EQ(program(wrong[i][0]), 2);
+        EXPECT(strncmp(buf_str(&err), wrong[i][1], strlen(wrong[i][1])) == 0);
+        EXPECT_EQ(out.n, 0);
+    }
+    EXPECT_EQ(program("help|report"), 0); /* a command and a flag */
+    EXPECT(strstr(buf_str(&out), "`glimpse help --report`"));
+    EXPECT_EQ(program("--man"), 0);
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+        char section[80];
+        snprintf(section, sizeof section, "\n.SS %s\n.nf\n", commands[i]);
+        EXPECT(strstr(buf_str(&out), section));
     }
 }
 
