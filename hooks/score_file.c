@@ -321,7 +321,7 @@ glimpse_status session_score_file(const options *o, const session_host *host) {
     const char *requests = opt_str(o, OPT_requests);
     if (!requests && !opt_is_set(o, OPT_sample_start_tokens))
         FAIL(GLIMPSE_E_INVALID, "glimpse score: no text is given\nhint: --prompt TEXT, --prompt FILE:path, --prompt -, or --requests FILE");
-    TRY_GOTO(offline_open(o, host, opt_str(o, OPT_out_dir), &checkpoint, &s));
+    TRY_GOTO(offline_open(o, host, &checkpoint, &s));
     if (requests && !s->t) FAIL_GOTO(GLIMPSE_E_TOKENIZER, "without a tokenizer no request can be scored\nhint: --tokenizer FILE");
     TRY_GOTO(requests ? answer_requests(s, requests) : score_text(s));
 out:
