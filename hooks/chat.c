@@ -30,6 +30,9 @@ static glimpse_status settings_of(chat *c, const options *o, arena *a, batch_req
     made.user = &c->out;
     chain *chain; /* what a chain refuses is refused now */
     TRY(generator_chain(s->g, &made, 0, &chain));
+    if (strcmp(chain_idle(chain), buf_str(&c->idle))) session_log_lines(s, chain_idle(chain));
+    buf_clear(&c->idle);
+    buf_puts(&c->idle, chain_idle(chain));
     chain_close(chain);
     *rq = made;
     return GLIMPSE_OK;
@@ -335,6 +338,7 @@ out:
     text_out_free(&c.out);
     buf_free(&c.turns);
     buf_free(&c.texts);
+    buf_free(&c.idle);
     buf_free(&c.key);
     buf_free(&c.transcript);
     if (s) session_close(s);

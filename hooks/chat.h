@@ -35,6 +35,7 @@ typedef struct chat {
     conversation *c;      /* NULL = nothing was said yet */
     buffer turns;         /* of chat_turn: those that the context holds */
     buffer key;           /* the first text: what the noise is keyed by */
+    buffer idle;          /* what does nothing, as it was said last */
     buffer texts;         /* the texts of the turns, one behind the other */
     buffer transcript;    /* all of it for /save */
     int32_t conversations;/* begun so far */

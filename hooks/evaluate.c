@@ -55,6 +55,9 @@ glimpse_status evaluation_open(const options *o, const tokenizer *t, evaluation 
     if (!e || !(e->a = arena_new())) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for the tasks");
     const char *dir = opt_str(o, OPT_lm_eval_data), *results = opt_str(o, OPT_lm_eval_results_output);
     if (!dir) dir = getenv("GLIMPSE_DATA");
+    if (dir && *dir && !path_is_dir(dir))
+        FAIL_GOTO(GLIMPSE_E_IO, "%s %s: there is no such directory\nhint: it holds the tasks' data, DIR/hellaswag/validation.jsonl and so on",
+                  opt_str(o, OPT_lm_eval_data) ? "--lm_eval_data" : "$GLIMPSE_DATA", dir);
     if (!dir || !*dir) dir = "data/lm_eval";
     e->dir = arena_text(e->a, dir, strlen(dir));
     e->results = results ? arena_text(e->a, results, strlen(results)) : NULL;

@@ -114,7 +114,8 @@ glimpse_status offline_banner(session *s, const char *checkpoint, const batch_re
         buf_putc(&b, '\n');
     }
     glimpse_status st = GLIMPSE_OK;
-    buf_printf(&b, "  sampling   %d tokens, %d x %d samples, seed %llu", rq->max_tokens, rq->n_settings, rq->num_samples,
+    buf_printf(&b, "  sampling   %d token%s, %d x %d sample%s, seed %llu", rq->max_tokens, rq->max_tokens == 1 ? "" : "s", rq->n_settings,
+               rq->num_samples, rq->num_samples == 1 ? "" : "s",
                (unsigned long long)rq->seed);
     for (int32_t i = 0; i < rq->n_settings; i++) {
         chain *c = NULL;
@@ -150,6 +151,7 @@ static glimpse_status rehearse(const session *s, const batch_request *rq) {
     for (int32_t i = 0; i < rq->n_settings; i++) {
         chain *c = NULL;
         TRY(generator_chain(s->g, rq, i, &c));
+        if (i == 0) session_log_lines(s, chain_idle(c));
         chain_close(c);
     }
     return GLIMPSE_OK;

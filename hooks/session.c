@@ -40,6 +40,13 @@ void session_log(const session *s, const char *fmt, ...) {
     buf_free(&spelt);
 }
 
+void session_log_lines(const session *s, const char *lines) {
+    for (size_t n; *lines; lines += n + (lines[n] == '\n')) {
+        n = strcspn(lines, "\n");
+        session_log(s, "glimpse: %.*s", (int)n, lines);
+    }
+}
+
 /* --- opening ------------------------------------------------------------------------------------------------------ */
 
 static glimpse_status find_tokenizer(const options *o, const glimpse_model *d, int32_t vocab, tokenizer **out) {
@@ -178,6 +185,7 @@ static glimpse_status rehearse(session *s) {
         if (made < 0 && i == 0 && opt_has(s->o, OPT_samplers)) /* a sampler of the user's own may still be added under that name */
             session_log(s, "glimpse: %s", status_text());
         if (st < 0) goto out;
+        if (c && i == 0) session_log_lines(s, chain_idle(c));
         chain_close(c);
         c = NULL;
     }

@@ -51,6 +51,9 @@ struct session {
 
 void session_log(const session *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* Say each line of a text. */
+void session_log_lines(const session *s, const char *lines);
+
 /* The backend that --device asks for, into cfg: the CPU's is the default. */
 glimpse_status session_device(const options *o, const model *m, generator_config *cfg);
 /* Alternatives recorded for each token: more where charts show them, unless a number was asked for. */
