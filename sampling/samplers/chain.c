@@ -131,6 +131,13 @@ static void note_idle(chain *c, const source *from, const sampler_kind *kind, bo
     const sampler_context *x = from->context;
     const char *flag = kind->list_flag ? kind->list_flag : kind->n_params ? kind->params[0].flag : NULL;
     const char *lesser = NULL;
+    sampler_settings s = *from->settings;
+    double top_k;
+    uint32_t bit;
+    if (classic(&s, kind, &top_k, &bit)) { /* its first value is no flag of the context */
+        if (x->named & bit) return;
+        flag = bit == SETTING_PENALTY ? "repetition_penalty" : kind->ops.name;
+    }
     if (!flag) return;
     for (int32_t i = 0; i < x->n_flags; i++) {
         if (!strcmp(x->flags[i].name, flag)) return;
