@@ -38,7 +38,8 @@ glimpse_status session_report(const options *o, const char *dir, const session_h
     TRY_GOTO(journal_read(path, one, &d, &unread));
     TRY_GOTO(review_probe_map(dir));
     buf_printf(&b, "glimpse: drew %lld eval%s of %s anew", (long long)d.n, d.n == 1 ? "" : "s", dir);
-    if (unread) buf_printf(&b, "; %lld lines of evals.jsonl are none of Glimpse's and were passed over", (long long)unread);
+    if (unread) buf_printf(&b, "; %lld line%s of evals.jsonl %s of Glimpse's and %s passed over", (long long)unread,
+                           unread == 1 ? "" : "s", unread == 1 ? "is none" : "are none", unread == 1 ? "was" : "were");
     if (!buf_failed(&b) && host->log) host->log(host->user, buf_str(&b));
 out:
     if (lock >= 0) io.close(lock);

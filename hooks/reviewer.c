@@ -232,7 +232,7 @@ static glimpse_status jump_to_hit(reviewer *w, bool more) {
 static void say_found(reviewer *w) {
     int64_t n = (int64_t)(w->hits.n / sizeof(hit));
     if (w->searched < evals_count(w->x)) say(w, "%lld found, %lld of %lld steps searched", (long long)n, (long long)w->searched, (long long)evals_count(w->x));
-    else if (!n) say(w, "not found in %lld steps", (long long)w->searched);
+    else if (!n) say(w, "not found in %lld step%s", (long long)w->searched, w->searched == 1 ? "" : "s");
     else if (w->hit_at >= 0) say(w, "%lld of %lld found   n next  N previous", (long long)w->hit_at + 1, (long long)n);
     else say(w, "%lld found", (long long)n);
 }

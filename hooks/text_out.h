@@ -18,7 +18,9 @@ void text_out_token(void *user, int32_t sequence, const glimpse_token *t);
 void text_out_end(text_out *w, const char *tail);
 /* Text that is no token's: without colour. */
 void text_out_text(text_out *w, const char *text, size_t n);
-/* Every sample of a record: prompt, text, a line of dashes. */
+/* The samples of a record: of one its bare text; of several, each behind a line that says which it is,
+ *     --------------- prompt 1 of 2   top_k=5   sample 1 of 3
+ * with the prompt and the setting only where there are several. */
 void text_out_samples(text_out *w, const glimpse_record *r);
 void text_out_free(text_out *w);
 

@@ -76,7 +76,7 @@ TEST(text_sample_txt_entry) {
                       " best_val_loss: 2.5069 \n"
                       " top_k: 200 \n"
                       " start_token: '\\n' \n"
-                      " prompt: 0   sample: 0/3   seed: 1337   temperature: 0.8\n"
+                      " prompt: 1   sample: 1 of 3   seed: 1337   temperature: 0.8\n"
                       " samplers: top_k=200;temperature=0.8\n"
                       " tokens: 6   stop: length   perplexity: 5.9   check: ok\n"
                       "---------------\n"

@@ -8,7 +8,7 @@
  *      best_val_loss: 2.5069
  *      top_k: 200                                     "no_topk" without
  *      start_token: '\n'                              the prompt as Python's repr
- *      prompt: 0   sample: 0/3   seed: 1337   temperature: 0.8
+ *      prompt: 1   sample: 1 of 3   seed: 1337   temperature: 0.8
  *                                                     and of a beam search: beams: 4   score: -1.2345
  *      samplers: top_k=200;temperature=0.8
  *      tokens: 128   stop: length   perplexity: 5.9   check: ok
@@ -71,10 +71,10 @@ static void sample_fields(const glimpse_record *r, const glimpse_sample *s, styl
     else text_field(out, "top_k", "no_topk");
     end_line(out);
     start_token_field(s, out);
-    number_field(out, "prompt", s->prompt, 10);
+    number_field(out, "prompt", (double)s->prompt + 1, 10);
     gap(out);
     name_of(out, "sample");
-    styled_printf(out, PAINT_PLAIN, "%d/%d", (int)s->sample, (int)s->n_samples);
+    styled_printf(out, PAINT_PLAIN, "%lld of %d", (long long)s->sample + 1, (int)s->n_samples);
     gap(out);
     name_of(out, "seed");
     styled_printf(out, PAINT_PLAIN, "%llu", (unsigned long long)s->seed);

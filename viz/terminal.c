@@ -154,7 +154,7 @@ static void headline(log_view *v, const glimpse_record *before) {
             const glimpse_sample *s = GLIMPSE_AT(r->samples, i);
             if (s->n_tokens > most) most = s->n_tokens;
         }
-        addf(v, 3, PAINT_DIM, "%d\xc3\x97%d tokens", (int)r->n_samples, (int)most);
+        addf(v, 3, PAINT_DIM, "%d\xc3\x97%d token%s", (int)r->n_samples, (int)most, most == 1 ? "" : "s");
     }
     add_seconds(v, "", r->prefill_s + r->decode_s);
     add_seconds(v, "blocked ", r->blocked_s);
@@ -289,7 +289,7 @@ static void digest(log_view *v, const glimpse_record *before, const glimpse_samp
         same++;
     begin_row(v, INDENT);
     addf(v, 0, PAINT_DIM, "since %lld: ", (long long)before->step);
-    if (same == s->n_tokens && same == o->n_tokens) addf(v, 0, PAINT_DIM, "all %d tokens same", (int)same);
+    if (same == s->n_tokens && same == o->n_tokens && same != 1) addf(v, 0, PAINT_DIM, "all %d tokens same", (int)same);
     else if (!same) add(v, 0, PAINT_DIM, "another text from the first token on");
     else addf(v, 0, PAINT_DIM, "first %d token%s same", (int)same, same == 1 ? "" : "s");
     add_change(v, "ppl", text_metric(o, "perplexity"), text_metric(s, "perplexity"), text_short);

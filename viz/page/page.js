@@ -282,7 +282,7 @@ function draw_grid(data) {
   box.replaceChildren(el('header', 'title', el('h1', '', 'step ' + data.step), first && !['minmax', 'dot_product'].includes(view.colour) ? legend(data, first) : ''), ...sorted_samples(data).map(s => {
     const marks = re ? [{ ranges: ranges_of(re, units_of(data, s).text), cls: 'hit' }] : [];
     const { box: card, strip } = pane_element(data, s, 'now', marks), h = card.querySelector('h2');
-    h.replaceChildren(quoted(s.prompt, 24), el('span', 'facts', ' ' + s.label + (s.of > 1 ? ' · ' + (s.i + 1) + '/' + s.of : '')));
+    h.replaceChildren(quoted(s.prompt, 24), el('span', 'facts', ' ' + s.label + (s.of > 1 ? ' · ' + (s.i + 1) + ' of ' + s.of : '')));
     card.classList.toggle('on', key_of(s) === view.sample);
     card.dataset.key = key_of(s);
     panes.push({ data, sample: s, side: 'now', box: card, strip });
