@@ -399,7 +399,7 @@ static int rows_of_path(const log_view *v, const char *where) {
 
 /* === The log ==================================================================================================== */
 
-static void clear_line(const view_style *style, buffer *out) {
+void view_clear_line(const view_style *style, buffer *out) {
     if (!style->terminal) return;
     if (style->depth != DEPTH_NONE) {
         buf_puts(out, "\r\x1b[K");
@@ -443,7 +443,6 @@ glimpse_status view_terminal(const glimpse_record *r, const glimpse_record *befo
     bool colored = style->colorize && style->depth != DEPTH_NONE;
     int32_t shown[MAX_PAIRS];
     int n = pick(r, shown);
-    clear_line(style, out);
     headline(&v, before);
     if (text_check_failed(r)) check_failed_row(&v);
     if (!text_is(r->status, "ok")) {
@@ -517,7 +516,6 @@ glimpse_status view_one_line(const glimpse_record *r, const view_style *style, b
         styled_puts(&t, "MODEL CHECK FAILED", PAINT_ALARM);
     }
     styled_puts(&t, "\n", PAINT_PLAIN);
-    clear_line(style, out);
     styled_emit(&t, 0, t.text.n, style->depth, out);
     bool failed = styled_failed(&t) || buf_failed(out);
     styled_free(&t);
