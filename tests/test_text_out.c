@@ -121,8 +121,11 @@ TEST(text_out_of_a_run_that_fails) {
     char *ours = path_join(test_tmpdir(), "late");
     o = options_of(ours, "1");
     buf_clear(&s.out);
-    REQUIRE_OK(options_set(o, OPT_sample_file, "/nowhere/to/be/sample.txt", OPT_LEVEL_FLAG)); /* the views fail */
+    char *texts = path_join(dir, "sample.txt");
+    EXPECT_OK(options_set(o, OPT_sample_file, texts, OPT_LEVEL_FLAG)); /* the views fail */
     session_run(o, &host);
+    EXPECT(strstr(buf_str(&s.shown), "taken"));
+    free(texts);
     EXPECT_EQ(s.glued, 0);
     EXPECT(s.out.n && at_line_begin(&s));
     options_free(o);

@@ -93,6 +93,8 @@ static void put_wrapped(log_view *v, const styled *t, int rows) {
         size_t next, len = text_wrap(t->text.bytes + at, n - at, columns, &next);
         bool cut = row == rows - 1 && at + next < n;
         if (cut) len = text_fit(t->text.bytes + at, len, columns - 2, NULL);
+        if (!cut && v->style->depth == DEPTH_NONE) /* in colours a blank has a ground that is to be seen */
+            while (len && t->text.bytes[at + len - 1] == ' ') len--;
         buf_puts(v->out, "  ");
         styled_emit(t, at, at + len, v->style->depth, v->out);
         if (cut) {
