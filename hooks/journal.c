@@ -5,6 +5,7 @@
  * The directory itself is locked (flock), so the lock dies with its owner and leaves no file. */
 #include "hooks/journal.h"
 
+#include "hooks/journal_lines.h"
 #include "include/internal/file.h"
 #include "include/internal/status.h"
 #include "viz/tensorboard.h"
@@ -333,23 +334,7 @@ void journal_close(journal *j) {
 
 /* --- reading a whole journal -------------------------------------------------------------------------------------- */
 
-typedef struct line_key {
-    int64_t from, to, step;
-    char kind[12];
-} line_key;
-
-/* Take in a line: those of its kind before it that stand at its step or beyond are an abandoned branch. */
-static void add_line(buffer *keys, const line_key *k) {
-    line_key *all = (line_key *)(void *)keys->bytes;
-    for (size_t i = keys->n / sizeof *all; i-- > 0;) {
-        if (strcmp(all[i].kind, k->kind) || all[i].from < 0) continue;
-        if (all[i].step < k->step) break;
-        all[i].from = -1;
-    }
-    buf_put(keys, k, sizeof *k);
-}
-
-static glimpse_status list_lines(const file *f, buffer *keys, int64_t *unread) {
+static glimpse_status list_lines(const file *f, journal_lines *lines, int64_t *unread) {
     glimpse_status st = GLIMPSE_OK;
     buffer line = {0};
     char chunk[65536];
@@ -372,15 +357,15 @@ static glimpse_status list_lines(const file *f, buffer *keys, int64_t *unread) {
                 st = read;
                 goto out;
             }
-            line_key k = { .from = from, .to = to, .step = r->record.step };
+            journal_line k = { .from = from, .to = to, .step = r->record.step };
             c_snprintf(k.kind, sizeof k.kind, "%s", r->record.kind);
             record_free(&r->record);
-            add_line(keys, &k);
+            lines_add(lines, k);
             from = to + 1;
         }
         at += n;
     }
-    if (buf_failed(keys)) FAIL_GOTO(GLIMPSE_E_MEMORY, "%s: no memory for its lines", f->path);
+    if (buf_failed(&lines->all)) FAIL_GOTO(GLIMPSE_E_MEMORY, "%s: no memory for its lines", f->path);
 out:
     buf_free(&line);
     return st;
@@ -389,13 +374,14 @@ out:
 glimpse_status journal_read(const char *path, glimpse_status (*each)(void *user, owned_record *r), void *user,
                             int64_t *unread) {
     glimpse_status st = GLIMPSE_OK;
-    buffer keys = {0}, line = {0};
+    buffer line = {0};
+    journal_lines lines = {0};
     file f = FILE_INIT;
     *unread = 0;
     TRY_GOTO(file_open_read(path, &f));
-    TRY_GOTO(list_lines(&f, &keys, unread));
-    const line_key *k = (const line_key *)(const void *)keys.bytes;
-    for (size_t i = 0; i < keys.n / sizeof *k; i++) {
+    TRY_GOTO(list_lines(&f, &lines, unread));
+    const journal_line *k = (const journal_line *)(const void *)lines.all.bytes;
+    for (size_t i = 0; i < lines.all.n / sizeof *k; i++) {
         owned_record *r;
         if (k[i].from < 0) continue;
         TRY_GOTO(read_span(&f, k[i].from, k[i].to, &line));
@@ -407,7 +393,7 @@ glimpse_status journal_read(const char *path, glimpse_status (*each)(void *user,
     st = GLIMPSE_OK;
 out:
     file_close(&f);
-    buf_free(&keys);
+    lines_free(&lines);
     buf_free(&line);
     return st;
 }

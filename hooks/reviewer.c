@@ -470,15 +470,15 @@ static glimpse_status loop(reviewer *w) {
             if ((key == 'n' || key == 'N') && w->pattern) say_found(w);
         }
         if (now_ms() - looked >= LOOK_MS) {
-            bool anew = false;
-            TRY_GOTO(evals_refresh(w->x, &anew));
-            if (anew) {
+            evals_change change;
+            TRY_GOTO(evals_refresh(w->x, &change));
+            if (change != EVALS_SAME) {
                 end_search(w);
                 forget_probes(w);
                 w->seen = 0;
                 w->v.at = evals_count(w->x) - 1;
                 w->choose = true;
-                say(w, "another run has begun, or this one goes on from an earlier step");
+                say(w, change == EVALS_ANOTHER ? "another run has begun" : "the run goes on from an earlier step");
             }
             looked = now_ms();
         }
