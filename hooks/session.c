@@ -223,7 +223,7 @@ glimpse_status session_open(const options *o, const glimpse_model *d, const sess
 
 glimpse_status session_close(session *s) {
     if (!s) return GLIMPSE_OK;
-    if (s->probes && s->j && review_probe_map(s->out_dir) < 0) session_log(s, "glimpse: probes.png: %s", status_text());
+    if (s->probes && s->j && review_probe_map(s->out_dir, s->out_dir) < 0) session_log(s, "glimpse: probes.png: %s", status_text());
     journal_close(s->j);
     if (s->before) record_free(&s->before->record);
     generator_close(s->g);

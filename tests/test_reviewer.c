@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include "hooks/journal.h"
 #include "hooks/journal_index.h"
+#include "hooks/text_search.h"
 #include "include/internal/file.h"
 #include "tests/chart_record.h"
 #include "tests/pty.h"
@@ -522,4 +523,54 @@ TEST(follow_begins_with_the_newest) {
     waitpid(f.pid, &status, 0);
     close(f.fd);
     buf_free(&f.said);
+}
+
+/* === Search ===================================================================================================== */
+
+static int count_found(const char *query, const char *text, size_t n, size_t *first) {
+    text_search *s = NULL;
+    buffer b = {0};
+    size_t from, to, at = 0;
+    int found = 0;
+    buf_put(&b, text, n);
+    text_search_prepare(&b);
+    if (!EXPECT_OK(text_search_open(query, strlen(query), &s))) return -1;
+    for (; text_search_next(s, &b, at, &from, &to); at = to) {
+        EXPECT(from >= at && to > from && to <= n);
+        if (!found++ && first) *first = from;
+    }
+    text_search_close(s);
+    buf_free(&b);
+    return found;
+}
+
+TEST(text_search_finds) {
+    static const struct {
+        const char *query, *text;
+        size_t n;
+        int found;
+        size_t first;
+    } cases[] = {{"ab", "xAB ab\xff" "aB", 9, 3, 1},       {"\xc3\xa9", "\xc3\x89 \xc3 \xa9 \xc3\xa9", 10, 2, 0}, {"a.b", "aab a.b", 7, 1, 4},
+                 {"/a.b", "aab a.b axb", 11, 3, 0},          {"/^b/", "ab\nb\nb", 6, 2, 3},         {"/A/i", "aAa", 3, 3, 0},
+                 {"/A/", "aAa", 3, 1, 1},                    {"/x*/", "axxbx", 5, 2, 1},            {"/a.c/", "a\xff" "c a\xed\xa0\x80" "c", 9, 1, 0},
+                 {"/(?<=a)b/", "abab", 4, 2, 1},        {"/", "a/b", 3, 1, 1}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        size_t first = 0;
+        EXPECT_EQ(count_found(cases[i].query, cases[i].text, cases[i].n, &first), cases[i].found);
+        EXPECT_EQ(first, cases[i].first);
+    }
+    text_search *none = NULL;
+    EXPECT_ERR(text_search_open("/(", 2, &none), GLIMPSE_E_INVALID, "parenthes");
+}
+
+/* A text full of matches: the whole of it in the time that one pass takes.  The limit of a test is what counts here: a search
+ * that looks at all that is left at every match needs minutes for this. */
+TEST_LIMIT(text_search_of_a_text_of_matches, 20) {
+    enum { N = 4 << 20 };
+    char *text = malloc(N);
+    REQUIRE(text);
+    for (size_t i = 0; i < N; i++) text[i] = i % 10 ? 'b' : 'a';
+    text[N / 2] = '\xff';
+    EXPECT_LE(N / 10 - 1, count_found("ab", text, N, NULL));
+    free(text);
 }
