@@ -20,8 +20,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define MAX_LINE ((size_t)1 << 30)
-
 struct journal {
     int dir_fd;
     file f;      /* f.size: bytes acknowledged */
@@ -33,14 +31,7 @@ struct journal {
 /* The line [from, to) of an open file. */
 static glimpse_status read_span(const file *f, int64_t from, int64_t to, buffer *line) {
     buf_clear(line);
-    if (to - from > (int64_t)MAX_LINE)
-        FAIL(GLIMPSE_E_FORMAT, "%s: a line of %lld bytes at byte %lld is too long", f->path, (long long)(to - from),
-             (long long)from);
-    char *room = buf_reserve(line, (size_t)(to - from));
-    if (!room) FAIL(GLIMPSE_E_MEMORY, "%s: no memory for a line of %lld bytes", f->path, (long long)(to - from));
-    TRY(file_read_at(f, from, room, (size_t)(to - from)));
-    buf_advance(line, (size_t)(to - from));
-    return GLIMPSE_OK;
+    return lines_read(f, from, to, line);
 }
 
 /* Where the last newline before `end` stands, -1 = there is none. */
@@ -307,7 +298,7 @@ out:
 }
 
 glimpse_status journal_append(journal *j, const buffer *line) {
-    if (line->n > MAX_LINE)
+    if ((int64_t)line->n > JOURNAL_MAX_LINE)
         FAIL(GLIMPSE_E_INVALID, "a journal line of %zu MB is more than can be read again\nhint: a smaller --record_top, fewer "
              "samples or tokens", line->n >> 20);
     if (j->beyond) TRY(cut(j, j->f.size)); /* a line behind half of another would be lost with it */

@@ -1,6 +1,6 @@
 /* journal_encode.c -- a record as one line of evals.jsonl; the form stands in journal.h. */
-#include "hooks/base64.h"
 #include "hooks/journal.h"
+#include "include/internal/base64.h"
 #include "include/internal/json_out.h"
 #include "include/internal/status.h"
 #include "include/internal/utf8.h"

@@ -2,8 +2,8 @@
  * a JSON text a quotation mark has a backslash before it, so such a key never stands in what a model said. */
 #include "hooks/journal_index.h"
 
-#include "hooks/base64.h"
 #include "hooks/journal.h"
+#include "include/internal/base64.h"
 #include "include/internal/file.h"
 #include "include/internal/status.h"
 #include "include/internal/utf8.h"
@@ -14,7 +14,6 @@
 #include <unistd.h>
 
 enum { HEAD_BYTES = 4096, KEPT = 4, CHUNK = 1 << 20 };
-#define MAX_LINE ((int64_t)1 << 30)
 
 typedef struct kept_record {
     int64_t from; /* of its line, -1 = free */
@@ -93,12 +92,8 @@ static glimpse_status read_at(journal_index *x, int64_t from, char *room, size_t
 }
 
 static glimpse_status read_span(journal_index *x, int64_t from, int64_t to, buffer *line) {
-    if (to - from > MAX_LINE) FAIL(GLIMPSE_E_FORMAT, "%s: a line of more than 1 GiB", x->path);
-    char *room = buf_reserve(line, (size_t)(to - from) + 1);
-    if (!room) FAIL(GLIMPSE_E_MEMORY, "no memory for a line of %s", x->path);
-    TRY(read_at(x, from, room, (size_t)(to - from)));
-    buf_advance(line, (size_t)(to - from));
-    return GLIMPSE_OK;
+    const file f = { x->fd, to, (char *)(uintptr_t)x->path };
+    return lines_read(&f, from, to, line);
 }
 
 static glimpse_status add_line(journal_index *x, int64_t from, int64_t to) {

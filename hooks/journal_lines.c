@@ -1,6 +1,7 @@
 /* journal_lines.c -- see journal_lines.h. */
 #include "hooks/journal_lines.h"
 
+#include "include/internal/status.h"
 #include <string.h>
 
 static journal_line *lines_of(journal_lines *l) { return (journal_line *)(void *)l->all.bytes; }
@@ -48,6 +49,16 @@ void lines_drop_dead(journal_lines *l) {
     l->all.n = (size_t)left * sizeof *all;
     l->looked += n;
     l->dead = 0;
+}
+
+glimpse_status lines_read(const file *f, int64_t from, int64_t to, buffer *line) {
+    if (to - from > JOURNAL_MAX_LINE)
+        FAIL(GLIMPSE_E_FORMAT, "%s: a line of %lld bytes at byte %lld is too long", f->path, (long long)(to - from), (long long)from);
+    char *room = buf_reserve(line, (size_t)(to - from) + 1);
+    if (!room) FAIL(GLIMPSE_E_MEMORY, "%s: no memory for a line of %lld bytes", f->path, (long long)(to - from));
+    TRY(file_read_at(f, from, room, (size_t)(to - from)));
+    buf_advance(line, (size_t)(to - from));
+    return GLIMPSE_OK;
 }
 
 void lines_free(journal_lines *l) {

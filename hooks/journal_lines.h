@@ -4,7 +4,7 @@
 #ifndef GLIMPSE_HOOKS_JOURNAL_LINES_H
 #define GLIMPSE_HOOKS_JOURNAL_LINES_H
 
-#include "include/internal/buffer.h"
+#include "include/internal/file.h"
 #include <stdint.h>
 
 typedef struct journal_line {
@@ -14,6 +14,7 @@ typedef struct journal_line {
     int64_t before;   /* lines_add's: the line of this kind that counts before it, -1 = none */
 } journal_line;
 
+#define JOURNAL_MAX_LINE ((int64_t)1 << 30) /* bytes */
 enum { JOURNAL_KINDS = 8 }; /* ours are three; a line of a ninth supersedes none */
 
 typedef struct journal_lines { /* begin with {0} */
@@ -29,6 +30,8 @@ typedef struct journal_lines { /* begin with {0} */
 
 void lines_add(journal_lines *l, journal_line k); /* out of memory: l->all says so */
 void lines_drop_dead(journal_lines *l);
+/* Append the bytes of a line.  GLIMPSE_E_FORMAT: more than 1 GiB. */
+glimpse_status lines_read(const file *f, int64_t from, int64_t to, buffer *line);
 void lines_free(journal_lines *l); /* {0} again */
 
 #endif

@@ -1,6 +1,7 @@
 /* html.c -- the data of the review page (html.h): records as scripts.  Called by hooks/review.c. */
 #include "viz/html.h"
 
+#include "include/internal/base64.h"
 #include "include/internal/json_out.h"
 #include "include/internal/status.h"
 #include "include/internal/utf8.h"
@@ -183,20 +184,6 @@ glimpse_status html_index_line(const glimpse_record *r, buffer *out) {
 }
 
 /* === An eval's data ==============================================================================================*/
-static void put_base64(buffer *out, const uint8_t *bytes, size_t n) {
-    static const char digit[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    char *to = buf_reserve(out, (n + 2) / 3 * 4);
-    if (!to) return;
-    for (size_t i = 0; i < n; i += 3) {
-        uint32_t v = (uint32_t)bytes[i] << 16 | (i + 1 < n ? (uint32_t)bytes[i + 1] << 8 : 0) | (i + 2 < n ? bytes[i + 2] : 0);
-        *to++ = digit[v >> 18];
-        *to++ = digit[v >> 12 & 63];
-        *to++ = i + 1 < n ? digit[v >> 6 & 63] : '=';
-        *to++ = i + 2 < n ? digit[v & 63] : '=';
-    }
-    buf_advance(out, (n + 2) / 3 * 4);
-}
-
 static void put_u16(buffer *b, uint32_t v) {
     const uint8_t bytes[2] = {(uint8_t)v, (uint8_t)(v >> 8)};
     buf_put(b, bytes, 2);
@@ -321,7 +308,7 @@ static void put_sample(const glimpse_record *r, const glimpse_sample *s, bool sh
     json_key(out, "d");
     buf_putc(out, '"');
     columns_of(r, s, k, wide, &bytes);
-    put_base64(out, (const uint8_t *)buf_str(&bytes), bytes.n);
+    base64_encode(buf_str(&bytes), bytes.n, out);
     buf_puts(out, "\"}");
     if (buf_failed(&name) || buf_failed(&bytes)) out->failed = true;
     buf_free(&name);

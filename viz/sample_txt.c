@@ -194,10 +194,5 @@ glimpse_status view_sample_txt(const glimpse_record *r, const view_style *style,
     }
     bool failed = styled_failed(&t) || buf_failed(out);
     styled_free(&t);
-    if (!failed) return GLIMPSE_OK;
-    if (out->bytes) {
-        out->n = before;
-        out->bytes[before] = 0;
-    }
-    FAIL(GLIMPSE_E_MEMORY, "no memory for an entry of sample.txt");
+    return text_done(failed, out, before, "an entry of sample.txt");
 }

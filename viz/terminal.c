@@ -475,12 +475,7 @@ glimpse_status view_terminal(const glimpse_record *r, const glimpse_record *befo
     if (colored && n) legend(&v, n == 1 ? GLIMPSE_AT(r->samples, shown[0]) : NULL);
     bool failed = styled_failed(&v.line) || buf_failed(out);
     styled_free(&v.line);
-    if (!failed) return GLIMPSE_OK;
-    if (out->bytes) {
-        out->n = start;
-        out->bytes[start] = 0;
-    }
-    FAIL(GLIMPSE_E_MEMORY, "no memory for the log of an eval");
+    return text_done(failed, out, start, "the log of an eval");
 }
 
 /* === One line =================================================================================================== */
@@ -521,10 +516,5 @@ glimpse_status view_one_line(const glimpse_record *r, const view_style *style, b
     styled_emit(&t, 0, t.text.n, style->depth, out);
     bool failed = styled_failed(&t) || buf_failed(out);
     styled_free(&t);
-    if (!failed) return GLIMPSE_OK;
-    if (out->bytes) {
-        out->n = start;
-        out->bytes[start] = 0;
-    }
-    FAIL(GLIMPSE_E_MEMORY, "no memory for a line");
+    return text_done(failed, out, start, "a line");
 }
