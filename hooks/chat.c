@@ -188,8 +188,9 @@ glimpse_status chat_answer(chat *c, const char *text, size_t bytes) {
     batch_result batch = {0};
     chat_turn *turn = chat_last(c);
     if (s->host.cancel) atomic_store(s->host.cancel, 0);
+    c->out.open = true; /* an answer without a token is a line, too */
     st = conversation_generate(c->c, 0, &batch);
-    text_out_end(&c->out, "\n");
+    text_out_end(&c->out);
     TRY_GOTO(st);
     glimpse_sample *r = &batch.samples[0];
     turn->stop = r->stop;
@@ -327,6 +328,7 @@ glimpse_status session_chat(const options *given, const session_host *host) {
     if (opt_bool(given, OPT_files)) TRY_GOTO(offline_may_write(given));
     TRY_GOTO(offline_open(given, host, &checkpoint, &s));
     c.s = c.out.s = s;
+    s->text = &c.out;
     TRY_GOTO(chat_use(&c, s->o));
     TRY_GOTO(generator_refresh(s->g));
     TRY_GOTO(introduce(&c, checkpoint));
@@ -341,6 +343,7 @@ out:
     buf_free(&c.idle);
     buf_free(&c.key);
     buf_free(&c.transcript);
+    if (s) s->text = NULL;
     if (s) session_close(s);
     free(checkpoint);
     return st;

@@ -228,15 +228,13 @@ glimpse_status session_run(const options *given, const session_host *host) {
     w.style = session_terminal_style(s, true);
     bool stream = sequences == 1 && !opt_count(s->o, OPT_stop) && host->out;
     if (stream) {
+        s->text = &w;
         text_out_text(&w, prompts.prompts[0].text, prompts.prompts[0].bytes);
-        s->on_token = text_out_token;
-        s->on_token_user = &w;
     }
     int64_t step = checkpoint_step(checkpoint);
     st = session_eval(s, step < 0 ? 0 : step, NAN, NAN);
     if (st >= 0 && host->out) {
-        if (stream) text_out_end(&w, "\n");
-        else if (s->before) text_out_samples(&w, &s->before->record);
+        if (!stream && s->before) text_out_samples(&w, &s->before->record);
         if (w.error && w.error != EPIPE) { /* a reader that went away had enough */
             char room[64];
             if (s->no_files) FAIL_GOTO(GLIMPSE_E_IO, "the generated text cannot be written: %s", strerror_r(w.error, room, sizeof room));
@@ -247,7 +245,9 @@ glimpse_status session_run(const options *given, const session_host *host) {
     if (st >= 0 && s->before && !opt_bool(given, OPT_quiet)) session_advise(s, s->before->record.samples, s->before->record.n_samples);
     if (st >= 0 && !s->no_files && !opt_bool(given, OPT_quiet)) session_log(s, "glimpse: everything about it is in %s", s->out_dir);
 out:
+    text_out_end(&w); /* an eval that failed before it sampled */
     prompt_list_free(&prompts);
+    if (s) s->text = NULL;
     text_out_free(&w);
     if (s) session_close(s);
     free(checkpoint);

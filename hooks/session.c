@@ -8,6 +8,7 @@
 #include "hooks/cuda_library.h"
 #include "hooks/prompts.h"
 #include "hooks/review.h"
+#include "hooks/text_out.h"
 #include "include/internal/file.h"
 #include "include/internal/status.h"
 #include "include/internal/threads.h"
@@ -26,6 +27,18 @@ static double now_s(void) {
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
+/* Every word to people goes through here: off the line on which text streams, over a progress bar that stands there. */
+static void say(const session *s, const char *text) {
+    if (!s->host.log) return;
+    buffer b = {0};
+    view_style style = session_terminal_style(s, false);
+    if (s->text) text_out_leave_line(s->text);
+    view_clear_line(&style, &b);
+    buf_puts(&b, text);
+    if (!buf_failed(&b)) s->host.log(s->host.user, buf_str(&b));
+    buf_free(&b);
+}
+
 void session_log(const session *s, const char *fmt, ...) {
     if (!s->host.log) return;
     buffer b = {0};
@@ -36,7 +49,7 @@ void session_log(const session *s, const char *fmt, ...) {
     buffer spelt = {0};
     if (!options_is_offline(s->o)) opt_spell_for_trainer(buf_str(&b), &spelt);
     const buffer *said = spelt.n ? &spelt : &b;
-    if (!buf_failed(said)) s->host.log(s->host.user, buf_str(said));
+    if (!buf_failed(said)) say(s, buf_str(said));
     buf_free(&b);
     buf_free(&spelt);
 }
@@ -221,7 +234,7 @@ glimpse_status session_open(const options *o, const glimpse_model *d, const sess
 
 glimpse_status session_close(session *s) {
     if (!s) return GLIMPSE_OK;
-    if (s->probes && s->j && review_probe_map(s->out_dir) < 0) session_log(s, "glimpse: probes.png: %s", status_text());
+    if (s->probes && s->j && review_probe_map(s->out_dir, s->out_dir) < 0) session_log(s, "glimpse: probes.png: %s", status_text());
     if (s->offline) offline_abandon(s);
     journal_close(s->j);
     if (s->before) record_free(&s->before->record);
@@ -262,14 +275,15 @@ glimpse_status session_sample(session *s, const options *o, int64_t step, batch_
     rq.prompts = asked->prompts;
     rq.n_prompts = asked->n;
     rq.step_key = opt_bool(o, OPT_seed_each_step) ? (uint32_t)step : 0;
-    rq.on_token = s->on_token;
-    rq.user = s->on_token_user;
+    if (s->text) rq.on_token = text_out_token;
+    rq.user = s->text;
     rq.users = s->users;
     rq.n_users = s->n_users;
     if (rq.n_top > s->m->d.vocab_size) rq.n_top = s->m->d.vocab_size;
     TRY_GOTO(generator_refresh(s->g));
     TRY_GOTO(generate_batch(s->g, &rq, out));
 out:
+    if (s->text) text_out_end(s->text);
     prompt_list_free(&prompts);
     arena_free(a);
     return st;
@@ -439,7 +453,7 @@ static void show(session *s, owned_record *rec, int64_t step, double t0) {
         const glimpse_record *before = s->before ? &s->before->record : NULL;
         if (view_terminal(&rec->record, before, where.n ? buf_str(&where) : NULL, &style, &log) >= 0 && !buf_failed(&log)) {
             if (log.n && log.bytes[log.n - 1] == '\n') log.bytes[--log.n] = 0;
-            s->host.log(s->host.user, buf_str(&log));
+            say(s, buf_str(&log));
         }
     }
     if (s->host.record) s->host.record(s->host.user, &rec->record);
@@ -528,6 +542,11 @@ static glimpse_status score_probes(session *s, eval_found *found) {
     if (n_top > s->m->d.vocab_size) n_top = s->m->d.vocab_size;
     TRY(probes_score(s->probes, s->g, (int32_t)n_top, found->arena, &probes, &found->n_probes));
     found->probes = probes;
+    buffer why = {0};
+    int32_t unscored = probes_unscored(probes, found->n_probes, &why);
+    if (unscored > s->unscored_said) session_log(s, "glimpse: --probe %s: %s", opt_str(s->o, OPT_probe), buf_str(&why));
+    if (unscored > s->unscored_said) s->unscored_said = unscored;
+    buf_free(&why);
     return GLIMPSE_OK;
 }
 

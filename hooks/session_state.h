@@ -42,14 +42,15 @@ struct session {
     views_redraw redraw;  /* while the texts are drawn anew */
     bool texts_stale;     /* sample.txt and its like are not what the journal says */
     bool check_failed, checked, note_said;
+    int32_t unscored_said; /* probes that cannot be scored: how many were said */
     /* offline: */
     const struct prompt_list *prompts; /* made once and borrowed: standard input cannot be read twice; NULL = at each eval */
-    void (*on_token)(void *user, int32_t sequence, const glimpse_token *token);
-    void *on_token_user;
+    struct text_out *text; /* shows the tokens as they come; NULL = they are not streamed */
     user_sampler_entry *users; /* (n_users), names and states owned */
     int32_t n_users;
 };
 
+/* For people: a line or more, on lines of its own whatever stands on the terminal. */
 void session_log(const session *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* Say each line of a text. */

@@ -9,6 +9,7 @@
 static const glimpse_token no_token = { .size = sizeof no_token, .p_temp = NAN, .p_final = NAN, .logit = NAN, .logprob = NAN };
 
 static void put_out(text_out *w) {
+    if (w->out.n) w->mid_line = w->out.bytes[w->out.n - 1] != '\n';
     if (w->out.n && !w->error) w->error = w->s->host.out(w->s->host.user, w->out.bytes, w->out.n);
     buf_clear(&w->out);
 }
@@ -16,6 +17,7 @@ static void put_out(text_out *w) {
 void text_out_token(void *user, int32_t sequence, const glimpse_token *t) {
     text_out *w = user;
     (void)sequence;
+    w->open = true;
     if (t->id == w->s->m->d.eos && !opt_bool(w->s->o, OPT_ignore_eos)) return;
     buf_clear(&w->piece);
     if (piece_text(w->s->t, t->id, &w->piece) >= 0)
@@ -23,15 +25,24 @@ void text_out_token(void *user, int32_t sequence, const glimpse_token *t) {
     put_out(w);
 }
 
-void text_out_end(text_out *w, const char *tail) {
+void text_out_end(text_out *w) {
+    if (!w->open) return;
     view_stream_token(NULL, &no_token, NULL, 0, &w->style, &w->held, &w->out);
-    buf_puts(&w->out, tail);
+    buf_putc(&w->out, '\n');
+    put_out(w);
+    w->open = false;
+}
+
+void text_out_leave_line(text_out *w) {
+    if (!w->mid_line || !w->s->host.terminal || !w->s->host.out_terminal) return;
+    buf_putc(&w->out, '\n');
     put_out(w);
 }
 
 void text_out_text(text_out *w, const char *text, size_t n) {
     view_style style = w->style;
     style.colorize = false;
+    w->open = true;
     view_stream_token(NULL, &no_token, text, n, &style, &w->held, &w->out);
     view_stream_token(NULL, &no_token, NULL, 0, &style, &w->held, &w->out);
     put_out(w);
@@ -79,6 +90,7 @@ void text_out_samples(text_out *w, const glimpse_record *r) {
         view_stream_token(r, &no_token, NULL, 0, &w->style, &w->held, &w->out);
         buf_putc(&w->out, '\n');
         put_out(w);
+        w->open = false;
     }
 }
 

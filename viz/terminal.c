@@ -93,6 +93,8 @@ static void put_wrapped(log_view *v, const styled *t, int rows) {
         size_t next, len = text_wrap(t->text.bytes + at, n - at, columns, &next);
         bool cut = row == rows - 1 && at + next < n;
         if (cut) len = text_fit(t->text.bytes + at, len, columns - 2, NULL);
+        if (!cut && v->style->depth == DEPTH_NONE) /* in colours a blank has a ground that is to be seen */
+            while (len && t->text.bytes[at + len - 1] == ' ') len--;
         buf_puts(v->out, "  ");
         styled_emit(t, at, at + len, v->style->depth, v->out);
         if (cut) {
@@ -399,7 +401,7 @@ static int rows_of_path(const log_view *v, const char *where) {
 
 /* === The log ==================================================================================================== */
 
-static void clear_line(const view_style *style, buffer *out) {
+void view_clear_line(const view_style *style, buffer *out) {
     if (!style->terminal) return;
     if (style->depth != DEPTH_NONE) {
         buf_puts(out, "\r\x1b[K");
@@ -443,7 +445,6 @@ glimpse_status view_terminal(const glimpse_record *r, const glimpse_record *befo
     bool colored = style->colorize && style->depth != DEPTH_NONE;
     int32_t shown[MAX_PAIRS];
     int n = pick(r, shown);
-    clear_line(style, out);
     headline(&v, before);
     if (text_check_failed(r)) check_failed_row(&v);
     if (!text_is(r->status, "ok")) {
@@ -474,12 +475,7 @@ glimpse_status view_terminal(const glimpse_record *r, const glimpse_record *befo
     if (colored && n) legend(&v, n == 1 ? GLIMPSE_AT(r->samples, shown[0]) : NULL);
     bool failed = styled_failed(&v.line) || buf_failed(out);
     styled_free(&v.line);
-    if (!failed) return GLIMPSE_OK;
-    if (out->bytes) {
-        out->n = start;
-        out->bytes[start] = 0;
-    }
-    FAIL(GLIMPSE_E_MEMORY, "no memory for the log of an eval");
+    return text_done(failed, out, start, "the log of an eval");
 }
 
 /* === One line =================================================================================================== */
@@ -517,14 +513,8 @@ glimpse_status view_one_line(const glimpse_record *r, const view_style *style, b
         styled_puts(&t, "MODEL CHECK FAILED", PAINT_ALARM);
     }
     styled_puts(&t, "\n", PAINT_PLAIN);
-    clear_line(style, out);
     styled_emit(&t, 0, t.text.n, style->depth, out);
     bool failed = styled_failed(&t) || buf_failed(out);
     styled_free(&t);
-    if (!failed) return GLIMPSE_OK;
-    if (out->bytes) {
-        out->n = start;
-        out->bytes[start] = 0;
-    }
-    FAIL(GLIMPSE_E_MEMORY, "no memory for a line");
+    return text_done(failed, out, start, "a line");
 }

@@ -521,7 +521,10 @@ function wire() {
   $('panes').addEventListener('mouseleave', rest_token);
   window.addEventListener('hashchange', () => { read_address(); $('search').value = view.q; run_search(view.q); draw(); });
   window.addEventListener('scroll', draw_strips, { passive: true });
-  window.addEventListener('resize', () => { draw_ticks(); draw_strips(); if (view.probes) draw(); });
+  window.addEventListener('resize', () => { if (view.probes) draw(); });
+  const sizes = new ResizeObserver(() => { draw_ticks(); draw_strips(); }); /* the bar is laid out anew by its own words, a pane by scrolling */
+  sizes.observe($('track'));
+  sizes.observe($('panes'));
   dark_wanted.addEventListener('change', () => { if (!stored('glimpse-theme')) { set_theme(); draw_ticks(); draw(); } });
 }
 
