@@ -49,6 +49,16 @@ static glimpse_status carried_copy(backend *be, int32_t from, int32_t to, int32_
     return carry(loaded->ops->copy(inner_of(be), from, to, first, n));
 }
 static glimpse_status carried_burst(backend *be, const burst_request *rq) { return carry(loaded->ops->burst(inner_of(be), rq)); }
+static glimpse_status carried_reopen(backend *be, const backend_config *cfg) {
+    backend_config inside = *cfg;
+    inside.pool = NULL;
+    glimpse_status st = carry(loaded->ops->reopen(inner_of(be), &inside));
+    if (st < 0) free(be); /* the inner one is closed */
+    return st;
+}
+static glimpse_status carried_cosines(backend *be, const int32_t *pairs, int32_t n, float *out) {
+    return carry(loaded->ops->cosines(inner_of(be), pairs, n, out));
+}
 static const char *carried_isa(const backend *be) { return loaded->ops->isa(inner_of(be)); }
 static int64_t carried_bytes(const backend *be) { return loaded->ops->bytes(inner_of(be)); }
 static void carried_close(backend *be) {
@@ -58,7 +68,8 @@ static void carried_close(backend *be) {
 }
 
 static const backend_ops carried_ops = { .name = "cuda", .open = carried_open, .refresh = carried_refresh, .forward = carried_forward,
-                                  .copy = carried_copy, .burst = carried_burst, .isa = carried_isa, .bytes = carried_bytes,
+                                  .copy = carried_copy, .burst = carried_burst, .reopen = carried_reopen,
+                                  .cosines = carried_cosines, .isa = carried_isa, .bytes = carried_bytes,
                                   .close = carried_close };
 
 static char *own_folder(void) {

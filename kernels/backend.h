@@ -17,6 +17,7 @@
 #ifndef GLIMPSE_KERNELS_BACKEND_H
 #define GLIMPSE_KERNELS_BACKEND_H
 
+#include "include/internal/weights_source.h"
 #include "kernels/plan.h"
 
 typedef struct backend_config {
@@ -30,6 +31,9 @@ typedef struct backend_config {
     /* CUDA alone: */
     int32_t device;        /* which one, from 0 */
     glimpse_dtype cache;   /* F32 or BF16: what keys and values are stored as */
+    const weights_source *source; /* where refresh finds the weights while source->there; borrowed; NULL = at the plan's */
+    double memory_percent; /* above 0: of the device's memory may be taken, less held_bytes, and 1 GiB or 2 % stay free; */
+    uint64_t held_bytes;   /* beyond it open is GLIMPSE_E_MEMORY */
 } backend_config;
 
 typedef struct backend_row {
@@ -104,6 +108,11 @@ typedef struct backend_ops {
     /* Optional, NULL = none: up to BURST_MAX_STEPS steps of each row, forward then draw.  Rows as for forward, each of
      * another sequence, n_rows <= max_logits, n_top <= BURST_MAX_TOP.  The caller looks for stop strings afterwards. */
     glimpse_status (*burst)(backend *be, const burst_request *rq);
+    /* Optional: open again with another room; the weights stay as refresh left them.  On failure the backend is closed. */
+    glimpse_status (*reopen)(backend *be, const backend_config *cfg);
+    /* Optional: the cosines of n pairs of rows of the embedding, as embedding_cosine within 1e-6, from the weights that
+     * refresh read; NULL = the caller reads them at the plan's addresses. */
+    glimpse_status (*cosines)(backend *be, const int32_t *pairs, int32_t n, float *out);
     const char *(*isa)(const backend *be);         /* what runs: "avx512", ... */
     int64_t (*bytes)(const backend *be);           /* memory held */
     void (*close)(backend *be);                    /* NULL is fine */

@@ -14,7 +14,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { PREFILL_ROWS = GENERATOR_PREFILL_ROWS, MAX_WAVE = 64 };
+enum { PREFILL_ROWS = GENERATOR_PREFILL_ROWS, MAX_WAVE = BATCH_MOST };
 #define WAVE_CACHE_BYTES ((size_t)2 << 30) /* most memory for the cache of one wave */
 
 static double now_s(void) {
@@ -244,7 +244,7 @@ glimpse_status generator_chain_beside(const generator *g, const batch_request *r
     context.max_tokens = rq->max_tokens;
     context.tokenizer = g->t;
     context.cosines = g->m->is_function ? NULL : embedding_cosines;
-    context.user = (void *)(uintptr_t)g->m;
+    context.user = (void *)(uintptr_t)g;
     context.guidance = batch_guided(rq) ? rq->guidance : 0;
     context.antislop = rq->phrases != NULL;
     context.beside = beside;

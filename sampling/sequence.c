@@ -167,9 +167,8 @@ static void show(batch *b, sequence *s) {
         if (rq->on_token) rq->on_token(rq->user, (int32_t)(s - b->seqs), &s->tokens[s->shown]);
 }
 
-/* Take in the token that draw_task drew: cosine, text, every reason to stop or to go back. */
+/* Take in the token that draw_task drew: text, every reason to stop or to go back. */
 static glimpse_status accept_drawn(batch *b, sequence *s) {
-    const model *m = b->g->m;
     if (s->drawn == GLIMPSE_E_NONFINITE) {
         end_nonfinite(b, s);
         show(b, s);
@@ -177,7 +176,6 @@ static glimpse_status accept_drawn(batch *b, sequence *s) {
     }
     if (s->drawn < 0) return status_set_text(s->drawn, s->drawn_text);
     glimpse_token *t = &s->tokens[s->n];
-    t->dot = s->n && !m->is_function ? record_roundf((float)embedding_cosine(m, s->tokens[s->n - 1].id, t->id)) : 0.0f;
     if (s->slop) {
         antislop_note(s->slop, s->chain, t->id);
         s->text_ends[s->n] = s->text.n;
@@ -209,8 +207,27 @@ void sequences_cancel(batch *b) {
     b->n_active = 0;
 }
 
+/* `dot` of what was just drawn, in one go. */
+static glimpse_status find_cosines(batch *b) {
+    int32_t pairs[2 * BATCH_MOST], n = 0;
+    float dots[BATCH_MOST];
+    for (int32_t i = 0; i < b->n_active; i++) {
+        const sequence *s = b->active[i];
+        if (s->drawn < 0 || !s->n) continue;
+        pairs[2 * n] = s->tokens[s->n - 1].id;
+        pairs[2 * n++ + 1] = s->tokens[s->n].id;
+    }
+    if (n) TRY(generator_cosines(b->g, pairs, n, dots));
+    for (int32_t i = b->n_active - 1; i >= 0; i--) {
+        sequence *s = b->active[i];
+        if (s->drawn >= 0) s->tokens[s->n].dot = s->n ? record_roundf(dots[--n]) : 0;
+    }
+    return GLIMPSE_OK;
+}
+
 glimpse_status sequences_draw(batch *b) {
     pool_run(b->g->pool, draw_task, b, b->lanes);
+    TRY(find_cosines(b));
     int32_t left = 0;
     bool stop = batch_cancelled(b);
     for (int32_t i = 0; i < b->n_active; i++) {

@@ -50,6 +50,8 @@ typedef struct batch {
     int32_t lanes;      /* draws of one step run side by side in so many tasks */
 } batch;
 
+enum { BATCH_MOST = 64 }; /* sequences of a wave */
+
 /* Number `i` of the batch: its key and the memory of its record. */
 glimpse_status sequence_init(batch *b, int32_t i);
 /* Its chain, with the prompt accepted; the wave has set strips and prompt rows. */
@@ -58,7 +60,7 @@ void sequence_end(batch *b, sequence *s); /* the chain and what goes with it, at
 void sequence_free(sequence *s);
 /* Draw a token for each active sequence and take it in; those that end leave `active`. */
 glimpse_status sequences_draw(batch *b);
-/* The same for a token drawn elsewhere, whose record is tokens[n] and its alternatives: cosine, text, reasons to stop. */
+/* The same for a token drawn elsewhere, whose record is tokens[n] and its alternatives: text, reasons to stop. */
 glimpse_status sequence_accept(batch *b, sequence *s);
 bool batch_cancelled(const batch *b);  /* asked before tokens are taken in: what on_token does holds from the next on */
 void sequences_cancel(batch *b);       /* those still active end */

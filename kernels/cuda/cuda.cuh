@@ -38,7 +38,8 @@ enum {
     ATTEND_THREADS = 128,
     MAX_HEAD_SIZE = 256,
     PROLOGUE_SHARED = 64 << 10, /* up to here the product's blocks normalise their rows themselves */
-    MAX_PLANES = 3
+    MAX_PLANES = 3,
+    PAIRS = 1024          /* of cosines at once */
 };
 
 static inline int64_t round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
@@ -175,7 +176,11 @@ typedef struct cuda_backend {
     struct burst_state *burst;
     void **blocks, **pinned; /* every allocation, for close */
     int32_t n_blocks, n_pinned, room_blocks, room_pinned;
-    int64_t bytes;
+    int32_t n_lasting;      /* the first blocks: what reopen keeps, the weights */
+    int64_t bytes, lasting_bytes;
+    size_t most_bytes;      /* that may be taken in all; 0 = as many as there are */
+    int32_t *pairs, *host_pairs; /* (PAIRS, 2) for cosines */
+    float *cosines, *host_cosines; /* (PAIRS) */
 } cuda_backend;
 
 /* Turn a CUDA error into ours: `what` was being done.  Device errors make the backend broken. */
@@ -205,6 +210,7 @@ glimpse_status cuda_run_phases(cuda_backend *be, const row_run *run);
 
 /* cuda_weights.cu */
 glimpse_status cuda_weights_open(cuda_backend *be);
+glimpse_status cuda_caches_open(cuda_backend *be); /* angles and caches: what hangs on the config's room */
 glimpse_status cuda_weights_refresh(cuda_backend *be);
 
 /* cuda_rows.cu, cuda_matmul.cu, cuda_attend.cu: one launch each. */
@@ -216,6 +222,7 @@ cudaError_t cuda_relay(cuda_backend *be, const void *from, size_t size, int64_t 
 cudaError_t cuda_floats(cuda_backend *be, const void *from, glimpse_dtype dtype, int64_t n, float add, float *to);
 cudaError_t cuda_matmul(cuda_backend *be, glimpse_dtype dtype, const matmul_args *a);
 cudaError_t cuda_matmul_prepare(cuda_backend *be);
+cudaError_t cuda_cosines(cuda_backend *be, const cuda_phase *embed, int32_t n);
 cudaError_t cuda_copy_strip(cuda_backend *be, const cuda_phase *ph, int32_t from, int32_t to, int32_t first, int32_t n);
 cudaError_t cuda_attend(cuda_backend *be, const cuda_phase *ph, const row_run *run, int32_t first_item, int32_t n_items);
 cudaError_t cuda_attend_prepare(cuda_backend *be);
