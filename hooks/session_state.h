@@ -48,8 +48,7 @@ struct session {
 
 void session_log(const session *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* The backend that --device asks for, into cfg: the CPU's is the default. */
-glimpse_status session_device(const options *o, const model *m, generator_config *cfg);
+void session_see_device(session *s); /* into facts: what computes now; where the GPU would not do, auto went on to the CPU */
 /* Alternatives recorded for each token: more where charts show them, unless a number was asked for. */
 int64_t session_record_top(const options *o);
 /* settings.c: the settings of a batch as the options have them: one for each --top_k, with its label; phrases, the negative

@@ -91,6 +91,28 @@ typedef struct burst_request {
     int32_t *n_drawn;      /* (n_rows) out: tokens, the end of text and one that is not finite included */
 } burst_request;
 
+/* === Parts of rows: what a chain on the host needs, where that is less than the row ============================== */
+
+enum { PART_MOST = 1024, PART_MOST_NAMED = 4096 };
+typedef struct part_need {
+    int32_t k;             /* the first k <= PART_MOST in the order (logit descending, id ascending), the named ones apart */
+    double span;           /* <= 0: also all others with l - (the largest of those not named) >= span; above 0 = none */
+    const int32_t *named;  /* (n_named <= PART_MOST_NAMED) ids whose logits are wanted whatever they are; no two alike */
+    int32_t n_named;
+    double inv_t;          /* of sums.s_temp */
+} part_need;
+
+typedef struct part_id { int32_t id; float l; } part_id;
+typedef struct row_part {
+    int32_t n;             /* listed; -1: nothing is known, ask for the row (it is not finite, or too much would be listed) */
+    const part_id *listed; /* (n) in no order, none of them named; borrowed until the next call */
+    const float *named_l;  /* (n_named) */
+    uint64_t last;         /* every id not named whose candidate_key is at most this is listed */
+    float max;             /* of the whole row: what decide.h's row_sums has */
+    int32_t n_finite;
+    double s, t, s_temp;
+} row_part;
+
 typedef struct backend_ops {
     const char *name;      /* "cpu", "reference", "cuda" */
     /* Check the plan and take all memory.  `p` is borrowed until close. */
@@ -113,6 +135,10 @@ typedef struct backend_ops {
     /* Optional: the cosines of n pairs of rows of the embedding, as embedding_cosine within 1e-6, from the weights that
      * refresh read; NULL = the caller reads them at the plan's addresses. */
     glimpse_status (*cosines)(backend *be, const int32_t *pairs, int32_t n, float *out);
+    /* Optional: forward, without the rows of logits: what is asked of each instead, in order of rows wanted (which are at
+     * most 64).  whole_row: one of these rows after all, borrowed until the next call. */
+    glimpse_status (*parts)(backend *be, const backend_row *rows, int32_t n_rows, const part_need *needs, row_part *out);
+    glimpse_status (*whole_row)(backend *be, int32_t i, const float **logits);
     const char *(*isa)(const backend *be);         /* what runs: "avx512", ... */
     int64_t (*bytes)(const backend *be);           /* memory held */
     void (*close)(backend *be);                    /* NULL is fine */

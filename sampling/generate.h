@@ -37,6 +37,7 @@ void generator_close(generator *g);
 /* The weights changed. */
 glimpse_status generator_refresh(generator *g);
 const char *generator_device(const generator *g); /* "cpu", "cuda", "function" */
+generator_config generator_config_of(const generator *g); /* as it stands: another generator like it */
 glimpse_dtype generator_cache(const generator *g); /* what keys and values are stored as */
 
 typedef struct batch_prompt {

@@ -76,6 +76,8 @@ const char *generator_device(const generator *g) {
     return g->m->is_function ? "function" : g->cfg.ops->name;
 }
 
+generator_config generator_config_of(const generator *g) { return g->cfg; }
+
 glimpse_dtype generator_cache(const generator *g) { return g->cfg.ops == &backend_cpu ? GLIMPSE_F32 : g->cfg.cache; }
 
 /* --- the backend -------------------------------------------------------------------------------------------------- */

@@ -20,6 +20,9 @@ typedef struct sequence {
     int32_t reach;                 /* backend_row.reach */
     const float *prompt_logits;    /* (V) the row of the prompt's last token */
     const float *logits;           /* (V) the row to draw from next */
+    const part_need *need;         /* instead: what the chain needed of it, and got; NULL = logits.  It is row `row` of the backend's */
+    const row_part *part;
+    int32_t row;
     /* With guidance, the same text behind the negative prompt: */
     const int32_t *negative;       /* (n_negative) */
     int32_t n_negative, negative_strip, negative_prefix, negative_reach;
@@ -47,6 +50,10 @@ typedef struct batch {
     int32_t n_active;
     chain **chains;     /* (n_settings, lanes): those of a lane and their clones share scratch memory, lanes do not */
     char **chain_texts; /* (n_settings) as it ran, in the arena */
+    part_need *needs;   /* (BATCH_MOST) of a step of which parts are enough, and what came; NULL until there is one */
+    row_part *parts;
+    int32_t *named;     /* (BATCH_MOST, PART_MOST_NAMED) */
+    float *part_rows;   /* (lanes, V), all -inf */
     int32_t lanes;      /* draws of one step run side by side in so many tasks */
 } batch;
 

@@ -4,6 +4,7 @@
  *   cuda_weights.cu   weights to the device in the layout the kernels read          cuda_rows.cu   embed, prologue, finish
  *   cuda_matmul.cu    products of up to 64 rows by tensor cores; cuBLAS above        cuda_attend.cu attention in chunks
  *   cuda_decide.cu    a row of logits to a token and its record                     cuda_burst.cu  steps without the host
+ *   cuda_parts.cu     of a row what a chain on the host needs
  *
  * Numbers.  A product splits what it multiplies into bf16 planes that add up to it (weights exactly: bf16 one plane, f16
  * two, f32 three; activations in two planes, to 2^-17, or three for f32 weights, to 2^-24), multiplies planes on the tensor
@@ -77,16 +78,16 @@ typedef struct device_cache {
     int64_t tokens;
 } device_cache;
 
-typedef struct device_part {
+typedef struct matrix_part {
     const void *w;          /* (rows, ld) */
     int64_t ld;
     int32_t first, end;     /* its rows of y */
-} device_part;
+} matrix_part;
 
 enum { TO_Y = 100 };        /* a store of its own: y as it is (with bias), for finish */
 
 typedef struct matmul_args {
-    device_part part[PLAN_MAX_PARTS];
+    matrix_part part[PLAN_MAX_PARTS];
     int32_t n_parts, k, kp, n_y, n_tiles, rows;
     const float *in;        /* (rows, ld_in) */
     const int32_t *line;    /* row of `in` for each row here; NULL = the same */
@@ -138,6 +139,18 @@ typedef struct vector_use { /* a vector of the plan as f32 on the device */
 } vector_use;
 
 struct burst_state;
+struct parts_state;
+
+typedef struct device_need {
+    int32_t k, n_named;
+    double span, inv_t;
+} device_need;
+typedef struct device_part_facts {
+    int32_t n, finite;
+    float max;
+    unsigned long long last;
+    double s, t, s_temp;
+} device_part_facts;
 
 typedef struct cuda_backend {
     backend base;
@@ -174,6 +187,7 @@ typedef struct cuda_backend {
     void *staging;          /* STAGING bytes on the device */
     int32_t *last;          /* rows_check's scratch */
     struct burst_state *burst;
+    struct parts_state *parts;
     void **blocks, **pinned; /* every allocation, for close */
     int32_t n_blocks, n_pinned, room_blocks, room_pinned;
     int32_t n_lasting;      /* the first blocks: what reopen keeps, the weights */
@@ -227,6 +241,12 @@ cudaError_t cuda_copy_strip(cuda_backend *be, const cuda_phase *ph, int32_t from
 cudaError_t cuda_attend(cuda_backend *be, const cuda_phase *ph, const row_run *run, int32_t first_item, int32_t n_items);
 cudaError_t cuda_attend_prepare(cuda_backend *be);
 bool cuda_attend_fits(const cuda_backend *be, int32_t head_size, bool half);
+
+/* cuda_parts.cu */
+glimpse_status cuda_parts_open(cuda_backend *be);
+void cuda_parts_close(cuda_backend *be);
+glimpse_status cuda_parts_check(const cuda_backend *be, const part_need *needs, int32_t n);
+glimpse_status cuda_parts_bring(cuda_backend *be, const part_need *needs, int32_t n, row_part *out);
 
 /* cuda_burst.cu */
 glimpse_status cuda_burst_open(cuda_backend *be);

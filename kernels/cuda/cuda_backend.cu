@@ -268,7 +268,7 @@ static glimpse_status run_blas(cuda_backend *be, const cuda_phase *ph, const row
     CUDA(be, cuda_prologue(be, a, half ? 2 : 3, be->planes, plain), "normalising");
     int n = half ? 2 * a->rows : a->rows;
     for (int i = 0; i < a->n_parts; i++) {
-        const device_part *w = &a->part[i];
+        const matrix_part *w = &a->part[i];
         cublasStatus_t s = cublasGemmEx(be->blas, CUBLAS_OP_T, CUBLAS_OP_N, w->end - w->first, n, a->kp, &one, w->w, type,
                                         (int)w->ld, be->planes, type, (int)be->ld_planes, &zero, be->y + w->first, CUDA_R_32F,
                                         (int)be->ld_y, CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT);
@@ -335,7 +335,7 @@ static bool is_prompt(const cuda_backend *be, const backend_row *rows, int32_t n
     return true;
 }
 
-static glimpse_status forward(cuda_backend *be, const backend_row *rows, int32_t n_rows, int32_t wanted) {
+static glimpse_status forward(cuda_backend *be, const backend_row *rows, int32_t n_rows) {
     bool big = is_prompt(be, rows, n_rows);
     int32_t piece = big ? n_rows : MATMUL_ROWS, line = 0;
     row_run *runs = (row_run *)calloc((size_t)(n_rows / piece + 1), sizeof *runs);
@@ -354,10 +354,14 @@ static glimpse_status forward(cuda_backend *be, const backend_row *rows, int32_t
     for (int32_t i = 0; i < n; i++) TRY_GOTO(cuda_run_phases(be, &runs[i]));
 out:
     free(runs);
-    if (st < 0) return st;
-    if (wanted)
-        CUDA(be, cudaMemcpyAsync(be->host_logits, be->logits, (size_t)wanted * (size_t)be->ld_logits * sizeof(float),
-                                 cudaMemcpyDeviceToHost, be->stream), "bringing back logits");
+    return st;
+}
+
+static glimpse_status bring_logits(cuda_backend *be, int32_t first, int32_t n) {
+    size_t row = (size_t)be->ld_logits, at = (size_t)first * row;
+    if (n)
+        CUDA(be, cudaMemcpyAsync(be->host_logits + at, be->logits + at, (size_t)n * row * sizeof(float), cudaMemcpyDeviceToHost,
+                                 be->stream), "bringing back logits");
     CUDA(be, cudaStreamSynchronize(be->stream), "a forward pass");
     return GLIMPSE_OK;
 }
@@ -368,12 +372,37 @@ static glimpse_status cuda_forward(backend *self, const backend_row *rows, int32
     int before;
     TRY(rows_check(be->p, &be->cfg, rows, n_rows, be->last, &wanted));
     TRY(cuda_enter(be, &before));
-    glimpse_status st = forward(be, rows, n_rows, wanted);
+    glimpse_status st = forward(be, rows, n_rows);
+    if (st >= 0) st = bring_logits(be, 0, wanted);
     cuda_leave(be, before);
     if (st < 0) return st;
     *logits = be->host_logits;
     *stride = be->ld_logits;
     return GLIMPSE_OK;
+}
+
+static glimpse_status cuda_parts(backend *self, const backend_row *rows, int32_t n_rows, const part_need *needs, row_part *out) {
+    cuda_backend *be = (cuda_backend *)(void *)self;
+    int32_t wanted = 0;
+    int before;
+    TRY(rows_check(be->p, &be->cfg, rows, n_rows, be->last, &wanted));
+    TRY(cuda_parts_check(be, needs, wanted));
+    TRY(cuda_enter(be, &before));
+    glimpse_status st = forward(be, rows, n_rows);
+    if (st >= 0) st = cuda_parts_bring(be, needs, wanted, out);
+    cuda_leave(be, before);
+    return st;
+}
+
+static glimpse_status cuda_whole_row(backend *self, int32_t i, const float **logits) {
+    cuda_backend *be = (cuda_backend *)(void *)self;
+    int before;
+    if (i < 0 || i >= be->cfg.max_logits) FAIL(GLIMPSE_E_INVALID, "row %d of %d", i, be->cfg.max_logits);
+    TRY(cuda_enter(be, &before));
+    glimpse_status st = bring_logits(be, i, 1);
+    cuda_leave(be, before);
+    if (st >= 0) *logits = be->host_logits + (int64_t)i * be->ld_logits;
+    return st;
 }
 
 static glimpse_status copy_strips(cuda_backend *be, int32_t from, int32_t to, int32_t first, int32_t n) {
@@ -437,6 +466,7 @@ static glimpse_status cuda_refresh(backend *self) {
 
 static void free_room(cuda_backend *be, int32_t lasting) {
     cuda_burst_close(be);
+    cuda_parts_close(be);
     for (int32_t i = lasting; i < be->n_blocks; i++)
         if (be->blocks[i]) (void)cudaFree(be->blocks[i]);
     for (int32_t i = 0; i < be->n_pinned; i++)
@@ -561,6 +591,7 @@ static glimpse_status open_room(cuda_backend *be) {
     TRY(cuda_caches_open(be));
     TRY(open_rows(be));
     TRY(cuda_burst_open(be));
+    TRY(cuda_parts_open(be));
     CUDA(be, cudaStreamSynchronize(be->stream), "opening the device");
     return GLIMPSE_OK;
 }
@@ -631,4 +662,5 @@ static const char *cuda_isa(const backend *self) {
 }
 static int64_t cuda_bytes(const backend *self) { return ((const cuda_backend *)(const void *)self)->bytes; }
 
-extern "C" const backend_ops backend_cuda = {"cuda", cuda_open, cuda_refresh, cuda_forward, cuda_copy, cuda_burst, cuda_reopen, cuda_cosines_of, cuda_isa, cuda_bytes, cuda_close};
+extern "C" const backend_ops backend_cuda = {"cuda", cuda_open, cuda_refresh, cuda_forward, cuda_copy, cuda_burst, cuda_reopen, cuda_cosines_of,
+                                       cuda_parts, cuda_whole_row, cuda_isa, cuda_bytes, cuda_close};
