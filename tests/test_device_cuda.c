@@ -131,7 +131,7 @@ TEST_LIMIT(device_cuda_auto_goes_on_to_the_cpu, 240) {
     trainer_open(&t, NULL, 1, false, NULL, NULL);
     run_five(&t, &expected);
     trainer_close(&t);
-    expect_cpu(f, &expected, TWIN, "gpu_memory_limit=0", "--gpu_memory_limit is 0");
+    expect_cpu(f, &expected, TWIN, "gpu_memory_limit=0", "--glimpse_gpu_memory_limit is 0");
     expect_cpu(f, &expected, TWIN, "gpu_memory_limit=0.64", "more of the GPU's memory than is free for Glimpse");
     f->mps = 1, expect_cpu(f, &expected, TWIN, "mode=worker", "MPS"), f->mps = 0;
     f->compute_mode = 3, expect_cpu(f, &expected, TWIN, "mode=worker", "exclusive compute mode"), f->compute_mode = 0;

@@ -282,7 +282,7 @@ static weights_source *describe_source(worker *w) {
                                  .memory_percent = opt_float(h->o, OPT_gpu_memory_limit),
                                  .held_bytes = (h->snapshot_bytes + step - 1) / step * step * (uint64_t)w->n_slots,
                                  .keep_host = opt_bool(h->o, OPT_save_snapshots) || opt_count(h->o, OPT_module) > 0};
-    if (h->gpu && import_find(h->gpu, &w->source.device) < 0) {
+    if (h->gpu && !opt_is(h->o, OPT_device, "cpu") && import_find(h->gpu, &w->source.device) < 0) {
         c_snprintf(w->no_gpu, sizeof w->no_gpu, "%s", status_text());
         w->source.device = -1;
         w->source.why_not = w->no_gpu;

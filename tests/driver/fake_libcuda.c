@@ -44,13 +44,6 @@ static void init(void);
 static void *new_stream(void);
 static unsigned long long trainer_take(size_t bytes);
 static void *live_of(unsigned long long address);
-static int knows(const void *p, size_t bytes) { return live_range((uintptr_t)p, bytes) != NULL; }
-static void open_memory(int yes) {
-    int protection = yes ? PROT_READ | PROT_WRITE : PROT_NONE;
-    if (arena_dead) mprotect(arena_dead, ARENA, protection);
-    for (int i = 0; i < MOST_BLOCKS; i++)
-        if (blocks[i].used && blocks[i].imported) mprotect(blocks[i].dead - blocks[i].offset, blocks[i].bytes + blocks[i].offset, protection);
-}
 static void launch(void *s, void (*fn)(void *), void *data);
 static void run_all(void);
 static int held(void);
@@ -500,6 +493,13 @@ static unsigned long long trainer_take(size_t bytes) {
     return e ? 0 : at;
 }
 static void *live_of(unsigned long long address) { return live_range(address, 1); }
+static int knows(const void *p, size_t bytes) { return live_range((uintptr_t)p, bytes) != NULL; }
+static void open_memory(int yes) {
+    int protection = yes ? PROT_READ | PROT_WRITE : PROT_NONE;
+    if (arena_dead) mprotect(arena_dead, ARENA, protection);
+    for (int i = 0; i < MOST_BLOCKS; i++)
+        if (blocks[i].used && blocks[i].imported) mprotect(blocks[i].dead - blocks[i].offset, blocks[i].bytes + blocks[i].offset, protection);
+}
 static void launch(void *s, void (*fn)(void *), void *data) { push(s, (op){.kind = CALL, .fn = fn, .data = data}); }
 static int held(void) {
     int n = retained + pins + (depth - 1);
