@@ -105,7 +105,7 @@ static glimpse_status write_files(const session *s, const task_result *r, int n,
     if (path) dir = path_dir(path);
     if (!path || !dir) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a file name");
     TRY_GOTO(mkdir_p(dir));
-    task_facts f = { .model = s->run_name, .arch = m->arch, .dtype = s->facts.dtype, .device = s->facts.device,
+    task_facts f = { .model = s->run_name, .arch = m->arch, .dtype = s->facts.dtype, .device = generator_device(s->g),
                      .tokenizer = s->t ? s->t->source : NULL, .n_params = m->n_params, .limit = s->ev->o.limit,
                      .max_length = m->d.max_seq_len, .batch_size = s->ev->o.batch_size, .bootstrap = BOOTSTRAP,
                      .prefix_id = task_prefix_id(m, s->t), .eos = m->d.eos, .bos = m->d.bos, .started = started,

@@ -85,12 +85,58 @@ char *session_name_of_run(const options *o, const char *out_dir) {
     return name;
 }
 
-glimpse_status session_device(const options *o, const model *m, generator_config *cfg) {
-    if (m->is_function || !cuda_device_of(opt_str(o, OPT_device), &cfg->device)) return GLIMPSE_OK;
-    /* Keys and values as the trainer has them: of bf16 weights bf16, else f32. */
-    if (m->dtype == GLIMPSE_BF16) cfg->cache = GLIMPSE_BF16;
-    TRY(cuda_library_load(&cfg->ops));
-    return cuda_library_probe(cfg->device);
+static const char *const dtypes[] = { "f32", "bf16", "f16" };
+
+/* Why the CPU computes although --device auto would have liked the GPU. */
+static void say_cpu(void *user, const char *why) {
+    session_log(user, "glimpse: sampling on the processor: %.*s", (int)strcspn(why, "\n"), why);
+}
+
+static void use_cuda(const model *m, const backend_ops *ops, int32_t device, generator_config *cfg) {
+    cfg->ops = ops;
+    cfg->device = device;
+    if (m->dtype == GLIMPSE_BF16) cfg->cache = GLIMPSE_BF16; /* keys and values as the trainer has them: else f32 */
+}
+
+/* auto: the GPU on which a trainer's weights lie; offline, where there is no trainer to disturb, the first one. */
+static void choose_device(session *s, generator_config *cfg) {
+    const weights_source *w = s->host.weights;
+    const backend_ops *ops;
+    int32_t device = w ? w->device : 0;
+    if (w ? w->device < 0 : !options_is_offline(s->o) || !cuda_library_gpu_is_there()) {
+        if (w) say_cpu(s, w->why_not ? w->why_not : "the weights' GPU may not be used");
+        return;
+    }
+    if (cuda_library_load(&ops) < 0 || cuda_library_probe(device) < 0) {
+        say_cpu(s, status_text());
+        return;
+    }
+    use_cuda(s->m, ops, device, cfg);
+    cfg->may_fall_back = true;
+    cfg->say = say_cpu;
+    cfg->say_user = s;
+    if (!w) return;
+    cfg->memory_percent = w->memory_percent;
+    cfg->held_bytes = w->held_bytes;
+}
+
+/* The backend that --device asks for: the CPU's is the default. */
+static glimpse_status find_device(session *s, generator_config *cfg) {
+    const backend_ops *ops;
+    int32_t device;
+    if (s->m->is_function) return GLIMPSE_OK;
+    cfg->source = s->host.weights;
+    if (opt_is(s->o, OPT_device, "auto")) choose_device(s, cfg);
+    if (!cuda_device_of(opt_str(s->o, OPT_device), &device)) return GLIMPSE_OK;
+    TRY(cuda_library_load(&ops));
+    TRY(cuda_library_probe(device));
+    use_cuda(s->m, ops, device, cfg);
+    return GLIMPSE_OK;
+}
+
+void session_see_device(session *s) {
+    s->facts.device = generator_device(s->g);
+    s->facts.cache = dtypes[generator_cache(s->g)];
 }
 
 static int64_t journal_bytes(const char *dir) {
@@ -134,12 +180,12 @@ glimpse_status session_open_model(const options *o, model *m, tokenizer *t, cons
     if (!s->run_name || !s->views) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for the session");
     int64_t threads = opt_int(o, OPT_threads);
     generator_config cfg = { .threads = threads > 0 ? (int32_t)threads : cpu_count(), .between = host->between, .between_user = host->user };
-    TRY_GOTO(session_device(o, m, &cfg));
+    TRY_GOTO(find_device(s, &cfg));
     TRY_GOTO(generator_open(m, t, &cfg, &s->g));
-    static const char *const dtypes[] = { "f32", "bf16", "f16" };
     s->facts = (record_facts){ .run_name = s->run_name, .kind = kind, .arch = m->arch, .dtype = dtypes[m->dtype],
-                               .device = generator_device(s->g), .cache = dtypes[cfg.cache], .check = "none", .views = s->views,
+                               .check = "none", .views = s->views,
                                .n_params = m->n_params, .vocab_size = m->d.vocab_size };
+    session_see_device(s);
     if ((opt_bool(o, OPT_sample_metrics) || opt_bool(o, OPT_dataset_benchmarks)) && speller_open(opt_str(o, OPT_spelling_language), &s->sp) < 0)
         session_log(s, "glimpse: %s: metrics without spelling", status_text());
     if (opt_str(o, OPT_probe)) TRY_GOTO(probes_open(opt_str(o, OPT_probe), m, t, &s->probes));
@@ -483,6 +529,7 @@ static glimpse_status record_eval(session *s, int64_t step, double train_loss, d
     if (!rec) FAIL(GLIMPSE_E_MEMORY, "no memory for a record");
     glimpse_record *r = &rec->record;
     s->facts.check = s->check_failed ? "failed" : s->checked ? "ok" : "none";
+    session_see_device(s);
     if (found) {
         r->probes = found->probes;
         r->n_probes = found->n_probes;

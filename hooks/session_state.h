@@ -56,8 +56,7 @@ void session_log(const session *s, const char *fmt, ...) __attribute__((format(p
 /* Say each line of a text. */
 void session_log_lines(const session *s, const char *lines);
 
-/* The backend that --device asks for, into cfg: the CPU's is the default. */
-glimpse_status session_device(const options *o, const model *m, generator_config *cfg);
+void session_see_device(session *s); /* into facts: what computes now; where the GPU would not do, auto went on to the CPU */
 /* Alternatives recorded for each token: more where charts show them, unless a number was asked for. */
 int64_t session_record_top(const options *o);
 /* settings.c: the settings of a batch as the options have them: one for each --top_k, with its label; phrases, the negative

@@ -453,6 +453,15 @@ out:
     return st;
 }
 
+/* The GPU of the weights, if the worker may compute on it. */
+static void find_gpu(worker_guest *w, char bus[DEVICE_BUS_BYTES], char why[WHY_BYTES]) {
+    if (!(opt_float(w->o, OPT_gpu_memory_limit) > 0)) c_snprintf(why, WHY_BYTES, "--gpu_memory_limit is 0");
+    else if (device_name(w->dev, bus) < 0) {
+        c_snprintf(why, WHY_BYTES, "%s", status_text());
+        *bus = 0;
+    }
+}
+
 static glimpse_status prepare(worker_guest *w, const options *o, const glimpse_model *model) {
     TRY(check_reach(o, model));
     TRY(spawn_find(&w->program));
@@ -469,7 +478,9 @@ static glimpse_status prepare(worker_guest *w, const options *o, const glimpse_m
     TRY(device_open(model, &w->dev));
     TRY(snapshot_open(model->tensors, model->n_tensors, (int)opt_int(o, OPT_snapshots), w->dev, &w->snap));
     if (!w->dev || w->snap.n_parts < w->snap.n_blocks || !(opt_float(o, OPT_gpu_memory_limit) > 0)) w->across = DEVICE_REFUSED;
-    hello h = {.build_id = GLIMPSE_BUILD_ID, .directory = w->directory, .log_back = w->g.log.fn != NULL, .snapshot_bytes = w->snap.bytes, .o = w->o,
+    char bus[DEVICE_BUS_BYTES] = "", why[WHY_BYTES] = "";
+    if (w->dev) find_gpu(w, bus, why);
+    hello h = {.gpu = *bus ? bus : NULL, .gpu_why = *why ? why : NULL, .build_id = GLIMPSE_BUILD_ID, .directory = w->directory, .log_back = w->g.log.fn != NULL, .snapshot_bytes = w->snap.bytes, .o = w->o,
                .model = *model, .offsets = w->snap.offsets};
     name_run(h.run);
     return hello_pack(&h, &w->hello);

@@ -14,7 +14,8 @@
  *   HURRY  somebody waits for this eval        ------>
  *   DEVICE where the weights on a GPU are copied ----->  DEVICE  it can be opened, or why not
  *   EVAL   slot 2 or 3: filled on the GPU      ------>
- *          <----------------------------- COPIED LOG*...  the slot is not read any more
+ *          <----------------------------- COPIED LOG*...  the slot is not read any more: its weights are on the host or
+ *                                                  laid out anew on the GPU, as the session reads them
  *   CONFIG options whose --config is to be read ------>  READY  the options with it, and the end
  *   end of file: finish what was sent, exit            WORDS  why it ended, from its keeper
  *
@@ -82,6 +83,8 @@ typedef struct hello {
     char run[16];
     int32_t log_back;        /* 1: lines for people are sent, 0: the worker writes to its stderr */
     uint64_t snapshot_bytes; /* of a slot */
+    const char *gpu;         /* the bus of the GPU that the weights are on; NULL = none, or one that the worker may not use: */
+    const char *gpu_why;     /* why it may not; NULL = the weights are in host memory */
     options *o;
     glimpse_model model;     /* unpacked: everything it points to is owned by the hello */
     size_t *offsets;         /* (model.n_tensors), owned when unpacked */

@@ -25,6 +25,12 @@ typedef struct generator_config {
     glimpse_dtype cache;
     int (*between)(void *user); /* before every run of the threads (pool_between), NULL = nothing */
     void *between_user;
+    weights_source *source;   /* borrowed; NULL = the weights are where the model says */
+    bool may_fall_back;       /* where ops cannot hold this model: the CPU from then on, said once through say */
+    void (*say)(void *user, const char *why);
+    void *say_user;
+    double memory_percent;    /* as backend_config's */
+    uint64_t held_bytes;
 } generator_config;
 
 /* `m` and `t` (NULL = none: ids only) are borrowed until generator_close. */
@@ -32,7 +38,9 @@ glimpse_status generator_open(const model *m, tokenizer *t, const generator_conf
 void generator_close(generator *g);
 /* The weights changed. */
 glimpse_status generator_refresh(generator *g);
-const char *generator_device(const generator *g); /* "cpu (avx512)" */
+const char *generator_device(const generator *g); /* "cpu", "cuda", "function" */
+generator_config generator_config_of(const generator *g); /* as it stands: another generator like it */
+glimpse_dtype generator_cache(const generator *g); /* what keys and values are stored as */
 
 typedef struct batch_prompt {
     const char *text;        /* (bytes); what the user gave, for the record */

@@ -9,6 +9,7 @@
 #include <glimpse.h>
 #include "include/internal/options.h"
 #include "include/internal/schedule.h"
+#include "include/internal/weights_source.h"
 #include <stdatomic.h>
 
 typedef struct session session;
@@ -41,6 +42,7 @@ typedef struct session_host {
     atomic_int *cancel;   /* set, by a signal handler perhaps: the answer ends with this token; cleared by the session
                              before each.  NULL = never */
     int in_terminal;      /* lines are typed: failed turns are the user's to see, not the exit status's */
+    weights_source *weights; /* of a trainer whose weights are on a GPU, borrowed; NULL = where the model says */
     char run[16];      /* hexadecimal: the name of a run that this session begins; a journal that ends in a line of this
                           run is continued, whatever the step.  "" = a name of its own */
 } session_host;

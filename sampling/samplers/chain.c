@@ -3,26 +3,13 @@
  * A token costs one read of the row for its statistics (blocks of 256 stay in the cache for their exponentials), what
  * the filters need, the draw over the survivors, and one comparing read for the rank; nothing is sorted but what the
  * record lists.  Called by sampling/generate.c and score.c. */
-#include "sampling/samplers/sampler.h"
+#include "sampling/samplers/chain_state.h"
 #include "include/internal/record.h"
 #include "include/internal/status.h"
-#include "kernels/backend.h"
 
 #include <stdlib.h>
 
-enum { MAX_SAMPLERS = 64, HISTORY = 4096 };
-
-struct chain {
-    sampler *samplers[MAX_SAMPLERS];
-    int32_t n, vocab;
-    double temperature; /* what the row's statistics are taken at in advance; another one costs a second read */
-    chain_scratch *scratch;
-    history past;
-    int32_t drawn;      /* the id of the last draw, and the probability it had among the survivors */
-    double drawn_p;
-    buffer text;
-    buffer idle;        /* chain_idle */
-};
+enum { HISTORY = 4096 };
 
 /* === Scratch ===================================================================================================== */
 
@@ -453,12 +440,14 @@ bool chain_burst(const chain *c, struct burst_op *ops, int32_t *n) {
         if (s->ops == &sampler_temperature.ops && v[1] != 0) return false;
         if (s->ops == &sampler_top_k.ops) {
             op.kind = BURST_TOP_K;
+            op.v[0] = fmax(v[0], v[2]);
             if (v[1] != 0) return false;
         } else if (s->ops == &sampler_top_p.ops) {
             op.kind = BURST_TOP_P;
-            if (v[1] != 0 || v[2] != 0) return false;
+            if (v[1] != 0 || v[2] != 0 || v[3] != 1) return false;
         } else if (s->ops == &sampler_min_p.ops) {
             op.kind = BURST_MIN_P;
+            if (v[1] != 1) return false;
         } else if (s->ops == &sampler_penalties.ops) { /* on the raw row, over all of prompt and output */
             if (i || v[3] != -1 || v[4] != 0) return false;
             op = (burst_op){ BURST_PENALTIES, { v[0], v[1], v[2] } };
@@ -630,10 +619,15 @@ static int32_t above_of(chain_scratch *s, const float *l, int32_t n, int32_t id,
 
 /* Read the row, list the n_top likeliest ids of it in scratch->top_id (*n_top becomes how many there are), then let every
  * sampler act.  `raw`: the sums of the row as it came. */
-static glimpse_status apply_all(chain *ch, candidates *c, int32_t *n_top, row_sums *raw) {
+static glimpse_status apply_all(chain *ch, candidates *c, const known_part *part, int32_t *n_top, row_sums *raw) {
     chain_scratch *s = ch->scratch;
     c->sums_inv_t = 1.0 / ch->temperature;
-    s->ops->sums(c->raw, ch->vocab, c->sums_inv_t, s->maxima, &c->sums);
+    if (part) {
+        c->sums = *part->sums;
+        c->rest = part->rest;
+        c->n_rest = part->n_rest;
+        c->rest_max = (double)part->sums->max * c->sums_inv_t;
+    } else s->ops->sums(c->raw, ch->vocab, c->sums_inv_t, s->maxima, &c->sums);
     if (!c->sums.ok) {
         int32_t bad = bad_id(c->raw, ch->vocab);
         FAIL(GLIMPSE_E_NONFINITE, "the logit of id %d is %s", bad, c->raw[bad] > 0 ? "+inf" : "NaN");
@@ -649,19 +643,19 @@ static glimpse_status apply_all(chain *ch, candidates *c, int32_t *n_top, row_su
     return GLIMPSE_OK;
 }
 
-/* id < 0: draw it. */
-static glimpse_status record(chain *ch, const float *logits, int32_t id, const draw_key *key, uint32_t position,
-                             int32_t n_top, glimpse_token *token, glimpse_candidate *top) {
+glimpse_status chain_record(chain *ch, const float *logits, const known_part *part, int32_t id, const draw_key *key,
+                            uint32_t position, int32_t n_top, glimpse_token *token, glimpse_candidate *top) {
     chain_scratch *s = ch->scratch;
     candidates c = {.raw = logits, .l = logits, .n = ch->vocab, .vocab = ch->vocab, .temperature = 1,
                     .warm = 1, .scratch = s, .past = &ch->past, .key = key, .position = position};
     row_sums raw;
-    TRY(apply_all(ch, &c, &n_top, &raw));
+    TRY(apply_all(ch, &c, part, &n_top, &raw));
     float max;
     if (c.id) TRY(candidates_list(&c)); /* what a ban made -inf after a filter is not kept */
     if (id < 0) TRY(draw(&c, key, position, n_top > 0 ? s->top_id[0] : -1, &id));
     TRY(candidates_max(&c, &max));
     if (c.temperature > 0) TRY(candidates_sums(&c)); /* the last step that can fail comes before the first write */
+    if (part && candidate_key(logits[id], id) > part->last) return GLIMPSE_SKIPPED; /* its rank cannot be told */
     for (int32_t i = 0; i < n_top; i++) top[i].id = s->top_id[i];
     double p_final = finals(&c, max, id, n_top, top), left;
     ch->drawn = id;
@@ -690,13 +684,13 @@ static glimpse_status record(chain *ch, const float *logits, int32_t id, const d
 
 glimpse_status chain_draw(chain *c, const float *logits, const draw_key *key, uint32_t position, int32_t n_top,
                           glimpse_token *token, glimpse_candidate *top) {
-    return record(c, logits, -1, key, position, n_top, token, top);
+    return chain_record(c, logits, NULL, -1, key, position, n_top, token, top);
 }
 
 glimpse_status chain_score(chain *c, const float *logits, int32_t id, int32_t n_top, glimpse_token *token,
                            glimpse_candidate *top) {
     if (id < 0 || id >= c->vocab) FAIL(GLIMPSE_E_INVALID, "id %d is outside the vocabulary of %d", id, c->vocab);
-    return record(c, logits, id, NULL, 0, n_top, token, top);
+    return chain_record(c, logits, NULL, id, NULL, 0, n_top, token, top);
 }
 
 /* Into `out` (room for k, n of them filled), kept by falling order, ids rising on ties. */
@@ -715,7 +709,7 @@ glimpse_status chain_best(chain *ch, const float *logits, int32_t k, const draw_
     row_sums raw;
     int32_t none = 0, found = 0;
     float max;
-    TRY(apply_all(ch, &c, &none, &raw));
+    TRY(apply_all(ch, &c, NULL, &none, &raw));
     TRY(candidates_max(&c, &max));
     double inv_t = candidates_inv_t(&c);
     if (!key) {
