@@ -1,5 +1,5 @@
-/* bpe_merges.c -- see bpe_merges.h.  Short words scan their pairs; long ones keep a heap, in which an entry is stale unless
- * its place still holds the pair that gives its id. */
+/* bpe_merges.c -- see bpe_merges.h.  Short words scan their pairs; long ones keep a queue (merge_queue.h), in which a pair
+ * is stale unless its place still holds the one that gives its id. */
 #include "sampling/tokenizer/bpe_merges.h"
 
 #include <stdlib.h>
@@ -12,11 +12,6 @@ typedef struct bpe_symbol {
     int32_t id; /* -1 = joined to the one before */
     uint32_t prev, next;
 } bpe_symbol;
-
-typedef struct bpe_candidate {
-    int32_t rank, id;
-    uint32_t place;
-} bpe_candidate;
 
 static size_t slot_of(const bpe_merges *m, int32_t left, int32_t right) {
     uint64_t key = (uint64_t)(uint32_t)left << 32 | (uint32_t)right;
@@ -65,34 +60,11 @@ static void join_short(const bpe_merges *m, int32_t *s, size_t n, buffer *ids) {
     buf_put(ids, s, n * sizeof *s);
 }
 
-static bool before(const bpe_candidate *a, const bpe_candidate *b) {
-    return a->rank != b->rank ? a->rank < b->rank : a->place < b->place;
-}
-
-static void heap_push(bpe_merges *m, size_t *n, uint32_t left) {
+static void offer(bpe_merges *m, uint32_t left) {
     const bpe_symbol *s = m->symbols;
-    if (s[left].next == NONE) return;
+    if (left == NONE || s[left].next == NONE) return;
     const bpe_slot *pair = find(m, s[left].id, s[s[left].next].id);
-    if (!pair) return;
-    bpe_candidate c = {pair->rank, pair->id, left};
-    size_t i = (*n)++;
-    while (i && before(&c, &m->heap[(i - 1) / 2])) {
-        m->heap[i] = m->heap[(i - 1) / 2];
-        i = (i - 1) / 2;
-    }
-    m->heap[i] = c;
-}
-
-static bpe_candidate heap_pop(bpe_candidate *heap, size_t *n) {
-    bpe_candidate top = heap[0], c = heap[--*n];
-    size_t i = 0;
-    for (size_t child; (child = 2 * i + 1) < *n; i = child) {
-        if (child + 1 < *n && before(&heap[child + 1], &heap[child])) child++;
-        if (!before(&heap[child], &c)) break;
-        heap[i] = heap[child];
-    }
-    heap[i] = c;
-    return top;
+    if (pair) merge_queue_push(&m->queue, (merge_pair){pair->rank, left, (uint32_t)pair->id});
 }
 
 glimpse_status bpe_join(bpe_merges *m, const int32_t *symbols, size_t n, buffer *ids) {
@@ -108,28 +80,23 @@ glimpse_status bpe_join(bpe_merges *m, const int32_t *symbols, size_t n, buffer 
         if (!s) FAIL(GLIMPSE_E_MEMORY, "no memory to encode a word of %zu symbols", n);
         m->symbols = s, m->cap_symbols = n;
     }
-    if (3 * n > m->cap_heap) { /* each of n - 1 merges takes one away and adds at most two */
-        bpe_candidate *h = realloc(m->heap, 3 * n * sizeof *h);
-        if (!h) FAIL(GLIMPSE_E_MEMORY, "no memory to encode a word of %zu symbols", n);
-        m->heap = h, m->cap_heap = 3 * n;
-    }
     bpe_symbol *s = m->symbols;
-    size_t n_heap = 0;
+    merge_queue_start(&m->queue);
     for (uint32_t i = 0; i < n; i++) s[i] = (bpe_symbol){symbols[i], i ? i - 1 : NONE, i + 1 < n ? i + 1 : NONE};
-    for (uint32_t i = 0; i + 1 < n; i++) heap_push(m, &n_heap, i);
-    while (n_heap) {
-        bpe_candidate c = heap_pop(m->heap, &n_heap);
+    for (uint32_t i = 0; i + 1 < n; i++) offer(m, i);
+    for (merge_pair c; merge_queue_pop(&m->queue, &c);) {
         uint32_t right = s[c.place].id >= 0 ? s[c.place].next : NONE;
         if (right == NONE) continue;
         const bpe_slot *pair = find(m, s[c.place].id, s[right].id);
-        if (!pair || pair->id != c.id) continue;
-        s[c.place].id = c.id;
+        if (!pair || pair->id != (int32_t)c.what) continue;
+        s[c.place].id = pair->id;
         s[c.place].next = s[right].next;
         s[right].id = -1;
         if (s[c.place].next != NONE) s[s[c.place].next].prev = c.place;
-        heap_push(m, &n_heap, c.place);
-        if (s[c.place].prev != NONE) heap_push(m, &n_heap, s[c.place].prev);
+        offer(m, s[c.place].prev); /* before what is right of it: in the order of places */
+        offer(m, c.place);
     }
+    if (m->queue.failed) FAIL(GLIMPSE_E_MEMORY, "no memory to encode a word of %zu symbols", n);
     for (uint32_t i = 0; i != NONE; i = s[i].next) buf_put(ids, &s[i].id, sizeof s[i].id);
     return GLIMPSE_OK;
 }
@@ -137,6 +104,6 @@ glimpse_status bpe_join(bpe_merges *m, const int32_t *symbols, size_t n, buffer 
 void bpe_free(bpe_merges *m) {
     free(m->slots);
     free(m->symbols);
-    free(m->heap);
+    merge_queue_free(&m->queue);
     *m = (bpe_merges){0};
 }

@@ -6,6 +6,7 @@
 
 #include "include/internal/buffer.h"
 #include "include/internal/status.h"
+#include "sampling/tokenizer/merge_queue.h"
 
 typedef struct bpe_slot {
     int32_t left, right; /* left -1 = empty */
@@ -17,14 +18,14 @@ typedef struct bpe_merges { /* start from {0} */
     size_t n_slots; /* a power of two */
     /* scratch, kept from word to word */
     struct bpe_symbol *symbols;
-    struct bpe_candidate *heap;
-    size_t cap_symbols, cap_heap;
+    size_t cap_symbols;
+    merge_queue queue;
 } bpe_merges;
 
 glimpse_status bpe_open(bpe_merges *m, size_t n_pairs); /* room for n pairs */
 /* Of two equal pairs the last counts, as in a map filled in order. */
 void bpe_add(bpe_merges *m, int32_t left, int32_t right, int32_t rank, int32_t id);
-/* Join `n` symbols (ids) as far as the table goes and append what is left to `ids`.  n log n. */
+/* Join `n` symbols (ids) as far as the table goes and append what is left to `ids`.  At most n log n. */
 glimpse_status bpe_join(bpe_merges *m, const int32_t *symbols, size_t n, buffer *ids);
 void bpe_free(bpe_merges *m);
 

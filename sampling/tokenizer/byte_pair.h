@@ -5,13 +5,14 @@
 #define GLIMPSE_SAMPLING_BYTE_PAIR_H
 
 #include "include/internal/buffer.h"
+#include "sampling/tokenizer/merge_queue.h"
 #include "sampling/tokenizer/piece_index.h"
 
 /* Scratch memory, kept from word to word.  Start from {0}. */
 typedef struct byte_pair {
     struct symbol *symbols;
-    struct candidate *heap;
-    size_t cap_symbols, cap_heap;
+    size_t cap_symbols;
+    merge_queue queue;
 } byte_pair;
 
 /* Append the ids (int32_t) of a word of n bytes, n < 2^31.  Every single byte must be in `ix`.  Time n log n times the

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "include/internal/utf8.h"
+#include "sampling/tokenizer/merge_queue.h"
 
 #define BLANK "\xe2\x96\x81"
 #define NONE UINT32_MAX
@@ -20,11 +21,6 @@ typedef struct spm_symbol {
     bool frozen;         /* a user-defined piece joins with nothing */
 } spm_symbol;
 
-typedef struct spm_pair {
-    float score;
-    uint32_t left, n; /* the left symbol; bytes of both */
-} spm_pair;
-
 typedef struct spm_tokenizer {
     tokenizer base;
     spm m;
@@ -34,7 +30,9 @@ typedef struct spm_tokenizer {
     uint32_t *left_of;  /* (V) bytes of the left part that an unused piece was last joined from */
     int32_t bytes[256]; /* ids of byte pieces */
     bool words;         /* no piece holds a blank behind another character */
-    buffer normal, symbols, heap, found, stack; /* scratch */
+    buffer normal, symbols, found, stack; /* scratch */
+    merge_queue queue;
+    int32_t *ranks; /* (V) of byte pairs: 0 = the highest score; the same for the same */
 } spm_tokenizer;
 
 /* === Filling === */
@@ -94,32 +92,13 @@ static int32_t id_of(const spm_tokenizer *t, const char *s, size_t n) {
     return id >= 0 ? id : t->m.unk;
 }
 
-static bool before(const spm_pair *a, const spm_pair *b) {
-    return a->score != b->score ? a->score > b->score : a->left < b->left;
-}
-
-static void push(spm_tokenizer *t, const char *w, spm_symbol *s, spm_pair *heap, size_t *n, uint32_t left) {
+static void offer(spm_tokenizer *t, const char *w, const spm_symbol *s, uint32_t left) {
     uint32_t right = left == NONE ? NONE : s[left].next;
     if (right == NONE || s[left].frozen || s[right].frozen) return;
     int32_t id = index_find(&t->index, w + s[left].at, s[left].n + s[right].n);
     if (id < 0) return;
     if (type_of(&t->m, id) == SPM_UNUSED) t->left_of[id] = s[left].n;
-    spm_pair c = {score_of(&t->m, id), left, s[left].n + s[right].n};
-    size_t i = (*n)++;
-    for (; i && before(&c, &heap[(i - 1) / 2]); i = (i - 1) / 2) heap[i] = heap[(i - 1) / 2];
-    heap[i] = c;
-}
-
-static spm_pair pop(spm_pair *heap, size_t *n) {
-    spm_pair top = heap[0], c = heap[--*n];
-    size_t i = 0;
-    for (size_t child; (child = 2 * i + 1) < *n; i = child) {
-        if (child + 1 < *n && before(&heap[child + 1], &heap[child])) child++;
-        if (!before(&heap[child], &c)) break;
-        heap[i] = heap[child];
-    }
-    heap[i] = c;
-    return top;
+    merge_queue_push(&t->queue, (merge_pair){t->ranks[id], left, s[left].n + s[right].n});
 }
 
 /* A joined symbol: its id, or those of the parts that an unused piece was joined from. */
@@ -158,7 +137,6 @@ static size_t next_symbol(const spm_tokenizer *t, const char *s, size_t n, bool 
 
 static glimpse_status join(emitter *e, const char *w, size_t n) {
     spm_tokenizer *t = e->t;
-    size_t n_heap = 0;
     buf_clear(&t->symbols);
     for (size_t at = 0; at < n;) {
         spm_symbol s = {.at = (uint32_t)at};
@@ -169,23 +147,21 @@ static glimpse_status join(emitter *e, const char *w, size_t n) {
         buf_put(&t->symbols, &s, sizeof s);
     }
     size_t count = t->symbols.n / sizeof(spm_symbol);
-    buf_clear(&t->heap); /* each merge takes one away and adds at most two */
-    char *room = buf_reserve(&t->heap, 2 * count * sizeof(spm_pair));
-    if (buf_failed(&t->symbols) || !room) FAIL(GLIMPSE_E_MEMORY, "no memory to encode a word of %zu bytes", n);
+    if (buf_failed(&t->symbols)) FAIL(GLIMPSE_E_MEMORY, "no memory to encode a word of %zu bytes", n);
     spm_symbol *s = (spm_symbol *)(void *)t->symbols.bytes;
-    spm_pair *heap = (spm_pair *)(void *)room;
-    for (uint32_t i = 0; i + 1 < count; i++) push(t, w, s, heap, &n_heap, i);
-    while (n_heap) {
-        spm_pair c = pop(heap, &n_heap);
-        uint32_t left = c.left, right = s[left].n ? s[left].next : NONE;
-        if (right == NONE || s[left].n + s[right].n != c.n) continue;
-        s[left].n = c.n;
+    merge_queue_start(&t->queue);
+    for (uint32_t i = 0; i + 1 < count; i++) offer(t, w, s, i);
+    for (merge_pair c; merge_queue_pop(&t->queue, &c);) {
+        uint32_t left = c.place, right = s[left].n ? s[left].next : NONE;
+        if (right == NONE || s[left].n + s[right].n != c.what) continue;
+        s[left].n = c.what;
         s[left].next = s[right].next;
         s[right].n = 0;
         if (s[left].next != NONE) s[s[left].next].prev = left;
-        push(t, w, s, heap, &n_heap, s[left].prev);
-        push(t, w, s, heap, &n_heap, left);
+        offer(t, w, s, s[left].prev);
+        offer(t, w, s, left);
     }
+    if (t->queue.failed) FAIL(GLIMPSE_E_MEMORY, "no memory to encode a word of %zu bytes", n);
     for (uint32_t i = 0; i != NONE; i = s[i].next) resegment(e, w + s[i].at, s[i].n);
     return GLIMPSE_OK;
 }
@@ -271,13 +247,15 @@ static glimpse_status decode(tokenizer *base, int32_t id, buffer *out) {
 
 static void close_spm(tokenizer *base) {
     spm_tokenizer *t = (spm_tokenizer *)base;
-    buffer *scratch[] = {&t->normal, &t->symbols, &t->heap, &t->found, &t->stack};
+    buffer *scratch[] = {&t->normal, &t->symbols, &t->found, &t->stack};
     for (size_t i = 0; i < sizeof scratch / sizeof *scratch; i++) buf_free(scratch[i]);
     spm_free(&t->m);
     index_free(&t->index);
     trie_free(&t->user);
     unigram_free(&t->model);
     free(t->left_of);
+    free(t->ranks);
+    merge_queue_free(&t->queue);
     free(t);
 }
 
@@ -343,6 +321,33 @@ static glimpse_status open_unigram(spm_tokenizer *t) {
     return GLIMPSE_OK;
 }
 
+typedef struct scored {
+    float score;
+    int32_t id;
+} scored;
+
+static int by_score(const void *a, const void *b) {
+    float x = ((const scored *)a)->score, y = ((const scored *)b)->score;
+    return (x < y) - (x > y);
+}
+
+static glimpse_status rank_scores(spm_tokenizer *t) {
+    scored *s = malloc((size_t)t->m.V * sizeof *s);
+    t->ranks = malloc((size_t)t->m.V * sizeof *t->ranks);
+    if (!s || !t->ranks) {
+        free(s);
+        FAIL(GLIMPSE_E_MEMORY, "no memory for a vocabulary of %d", (int)t->m.V);
+    }
+    for (int32_t i = 0; i < t->m.V; i++) s[i] = (scored){score_of(&t->m, i), i};
+    qsort(s, (size_t)t->m.V, sizeof *s, by_score);
+    for (int32_t i = 0, rank = 0; i < t->m.V; i++) {
+        if (i && s[i].score < s[i - 1].score) rank = i;
+        t->ranks[s[i].id] = rank;
+    }
+    free(s);
+    return GLIMPSE_OK;
+}
+
 static glimpse_status set_specials(spm_tokenizer *t) {
     glimpse_status st = GLIMPSE_OK;
     int32_t n = 0, *ids = malloc(((size_t)t->m.V + 1) * sizeof *ids), *bytes = malloc(((size_t)t->m.V + 1) * sizeof *bytes);
@@ -398,6 +403,7 @@ glimpse_status spm_tokenizer_new(const char *path, spm *m, tokenizer **out) {
         FAIL_GOTO(GLIMPSE_E_FORMAT, "%s: bos is %d and eos %d, %d pieces exist", path, (int)t->m.bos, (int)t->m.eos,
                   (int)t->m.V);
     if (t->m.kind == SPM_UNIGRAM) TRY_GOTO(open_unigram(t));
+    if (t->m.kind == SPM_BPE) TRY_GOTO(rank_scores(t));
     TRY_GOTO(set_specials(t));
     *out = &t->base;
     t = NULL;
