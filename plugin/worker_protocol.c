@@ -117,7 +117,7 @@ static glimpse_status decode(message *m, const char *bytes, size_t n, bool cut, 
     if (n < head) FAIL(GLIMPSE_E_FORMAT, "a message of %zu bytes", n);
     memcpy(&m->head, bytes, head);
     if (m->head.kind == MSG_WORDS) m->head.bytes = n - head;
-    if (m->head.kind < MSG_WORDS || m->head.kind > MSG_COPIED || m->head.bytes > MOST_BYTES)
+    if (m->head.kind < MSG_WORDS || m->head.kind >= MESSAGE_KINDS || m->head.bytes > MOST_BYTES)
         FAIL(GLIMPSE_E_FORMAT, "a message of kind %u with %llu bytes", m->head.kind, (unsigned long long)m->head.bytes);
     if (m->head.bytes > INLINE_BYTES) {
         if (n != head || n_fds < 1) FAIL(GLIMPSE_E_FORMAT, "a large message without its file");

@@ -197,7 +197,7 @@ static int32_t wave_size(const generator *g, const batch_request *rq) {
 
 /* --- the batch ---------------------------------------------------------------------------------------------------- */
 
-static glimpse_status check_request(const generator *g, const batch_request *rq) {
+glimpse_status batch_check(const generator *g, const batch_request *rq) {
     if (rq->n_prompts < 1 || rq->n_settings < 1 || rq->num_samples < 1 || rq->max_tokens < 1)
         FAIL(GLIMPSE_E_INVALID, "a batch needs a prompt, a setting, a sample and a token at least");
     int64_t n = (int64_t)rq->n_prompts * rq->n_settings;
@@ -221,15 +221,15 @@ static glimpse_status check_request(const generator *g, const batch_request *rq)
                  rq->negative_ids[i], g->m->d.vocab_size - 1);
     for (int32_t p = 0; p < rq->n_prompts; p++) {
         const batch_prompt *b = &rq->prompts[p];
-        if (b->n_ids < 1) FAIL(GLIMPSE_E_INVALID, "prompt %d is empty", p);
+        if (b->n_ids < 1) FAIL(GLIMPSE_E_INVALID, "prompt %d is empty", p + 1);
         if (b->n_ids > g->m->d.max_seq_len)
-            FAIL(GLIMPSE_E_INVALID, "prompt %d has %d tokens, the model's context holds %d", p, b->n_ids,
+            FAIL(GLIMPSE_E_INVALID, "prompt %d has %d tokens, the model's context holds %d", p + 1, b->n_ids,
                  g->m->d.max_seq_len);
         for (int32_t i = 0; i < b->n_ids; i++)
             if (b->ids[i] < 0 || b->ids[i] >= g->m->d.vocab_size)
                 FAIL(GLIMPSE_E_TOKENIZER,
                      "prompt %d: token %d has id %d, the model knows ids 0 .. %d\nhint: is this the tokenizer that the "
-                     "model is trained with?", p, i, b->ids[i], g->m->d.vocab_size - 1);
+                     "model is trained with?", p + 1, i + 1, b->ids[i], g->m->d.vocab_size - 1);
     }
     return GLIMPSE_OK;
 }
@@ -267,7 +267,7 @@ out:
 
 glimpse_status batch_run(generator *g, const batch_request *rq, const kept_cache *kept, batch_result *out) {
     glimpse_status st = GLIMPSE_OK;
-    TRY(check_request(g, rq));
+    TRY(batch_check(g, rq));
     if (rq->beams.width > 1) return beam_batch(g, rq, out);
     batch b = { .g = g, .rq = rq, .n_seqs = rq->n_prompts * rq->n_settings * rq->num_samples };
     batch_result result = {0};

@@ -23,6 +23,8 @@ typedef struct generator_config {
     const backend_ops *ops;   /* NULL = backend_cpu */
     int32_t device;           /* of backend_cuda, as backend_config's */
     glimpse_dtype cache;
+    int (*between)(void *user); /* before every run of the threads (pool_between), NULL = nothing */
+    void *between_user;
 } generator_config;
 
 /* `m` and `t` (NULL = none: ids only) are borrowed until generator_close. */
@@ -85,6 +87,8 @@ typedef struct batch_result {
 
 /* The chain of one setting, as the batch will use it: for its string, or to refuse it early.  Returned: chain_close. */
 glimpse_status generator_chain(const generator *g, const batch_request *request, int32_t setting, chain **out);
+/* What generate_batch refuses before it samples. */
+glimpse_status batch_check(const generator *g, const batch_request *request);
 /* GLIMPSE_E_NONFINITE only if every sample ended so at its first token; otherwise such a sample ends as NONFINITE. */
 glimpse_status generate_batch(generator *g, const batch_request *request, batch_result *out);
 void batch_result_free(batch_result *r);

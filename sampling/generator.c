@@ -19,6 +19,7 @@ glimpse_status generator_open(const model *m, tokenizer *t, const generator_conf
     if (g->cfg.threads < 1) g->cfg.threads = 1;
     if (!m->is_function) TRY_GOTO(plan_build(m, &g->plan));
     TRY_GOTO(pool_open(&g->pool, g->cfg.threads));
+    pool_between(g->pool, g->cfg.between, g->cfg.between_user);
     *out = g;
     return GLIMPSE_OK;
 out:

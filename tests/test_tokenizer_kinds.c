@@ -99,6 +99,47 @@ TEST(tokenizer_kinds_ids_of_their_systems) {
     buf_free(&frozen);
 }
 
+/* sentencepiece 0.2.3: a control piece between the bytes C6 and 96 leaves two that are no character. */
+TEST(tokenizer_kinds_a_control_piece_ends_a_run_of_bytes) {
+    static const int32_t ids[] = {201, 2, 153, 90}, whole[] = {201, 153};
+    static const char *const files[] = {"spm_bpe_llama.model", "spm_unigram_llama.model", "llama2c.bin", "gguf_llama.gguf"};
+    for (size_t f = 0; f < sizeof files / sizeof *files; f++) {
+        tokenizer *t = NULL;
+        buffer out = {0};
+        REQUIRE_OK(tokenizer_load(corpus(files[f]), &t));
+        EXPECT_OK(tokenizer_text(t, ids, 4, true, &out));
+        EXPECT_STREQ(buf_str(&out), "\xef\xbf\xbd\xef\xbf\xbdW");
+        buf_clear(&out);
+        EXPECT_OK(tokenizer_text(t, whole, 2, true, &out));
+        EXPECT_STREQ(buf_str(&out), "\xc6\x96");
+        buf_free(&out);
+        tokenizer_close(t);
+    }
+}
+
+/* sentencepiece 0.2.3, where the ways to cut differ in the last bit of their scores alone. */
+TEST(tokenizer_kinds_user_defined_pieces_among_equals) {
+    static const struct {
+        const char *text;
+        int n;
+        int32_t ids[10];
+    } cases[] = {{"\r\nthe \n\xe3\x80\x80", 4, {7, 8, 7, 265}},
+                 {"the lll", 4, {8, 265, 419, 311}},
+                 {"hello\r   1", 4, {5, 265, 7, 312}},
+                 {"hello   \xf1\xa7\x82\xbb", 7, {5, 265, 7, 250, 176, 139, 196}},
+                 {"hello the      the  l", 9, {5, 265, 8, 7, 7, 7, 8, 7, 419}}};
+    tokenizer *t = NULL;
+    REQUIRE_OK(tokenizer_load(corpus("spm_unigram_user.model"), &t));
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        buffer ids = {0};
+        EXPECT_OK(tokenizer_encode(t, cases[i].text, strlen(cases[i].text), &ids));
+        EXPECT_EQ(ids.n, 4 * (size_t)cases[i].n);
+        EXPECT(ids.n == 4 * (size_t)cases[i].n && !memcmp(ids.bytes, cases[i].ids, ids.n));
+        buf_free(&ids);
+    }
+    tokenizer_close(t);
+}
+
 static double seconds_of(tokenizer *t, const char *what, size_t n) {
     buffer text = {0}, ids = {0};
     struct timespec a, b;

@@ -31,6 +31,9 @@ typedef struct session_host {
     glimpse_status (*opened)(void *user, session *s, char *why, size_t cap);
     /* Another one holds the directory: true = try again (after whatever wait); false or NULL = the eval fails. */
     bool (*locked)(void *user, const char *dir);
+    /* The CPU is about to run a matrix, often: the host may rest first; returns how many threads may run it, 0 = all.  NULL =
+     * it never does. */
+    int (*between)(void *user);
     bool (*alone)(void *user);   /* whoever posts the evals is gone: another may have taken the run on.  NULL = never */
     /* --interactive: the next line, without its end, *line borrowed until the next call.  1 = a line, 0 = no more, below 0 =
      * -errno, -EINTR = the user took the line back.  NULL = there is no conversation. */

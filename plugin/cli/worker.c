@@ -3,8 +3,9 @@
  * mapped snapshot, and ends with its trainer: at the end of file, or when the trainer's process is gone, it finishes what
  * was sent and exits.
  *
- * A guest of the machine: nice 19, first in the OOM killer's eyes, no core file, every processor of the cpuset and not
- * only those the trainer is bound to, the trainer's stderr written only while somebody reads it.  Called by commands.c. */
+ * A guest of the machine: nice 19 with short slices, no faster than it must (pace.h), first in the OOM killer's eyes, no
+ * core file, every processor of the cpuset and not only those the trainer is bound to, the trainer's stderr written only
+ * while somebody reads it.  Called by commands.c. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -27,12 +28,13 @@
 #include "include/internal/record.h"
 #include "plugin/cli/cli.h"
 #include "plugin/cli/import.h"
+#include "plugin/cli/pace.h"
 #include "plugin/guest.h"
 #include "plugin/lock_holder.h"
 #include "plugin/module.h"
 #include "plugin/worker_protocol.h"
 
-enum { FROM_GPU = -1, STDERR_WAIT_MS = 1000, HELLO_WAIT_MS = 60000 };
+enum { FROM_GPU = -1, STDERR_WAIT_MS = 1000, HELLO_WAIT_MS = 60000, MOST_WAITING = 64 };
 
 typedef struct worker {
     const session_api *api;
@@ -48,6 +50,9 @@ typedef struct worker {
     bool alone;             /* the trainer is gone: nobody is told any more */
     bool hooked;            /* this eval's record is wanted back */
     double blocked_s;       /* of this eval */
+    pace pace;
+    message waiting[MOST_WAITING]; /* (n_waiting) taken during a rest, oldest first */
+    int n_waiting;
     double locked_s;        /* since when nothing tells that the directory will be free; 0 = it was not locked */
 } worker;
 
@@ -60,11 +65,25 @@ static void take_descriptors_over(void) {
     fcntl(WORKER_SOCKET, F_SETFD, FD_CLOEXEC);
 }
 
+/* A thread of the trainer that wakes at a barrier gets its processor when the slice of whoever runs there is over, however
+ * low that one's weight is: ours are as short as Linux allows (since 6.12; the kernels before do not read the field). */
+static void take_short_slices(void) {
+    struct {
+        uint32_t size, policy;
+        uint64_t flags;
+        int32_t nice;
+        uint32_t priority;
+        uint64_t runtime_ns, deadline, period;
+    } attr = {.size = sizeof attr, .policy = SCHED_OTHER, .nice = 19, .runtime_ns = 100000}; /* sched_setattr(2)'s, version 0 */
+    syscall(SYS_sched_setattr, 0, &attr, 0U);
+}
+
 static void behave(void) {
     struct sigaction ignore = {.sa_handler = SIG_IGN};
     sigaction(SIGPIPE, &ignore, NULL);
     sigaction(SIGTTOU, &ignore, NULL); /* a terminal with `stty tostop`: a line of ours must not stop us */
     setpriority(PRIO_PROCESS, 0, 19);
+    take_short_slices();
     struct rlimit no_core = {0, 0};
     setrlimit(RLIMIT_CORE, &no_core);
     cpu_set_t all;
@@ -168,6 +187,33 @@ static bool is_alone(void *user) {
     return w->alone || poll(p, 2, 0) > 0;
 }
 
+/* Between two matrices: the trainer's turn.  The rest ends where somebody wants something, and the eval then hurries; a note
+ * wants nothing. */
+static int rest(void *user) {
+    worker *w = user;
+    for (double left = pace_debt(&w->pace); left > 0 && w->n_waiting < MOST_WAITING;) {
+        struct timespec before, after, most = {(time_t)left, (long)((left - (double)(time_t)left) * 1e9)};
+        struct pollfd p[2] = {{WORKER_SOCKET, POLLIN | POLLRDHUP, 0}, {w->trainer, POLLIN, 0}};
+        clock_gettime(CLOCK_MONOTONIC, &before);
+        int n = ppoll(p, 2, &most, NULL);
+        clock_gettime(CLOCK_MONOTONIC, &after);
+        double s = (double)(after.tv_sec - before.tv_sec) + 1e-9 * (double)(after.tv_nsec - before.tv_nsec);
+        pace_rested(&w->pace, s);
+        left -= s;
+        if (n <= 0) continue;
+        message *m = &w->waiting[w->n_waiting];
+        *m = (message)MESSAGE_INIT;
+        if (message_receive(WORKER_SOCKET, m) != GLIMPSE_OK) { /* the end */
+            pace_hurry(&w->pace);
+            break;
+        }
+        if (m->head.kind != MSG_NOTE) pace_hurry(&w->pace), left = 0;
+        if (m->head.kind == MSG_HURRY) message_free(m);
+        else w->n_waiting++;
+    }
+    return w->pace.threads;
+}
+
 static double blocked(void *user) { return ((const worker *)user)->blocked_s; }
 
 /* --- opening ----------------------------------------------------------------------------------------------------- */
@@ -246,9 +292,10 @@ static glimpse_status open_session(worker *w, message *m) {
     m->fd = -1; /* kept */
     TRY(bind_snapshot(w));
     TRY(session_load(&w->api));
-    session_host host = {.user = w, .log = on_log, .record = on_record, .blocked = blocked, .locked = on_locked, .alone = is_alone,
+    session_host host = {.user = w, .log = on_log, .record = on_record, .blocked = blocked, .locked = on_locked, .between = rest, .alone = is_alone,
                          .terminal = !w->hello.log_back && isatty(STDERR_FILENO)};
     memcpy(host.run, w->hello.run, sizeof host.run);
+    w->pace.least = opt_float(w->hello.o, OPT_worker_share) / 100;
     TRY(modules_open(w->hello.o, &w->model, &w->mods));
     glimpse_model described = w->model; /* the modules are shown the trainer's */
     TRY(modules_describe(w->mods, &described));
@@ -272,6 +319,11 @@ static glimpse_status read_config(worker *w, const message *m, buffer *packed) {
 
 /* The next message; waits for it.  False: the trainer is gone and everything it sent was taken. */
 static bool next_message(worker *w, message *m, int wait_ms) {
+    if (w->n_waiting) {
+        *m = w->waiting[0];
+        memmove(w->waiting, w->waiting + 1, (size_t)--w->n_waiting * sizeof *w->waiting);
+        return true;
+    }
     for (;;) {
         glimpse_status st = message_receive(WORKER_SOCKET, m);
         if (st == GLIMPSE_OK) return true;
@@ -314,7 +366,9 @@ static void serve(worker *w, const message *m) {
             status_set_text(st, why);
             break;
         }
+        pace_begin(&w->pace, h->interval_s);
         st = w->api->eval(w->s, h->step, h->train_loss, h->val_loss);
+        pace_end(&w->pace);
         if (st < 0) st = status_set_text(st, w->api->error());
         break;
     case MSG_NOTE:

@@ -21,6 +21,7 @@ struct chain {
     int32_t drawn;      /* the id of the last draw, and the probability it had among the survivors */
     double drawn_p;
     buffer text;
+    buffer idle;        /* chain_idle */
 };
 
 /* === Scratch ===================================================================================================== */
@@ -124,6 +125,33 @@ static glimpse_status values_of(const source *from, const sampler_kind *kind, do
     return GLIMPSE_OK;
 }
 
+/* A sampler that is off does nothing: that is noted where somebody named it, or set one of its lesser parameters, without
+ * saying how strong it is. */
+static void note_idle(chain *c, const source *from, const sampler_kind *kind, bool named, double strength) {
+    const sampler_context *x = from->context;
+    const char *flag = kind->list_flag ? kind->list_flag : kind->n_params ? kind->params[0].flag : NULL;
+    const char *lesser = NULL;
+    sampler_settings s = *from->settings;
+    double top_k;
+    uint32_t bit;
+    if (classic(&s, kind, &top_k, &bit)) { /* its first value is no flag of the context */
+        if (x->named & bit) return;
+        flag = bit == SETTING_PENALTY ? "repetition_penalty" : kind->ops.name;
+    }
+    if (!flag) return;
+    for (int32_t i = 0; i < x->n_flags; i++) {
+        if (!strcmp(x->flags[i].name, flag)) return;
+        for (int32_t j = 1; j < kind->n_params; j++)
+            if (kind->params[j].flag && strcmp(kind->params[j].name, "min_keep") && !strcmp(kind->params[j].flag, x->flags[i].name))
+                lesser = x->flags[i].name;
+    }
+    if (kind->list_flag && named) buf_printf(&c->idle, "%s is in the chain, and there is no --%s: it does nothing\n", kind->ops.name, flag);
+    if (kind->list_flag || (!named && !lesser)) return;
+    buf_printf(&c->idle, named ? "%s is in the chain, and %s is " : "--%s is set, and %s is ", named ? kind->ops.name : lesser, flag);
+    buf_g(&c->idle, strength, 6);
+    buf_puts(&c->idle, ": it does nothing\n");
+}
+
 static glimpse_status add(chain *c, const source *from, const sampler_kind *kind, const char *text, size_t bytes) {
     if (from->context->processors_only && !sampler_kind_is_processor(kind)) return GLIMPSE_OK;
     sampler_args a = {.kind = kind, .list = text, .list_bytes = bytes, .vocab = c->vocab, .context = from->context};
@@ -137,13 +165,19 @@ static glimpse_status add(chain *c, const source *from, const sampler_kind *kind
         }
         if (buf_failed(&all)) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for the list of %s", kind->ops.name);
         if (!text) a.list = buf_str(&all), a.list_bytes = all.n;
-        if (strspn(a.list, " ,\t\n") >= a.list_bytes) goto out;
+        if (strspn(a.list, " ,\t\n") >= a.list_bytes) {
+            note_idle(c, from, kind, !text && from->settings->order, 0);
+            goto out;
+        }
     } else {
         TRY_GOTO(values_of(from, kind, a.v));
         TRY_GOTO(sampler_read_values(kind, text, bytes, a.v));
         if (kind->valid && !kind->valid(a.v))
             FAIL_GOTO(GLIMPSE_E_INVALID, "%s is %g, possible is: %s", kind->ops.name, a.v[0], kind->params[0].range);
-        if (kind->off(a.v)) goto out;
+        if (kind->off(a.v)) {
+            if (!text) note_idle(c, from, kind, from->settings->order != NULL, a.v[0]);
+            goto out;
+        }
     }
     if (c->n == MAX_SAMPLERS) FAIL_GOTO(GLIMPSE_E_INVALID, "more than %d samplers in one chain", MAX_SAMPLERS);
     TRY_GOTO(value_sampler_open(&a, &c->samplers[c->n]));
@@ -316,10 +350,12 @@ void chain_close(chain *c) {
     if (c->scratch && --c->scratch->refs == 0) free(c->scratch);
     free(c->past.ids);
     buf_free(&c->text);
+    buf_free(&c->idle);
     free(c);
 }
 
 const char *chain_string(const chain *c) { return buf_str(&c->text); }
+const char *chain_idle(const chain *c) { return buf_str(&c->idle); }
 
 glimpse_status chain_append(chain *c, sampler *s) { return chain_insert(c, c->n, s); }
 

@@ -76,6 +76,9 @@ glimpse_status chain_open_in(const sampler_settings *settings, const sampler_con
 glimpse_status chain_open(const sampler_settings *settings, int32_t vocab, chain **out); /* without a context */
 void chain_close(chain *c); /* NULL is fine */
 const char *chain_string(const chain *c);    /* "temperature=0.8;top_k=5"; borrowed as long as the chain */
+/* What was asked for and does nothing, a line each: "dry is in the chain, and dry_multiplier is 0: it does nothing"; "" =
+ * nothing.  Borrowed as long as the chain. */
+const char *chain_idle(const chain *c);
 /* Put a sampler of the user's own at the end.  Given: freed with the chain, also when this fails. */
 typedef struct sampler sampler;
 glimpse_status chain_append(chain *c, sampler *s);

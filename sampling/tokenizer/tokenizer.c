@@ -105,13 +105,17 @@ static void make_valid(const tokenizer *t, buffer *out, size_t from) {
 glimpse_status tokenizer_text(tokenizer *t, const int32_t *ids, size_t n, bool skip_special, buffer *out) {
     glimpse_status st = GLIMPSE_OK;
     bool begun = false;
-    size_t before = out->n;
+    size_t before = out->n, settled = before;
     if (t->ops->text) TRY_GOTO(t->ops->text(t, ids, n, skip_special, out));
     for (size_t i = 0; i < n && !t->ops->text; i++) {
-        if (skip_special && tokenizer_is_special(t, ids[i])) continue;
+        if (skip_special && tokenizer_is_special(t, ids[i])) {
+            make_valid(t, out, settled); /* bytes before and behind it are no character together */
+            settled = out->n;
+            continue;
+        }
         TRY_GOTO(t->ops->decode_next ? t->ops->decode_next(t, ids[i], &begun, out) : t->ops->decode(t, ids[i], out));
     }
-    if (!buf_failed(out)) make_valid(t, out, before);
+    if (!buf_failed(out)) make_valid(t, out, settled);
     if (buf_failed(out)) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for the text of %zu tokens", n);
 out:
     if (st < 0) out->n = before;

@@ -1,31 +1,34 @@
 """Our ids against those of Hugging Face tokenizers, tiktoken and sentencepiece, and texts back from ids.
 
-    python tests/ref/parity_tokenizer.py build/release/bench/bench_tokenizer [TEXTS-A-FAMILY] [PART-OF-A-NAME] [FOLDER]
+    python tests/ref/parity_tokenizer.py build/release/bench/bench_tokenizer [STRINGS-A-FAMILY]
 
 Trains a small tokenizer of every kind (tokenizer_families.py), then compares 100,000 random Unicode strings a family, the nasty
-list and megabytes of real text, cut into pieces of up to 2,000 characters: what lies in REAL_FOLDERS.  Prints one line a
-family; exits 1 on a difference.  In FOLDER the tokenizers and the references' answers stay: another run with the same FOLDER
-asks our side alone.  JOBS=4: in four processes.
+list and megabytes of real text, cut into pieces of up to 2,000 characters: what lies in REAL_FOLDERS.  Every text's ids are
+decoded again, and ids drawn at random.  Prints one line a family and a total; exits 1 on a difference.  From the environment:
+FAMILY=part of a name; SEED=1, other strings; JOBS=2, in two processes; KEEP=folder, where the tokenizers and the references'
+answers stay, so that the next run asks our side alone; RESUME=1 with KEEP, passes over what this very program has proven.
 
-Of 103,675 texts each (100,000 random, the nasty list, 4.2 MB of real text) the last run compared, without a difference:
-added albert bert (four) gemma gpt2 gpt2_prefix invert_isolated llama2 llama2_first llama3 metaspace norm (accents lower nfc nfd
-nfkc nfkd nmt strip) o200k pre_white pre_words qwen2 smollm2 split_isolated t5 tekken unigram unigram_bytes unigram_whole
-wordlevel wordpiece, all of Hugging Face's.  The others had 500 to 20,000."""
+The last full run: see README.md, "Measured"."""
 import glob
 import gzip
+import hashlib
+import multiprocessing
 import os
 import pickle
 import random
 import subprocess
 import sys
 import tempfile
+import time
 
+os.environ.setdefault("RUST_BACKTRACE", "0")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import tokenizer_families as families
 
 program, count = sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 100000
-part = sys.argv[3] if len(sys.argv) > 3 else ""
-keep = sys.argv[4] if len(sys.argv) > 4 else ""
+part, keep, resume = os.environ.get("FAMILY", ""), os.environ.get("KEEP", ""), os.environ.get("RESUME", "") not in ("", "0")
+seed, jobs = int(os.environ.get("SEED", "1")), int(os.environ.get("JOBS", "1"))
 REAL_BYTES = 4 << 20
 REAL_FOLDERS = ["README.md", "LICENSE", "include/*.h", "viz/*.c", "/usr/share/common-licenses/*", "/usr/share/doc/*/copyright", "/usr/share/doc/*/*.gz", "/usr/share/man/man*/*.gz", "/usr/share/man/??/man*/*.gz",
                 "/usr/share/perl/*/unicore/*.txt", "/usr/share/i18n/locales/*", "/usr/share/zoneinfo/*.tab", "/usr/share/X11/locale/*/*", os.path.dirname(os.__file__) + "/*.py", os.path.dirname(os.__file__) + "/test/*.txt", os.path.dirname(os.__file__) + "/encodings/*.py"]
@@ -61,6 +64,30 @@ def real_texts():
     return out
 
 
+def seconds():
+    """Of this process and of those it has run: others may have the processor."""
+    return sum(os.times()[:4])
+
+
+def all_texts():
+    """Made once a seed: a third of a cheap family's time."""
+    path = f"{keep}/texts.{count}.{seed}"
+    if keep and os.path.exists(path):
+        with open(path, "rb") as f:
+            return pickle.load(f)
+    r = random.Random(seed)
+    texts = families.NASTY + families.REAL + [families.random_text(r) for _ in range(count)] + (real_texts() if count >= 1000 else [])
+    if keep:
+        save(path, texts)
+    return texts
+
+
+def save(path, what):
+    with open(path + ".part", "wb") as f:
+        pickle.dump(what, f)
+    os.rename(path + ".part", path)
+
+
 def ask(mode, path, pattern, lines):
     """In chunks: what is compared may be large."""
     answers = []
@@ -73,63 +100,88 @@ def ask(mode, path, pattern, lines):
 
 
 def compare(name, what, given, ours, theirs):
-    wrong = [x for x in zip(given, ours, theirs) if x[1] != x[2]] + [None] * (len(ours) != len(theirs))
-    for x, a, b in [w for w in wrong if w][:3]:
+    wrong = [x for x in zip(given, ours, theirs) if x[1] != x[2]]
+    for x, a, b in wrong[:3]:
         print(f"   {name} {what}: {ascii(x)[:500]}\n      ours   {a[:300]}\n      theirs {b[:300]}")
-    return len(wrong)
+    return len(wrong) + abs(len(ours) - len(theirs))
 
 
 def reference(f, texts):
-    """What the reference says: texts, ids, the first with specials, ids and their bytes."""
-    r = random.Random(f.name)
-    given = [x for x in families.NASTY + families.REAL + texts if not f.skip or not f.skip(x)]
+    """What the reference says: ids, the first with specials, ids and their bytes; and the file that it read."""
+    r = random.Random(f"{f.name} {seed}")
+    given = [f.clean(x) for x in texts]
     ids = [f.encode(x) for x in given]
     special = [" ".join(map(str, f.encode_special(x))) for x in given[:2000]] if f.encode_special else []
-    some = [x for x in ids if x] + [[r.randrange(f.vocab) for _ in range(r.randrange(1, 12))] for _ in range(count // 10)]
-    back = [(" ".join(map(str, x)), y.hex()) for x in some if (y := f.decode(x)) is not None]
-    return f.name, f.path, f.pattern, given, [" ".join(map(str, x)) for x in ids], special, back
+    some = ids + [[r.randrange(f.vocab) for _ in range(r.randrange(1, 12))] for _ in range(count // 10)]
+    noise, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 2)  # where its Strip panics, each time
+    try:
+        back = [f.decode(x) if x else b"" for x in some]
+    finally:
+        os.dup2(noise, 2)
+        os.close(noise), os.close(null)
+    whole = sum(x.encode() == y for x, y in zip(given, back))
+    back = [(" ".join(map(str, x)), y.hex()) for x, y in zip(some, back) if y is not None]
+    with open(f.path, "rb") as file:
+        return {"file": (os.path.basename(f.path), file.read()), "pattern": f.pattern, "ids": [" ".join(map(str, x)) for x in ids], "special": special, "back": back, "whole": whole}
 
 
-def check(name, path, pattern, texts, ids, special, back):
-    n = compare(name, "ids", texts, ask("ids", path, pattern, [x.encode().hex() for x in texts]), ids)
-    if special:
-        n += compare(name, "with specials", texts[:2000], ask("prompt", path, pattern, [x.encode().hex() for x in texts[:2000]]), special)
-    n += compare(name, "text", [x for x, _ in back], ask("text", path, pattern, [x for x, _ in back]), [y for _, y in back])
-    print(f"{name}: {len(texts)} texts, {sum(len(x.encode()) for x in texts) / 1e6:.1f} MB, {len(back)} decoded, {n} differences", flush=True)
-    return n > 0
-
-
-bad = 0
-with tempfile.TemporaryDirectory() as temporary:
-    folder = keep or temporary
-    os.makedirs(folder, exist_ok=True)
-    kept = sorted(glob.glob(f"{folder}/*.answers"))
-    if kept:
-        for path in kept:
-            if part in os.path.basename(path):
-                with open(path, "rb") as f:
-                    bad += check(*pickle.load(f))
-        sys.exit(bad > 0)
-    r = random.Random(count)
-    texts = [families.random_text(r) for _ in range(count)]
-    if count >= 1000:
-        texts += real_texts()
-    chosen = [f for f in families.all(folder) if part in f.name and f.name not in os.environ.get("SKIP", "").split(",")]
-    jobs, children, job = int(os.environ.get("JOBS", "1")), [], 0
-    for job in range(1, jobs):
-        child = os.fork()
-        if not child:
-            break
-        children.append(child)
+def check(f, texts):
+    """One family: (name, texts, decoded, differences)."""
+    start = seconds()
+    kept = f"{keep}/{f.name}.{count}.{seed}.answers"
+    if keep and os.path.exists(kept):
+        with open(kept, "rb") as file:
+            a = pickle.load(file)
     else:
-        job = 0
-    for f in chosen[job::jobs]:
-        answer = reference(f, texts)
+        a = reference(f, texts)
         if keep:
-            with open(f"{folder}/{f.name}.answers", "wb") as out:
-                pickle.dump(answer, out)
-        bad += check(*answer)
-    if job:
-        os._exit(bad > 0)
-    bad += sum(os.waitpid(child, 0)[1] != 0 for child in children)
-sys.exit(bad > 0)
+            save(kept, a)
+    theirs = seconds() - start
+    given = [f.clean(x) for x in texts]
+    raw = [x.encode().hex() for x in given]
+    with tempfile.TemporaryDirectory() as folder:
+        path = f"{folder}/{a['file'][0]}"
+        with open(path, "wb") as file:
+            file.write(a["file"][1])
+        n = compare(f.name, "ids", given, ask("ids", path, a["pattern"], raw), a["ids"])
+        if a["special"]:
+            n += compare(f.name, "with specials", given[:2000], ask("prompt", path, a["pattern"], raw[:2000]), a["special"])
+        n += compare(f.name, "text", [x for x, _ in a["back"]], ask("text", path, a["pattern"], [x for x, _ in a["back"]]), [y for _, y in a["back"]])
+    print(f"{f.name}: {len(given)} texts, {sum(map(len, raw)) / 2e6:.1f} MB, {len(a['back'])} decoded, {a['whole']} whole again, {n} differences, {seconds() - start:.1f} s ({theirs:.1f} s the reference)", flush=True)
+    return f.name, len(given), len(a["back"]), n
+
+
+def main():
+    start = time.time()
+    if keep:
+        os.makedirs(keep, exist_ok=True)
+    with open(program, "rb") as f:
+        build = hashlib.sha256(f.read()).hexdigest()[:16]
+    log, done = f"{keep}/proven.{build}.{count}.{seed}", set()
+    if keep and resume and os.path.exists(log):
+        with open(log) as f:
+            done = set(f.read().split("\n"))
+    with tempfile.TemporaryDirectory() as folder:
+        global chosen, texts
+        chosen = [f for f in families.all(folder) if part in f.name and f.name not in done]
+        texts = all_texts()
+        results = []
+        with multiprocessing.get_context("fork").Pool(jobs) as pool:
+            for result in pool.imap_unordered(one, range(len(chosen))):
+                results.append(result)
+                if keep and not result[3]:
+                    with open(log, "a") as f:
+                        f.write(result[0] + "\n")
+    bad = [x[0] for x in results if x[3]]
+    print(f"total: {len(results)} families, {sum(x[1] for x in results)} texts, {sum(x[2] for x in results)} decoded, {sum(x[3] for x in results)} differences, {time.time() - start:.0f} s, {seconds():.0f} s of a processor" +
+          (f"; {len(done) - 1} proven before" if done else "") + (f"; differing: {' '.join(bad)}" if bad else ""))
+    return bool(bad) or not results and not done
+
+
+def one(i):
+    return check(chosen[i], texts)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

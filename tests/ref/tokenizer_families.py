@@ -48,11 +48,17 @@ class Family:
     decode: Callable
     encode_special: Optional[Callable] = None
     pattern: str = ""
-    skip: Optional[Callable] = None
+    without: tuple = ()  # what the reference's encoder does not know as a token, and we do
+
+    def clean(self, x):
+        while any(w in x for w in self.without):
+            for w in self.without:
+                x = x.replace(w, "")
+        return x
 
 
 def hf(folder, name, t):
-    path = f"{folder}/{name}.json"
+    path = f"{folder}/hf_{name}.json"
     with open(path, "w") as f:
         f.write(t.to_str())
     t = Tokenizer.from_file(path)
@@ -197,7 +203,7 @@ def tiktoken_families(folder):
             i = tiktoken.Encoding("tekken", pat_str=pattern, mergeable_ranks=inner, special_tokens={})
             names = ["<unk>", "<s>", "</s>"]
             yield Family("tekken", path, special + len(inner), lambda x, i=i: [r + special for r in i.encode_ordinary(x)], lambda ids, i=i: i.decode_bytes([r - special for r in ids if r >= special]),
-                         skip=lambda x: any(n in x for n in names))
+                         without=names)
 
 
 # === sentencepiece, llama2.c, GGUF ===
@@ -214,7 +220,7 @@ def spm_family(folder, name, raw):
         f.write(raw)
     s = sentencepiece.SentencePieceProcessor(model_proto=raw)
     control = [s.id_to_piece(i) for i in range(s.get_piece_size()) if s.is_control(i)]
-    return Family("spm_" + name, path, s.get_piece_size(), s.encode, lambda ids: s.decode(ids).encode(), skip=lambda x: any(c in x for c in control))
+    return Family("spm_" + name, path, s.get_piece_size(), s.encode, lambda ids: s.decode(ids).encode(), without=control)
 
 
 def spm_families(folder):
@@ -246,7 +252,7 @@ def llama2c(folder):
         f.write(struct.pack("i", max(len(t) for t, _ in rows)))
         for t, score in rows:
             f.write(struct.pack("fI", score, len(t)) + t)
-    yield Family("llama2c", path, len(rows), s.encode, lambda ids: s.decode(ids).encode(), skip=lambda x: "<s>" in x or "</s>" in x)
+    yield Family("llama2c", path, len(rows), s.encode, lambda ids: s.decode(ids).encode(), without=("<s>", "</s>"))
 
 
 def gguf_string(x):
@@ -283,7 +289,7 @@ def gguf_families(folder):
             keys[T + "remove_extra_whitespaces"] = ("bool", True)
         path = f"{folder}/{name}.gguf"
         gguf(path, keys)
-        yield Family("gguf_" + name, path, len(m.pieces), s.encode, lambda ids, s=s: s.decode(ids).encode(), skip=lambda x: "<s>" in x or "</s>" in x)
+        yield Family("gguf_" + name, path, len(m.pieces), s.encode, lambda ids, s=s: s.decode(ids).encode(), without=("<s>", "</s>"))
     for name, t in old.families():
         pre = {"gpt2": "gpt-2", "llama3": "llama-bpe", "tekken": "tekken"}.get(name)
         if not pre:
@@ -304,6 +310,7 @@ def gguf_bert(folder):
     for name, t in hf_families(folder):
         if name not in ("bert_1n11", "bert_0n11"):
             continue
+        t.decoder = decoders.WordPiece(cleanup=True)  # which the file cannot say; llama.cpp cleans what any such model writes
         d = json.loads(t.to_str())
         vocab = d["model"]["vocab"]
         special = {a["content"] for a in d["added_tokens"]}
@@ -326,7 +333,7 @@ def tekken_other(folder):
                "vocab": [{"rank": r, "token_bytes": base64.b64encode(x).decode(), "token_str": None} for x, r in ranks.items()]}, open(path, "w"))
     e = tiktoken.Encoding("other", pat_str=pattern, mergeable_ranks=ranks, special_tokens={})
     names = ["<unk>", "<s>", "</s>"]
-    yield Family("tekken_other", path, special + len(ranks), lambda x: [r + special for r in e.encode_ordinary(x)], lambda ids: e.decode_bytes([r - special for r in ids if r >= special]), skip=lambda x: any(n in x for n in names))
+    yield Family("tekken_other", path, special + len(ranks), lambda x: [r + special for r in e.encode_ordinary(x)], lambda ids: e.decode_bytes([r - special for r in ids if r >= special]), without=names)
 
 
 def all(folder):

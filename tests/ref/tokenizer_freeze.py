@@ -29,7 +29,7 @@ with tempfile.TemporaryDirectory() as temporary:
         shutil.copyfile(f.path, f"{folder}/{name}")
         out.append(f"file {name} {f.pattern}".rstrip())
         for i, x in enumerate(texts):
-            if f.skip and f.skip(x):
+            if f.clean(x) != x:
                 continue
             ids = f.encode(x)
             back = f.decode(ids) if ids else b""
