@@ -114,6 +114,60 @@ TEST_LIMIT(save_killed_at_every_call, 120) {
     tiny_gpt_free(&g);
 }
 
+static int fail_with;
+static int refuse(const wrapped_call *c) {
+    (void)c;
+    return ++calls == die_at ? fail_with : 0;
+}
+static int refused_exchange(const char *a, const char *b) {
+    if (++calls == die_at) return errno = fail_with, -1;
+    return exchanges(a, b);
+}
+
+/* Every call in turn says no: an error or not, the old one or the new one stands there whole. */
+TEST_LIMIT(save_with_every_call_failing, 120) {
+    static const int errors[] = {ENOSPC, EIO, EACCES};
+    tiny_gpt g;
+    model *m = NULL;
+    char path[4096];
+    int runs = 0, failed = 0;
+    tiny_gpt_make(&g, 1, 1, 16, 60, 32, -1, 5);
+    REQUIRE_OK(model_from_description(&g.model, &m));
+    exchanges = save_exchange;
+    save_exchange = refused_exchange;
+    snprintf(path, sizeof path, "%s/dir/step_00000001", test_tmpdir());
+    char *dir = path_dir(path);
+    save_request rq = {.path = path, .replace = true};
+    for (size_t e = 0; e < sizeof errors / sizeof *errors; e++)
+        for (int k = 1; k < 1000; k++) {
+            model *back = NULL;
+            die_at = 0;
+            REQUIRE_OK(model_save(m, &rq));
+            float old = g.w[0][3];
+            g.w[0][3] = old + 1;
+            calls = 0, die_at = k, fail_with = errors[e];
+            wrapped_before = refuse;
+            glimpse_status st = model_save(m, &rq);
+            wrapped_before = NULL;
+            bool struck = calls >= k;
+            die_at = 0;
+            runs++, failed += st < 0;
+            if (EXPECT_OK(checkpoint_open(path, NULL, NULL, &back))) {
+                float v = ((const float *)back->wte.data)[3];
+                test_check(v == old + 1 || (st < 0 && v == old), __FILE__, __LINE__, "call %d, error %d: status %d and %g", k, errors[e], st, (double)v);
+            }
+            model_close(back);
+            EXPECT_OK(model_save(m, &rq));
+            EXPECT_EQ(entries(dir), 1);
+            if (!struck) break;
+        }
+    save_exchange = exchanges;
+    EXPECT(runs > 90 && failed > 45);
+    free(dir);
+    model_close(m);
+    tiny_gpt_free(&g);
+}
+
 /* What lives is left alone, and what is nobody's of ours too. */
 TEST(save_sweep_takes_the_dead_ones_alone) {
     char name[5000], cmd[9000];

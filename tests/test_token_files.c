@@ -364,3 +364,39 @@ TEST(carry_a_tokenizer_json_with_its_neighbours) {
     model_close(m);
     tiny_gpt_free(&g);
 }
+
+/* Every allocation fails in turn: an error, or the same files. */
+TEST_LIMIT(carry_without_memory, 120) {
+    tiny_gpt g;
+    model *m = NULL;
+    tiny_gpt_make(&g, 1, 1, 16, 300, 32, -1, 5);
+    REQUIRE_OK(model_from_description(&g.model, &m));
+    write_gguf(at("model.gguf"), false);
+    static const char *const pieces[] = {"a", "b", "ab", " ", "<s>"};
+    static const int32_t bytes[] = {1, 1, 2, 1, 3};
+    for (int kind = 0; kind < 2; kind++) {
+        tokenizer *t = NULL;
+        if (kind) REQUIRE_OK(tokenizer_load(at("model.gguf"), &t));
+        else REQUIRE_OK(pieces_tokenizer_new(pieces, bytes, 5, -1, "by hand", &t));
+        long calls = 0, errors = 0;
+        for (long n = 1;; n += test_is_full() || n < 200 ? 1 : 1 + n / 40) {
+            token_files *f = NULL;
+            test_fail_alloc(n);
+            glimpse_status st = token_files_make(t, NULL, m, &f);
+            calls = test_fail_alloc(0);
+            if (st < 0) {
+                errors++;
+                EXPECT_EQ(st, GLIMPSE_E_MEMORY);
+            } else {
+                test_check(!strstr(token_files_note(f), "travel") && !strstr(token_files_note(f), "would"), __FILE__, __LINE__, "allocation %ld of kind %d: %s", n, kind,
+                           token_files_note(f));
+                token_files_free(f);
+            }
+            if (calls < n) break;
+        }
+        EXPECT(errors > 10);
+        tokenizer_close(t);
+    }
+    model_close(m);
+    tiny_gpt_free(&g);
+}

@@ -37,6 +37,7 @@ static void put_around(buffer *json, tokenizer *t, const int32_t *ids, int32_t n
             buf_puts(json, "]}");
         }
         *some = true;
+        if (buf_failed(&name)) json->failed = true;
         buf_free(&name);
     }
 }
@@ -87,11 +88,15 @@ void json_put_head(buffer *json, const tokenizer *t, const buffer *added, const 
 static bool same(const buffer *a, const buffer *b) { return a->n == b->n && (!a->n || !memcmp(a->bytes, b->bytes, a->n)); }
 
 /* Both refuse a text, or both give the same ids. */
-static bool same_ids(tokenizer *a, tokenizer *b, const buffer *text, buffer ids[2]) {
+static glimpse_status same_ids(tokenizer *a, tokenizer *b, const buffer *text, buffer ids[2], bool *is) {
     buf_clear(&ids[0]), buf_clear(&ids[1]);
-    bool refused[2] = {tokenizer_encode_prompt(a, buf_str(text), text->n, &ids[0]) < 0,
-                       tokenizer_encode_prompt(b, buf_str(text), text->n, &ids[1]) < 0};
-    return refused[0] == refused[1] && (refused[0] || same(&ids[0], &ids[1]));
+    glimpse_status st[2] = {tokenizer_encode_prompt(a, buf_str(text), text->n, &ids[0]),
+                            tokenizer_encode_prompt(b, buf_str(text), text->n, &ids[1])};
+    for (int i = 0; i < 2; i++)
+        if (st[i] == GLIMPSE_E_MEMORY) return st[i];
+    if (buf_failed(&ids[0]) || buf_failed(&ids[1]) || buf_failed(text)) FAIL(GLIMPSE_E_MEMORY, "no memory to compare tokenizers");
+    *is = (st[0] < 0) == (st[1] < 0) && (st[0] < 0 || same(&ids[0], &ids[1]));
+    return GLIMPSE_OK;
 }
 
 /* A text of pieces and of what pre-tokenizers and normalizers cut at; always the same for the same number. */
@@ -108,24 +113,36 @@ static void make_text(tokenizer *t, uint64_t number, buffer *text) {
     }
 }
 
-static bool same_tokenizer(tokenizer *a, tokenizer *b, char why[WHY_BYTES]) {
+/* The bytes of an id are the same; how the unknown token is read, as U+2047, has no form there. */
+static glimpse_status same_piece(tokenizer *a, tokenizer *b, int32_t id, buffer *text, buffer *other, bool *is) {
+    buf_clear(text), buf_clear(other);
+    TRY(a->ops->decode(a, id, text));
+    TRY(b->ops->decode(b, id, other));
+    if (buf_failed(text) || buf_failed(other)) FAIL(GLIMPSE_E_MEMORY, "no memory to compare tokenizers");
+    *is = !text->n || !a->ops->facts || same(text, other) || strstr(buf_str(text), "\xe2\x81\x87");
+    return GLIMPSE_OK;
+}
+
+static glimpse_status same_tokenizer(tokenizer *a, tokenizer *b, bool *is, char why[WHY_BYTES]) {
+    glimpse_status st = GLIMPSE_OK;
     buffer text = {0}, ids[2] = {{0}}, other = {0};
-    bool is = true;
-    for (int32_t id = 0; id < a->vocab_size && is; id++) {
-        buf_clear(&text), buf_clear(&other);
-        is = a->ops->decode(a, id, &text) >= 0 && b->ops->decode(b, id, &other) >= 0;
-        if (text.n && a->ops->facts && is) is = same(&text, &other) || (tokenizer_is_special(a, id) == tokenizer_is_special(b, id) && strstr(buf_str(&text), "\xe2\x81\x87"));
-        if (text.n && utf8_valid(text.bytes, text.n)) is = is && same_ids(a, b, &text, ids);
-        if (!is) c_snprintf(why, WHY_BYTES, "id %d would be read otherwise", (int)id);
+    *is = true;
+    for (int32_t id = 0; id < a->vocab_size && *is; id++) {
+        TRY_GOTO(same_piece(a, b, id, &text, &other, is));
+        if (*is && text.n && utf8_valid(text.bytes, text.n)) TRY_GOTO(same_ids(a, b, &text, ids, is));
+        if (!*is) c_snprintf(why, WHY_BYTES, "id %d would be read otherwise", (int)id);
     }
-    for (uint64_t number = 0; number < PROOF_TEXTS && is; number++) {
+    for (uint64_t number = 0; number < PROOF_TEXTS && *is; number++) {
         make_text(a, number, &text);
         if (!utf8_valid(buf_str(&text), text.n)) continue;
-        if (!(is = same_ids(a, b, &text, ids))) c_snprintf(why, WHY_BYTES, "a text would become other ids");
+        TRY_GOTO(same_ids(a, b, &text, ids, is));
+        if (!*is) c_snprintf(why, WHY_BYTES, "a text would become other ids");
     }
-    if (buf_failed(&text) || buf_failed(&other) || buf_failed(&ids[0]) || buf_failed(&ids[1])) is = false;
+    if (buf_failed(&text) || buf_failed(&other) || buf_failed(&ids[0]) || buf_failed(&ids[1]))
+        FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory to compare tokenizers");
+out:
     buf_free(&text), buf_free(&other), buf_free(&ids[0]), buf_free(&ids[1]);
-    return is;
+    return st;
 }
 
 glimpse_status tokenizer_to_json(tokenizer *t, buffer *json, char why[WHY_BYTES]) {
@@ -148,7 +165,11 @@ glimpse_status tokenizer_to_json(tokenizer *t, buffer *json, char why[WHY_BYTES]
     glimpse_status read = json_tokenizer_new("tokenizer.json", copy.bytes, copy.n, NULL, &back);
     if (read == GLIMPSE_E_MEMORY) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a tokenizer.json");
     if (read < 0) c_snprintf(why, WHY_BYTES, "%s", status_text());
-    else if (same_tokenizer(t, back, why)) buf_put(json, made.bytes, made.n);
+    else {
+        bool is;
+        TRY_GOTO(same_tokenizer(t, back, &is, why));
+        if (is) buf_put(json, made.bytes, made.n);
+    }
     if (buf_failed(json)) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a tokenizer.json");
 out:
     tokenizer_close(back);
