@@ -100,7 +100,10 @@ static glimpse_status put_merges(const spm *m, const piece_index *normal, buffer
             if (x.left >= 0 && x.right >= 0) buf_put(&list, &x, sizeof x);
         }
     }
-    if (buf_failed(&list)) FAIL(GLIMPSE_E_MEMORY, "no memory for a list of merges");
+    if (buf_failed(&list)) {
+        buf_free(&list);
+        FAIL(GLIMPSE_E_MEMORY, "no memory for a list of merges");
+    }
     merge *x = (merge *)(void *)list.bytes;
     size_t count = list.n / sizeof *x;
     if (count) qsort(x, count, sizeof *x, by_score);

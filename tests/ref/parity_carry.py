@@ -25,6 +25,7 @@ import tokenizer_families as families  # noqa: E402
 
 program, bench, count, part = (sys.argv[1:] + ["", "", "", ""][len(sys.argv) - 1:])[:4]
 count = int(count) if count.isdigit() else 2000
+CHARACTERS = "\n !$&',-.3:;?ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz\u00e9\u4e2d\u2028\U0001f600\u0301\t"
 COPIED = {"spm_word", "spm_bpe", "spm_unigram", "spm_char", "spm_bpe_user", "spm_unigram_user", "spm_bpe_suffix", "spm_unigram_suffix",
           "spm_bpe_casefold", "spm_unigram_casefold", "spm_bpe_unused", "spm_unigram_unused", "gguf_t5"}
 
@@ -41,13 +42,12 @@ def llmc(folder):
 
 
 def nanogpt(folder):
-    chars = sorted(set("\n !$&',-.3:;?ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz\u00e9\u4e2d\u2028\U0001f600\u0301\t"))
+    chars = sorted(set(CHARACTERS))
     stoi = {c: i for i, c in enumerate(chars)}
     path = f"{folder}/meta.pkl"
     with open(path, "wb") as f:
         pickle.dump({"vocab_size": len(chars), "itos": dict(enumerate(chars)), "stoi": stoi}, f)
-    yield families.Family("nanogpt", path, len(chars), lambda x: [stoi[c] for c in x], lambda ids: "".join(chars[i] for i in ids).encode(),
-                          skip=lambda x: any(c not in stoi for c in x))
+    yield families.Family("nanogpt", path, len(chars), lambda x: [stoi[c] for c in x], lambda ids: "".join(chars[i] for i in ids).encode())
 
 
 def ours(path, texts, pattern):
@@ -65,7 +65,9 @@ def check(f, source, tmp):
     texts = families.NASTY + families.REAL + [families.random_text(r) for _ in range(count)]
     texts += ["".join(r.choice(alphabet) for _ in range(r.randrange(30))) for _ in range(count if f.name == "nanogpt" else 100)]
     texts += ["<unk>", "a<unk>b", "<0x41>", " <0x41> x", "<unk <0x4 <", "<unk><unk>"]
-    texts = [x for x in texts if not f.skip or not f.skip(x)]
+    texts = [f.clean(x) for x in texts]
+    if f.name == "nanogpt":  # what it does not know is a KeyError there, and an error of the copy
+        texts = [x for x in texts if set(x) <= set(CHARACTERS)]
     want = [list(f.encode(x)) for x in texts]
     json = (out / "tokenizer.json").exists()
     if json == (f.name in COPIED):

@@ -65,7 +65,7 @@ def main():
                 theirs = model.eval()(ids, use_cache=False).logits[0]
             worst = float((ours - theirs).abs().max() / theirs.abs().max())
             t = AutoTokenizer.from_pretrained(snapshot)
-            texts = [x for x in families.NASTY + families.REAL + [families.random_text(r) for _ in range(2000)] if not f.skip or not f.skip(x)]
+            texts = [f.clean(x) for x in families.NASTY + families.REAL + [families.random_text(r) for _ in range(2000)]]
             wrong = sum(t(x, add_special_tokens=False)["input_ids"] != list(f.encode(x)) for x in texts)
             said = (model.config.bos_token_id, model.config.eos_token_id)
             named = (t.bos_token_id, t.eos_token_id)
