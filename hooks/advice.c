@@ -38,10 +38,14 @@ static bool advise_one(const session *s, const glimpse_sample *sample, arena *a)
     double repeats = metric(&measured, "repetition"), odd = metric(&measured, "invalid_utf8_rate"), unknown = unknown_share(s, sample);
     double tokens = metric(&measured, "repetition_tokens");
     const char *which = opt_str(s->o, OPT_tokenizer);
-    if (unknown > FEW_UNKNOWN || odd > FEW_UNKNOWN)
-        session_log(s, "hint: %.0f %% of the text is %s: is %s the tokenizer that the model was trained with? --tokenizer names another",
-                    100 * (unknown > odd ? unknown : odd), unknown > odd ? "unknown tokens" : "no UTF-8",
-                    which ? which : s->t ? s->t->source : "this");
+    const char *source = which ? which : s->t ? s->t->source : "this";
+    if (unknown > FEW_UNKNOWN && unknown > odd)
+        session_log(s, "hint: %.0f %% of the text is unknown tokens: is %s the tokenizer that the model was trained with? --tokenizer "
+                    "names another", 100 * unknown, source);
+    else if (odd > FEW_UNKNOWN)
+        session_log(s, "hint: %.0f %% of the characters are bytes that make no UTF-8 (shown as \\xHH): tokens of single bytes that do not "
+                    "belong together, as a model says them that is not trained yet. If it is, is %s the tokenizer that it was trained "
+                    "with? --tokenizer names another", 100 * odd, source);
     else if (repeats > MUCH_REPEATED || tokens > MUCH_REPEATED_TOKENS)
         session_log(s, "hint: %.0f %% of the 4-grams repeat: --repetition_penalty 1.1, or a higher --temperature",
                     100 * (repeats > MUCH_REPEATED ? repeats : tokens));

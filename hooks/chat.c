@@ -30,6 +30,9 @@ static glimpse_status settings_of(chat *c, const options *o, arena *a, batch_req
     made.user = &c->out;
     chain *chain; /* what a chain refuses is refused now */
     TRY(generator_chain(s->g, &made, 0, &chain));
+    if (strcmp(chain_idle(chain), buf_str(&c->idle))) session_log_lines(s, chain_idle(chain));
+    buf_clear(&c->idle);
+    buf_puts(&c->idle, chain_idle(chain));
     chain_close(chain);
     *rq = made;
     return GLIMPSE_OK;
@@ -83,6 +86,7 @@ void chat_reset(chat *c) {
     conversation_close(c->c);
     c->c = NULL;
     buf_clear(&c->turns);
+    buf_clear(&c->texts);
     buf_clear(&c->key);
 }
 
@@ -105,22 +109,60 @@ static glimpse_status encode(chat *c, const char *spec, size_t *before, prompt_l
     *before = opt_is(s->o, OPT_prompt_format, "instruction") ? 0 : strlen(between);
     TRY(prompt_list_turn(s->o, spec, between, c->c != NULL, s->m, s->t, out));
     if (!c->c || out->prompts[0].n_ids <= conversation_room(c->c)) return GLIMPSE_OK;
-    session_log(s, "glimpse: %d tokens do not fit, the context has room for %d of %d: the conversation begins anew with this text",
-                out->prompts[0].n_ids, conversation_room(c->c), s->m->d.max_seq_len);
+    session_log(s, "glimpse: %d token%s do%s not fit, the context has room for %d of %d: the conversation begins anew with this text",
+                out->prompts[0].n_ids, out->prompts[0].n_ids == 1 ? "" : "s", out->prompts[0].n_ids == 1 ? "es" : "", conversation_room(c->c), s->m->d.max_seq_len);
     prompt_list_free(out);
     chat_reset(c);
-    buf_puts(&c->transcript, "---------------\n");
     *before = 0;
     return prompt_list_turn(s->o, spec, "", false, s->m, s->t, out);
 }
 
-static void put_visible(chat *c, const char *text, size_t n) {
+/* Text with its control characters made visible, each line behind `mark`; without one, a line that would read as something else
+ * has a backslash before it.  Ends in a newline. */
+static void put_lines(chat *c, const char *text, size_t n, const char *mark) {
     static const glimpse_token plain = { .size = sizeof plain, .p_temp = NAN, .p_final = NAN, .logit = NAN, .logprob = NAN };
     view_style style = { .depth = DEPTH_NONE };
-    buffer held = {0};
-    view_stream_token(NULL, &plain, text, n, &style, &held, &c->transcript);
-    view_stream_token(NULL, &plain, NULL, 0, &style, &held, &c->transcript);
+    buffer held = {0}, shown = {0};
+    view_stream_token(NULL, &plain, text, n, &style, &held, &shown);
+    view_stream_token(NULL, &plain, NULL, 0, &style, &held, &shown);
+    const char *at = buf_str(&shown), *end = at + shown.n;
+    do {
+        const char *nl = memchr(at, '\n', (size_t)(end - at));
+        size_t line = nl ? (size_t)(nl - at) : (size_t)(end - at);
+        if (mark) buf_puts(&c->transcript, mark);
+        else if (line && (*at == '>' || *at == '\\' || !strncmp(at, "-----", 5))) buf_putc(&c->transcript, '\\');
+        buf_put(&c->transcript, at, line);
+        buf_putc(&c->transcript, '\n');
+        at += line + (nl != NULL);
+        if (!nl) break;
+    } while (at <= end);
+    c->transcript.failed |= shown.failed;
     buf_free(&held);
+    buf_free(&shown);
+}
+
+/* The answer as the model has read it: the pieces of its tokens, those of a --stop text too. */
+static void put_answer(chat *c, const glimpse_sample *r) {
+    buffer text = {0}, piece = {0};
+    for (int32_t k = 0; k < r->n_tokens; k++) {
+        if (r->tokens[k].id == c->s->m->d.eos && !opt_bool(c->s->o, OPT_ignore_eos)) continue;
+        buf_clear(&piece);
+        if (piece_text(c->s->t, r->tokens[k].id, &piece) >= 0) buf_put(&text, piece.bytes, piece.n);
+    }
+    put_lines(c, buf_str(&text), text.n, NULL);
+    c->transcript.failed |= text.failed | piece.failed;
+    buf_free(&text);
+    buf_free(&piece);
+}
+
+/* In the record: which turn of which conversation this is; the steps count the answers of all. */
+static glimpse_status put_note(const chat *c, arena *a, glimpse_sample *r) {
+    buffer b = {0};
+    buf_printf(&b, "conversation %d, turn %d%s%s", c->conversations, (int)(c->turns.n / sizeof(chat_turn)), r->note ? "; " : "", r->note ? r->note : "");
+    r->note = buf_failed(&b) ? NULL : arena_text(a, b.bytes, b.n);
+    buf_free(&b);
+    if (!r->note) FAIL(GLIMPSE_E_MEMORY, "no memory for the record of an answer");
+    return GLIMPSE_OK;
 }
 
 /* How the answer ended, and what is left. */
@@ -136,7 +178,7 @@ static void say_end(const chat *c, const glimpse_sample *r, double seconds) {
         return;
     }
     if (opt_bool(s->o, OPT_quiet)) return;
-    session_log(s, "glimpse: %d tokens, %.1f s, context %d of %d; %s", r->n_tokens, seconds, n, s->m->d.max_seq_len, ends[r->stop]);
+    session_log(s, "glimpse: %d token%s, %.1f s, context %d of %d; %s", r->n_tokens, r->n_tokens == 1 ? "" : "s", seconds, n, s->m->d.max_seq_len, ends[r->stop]);
     session_advise(s, r, 1);
 }
 
@@ -146,8 +188,9 @@ glimpse_status chat_answer(chat *c, const char *text, size_t bytes) {
     batch_result batch = {0};
     chat_turn *turn = chat_last(c);
     if (s->host.cancel) atomic_store(s->host.cancel, 0);
+    c->out.open = true; /* an answer without a token is a line, too */
     st = conversation_generate(c->c, 0, &batch);
-    text_out_end(&c->out, "\n");
+    text_out_end(&c->out);
     TRY_GOTO(st);
     glimpse_sample *r = &batch.samples[0];
     turn->stop = r->stop;
@@ -155,8 +198,8 @@ glimpse_status chat_answer(chat *c, const char *text, size_t bytes) {
     r->prompt_text = arena_text(batch.arena, text, bytes); /* prompt_ids is the whole context, the text what was said */
     r->prompt_bytes = bytes;
     if (!r->prompt_text) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for the record of an answer");
-    put_visible(c, r->text, r->text_bytes);
-    buf_puts(&c->transcript, "\n\n");
+    TRY_GOTO(put_note(c, batch.arena, r));
+    put_answer(c, r);
     say_end(c, r, batch.prefill_s + batch.decode_s);
     TRY_GOTO(session_keep(s, ++c->n_answers, &batch));
 out:
@@ -167,7 +210,7 @@ out:
 glimpse_status chat_say(chat *c, const char *spec) {
     glimpse_status st = GLIMPSE_OK;
     prompt_list p = {0};
-    chat_turn turn = { .transcript = c->transcript.n };
+    chat_turn turn = { .transcript = c->transcript.n, .text = c->texts.n };
     size_t before;
     bool begins;
     TRY(encode(c, spec, &before, &p));
@@ -178,17 +221,21 @@ glimpse_status chat_say(chat *c, const char *spec) {
         buf_put(&c->key, said->text, said->bytes);
         if (buf_failed(&c->key)) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a text");
         TRY_GOTO(conversation_open(c->s->g, &c->rq, buf_str(&c->key), c->key.n, &c->c));
+        turn.transcript = c->transcript.n;
+        turn.text = c->texts.n;
+        c->conversations++;
     }
     conversation_ids(c->c, &turn.ids);
     st = conversation_append(c->c, said->ids, said->n_ids);
     if (st >= 0) {
         conversation_ids(c->c, &turn.answer_ids);
-        buf_puts(&c->transcript, "> ");
-        put_visible(c, said->text + before, said->bytes - before);
-        buf_putc(&c->transcript, '\n');
+        if (begins) buf_printf(&c->transcript, "--------------- conversation %d\n", c->conversations);
+        buf_printf(&c->transcript, "--------------- turn %d\n", (int)(c->turns.n / sizeof turn) + 1);
+        put_lines(c, said->text + before, said->bytes - before, "> ");
         turn.answer_transcript = c->transcript.n;
+        buf_put(&c->texts, said->text, said->bytes);
         buf_put(&c->turns, &turn, sizeof turn);
-        st = buf_failed(&c->turns) ? status_fail(GLIMPSE_E_MEMORY, __FILE__, __LINE__, "no memory for a turn")
+        st = buf_failed(&c->turns) || buf_failed(&c->texts) ? status_fail(GLIMPSE_E_MEMORY, __FILE__, __LINE__, "no memory for a turn")
                                    : chat_answer(c, said->text, said->bytes);
     }
     int32_t n;
@@ -196,8 +243,12 @@ glimpse_status chat_say(chat *c, const char *spec) {
     if (st < 0 && n <= turn.answer_ids) { /* there is no answer: as if nothing had been said */
         conversation_rewind(c->c, turn.ids);
         c->transcript.n = turn.transcript;
+        c->texts.n = turn.text;
         if (c->turns.n >= sizeof turn) c->turns.n -= sizeof turn;
-        if (begins) chat_reset(c);
+        if (begins) {
+            chat_reset(c);
+            c->conversations--;
+        }
     }
 out:
     prompt_list_free(&p);
@@ -255,7 +306,7 @@ static glimpse_status converse(chat *c) {
         FAIL(GLIMPSE_E_IO, "the answers cannot be written: %s\nhint: what was said is in %s", strerror_r(c->out.error, room, sizeof room),
              c->s->out_dir);
     }
-    if (c->n_failed && !h->in_terminal) FAIL(GLIMPSE_E_STATE, "%lld lines could not be answered", (long long)c->n_failed);
+    if (c->n_failed && !h->in_terminal) FAIL(GLIMPSE_E_STATE, "%lld line%s could not be answered", (long long)c->n_failed, c->n_failed == 1 ? "" : "s");
     return GLIMPSE_OK;
 }
 
@@ -270,29 +321,30 @@ static glimpse_status introduce(chat *c, const char *checkpoint) {
 
 glimpse_status session_chat(const options *given, const session_host *host) {
     glimpse_status st = GLIMPSE_OK;
-    char *checkpoint = NULL, *dir = NULL;
+    char *checkpoint = NULL;
     session *s = NULL;
     chat c = {0};
     if (!host->read_line || !host->out) FAIL(GLIMPSE_E_UNSUPPORTED, "--interactive: there is nobody to talk with here\nhint: `glimpse chat`");
-    TRY_GOTO(offline_dir(opt_str(given, OPT_out_dir), &dir));
-    TRY_GOTO(offline_open(given, host, dir, &checkpoint, &s));
+    if (opt_bool(given, OPT_files)) TRY_GOTO(offline_may_write(given));
+    TRY_GOTO(offline_open(given, host, &checkpoint, &s));
     c.s = c.out.s = s;
+    s->text = &c.out;
     TRY_GOTO(chat_use(&c, s->o));
     TRY_GOTO(generator_refresh(s->g));
     TRY_GOTO(introduce(&c, checkpoint));
     TRY_GOTO(converse(&c));
-    if (c.n_answers && !opt_bool(s->o, OPT_quiet)) session_log(s, "glimpse: what was said is in %s", dir);
+    if (c.n_answers && !s->no_files && !opt_bool(s->o, OPT_quiet)) session_log(s, "glimpse: everything about it is in %s", s->out_dir);
 out:
     conversation_close(c.c);
     arena_free(c.arena);
     text_out_free(&c.out);
     buf_free(&c.turns);
+    buf_free(&c.texts);
+    buf_free(&c.idle);
     buf_free(&c.key);
     buf_free(&c.transcript);
-    bool empty = !c.n_answers;
+    if (s) s->text = NULL;
     if (s) session_close(s);
     free(checkpoint);
-    if (dir && empty && strcmp(dir, opt_str(given, OPT_out_dir))) rmdir(dir); /* only if nothing was written */
-    free(dir);
     return st;
 }

@@ -6,7 +6,15 @@
  * One context holds all texts and answers (sampling/conversation.h).  A text stands in it as it was typed, behind a newline where
  * the answer before it ended without one and not with the end-of-text token; as an instruction it begins with BOS.  The text of
  * a --stop stays in the context and is shown: what is on the screen is what the model has read.  Where a text does not fit any
- * more, the conversation begins anew with it, and that is said. */
+ * more, the conversation begins anew with it, and that is said.
+ *
+ * What /save writes can be read back:
+ *     --------------- conversation 1
+ *     --------------- turn 1
+ *     > the user's text, each line behind "> "
+ *     the answer with all that the model has read of it, a --stop text too; a newline ends it that is not its own
+ * A line of an answer that begins with '>', '\\' or five dashes has a backslash before it.  Control characters but newline and tab
+ * are made visible. */
 #ifndef GLIMPSE_HOOKS_CHAT_H
 #define GLIMPSE_HOOKS_CHAT_H
 
@@ -16,6 +24,7 @@
 typedef struct chat_turn { /* where it began, and where its answer does */
     int32_t ids, answer_ids;
     size_t transcript, answer_transcript;
+    size_t text;          /* where it begins in `texts` */
     glimpse_stop stop;
 } chat_turn;
 
@@ -26,7 +35,10 @@ typedef struct chat {
     conversation *c;      /* NULL = nothing was said yet */
     buffer turns;         /* of chat_turn: those that the context holds */
     buffer key;           /* the first text: what the noise is keyed by */
-    buffer transcript;    /* all of it for /save, control characters made visible */
+    buffer idle;          /* what does nothing, as it was said last */
+    buffer texts;         /* the texts of the turns, one behind the other */
+    buffer transcript;    /* all of it for /save */
+    int32_t conversations;/* begun so far */
     text_out out;
     int64_t n_answers;    /* recorded */
     int64_t n_failed;

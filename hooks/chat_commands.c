@@ -111,9 +111,14 @@ static glimpse_status undo(chat *c) {
     chat_turn turn = *last;
     TRY(conversation_rewind(c->c, turn.ids));
     c->transcript.n = turn.transcript;
+    c->texts.n = turn.text;
     c->turns.n -= sizeof turn;
-    if (!turn.ids) chat_reset(c);
-    session_log(c->s, "glimpse: the last text and its answer are taken back; %d turns are left", (int)(c->turns.n / sizeof turn));
+    if (!turn.ids) {
+        chat_reset(c);
+        c->conversations--;
+    }
+    int left = (int)(c->turns.n / sizeof turn);
+    session_log(c->s, "glimpse: the last text and its answer are taken back; %d turn%s left", left, left == 1 ? " is" : "s are");
     return GLIMPSE_OK;
 }
 
@@ -133,14 +138,9 @@ static glimpse_status again(chat *c) {
         TRY(st);
         session_log(c->s, "glimpse: seed = %s", seed);
     }
-    size_t from = last->transcript + 2, n = last->answer_transcript - 1 - from; /* "> the text\n" */
-    char *text = c->transcript.bytes ? strndup(c->transcript.bytes + from, n) : NULL;
-    if (!text) FAIL(GLIMPSE_E_MEMORY, "no memory for a text");
     st = conversation_rewind(c->c, last->answer_ids);
     c->transcript.n = last->answer_transcript;
-    if (st >= 0) st = chat_answer(c, text, n);
-    free(text);
-    return st;
+    return st < 0 ? st : chat_answer(c, buf_str(&c->texts) + last->text, c->texts.n - last->text);
 }
 
 /* --- the rest ------------------------------------------------------------------------------------------------------- */
@@ -151,8 +151,10 @@ static glimpse_status save(const chat *c, const char *name) {
     glimpse_status st = GLIMPSE_OK;
     if (!*path) FAIL_GOTO(GLIMPSE_E_INVALID, "/save FILE: where to?");
     if (path_exists(path)) FAIL_GOTO(GLIMPSE_E_IO, "%s is there already\nhint: another name; nothing is written over", path);
+    if (buf_failed(&c->transcript)) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for what was said");
+    if (!c->transcript.n) FAIL_GOTO(GLIMPSE_E_STATE, "nothing was said that could be saved");
     TRY_GOTO(file_write_atomic(path, buf_str(&c->transcript), c->transcript.n, false));
-    session_log(c->s, "glimpse: %zu bytes in %s", c->transcript.n, path);
+    session_log(c->s, "glimpse: %zu byte%s in %s", c->transcript.n, c->transcript.n == 1 ? "" : "s", path);
 out:
     free(path);
     return st;
@@ -167,7 +169,7 @@ static const char help[] =
     "  /again             another answer to the last text\n"
     "  /undo              takes the last text and its answer back\n"
     "  /reset             begins anew\n"
-    "  /save FILE         what was said, as text\n"
+    "  /save FILE         what was said, as text that reads back (`glimpse help chat`)\n"
     "  /quit, exit, quit  leave; Ctrl-D too; Ctrl-C stops an answer\n"
     "A text that --stop names ends an answer and stays: your text goes on behind it.\n"
     "Where a text does not fit the context any more, the conversation begins anew\n"
@@ -191,7 +193,6 @@ glimpse_status chat_command(chat *c, const char *line) {
     case 4: return undo(c);
     case 5:
         chat_reset(c);
-        buf_puts(&c->transcript, "---------------\n");
         session_log(c->s, "glimpse: begun anew");
         return GLIMPSE_OK;
     case 6: return save(c, rest);

@@ -151,9 +151,40 @@ out:
 }
 
 /* === convert === */
-static glimpse_status convert(const model *m, const file_command *c, const session_host *host) {
+/* The tokenizer that is named, or the one that sampling from this checkpoint would find; one that is found and cannot be read
+ * goes along unread. */
+static glimpse_status find_files(model *m, const file_command *c, token_files **out) {
+    glimpse_status st = GLIMPSE_OK;
+    tokenizer *t = NULL;
+    char *found = NULL, *path = NULL, *beside = NULL;
+    TRY_GOTO(checkpoint_find_newest(c->in, &found));
+    bool given = c->tokenizer && !path_is_dir(c->tokenizer);
+    if (given) path = strdup(c->tokenizer);
+    else if (c->tokenizer) TRY_GOTO(tokenizer_find_path((const char *const[]){c->tokenizer}, 1, &path));
+    else if (checkpoint_find_tokenizer_path(found, NULL, &path) < 0) path = NULL;
+    if (c->tokenizer && !path)
+        FAIL_GOTO(GLIMPSE_E_TOKENIZER, "%s: no tokenizer in this directory\nhint: --tokenizer FILE names one", c->tokenizer);
+    if (path && (st = tokenizer_load(path, &t)) < 0) {
+        if (given || st == GLIMPSE_E_MEMORY) goto out;
+        char *why = strdup(status_text());
+        st = why ? token_files_copy(path, why, out) : GLIMPSE_E_MEMORY;
+        free(why);
+        goto out;
+    }
+    if (!(beside = path_is_dir(found) ? strdup(found) : path_dir(found))) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a path");
+    st = token_files_make(t, beside, m, out);
+out:
+    tokenizer_close(t);
+    free(found);
+    free(path);
+    free(beside);
+    return st;
+}
+
+static glimpse_status convert(model *m, const file_command *c, const session_host *host) {
     static const char *const dtypes[] = {"f32", "bf16", "f16"}, *const formats[] = {"safetensors", "llmc"};
     load_bar bar = {.host = host, .what = "writing"};
+    token_files *beside = NULL;
     save_request rq = {.path = c->out, .replace = c->force, .progress = load_bar_step, .user = &bar};
     for (int i = 0; c->dtype && i < 3; i++)
         if (!strcmp(c->dtype, dtypes[i])) rq.dtype = (save_dtype)(i + 1);
@@ -161,17 +192,16 @@ static glimpse_status convert(const model *m, const file_command *c, const sessi
         if (!strcmp(c->format, formats[i])) rq.format = (save_format)(i + 1);
     if (c->dtype && !rq.dtype) FAIL(GLIMPSE_E_INVALID, "--dtype is \"%.40s\"; possible are f32, bf16, f16", c->dtype);
     if (c->format && !rq.format) FAIL(GLIMPSE_E_INVALID, "--format is \"%.40s\"; possible are safetensors, llmc", c->format);
-    char *beside = path_is_dir(c->in) ? strdup(c->in) : path_dir(c->in);
-    if (!beside) FAIL(GLIMPSE_E_MEMORY, "no memory for a path");
-    rq.tokenizer_from = c->tokenizer ? c->tokenizer : beside;
+    TRY(find_files(m, c, &beside));
+    rq.beside = beside;
     glimpse_status st = model_save(m, &rq);
     load_bar_end(&bar);
-    free(beside);
-    if (st < 0) return st;
     buffer b = {0};
     buf_printf(&b, "%s: %s, %.2f M parameters\n", c->out, m->arch, (double)m->n_params / 1e6);
-    st = put(host, &b);
+    if (st >= 0) st = put(host, &b);
+    if (st >= 0 && *token_files_note(beside)) host->log(host->user, token_files_note(beside));
     buf_free(&b);
+    token_files_free(beside);
     return st;
 }
 

@@ -49,6 +49,22 @@ static glimpse_status carried_copy(backend *be, int32_t from, int32_t to, int32_
     return carry(loaded->ops->copy(inner_of(be), from, to, first, n));
 }
 static glimpse_status carried_burst(backend *be, const burst_request *rq) { return carry(loaded->ops->burst(inner_of(be), rq)); }
+static glimpse_status carried_reopen(backend *be, const backend_config *cfg) {
+    backend_config inside = *cfg;
+    inside.pool = NULL;
+    glimpse_status st = carry(loaded->ops->reopen(inner_of(be), &inside));
+    if (st < 0) free(be); /* the inner one is closed */
+    return st;
+}
+static glimpse_status carried_cosines(backend *be, const int32_t *pairs, int32_t n, float *out) {
+    return carry(loaded->ops->cosines(inner_of(be), pairs, n, out));
+}
+static glimpse_status carried_parts(backend *be, const backend_row *rows, int32_t n, const part_need *needs, row_part *out) {
+    return carry(loaded->ops->parts(inner_of(be), rows, n, needs, out));
+}
+static glimpse_status carried_whole_row(backend *be, int32_t i, const float **logits) {
+    return carry(loaded->ops->whole_row(inner_of(be), i, logits));
+}
 static const char *carried_isa(const backend *be) { return loaded->ops->isa(inner_of(be)); }
 static int64_t carried_bytes(const backend *be) { return loaded->ops->bytes(inner_of(be)); }
 static void carried_close(backend *be) {
@@ -58,7 +74,8 @@ static void carried_close(backend *be) {
 }
 
 static const backend_ops carried_ops = { .name = "cuda", .open = carried_open, .refresh = carried_refresh, .forward = carried_forward,
-                                  .copy = carried_copy, .burst = carried_burst, .isa = carried_isa, .bytes = carried_bytes,
+                                  .copy = carried_copy, .burst = carried_burst, .reopen = carried_reopen,
+                                  .cosines = carried_cosines, .parts = carried_parts, .whole_row = carried_whole_row, .isa = carried_isa, .bytes = carried_bytes,
                                   .close = carried_close };
 
 static char *own_folder(void) {
@@ -105,6 +122,18 @@ glimpse_status cuda_library_load(const backend_ops **out) {
 }
 
 glimpse_status cuda_library_probe(int32_t device) { return carry(loaded->probe(device)); }
+
+bool cuda_library_gpu_is_there(void) {
+    int n = 0;
+    void *driver = dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL); /* kept: unloading a driver helps nobody */
+    if (!driver) return false;
+    int (*init)(unsigned), (*count)(int *);
+    void *at[2] = { dlsym(driver, "cuInit"), dlsym(driver, "cuDeviceGetCount") };
+    if (!at[0] || !at[1]) return false;
+    memcpy(&init, &at[0], sizeof init);
+    memcpy(&count, &at[1], sizeof count);
+    return init(0) == 0 && count(&n) == 0 && n > 0;
+}
 
 bool cuda_device_of(const char *text, int32_t *device) {
     if (!text || strncmp(text, "cuda", 4) != 0) return false;

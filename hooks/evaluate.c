@@ -55,6 +55,9 @@ glimpse_status evaluation_open(const options *o, const tokenizer *t, evaluation 
     if (!e || !(e->a = arena_new())) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for the tasks");
     const char *dir = opt_str(o, OPT_lm_eval_data), *results = opt_str(o, OPT_lm_eval_results_output);
     if (!dir) dir = getenv("GLIMPSE_DATA");
+    if (dir && *dir && !path_is_dir(dir))
+        FAIL_GOTO(GLIMPSE_E_IO, "%s %s: there is no such directory\nhint: it holds the tasks' data, DIR/hellaswag/validation.jsonl and so on",
+                  opt_str(o, OPT_lm_eval_data) ? "--lm_eval_data" : "$GLIMPSE_DATA", dir);
     if (!dir || !*dir) dir = "data/lm_eval";
     e->dir = arena_text(e->a, dir, strlen(dir));
     e->results = results ? arena_text(e->a, results, strlen(results)) : NULL;
@@ -102,7 +105,7 @@ static glimpse_status write_files(const session *s, const task_result *r, int n,
     if (path) dir = path_dir(path);
     if (!path || !dir) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a file name");
     TRY_GOTO(mkdir_p(dir));
-    task_facts f = { .model = s->run_name, .arch = m->arch, .dtype = s->facts.dtype, .device = s->facts.device,
+    task_facts f = { .model = s->run_name, .arch = m->arch, .dtype = s->facts.dtype, .device = generator_device(s->g),
                      .tokenizer = s->t ? s->t->source : NULL, .n_params = m->n_params, .limit = s->ev->o.limit,
                      .max_length = m->d.max_seq_len, .batch_size = s->ev->o.batch_size, .bootstrap = BOOTSTRAP,
                      .prefix_id = task_prefix_id(m, s->t), .eos = m->d.eos, .bos = m->d.bos, .started = started,
@@ -168,7 +171,7 @@ glimpse_status evaluation_at_eval(session *s, arena *a, const glimpse_task_score
     double started = unix_time();
     if (!r) FAIL(GLIMPSE_E_MEMORY, "no memory for the tasks");
     TRY_GOTO(run_all(s, r, &n));
-    TRY_GOTO(write_files(s, r, n, started));
+    if (!s->no_files || s->ev->results) TRY_GOTO(write_files(s, r, n, started));
     for (int i = 0; i < n; i++) total += r[i].n_metrics;
     glimpse_task_score *x = arena_alloc(a, (size_t)total * sizeof *x + 1);
     if (!x) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for the tasks");
@@ -195,17 +198,19 @@ glimpse_status session_evaluate(const options *o, const session_host *host) {
     char *checkpoint = NULL;
     session *s = NULL;
     buffer table = {0};
-    int n = 0;
+    int n = 0, lock = -1;
     double started = unix_time();
     task_result *r = calloc(MOST_TASKS, sizeof *r);
     if (!r) FAIL(GLIMPSE_E_MEMORY, "no memory for the tasks");
     if (!opt_has(o, OPT_lm_eval_tasks))
         FAIL_GOTO(GLIMPSE_E_INVALID, "glimpse eval: no task is named\nhint: --lm_eval_tasks hellaswag,arc_easy --lm_eval_data DIR");
-    TRY_GOTO(offline_open(o, host, opt_str(o, OPT_out_dir), &checkpoint, &s));
+    if (!opt_has(o, OPT_lm_eval_results_output)) TRY_GOTO(offline_may_write(o));
+    TRY_GOTO(offline_open(o, host, &checkpoint, &s));
     free(s->run_name);
     s->facts.run_name = s->run_name = strdup(checkpoint);
     if (!s->run_name) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a file name");
     TRY_GOTO(run_all(s, r, &n));
+    if (!s->ev->results) TRY_GOTO(offline_claim(s, &lock)); /* a run's own results stay */
     TRY_GOTO(write_files(s, r, n, started));
     TRY_GOTO(task_write_table(r, n, &table));
     if (host->out && host->out(host->user, table.bytes, table.n)) FAIL_GOTO(GLIMPSE_E_IO, "the table cannot be written");
@@ -215,6 +220,7 @@ glimpse_status session_evaluate(const options *o, const session_host *host) {
 out:
     for (int i = 0; i < n; i++) task_result_free(&r[i]);
     free(r);
+    if (lock >= 0) io.close(lock);
     if (s) session_close(s);
     free(checkpoint);
     buf_free(&table);

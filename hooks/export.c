@@ -36,8 +36,9 @@ static glimpse_status write_export(const char *dir, const char *name, bool singl
     TRY_GOTO(journal_read(journal, single ? single_step : openai_step, &e, &unread));
     if (single) TRY_GOTO(html_single_end(&e.index, &e.probes, &e.bytes));
     TRY_GOTO(file_write_atomic(path, buf_str(&e.bytes), e.bytes.n, false));
-    buf_printf(&said, "glimpse: %lld evals, %.1f MB, in %s", (long long)e.evals, (double)e.bytes.n * 1e-6, path);
-    if (unread) buf_printf(&said, "; %lld lines of evals.jsonl are none of Glimpse's and were passed over", (long long)unread);
+    buf_printf(&said, "glimpse: %lld eval%s, %.1f MB, in %s", (long long)e.evals, e.evals == 1 ? "" : "s", (double)e.bytes.n * 1e-6, path);
+    if (unread) buf_printf(&said, "; %lld line%s of evals.jsonl %s of Glimpse's and %s passed over", (long long)unread,
+                           unread == 1 ? "" : "s", unread == 1 ? "is none" : "are none", unread == 1 ? "was" : "were");
     if (!buf_failed(&said) && host->log) host->log(host->user, buf_str(&said));
 out:
     buf_free(&e.bytes);

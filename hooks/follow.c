@@ -1,143 +1,140 @@
-/* follow.c -- `glimpse follow DIR`: the coloured log of a run, as its evals arrive, from the journal.
+/* follow.c -- `glimpse follow DIR`: the log of a run on another terminal than the trainer's, as its evals arrive.
  *
- * Nothing is locked and nothing written: it may be started before the run, and goes on into the next one.  What is shown is
- * drawn for the terminal at hand (its depth of colour, its width), unlike sample.ansi, which has one form for all. */
+ * Nothing is locked and nothing written: it may be started before the run, and goes on into the next one.  An eval is drawn from
+ * its journal line as the trainer's terminal draws it, in the colours that the run was given, for the terminal at hand (its depth
+ * of colour, its width); what the command line says goes before. */
+#include "hooks/journal_index.h"
 #include "hooks/session_state.h"
 #include "include/internal/file.h"
 #include "include/internal/status.h"
+#include "viz/text.h"
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
-#include <unistd.h>
 
-#define LONGEST_LINE ((int64_t)1 << 30)
 enum { LOOK_MS = 200 };
 
 typedef struct follower {
-    const session_host *host;
-    view_style style;
+    session as_if;      /* the style is asked of a session */
+    const char *dir;
     char *path;
-    int fd;             /* the journal, -1 = not there yet */
-    dev_t device;
-    ino_t inode;
-    int64_t at;         /* the first byte not yet shown */
-    buffer line;        /* from `at` on, as far as it was read */
+    journal_index *x;   /* NULL = there is no journal yet */
+    int64_t shown;      /* bytes of the journal whose lines were shown */
+    char run[16];       /* that was shown last */
     int error;          /* errno of the output */
 } follower;
 
 static void say(follower *f, const buffer *b) {
-    if (b->n && !f->error && f->host->out) f->error = f->host->out(f->host->user, b->bytes, b->n);
+    const session_host *host = &f->as_if.host;
+    if (b->n && !f->error && host->out) f->error = host->out(host->user, b->bytes, b->n);
 }
 
-static glimpse_status show_record(follower *f, const glimpse_record *r) {
-    buffer b = {0};
-    glimpse_status st = r->n_samples ? view_sample_ansi(r, &f->style, &b) : view_one_line(r, &f->style, &b);
-    if (st >= 0 && b.n && b.bytes[b.n - 1] != '\n') buf_putc(&b, '\n');
-    if (buf_failed(&b)) st = status_fail(GLIMPSE_E_MEMORY, __FILE__, __LINE__, "no memory for an eval's text");
-    if (st >= 0) say(f, &b);
-    buf_free(&b);
-    return st;
+/* The style of the run, as far as the command line says nothing else. */
+static view_style style_for(const follower *f, const view_plan *run) {
+    const options *o = f->as_if.o;
+    view_style style = session_terminal_style(&f->as_if, true);
+    if (!opt_is_set(o, OPT_colorize_output)) style.colorize = run->style.colorize;
+    if (!opt_is_set(o, OPT_colorize_mode)) style.mode = run->style.mode;
+    if (!opt_is_set(o, OPT_palette)) style.colors = run->style.colors;
+    if (!opt_is_set(o, OPT_token_boundary)) style.token_boundary = run->style.token_boundary;
+    return style;
 }
 
-/* A line that is none of ours is passed over, as by every reader of the journal. */
-static glimpse_status show_line(follower *f, const char *line, size_t n) {
+/* The newest record with samples before eval i: what its digest compares with.  Returned, NULL = none. */
+static owned_record *samples_before(follower *f, int64_t i, const char *run) {
+    buffer line = {0};
     owned_record *r = NULL;
-    glimpse_status st = journal_decode(line, n, &r);
-    if (st == GLIMPSE_E_MEMORY) return st;
-    if (st < 0) return GLIMPSE_OK;
-    st = show_record(f, &r->record);
-    record_free(&r->record);
+    while (i-- > 0) {
+        buf_clear(&line);
+        if (evals_read(f->x, i, &line) < 0 || journal_decode(buf_str(&line), line.n, &r) < 0) continue;
+        bool same = !strcmp(r->record.run, run);
+        if (same && r->record.n_samples) break;
+        record_free(&r->record);
+        r = NULL;
+        if (!same) break;
+    }
+    buf_free(&line);
+    return r;
+}
+
+static glimpse_status show(follower *f, int64_t i) {
+    glimpse_status st = GLIMPSE_OK;
+    buffer line = {0}, text = {0}, where = {0};
+    owned_record *o = NULL, *before = NULL;
+    view_plan run = {0};
+    TRY_GOTO(evals_read(f->x, i, &line));
+    glimpse_status read = journal_decode(buf_str(&line), line.n, &o);
+    if (read == GLIMPSE_E_MEMORY) st = read;
+    if (read < 0) goto out; /* damaged: passed over, as by every reader of the journal */
+    const glimpse_record *r = &o->record;
+    TRY_GOTO(view_plan_of(r, &run));
+    view_style style = style_for(f, &run);
+    if (r->n_samples) {
+        before = samples_before(f, i, r->run);
+        buf_printf(&where, "%s/evals/step_%08lld/sample.txt", f->dir, (long long)r->step);
+    }
+    if (f->run[0] && strcmp(f->run, r->run)) {
+        buf_puts(&text, "glimpse: another run: ");
+        text_escape(&text, r->run_name ? r->run_name : r->run, strlen(r->run_name ? r->run_name : r->run), TEXT_ONE_LINE);
+        buf_putc(&text, '\n');
+    }
+    c_snprintf(f->run, sizeof f->run, "%s", r->run);
+    TRY_GOTO(view_terminal(r, before ? &before->record : NULL, where.n ? buf_str(&where) : NULL, &style, &text));
+    if (buf_failed(&text) || buf_failed(&where)) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for an eval's log");
+    say(f, &text);
+out:
+    if (o) record_free(&o->record);
+    if (before) record_free(&before->record);
+    view_plan_free(&run);
+    buf_free(&line), buf_free(&text), buf_free(&where);
     return st;
 }
 
-/* Where the last whole line begins: there one starts to look. */
-static int64_t last_line(int fd, int64_t size) {
-    char chunk[4096];
-    int newlines = 0;
-    for (int64_t to = size; to > 0;) {
-        int64_t from = to > (int64_t)sizeof chunk ? to - (int64_t)sizeof chunk : 0;
-        ssize_t n = io.pread(fd, chunk, (size_t)(to - from), from);
-        if (n <= 0) return size;
-        for (ssize_t i = n; i > 0; i--)
-            if (chunk[i - 1] == '\n' && ++newlines == 2) return from + i;
-        to = from;
+/* Show what came since: of a journal that was there when one began to look, its last line; of a later one all. */
+static glimpse_status look(follower *f, bool first) {
+    evals_change change = EVALS_SAME;
+    struct stat there;
+    if (f->x) TRY(evals_refresh(f->x, &change));
+    else {
+        if (stat(f->path, &there) || !S_ISREG(there.st_mode)) return GLIMPSE_OK;
+        TRY(evals_open(f->path, &f->x));
+        int64_t n = evals_count(f->x);
+        if (first && n) f->shown = evals_at(f->x, n - 1)->from;
     }
-    return 0;
-}
-
-/* The journal that stands there now; another than before (a new run) is shown from its beginning. */
-static glimpse_status look_up(follower *f) {
-    struct stat now, have;
-    bool first = f->fd < 0 && !f->inode;
-    if (stat(f->path, &now)) return GLIMPSE_OK;
-    if (f->fd >= 0 && now.st_dev == f->device && now.st_ino == f->inode && now.st_size >= f->at) return GLIMPSE_OK;
-    int fd = io.open(f->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK, 0);
-    if (fd < 0 && (errno == ENOENT || errno == EINTR)) return GLIMPSE_OK;
-    if (fd < 0) FAIL(GLIMPSE_E_IO, "%s: %s", f->path, strerror(errno));
-    if (io.fstat(fd, &have) || !S_ISREG(have.st_mode)) {
-        io.close(fd);
-        FAIL(GLIMPSE_E_IO, "%s is no file", f->path);
+    if (change == EVALS_ANOTHER) f->shown = 0;
+    int64_t n = evals_count(f->x), i = n;
+    while (i && evals_at(f->x, i - 1)->from >= f->shown) i--;
+    for (; i < n && !f->error; i++) {
+        TRY(show(f, i));
+        f->shown = evals_at(f->x, i)->to + 1;
     }
-    if (f->fd >= 0) io.close(f->fd);
-    f->fd = fd;
-    f->device = have.st_dev;
-    f->inode = have.st_ino;
-    f->at = first ? last_line(fd, have.st_size) : 0;
-    buf_clear(&f->line);
     return GLIMPSE_OK;
-}
-
-/* Show the whole lines that came since. */
-static glimpse_status read_on(follower *f) {
-    for (;;) {
-        char *room = buf_reserve(&f->line, 1 << 16);
-        if (!room) FAIL(GLIMPSE_E_MEMORY, "no memory for a line of %s", f->path);
-        ssize_t n = io.pread(f->fd, room, 1 << 16, f->at + (int64_t)f->line.n);
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0) FAIL(GLIMPSE_E_IO, "%s: %s", f->path, strerror(errno));
-        if (n == 0) return GLIMPSE_OK;
-        buf_advance(&f->line, (size_t)n);
-        for (char *end; (end = memchr(f->line.bytes, '\n', f->line.n));) {
-            size_t whole = (size_t)(end + 1 - f->line.bytes);
-            TRY(show_line(f, f->line.bytes, whole - 1));
-            memmove(f->line.bytes, end + 1, f->line.n - whole);
-            f->line.n -= whole;
-            f->at += (int64_t)whole;
-            if (f->error) return GLIMPSE_OK;
-        }
-        if ((int64_t)f->line.n > LONGEST_LINE) FAIL(GLIMPSE_E_FORMAT, "%s: a line of more than 1 GiB", f->path);
-    }
 }
 
 glimpse_status session_follow(const options *o, const char *dir, const session_host *host) {
     glimpse_status st = GLIMPSE_OK;
-    follower f = { .host = host, .fd = -1 };
+    follower f = { .as_if = { .o = (options *)(uintptr_t)o, .host = *host }, .dir = dir };
     buffer boundary = {0}, waiting = {0};
-    session as_if = { .o = (options *)(uintptr_t)o, .host = *host }; /* the style is asked of a session */
-    TRY_GOTO(view_style_of(o, &as_if.style, &boundary));
-    if (!opt_is_set(o, OPT_colorize_output)) as_if.style.colorize = true;
-    f.style = session_terminal_style(&as_if, true);
+    TRY_GOTO(view_style_of(o, &f.as_if.style, &boundary));
     if (path_exists(dir) && !path_is_dir(dir))
         FAIL_GOTO(GLIMPSE_E_INVALID, "%s is no directory\nhint: `glimpse follow DIR` takes the out_dir of a run", dir);
     f.path = path_join(dir, "evals.jsonl");
     if (!f.path) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a file name");
-    TRY_GOTO(look_up(&f));
-    if (f.fd < 0) buf_printf(&waiting, "glimpse: waiting for %s", f.path);
+    TRY_GOTO(look(&f, true));
+    if (!f.x) buf_printf(&waiting, "glimpse: waiting for %s", f.path);
     if (waiting.n && !buf_failed(&waiting) && host->log) host->log(host->user, buf_str(&waiting));
     while (!f.error) {
-        if (f.fd >= 0) TRY_GOTO(read_on(&f));
         nanosleep(&(struct timespec){ 0, LOOK_MS * 1000000L }, NULL);
-        TRY_GOTO(look_up(&f));
+        TRY_GOTO(look(&f, false));
     }
     if (f.error != EPIPE) { /* a reader that went away had enough */
         char room[64];
         FAIL_GOTO(GLIMPSE_E_IO, "the log cannot be shown: %s", strerror_r(f.error, room, sizeof room));
     }
 out:
-    if (f.fd >= 0) io.close(f.fd);
-    buf_free(&f.line);
+    evals_close(f.x);
     buf_free(&boundary);
     buf_free(&waiting);
     free(f.path);

@@ -5,6 +5,7 @@
  * The directory itself is locked (flock), so the lock dies with its owner and leaves no file. */
 #include "hooks/journal.h"
 
+#include "hooks/journal_lines.h"
 #include "include/internal/file.h"
 #include "include/internal/status.h"
 #include "viz/tensorboard.h"
@@ -19,8 +20,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define MAX_LINE ((size_t)1 << 30)
-
 struct journal {
     int dir_fd;
     file f;      /* f.size: bytes acknowledged */
@@ -32,14 +31,7 @@ struct journal {
 /* The line [from, to) of an open file. */
 static glimpse_status read_span(const file *f, int64_t from, int64_t to, buffer *line) {
     buf_clear(line);
-    if (to - from > (int64_t)MAX_LINE)
-        FAIL(GLIMPSE_E_FORMAT, "%s: a line of %lld bytes at byte %lld is too long", f->path, (long long)(to - from),
-             (long long)from);
-    char *room = buf_reserve(line, (size_t)(to - from));
-    if (!room) FAIL(GLIMPSE_E_MEMORY, "%s: no memory for a line of %lld bytes", f->path, (long long)(to - from));
-    TRY(file_read_at(f, from, room, (size_t)(to - from)));
-    buf_advance(line, (size_t)(to - from));
-    return GLIMPSE_OK;
+    return lines_read(f, from, to, line);
 }
 
 /* Where the last newline before `end` stands, -1 = there is none. */
@@ -306,7 +298,7 @@ out:
 }
 
 glimpse_status journal_append(journal *j, const buffer *line) {
-    if (line->n > MAX_LINE)
+    if ((int64_t)line->n > JOURNAL_MAX_LINE)
         FAIL(GLIMPSE_E_INVALID, "a journal line of %zu MB is more than can be read again\nhint: a smaller --record_top, fewer "
              "samples or tokens", line->n >> 20);
     if (j->beyond) TRY(cut(j, j->f.size)); /* a line behind half of another would be lost with it */
@@ -333,23 +325,7 @@ void journal_close(journal *j) {
 
 /* --- reading a whole journal -------------------------------------------------------------------------------------- */
 
-typedef struct line_key {
-    int64_t from, to, step;
-    char kind[12];
-} line_key;
-
-/* Take in a line: those of its kind before it that stand at its step or beyond are an abandoned branch. */
-static void add_line(buffer *keys, const line_key *k) {
-    line_key *all = (line_key *)(void *)keys->bytes;
-    for (size_t i = keys->n / sizeof *all; i-- > 0;) {
-        if (strcmp(all[i].kind, k->kind) || all[i].from < 0) continue;
-        if (all[i].step < k->step) break;
-        all[i].from = -1;
-    }
-    buf_put(keys, k, sizeof *k);
-}
-
-static glimpse_status list_lines(const file *f, buffer *keys, int64_t *unread) {
+static glimpse_status list_lines(const file *f, journal_lines *lines, int64_t *unread) {
     glimpse_status st = GLIMPSE_OK;
     buffer line = {0};
     char chunk[65536];
@@ -372,15 +348,15 @@ static glimpse_status list_lines(const file *f, buffer *keys, int64_t *unread) {
                 st = read;
                 goto out;
             }
-            line_key k = { .from = from, .to = to, .step = r->record.step };
+            journal_line k = { .from = from, .to = to, .step = r->record.step };
             c_snprintf(k.kind, sizeof k.kind, "%s", r->record.kind);
             record_free(&r->record);
-            add_line(keys, &k);
+            lines_add(lines, k);
             from = to + 1;
         }
         at += n;
     }
-    if (buf_failed(keys)) FAIL_GOTO(GLIMPSE_E_MEMORY, "%s: no memory for its lines", f->path);
+    if (buf_failed(&lines->all)) FAIL_GOTO(GLIMPSE_E_MEMORY, "%s: no memory for its lines", f->path);
 out:
     buf_free(&line);
     return st;
@@ -389,13 +365,14 @@ out:
 glimpse_status journal_read(const char *path, glimpse_status (*each)(void *user, owned_record *r), void *user,
                             int64_t *unread) {
     glimpse_status st = GLIMPSE_OK;
-    buffer keys = {0}, line = {0};
+    buffer line = {0};
+    journal_lines lines = {0};
     file f = FILE_INIT;
     *unread = 0;
     TRY_GOTO(file_open_read(path, &f));
-    TRY_GOTO(list_lines(&f, &keys, unread));
-    const line_key *k = (const line_key *)(const void *)keys.bytes;
-    for (size_t i = 0; i < keys.n / sizeof *k; i++) {
+    TRY_GOTO(list_lines(&f, &lines, unread));
+    const journal_line *k = (const journal_line *)(const void *)lines.all.bytes;
+    for (size_t i = 0; i < lines.all.n / sizeof *k; i++) {
         owned_record *r;
         if (k[i].from < 0) continue;
         TRY_GOTO(read_span(&f, k[i].from, k[i].to, &line));
@@ -407,7 +384,7 @@ glimpse_status journal_read(const char *path, glimpse_status (*each)(void *user,
     st = GLIMPSE_OK;
 out:
     file_close(&f);
-    buf_free(&keys);
+    lines_free(&lines);
     buf_free(&line);
     return st;
 }

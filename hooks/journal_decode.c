@@ -1,7 +1,7 @@
 /* journal_decode.c -- a line of evals.jsonl as a record: the inverse of journal_encode.c.  Every field is checked, since a
  * journal may have been cut, edited or made up; an error names the field. */
-#include "hooks/base64.h"
 #include "hooks/journal.h"
+#include "include/internal/base64.h"
 #include "include/internal/status.h"
 #include "viz/tensorboard.h"
 #include <cjson/cJSON.h>

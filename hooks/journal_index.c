@@ -2,8 +2,8 @@
  * a JSON text a quotation mark has a backslash before it, so such a key never stands in what a model said. */
 #include "hooks/journal_index.h"
 
-#include "hooks/base64.h"
 #include "hooks/journal.h"
+#include "include/internal/base64.h"
 #include "include/internal/file.h"
 #include "include/internal/status.h"
 #include "include/internal/utf8.h"
@@ -14,7 +14,6 @@
 #include <unistd.h>
 
 enum { HEAD_BYTES = 4096, KEPT = 4, CHUNK = 1 << 20 };
-#define MAX_LINE ((int64_t)1 << 30)
 
 typedef struct kept_record {
     int64_t from; /* of its line, -1 = free */
@@ -29,14 +28,14 @@ struct journal_index {
     ino_t inode;
     int64_t walked; /* bytes whose newlines were looked for */
     int64_t begin;  /* where the line begins that has none yet */
-    buffer lines;   /* index_line */
+    journal_lines lines; /* without superseded ones, but while the file is walked */
     char *chunk;
     kept_record kept[KEPT];
     uint64_t clock;
 };
 
-int64_t evals_count(const journal_index *x) { return (int64_t)(x->lines.n / sizeof(index_line)); }
-const index_line *evals_at(const journal_index *x, int64_t i) { return (const index_line *)(const void *)x->lines.bytes + i; }
+int64_t evals_count(const journal_index *x) { return (int64_t)(x->lines.all.n / sizeof(journal_line)); }
+const journal_line *evals_at(const journal_index *x, int64_t i) { return (const journal_line *)(const void *)x->lines.all.bytes + i; }
 
 static void drop_records(journal_index *x) {
     for (int i = 0; i < KEPT; i++) {
@@ -49,7 +48,7 @@ void evals_close(journal_index *x) {
     if (!x) return;
     drop_records(x);
     if (x->fd >= 0) io.close(x->fd);
-    buf_free(&x->lines);
+    lines_free(&x->lines);
     free(x->chunk);
     free(x);
 }
@@ -64,7 +63,7 @@ static size_t end_of_text(const char *s, size_t n, size_t at) {
 }
 
 /* kind and step from the members that a line of ours begins with.  False: another order, or no line of ours. */
-static bool read_head(const char *s, size_t n, index_line *k) {
+static bool read_head(const char *s, size_t n, journal_line *k) {
     bool step = false, kind = false;
     if (!n || s[0] != '{') return false;
     for (size_t at = 1; at < n && s[at] == '"';) {
@@ -93,17 +92,13 @@ static glimpse_status read_at(journal_index *x, int64_t from, char *room, size_t
 }
 
 static glimpse_status read_span(journal_index *x, int64_t from, int64_t to, buffer *line) {
-    if (to - from > MAX_LINE) FAIL(GLIMPSE_E_FORMAT, "%s: a line of more than 1 GiB", x->path);
-    char *room = buf_reserve(line, (size_t)(to - from) + 1);
-    if (!room) FAIL(GLIMPSE_E_MEMORY, "no memory for a line of %s", x->path);
-    TRY(read_at(x, from, room, (size_t)(to - from)));
-    buf_advance(line, (size_t)(to - from));
-    return GLIMPSE_OK;
+    const file f = { x->fd, to, (char *)(uintptr_t)x->path };
+    return lines_read(&f, from, to, line);
 }
 
 static glimpse_status add_line(journal_index *x, int64_t from, int64_t to) {
     glimpse_status st = GLIMPSE_OK;
-    index_line k = { .from = from, .to = to };
+    journal_line k = { .from = from, .to = to };
     buffer b = {0};
     TRY_GOTO(read_span(x, from, to - from < HEAD_BYTES ? to : from + HEAD_BYTES, &b));
     if (!read_head(buf_str(&b), b.n, &k)) { /* not as we write it: then all of it counts */
@@ -117,20 +112,8 @@ static glimpse_status add_line(journal_index *x, int64_t from, int64_t to) {
         c_snprintf(k.kind, sizeof k.kind, "%s", r->record.kind);
         record_free(&r->record);
     }
-    index_line *all = (index_line *)(void *)x->lines.bytes;
-    size_t n = x->lines.n / sizeof *all, left = 0;
-    bool behind = false;
-    for (size_t i = n; i-- > 0;) { /* those that it leaves behind */
-        if (strcmp(all[i].kind, k.kind)) continue;
-        if (all[i].step < k.step) break;
-        all[i].from = -1;
-        behind = true;
-    }
-    for (size_t i = 0; behind && i < n; i++)
-        if (all[i].from >= 0) all[left++] = all[i];
-    if (behind) x->lines.n = left * sizeof *all;
-    buf_put(&x->lines, &k, sizeof k);
-    if (buf_failed(&x->lines)) st = status_fail(GLIMPSE_E_MEMORY, __FILE__, __LINE__, "no memory for the lines of %s", x->path);
+    lines_add(&x->lines, k);
+    if (buf_failed(&x->lines.all)) st = status_fail(GLIMPSE_E_MEMORY, __FILE__, __LINE__, "no memory for the lines of %s", x->path);
 out:
     buf_free(&b);
     return st;
@@ -138,7 +121,7 @@ out:
 
 /* --- the file ----------------------------------------------------------------------------------------------------- */
 
-static glimpse_status walk(journal_index *x, int64_t size) {
+static glimpse_status walk_lines(journal_index *x, int64_t size) {
     while (x->walked < size) {
         size_t n = size - x->walked < CHUNK ? (size_t)(size - x->walked) : CHUNK;
         TRY(read_at(x, x->walked, x->chunk, n));
@@ -150,6 +133,12 @@ static glimpse_status walk(journal_index *x, int64_t size) {
         x->walked += (int64_t)n;
     }
     return GLIMPSE_OK;
+}
+
+static glimpse_status walk(journal_index *x, int64_t size) {
+    glimpse_status st = walk_lines(x, size);
+    lines_drop_dead(&x->lines);
+    return st;
 }
 
 static glimpse_status reopen(journal_index *x) {
@@ -165,7 +154,7 @@ static glimpse_status reopen(journal_index *x) {
     x->device = have.st_dev;
     x->inode = have.st_ino;
     x->walked = x->begin = 0;
-    buf_clear(&x->lines);
+    lines_free(&x->lines);
     drop_records(x);
     return walk(x, have.st_size);
 }
@@ -185,18 +174,21 @@ glimpse_status evals_open(const char *path, journal_index **out) {
     return st;
 }
 
-glimpse_status evals_refresh(journal_index *x, bool *anew) {
+glimpse_status evals_refresh(journal_index *x, evals_change *change) {
     struct stat now;
-    *anew = false;
-    if (stat(x->path, &now)) return GLIMPSE_OK; /* between two runs */
+    *change = EVALS_SAME;
+    if (stat(x->path, &now) || !S_ISREG(now.st_mode)) return GLIMPSE_OK;
     if (now.st_dev != x->device || now.st_ino != x->inode || now.st_size < x->walked) {
-        *anew = true;
-        return reopen(x);
+        int before = x->fd;
+        glimpse_status st = reopen(x);
+        if (st < 0 && x->fd == before) return st == GLIMPSE_E_MEMORY ? st : GLIMPSE_OK; /* gone again since it was seen */
+        *change = EVALS_ANOTHER;
+        return st;
     }
     int64_t before = evals_count(x), last = before ? evals_at(x, before - 1)->from : -1;
     TRY(walk(x, now.st_size));
     if (before && (evals_count(x) < before || evals_at(x, before - 1)->from != last)) {
-        *anew = true;
+        *change = EVALS_RESUMED;
         drop_records(x);
     }
     return GLIMPSE_OK;
@@ -205,7 +197,7 @@ glimpse_status evals_refresh(journal_index *x, bool *anew) {
 /* --- what stands in a line ---------------------------------------------------------------------------------------- */
 
 glimpse_status evals_read(journal_index *x, int64_t i, buffer *line) {
-    const index_line *k = evals_at(x, i);
+    const journal_line *k = evals_at(x, i);
     return read_span(x, k->from, k->to, line);
 }
 

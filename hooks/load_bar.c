@@ -5,9 +5,8 @@
 
 #include "include/internal/buffer.h"
 
-#define WAIT_S 0.5
-#define EVERY_S 0.1
 enum { WIDTH = 24 };
+double load_bar_wait_s = 0.5, load_bar_every_s = 0.1;
 
 static double seconds(void) {
     struct timespec t;
@@ -24,7 +23,7 @@ void load_bar_step(void *bar, int64_t done, int64_t total) {
         load_bar_end(b);
         return;
     }
-    if (now - b->began < WAIT_S || now - b->told < EVERY_S) return;
+    if (now - b->began < load_bar_wait_s || now - b->told < load_bar_every_s) return;
     b->told = now;
     char line[160], filled[WIDTH + 1];
     double rate = (double)done / (now - b->began), left = done > 0 ? (double)(total - done) / rate : 0;

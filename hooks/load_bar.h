@@ -15,6 +15,9 @@ typedef struct load_bar { /* start from {host, "reading"}; it belongs to one loa
     bool shown;
 } load_bar;
 
+/* How long a load goes on before it is told of, and how often then.  Tests of small files lower them. */
+extern double load_bar_wait_s, load_bar_every_s;
+
 void load_bar_step(void *bar, int64_t done, int64_t total); /* a checkpoint_progress, bytes; takes the bar away at the end */
 void load_bar_end(load_bar *b);                              /* takes it away where the load ended before; may be called always */
 

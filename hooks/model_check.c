@@ -56,9 +56,7 @@ static glimpse_status variant_rms(const session *s, const variant *v, const chec
         m.d.norm_eps = m.ln_f.eps = v->eps;
         for (int32_t l = 0; l < m.d.n_layers; l++) m.layers[l].ln1.eps = m.layers[l].ln2.eps = v->eps;
     }
-    int64_t threads = opt_int(s->o, OPT_threads);
-    generator_config cfg = { .threads = threads > 0 ? (int32_t)threads : cpu_count() };
-    TRY_GOTO(session_device(s->o, &m, &cfg));
+    generator_config cfg = generator_config_of(s->g);
     TRY_GOTO(generator_open(&m, s->t, &cfg, &g));
     TRY_GOTO(score_losses(g, c->ids, c->targets, c->B, c->T, losses));
     *rms = rms_of(c, losses);

@@ -49,19 +49,10 @@ static glimpse_status add(loaded *l, const tensor_rule *rule, int32_t layer) {
     return GLIMPSE_OK;
 }
 
-/* In or beside the checkpoint, or above, as a path: the trainer's side opens it. */
-static char *find_tokenizer(const char *checkpoint) {
-    char *dir = path_is_dir(checkpoint) ? strdup(checkpoint) : path_dir(checkpoint), *above = dir ? path_join(dir, "..") : NULL;
-    char *found = NULL;
-    if (above && tokenizer_find_path((const char *const[]){dir, above}, 2, &found) < 0) found = NULL;
-    free(dir);
-    free(above);
-    return found;
-}
-
 glimpse_status session_load_model(const char *path, glimpse_model *description, void **handle) {
     glimpse_status st = GLIMPSE_OK;
     loaded *l = calloc(1, sizeof *l);
+    char *found = NULL;
     if (!l) FAIL(GLIMPSE_E_MEMORY, "no memory for a model");
     TRY_GOTO(checkpoint_open(path, NULL, NULL, &l->m));
     const tensor_family *family = family_find(l->m->arch);
@@ -76,13 +67,15 @@ glimpse_status session_load_model(const char *path, glimpse_model *description, 
         for (int32_t layer = 0; layer < (rule_in_layer(rule) ? l->m->d.n_layers : 1); layer++)
             TRY_GOTO(add(l, rule, rule_in_layer(rule) ? layer : LAYER_NONE));
     }
-    l->tokenizer = find_tokenizer(path);
+    TRY_GOTO(checkpoint_find_newest(path, &found)); /* as it was opened */
+    if (checkpoint_find_tokenizer_path(found, NULL, &l->tokenizer) < 0) l->tokenizer = NULL; /* the trainer may have its own */
     *description = l->m->d;
     description->tensors = l->tensors, description->n_tensors = l->n, description->cap_tensors = 0;
     description->tokenizer.path = l->tokenizer;
     *handle = l;
     l = NULL;
 out:
+    free(found);
     session_unload(l);
     return st;
 }

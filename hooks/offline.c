@@ -13,23 +13,81 @@
 #include <string.h>
 #include <unistd.h>
 
-glimpse_status offline_dir(const char *dir, char **out) {
-    char *journal = path_join(dir, "evals.jsonl");
-    if (!journal) FAIL(GLIMPSE_E_MEMORY, "no memory for a file name");
-    bool taken = path_exists(journal);
-    free(journal);
-    for (int n = 0; n < 100000; n++) {
+/* --- where it is written ------------------------------------------------------------------------------------------ */
+
+static bool has_file(const char *dir, const char *name) {
+    char *path = path_join(dir, name);
+    bool there = !path || path_exists(path);
+    free(path);
+    return there;
+}
+
+/* A run has written there, or an evaluation. */
+static bool is_taken(const char *dir) { return has_file(dir, "evals.jsonl") || has_file(dir, "lm_eval_results.json"); }
+
+glimpse_status offline_may_write(const options *o) {
+    const char *dir = opt_str(o, OPT_out_dir);
+    char *at = strdup(dir), room[64];
+    if (!at) FAIL(GLIMPSE_E_MEMORY, "no memory for a file name");
+    while (!path_exists(at) && strcmp(at, ".") && strcmp(at, "/")) { /* the nearest directory that is there */
+        char *parent = path_dir(at);
+        free(at);
+        if (!(at = parent)) FAIL(GLIMPSE_E_MEMORY, "no memory for a file name");
+    }
+    glimpse_status st = GLIMPSE_OK;
+    if (!path_is_dir(at)) st = status_fail(GLIMPSE_E_IO, __FILE__, __LINE__, "--out_dir %s: %s is no directory", dir, at);
+    else if (access(at, W_OK | X_OK))
+        st = status_fail(GLIMPSE_E_IO, __FILE__, __LINE__, "--out_dir %s: nothing can be written in %s: %s\nhint: another --out_dir, or "
+                         "--no_files", dir, at, strerror_r(errno, room, sizeof room));
+    free(at);
+    return st;
+}
+
+/* Directory number n, made and locked.  GLIMPSE_E_STATE: it is another's. */
+static glimpse_status claim(session *s, const char *base, const char *path, bool inner, int *lock) {
+    char room[64];
+    bool there = path_is_dir(path);
+    if (!inner && is_taken(path)) return GLIMPSE_E_STATE;
+    TRY(mkdir_p(base));
+    if (inner && io.mkdir(path, 0777) < 0) {
+        if (errno == EEXIST) return GLIMPSE_E_STATE;
+        FAIL(GLIMPSE_E_IO, "cannot make the directory %s: %s", path, strerror_r(errno, room, sizeof room));
+    }
+    s->made_dir = inner || !there;
+    TRY(journal_lock(path, lock));
+    if (inner || !is_taken(path)) return GLIMPSE_OK;
+    io.close(*lock); /* somebody wrote there meanwhile */
+    return GLIMPSE_E_STATE;
+}
+
+glimpse_status offline_claim(session *s, int *lock) {
+    char *base = strdup(s->out_dir);
+    glimpse_status st = base ? GLIMPSE_E_STATE : GLIMPSE_OK;
+    for (int n = 0; n < 100000 && st == GLIMPSE_E_STATE; n++) {
         char name[32];
         c_snprintf(name, sizeof name, "offline-%d", n);
-        char *path = n || taken ? path_join(dir, name) : strdup(dir);
-        if (!path) FAIL(GLIMPSE_E_MEMORY, "no memory for a file name");
-        if ((n && !path_exists(path)) || (!n && !taken)) {
-            *out = path;
-            return GLIMPSE_OK;
-        }
-        free(path);
+        char *path = n ? path_join(base, name) : strdup(base);
+        if (!path) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a file name");
+        st = claim(s, base, path, n > 0, lock);
+        if (st >= 0) {
+            free(s->out_dir);
+            s->out_dir = path;
+            s->claimed = true;
+        } else free(path);
     }
-    FAIL(GLIMPSE_E_IO, "%s: offline-1 to offline-99999 are all taken", dir);
+    if (!base) FAIL(GLIMPSE_E_MEMORY, "no memory for a file name");
+    if (st == GLIMPSE_E_STATE) FAIL_GOTO(GLIMPSE_E_IO, "%s: offline-1 to offline-99999 are all taken", base);
+out:
+    free(base);
+    return st;
+}
+
+void offline_abandon(session *s) {
+    if (!s->claimed || !s->j || s->js.next_seq) return;
+    char *path = path_join(s->out_dir, "evals.jsonl");
+    if (path) io.unlink(path); /* it has no line */
+    free(path);
+    if (s->made_dir) rmdir(s->out_dir); /* only if nothing else was written */
 }
 
 static glimpse_status find_tokenizer(const options *o, const session_host *host, const model *m, const char *checkpoint,
@@ -51,12 +109,13 @@ glimpse_status offline_banner(session *s, const char *checkpoint, const batch_re
     buf_printf(&b, "  parameters %.2f M  %s  device %s\n", (double)m->n_params / 1e6, s->facts.dtype, s->facts.device);
     buf_printf(&b, "  tokenizer  %s\n", s->t ? s->t->source : "none found: ids are shown (--tokenizer FILE)");
     for (int32_t i = 0; i < prompts->n && i < 8; i++) {
-        buf_printf(&b, "  prompt %d   %d token%s  ", i, prompts->prompts[i].n_ids, prompts->prompts[i].n_ids == 1 ? "" : "s");
+        buf_printf(&b, "  prompt %d   %d token%s  ", i + 1, prompts->prompts[i].n_ids, prompts->prompts[i].n_ids == 1 ? "" : "s");
         buf_json_string(&b, prompts->prompts[i].text, prompts->prompts[i].bytes < 200 ? prompts->prompts[i].bytes : 200);
         buf_putc(&b, '\n');
     }
     glimpse_status st = GLIMPSE_OK;
-    buf_printf(&b, "  sampling   %d tokens, %d x %d samples, seed %llu", rq->max_tokens, rq->n_settings, rq->num_samples,
+    buf_printf(&b, "  sampling   %d token%s, %d x %d sample%s, seed %llu", rq->max_tokens, rq->max_tokens == 1 ? "" : "s", rq->n_settings,
+               rq->num_samples, rq->num_samples == 1 ? "" : "s",
                (unsigned long long)rq->seed);
     for (int32_t i = 0; i < rq->n_settings; i++) {
         chain *c = NULL;
@@ -77,7 +136,6 @@ glimpse_status offline_banner(session *s, const char *checkpoint, const batch_re
         if (set->repetition_penalty == 1) buf_puts(&b, " repetition_penalty");
         buf_puts(&b, " and all that --help lists beside these)");
     }
-    buf_printf(&b, "\n  files      %s", s->out_dir);
     if (buf_failed(&b)) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for the banner");
     session_log(s, "%s", buf_str(&b));
 out:
@@ -86,6 +144,18 @@ out:
 }
 
 /* --- the run ------------------------------------------------------------------------------------------------------ */
+
+/* What the batch would refuse is refused now, before a word is said. */
+static glimpse_status rehearse(const session *s, const batch_request *rq) {
+    TRY(batch_check(s->g, rq));
+    for (int32_t i = 0; i < rq->n_settings; i++) {
+        chain *c = NULL;
+        TRY(generator_chain(s->g, rq, i, &c));
+        if (i == 0) session_log_lines(s, chain_idle(c));
+        chain_close(c);
+    }
+    return GLIMPSE_OK;
+}
 
 static glimpse_status announce(session *s, const char *checkpoint, int32_t *sequences, prompt_list *prompts) {
     batch_request rq = {0};
@@ -97,13 +167,16 @@ static glimpse_status announce(session *s, const char *checkpoint, int32_t *sequ
     if (st >= 0) st = prompt_list_make(s->o, s->m, s->t, rq.max_tokens, prompts);
     if (st >= 0) {
         *sequences = prompts->n * rq.n_settings * rq.num_samples;
-        if (!opt_bool(s->o, OPT_quiet)) st = offline_banner(s, checkpoint, &rq, prompts);
+        rq.prompts = prompts->prompts;
+        rq.n_prompts = prompts->n;
+        st = rehearse(s, &rq);
+        if (st >= 0 && !opt_bool(s->o, OPT_quiet)) st = offline_banner(s, checkpoint, &rq, prompts);
     }
     arena_free(a);
     return st;
 }
 
-glimpse_status offline_open(const options *given, const session_host *host, const char *dir, char **found, session **out) {
+glimpse_status offline_open(const options *given, const session_host *host, char **found, session **out) {
     glimpse_status st = GLIMPSE_OK;
     char *checkpoint = NULL;
     model *m = NULL;
@@ -121,7 +194,7 @@ glimpse_status offline_open(const options *given, const session_host *host, cons
     tokenizer *tokenizer_given = t;
     m = NULL;
     t = NULL;
-    TRY_GOTO(session_open_model(given, model_given, tokenizer_given, "offline", dir, host, &s));
+    TRY_GOTO(session_open_model(given, model_given, tokenizer_given, "offline", opt_str(given, OPT_out_dir), host, &s));
     if (host->opened) {
         char why[512] = "";
         glimpse_status told = host->opened(host->user, s, why, sizeof why);
@@ -142,12 +215,12 @@ out:
 glimpse_status session_run(const options *given, const session_host *host) {
     if (opt_bool(given, OPT_interactive)) return session_chat(given, host);
     glimpse_status st = GLIMPSE_OK;
-    char *checkpoint = NULL, *dir = NULL;
+    char *checkpoint = NULL;
     session *s = NULL;
     text_out w = {0};
     prompt_list prompts = {0};
-    TRY_GOTO(offline_dir(opt_str(given, OPT_out_dir), &dir));
-    TRY_GOTO(offline_open(given, host, dir, &checkpoint, &s));
+    if (opt_bool(given, OPT_files)) TRY_GOTO(offline_may_write(given));
+    TRY_GOTO(offline_open(given, host, &checkpoint, &s));
     int32_t sequences = 0;
     TRY_GOTO(announce(s, checkpoint, &sequences, &prompts));
     s->prompts = &prompts;
@@ -155,29 +228,28 @@ glimpse_status session_run(const options *given, const session_host *host) {
     w.style = session_terminal_style(s, true);
     bool stream = sequences == 1 && !opt_count(s->o, OPT_stop) && host->out;
     if (stream) {
+        s->text = &w;
         text_out_text(&w, prompts.prompts[0].text, prompts.prompts[0].bytes);
-        s->on_token = text_out_token;
-        s->on_token_user = &w;
     }
     int64_t step = checkpoint_step(checkpoint);
     st = session_eval(s, step < 0 ? 0 : step, NAN, NAN);
     if (st >= 0 && host->out) {
-        if (stream) text_out_end(&w, "\n");
-        else if (s->before) text_out_samples(&w, &s->before->record);
+        if (!stream && s->before) text_out_samples(&w, &s->before->record);
         if (w.error && w.error != EPIPE) { /* a reader that went away had enough */
             char room[64];
+            if (s->no_files) FAIL_GOTO(GLIMPSE_E_IO, "the generated text cannot be written: %s", strerror_r(w.error, room, sizeof room));
             FAIL_GOTO(GLIMPSE_E_IO, "the generated text cannot be written: %s\nhint: everything is in %s",
-                      strerror_r(w.error, room, sizeof room), dir);
+                      strerror_r(w.error, room, sizeof room), s->out_dir);
         }
     }
     if (st >= 0 && s->before && !opt_bool(given, OPT_quiet)) session_advise(s, s->before->record.samples, s->before->record.n_samples);
-    if (st >= 0 && !opt_bool(given, OPT_quiet)) session_log(s, "glimpse: everything about it is in %s", dir);
+    if (st >= 0 && !s->no_files && !opt_bool(given, OPT_quiet)) session_log(s, "glimpse: everything about it is in %s", s->out_dir);
 out:
+    text_out_end(&w); /* an eval that failed before it sampled */
     prompt_list_free(&prompts);
+    if (s) s->text = NULL;
     text_out_free(&w);
     if (s) session_close(s);
     free(checkpoint);
-    if (st < 0 && dir && strcmp(dir, opt_str(given, OPT_out_dir))) rmdir(dir); /* only if nothing was written */
-    free(dir);
     return st;
 }

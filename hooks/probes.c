@@ -3,6 +3,7 @@
 
 #include "include/internal/file.h"
 #include "include/internal/status.h"
+#include "viz/text.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -153,4 +154,23 @@ glimpse_status probes_score(const probe_list *list, generator *g, int32_t n_top,
     *out = all;
     *n = list->n;
     return GLIMPSE_OK;
+}
+
+int32_t probes_unscored(const glimpse_sample *probes, int32_t n, buffer *text) {
+    enum { SHOWN = 40 };
+    int32_t unscored = 0;
+    const glimpse_sample *first = NULL;
+    for (int32_t i = 0; i < n; i++) {
+        const glimpse_sample *s = GLIMPSE_AT(probes, i);
+        if (!s->why) continue;
+        if (!first) first = s;
+        unscored++;
+    }
+    if (!first) return 0;
+    size_t used, most = first->text_bytes < 200 ? first->text_bytes : 200, fits = text_fit(first->text, most, SHOWN, &used);
+    text_quote(text, first->text, fits);
+    if (fits < first->text_bytes) buf_puts(text, "\xe2\x80\xa6");
+    buf_printf(text, " is not scored: %s", first->why);
+    if (unscored > 1) buf_printf(text, " (and %d other%s)", unscored - 1, unscored == 2 ? " is not" : "s are not");
+    return unscored;
 }

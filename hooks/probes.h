@@ -26,5 +26,7 @@ void probes_close(probe_list *p); /* NULL is fine */
 
 /* Score every line with the weights as they are now: *out (*n), in `a`.  GLIMPSE_E_NONFINITE ends a line, not the call. */
 glimpse_status probes_score(const probe_list *p, generator *g, int32_t n_top, arena *a, glimpse_sample **out, int32_t *n);
+/* How many of them could not be scored; `text` gets the first of them and its reason, on a line.  Appends. */
+int32_t probes_unscored(const glimpse_sample *probes, int32_t n, buffer *text);
 
 #endif

@@ -1,5 +1,6 @@
 /* report.c -- `glimpse report DIR`: every view drawn anew from DIR/evals.jsonl alone, without model and tokenizer;
- * with --single or --export what export.h says instead. */
+ * with --single or --export what export.h says instead.  They are drawn beside and put in place when all of them are whole: on a
+ * full disk everything stays as it was. */
 #include "hooks/export.h"
 #include "hooks/review.h"
 #include "hooks/session_state.h"
@@ -9,7 +10,7 @@
 #include <unistd.h>
 
 typedef struct report {
-    const char *dir;
+    const char *beside;
     views_redraw redraw;
     int64_t n;
 } report;
@@ -17,7 +18,22 @@ typedef struct report {
 static glimpse_status one(void *user, owned_record *r) {
     report *d = user;
     d->n++;
-    return views_write(d->dir, &r->record, &d->redraw, NULL);
+    TRY(views_write(d->beside, &r->record, &d->redraw, NULL));
+    if (r->record.n_samples) return GLIMPSE_OK;
+    buffer folder = {0}; /* empty: what stands in the eval's folder has nothing to say any more */
+    buf_printf(&folder, "%s/evals/step_%08lld", d->beside, (long long)r->record.step);
+    glimpse_status st = mkdir_p(buf_str(&folder));
+    buf_free(&folder);
+    return st;
+}
+
+/* The status that stands, told as what became of the directory. */
+static glimpse_status say_failed(glimpse_status st, const char *dir, const char *what) {
+    buffer why = {0};
+    buf_puts(&why, status_text());
+    st = status_fail(st, __FILE__, __LINE__, "%s %s: %s", dir, what, buf_str(&why));
+    buf_free(&why);
+    return st;
 }
 
 glimpse_status session_report(const options *o, const char *dir, const session_host *host) {
@@ -25,22 +41,36 @@ glimpse_status session_report(const options *o, const char *dir, const session_h
     bool exported;
     TRY(export_journal(o, dir, host, &exported));
     if (exported) return GLIMPSE_OK;
-    report d = { .dir = dir };
+    report d = {0};
     int64_t unread = 0;
     int lock = -1;
     buffer b = {0};
-    char *path = path_join(dir, "evals.jsonl");
+    char *path = path_join(dir, "evals.jsonl"), *beside = NULL;
     if (!path) FAIL(GLIMPSE_E_MEMORY, "no memory for a file name");
     st = journal_lock(dir, &lock);
     if (st == GLIMPSE_E_STATE)
         HINT("its files are as they should be; to draw them elsewhere, copy evals.jsonl into a directory of its own");
     if (st < 0) goto out;
-    TRY_GOTO(journal_read(path, one, &d, &unread));
-    TRY_GOTO(review_probe_map(dir));
+    st = views_beside(dir, &beside);
+    d.beside = beside;
+    if (st >= 0) st = journal_read(path, one, &d, &unread);
+    if (st >= 0) st = review_probe_map(dir, beside);
+    if (st < 0) {
+        st = say_failed(st, dir, "is as it was, its views could not be drawn");
+        goto out;
+    }
+    st = views_put_in_place(beside, dir);
+    if (st < 0) {
+        st = say_failed(st, dir, "is drawn in part, to be drawn again");
+        goto out;
+    }
     buf_printf(&b, "glimpse: drew %lld eval%s of %s anew", (long long)d.n, d.n == 1 ? "" : "s", dir);
-    if (unread) buf_printf(&b, "; %lld lines of evals.jsonl are none of Glimpse's and were passed over", (long long)unread);
+    if (unread) buf_printf(&b, "; %lld line%s of evals.jsonl %s of Glimpse's and %s passed over", (long long)unread,
+                           unread == 1 ? "" : "s", unread == 1 ? "is none" : "are none", unread == 1 ? "was" : "were");
     if (!buf_failed(&b) && host->log) host->log(host->user, buf_str(&b));
 out:
+    if (beside) views_beside_end(beside);
+    free(beside);
     if (lock >= 0) io.close(lock);
     views_redraw_free(&d.redraw);
     buf_free(&b);

@@ -304,6 +304,8 @@ out:
     return st;
 }
 
+glimpse_status review_remove_events(const char *dir) { return each_event_file(dir, remove_it, NULL); }
+
 static glimpse_status move_it(void *user, const char *path) {
     const char *folder = user;
     char *to = path_join(folder, path_base(path));
@@ -320,7 +322,7 @@ glimpse_status review_set_aside(const char *dir, const char *run) {
     buf_printf(&folder, "%s/evals.%s", dir, run);
     if (buf_failed(&folder)) FAIL(GLIMPSE_E_MEMORY, "no memory for a file name");
     if (path_is_dir(buf_str(&folder))) st = each_event_file(dir, move_it, folder.bytes);
-    else st = each_event_file(dir, remove_it, NULL); /* an older run that drew nothing */
+    else st = review_remove_events(dir); /* an older run that drew nothing */
     buf_free(&folder);
     return st;
 }
@@ -329,11 +331,11 @@ glimpse_status review_set_aside(const char *dir, const char *run) {
 
 static glimpse_status map_one(void *user, owned_record *r) { return probe_map_add(user, &r->record); }
 
-glimpse_status review_probe_map(const char *dir) {
+glimpse_status review_probe_map(const char *dir, const char *to) {
     glimpse_status st = GLIMPSE_OK;
     buffer png = {0};
     int64_t unread;
-    char *journal = path_join(dir, "evals.jsonl"), *path = path_join(dir, "probes.png");
+    char *journal = path_join(dir, "evals.jsonl"), *path = path_join(to, "probes.png");
     probe_map *m = probe_map_new();
     if (!journal || !path || !m) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for the map of the probes");
     TRY_GOTO(journal_read(journal, map_one, m, &unread));

@@ -20,10 +20,12 @@ glimpse_status file_ends_with(const char *path, const buffer *bytes, bool *yes);
 /* *yes is set to false unless each of the files above ends with what this record adds to it. */
 glimpse_status review_ends_with(const view_plan *p, const char *dir, const glimpse_record *r, bool *yes);
 
-/* DIR/probes.png, the texts of --probe over all steps, from the journal; nothing if it has none.  Not at each eval: its cost
+/* TO/probes.png, the texts of --probe over all steps, from DIR's journal; nothing if it has none.  Not at each eval: its cost
  * grows with the run. */
-glimpse_status review_probe_map(const char *dir);
+glimpse_status review_probe_map(const char *dir, const char *to);
 
+/* Remove the event files of `dir`. */
+glimpse_status review_remove_events(const char *dir);
 /* Move the event files of an older run into evals.<run>/, where TensorBoard shows them as a run of their own. */
 glimpse_status review_set_aside(const char *dir, const char *run);
 

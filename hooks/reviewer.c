@@ -2,12 +2,10 @@
  *
  * An eval is read when it is looked at.  What needs every eval (a search, the map of the probes) is done in slices between two
  * keys, so that the screen answers while it goes on.  The journal is looked at twice a second for evals of a live run. */
-#define PCRE2_CODE_UNIT_WIDTH 8
-#include <pcre2.h>
-
 #include "hooks/full_screen.h"
 #include "hooks/journal_index.h"
 #include "hooks/session_state.h"
+#include "hooks/text_search.h"
 #include "include/internal/file.h"
 #include "include/internal/status.h"
 #include "include/internal/utf8.h"
@@ -39,8 +37,7 @@ typedef struct reviewer {
     bool choose;             /* another sample is in sight: its most surprising token is to be selected */
     buffer line, problem, said;
     char kind;               /* what is typed: '/', 'g'; 0 = nothing */
-    pcre2_code *pattern;     /* NULL = no search */
-    pcre2_match_data *match;
+    text_search *search;     /* NULL = none */
     buffer hits;             /* hit, in the order of the evals */
     int64_t searched, hit_at, search_from;
     bool jump;               /* to the next hit from search_from on, as soon as it is known */
@@ -130,47 +127,31 @@ static glimpse_status load(reviewer *w) {
 /* === Search ===================================================================================================== */
 
 static void end_search(reviewer *w) {
-    if (w->pattern) pcre2_code_free(w->pattern);
-    if (w->match) pcre2_match_data_free(w->match);
-    w->pattern = NULL;
-    w->match = NULL;
+    text_search_close(w->search);
+    w->search = NULL;
     buf_clear(&w->hits);
     w->hit_at = -1;
     w->searched = 0;
 }
 
 static void begin_search(reviewer *w, const char *query, size_t n) {
-    int code;
-    PCRE2_SIZE at;
-    uint32_t flags = PCRE2_UTF | PCRE2_MATCH_INVALID_UTF | PCRE2_CASELESS | PCRE2_LITERAL;
     end_search(w);
     if (!n) return;
-    if (n > 1 && query[0] == '/') { /* "/pattern" or "/pattern/" */
-        flags = PCRE2_UTF | PCRE2_MATCH_INVALID_UTF | PCRE2_MULTILINE;
-        query++, n--;
-        if (n > 1 && query[n - 1] == '/') n--;
-        else if (n > 2 && query[n - 1] == 'i' && query[n - 2] == '/') n -= 2, flags |= PCRE2_CASELESS;
-    }
-    w->pattern = pcre2_compile((PCRE2_SPTR)query, n, flags, &code, &at, NULL);
-    w->match = w->pattern ? pcre2_match_data_create_from_pattern(w->pattern, NULL) : NULL;
-    if (!w->match) {
-        PCRE2_UCHAR why[128] = "";
-        if (!w->pattern) pcre2_get_error_message(code, why, sizeof why);
-        end_search(w);
-        say(w, "no such pattern: %s", (const char *)why);
+    if (text_search_open(query, n, &w->search) < 0) {
+        say(w, "no such pattern: %s", status_text());
         return;
     }
     w->jump = true;
     w->search_from = w->v.at;
 }
 
-static void search_text(reviewer *w, int64_t eval, int32_t sample, const buffer *text) {
-    for (size_t at = 0; at <= text->n && w->hits.n / sizeof(hit) < MOST_FOUND;) {
-        if (pcre2_match(w->pattern, (PCRE2_SPTR)buf_str(text), text->n, at, 0, w->match, NULL) < 0) return;
-        const PCRE2_SIZE *o = pcre2_get_ovector_pointer(w->match);
-        hit h = { eval, (int64_t)o[0], (int64_t)o[1], sample };
-        if (o[1] > o[0]) buf_put(&w->hits, &h, sizeof h);
-        at = o[1] > o[0] && o[1] > at ? o[1] : (o[1] > at ? o[1] : at) + 1;
+static void search_text(reviewer *w, int64_t eval, int32_t sample, buffer *text) {
+    size_t from, to, at = 0;
+    text_search_prepare(text);
+    while (w->hits.n / sizeof(hit) < MOST_FOUND && text_search_next(w->search, text, at, &from, &to)) {
+        hit h = { eval, (int64_t)from, (int64_t)to, sample };
+        buf_put(&w->hits, &h, sizeof h);
+        at = to;
     }
 }
 
@@ -178,7 +159,7 @@ static void search_text(reviewer *w, int64_t eval, int32_t sample, const buffer 
 static bool search_on(reviewer *w) {
     buffer line = {0}, text = {0};
     int64_t until = now_ms() + SLICE_MS, n = evals_count(w->x);
-    while (w->pattern && w->searched < n && now_ms() < until) {
+    while (w->search && w->searched < n && now_ms() < until) {
         size_t at = 0;
         buf_clear(&line);
         if (evals_read(w->x, w->searched, &line) >= 0)
@@ -187,7 +168,7 @@ static bool search_on(reviewer *w) {
     }
     buf_free(&line);
     buf_free(&text);
-    return w->pattern && w->searched < n;
+    return w->search && w->searched < n;
 }
 
 /* Step to the sample of a hit and select the token in which it begins. */
@@ -214,7 +195,7 @@ static glimpse_status show_hit(reviewer *w, int64_t i) {
 
 static glimpse_status next_hit(reviewer *w, int by) {
     int64_t n = (int64_t)(w->hits.n / sizeof(hit));
-    if (!w->pattern) say(w, "nothing is searched for: /");
+    if (!w->search) say(w, "nothing is searched for: /");
     else if (n) return show_hit(w, w->hit_at < 0 ? 0 : (w->hit_at + by + n) % n);
     return GLIMPSE_OK;
 }
@@ -232,7 +213,7 @@ static glimpse_status jump_to_hit(reviewer *w, bool more) {
 static void say_found(reviewer *w) {
     int64_t n = (int64_t)(w->hits.n / sizeof(hit));
     if (w->searched < evals_count(w->x)) say(w, "%lld found, %lld of %lld steps searched", (long long)n, (long long)w->searched, (long long)evals_count(w->x));
-    else if (!n) say(w, "not found in %lld steps", (long long)w->searched);
+    else if (!n) say(w, "not found in %lld step%s", (long long)w->searched, w->searched == 1 ? "" : "s");
     else if (w->hit_at >= 0) say(w, "%lld of %lld found   n next  N previous", (long long)w->hit_at + 1, (long long)n);
     else say(w, "%lld found", (long long)n);
 }
@@ -456,7 +437,7 @@ static glimpse_status loop(reviewer *w) {
     int64_t looked = now_ms();
     for (bool on = true, more = false, searching = false; on;) {
         more = false;
-        if (w->pattern && (w->searched < evals_count(w->x) || searching || w->jump)) {
+        if (w->search && (w->searched < evals_count(w->x) || searching || w->jump)) {
             searching = more = search_on(w);
             if (w->jump) TRY_GOTO(jump_to_hit(w, searching));
             say_found(w);
@@ -467,18 +448,18 @@ static glimpse_status loop(reviewer *w) {
         if (key != KEY_NONE && key < KEY_RESIZED) {
             on = pressed(w, key, &st);
             if (st < 0) goto out;
-            if ((key == 'n' || key == 'N') && w->pattern) say_found(w);
+            if ((key == 'n' || key == 'N') && w->search) say_found(w);
         }
         if (now_ms() - looked >= LOOK_MS) {
-            bool anew = false;
-            TRY_GOTO(evals_refresh(w->x, &anew));
-            if (anew) {
+            evals_change change;
+            TRY_GOTO(evals_refresh(w->x, &change));
+            if (change != EVALS_SAME) {
                 end_search(w);
                 forget_probes(w);
                 w->seen = 0;
                 w->v.at = evals_count(w->x) - 1;
                 w->choose = true;
-                say(w, "another run has begun, or this one goes on from an earlier step");
+                say(w, change == EVALS_ANOTHER ? "another run has begun" : "the run goes on from an earlier step");
             }
             looked = now_ms();
         }

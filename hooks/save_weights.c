@@ -46,10 +46,12 @@ void session_save_weights(session *s, int64_t step) {
     char name[48];
     c_snprintf(name, sizeof name, "step_%08lld", (long long)step);
     char *dir = path_join(s->out_dir, "snapshots"), *path = dir ? path_join(dir, name) : NULL;
-    const char *given = opt_str(s->o, OPT_tokenizer);
-    if (!given) given = s->m->d.tokenizer.path;
-    save_request rq = {.path = path, .format = SAVE_SAFETENSORS, .replace = true,
-                       .tokenizer_from = given && path_exists(given) ? given : NULL};
+    if (s->t && !s->beside) { /* once: a tokenizer does not change with the weights */
+        if (token_files_make(s->t, NULL, s->m, &s->beside) < 0)
+            session_log(s, "glimpse: the snapshots are saved without a tokenizer: %s", status_text());
+        else if (*token_files_note(s->beside)) session_log(s, "glimpse: snapshots: %s", token_files_note(s->beside));
+    }
+    save_request rq = {.path = path, .format = SAVE_SAFETENSORS, .replace = true, .beside = s->beside};
     glimpse_status st = path ? model_save(s->m, &rq) : GLIMPSE_E_MEMORY;
     if (!path) session_log(s, "glimpse: step %lld: no snapshot was saved: no memory", (long long)step);
     else if (st < 0) session_log(s, "glimpse: step %lld: no snapshot was saved: %s", (long long)step, status_text());

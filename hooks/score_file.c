@@ -111,7 +111,7 @@ out:
 static void watch(void *user, int64_t done, int64_t total) {
     const session *s = user;
     char line[80];
-    c_snprintf(line, sizeof line, "  %lld of %lld tokens", (long long)done, (long long)total);
+    c_snprintf(line, sizeof line, "  %lld of %lld token%s", (long long)done, (long long)total, total == 1 ? "" : "s");
     s->host.progress(s->host.user, line);
 }
 
@@ -267,6 +267,29 @@ static glimpse_status npy_open(npy *f) {
     return file_write_fd(f->fd, f->path, head, sizeof head);
 }
 
+/* The sum of it, and what the first token stood behind, which is not in the table. */
+static glimpse_status say_score(session *s, int32_t prefix, int64_t count, double sum) {
+    buffer behind = {0}, piece = {0};
+    if (prefix < 0) buf_puts(&behind, "the model has no BOS or EOS: the first token is given, not scored");
+    else {
+        const char *name = prefix == s->m->d.bos || (s->t && prefix == s->t->bos) ? "BOS" : "EOS";
+        buf_puts(&behind, "the first behind ");
+        if (s->t && tokenizer_decode(s->t, prefix, &piece) >= 0 && piece.n) {
+            text_escape(&behind, piece.bytes, piece.n, TEXT_ONE_LINE);
+            buf_putc(&behind, ' ');
+        }
+        buf_printf(&behind, "(%s, id %d)", name, prefix);
+    }
+    bool failed = buf_failed(&behind);
+    if (!failed)
+        session_log(s, "glimpse: %lld token%s, %.4f nats a token, perplexity %.4g; %s", (long long)count, count == 1 ? "" : "s",
+                    -sum / (double)count, exp(-sum / (double)count), buf_str(&behind));
+    buf_free(&behind);
+    buf_free(&piece);
+    if (failed) FAIL(GLIMPSE_E_MEMORY, "no memory for the name of a token");
+    return GLIMPSE_OK;
+}
+
 static glimpse_status score_text(session *s) {
     glimpse_status st = GLIMPSE_OK;
     buffer ids = {0}, out = {0}, piece = {0};
@@ -304,7 +327,7 @@ static glimpse_status score_text(session *s) {
         if (f.path) TRY_GOTO(score_each_row(s->g, r[k].ids, r[k].n - 1, put_logits, &f));
         TRY_GOTO(put_out(s, &out));
     }
-    session_log(s, "glimpse: %lld tokens, %.4f nats a token, perplexity %.4g", (long long)count, -sum / (double)count, exp(-sum / (double)count));
+    if (!opt_bool(s->o, OPT_quiet)) TRY_GOTO(say_score(s, prefix, count, sum));
 out:
     if (f.fd >= 0 && io.close(f.fd) && st >= 0) st = status_fail(GLIMPSE_E_IO, __FILE__, __LINE__, "%s cannot be written", f.path);
     rolling_free(&w);
@@ -321,7 +344,11 @@ glimpse_status session_score_file(const options *o, const session_host *host) {
     const char *requests = opt_str(o, OPT_requests);
     if (!requests && !opt_is_set(o, OPT_sample_start_tokens))
         FAIL(GLIMPSE_E_INVALID, "glimpse score: no text is given\nhint: --prompt TEXT, --prompt FILE:path, --prompt -, or --requests FILE");
-    TRY_GOTO(offline_open(o, host, opt_str(o, OPT_out_dir), &checkpoint, &s));
+    if (requests && opt_level_of(o, OPT_sample_start_tokens) == OPT_LEVEL_FLAG)
+        FAIL(GLIMPSE_E_INVALID, "glimpse score: --requests and --prompt: one at a time");
+    if (requests && opt_has(o, OPT_logits_out)) FAIL(GLIMPSE_E_INVALID, "glimpse score: --logits_out is for a text, and there are --requests");
+    if (opt_count(o, OPT_sample_start_tokens) > 1) FAIL(GLIMPSE_E_INVALID, "glimpse score: --prompt is given several times: one text at a time");
+    TRY_GOTO(offline_open(o, host, &checkpoint, &s));
     if (requests && !s->t) FAIL_GOTO(GLIMPSE_E_TOKENIZER, "without a tokenizer no request can be scored\nhint: --tokenizer FILE");
     TRY_GOTO(requests ? answer_requests(s, requests) : score_text(s));
 out:

@@ -8,9 +8,11 @@
 #include "hooks/cuda_library.h"
 #include "hooks/prompts.h"
 #include "hooks/review.h"
+#include "hooks/text_out.h"
 #include "include/internal/file.h"
 #include "include/internal/status.h"
 #include "include/internal/threads.h"
+#include "sampling/checkpoint/token_files.h"
 #include <errno.h>
 #include <math.h>
 #include <stdarg.h>
@@ -25,6 +27,18 @@ static double now_s(void) {
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
+/* Every word to people goes through here: off the line on which text streams, over a progress bar that stands there. */
+static void say(const session *s, const char *text) {
+    if (!s->host.log) return;
+    buffer b = {0};
+    view_style style = session_terminal_style(s, false);
+    if (s->text) text_out_leave_line(s->text);
+    view_clear_line(&style, &b);
+    buf_puts(&b, text);
+    if (!buf_failed(&b)) s->host.log(s->host.user, buf_str(&b));
+    buf_free(&b);
+}
+
 void session_log(const session *s, const char *fmt, ...) {
     if (!s->host.log) return;
     buffer b = {0};
@@ -35,9 +49,16 @@ void session_log(const session *s, const char *fmt, ...) {
     buffer spelt = {0};
     if (!options_is_offline(s->o)) opt_spell_for_trainer(buf_str(&b), &spelt);
     const buffer *said = spelt.n ? &spelt : &b;
-    if (!buf_failed(said)) s->host.log(s->host.user, buf_str(said));
+    if (!buf_failed(said)) say(s, buf_str(said));
     buf_free(&b);
     buf_free(&spelt);
+}
+
+void session_log_lines(const session *s, const char *lines) {
+    for (size_t n; *lines; lines += n + (lines[n] == '\n')) {
+        n = strcspn(lines, "\n");
+        session_log(s, "glimpse: %.*s", (int)n, lines);
+    }
 }
 
 /* --- opening ------------------------------------------------------------------------------------------------------ */
@@ -55,7 +76,7 @@ static glimpse_status find_tokenizer(const options *o, const glimpse_model *d, i
     return st;
 }
 
-static char *name_of_run(const options *o, const char *out_dir) {
+char *session_name_of_run(const options *o, const char *out_dir) {
     const char *given = opt_str(o, OPT_run_name);
     if (given && *given) return strdup(given);
     char *real = realpath(out_dir, NULL);
@@ -64,12 +85,58 @@ static char *name_of_run(const options *o, const char *out_dir) {
     return name;
 }
 
-glimpse_status session_device(const options *o, const model *m, generator_config *cfg) {
-    if (m->is_function || !cuda_device_of(opt_str(o, OPT_device), &cfg->device)) return GLIMPSE_OK;
-    /* Keys and values as the trainer has them: of bf16 weights bf16, else f32. */
-    if (m->dtype == GLIMPSE_BF16) cfg->cache = GLIMPSE_BF16;
-    TRY(cuda_library_load(&cfg->ops));
-    return cuda_library_probe(cfg->device);
+static const char *const dtypes[] = { "f32", "bf16", "f16" };
+
+/* Why the CPU computes although --device auto would have liked the GPU. */
+static void say_cpu(void *user, const char *why) {
+    session_log(user, "glimpse: sampling on the processor: %.*s", (int)strcspn(why, "\n"), why);
+}
+
+static void use_cuda(const model *m, const backend_ops *ops, int32_t device, generator_config *cfg) {
+    cfg->ops = ops;
+    cfg->device = device;
+    if (m->dtype == GLIMPSE_BF16) cfg->cache = GLIMPSE_BF16; /* keys and values as the trainer has them: else f32 */
+}
+
+/* auto: the GPU on which a trainer's weights lie; offline, where there is no trainer to disturb, the first one. */
+static void choose_device(session *s, generator_config *cfg) {
+    const weights_source *w = s->host.weights;
+    const backend_ops *ops;
+    int32_t device = w ? w->device : 0;
+    if (w ? w->device < 0 : !options_is_offline(s->o) || !cuda_library_gpu_is_there()) {
+        if (w) say_cpu(s, w->why_not ? w->why_not : "the weights' GPU may not be used");
+        return;
+    }
+    if (cuda_library_load(&ops) < 0 || cuda_library_probe(device) < 0) {
+        say_cpu(s, status_text());
+        return;
+    }
+    use_cuda(s->m, ops, device, cfg);
+    cfg->may_fall_back = true;
+    cfg->say = say_cpu;
+    cfg->say_user = s;
+    if (!w) return;
+    cfg->memory_percent = w->memory_percent;
+    cfg->held_bytes = w->held_bytes;
+}
+
+/* The backend that --device asks for: the CPU's is the default. */
+static glimpse_status find_device(session *s, generator_config *cfg) {
+    const backend_ops *ops;
+    int32_t device;
+    if (s->m->is_function) return GLIMPSE_OK;
+    cfg->source = s->host.weights;
+    if (opt_is(s->o, OPT_device, "auto")) choose_device(s, cfg);
+    if (!cuda_device_of(opt_str(s->o, OPT_device), &device)) return GLIMPSE_OK;
+    TRY(cuda_library_load(&ops));
+    TRY(cuda_library_probe(device));
+    use_cuda(s->m, ops, device, cfg);
+    return GLIMPSE_OK;
+}
+
+void session_see_device(session *s) {
+    s->facts.device = generator_device(s->g);
+    s->facts.cache = dtypes[generator_cache(s->g)];
 }
 
 static int64_t journal_bytes(const char *dir) {
@@ -101,22 +168,24 @@ glimpse_status session_open_model(const options *o, model *m, tokenizer *t, cons
     if (!s->o || !s->out_dir) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for the session");
     if (t && m->d.bos < 0 && t->bos < m->d.vocab_size) m->d.bos = t->bos;
     if (t && m->d.eos < 0 && t->eos < m->d.vocab_size) m->d.eos = t->eos;
-    TRY_GOTO(mkdir_p(out_dir));
-    s->journal_bytes = journal_bytes(out_dir);
-    s->run_name = name_of_run(o, out_dir);
+    s->offline = !strcmp(kind, "offline");
+    s->no_files = s->offline && !opt_bool(o, OPT_files);
+    if (!s->offline) TRY_GOTO(mkdir_p(out_dir));
+    s->journal_bytes = s->offline ? -2 : journal_bytes(out_dir);
+    s->run_name = session_name_of_run(o, out_dir);
     TRY_GOTO(view_check_sample_file(opt_str(o, OPT_sample_file)));
     TRY_GOTO(views_options(o, &views));
     TRY_GOTO(view_style_of(o, &s->style, &s->boundary));
     s->views = buf_take(&views, NULL);
     if (!s->run_name || !s->views) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for the session");
     int64_t threads = opt_int(o, OPT_threads);
-    generator_config cfg = { .threads = threads > 0 ? (int32_t)threads : cpu_count() };
-    TRY_GOTO(session_device(o, m, &cfg));
+    generator_config cfg = { .threads = threads > 0 ? (int32_t)threads : cpu_count(), .between = host->between, .between_user = host->user };
+    TRY_GOTO(find_device(s, &cfg));
     TRY_GOTO(generator_open(m, t, &cfg, &s->g));
-    static const char *const dtypes[] = { "f32", "bf16", "f16" };
     s->facts = (record_facts){ .run_name = s->run_name, .kind = kind, .arch = m->arch, .dtype = dtypes[m->dtype],
-                               .device = generator_device(s->g), .cache = dtypes[cfg.cache], .check = "none", .views = s->views,
+                               .check = "none", .views = s->views,
                                .n_params = m->n_params, .vocab_size = m->d.vocab_size };
+    session_see_device(s);
     if ((opt_bool(o, OPT_sample_metrics) || opt_bool(o, OPT_dataset_benchmarks)) && speller_open(opt_str(o, OPT_spelling_language), &s->sp) < 0)
         session_log(s, "glimpse: %s: metrics without spelling", status_text());
     if (opt_str(o, OPT_probe)) TRY_GOTO(probes_open(opt_str(o, OPT_probe), m, t, &s->probes));
@@ -176,6 +245,7 @@ static glimpse_status rehearse(session *s) {
         if (made < 0 && i == 0 && opt_has(s->o, OPT_samplers)) /* a sampler of the user's own may still be added under that name */
             session_log(s, "glimpse: %s", status_text());
         if (st < 0) goto out;
+        if (c && i == 0) session_log_lines(s, chain_idle(c));
         chain_close(c);
         c = NULL;
     }
@@ -210,13 +280,15 @@ glimpse_status session_open(const options *o, const glimpse_model *d, const sess
 
 glimpse_status session_close(session *s) {
     if (!s) return GLIMPSE_OK;
-    if (s->probes && s->j && review_probe_map(s->out_dir) < 0) session_log(s, "glimpse: probes.png: %s", status_text());
+    if (s->probes && s->j && review_probe_map(s->out_dir, s->out_dir) < 0) session_log(s, "glimpse: probes.png: %s", status_text());
+    if (s->offline) offline_abandon(s);
     journal_close(s->j);
     if (s->before) record_free(&s->before->record);
     generator_close(s->g);
     probes_close(s->probes);
     evaluation_close(s->ev);
     dataset_close(s->data);
+    token_files_free(s->beside);
     tokenizer_close(s->t);
     model_close(s->m);
     speller_close(s->sp);
@@ -249,14 +321,15 @@ glimpse_status session_sample(session *s, const options *o, int64_t step, batch_
     rq.prompts = asked->prompts;
     rq.n_prompts = asked->n;
     rq.step_key = opt_bool(o, OPT_seed_each_step) ? (uint32_t)step : 0;
-    rq.on_token = s->on_token;
-    rq.user = s->on_token_user;
+    if (s->text) rq.on_token = text_out_token;
+    rq.user = s->text;
     rq.users = s->users;
     rq.n_users = s->n_users;
     if (rq.n_top > s->m->d.vocab_size) rq.n_top = s->m->d.vocab_size;
     TRY_GOTO(generator_refresh(s->g));
     TRY_GOTO(generate_batch(s->g, &rq, out));
 out:
+    if (s->text) text_out_end(s->text);
     prompt_list_free(&prompts);
     arena_free(a);
     return st;
@@ -298,6 +371,14 @@ static void catch_up(session *s) {
 /* A late worker whose trainer is gone and whose run another one has taken on would write the past behind the present. */
 static glimpse_status lock_directory(session *s, int *lock) {
     glimpse_status st;
+    if (s->offline) {
+        TRY(offline_claim(s, lock));
+        char *name = session_name_of_run(s->o, s->out_dir);
+        if (!name) FAIL(GLIMPSE_E_MEMORY, "no memory for a name");
+        free(s->run_name);
+        s->facts.run_name = s->run_name = name;
+        return GLIMPSE_OK;
+    }
     TRY(mkdir_p(s->out_dir));
     do st = journal_lock(s->out_dir, lock);
     while (st == GLIMPSE_E_STATE && s->host.locked && s->host.locked(s->host.user, s->out_dir));
@@ -348,6 +429,11 @@ static glimpse_status open_journal(session *s, int64_t step, int64_t since) {
 
 /* The journal is open, and still there. */
 static glimpse_status have_journal(session *s, int64_t step, int64_t since) {
+    if (s->no_files) {
+        s->facts.run = s->js.run;
+        s->js.newest_step = step;
+        return GLIMPSE_OK;
+    }
     if (s->j && journal_is_gone(s->j)) {
         session_log(s, "glimpse: %s/evals.jsonl was removed or replaced: another journal is begun", s->out_dir);
         journal_close(s->j);
@@ -376,7 +462,7 @@ static glimpse_status redraw_all_texts(session *s) {
 
 /* A step at or before the last one leaves that branch behind: the views of its evals go, the texts are drawn anew. */
 static void leave_branch(session *s, int64_t step) {
-    if (s->js.newest_step >= step) {
+    if (s->j && s->js.newest_step >= step) {
         views_forget(s->out_dir, step);
         texts_are_stale(s);
     }
@@ -388,7 +474,7 @@ static glimpse_status write_line(session *s, glimpse_record *r, owned_record **o
     glimpse_status st = GLIMPSE_OK;
     buffer line = {0};
     TRY_GOTO(journal_encode(r, &line));
-    TRY_GOTO(journal_append(s->j, &line));
+    if (s->j) TRY_GOTO(journal_append(s->j, &line));
     s->js.next_seq++;
     TRY_GOTO(journal_decode(line.bytes, line.n - 1, out));
 out:
@@ -398,8 +484,9 @@ out:
 
 static void show(session *s, owned_record *rec, int64_t step, double t0) {
     buffer where = {0}, log = {0};
-    glimpse_status st;
-    if (s->texts_stale) { /* this record is in the journal: it is drawn with the others */
+    glimpse_status st = GLIMPSE_OK;
+    if (!s->j) buf_puts(&where, ""); /* --no_files */
+    else if (s->texts_stale) { /* this record is in the journal: it is drawn with the others */
         st = views_write_own(s->out_dir, &rec->record, &where);
         if (st >= 0) st = redraw_all_texts(s);
     } else st = views_write(s->out_dir, &rec->record, NULL, &where);
@@ -412,7 +499,7 @@ static void show(session *s, owned_record *rec, int64_t step, double t0) {
         const glimpse_record *before = s->before ? &s->before->record : NULL;
         if (view_terminal(&rec->record, before, where.n ? buf_str(&where) : NULL, &style, &log) >= 0 && !buf_failed(&log)) {
             if (log.n && log.bytes[log.n - 1] == '\n') log.bytes[--log.n] = 0;
-            s->host.log(s->host.user, buf_str(&log));
+            say(s, buf_str(&log));
         }
     }
     if (s->host.record) s->host.record(s->host.user, &rec->record);
@@ -442,6 +529,7 @@ static glimpse_status record_eval(session *s, int64_t step, double train_loss, d
     if (!rec) FAIL(GLIMPSE_E_MEMORY, "no memory for a record");
     glimpse_record *r = &rec->record;
     s->facts.check = s->check_failed ? "failed" : s->checked ? "ok" : "none";
+    session_see_device(s);
     if (found) {
         r->probes = found->probes;
         r->n_probes = found->n_probes;
@@ -501,6 +589,11 @@ static glimpse_status score_probes(session *s, eval_found *found) {
     if (n_top > s->m->d.vocab_size) n_top = s->m->d.vocab_size;
     TRY(probes_score(s->probes, s->g, (int32_t)n_top, found->arena, &probes, &found->n_probes));
     found->probes = probes;
+    buffer why = {0};
+    int32_t unscored = probes_unscored(probes, found->n_probes, &why);
+    if (unscored > s->unscored_said) session_log(s, "glimpse: --probe %s: %s", opt_str(s->o, OPT_probe), buf_str(&why));
+    if (unscored > s->unscored_said) s->unscored_said = unscored;
+    buf_free(&why);
     return GLIMPSE_OK;
 }
 
@@ -528,7 +621,7 @@ glimpse_status session_eval(session *s, int64_t step, double train_loss, double 
     owned_record *rec = NULL;
     buffer note = {0}, why = {0};
     char reason[SCHEDULE_WHY_BYTES] = "";
-    TRY_GOTO(have_journal(s, step, 0));
+    if (!s->offline) TRY_GOTO(have_journal(s, step, 0));
     val_loss = record_round(val_loss, RECORD_LOSS_DIGITS); /* as the journal will remember it */
     bool due = schedule_is_due(&s->due, s->o, val_loss, reason);
     schedule_best(&s->due, step, val_loss);
@@ -540,6 +633,10 @@ glimpse_status session_eval(session *s, int64_t step, double train_loss, double 
             s->note_said = true;
         }
     } else buf_puts(&why, reason);
+    if (s->offline) { /* what failed leaves nothing, and is said by whoever asked */
+        if (sampled < 0) TRY_GOTO(status_set_text(sampled, buf_str(&why)));
+        TRY_GOTO(have_journal(s, step, 0));
+    }
     if (sampled >= 0 && measure(s, step, &found) < 0)
         session_log(s, "glimpse: step %lld: %s", (long long)step, status_text());
     buffer first_line = {0}; /* the hint is for the log, not for the record */

@@ -55,6 +55,7 @@ static glimpse_status finish_api_record(session *s, const options *o, batch_resu
     buffer line = {0};
     owned_record *rec = record_new(), *whole = NULL;
     if (!rec) FAIL(GLIMPSE_E_MEMORY, "no memory for a record");
+    session_see_device(s);
     record_facts facts = s->facts;
     facts.kind = "api";
     facts.run = s->js.run[0] ? s->js.run : "0";

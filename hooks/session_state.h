@@ -24,6 +24,7 @@ struct session {
     dataset *data;        /* --dataset_benchmarks; NULL = none */
     evaluation *ev;       /* --lm_eval_tasks; NULL = none */
     speller *sp;          /* NULL = no dictionary, or not wanted */
+    struct token_files *beside; /* --save_snapshots: made at the first; NULL = not yet, or there is no tokenizer */
     journal *j;           /* opened at the first eval, which knows the step */
     int64_t journal_bytes; /* of the journal when the session was opened, -1 = there was none; -2 = it is ours */
     journal_state js;
@@ -34,22 +35,28 @@ struct session {
     view_style style;     /* of the options; where it goes is added by session_terminal_style */
     buffer boundary;
     const char *kind;
+    bool offline;         /* of kind "offline": no directory is made before there is a line to write; offline_claim */
+    bool claimed, made_dir; /* out_dir is ours; it was not there before */
+    bool no_files;        /* offline, --no_files: the record goes to hooks and to standard output alone */
     schedule due;         /* best loss, evals so far */
     views_redraw redraw;  /* while the texts are drawn anew */
     bool texts_stale;     /* sample.txt and its like are not what the journal says */
     bool check_failed, checked, note_said;
+    int32_t unscored_said; /* probes that cannot be scored: how many were said */
     /* offline: */
     const struct prompt_list *prompts; /* made once and borrowed: standard input cannot be read twice; NULL = at each eval */
-    void (*on_token)(void *user, int32_t sequence, const glimpse_token *token);
-    void *on_token_user;
+    struct text_out *text; /* shows the tokens as they come; NULL = they are not streamed */
     user_sampler_entry *users; /* (n_users), names and states owned */
     int32_t n_users;
 };
 
+/* For people: a line or more, on lines of its own whatever stands on the terminal. */
 void session_log(const session *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* The backend that --device asks for, into cfg: the CPU's is the default. */
-glimpse_status session_device(const options *o, const model *m, generator_config *cfg);
+/* Say each line of a text. */
+void session_log_lines(const session *s, const char *lines);
+
+void session_see_device(session *s); /* into facts: what computes now; where the GPU would not do, auto went on to the CPU */
 /* Alternatives recorded for each token: more where charts show them, unless a number was asked for. */
 int64_t session_record_top(const options *o);
 /* settings.c: the settings of a batch as the options have them: one for each --top_k, with its label; phrases, the negative
@@ -71,11 +78,17 @@ glimpse_status session_note(session *s, int64_t step, double train_loss, double 
 glimpse_status session_check(session *s, const int32_t *ids, const int32_t *targets, int32_t B, int32_t T, double loss,
                              const float *losses);
 glimpse_status session_close(session *s);
-/* The checkpoint, tokenizer and session of the options, writing to `dir`.  *found is returned (free), *out session_close. */
-glimpse_status offline_open(const options *given, const session_host *host, const char *dir, char **found, session **out);
-/* Where an offline run writes: `dir` itself if no run has written there, else dir/offline-N, so that a live run is never
- * touched.  *out: returned (free). */
-glimpse_status offline_dir(const char *dir, char **out);
+/* The checkpoint, tokenizer and session of the options; nothing is written yet.  *found is returned (free), *out session_close. */
+glimpse_status offline_open(const options *given, const session_host *host, char **found, session **out);
+/* That --out_dir can be written to, as far as can be told without writing. */
+glimpse_status offline_may_write(const options *o);
+/* Where an offline run writes, made and locked (*lock; io.close): out_dir itself if no run and no evaluation has written there,
+ * else out_dir/offline-N, so that a live run is never touched.  It becomes s->out_dir. */
+glimpse_status offline_claim(session *s, int *lock);
+/* A run that wrote no line leaves no directory. */
+void offline_abandon(session *s);
+/* What the run is called in the records. */
+char *session_name_of_run(const options *o, const char *out_dir);
 /* advice.c: what a person may want to change, a line or none. */
 void session_advise(const session *s, const glimpse_sample *samples, int32_t n);
 struct prompt_list;

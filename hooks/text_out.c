@@ -2,11 +2,14 @@
 #include "hooks/text_out.h"
 
 #include "sampling/pieces_text.h"
+#include "viz/text.h"
 #include <math.h>
+#include <string.h>
 
 static const glimpse_token no_token = { .size = sizeof no_token, .p_temp = NAN, .p_final = NAN, .logit = NAN, .logprob = NAN };
 
 static void put_out(text_out *w) {
+    if (w->out.n) w->mid_line = w->out.bytes[w->out.n - 1] != '\n';
     if (w->out.n && !w->error) w->error = w->s->host.out(w->s->host.user, w->out.bytes, w->out.n);
     buf_clear(&w->out);
 }
@@ -14,6 +17,7 @@ static void put_out(text_out *w) {
 void text_out_token(void *user, int32_t sequence, const glimpse_token *t) {
     text_out *w = user;
     (void)sequence;
+    w->open = true;
     if (t->id == w->s->m->d.eos && !opt_bool(w->s->o, OPT_ignore_eos)) return;
     buf_clear(&w->piece);
     if (piece_text(w->s->t, t->id, &w->piece) >= 0)
@@ -21,23 +25,59 @@ void text_out_token(void *user, int32_t sequence, const glimpse_token *t) {
     put_out(w);
 }
 
-void text_out_end(text_out *w, const char *tail) {
+void text_out_end(text_out *w) {
+    if (!w->open) return;
     view_stream_token(NULL, &no_token, NULL, 0, &w->style, &w->held, &w->out);
-    buf_puts(&w->out, tail);
+    buf_putc(&w->out, '\n');
+    put_out(w);
+    w->open = false;
+}
+
+void text_out_leave_line(text_out *w) {
+    if (!w->mid_line || !w->s->host.terminal || !w->s->host.out_terminal) return;
+    buf_putc(&w->out, '\n');
     put_out(w);
 }
 
 void text_out_text(text_out *w, const char *text, size_t n) {
     view_style style = w->style;
     style.colorize = false;
+    w->open = true;
     view_stream_token(NULL, &no_token, text, n, &style, &w->held, &w->out);
     view_stream_token(NULL, &no_token, NULL, 0, &style, &w->held, &w->out);
     put_out(w);
 }
 
+/* Which sample follows; what is the same for all is left away. */
+static void put_header(text_out *w, const glimpse_record *r, const glimpse_sample *s) {
+    int32_t prompts = 0, settings = 0;
+    char paint[64] = "";
+    for (int32_t i = 0; i < r->n_samples; i++) {
+        const glimpse_sample *x = GLIMPSE_AT(r->samples, i);
+        if (x->prompt >= prompts) prompts = x->prompt + 1;
+        if (x->setting >= settings) settings = x->setting + 1;
+    }
+    text_sgr(paint_of(PAINT_DIM), w->style.depth, paint);
+    if (*paint) buf_printf(&w->out, "\x1b[%sm", paint);
+    buf_puts(&w->out, "---------------");
+    if (prompts > 1) buf_printf(&w->out, " prompt %d of %d  ", s->prompt + 1, prompts);
+    if (settings > 1) {
+        buf_putc(&w->out, ' ');
+        text_escape(&w->out, s->label, strlen(s->label), TEXT_ONE_LINE);
+        buf_puts(&w->out, "  ");
+    }
+    buf_printf(&w->out, " sample %d of %d", s->sample + 1, s->n_samples);
+    if (s->n_beams) {
+        buf_puts(&w->out, "   score ");
+        buf_g(&w->out, s->beam_score, RECORD_DIGITS);
+    }
+    buf_puts(&w->out, *paint ? "\x1b[0m\n" : "\n");
+}
+
 void text_out_samples(text_out *w, const glimpse_record *r) {
     for (int32_t i = 0; i < r->n_samples && !w->error; i++) {
         const glimpse_sample *s = GLIMPSE_AT(r->samples, i);
+        if (r->n_samples > 1) put_header(w, r, s);
         text_out_text(w, s->prompt_text, s->prompt_bytes);
         for (int32_t k = 0; k < s->n_tokens; k++) {
             const glimpse_token *t = GLIMPSE_AT(s->tokens, k);
@@ -48,8 +88,9 @@ void text_out_samples(text_out *w, const glimpse_record *r) {
         }
         if (s->stop == GLIMPSE_STOP_STRING && !w->style.colorize) text_out_text(w, s->text, s->text_bytes);
         view_stream_token(r, &no_token, NULL, 0, &w->style, &w->held, &w->out);
-        buf_puts(&w->out, "\n---------------\n");
+        buf_putc(&w->out, '\n');
         put_out(w);
+        w->open = false;
     }
 }
 

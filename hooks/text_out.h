@@ -1,5 +1,9 @@
 /* text_out.h -- generated text to the host's output: token by token as it streams, or whole, always through the view's hand, so
- * that no control character reaches a terminal.  Called by offline.c and chat.c. */
+ * that no control character reaches a terminal.
+ *
+ * While text streams the session knows it (session.text): generation over, however, its line is ended before anything else is
+ * done; and what is said to people meanwhile begins on a line of its own where both go to a terminal.  Called by offline.c,
+ * chat.c and session.c. */
 #ifndef GLIMPSE_HOOKS_TEXT_OUT_H
 #define GLIMPSE_HOOKS_TEXT_OUT_H
 
@@ -9,16 +13,22 @@ typedef struct text_out { /* start from {0} with s and style */
     session *s;
     view_style style;
     buffer held, out, piece;
+    bool open;            /* a text was begun and not ended */
+    bool mid_line;        /* what was last shown is no newline */
     int error;            /* errno of the output, which then gets no more; the samples are drawn and recorded all the same */
 } text_out;
 
 /* on_token of a batch; `user` is the text_out.  The token that ends the text is not shown. */
 void text_out_token(void *user, int32_t sequence, const glimpse_token *t);
-/* Show what is held back of a character that was never completed; then `tail` as it is. */
-void text_out_end(text_out *w, const char *tail);
-/* Text that is no token's: without colour. */
+/* End an open text: what is held back of a character that was never completed, and a newline.  Else nothing. */
+void text_out_end(text_out *w);
+/* On a terminal that shows text and messages, leave a line that is begun; nothing in a file or a pipe. */
+void text_out_leave_line(text_out *w);
+/* Text that is no token's, which it opens: without colour. */
 void text_out_text(text_out *w, const char *text, size_t n);
-/* Every sample of a record: prompt, text, a line of dashes. */
+/* The samples of a record: of one its bare text; of several, each behind a line that says which it is,
+ *     --------------- prompt 1 of 2   top_k=5   sample 1 of 3
+ * with the prompt and the setting only where there are several. */
 void text_out_samples(text_out *w, const glimpse_record *r);
 void text_out_free(text_out *w);
 

@@ -156,103 +156,6 @@ void view_ansi_name(const char *sample_file, buffer *out) {
     buf_puts(out, ".ansi");
 }
 
-static bool only_digits(const char *s, size_t n) { return n && strspn(s, "0123456789") >= n; }
-
-/* p0_top_k_5_s0, as view_sample_name makes it. */
-static bool is_sample_name(const char *s, size_t n) {
-    size_t digits = n && s[0] == 'p' ? strspn(s + 1, "0123456789") : 0, tail = n;
-    while (tail && s[tail - 1] >= '0' && s[tail - 1] <= '9') tail--;
-    return digits && s[1 + digits] == '_' && tail < n && tail >= 2 && s[tail - 1] == 's' && s[tail - 2] == '_';
-}
-
-/* The length of a name without what file_write_atomic appends to it, .<pid>-<count>.tmp; 0 if it has nothing of the kind. */
-static size_t before_temporary(const char *name) {
-    size_t n = strlen(name);
-    if (n < 4 || strcmp(name + n - 4, ".tmp")) return 0;
-    n -= 4;
-    for (int i = 0; i < 2; i++) {
-        size_t digits = 0;
-        while (digits < n && name[n - 1 - digits] >= '0' && name[n - 1 - digits] <= '9') digits++;
-        n -= digits;
-        if (!digits || !n || name[--n] != (i ? '.' : '-')) return 0;
-    }
-    return n;
-}
-
-/* A file that we write into an eval's folder (depth 0) or a sample's (depth 1). */
-static bool is_our_file(const char *name, int depth) {
-    size_t n = before_temporary(name);
-    if (!n) n = strlen(name);
-    if (depth == 0 && n == strlen("sample.txt") && !strncmp(name, "sample.txt", n)) return true;
-    if (n < 5 || strncmp(name + n - 4, ".png", 4)) return false;
-    if (depth == 0) return is_sample_name(name, n - 4);
-    return !strcmp(name, "minmax.png") || (!strncmp(name, "token_", 6) && n > 10 && only_digits(name + 6, n - 10));
-}
-
-/* Remove what an earlier eval of the same step left: our own files by our own names, through no link, nothing else. */
-static void clear_folder(const char *dir, int depth) {
-    int fd = file_open_fd(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-    DIR *d = fd < 0 ? NULL : fdopendir(fd);
-    if (!d) {
-        if (fd >= 0) io.close(fd);
-        return;
-    }
-    for (struct dirent *e; (e = readdir(d));) {
-        char *path = path_join(dir, e->d_name);
-        struct stat s;
-        if (path && !lstat(path, &s)) {
-            if (S_ISDIR(s.st_mode) && depth == 0 && is_sample_name(e->d_name, strlen(e->d_name))) {
-                clear_folder(path, 1);
-                rmdir(path);
-            } else if (S_ISREG(s.st_mode) && is_our_file(e->d_name, depth))
-                io.unlink(path);
-        }
-        free(path);
-    }
-    closedir(d);
-}
-
-void views_sweep(const char *dir) {
-    for (int i = 0; i < 2; i++) {
-        char *folder = i ? path_join(dir, "report") : strdup(dir);
-        DIR *d = folder ? opendir(folder) : NULL;
-        for (struct dirent *e; d && (e = readdir(d));) {
-            if (!before_temporary(e->d_name)) continue;
-            if (i == 0 && strncmp(e->d_name, "report.html.", 12) && strncmp(e->d_name, "evals.jsonl.", 12)) continue;
-            char *path = path_join(folder, e->d_name);
-            if (path) io.unlink(path);
-            free(path);
-        }
-        if (d) closedir(d);
-        free(folder);
-    }
-}
-
-void views_forget(const char *dir, int64_t step) {
-    static const struct {
-        const char *folder, *end;
-    } kinds[] = { { "evals", "" }, { "report", ".js" } };
-    for (int i = 0; i < 2; i++) {
-        char *folder = path_join(dir, kinds[i].folder);
-        DIR *d = folder ? opendir(folder) : NULL;
-        for (struct dirent *e; d && (e = readdir(d));) {
-            size_t digits = strncmp(e->d_name, "step_", 5) ? 0 : strspn(e->d_name + 5, "0123456789");
-            int64_t at;
-            if (!digits || strcmp(e->d_name + 5 + digits, kinds[i].end) || !parse_i64(e->d_name + 5, digits, &at) || at < step)
-                continue;
-            char *path = path_join(folder, e->d_name);
-            if (path && i == 0) {
-                clear_folder(path, 0);
-                rmdir(path);
-            } else if (path)
-                io.unlink(path);
-            free(path);
-        }
-        if (d) closedir(d);
-        free(folder);
-    }
-}
-
 static glimpse_status write_png(const char *dir, const char *name, const buffer *png) {
     char *path = path_join(dir, name);
     if (!path || buf_failed(png)) {
@@ -382,13 +285,13 @@ static glimpse_status write_own(const view_plan *p, const char *dir, const glimp
     char *own = path_join(buf_str(&folder), "sample.txt");
     if (!own || buf_failed(text) || buf_failed(&folder)) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for the samples' text");
     if (!r->n_samples) { /* what an abandoned branch may have left at this step */
-        clear_folder(buf_str(&folder), 0);
+        views_clear_folder(buf_str(&folder));
         rmdir(buf_str(&folder));
     } else {
         glimpse_status made = mkdir_p(buf_str(&folder));
         first_failure(&first, why, made);
         if (made >= 0) {
-            clear_folder(buf_str(&folder), 0);
+            views_clear_folder(buf_str(&folder));
             for (int32_t i = 0; i < r->n_samples; i++)
                 first_failure(&first, why, sample_pictures(p, r, GLIMPSE_AT(r->samples, i), buf_str(&folder)));
             glimpse_status last = file_write_atomic(own, text->bytes, text->n, false);
@@ -417,39 +320,40 @@ static bool is_drawn(const view_plan *p, const char *dir, const glimpse_record *
     return drawn;
 }
 
-glimpse_status views_write_texts(const char *dir, const glimpse_record *r, views_redraw *redraw) {
-    glimpse_status st = GLIMPSE_OK;
-    view_plan p = {0};
-    buffer text = {0}, why = {0};
-    TRY_GOTO(view_plan_of(r, &p));
-    TRY_GOTO(view_sample_txt(r, &p.style, &text));
-    TRY_GOTO(write_texts(&p, dir, r, redraw, &text));
-    if (!is_drawn(&p, dir, r)) st = write_own(&p, dir, r, &text, NULL, &why);
-    if (st < 0) {
-        status_set_text(st, buf_str(&why));
-        goto out;
-    }
-    TRY_GOTO(review_append(&p, dir, r, redraw));
-out:
-    view_plan_free(&p);
-    buf_free(&text);
-    buf_free(&why);
+/* A record's plan and its entries of sample.txt, which all that follows wants. */
+typedef struct drawing {
+    view_plan p;
+    buffer text, why; /* why: what the first failure said */
+} drawing;
+
+static glimpse_status drawing_begin(drawing *d, const glimpse_record *r) {
+    *d = (drawing){0};
+    TRY(view_plan_of(r, &d->p));
+    return view_sample_txt(r, &d->p.style, &d->text);
+}
+
+static glimpse_status drawing_end(drawing *d, glimpse_status st) {
+    if (st < 0 && d->why.n) status_set_text(st, buf_str(&d->why));
+    view_plan_free(&d->p);
+    buf_free(&d->text);
+    buf_free(&d->why);
     return st;
 }
 
+glimpse_status views_write_texts(const char *dir, const glimpse_record *r, views_redraw *redraw) {
+    drawing d;
+    glimpse_status st = drawing_begin(&d, r);
+    if (st >= 0) st = write_texts(&d.p, dir, r, redraw, &d.text);
+    if (st >= 0 && !is_drawn(&d.p, dir, r)) st = write_own(&d.p, dir, r, &d.text, NULL, &d.why);
+    if (st >= 0) st = review_append(&d.p, dir, r, redraw);
+    return drawing_end(&d, st);
+}
+
 glimpse_status views_write_own(const char *dir, const glimpse_record *r, buffer *where) {
-    glimpse_status st = GLIMPSE_OK;
-    view_plan p = {0};
-    buffer text = {0}, why = {0};
-    TRY_GOTO(view_plan_of(r, &p));
-    TRY_GOTO(view_sample_txt(r, &p.style, &text));
-    st = write_own(&p, dir, r, &text, where, &why);
-    if (st < 0) status_set_text(st, buf_str(&why));
-out:
-    view_plan_free(&p);
-    buf_free(&text);
-    buf_free(&why);
-    return st;
+    drawing d;
+    glimpse_status st = drawing_begin(&d, r);
+    if (st >= 0) st = write_own(&d.p, dir, r, &d.text, where, &d.why);
+    return drawing_end(&d, st);
 }
 
 void views_spoil(const char *dir) {
@@ -459,22 +363,17 @@ void views_spoil(const char *dir) {
 }
 
 glimpse_status views_write(const char *dir, const glimpse_record *r, views_redraw *redraw, buffer *where) {
-    glimpse_status st = GLIMPSE_OK, first = GLIMPSE_OK;
-    view_plan p = {0};
-    buffer text = {0}, why = {0};
-    TRY_GOTO(view_plan_of(r, &p));
-    TRY_GOTO(view_sample_txt(r, &p.style, &text));
-    first_failure(&first, &why, write_texts(&p, dir, r, redraw, &text));
+    drawing d;
+    glimpse_status first = drawing_begin(&d, r);
+    if (first < 0) return drawing_end(&d, first);
+    first_failure(&first, &d.why, write_texts(&d.p, dir, r, redraw, &d.text));
     buffer own = {0};
-    st = write_own(&p, dir, r, &text, where, &own);
-    if (st < 0 && first >= 0) buf_puts(&why, buf_str(&own));
-    if (st < 0 && first >= 0) first = st;
+    glimpse_status st = write_own(&d.p, dir, r, &d.text, where, &own);
+    if (st < 0 && first >= 0) {
+        first = st;
+        buf_puts(&d.why, buf_str(&own));
+    }
     buf_free(&own);
-    first_failure(&first, &why, review_append(&p, dir, r, redraw));
-    st = first < 0 ? status_set_text(first, buf_str(&why)) : GLIMPSE_OK;
-out:
-    view_plan_free(&p);
-    buf_free(&text);
-    buf_free(&why);
-    return st;
+    first_failure(&first, &d.why, review_append(&d.p, dir, r, redraw));
+    return drawing_end(&d, first);
 }

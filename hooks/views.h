@@ -57,6 +57,14 @@ bool views_end_with(const char *dir, const glimpse_record *r);
 void views_spoil(const char *dir);
 /* Remove the temporary files that a writer killed in `dir` left.  For the one who holds the directory's lock. */
 void views_sweep(const char *dir);
+/* Remove our own files of an eval's folder: by our own names, through no link, nothing else. */
+void views_clear_folder(const char *folder);
+/* A report draws beside what is there, and only what is whole takes its place.  *beside: the empty folder .glimpse-redraw of
+ * `dir`; returned (free), and removed by views_beside_end with all that is in it.  For the one who holds the directory's lock. */
+glimpse_status views_beside(const char *dir, char **beside);
+void views_beside_end(const char *beside);
+/* Move all of it to `dir`; files there by other names stay. */
+glimpse_status views_put_in_place(const char *beside, const char *dir);
 /* Remove the files of the evals at `step` and beyond, left behind by a run that went on before them. */
 void views_forget(const char *dir, int64_t step);
 

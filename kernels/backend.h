@@ -17,6 +17,7 @@
 #ifndef GLIMPSE_KERNELS_BACKEND_H
 #define GLIMPSE_KERNELS_BACKEND_H
 
+#include "include/internal/weights_source.h"
 #include "kernels/plan.h"
 
 typedef struct backend_config {
@@ -30,6 +31,9 @@ typedef struct backend_config {
     /* CUDA alone: */
     int32_t device;        /* which one, from 0 */
     glimpse_dtype cache;   /* F32 or BF16: what keys and values are stored as */
+    const weights_source *source; /* where refresh finds the weights while source->there; borrowed; NULL = at the plan's */
+    double memory_percent; /* above 0: of the device's memory may be taken, less held_bytes, and 1 GiB or 2 % stay free; */
+    uint64_t held_bytes;   /* beyond it open is GLIMPSE_E_MEMORY */
 } backend_config;
 
 typedef struct backend_row {
@@ -87,6 +91,28 @@ typedef struct burst_request {
     int32_t *n_drawn;      /* (n_rows) out: tokens, the end of text and one that is not finite included */
 } burst_request;
 
+/* === Parts of rows: what a chain on the host needs, where that is less than the row ============================== */
+
+enum { PART_MOST = 1024, PART_MOST_NAMED = 4096 };
+typedef struct part_need {
+    int32_t k;             /* the first k <= PART_MOST in the order (logit descending, id ascending), the named ones apart */
+    double span;           /* <= 0: also all others with l - (the largest of those not named) >= span; above 0 = none */
+    const int32_t *named;  /* (n_named <= PART_MOST_NAMED) ids whose logits are wanted whatever they are; no two alike */
+    int32_t n_named;
+    double inv_t;          /* of sums.s_temp */
+} part_need;
+
+typedef struct part_id { int32_t id; float l; } part_id;
+typedef struct row_part {
+    int32_t n;             /* listed; -1: nothing is known, ask for the row (it is not finite, or too much would be listed) */
+    const part_id *listed; /* (n) in no order, none of them named; borrowed until the next call */
+    const float *named_l;  /* (n_named) */
+    uint64_t last;         /* every id not named whose candidate_key is at most this is listed */
+    float max;             /* of the whole row: what decide.h's row_sums has */
+    int32_t n_finite;
+    double s, t, s_temp;
+} row_part;
+
 typedef struct backend_ops {
     const char *name;      /* "cpu", "reference", "cuda" */
     /* Check the plan and take all memory.  `p` is borrowed until close. */
@@ -104,6 +130,15 @@ typedef struct backend_ops {
     /* Optional, NULL = none: up to BURST_MAX_STEPS steps of each row, forward then draw.  Rows as for forward, each of
      * another sequence, n_rows <= max_logits, n_top <= BURST_MAX_TOP.  The caller looks for stop strings afterwards. */
     glimpse_status (*burst)(backend *be, const burst_request *rq);
+    /* Optional: open again with another room; the weights stay as refresh left them.  On failure the backend is closed. */
+    glimpse_status (*reopen)(backend *be, const backend_config *cfg);
+    /* Optional: the cosines of n pairs of rows of the embedding, as embedding_cosine within 1e-6, from the weights that
+     * refresh read; NULL = the caller reads them at the plan's addresses. */
+    glimpse_status (*cosines)(backend *be, const int32_t *pairs, int32_t n, float *out);
+    /* Optional: forward, without the rows of logits: what is asked of each instead, in order of rows wanted (which are at
+     * most 64).  whole_row: one of these rows after all, borrowed until the next call. */
+    glimpse_status (*parts)(backend *be, const backend_row *rows, int32_t n_rows, const part_need *needs, row_part *out);
+    glimpse_status (*whole_row)(backend *be, int32_t i, const float **logits);
     const char *(*isa)(const backend *be);         /* what runs: "avx512", ... */
     int64_t (*bytes)(const backend *be);           /* memory held */
     void (*close)(backend *be);                    /* NULL is fine */

@@ -74,6 +74,24 @@ static glimpse_status check_rank(const options *o) {
     FAIL(OTHER_RANK, "off: this is rank %lld (%s), rank %lld samples", (long long)rank, name, (long long)opt_int(o, OPT_sample_rank));
 }
 
+/* Flags that do nothing in `command` are said, a line each. */
+static void say_idle(const guest_log *log, const options *o, const char *command) {
+    buffer idle = {0};
+    options_idle(o, command, &idle);
+    for (const char *at = buf_failed(&idle) ? "" : buf_str(&idle); *at;) {
+        buffer line = {0}, spelt = {0};
+        size_t n = strcspn(at, "\n");
+        buf_puts(&line, "glimpse: ");
+        buf_put(&line, at, n);
+        if (log->trainer) opt_spell_for_trainer(buf_str(&line), &spelt);
+        if (!buf_failed(&line)) guest_say(log, spelt.n ? buf_str(&spelt) : buf_str(&line));
+        buf_free(&line);
+        buf_free(&spelt);
+        at += n + (at[n] == '\n');
+    }
+    buf_free(&idle);
+}
+
 static glimpse_status open_with(const glimpse_config *cfg, const glimpse_model *model, glimpse **out) {
     glimpse_status st = GLIMPSE_OK;
     const session_api *api = NULL;
@@ -86,6 +104,7 @@ static glimpse_status open_with(const glimpse_config *cfg, const glimpse_model *
     if (opt_int(o, OPT_max_sample_tokens) == 0)
         FAIL_GOTO(GLIMPSE_E_STATE, "off: no tokens to sample were asked for\nhint: --max_sample_tokens 128");
     TRY_GOTO(check_rank(o));
+    say_idle(&cfg->log, o, "train");
     TRY_GOTO(model_view(model, &m));
     if (opt_is(o, OPT_mode, "worker")) {
         TRY_GOTO(worker_open(o, &m, &cfg->log, out));
@@ -188,6 +207,8 @@ static glimpse_status command_with(const glimpse_config *cfg, session_command wh
     const session_api *api = NULL;
     options *o = NULL;
     TRY_GOTO(settle(cfg, true, &api, &o));
+    /* a trainer's command line has its training's flags too, also where it is asked to sample only */
+    if (!cfg->log.trainer) say_idle(&cfg->log, o, which == COMMAND_sample && opt_bool(o, OPT_interactive) ? "chat" : session_commands[which].name);
     if (which == COMMAND_sample) TRY_GOTO(check_sample(o));
     TRY_GOTO(session_load(&api));
     TRY_GOTO(inline_command(api, which, o, dir, terminal, &cfg->log));

@@ -217,6 +217,15 @@ glimpse_status device_copy_across(device *d, const device_part *parts, int n, in
     return copy(d, parts, n, NULL, d->slots + (cu_address)slot * d->slot_bytes);
 }
 
+glimpse_status device_catch_up(device *d) {
+    driver_guard guard;
+    TRY(driver_enter(d->cu, d->context, &guard));
+    glimpse_status st = queue_copy(d, NULL, 0, NULL, 0);
+    cu_result e = d->cu->stream_finish(d->ours);
+    driver_leave(d->cu, &guard);
+    return st >= 0 && e != CU_OK ? driver_failed(d->cu, e, "stream_finish") : st;
+}
+
 void device_pin(device *d, void *at, size_t bytes) {
     driver_guard guard;
     if (driver_enter(d->cu, d->context, &guard) < 0) return;
@@ -250,6 +259,24 @@ static glimpse_status check_sharing(const device *d) {
     DRIVER_TRY(d->cu, device_attribute, &mode, CU_DEVICE_COMPUTE_MODE, d->ordinal);
     if (mode != 0) FAIL(GLIMPSE_E_UNSUPPORTED, "the GPU is in exclusive compute mode");
     if (is_mps(d)) FAIL(GLIMPSE_E_UNSUPPORTED, "the GPU is shared through MPS, where a fault of the worker would end the trainer");
+    return GLIMPSE_OK;
+}
+
+glimpse_status device_name(device *d, char bus[DEVICE_BUS_BYTES]) {
+    TRY(check_sharing(d));
+    DRIVER_TRY(d->cu, device_bus, bus, DEVICE_BUS_BYTES - 1, d->ordinal);
+    bus[DEVICE_BUS_BYTES - 1] = 0;
+    return GLIMPSE_OK;
+}
+
+glimpse_status device_number(device *d, int32_t *ordinal) {
+    cu_context primary = NULL;
+    *ordinal = d->ordinal;
+    if (d->retained) return GLIMPSE_OK;
+    DRIVER_TRY(d->cu, retain, &primary, d->ordinal);
+    d->cu->release(d->ordinal);
+    if (primary != d->context)
+        FAIL(GLIMPSE_E_UNSUPPORTED, "the weights are in a context of the driver API's, CUDA's runtime computes in the primary one");
     return GLIMPSE_OK;
 }
 

@@ -5,6 +5,7 @@
  *     trainer's stream  ... last step | record `before` |              wait `copied` | next step ...
  *     our stream                        wait `before`  copy, a block at a time  record `copied`
  *
+ * (inline, a session on the same device reads the weights in place: device_catch_up waits for `before`, no copy)
  * so the copy sees the weights as the stream leaves them there, and the next step cannot overwrite what is still being
  * read.  A copy to the host is waited for; one on the device is not: the worker waits for `copied` itself.
  *
@@ -35,7 +36,7 @@ typedef struct device_offer {
     cu_handle memory, copied;
     uint64_t slot_bytes; /* from one slot to the next; one is at least as long as a slot on the host */
     int32_t n_slots;
-    char bus[32];        /* of the device, "0000:3b:00.0" */
+    char bus[32];        /* of the device, "0000:3b:00.0": DEVICE_BUS_BYTES */
 } device_offer;
 
 /* *out is NULL where every tensor is in host memory.  `model` is read now, its tensors' data borrowed until close.
@@ -44,6 +45,14 @@ glimpse_status device_open(const glimpse_model *model, device **out);
 /* Waits for copies that still run, then frees everything.  is_read: a worker may still read the device snapshot, which is then
  * left to the end of the process (to free what another has open is undefined). */
 void device_close(device *d, bool is_read);
+
+/* The bus of the device ("0000:3b:00.0"), for a process that computes on it beside the trainer.  An error says for people why
+ * none should: MPS, exclusive mode. */
+enum { DEVICE_BUS_BYTES = 32 };
+glimpse_status device_name(device *d, char bus[DEVICE_BUS_BYTES]);
+/* Its number, for who computes on it in this process through CUDA's runtime: the memory must be of the primary context, which
+ * that uses. */
+glimpse_status device_number(device *d, int32_t *ordinal);
 
 /* Where the allocation that holds a tensor begins, 0 = it is in host memory.  GLIMPSE_E_MODEL: `bytes` from p on pass its end. */
 glimpse_status device_allocation(device *d, const void *p, size_t bytes, uint64_t *base);
@@ -58,6 +67,8 @@ typedef struct device_part {
 } device_part;
 /* Copy to host memory and wait for it. */
 glimpse_status device_copy_out(device *d, const device_part *parts, int n, char *to);
+/* Wait until the trainer's stream has done what is on it now: then the weights can be read where they are. */
+glimpse_status device_catch_up(device *d);
 /* Copy to slot `slot` of the device snapshot; does not wait. */
 glimpse_status device_copy_across(device *d, const device_part *parts, int n, int slot);
 

@@ -27,8 +27,11 @@ typedef struct inline_guest {
     bool ending;            /* the directory is still a worker's whose trainer is gone: this eval is skipped */
     options *o;             /* of a model on a GPU: whether an eval needs the weights; else NULL */
     device *dev;            /* NULL = the session reads the trainer's own memory */
-    snapshot snap;          /* a copy in host memory of what lies on it, refreshed before the session reads it */
+    snapshot snap;          /* a copy in host memory of what lies on it, made when the session asks for it there */
     glimpse_tensor *tensors; /* (n_tensors) as bound, in the copy */
+    weights_source source;  /* what the session asks for the weights */
+    uint64_t host_epoch;    /* whose weights the copy holds */
+    char no_gpu[256];       /* why the session may not compute where the weights are */
     bool asked;             /* in this eval */
 } inline_guest;
 
@@ -156,18 +159,61 @@ static void say_if_unsaid(inline_guest *g) {
 
 /* --- weights on a GPU -------------------------------------------------------------------------------------------- */
 
-/* `m` with tensors that lie in a copy of ours. */
+static glimpse_status on_host(void *user, char *why, size_t cap) {
+    inline_guest *g = user;
+    if (g->host_epoch == g->source.epoch) return GLIMPSE_OK;
+    glimpse_status st = snapshot_fill(&g->snap, 0);
+    if (st >= 0) g->host_epoch = g->source.epoch;
+    else c_snprintf(why, cap, "%s", status_text());
+    return st;
+}
+
+/* Where they are: the trainer waits for this call, and what its stream still had to do is done. */
+static glimpse_status on_device(void *user, char *why, size_t cap) {
+    inline_guest *g = user;
+    glimpse_status st = device_catch_up(g->dev);
+    if (st < 0) c_snprintf(why, cap, "%s", status_text());
+    else snapshot_fill_host(&g->snap, 0);
+    g->source.there = st >= 0;
+    return st;
+}
+
+static void taken(void *user) { ((inline_guest *)user)->source.there = false; }
+
+static glimpse_status find_gpu(inline_guest *g, int32_t *ordinal) {
+    if (!(opt_float(g->o, OPT_gpu_memory_limit) > 0)) FAIL(GLIMPSE_E_UNSUPPORTED, "--gpu_memory_limit is 0");
+    return device_number(g->dev, ordinal);
+}
+
+static glimpse_status describe_source(inline_guest *g) {
+    const snapshot *s = &g->snap;
+    g->source = (weights_source){.user = g, .device = -1, .on_host = on_host, .on_device = on_device, .taken = taken, .epoch = 1,
+                                 .stays = true, .memory_percent = opt_float(g->o, OPT_gpu_memory_limit),
+                                 .keep_host = opt_bool(g->o, OPT_save_snapshots) || opt_count(g->o, OPT_module) > 0};
+    g->source.parts = calloc((size_t)s->n_parts + 1, sizeof *g->source.parts);
+    if (!g->source.parts) FAIL(GLIMPSE_E_MEMORY, "no memory");
+    for (int i = 0; i < s->n_parts; i++)
+        g->source.parts[i] = (weights_part){s->at + s->parts[i].offset, s->parts[i].bytes, (uint64_t)(uintptr_t)s->parts[i].from};
+    g->source.n_parts = s->n_parts;
+    if (find_gpu(g, &g->source.device) >= 0) return GLIMPSE_OK;
+    c_snprintf(g->no_gpu, sizeof g->no_gpu, "%s", status_text());
+    g->source.device = -1;
+    g->source.why_not = g->no_gpu;
+    return GLIMPSE_OK;
+}
+
+/* `m` with tensors that lie in a copy of ours, which is made when it is asked for. */
 static glimpse_status bind_copy(inline_guest *g, const options *o, glimpse_model *m) {
     TRY(device_open(m, &g->dev));
     if (!g->dev) return GLIMPSE_OK;
-    TRY(snapshot_open(m->tensors, m->n_tensors, 1, g->dev, &g->snap));
+    TRY(snapshot_open(m->tensors, m->n_tensors, SNAPSHOT_LATER, g->dev, &g->snap));
     g->o = options_copy(o);
     g->tensors = malloc((size_t)m->n_tensors * sizeof *g->tensors);
     if (!g->o || !g->tensors) FAIL(GLIMPSE_E_MEMORY, "no memory");
     memcpy(g->tensors, m->tensors, (size_t)m->n_tensors * sizeof *g->tensors);
     for (int32_t i = 0; i < m->n_tensors; i++) g->tensors[i].data = g->snap.at + g->snap.offsets[i];
     m->tensors = g->tensors;
-    return GLIMPSE_OK;
+    return describe_source(g);
 }
 
 static void free_copy(inline_guest *g) {
@@ -175,18 +221,20 @@ static void free_copy(inline_guest *g) {
     device_close(g->dev, false);
     options_free(g->o);
     free(g->tensors);
+    free(g->source.parts);
 }
 
-/* GLIMPSE_SKIPPED: the trainer's stream is being captured into a graph. */
-static glimpse_status refresh_copy(inline_guest *g) {
+/* The weights have changed.  GLIMPSE_SKIPPED: the trainer's stream is being captured into a graph. */
+static glimpse_status next_epoch(inline_guest *g) {
     if (!g->dev) return GLIMPSE_OK;
     glimpse_status st = device_ready(g->dev);
-    return st == GLIMPSE_OK ? snapshot_fill(&g->snap, 0) : st;
+    if (st == GLIMPSE_OK) g->source.epoch++;
+    return st;
 }
 
 /* The weights as they are now, for a call that is not an eval. */
 static glimpse_status refresh_for(inline_guest *g, const char *call) {
-    glimpse_status st = refresh_copy(g);
+    glimpse_status st = next_epoch(g);
     if (st == GLIMPSE_SKIPPED) FAIL(GLIMPSE_E_STATE, "%s: the trainer's stream is being captured into a graph", call);
     return st;
 }
@@ -198,7 +246,7 @@ static glimpse_status refresh_for_eval(inline_guest *g, int64_t step, double tra
     if (!g->dev) return GLIMPSE_OK;
     g->api->schedule(g->s, &due);
     if (!schedule_is_due(&due, g->o, val_loss, why) && !schedule_reads_weights(g->o)) return GLIMPSE_OK;
-    glimpse_status st = refresh_copy(g);
+    glimpse_status st = next_epoch(g);
     if (st == GLIMPSE_OK) return st;
     c_snprintf(why, sizeof why, "%s", st < 0 ? status_text() : "the trainer's stream is being captured into a graph");
     g->api->note(g->s, step, train_loss, val_loss, st < 0 ? "failed" : "skipped", why, 0);
@@ -224,10 +272,11 @@ glimpse_status inline_open(const session_api *api, const options *o, const glimp
     if (m.tokenizer.encode) m.tokenizer.encode = on_encode;
     if (m.tokenizer.decode) m.tokenizer.decode = on_decode;
     m.tokenizer.user = g;
-    session_host host = host_of(g);
     begin(g);
     glimpse_model shown = *model; /* to modules: the trainer's own, in memory that they can read */
     glimpse_status st = bind_copy(g, o, &m);
+    session_host host = host_of(g);
+    if (g->dev) host.weights = &g->source;
     shown.tensors = m.tensors;
     if (st >= 0) st = modules_open(o, &shown, &g->mods);
     if (st >= 0) st = modules_describe(g->mods, &m);

@@ -105,6 +105,7 @@ static int on_refuse(void *to, const char *why) {
 static glimpse_status split(module *m, const char *given) {
     const char *colon = path_is_file(given) ? NULL : strchr(given, ':');
     size_t n = colon ? (size_t)(colon - given) : strlen(given);
+    if (!n) FAIL(GLIMPSE_E_INVALID, "--module %s names no library before the colon\nhint: --module lib.so, or --module lib.so:ARGUMENTS", given);
     m->args = strdup(colon ? colon + 1 : "");
     m->path = strndup(given, n);
     if (m->path && !strchr(m->path, '/') && path_is_file(m->path)) { /* without a slash dlopen looks elsewhere */

@@ -134,12 +134,24 @@ static void populate(char *at, size_t bytes) {
     for (size_t i = 0; i < bytes; i += page) ((volatile char *)at)[i] = 0;
 }
 
-static glimpse_status take_memory(snapshot *s) {
-    size_t bytes = s->bytes * (size_t)s->n_slots;
+static glimpse_status check_room(size_t bytes) {
     uint64_t available = memory_available();
     if (available && available < (uint64_t)bytes + SPARE_BYTES)
         FAIL(GLIMPSE_E_MEMORY, "a copy of the weights takes %zu MiB, %llu MiB are free\nhint: --mode inline needs no copy",
              bytes >> 20, (unsigned long long)(available >> 20));
+    return GLIMPSE_OK;
+}
+
+static glimpse_status reserve_memory(snapshot *s) {
+    s->at = mmap(NULL, s->bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (s->at != MAP_FAILED) return GLIMPSE_OK;
+    s->at = NULL;
+    FAIL(GLIMPSE_E_MEMORY, "%zu MiB of addresses cannot be had: %s", s->bytes >> 20, strerror(errno));
+}
+
+static glimpse_status take_memory(snapshot *s) {
+    size_t bytes = s->bytes * (size_t)s->n_slots;
+    TRY(check_room(bytes));
     s->fd = memfd_create("glimpse-snapshot", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (s->fd < 0) FAIL(GLIMPSE_E_MEMORY, "no memory file for the snapshot: %s", strerror(errno));
     if (s->fd <= STDERR_FILENO) { /* the host closed its own 0, 1 or 2: that number is not ours to fill */
@@ -174,9 +186,10 @@ glimpse_status snapshot_open(const glimpse_tensor *tensors, int32_t n, int n_slo
     s.device = d;
     if (n < 1) FAIL(GLIMPSE_E_MODEL, "no tensors are bound\nhint: glimpse_bind, one call a tensor");
     TRY_GOTO(lay_out(tensors, n, &s));
-    s.n_slots = n_slots;
-    TRY_GOTO(take_memory(&s));
-    if (d) device_pin(d, s.at, s.bytes * (size_t)n_slots);
+    s.later = n_slots == SNAPSHOT_LATER;
+    s.n_slots = s.later ? 1 : n_slots;
+    TRY_GOTO(s.later ? reserve_memory(&s) : take_memory(&s));
+    if (d && !s.later) device_pin(d, s.at, s.bytes * (size_t)n_slots);
     *out = s;
     return GLIMPSE_OK;
 out:
@@ -184,11 +197,21 @@ out:
     return st;
 }
 
-glimpse_status snapshot_fill(snapshot *s, int slot) {
+void snapshot_fill_host(snapshot *s, int slot) {
     char *at = s->at + (size_t)slot * s->bytes;
-    if (s->device) TRY(device_copy_out(s->device, s->parts, s->n_parts, at));
     for (int i = 0; i < s->n_blocks; i++)
         if (!s->blocks[i].allocation) memcpy(at + s->blocks[i].offset, s->blocks[i].from, s->blocks[i].bytes);
+}
+
+glimpse_status snapshot_fill(snapshot *s, int slot) {
+    if (s->later) {
+        TRY(check_room(s->bytes));
+        populate(s->at, s->bytes);
+        if (s->device) device_pin(s->device, s->at, s->bytes);
+        s->later = false;
+    }
+    if (s->device) TRY(device_copy_out(s->device, s->parts, s->n_parts, s->at + (size_t)slot * s->bytes));
+    snapshot_fill_host(s, slot);
     return GLIMPSE_OK;
 }
 

@@ -44,18 +44,21 @@ typedef struct snapshot {
     device *device;        /* NULL = every tensor is in host memory; borrowed until snapshot_close */
     device_part *parts;    /* (n_parts) the blocks that lie on it */
     int n_parts;
+    bool later;            /* the memory is reserved, nothing of it was taken yet */
 } snapshot;
 #define SNAPSHOT_INIT {.fd = -1}
 
 /* Bytes from a tensor's first element to the end of its last; GLIMPSE_E_MODEL: they overflow. */
 glimpse_status tensor_extent(const glimpse_tensor *t, size_t *bytes);
 
-/* Lay out and populate 1 or 2 slots for these tensors.  Their data is borrowed until snapshot_close, as is d (device_open's,
+/* Lay out and populate 1 or 2 slots, or reserve one that is taken when it is first filled: memory of this process alone for these tensors.  Their data is borrowed until snapshot_close, as is d (device_open's,
  * NULL = no tensor is on a device).  GLIMPSE_E_MEMORY: there is not enough free memory (asked before anything is taken: a trainer must not meet the OOM killer here). */
+enum { SNAPSHOT_LATER = 0 }; /* n_slots */
 glimpse_status snapshot_open(const glimpse_tensor *tensors, int32_t n, int n_slots, device *d, snapshot *s);
 /* Copy the weights of this moment into a slot and wait for the copy.  Fails for weights on a GPU alone: then the slot holds
  * nothing. */
 glimpse_status snapshot_fill(snapshot *s, int slot);
+void snapshot_fill_host(snapshot *s, int slot); /* only what lies in host memory */
 void snapshot_close(snapshot *s);
 
 #endif

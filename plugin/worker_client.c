@@ -60,6 +60,8 @@ typedef struct worker_guest {
     post *posts;            /* (n_posts) oldest first */
     int n_posts;
     int64_t next_id, lost;  /* lost: notes that found no room */
+    int64_t hurried;        /* the newest post that the worker was asked to hurry with */
+    double due_ns;          /* when an eval was last due, 0 = never */
     char words[WORDS_BYTES]; /* the worker's last */
     glimpse_status failed;  /* of an earlier eval, to be returned by the next call; 0 = none */
     char *failed_text;
@@ -291,10 +293,18 @@ static void collect(worker_guest *w) {
     }
 }
 
+/* Somebody waits for what the worker has in hand: it rests no more. */
+static void hurry(worker_guest *w) {
+    message_head head = {.kind = MSG_HURRY};
+    int64_t newest = w->n_posts ? w->posts[w->n_posts - 1].head.id : 0;
+    if (w->socket >= 0 && newest > w->hurried && message_send(w->socket, &head, NULL, 0, -1) == GLIMPSE_OK) w->hurried = newest;
+}
+
 /* Wait for something to arrive (or for room, if `room`) until the deadline; false: it has passed. */
 static bool wait_for_worker(worker_guest *w, int64_t deadline, bool room) {
     int64_t left = deadline < 0 ? 3600000 : deadline - now_ms();
     if (left <= 0) return false;
+    hurry(w);
     struct pollfd p = {.fd = w->socket, .events = (short)(POLLIN | (room ? POLLOUT : 0))};
     poll(&p, 1, (int)(left > 3600000 ? 3600000 : left));
     return true;
@@ -443,6 +453,15 @@ out:
     return st;
 }
 
+/* The GPU of the weights, if the worker may compute on it. */
+static void find_gpu(worker_guest *w, char bus[DEVICE_BUS_BYTES], char why[WHY_BYTES]) {
+    if (!(opt_float(w->o, OPT_gpu_memory_limit) > 0)) c_snprintf(why, WHY_BYTES, "--gpu_memory_limit is 0");
+    else if (device_name(w->dev, bus) < 0) {
+        c_snprintf(why, WHY_BYTES, "%s", status_text());
+        *bus = 0;
+    }
+}
+
 static glimpse_status prepare(worker_guest *w, const options *o, const glimpse_model *model) {
     TRY(check_reach(o, model));
     TRY(spawn_find(&w->program));
@@ -459,7 +478,9 @@ static glimpse_status prepare(worker_guest *w, const options *o, const glimpse_m
     TRY(device_open(model, &w->dev));
     TRY(snapshot_open(model->tensors, model->n_tensors, (int)opt_int(o, OPT_snapshots), w->dev, &w->snap));
     if (!w->dev || w->snap.n_parts < w->snap.n_blocks || !(opt_float(o, OPT_gpu_memory_limit) > 0)) w->across = DEVICE_REFUSED;
-    hello h = {.build_id = GLIMPSE_BUILD_ID, .directory = w->directory, .log_back = w->g.log.fn != NULL, .snapshot_bytes = w->snap.bytes, .o = w->o,
+    char bus[DEVICE_BUS_BYTES] = "", why[WHY_BYTES] = "";
+    if (w->dev) find_gpu(w, bus, why);
+    hello h = {.gpu = *bus ? bus : NULL, .gpu_why = *why ? why : NULL, .build_id = GLIMPSE_BUILD_ID, .directory = w->directory, .log_back = w->g.log.fn != NULL, .snapshot_bytes = w->snap.bytes, .o = w->o,
                .model = *model, .offsets = w->snap.offsets};
     name_run(h.run);
     return hello_pack(&h, &w->hello);
@@ -595,6 +616,8 @@ static glimpse_status eval(worker_guest *w, int64_t step, double train_loss, dou
         glimpse_status st = take_failure(w);
         return st < 0 ? st : GLIMPSE_NOT_DUE;
     }
+    double interval_s = w->due_ns > 0 ? (t0 - w->due_ns) * 1e-9 : 0;
+    w->due_ns = t0;
     while (opt_is(w->o, OPT_when_busy, "wait") && free_slot(w) < 0 && w->socket >= 0) {
         wait_for_worker(w, -1, !all_sent(w));
         collect(w);
@@ -609,6 +632,7 @@ static glimpse_status eval(worker_guest *w, int64_t step, double train_loss, dou
         const post *before = slot < 0 ? eval_in_hand(w) : NULL;
         if (before) c_snprintf(why, sizeof why, "still busy with step %lld (--glimpse_when_busy wait)", (long long)before->head.step);
         else c_snprintf(why, sizeof why, "the worker takes no messages");
+        hurry(w);
         add_note(w, step, train_loss, val_loss, NOTE_SKIPPED, why);
         flush_posts(w);
         glimpse_status st = take_failure(w);
@@ -632,6 +656,7 @@ static glimpse_status eval(worker_guest *w, int64_t step, double train_loss, dou
     post *p = add_post(w, MSG_EVAL, step, train_loss, val_loss);
     p->head.slot = slot + (across ? DEVICE_SLOT : 0);
     p->head.blocked_s = (now_ns() - t0) * 1e-9;
+    p->head.interval_s = interval_s;
     flush_posts(w);
     return take_failure(w);
 }

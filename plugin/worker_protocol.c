@@ -117,7 +117,7 @@ static glimpse_status decode(message *m, const char *bytes, size_t n, bool cut, 
     if (n < head) FAIL(GLIMPSE_E_FORMAT, "a message of %zu bytes", n);
     memcpy(&m->head, bytes, head);
     if (m->head.kind == MSG_WORDS) m->head.bytes = n - head;
-    if (m->head.kind < MSG_WORDS || m->head.kind > MSG_COPIED || m->head.bytes > MOST_BYTES)
+    if (m->head.kind < MSG_WORDS || m->head.kind >= MESSAGE_KINDS || m->head.bytes > MOST_BYTES)
         FAIL(GLIMPSE_E_FORMAT, "a message of kind %u with %llu bytes", m->head.kind, (unsigned long long)m->head.bytes);
     if (m->head.bytes > INLINE_BYTES) {
         if (n != head || n_fds < 1) FAIL(GLIMPSE_E_FORMAT, "a large message without its file");
@@ -197,6 +197,8 @@ glimpse_status hello_pack(const hello *h, buffer *out) {
     buf_put(out, h->run, sizeof h->run);
     buf_put(out, &h->log_back, sizeof h->log_back);
     buf_put(out, &h->snapshot_bytes, sizeof h->snapshot_bytes);
+    put_string(out, h->gpu);
+    put_string(out, h->gpu_why);
     glimpse_status st = options_pack(h->o, &packed);
     put_text(out, buf_str(&packed), packed.n);
     buf_free(&packed);
@@ -340,6 +342,8 @@ glimpse_status hello_unpack(const void *bytes, size_t n, hello *out) {
     h.run[sizeof h.run - 1] = 0;
     take(&r, &h.log_back, sizeof h.log_back);
     take(&r, &h.snapshot_bytes, sizeof h.snapshot_bytes);
+    h.gpu = take_string(&r);
+    h.gpu_why = take_string(&r);
     const char *packed = take_text(&r, &packed_n);
     h.model.name = take_string(&r);
     h.model.arch = take_string(&r);

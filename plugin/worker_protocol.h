@@ -11,9 +11,11 @@
  *          <------------------------- LOG*  RECORD?  DONE   status, schedule
  *   NOTE   an eval without a sample            ------>  DONE
  *   CHECK  ids, targets, the snapshot          ------>  DONE
+ *   HURRY  somebody waits for this eval        ------>
  *   DEVICE where the weights on a GPU are copied ----->  DEVICE  it can be opened, or why not
  *   EVAL   slot 2 or 3: filled on the GPU      ------>
- *          <----------------------------- COPIED LOG*...  the slot is not read any more
+ *          <----------------------------- COPIED LOG*...  the slot is not read any more: its weights are on the host or
+ *                                                  laid out anew on the GPU, as the session reads them
  *   CONFIG options whose --config is to be read ------>  READY  the options with it, and the end
  *   end of file: finish what was sent, exit            WORDS  why it ended, from its keeper
  *
@@ -35,7 +37,7 @@
 
 typedef enum message_kind {
     MSG_WORDS = 1, MSG_HELLO, MSG_READY, MSG_EVAL, MSG_NOTE, MSG_CHECK, MSG_LOG, MSG_RECORD, MSG_DONE, MSG_CONFIG,
-    MSG_DEVICE, MSG_COPIED
+    MSG_DEVICE, MSG_COPIED, MSG_HURRY, MESSAGE_KINDS
 } message_kind;
 
 enum { NOTE_SKIPPED = 0, NOTE_FAILED = 1, WHY_BYTES = 320 };
@@ -47,6 +49,7 @@ typedef struct message_head {
     int64_t step;
     double train_loss, val_loss; /* CHECK: val_loss = the trainer's loss */
     double blocked_s;      /* EVAL: how long the copy held up the trainer */
+    double interval_s;     /* EVAL: since the eval before it that was due; 0 = there was none */
     int32_t status;        /* READY, DEVICE, DONE: glimpse_status; NOTE: NOTE_SKIPPED or NOTE_FAILED */
     int32_t B, T;          /* CHECK */
     int32_t hooked;        /* EVAL, NOTE: 1 = the record is wanted back */
@@ -80,6 +83,8 @@ typedef struct hello {
     char run[16];
     int32_t log_back;        /* 1: lines for people are sent, 0: the worker writes to its stderr */
     uint64_t snapshot_bytes; /* of a slot */
+    const char *gpu;         /* the bus of the GPU that the weights are on; NULL = none, or one that the worker may not use: */
+    const char *gpu_why;     /* why it may not; NULL = the weights are in host memory */
     options *o;
     glimpse_model model;     /* unpacked: everything it points to is owned by the hello */
     size_t *offsets;         /* (model.n_tensors), owned when unpacked */

@@ -20,7 +20,8 @@ typedef struct lowered { /* at a place of the sample */
 typedef struct standing { /* a phrase of the text that may stand, and why */
     int32_t phrase, end;  /* end: the token with which it was found */
     size_t bytes_end;     /* of a pattern's match */
-    enum { DRAWN_AGAIN, NOTHING_ELSE, RAN_OUT } why;
+    size_t seen;          /* bytes of the text there were: these never fall from one entry to the next */
+    enum { DRAWN_AGAIN, NOTHING_ELSE, RAN_OUT, REASONS } why;
 } standing;
 
 typedef struct place { /* of a pattern */
@@ -33,6 +34,9 @@ struct antislop {
     slop_matcher *matcher; /* NULL = no patterns */
     place *places;         /* (patterns) */
     size_t searched, match_end; /* bytes; the end of the match at hand */
+    size_t seen;           /* bytes of the text at hand */
+    int64_t looked;        /* entries of `stand` looked at: for a test */
+    uint8_t *said;         /* (phrases, REASONS) scratch of the report */
     int32_t retries, room, n, settled, rewinds, n_notes;
     int64_t thrown;        /* tokens that were taken back */
     phrase_state *states;  /* (room + 1) before each token */
@@ -111,7 +115,8 @@ glimpse_status antislop_open(const phrase_list *list, int32_t retries, int32_t r
     s->states = arena_alloc(a, ((size_t)room + 1) * sizeof *s->states);
     s->notes = arena_alloc(a, (size_t)room * (size_t)s->n_notes * sizeof *s->notes);
     s->places = arena_alloc(a, (size_t)phrases_patterns(list) * sizeof *s->places);
-    if (!s->states || !s->notes || !s->places) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory to go back within %d tokens", room);
+    s->said = arena_alloc(a, (size_t)phrases_count(list) * REASONS + 1);
+    if (!s->states || !s->notes || !s->places || !s->said) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory to go back within %d tokens", room);
     if (phrases_patterns(list)) TRY_GOTO(slop_matcher_open(&s->matcher));
     TRY_GOTO(join(list, s, c));
     TRY_GOTO(chain_clone(c, &s->behind));
@@ -136,6 +141,7 @@ void antislop_note(antislop *s, const chain *c, int32_t id) {
 }
 
 int32_t antislop_settled(const antislop *s) { return s->settled; }
+int64_t antislop_looked(const antislop *s) { return s->looked; }
 
 /* Room for one more of an array. */
 static void *grown(void *array, int32_t n, int32_t *cap, size_t size) {
@@ -164,7 +170,7 @@ static bool may_stand(antislop *s, int32_t phrase, int why) {
     if (!to) s->failed = true;
     else {
         s->stand = to;
-        s->stand[s->n_stand++] = (standing){ phrase, s->n - 1, s->match_end, why };
+        s->stand[s->n_stand++] = (standing){ phrase, s->n - 1, s->match_end, s->seen, why };
     }
     return false;
 }
@@ -211,10 +217,7 @@ static void forget(antislop *s, int32_t k) {
     for (int32_t i = 0; i < s->n_low; i++)
         if (s->low[i].at <= k && s->low[i].at >= s->settled) s->low[n++] = s->low[i];
     s->n_low = n;
-    n = 0;
-    for (int32_t i = 0; i < s->n_stand; i++)
-        if (s->stand[i].end < k) s->stand[n++] = s->stand[i];
-    s->n_stand = n;
+    while (s->n_stand && s->stand[s->n_stand - 1].end >= k) s->n_stand--, s->looked++;
 }
 
 /* === Patterns ==================================================================================================== */
@@ -225,7 +228,7 @@ static void search_again(antislop *s, const char *text, size_t n) {
     size_t open = n > SLOP_WINDOW ? slop_next(text, n, n - SLOP_WINDOW - 1) : 0;
     for (int32_t i = 0; i < phrases_patterns(s->list); i++) {
         size_t from = open;
-        for (int32_t k = 0; k < s->n_stand; k++)
+        for (int32_t k = s->n_stand; k-- > 0 && s->stand[k].seen > open; s->looked++)
             if (s->stand[k].phrase == first + i && s->stand[k].bytes_end > from) from = s->stand[k].bytes_end;
         if (from < s->places[i].from) s->places[i].from = from;
     }
@@ -280,6 +283,7 @@ glimpse_status antislop_accepted(antislop *s, chain **c, const glimpse_token *to
                                  const size_t *text_ends, bool done, int32_t *back) {
     size_t before = text_ends[n - 1] < text->n ? text_ends[n - 1] : text->n;
     s->n = n;
+    s->seen = text->n;
     s->tokens = tokens;
     s->back = -1;
     s->match_end = 0;
@@ -313,12 +317,13 @@ void antislop_report(const antislop *s, buffer *out) {
     bool stopped = false;
     for (int32_t i = 0; i < phrases_patterns(s->list); i++) stopped |= s->places[i].stopped;
     if (!s->rewinds && !s->n_stand && !stopped) return;
+    memset(s->said, 0, (size_t)phrases_count(s->list) * REASONS);
     buf_printf(out, "antislop: went back %d time%s", s->rewinds, s->rewinds == 1 ? "" : "s");
     for (int32_t i = 0; i < s->n_stand; i++) {
         const standing *x = &s->stand[i];
-        bool said = false;
-        for (int32_t k = 0; k < i && !said; k++) said = s->stand[k].phrase == x->phrase && s->stand[k].why == x->why;
-        if (said) continue;
+        uint8_t *said = &s->said[(size_t)x->phrase * REASONS + x->why];
+        if (*said) continue;
+        *said = 1;
         const phrase *p = phrases_at(s->list, x->phrase);
         buf_puts(out, p->pattern ? "; pattern " : "; ");
         buf_json_string(out, p->text, p->bytes);

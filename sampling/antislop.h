@@ -51,6 +51,8 @@ glimpse_status antislop_accepted(antislop *s, chain **c, const glimpse_token *to
                                  const size_t *text_ends, bool done, int32_t *back);
 /* So many tokens can no longer change. */
 int32_t antislop_settled(const antislop *s);
+/* How many of the phrases that may stand were looked at so far: of the order of the tokens drawn, however many there are. */
+int64_t antislop_looked(const antislop *s);
 /* What happened, for the record: nothing is appended where nothing did. */
 void antislop_report(const antislop *s, buffer *out);
 /* For the chain's text where there is no sequence: the sampler alone.  Given to the chain. */

@@ -510,7 +510,6 @@ static glimpse_status finish_sample(beams *b, const search *s, const ended *e, i
     glimpse_status st = GLIMPSE_OK;
     const batch_request *rq = b->rq;
     const batch_prompt *p = &rq->prompts[s->prompt];
-    const model *m = b->g->m;
     const chain *c = b->chains[s->setting * b->lanes];
     buffer text = {0}, made = {0};
     double temperature;
@@ -519,15 +518,22 @@ static glimpse_status finish_sample(beams *b, const search *s, const ended *e, i
     glimpse_token *tokens = arena_alloc(b->a, (size_t)n * sizeof *tokens);
     glimpse_candidate *tops = arena_alloc(b->a, (size_t)n * (size_t)n_top * sizeof *tops);
     int32_t *ids = arena_alloc(b->a, (size_t)p->n_ids * sizeof *ids);
-    if (!tokens || !tops || !ids) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for the record of a sample");
+    int32_t *pairs = arena_alloc(b->a, 2 * (size_t)n * sizeof *pairs);
+    float *dots = arena_alloc(b->a, (size_t)n * sizeof *dots);
+    if (!tokens || !tops || !ids || !pairs || !dots) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for the record of a sample");
     memcpy(ids, p->ids, (size_t)p->n_ids * sizeof *ids);
     for (int32_t k = e->node, i = n - 1; k >= 0; k = b->nodes[k].parent, i--) {
         tokens[i] = b->tokens[k];
         tokens[i].top = memcpy(tops + (size_t)i * (size_t)n_top, b->tops + (size_t)k * (size_t)n_top,
                                (size_t)n_top * sizeof *tops);
     }
+    for (int32_t i = 1; i < n; i++) {
+        pairs[2 * i] = tokens[i - 1].id;
+        pairs[2 * i + 1] = tokens[i].id;
+    }
+    if (n > 1) TRY_GOTO(generator_cosines(b->g, pairs + 2, n - 1, dots + 1));
     for (int32_t i = 0; i < n; i++) {
-        if (i && !m->is_function) tokens[i].dot = record_roundf((float)embedding_cosine(m, tokens[i - 1].id, tokens[i].id));
+        if (i) tokens[i].dot = record_roundf(dots[i]);
         if (i == n - 1 && e->stop == GLIMPSE_STOP_EOS) break;
         size_t before = text.n;
         TRY_GOTO(piece_text(b->g->t, tokens[i].id, &text));

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_ROWS = 64 };
+enum { MOST_ROWS = BATCH_MOST };
 
 typedef struct burst_memory {
     burst_row rows[MOST_ROWS];
@@ -75,20 +75,41 @@ static void record_token(const burst_token *from, const burst_top *tops, glimpse
                           .top = from->n_top > 0 ? top : NULL };
 }
 
+/* `dot` of all that was drawn, in the order in which accept takes it in. */
+static glimpse_status find_cosines(batch *b, const burst_memory *m, float *out) {
+    int32_t pairs[2 * MOST_ROWS * BURST_MAX_STEPS], n = 0;
+    for (int32_t i = 0; i < b->n_active; i++) {
+        const sequence *s = b->active[i];
+        int32_t before = s->tokens[s->n - 1].id;
+        for (int32_t k = 0; k < m->n_drawn[i]; k++) {
+            int32_t id = m->tokens[(size_t)i * BURST_MAX_STEPS + (size_t)k].id;
+            if (id < 0) break;
+            pairs[2 * n] = before;
+            pairs[2 * n++ + 1] = before = id;
+        }
+    }
+    return n ? generator_cosines(b->g, pairs, n, out) : GLIMPSE_OK;
+}
+
 static glimpse_status accept(batch *b, const burst_memory *m, bool *finite) {
+    float dots[MOST_ROWS * BURST_MAX_STEPS], *dot = dots;
     size_t n_top = (size_t)b->rq->n_top;
+    TRY(find_cosines(b, m, dots));
     int32_t left = 0;
     for (int32_t i = 0; i < b->n_active; i++) {
         sequence *s = b->active[i];
-        for (int32_t k = 0; k < m->n_drawn[i] && !s->done; k++) {
+        int32_t k = 0;
+        for (; k < m->n_drawn[i] && !s->done; k++) {
             size_t at = (size_t)i * BURST_MAX_STEPS + (size_t)k;
             if (m->tokens[at].id < 0) {
                 *finite = false;
                 break;
             }
             record_token(&m->tokens[at], m->tops + at * n_top, &s->tokens[s->n], s->tops + (size_t)s->n * n_top);
+            s->tokens[s->n].dot = record_roundf(*dot++);
             TRY(sequence_accept(b, s));
         }
+        for (; k < m->n_drawn[i] && m->tokens[(size_t)i * BURST_MAX_STEPS + (size_t)k].id >= 0; k++) dot++; /* beyond a stop */
         if (!s->done) b->active[left++] = s;
     }
     b->n_active = left;

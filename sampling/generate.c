@@ -14,7 +14,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { PREFILL_ROWS = GENERATOR_PREFILL_ROWS, MAX_WAVE = 64 };
+enum { PREFILL_ROWS = GENERATOR_PREFILL_ROWS, MAX_WAVE = BATCH_MOST };
 #define WAVE_CACHE_BYTES ((size_t)2 << 30) /* most memory for the cache of one wave */
 
 static double now_s(void) {
@@ -65,11 +65,64 @@ static backend_row row_of(const sequence *s, int32_t strip, int32_t prefix_strip
                           .prefix_tokens = prefix_strip < 0 ? 0 : n_ids, .want_logits = 1, .reach = reach };
 }
 
+static glimpse_status take_part_memory(batch *b) {
+    size_t V = (size_t)b->g->m->d.vocab_size * (size_t)b->lanes;
+    if (b->needs) return GLIMPSE_OK;
+    b->parts = calloc(MAX_WAVE, sizeof *b->parts);
+    b->named = malloc((size_t)MAX_WAVE * PART_MOST_NAMED * sizeof *b->named);
+    b->part_rows = malloc(V * sizeof *b->part_rows);
+    b->needs = b->parts && b->named && b->part_rows ? calloc(MAX_WAVE, sizeof *b->needs) : NULL;
+    if (!b->needs) FAIL(GLIMPSE_E_MEMORY, "no memory for the candidates of %d samples", b->n_active);
+    for (size_t i = 0; i < V; i++) b->part_rows[i] = -INFINITY;
+    return GLIMPSE_OK;
+}
+
+static void free_parts(batch *b) {
+    free(b->needs);
+    free(b->parts);
+    free(b->named);
+    free(b->part_rows);
+}
+
+/* Every chain says what it needs of its row, and that is less than the row: then it stays on the device. */
+static glimpse_status find_needs(batch *b, bool *all) {
+    int32_t n = 0;
+    *all = false;
+    if (!b->g->be->ops->parts || b->rq->n_users) return GLIMPSE_OK;
+    TRY(take_part_memory(b));
+    for (int32_t i = 0; i < b->n_active; i++) {
+        sequence *s = b->active[i];
+        if (s->slop || s->n_negative) return GLIMPSE_OK;
+        if (!s->n) continue;
+        if (!chain_part_need(s->chain, b->rq->n_top, b->named + (size_t)n * PART_MOST_NAMED, PART_MOST_NAMED, &b->needs[n])) return GLIMPSE_OK;
+        n++;
+    }
+    *all = n > 0;
+    return GLIMPSE_OK;
+}
+
+static glimpse_status step_in_parts(batch *b, const backend_row *rows, int32_t n) {
+    int32_t at = 0;
+    TRY(b->g->be->ops->parts(b->g->be, rows, n, b->needs, b->parts));
+    for (int32_t i = 0; i < b->n_active; i++) {
+        sequence *s = b->active[i];
+        if (!s->n) continue;
+        s->logits = NULL;
+        s->need = &b->needs[at];
+        s->part = &b->parts[at];
+        s->row = at++;
+    }
+    return GLIMPSE_OK;
+}
+
 /* The next row of every active sequence.  One that went back to its prompt has it already. */
 static glimpse_status step(batch *b) {
+    bool in_parts;
     generator *g = b->g;
     backend_row rows[2 * MAX_WAVE];
     int32_t n = 0;
+    for (int32_t i = 0; i < b->n_active; i++) b->active[i]->part = NULL;
+    TRY(find_needs(b, &in_parts));
     for (int32_t i = 0; i < b->n_active; i++) {
         const sequence *s = b->active[i];
         if (!s->n) continue;
@@ -77,6 +130,7 @@ static glimpse_status step(batch *b) {
         if (s->n_negative) rows[n++] = row_of(s, s->negative_strip, s->negative_prefix, s->n_negative, s->negative_reach);
     }
     if (!n) return GLIMPSE_OK;
+    if (in_parts) return step_in_parts(b, rows, n);
     const float *logits = NULL;
     int64_t stride = 0;
     TRY(g->be->ops->forward(g->be, rows, n, &logits, &stride));
@@ -197,7 +251,7 @@ static int32_t wave_size(const generator *g, const batch_request *rq) {
 
 /* --- the batch ---------------------------------------------------------------------------------------------------- */
 
-static glimpse_status check_request(const generator *g, const batch_request *rq) {
+glimpse_status batch_check(const generator *g, const batch_request *rq) {
     if (rq->n_prompts < 1 || rq->n_settings < 1 || rq->num_samples < 1 || rq->max_tokens < 1)
         FAIL(GLIMPSE_E_INVALID, "a batch needs a prompt, a setting, a sample and a token at least");
     int64_t n = (int64_t)rq->n_prompts * rq->n_settings;
@@ -221,15 +275,15 @@ static glimpse_status check_request(const generator *g, const batch_request *rq)
                  rq->negative_ids[i], g->m->d.vocab_size - 1);
     for (int32_t p = 0; p < rq->n_prompts; p++) {
         const batch_prompt *b = &rq->prompts[p];
-        if (b->n_ids < 1) FAIL(GLIMPSE_E_INVALID, "prompt %d is empty", p);
+        if (b->n_ids < 1) FAIL(GLIMPSE_E_INVALID, "prompt %d is empty", p + 1);
         if (b->n_ids > g->m->d.max_seq_len)
-            FAIL(GLIMPSE_E_INVALID, "prompt %d has %d tokens, the model's context holds %d", p, b->n_ids,
+            FAIL(GLIMPSE_E_INVALID, "prompt %d has %d tokens, the model's context holds %d", p + 1, b->n_ids,
                  g->m->d.max_seq_len);
         for (int32_t i = 0; i < b->n_ids; i++)
             if (b->ids[i] < 0 || b->ids[i] >= g->m->d.vocab_size)
                 FAIL(GLIMPSE_E_TOKENIZER,
                      "prompt %d: token %d has id %d, the model knows ids 0 .. %d\nhint: is this the tokenizer that the "
-                     "model is trained with?", p, i, b->ids[i], g->m->d.vocab_size - 1);
+                     "model is trained with?", p + 1, i + 1, b->ids[i], g->m->d.vocab_size - 1);
     }
     return GLIMPSE_OK;
 }
@@ -244,7 +298,7 @@ glimpse_status generator_chain_beside(const generator *g, const batch_request *r
     context.max_tokens = rq->max_tokens;
     context.tokenizer = g->t;
     context.cosines = g->m->is_function ? NULL : embedding_cosines;
-    context.user = (void *)(uintptr_t)g->m;
+    context.user = (void *)(uintptr_t)g;
     context.guidance = batch_guided(rq) ? rq->guidance : 0;
     context.antislop = rq->phrases != NULL;
     context.beside = beside;
@@ -267,7 +321,7 @@ out:
 
 glimpse_status batch_run(generator *g, const batch_request *rq, const kept_cache *kept, batch_result *out) {
     glimpse_status st = GLIMPSE_OK;
-    TRY(check_request(g, rq));
+    TRY(batch_check(g, rq));
     if (rq->beams.width > 1) return beam_batch(g, rq, out);
     batch b = { .g = g, .rq = rq, .n_seqs = rq->n_prompts * rq->n_settings * rq->num_samples };
     batch_result result = {0};
@@ -303,6 +357,7 @@ out:
     for (int32_t i = 0; b.seqs && i < b.n_seqs; i++) sequence_free(&b.seqs[i]);
     for (int32_t i = 0; b.chains && i < rq->n_settings * b.lanes; i++) chain_close(b.chains[i]);
     arena_free(b.a);
+    free_parts(&b);
     free(b.seqs);
     free(b.active);
     free(b.chains);

@@ -23,6 +23,14 @@ typedef struct generator_config {
     const backend_ops *ops;   /* NULL = backend_cpu */
     int32_t device;           /* of backend_cuda, as backend_config's */
     glimpse_dtype cache;
+    int (*between)(void *user); /* before every run of the threads (pool_between), NULL = nothing */
+    void *between_user;
+    weights_source *source;   /* borrowed; NULL = the weights are where the model says */
+    bool may_fall_back;       /* where ops cannot hold this model: the CPU from then on, said once through say */
+    void (*say)(void *user, const char *why);
+    void *say_user;
+    double memory_percent;    /* as backend_config's */
+    uint64_t held_bytes;
 } generator_config;
 
 /* `m` and `t` (NULL = none: ids only) are borrowed until generator_close. */
@@ -30,7 +38,9 @@ glimpse_status generator_open(const model *m, tokenizer *t, const generator_conf
 void generator_close(generator *g);
 /* The weights changed. */
 glimpse_status generator_refresh(generator *g);
-const char *generator_device(const generator *g); /* "cpu (avx512)" */
+const char *generator_device(const generator *g); /* "cpu", "cuda", "function" */
+generator_config generator_config_of(const generator *g); /* as it stands: another generator like it */
+glimpse_dtype generator_cache(const generator *g); /* what keys and values are stored as */
 
 typedef struct batch_prompt {
     const char *text;        /* (bytes); what the user gave, for the record */
@@ -85,6 +95,8 @@ typedef struct batch_result {
 
 /* The chain of one setting, as the batch will use it: for its string, or to refuse it early.  Returned: chain_close. */
 glimpse_status generator_chain(const generator *g, const batch_request *request, int32_t setting, chain **out);
+/* What generate_batch refuses before it samples. */
+glimpse_status batch_check(const generator *g, const batch_request *request);
 /* GLIMPSE_E_NONFINITE only if every sample ended so at its first token; otherwise such a sample ends as NONFINITE. */
 glimpse_status generate_batch(generator *g, const batch_request *request, batch_result *out);
 void batch_result_free(batch_result *r);

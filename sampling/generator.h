@@ -2,6 +2,8 @@
 #ifndef GLIMPSE_SAMPLING_GENERATOR_H
 #define GLIMPSE_SAMPLING_GENERATOR_H
 
+#include <pthread.h>
+
 #include "include/internal/threads.h"
 #include "sampling/generate.h"
 
@@ -15,6 +17,9 @@ struct generator {
     pool *pool;           /* the backend's, and draws of one step run side by side */
     const void *cache_of; /* whose keys and values the cache holds for a next time; NULL = nobody's */
     uint64_t opened;      /* backends so far */
+    uint64_t held;        /* the epoch of the weights that `be` holds, with a source; 0 = none */
+    pthread_mutex_t lock; /* around the backend's cosines: samplers of several lanes may ask at once */
+    bool has_lock;
 };
 
 /* A backend with at least this room, and the weights as they are now: the one that is open, or a new one.  The cache is then
@@ -50,9 +55,10 @@ glimpse_status score_each_row(generator *g, const int32_t *ids, int32_t n, score
 /* A model given as a function, behind the face of a backend: strips hold ids instead of keys and values. */
 glimpse_status function_backend_open(const model *m, const backend_config *cfg, backend **out);
 
-/* cos(wte[a], wte[b]) in double; 0 if a row is all zero. */
-double embedding_cosine(const model *m, int32_t a, int32_t b);
-/* The same of id with every id, into out (V), within 1e-6; `m` is the model.  A sampler_context's function. */
-void embedding_cosines(void *m, int32_t id, float *out);
+/* cos(wte[a], wte[b]) of n pairs of ids, 0 where a row is all zero or the model is a function: by the backend that is open,
+ * or in double from the model's own addresses. */
+glimpse_status generator_cosines(generator *g, const int32_t *pairs, int32_t n, float *out);
+/* The same of id with every id, into out (V); `g` is the generator.  NaN where it fails.  A sampler_context's function. */
+void embedding_cosines(void *g, int32_t id, float *out);
 
 #endif

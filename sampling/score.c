@@ -38,7 +38,6 @@ out:
 /* --- the record of a given text ----------------------------------------------------------------------------------- */
 
 typedef struct scorer {
-    const model *m;
     const int32_t *ids;
     int32_t n, n_top;
     chain *chain;
@@ -58,13 +57,25 @@ static glimpse_status score_row(void *user, int32_t pos, const float *logits) {
         return st;
     }
     t->top = top;
-    t->dot = pos && !s->m->is_function ? record_roundf((float)embedding_cosine(s->m, s->ids[pos], s->ids[pos + 1])) : 0;
+    t->dot = 0;
+    return GLIMPSE_OK;
+}
+
+/* `dot` of every token but the first. */
+static glimpse_status find_cosines(generator *g, const scorer *s, arena *a) {
+    int32_t n = s->n - 2, *pairs;
+    if (n < 1) return GLIMPSE_OK;
+    float *dots = arena_alloc(a, (size_t)n * sizeof *dots);
+    if (!(pairs = arena_alloc(a, 2 * (size_t)n * sizeof *pairs)) || !dots) FAIL(GLIMPSE_E_MEMORY, "no memory to score %d tokens", s->n);
+    for (int32_t i = 0; i < n; i++) pairs[2 * i] = s->ids[i + 1], pairs[2 * i + 1] = s->ids[i + 2];
+    TRY(generator_cosines(g, pairs, n, dots));
+    for (int32_t i = 0; i < n; i++) s->tokens[i + 1].dot = record_roundf(dots[i]);
     return GLIMPSE_OK;
 }
 
 glimpse_status score_ids(generator *g, const int32_t *ids, int32_t n, int32_t n_top, batch_result *out) {
     glimpse_status st = GLIMPSE_OK;
-    scorer s = { .m = g->m, .ids = ids, .n = n, .n_top = n_top };
+    scorer s = { .ids = ids, .n = n, .n_top = n_top };
     arena *a = NULL;
     if (n < 2) FAIL(GLIMPSE_E_INVALID, "a text needs two tokens to be scored, this one has %d", n);
     sampler_settings plain = { .temperature = 1, .top_p = 1, .repetition_penalty = 1 };
@@ -78,6 +89,7 @@ glimpse_status score_ids(generator *g, const int32_t *ids, int32_t n, int32_t n_
     int32_t *prompt = a ? arena_alloc(a, sizeof *prompt) : NULL;
     if (!sample || !s.tokens || !s.tops || !prompt) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory to score %d tokens", n);
     TRY_GOTO(score_each_row(g, ids, n, score_row, &s));
+    TRY_GOTO(find_cosines(g, &s, a));
     *prompt = ids[0];
     *sample = (glimpse_sample){ .size = sizeof *sample, .n_samples = 1, .prompt_text = "", .prompt_ids = prompt,
                                 .n_prompt_ids = 1, .label = "score", .samplers = "none", .temperature = 1, .text = "",

@@ -77,17 +77,22 @@ void sequence_free(sequence *s) {
 
 /* --- one token ---------------------------------------------------------------------------------------------------- */
 
+static void draw_one(const batch *b, sequence *s, int lane) {
+    glimpse_token *t = &s->tokens[s->n];
+    glimpse_candidate *top = s->tops + (size_t)s->n * (size_t)b->rq->n_top;
+    uint32_t position = (uint32_t)(b->rq->prompts[s->prompt].n_ids + s->n);
+    t->size = sizeof *t;
+    if (s->part)
+        s->drawn = chain_draw_part(s->chain, s->need, s->part, b->part_rows + (size_t)lane * (size_t)b->g->m->d.vocab_size, &s->key,
+                                   position, b->rq->n_top, t, top);
+    else s->drawn = chain_draw(s->chain, s->logits, &s->key, position, b->rq->n_top, t, top);
+    if (s->drawn < 0) s->drawn_text = strdup(status_text());
+}
+
 static void draw_task(void *arg, int lane) {
     const batch *b = arg;
-    for (int32_t i = 0; i < b->n_active; i++) {
-        sequence *s = b->active[i];
-        if (s->lane != lane) continue;
-        glimpse_token *t = &s->tokens[s->n];
-        t->size = sizeof *t;
-        s->drawn = chain_draw(s->chain, s->logits, &s->key, (uint32_t)(b->rq->prompts[s->prompt].n_ids + s->n),
-                              b->rq->n_top, t, s->tops + (size_t)s->n * (size_t)b->rq->n_top);
-        if (s->drawn < 0) s->drawn_text = strdup(status_text());
-    }
+    for (int32_t i = 0; i < b->n_active; i++)
+        if (b->active[i]->lane == lane) draw_one(b, b->active[i], lane);
 }
 
 bool cut_at_stop(const batch_request *rq, buffer *text, size_t added) {
@@ -167,9 +172,8 @@ static void show(batch *b, sequence *s) {
         if (rq->on_token) rq->on_token(rq->user, (int32_t)(s - b->seqs), &s->tokens[s->shown]);
 }
 
-/* Take in the token that draw_task drew: cosine, text, every reason to stop or to go back. */
+/* Take in the token that draw_task drew: text, every reason to stop or to go back. */
 static glimpse_status accept_drawn(batch *b, sequence *s) {
-    const model *m = b->g->m;
     if (s->drawn == GLIMPSE_E_NONFINITE) {
         end_nonfinite(b, s);
         show(b, s);
@@ -177,7 +181,6 @@ static glimpse_status accept_drawn(batch *b, sequence *s) {
     }
     if (s->drawn < 0) return status_set_text(s->drawn, s->drawn_text);
     glimpse_token *t = &s->tokens[s->n];
-    t->dot = s->n && !m->is_function ? record_roundf((float)embedding_cosine(m, s->tokens[s->n - 1].id, t->id)) : 0.0f;
     if (s->slop) {
         antislop_note(s->slop, s->chain, t->id);
         s->text_ends[s->n] = s->text.n;
@@ -209,8 +212,41 @@ void sequences_cancel(batch *b) {
     b->n_active = 0;
 }
 
+/* `dot` of what was just drawn, in one go. */
+static glimpse_status find_cosines(batch *b) {
+    int32_t pairs[2 * BATCH_MOST], n = 0;
+    float dots[BATCH_MOST];
+    for (int32_t i = 0; i < b->n_active; i++) {
+        const sequence *s = b->active[i];
+        if (s->drawn < 0 || !s->n) continue;
+        pairs[2 * n] = s->tokens[s->n - 1].id;
+        pairs[2 * n++ + 1] = s->tokens[s->n].id;
+    }
+    if (n) TRY(generator_cosines(b->g, pairs, n, dots));
+    for (int32_t i = b->n_active - 1; i >= 0; i--) {
+        sequence *s = b->active[i];
+        if (s->drawn >= 0) s->tokens[s->n].dot = s->n ? record_roundf(dots[--n]) : 0;
+    }
+    return GLIMPSE_OK;
+}
+
+/* Those for whom a part of the row was not enough. */
+static glimpse_status draw_from_whole_rows(batch *b) {
+    const backend_ops *ops = b->g->be->ops;
+    for (int32_t i = 0; i < b->n_active; i++) {
+        sequence *s = b->active[i];
+        if (s->drawn != GLIMPSE_SKIPPED) continue;
+        TRY(ops->whole_row(b->g->be, s->row, &s->logits));
+        s->part = NULL;
+        draw_one(b, s, s->lane);
+    }
+    return GLIMPSE_OK;
+}
+
 glimpse_status sequences_draw(batch *b) {
     pool_run(b->g->pool, draw_task, b, b->lanes);
+    TRY(draw_from_whole_rows(b));
+    TRY(find_cosines(b));
     int32_t left = 0;
     bool stop = batch_cancelled(b);
     for (int32_t i = 0; i < b->n_active; i++) {

@@ -20,6 +20,9 @@ typedef struct sequence {
     int32_t reach;                 /* backend_row.reach */
     const float *prompt_logits;    /* (V) the row of the prompt's last token */
     const float *logits;           /* (V) the row to draw from next */
+    const part_need *need;         /* instead: what the chain needed of it, and got; NULL = logits.  It is row `row` of the backend's */
+    const row_part *part;
+    int32_t row;
     /* With guidance, the same text behind the negative prompt: */
     const int32_t *negative;       /* (n_negative) */
     int32_t n_negative, negative_strip, negative_prefix, negative_reach;
@@ -47,8 +50,14 @@ typedef struct batch {
     int32_t n_active;
     chain **chains;     /* (n_settings, lanes): those of a lane and their clones share scratch memory, lanes do not */
     char **chain_texts; /* (n_settings) as it ran, in the arena */
+    part_need *needs;   /* (BATCH_MOST) of a step of which parts are enough, and what came; NULL until there is one */
+    row_part *parts;
+    int32_t *named;     /* (BATCH_MOST, PART_MOST_NAMED) */
+    float *part_rows;   /* (lanes, V), all -inf */
     int32_t lanes;      /* draws of one step run side by side in so many tasks */
 } batch;
+
+enum { BATCH_MOST = 64 }; /* sequences of a wave */
 
 /* Number `i` of the batch: its key and the memory of its record. */
 glimpse_status sequence_init(batch *b, int32_t i);
@@ -58,7 +67,7 @@ void sequence_end(batch *b, sequence *s); /* the chain and what goes with it, at
 void sequence_free(sequence *s);
 /* Draw a token for each active sequence and take it in; those that end leave `active`. */
 glimpse_status sequences_draw(batch *b);
-/* The same for a token drawn elsewhere, whose record is tokens[n] and its alternatives: cosine, text, reasons to stop. */
+/* The same for a token drawn elsewhere, whose record is tokens[n] and its alternatives: text, reasons to stop. */
 glimpse_status sequence_accept(batch *b, sequence *s);
 bool batch_cancelled(const batch *b);  /* asked before tokens are taken in: what on_token does holds from the next on */
 void sequences_cancel(batch *b);       /* those still active end */

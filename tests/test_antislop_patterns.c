@@ -1,6 +1,7 @@
 /* test_antislop_patterns.c -- regular expressions to go back from: what is refused; the search token by token against one of
  * the whole text; how long it waits; samples against a search of their final text; patterns that would never end. */
 #define PCRE2_CODE_UNIT_WIDTH 8
+#include "sampling/antislop.h"
 #include "sampling/generate.h"
 #include "sampling/phrases.h"
 #include "tests/test.h"
@@ -387,4 +388,46 @@ TEST(antislop_patterns_every_allocation_failing) {
         if (st < 0) EXPECT_EQ(st, GLIMPSE_E_MEMORY);
     }
     EXPECT_LT(20, n);
+}
+
+/* Every token goes back once and then stands: what the sample remembers of those that stand is looked at in proportion to its
+ * length, not to its square. */
+TEST(antislop_many_that_stand_cost_what_they_are) {
+    static const char text[] = "[\"ab\",{\"pattern\":\"b\"}]";
+    static const sampler_settings plain = SAMPLER_SETTINGS_INIT;
+    int64_t looked[4];
+    for (int k = 0; k < 4; k++) {
+        int32_t room = 500 << k, n = 0;
+        arena *a = arena_new();
+        phrase_list *l = NULL;
+        chain *c = NULL;
+        antislop *s = NULL;
+        buffer said = {0}, so_far = {0};
+        REQUIRE_OK(parse(text, a, &l));
+        REQUIRE_OK(chain_open(&plain, 4, &c));
+        REQUIRE_OK(antislop_open(l, 1, room, c, a, &s));
+        glimpse_token *tokens = arena_alloc(a, (size_t)room * sizeof *tokens);
+        size_t *ends = arena_alloc(a, ((size_t)room + 1) * sizeof *ends);
+        REQUIRE(tokens && ends);
+        while (n < room) {
+            int32_t back;
+            ends[n] = so_far.n;
+            tokens[n] = (glimpse_token){ .size = sizeof *tokens, .id = n % 2 };
+            buf_putc(&so_far, n % 2 ? 'b' : 'a');
+            antislop_note(s, c, n % 2);
+            chain_accept(c, n % 2);
+            REQUIRE_OK(antislop_accepted(s, &c, tokens, n + 1, &so_far, ends, n + 1 == room, &back));
+            n = back < 0 ? n + 1 : back;
+            if (back >= 0) so_far.n = ends[back];
+        }
+        antislop_report(s, &said);
+        EXPECT(strstr(buf_str(&said), "; pattern \"b\" stands: "));
+        looked[k] = antislop_looked(s);
+        EXPECT_LT(room / 8, looked[k]); /* they are many */
+        if (k) EXPECT_LE(looked[k], looked[k - 1] * 5 / 2);
+        antislop_close(s);
+        chain_close(c);
+        arena_free(a);
+        buf_free(&said), buf_free(&so_far);
+    }
 }

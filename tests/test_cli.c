@@ -96,7 +96,7 @@ TEST(cli_help_is_complete_and_fits_80_columns) {
     }
     buffer first = {0};
     buf_put(&first, out.bytes, out.n);
-    EXPECT_EQ(program("sample|--seed|3|-h"), 0);
+    EXPECT_EQ(program("--seed|3|-h"), 0);
     EXPECT_STREQ(buf_str(&out), buf_str(&first));
     EXPECT_EQ(program("help"), 0);
     EXPECT_STREQ(buf_str(&out), buf_str(&first));
@@ -110,6 +110,7 @@ TEST(cli_help_of_a_flag) {
                                 "  Nucleus sampling: keep the fewest tokens whose probabilities sum up to X. 1 =\n"
                                 "  off. [1]\n"
                                 "  From 0 to 1.\n"
+                                "  It is read by sample, chat and in training.\n"
                                 "  In a trainer: --glimpse_top_p.\n");
     EXPECT_EQ(program("help|max_new_tokens"), 0);
     EXPECT(strstr(buf_str(&out), "[500; in training unset]"));
@@ -118,17 +119,78 @@ TEST(cli_help_of_a_flag) {
     EXPECT_EQ(program("help|mode"), 0);
     EXPECT(strstr(buf_str(&out), "[inline; in training worker]"));
     EXPECT_EQ(program("help|temprature"), 2);
-    EXPECT_STREQ(buf_str(&err), "glimpse: no flag --temprature\nhint: did you mean --temperature?\n");
+    EXPECT_STREQ(buf_str(&err), "glimpse: no command and no flag \"temprature\"\nhint: did you mean `glimpse help --temperature`?\n");
     EXPECT_EQ(out.n, 0);
+    EXPECT_EQ(program("help|--temprature"), 2);
+    EXPECT_STREQ(buf_str(&err), "glimpse: no flag --temprature\nhint: did you mean --temperature?\n");
     for (int id = 0; id < OPT_COUNT; id++) {
         char line[80];
-        snprintf(line, sizeof line, "help|%s", opt_info_of((opt_id)id)->name);
+        snprintf(line, sizeof line, "help|--%s", opt_info_of((opt_id)id)->name);
         EXPECT_EQ(program(line), 0);
         for (const char *p = buf_str(&out); *p;) {
             size_t n = strcspn(p, "\n");
             EXPECT(n <= 80);
             p += n + (p[n] == '\n');
         }
+    }
+}
+
+static const char *const commands[] = {"sample", "chat", "eval", "score", "follow", "review", "report", "tokenize", "convert", "inspect"};
+
+/* A page for every command, the same by both ways: usage, what it reads and writes, an example, and of the options those that
+ * the table says it reads. */
+TEST(cli_help_of_a_command) {
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+        char line[80];
+        buffer first = {0};
+        snprintf(line, sizeof line, "help|%s", commands[i]);
+        EXPECT_EQ(program(line), 0);
+        EXPECT_EQ(err.n, 0);
+        buf_put(&first, out.bytes, out.n);
+        static const char *const flags[] = {"--help", "-h", "--seed|--help"};
+        for (int k = 0; k < (i < 7 ? 3 : 2); k++) {
+            snprintf(line, sizeof line, "%s|%s", commands[i], flags[k]);
+            EXPECT_EQ(program(line), 0);
+            EXPECT_STREQ(buf_str(&out), buf_str(&first));
+        }
+        buf_free(&first);
+        snprintf(line, sizeof line, "usage: glimpse %s%s", i ? "" : "[", commands[i]);
+        EXPECT(strncmp(out.bytes, line, strlen(line)) == 0);
+        EXPECT(strstr(out.bytes, "\nReads\n  ") && strstr(out.bytes, "\nWrites\n  ") && strstr(out.bytes, "\nExample"));
+        for (const char *p = out.bytes; *p;) {
+            size_t n = strcspn(p, "\n");
+            EXPECT(n <= 80);
+            EXPECT(!n || p[n - 1] != ' ');
+            p += n + (p[n] == '\n');
+        }
+        for (int id = 0; i < 7 && id < OPT_COUNT; id++) {
+            char flag[80], negated[80];
+            snprintf(flag, sizeof flag, "\n  --%s", opt_info_of((opt_id)id)->name);
+            snprintf(negated, sizeof negated, "\n  --[no_]%s", opt_info_of((opt_id)id)->name);
+            const char *at = strstr(out.bytes, flag);
+            while (at && strchr(" \n", at[strlen(flag)]) == NULL) at = strstr(at + 1, flag);
+            EXPECT_EQ(at != NULL || strstr(out.bytes, negated) != NULL, opt_is_read_by((opt_id)id, commands[i]));
+        }
+    }
+    EXPECT_EQ(runs + reports, 0);
+    static const char *const wrong[][2] = {
+        {"help|scoer", "glimpse: no command and no flag \"scoer\"\nhint: did you mean `glimpse help score`"},
+        {"help|tokenise", "glimpse: no command and no flag \"tokenise\"\nhint: did you mean `glimpse help tokenize`"},
+        {"help|xyzzy", "glimpse: no command and no flag \"xyzzy\"\nhint: `glimpse --help` lists both\n"},
+        {"help|score|eval", "glimpse: unexpected word \"eval\"\nhint: glimpse help COMMAND, or glimpse help FLAG\n"},
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        EXPECT_EQ(program(wrong[i][0]), 2);
+        EXPECT(strncmp(buf_str(&err), wrong[i][1], strlen(wrong[i][1])) == 0);
+        EXPECT_EQ(out.n, 0);
+    }
+    EXPECT_EQ(program("help|report"), 0); /* a command and a flag */
+    EXPECT(strstr(buf_str(&out), "`glimpse help --report`"));
+    EXPECT_EQ(program("--man"), 0);
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+        char section[80];
+        snprintf(section, sizeof section, "\n.SS %s\n.nf\n", commands[i]);
+        EXPECT(strstr(buf_str(&out), section));
     }
 }
 
@@ -184,6 +246,40 @@ TEST(cli_commands) {
         EXPECT_EQ(program(line), 2);
         EXPECT(strstr(buf_str(&err), *session_commands[i].words ? "unexpected word \"more\"" : "unexpected word \"there\""));
     }
+}
+
+/* What a command does not read, and what nothing switched on, is said, a line each; the command goes on. */
+TEST(cli_says_which_flags_do_nothing) {
+    static const char *const cases[][2] = {
+        {"score|--prompt|a|--temperature|2", "glimpse: --temperature does nothing in `glimpse score`: it is read by sample, chat and in training\n"},
+        {"score|--prompt|a|--temperature|2|--no_sheets",
+         "glimpse: --temperature does nothing in `glimpse score`: it is read by sample, chat and in training\n"
+         "glimpse: --sheets does nothing in `glimpse score`: it is read by sample, chat and in training\n"},
+        {"--requests|f", "glimpse: --requests does nothing in `glimpse sample`: it is read by score\nbanner\n"},
+        {"chat|--seed_each_step", "glimpse: --seed_each_step does nothing in `glimpse chat`: it is read by sample and in training\nbanner\n"},
+        {"--interactive|--seed_each_step", "glimpse: --seed_each_step does nothing in `glimpse chat`: it is read by sample and in training\nbanner\n"},
+        {"sample|--when_busy|wait", "glimpse: --when_busy does nothing in `glimpse sample`: it is read in training alone\nbanner\n"},
+        {"report|out|--top_k|5", "glimpse: --top_k does nothing in `glimpse report`: it is read by sample, chat and in training\n"},
+        {"--last_k_tokens|3", "glimpse: --last_k_tokens does nothing without --show_heatmaps\nbanner\n"},
+        {"--last_k_tokens|3|--show_heatmaps", "banner\n"},
+        {"--spelling_language|de_DE|--no_sample_metrics", "glimpse: --spelling_language does nothing without --sample_metrics or --dataset_benchmarks\nbanner\n"},
+        {"--spelling_language|de_DE|--dataset_benchmarks", "banner\n"},
+        {"--input_text|x", "glimpse: --input_text does nothing without --prompt_format instruction\nbanner\n"},
+        {"--input_text|x|--prompt_format|instruction", "banner\n"},
+        {"--input_text|x|--like|generate|--prompt|p", "banner\n"},
+        {"--negative_prompt|x|--cfg_scale|1.0", "glimpse: --negative_prompt does nothing without --guidance_scale\nbanner\n"},
+        {"--negative_prompt|x|--cfg_scale|1.5", "banner\n"},
+        {"score|--prompt|a|--batch_size|4", "glimpse: --batch_size does nothing without --lm_eval_tasks or --requests\n"},
+        {"score|--requests|f|--batch_size|4", ""},
+        {"follow|--palette|viridis|--colorize_output=false", ""},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        EXPECT_EQ(program(cases[i][0]), 0);
+        EXPECT_STREQ(buf_str(&err), cases[i][1]);
+    }
+    setenv("GLIMPSE_ARGS", "--temperature 2", 1); /* the environment is for every command */
+    EXPECT_EQ(program("score|--prompt|a"), 0);
+    EXPECT_EQ(err.n, 0);
 }
 
 /* The session is told why its text was not taken. */

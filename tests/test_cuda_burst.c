@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "sampling/samplers/chain.h"
+#include "sampling/samplers/sampler.h"
 #include "tests/emu/emu.h"
 #include "tests/oracle.h"
 #include "tests/test.h"
@@ -159,6 +159,84 @@ TEST(cuda_draws_from_a_flat_row) {
         chain_close(c);
     }
     no_problem("flat");
+    be->ops->close(be);
+    tiny_free(&m);
+    free(l);
+}
+
+/* What is listed of each row against a sort; rows with ties, flat ones, of -inf alone, and one after all. */
+TEST(cuda_parts_of_rows) {
+    enum { N = 6, V = 1500 };
+    float *l = calloc(N * V, sizeof *l);
+    uint64_t random = 8;
+    for (int k = 0; k < N; k++)
+        for (int i = 0; i < V; i++) {
+            double u = oracle_uniform(&random);
+            l[k * V + i] = (float)(k == 1 ? floor(8 * u) : k == 2 ? 1 + u * 1e-5 : k == 3 && u < 0.97 ? -INFINITY : 9 * u * u);
+        }
+    for (int i = 0; i < V; i++) l[4 * V + i] = -INFINITY;
+    tiny m;
+    backend *be = NULL;
+    open_rows(&m, N, V, &be, l);
+    REQUIRE(be);
+    static const int32_t named[] = {3, 1499, 700, 4};
+    backend_row rows[N];
+    part_need needs[N];
+    row_part parts[N];
+    const float *logits = NULL, *one = NULL;
+    int64_t stride;
+    for (int k = 0; k < N; k++) {
+        rows[k] = (backend_row){k, 0, k, -1, 0, 1, 0};
+        needs[k] = (part_need){.k = k == 5 ? 0 : 20 + k, .span = k == 0 || k == 5 ? -0.5 : 1, .named = named, .n_named = k % 2 ? 4 : 0, .inv_t = k % 2 ? 1 : 1.25};
+    }
+    REQUIRE_OK(be->ops->forward(be, rows, N, &logits, &stride));
+    for (int k = 0; k < N; k++) memcpy(l + k * V, logits + k * stride, V * sizeof *l); /* as the head's products made them */
+    for (int order = 0; order < 3; order++) {
+        emu_schedule(order, 4);
+        REQUIRE_OK(be->ops->parts(be, rows, N, needs, parts));
+        EXPECT_EQ(parts[4].n, -1);
+        for (int k = 0; k < N; k++) {
+            if (k == 4) continue;
+            const row_part *p = &parts[k];
+            const float *row = l + k * V;
+            char is_named[V] = {0}, is_listed[V] = {0};
+            float most = -INFINITY, rest = -INFINITY;
+            double s = 0, t = 0;
+            int finite = 0;
+            for (int i = 0; i < needs[k].n_named; i++) {
+                is_named[named[i]] = 1;
+                EXPECT(p->named_l[i] == row[named[i]]);
+            }
+            for (int i = 0; i < V; i++) {
+                finite += row[i] > -INFINITY;
+                if (row[i] > most) most = row[i];
+                if (!is_named[i] && row[i] > rest) rest = row[i];
+            }
+            for (int i = 0; i < V; i++) s += exp((double)row[i] - (double)most), t += exp(((double)row[i] - (double)most) * needs[k].inv_t);
+            for (int i = 0; i < p->n; i++) {
+                EXPECT(!is_listed[p->listed[i].id] && !is_named[p->listed[i].id] && p->listed[i].l == row[p->listed[i].id]);
+                is_listed[p->listed[i].id] = 1;
+            }
+            int before = 0, wanted = 0;
+            for (int i = 0; i < V; i++) {
+                if (is_named[i] || !(row[i] > -INFINITY)) continue;
+                int above = 0;
+                for (int j = 0; j < V; j++) above += !is_named[j] && (row[j] > row[i] || (row[j] == row[i] && j < i));
+                bool want = above < needs[k].k || (needs[k].span <= 0 && (double)row[i] - (double)rest >= needs[k].span);
+                before += want != (is_listed[i] != 0);
+                wanted += want;
+                EXPECT((candidate_key(row[i], i) <= p->last) == want);
+            }
+            test_check(before == 0 && wanted == p->n, __FILE__, __LINE__, "row %d: %d of %d listed wrongly, %d in all", k, before, wanted, p->n);
+            EXPECT_EQ(p->n_finite, finite);
+            EXPECT(p->max == most);
+            EXPECT_NEAR(p->s, s, 1e-5 * s);
+            EXPECT_NEAR(p->s_temp, t, 1e-5 * t);
+        }
+        REQUIRE_OK(be->ops->whole_row(be, 2, &one));
+        EXPECT_MEM(one, l + 2 * V, V * sizeof *l);
+    }
+    no_problem("parts");
     be->ops->close(be);
     tiny_free(&m);
     free(l);

@@ -2,128 +2,19 @@
  * sampled are the weights as of the eval, whichever way they are copied; every refusal and failure of the driver leaves a
  * trainer that goes on, and nothing behind. */
 #define _GNU_SOURCE
-#include "tests/driver/fake_cuda.h"
+#include "tests/device_rig.h"
 
-#include <dlfcn.h>
 #include <glimpse_llmc.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "plugin/guest.h"
 #include "tests/test.h"
-#include "tests/worker_rig.h"
-
-extern const session_api glimpse_session_v1;
-
-static fake_cuda *driver_start(void) {
-    char path[4200];
-    snprintf(path, sizeof path, "%s/tests/driver", test_build_dir());
-    setenv("LD_LIBRARY_PATH", path, 1); /* the workers' */
-    snprintf(path, sizeof path, "%s/tests/driver/libcuda.so.1", test_build_dir());
-    void *library = dlopen(path, RTLD_NOW); /* found again by its soname */
-    fake_cuda *f = library ? dlsym(library, "fake_cuda") : NULL;
-    session_use(&glimpse_session_v1); /* inline mode: the runner's own */
-    if (test_check(f != NULL, __FILE__, __LINE__, "%s", library ? "no fake_cuda" : dlerror())) f->init();
-    return f;
-}
-
-/* --- a trainer on the device -------------------------------------------------------------------------------------- */
-
-typedef struct trainer {
-    fake_cuda *f;        /* NULL: the weights are on the host */
-    rig r;
-    float *base[16];     /* what the weights are made of */
-    char *at[16];        /* where they are written */
-    void *stream;
-    int version;
-} trainer;
-
-/* Step `version` of the training: every weight another one. */
-static void write_weights(const trainer *t, int version) {
-    for (int i = 0; i < 16; i++) {
-        size_t n = t->r.gpt.n[i];
-        float *w = (float *)(void *)t->at[i];
-        for (size_t j = 0; j < n; j++) w[j] = t->base[i][(j + (size_t)version * 7) % n];
-    }
-}
-static void write_next(void *user) {
-    trainer *t = user;
-    write_weights(t, ++t->version);
-}
-static void train_step(trainer *t) {
-    if (t->f) t->f->launch(t->stream, write_next, t);
-    else write_next(t);
-}
-
-/* blocks: 1 = all tensors in one allocation, as llm.c has them; 16 = one each, which lie side by side all the same. */
-static void trainer_open(trainer *t, fake_cuda *f, int blocks, bool own_stream, const char *const *options) {
-    *t = (trainer){.f = f};
-    rig_prepare(&t->r, options);
-    size_t total = 0, at = 0;
-    for (int i = 0; i < 16; i++) total += t->r.gpt.n[i] * sizeof(float);
-    unsigned long long all = f && blocks == 1 ? f->take(total) : 0;
-    for (int i = 0; i < 16; i++) {
-        size_t bytes = t->r.gpt.n[i] * sizeof(float);
-        t->base[i] = malloc(bytes);
-        memcpy(t->base[i], t->r.gpt.w[i], bytes);
-        t->at[i] = (char *)t->r.gpt.w[i];
-        if (!f) continue;
-        unsigned long long device = all ? all + at : f->take(bytes);
-        at += bytes;
-        t->at[i] = f->live(device);
-        memcpy(t->at[i], t->base[i], bytes);
-        for (int32_t k = 0; k < t->r.gpt.model.n_tensors; k++)
-            if (t->r.gpt.model.tensors[k].data == t->r.gpt.w[i]) t->r.gpt.model.tensors[k].data = (void *)(uintptr_t)device;
-    }
-    if (own_stream) t->r.gpt.model.stream = t->stream = f->stream();
-    rig_reopen(&t->r);
-}
-static void trainer_close(trainer *t) {
-    rig_close(&t->r);
-    for (int i = 0; i < 16; i++) free(t->base[i]);
-}
-
-/* An eval, and what a GPU does meanwhile: before it a step that has not run, behind it the next one. */
-static glimpse_status eval_at(trainer *t, int step) {
-    train_step(t);
-    glimpse_status st = glimpse_eval(t->r.g, step, 2.0, 1.0);
-    train_step(t);
-    return st;
-}
-static void run_out(trainer *t) {
-    if (t->f) t->f->run();
-    glimpse_drain(t->r.g);
-}
-
-/* Step, status, ids and logits of every line of the journal: what does not depend on time or place. */
-static glimpse_status note_line(void *user, owned_record *line) {
-    const glimpse_record *r = &line->record;
-    buf_printf(user, "%lld %s:", (long long)r->step, r->status);
-    for (int i = 0; i < r->n_samples; i++)
-        for (int k = 0; k < r->samples[i].n_tokens; k++)
-            buf_printf(user, " %d %.9g", r->samples[i].tokens[k].id, r->samples[i].tokens[k].logit);
-    buf_putc(user, '\n');
-    return GLIMPSE_OK;
-}
-
-enum { EVALS = 5 };
-
-/* A run of five evals, a step between two; what its journal holds. */
-static void run_five(trainer *t, buffer *journal) {
-    if (!test_check(t->r.g != NULL, __FILE__, __LINE__, "%s", buf_str(&t->r.said))) return;
-    for (int i = 0; i < EVALS; i++) {
-        EXPECT_EQ(eval_at(t, i * 10), GLIMPSE_OK);
-        run_out(t);
-        if (t->f) EXPECT_STREQ(t->f->problem ? t->f->problem : "", "");
-    }
-    rig_lines(&t->r, note_line, journal);
-}
 
 static void reference(buffer *journal) {
     trainer t;
-    trainer_open(&t, NULL, 1, false, NULL);
+    trainer_open(&t, NULL, 1, false, NULL, NULL);
     run_five(&t, journal);
     trainer_close(&t);
 }
@@ -132,7 +23,7 @@ static void expect_run(fake_cuda *f, const buffer *expected, int blocks, bool ow
     trainer t;
     buffer journal = {0};
     long before = f->across;
-    trainer_open(&t, f, blocks, own, options);
+    trainer_open(&t, f, blocks, own, NULL, options);
     run_five(&t, &journal);
     test_check(expected->n > 0 && expected->n == journal.n && memcmp(expected->bytes, journal.bytes, journal.n) == 0, __FILE__, __LINE__,
                "other weights were sampled:\n%s\nthan were there:\n%s", buf_str(&journal), buf_str(expected));
@@ -187,11 +78,11 @@ TEST(device_two_snapshots) {
     REQUIRE(f != NULL);
     buffer expected = {0}, journal = {0};
     trainer t;
-    trainer_open(&t, NULL, 1, false, (const char *const[]){"when_busy=wait", NULL});
+    trainer_open(&t, NULL, 1, false, NULL, (const char *const[]){"when_busy=wait", NULL});
     run_five(&t, &expected);
     trainer_close(&t);
     for (f->order = 0; f->order < 3; f->order++) {
-        trainer_open(&t, f, 1, true, (const char *const[]){"snapshots=2", "when_busy=wait", NULL});
+        trainer_open(&t, f, 1, true, NULL, (const char *const[]){"snapshots=2", "when_busy=wait", NULL});
         REQUIRE(t.r.g != NULL);
         for (int i = 0; i < EVALS; i++) {
             EXPECT_EQ(eval_at(&t, i * 10), GLIMPSE_OK);
@@ -211,22 +102,16 @@ TEST(device_two_snapshots) {
 
 /* --- refusals ----------------------------------------------------------------------------------------------------- */
 
-static int count(const char *text, const char *part) {
-    int n = 0;
-    for (; (text = strstr(text, part)); text++) n++;
-    return n;
-}
-
 /* The weights go through the host, which is said once, with the reason. */
 static void expect_host(fake_cuda *f, const buffer *expected, const char *why) {
     trainer t;
     buffer journal = {0};
     long before = f->across;
-    trainer_open(&t, f, 1, true, NULL);
+    trainer_open(&t, f, 1, true, NULL, NULL);
     run_five(&t, &journal);
     EXPECT_STREQ(buf_str(&journal), buf_str(expected));
     EXPECT_EQ(f->across - before, 0);
-    test_check(count(buf_str(&t.r.said), "the weights are copied through the host's memory") == 1 && strstr(buf_str(&t.r.said), why),
+    test_check(count_text(buf_str(&t.r.said), "the weights are copied through the host's memory") == 1 && strstr(buf_str(&t.r.said), why),
                __FILE__, __LINE__, "\"%s\" is not said once in: %s", why, buf_str(&t.r.said));
     trainer_close(&t);
     EXPECT_EQ(f->held(), 0);
@@ -259,7 +144,7 @@ TEST(device_copy_that_fails_in_the_worker_is_one_failed_eval) {
     trainer t;
     REQUIRE(f != NULL);
     setenv("FAKE_CUDA", "fail=16,error=700,forever=1", 1); /* beyond what proves that it can be opened */
-    trainer_open(&t, f, 1, true, NULL);
+    trainer_open(&t, f, 1, true, NULL, NULL);
     REQUIRE(t.r.g != NULL);
     for (int i = 0; i < 3; i++) {
         eval_at(&t, i * 10);
@@ -278,7 +163,7 @@ TEST(device_capture_in_progress_skips_the_eval) {
     for (int mode = 0; mode < 2; mode++)
         for (int own = 0; own < 2; own++) {
             trainer t;
-            trainer_open(&t, f, 1, own, (const char *const[]){mode ? "mode=inline" : "mode=worker", NULL});
+            trainer_open(&t, f, 1, own, NULL, (const char *const[]){mode ? "mode=inline" : "mode=worker", NULL});
             REQUIRE(t.r.g != NULL);
             EXPECT_EQ(eval_at(&t, 0), GLIMPSE_OK);
             run_out(&t);
@@ -289,7 +174,7 @@ TEST(device_capture_in_progress_skips_the_eval) {
             run_out(&t);
             EXPECT_STREQ(rig_status(&t.r, 10), "skipped");
             EXPECT_STREQ(rig_status(&t.r, 20), "ok");
-            EXPECT_EQ(count(buf_str(&t.r.said), "is being captured into a graph"), 1);
+            EXPECT_EQ(count_text(buf_str(&t.r.said), "is being captured into a graph"), 1);
             EXPECT_STREQ(f->problem ? f->problem : "", "");
             trainer_close(&t);
             EXPECT_EQ(f->held(), 0);
@@ -301,7 +186,7 @@ TEST(device_driver_that_is_too_old_or_does_not_know_the_memory) {
     REQUIRE(f != NULL);
     trainer t;
     f->version = 10020;
-    trainer_open(&t, f, 1, true, NULL);
+    trainer_open(&t, f, 1, true, NULL, NULL);
     EXPECT(t.r.g == NULL);
     EXPECT(strstr(buf_str(&t.r.said), "the NVIDIA driver is too old: it is for CUDA 10.2") != NULL);
     f->version = 13000;
@@ -311,7 +196,7 @@ TEST(device_driver_that_is_too_old_or_does_not_know_the_memory) {
     EXPECT(strstr(buf_str(&t.r.said), "neither this process nor the GPU's driver knows it") != NULL);
     trainer_close(&t);
     /* beyond the end of its allocation */
-    trainer_open(&t, f, 1, true, (const char *const[]){"max_sample_tokens=1", NULL});
+    trainer_open(&t, f, 1, true, NULL, (const char *const[]){"max_sample_tokens=1", NULL});
     REQUIRE(t.r.g != NULL);
     glimpse_close(t.r.g);
     t.r.gpt.model.tensors[0].dims[0] += 100000;
@@ -327,7 +212,7 @@ TEST(device_driver_without_a_gpu_is_nothing_to_a_trainer_on_the_host) {
     trainer t;
     REQUIRE(f != NULL);
     f->fail_at = 2, f->error = 100, f->forever = 1; /* cuDriverGetVersion answers, no pointer is known */
-    trainer_open(&t, NULL, 1, false, (const char *const[]){"mode=inline", NULL});
+    trainer_open(&t, NULL, 1, false, NULL, (const char *const[]){"mode=inline", NULL});
     EXPECT(t.r.g != NULL);
     EXPECT_EQ(glimpse_eval(t.r.g, 0, 2, 1), GLIMPSE_OK);
     EXPECT_LT(2, f->calls);
@@ -339,7 +224,7 @@ TEST(device_driver_without_a_gpu_is_nothing_to_a_trainer_on_the_host) {
 /* The n-th call of the driver fails from the opening on: once, or it and all that follow. */
 static bool fail_one(fake_cuda *f, const char *mode, long n, int error, int forever) {
     trainer t;
-    trainer_open(&t, f, 1, true, (const char *const[]){mode, NULL});
+    trainer_open(&t, f, 1, true, NULL, (const char *const[]){mode, NULL});
     glimpse_close(t.r.g);
     buf_clear(&t.r.said);
     f->calls = 0;
@@ -358,7 +243,7 @@ static bool fail_one(fake_cuda *f, const char *mode, long n, int error, int fore
     test_check(!f->problem, __FILE__, __LINE__, "call %ld fails with %d: %s", n, error, f->problem ? f->problem : "");
     /* (slow builds: a worker that has not read its slot when we close keeps it, device.h) */
     test_check(f->held() == 0 || test_is_slow_build(), __FILE__, __LINE__, "call %ld fails with %d%s: %d things are left", n, error, forever ? " for ever" : "", f->held());
-    test_check(count(buf_str(&t.r.said), "host's memory") <= 1 && count(buf_str(&t.r.said), "glimpse: off") <= 1, __FILE__, __LINE__,
+    test_check(count_text(buf_str(&t.r.said), "host's memory") <= 1 && count_text(buf_str(&t.r.said), "glimpse: off") <= 1, __FILE__, __LINE__,
                "call %ld: said more than once: %s", n, buf_str(&t.r.said));
     f->problem = NULL;
     trainer_close(&t);

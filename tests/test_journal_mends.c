@@ -1,8 +1,10 @@
 /* test_journal_mends.c -- a test for each fault of the journal and its views that the tests of faults once found. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "hooks/journal_lines.h"
 #include "hooks/session_state.h"
 #include "include/internal/file.h"
 #include "tests/faults.h"
@@ -172,4 +174,47 @@ TEST(session_that_goes_back_draws_what_the_journal_says) {
     options_free(o);
     tiny_gpt_free(&gpt);
     free(dir), free(fresh);
+}
+
+/* --- which lines count --------------------------------------------------------------------------------------------- */
+
+/* Journals that go back: one step again and again, runs that begin anew, a little back each time; kinds in turns. */
+static journal_line line_of(int shape, int64_t i) {
+    static const char *const kinds[] = {"train", "offline", "probe"};
+    journal_line k = {.from = i, .to = i + 1, .step = shape == 0 ? 7 : shape == 1 ? i % 100 : shape == 2 ? i - i % 50 * 2 : i % 7 ? i : 3};
+    snprintf(k.kind, sizeof k.kind, "%s", shape < 3 ? "train" : kinds[i * i % 3]);
+    return k;
+}
+
+TEST(journal_lines_that_count) {
+    enum { N = 1000 };
+    for (int shape = 0; shape < 4; shape++) {
+        journal_lines l = {0};
+        journal_line plain[N];
+        for (int64_t i = 0, at = 0; i < N; i++, at = 0) {
+            plain[i] = line_of(shape, i);
+            for (int64_t j = 0; j < i; j++) /* the rule, said plainly */
+                if (!strcmp(plain[j].kind, plain[i].kind) && plain[j].step >= plain[i].step) plain[j].from = -1;
+            lines_add(&l, line_of(shape, i));
+            if (i % 100 != 99) continue;
+            lines_drop_dead(&l);
+            const journal_line *left = (const journal_line *)(const void *)l.all.bytes;
+            int64_t n = (int64_t)(l.all.n / sizeof *left);
+            for (int64_t j = 0; j <= i; j++)
+                if (plain[j].from >= 0) EXPECT(at < n && left[at++].from == j);
+            EXPECT_EQ(at, n);
+        }
+        lines_free(&l);
+    }
+}
+
+TEST(journal_lines_are_looked_at_twice_at_most) {
+    for (int shape = 0; shape < 4; shape++)
+        for (int64_t n = 10000; n <= 80000; n *= 2) {
+            journal_lines l = {0};
+            for (int64_t i = 0; i < n; i++) lines_add(&l, line_of(shape, i));
+            EXPECT_LE(n, l.looked);
+            EXPECT_LE(l.looked, 2 * n);
+            lines_free(&l);
+        }
 }

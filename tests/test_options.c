@@ -58,6 +58,26 @@ TEST(options_table_is_sound) {
     options_free(o);
 }
 
+/* Every option is read by somebody, by names that are commands; what it needs is another that the same commands read. */
+TEST(options_readers_are_sound) {
+    static const char *const known[] = {"sample", "chat", "eval", "score", "follow", "review", "report", "train"};
+    for (int id = 0; id < OPT_COUNT; id++) {
+        int n = 0;
+        size_t bytes = 0;
+        for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+            if (opt_is_read_by((opt_id)id, known[i])) n++, bytes += strlen(known[i]) + 1;
+        EXPECT(n > 0);
+        EXPECT_EQ(strlen(opt_readers((opt_id)id)) + 1, bytes); /* and by nobody else */
+        for (const char *p = opt_needs((opt_id)id); p && *p;) {
+            size_t word = strcspn(p, " "), name = strcspn(p, " =");
+            int other = opt_find(p, name);
+            REQUIRE(other >= 0 && other != id);
+            if (p[name] == '=') EXPECT(has_word(opt_info_of((opt_id)other)->choices, p + name + 1, word - name - 1));
+            p += word + (p[word] == ' ');
+        }
+    }
+}
+
 /* What the seeds' pages promise, row by row. */
 TEST(options_defaults_are_the_contract) {
     static const struct {

@@ -61,7 +61,10 @@ TEST(probes_are_scored_at_every_eval) {
     session *s = open_with(&g, path, &log, &o);
     REQUIRE(s);
     EXPECT_OK(session_eval(s, 0, 3, 3));
+    const char *said = strstr(buf_str(&log), "is not scored");
+    EXPECT(said && strstr(buf_str(&log), "\"z\" is not scored: ") && strstr(said, " (and 1 other is not)\n"));
     EXPECT_EQ(session_eval(s, 10, 3, 4), GLIMPSE_NOT_DUE); /* no sample, and the probes all the same */
+    EXPECT(said && !strstr(strstr(buf_str(&log), "is not scored") + 1, "is not scored")); /* once */
     session_close(s);
     owned_record *r = last_line();
     REQUIRE(r && r->record.n_probes == 4 && r->record.n_samples == 0 && r->record.step == 10);

@@ -12,6 +12,7 @@
 #include "viz/html.h"
 #include "viz/openai.h"
 #include <cjson/cJSON.h>
+#include <dirent.h>
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -258,7 +259,7 @@ TEST(csv_reads_back) {
         {"\n", "'\\n'"}, {"a,b", "'a,b'"}, {"say \"hi\"", "'say \"hi\"'"}, {"it's \"x\", y", "'it\\'s \"x\", y'"},
         {"=HYPERLINK(\"x\")", "'=HYPERLINK(\"x\")'"}, {"it's", "\"it's\""}, {"\x1b\r\n", "'\\x1b\\r\\n'"}};
     for (size_t i = 0; i < sizeof want / sizeof *want; i++) {
-        owned_record *o = chart_record(3, 5, 5, "top_k=5,\"x\"");
+        owned_record *o = chart_record(3, 5, 5, "top_k=5,\"x\"\x1b[2J\n"); /* a journal may be anybody's */
         glimpse_sample *s = sample_of(o);
         static const glimpse_metric metrics[] = {{"distinct_2", 0.25}, {"perplexity", 4.5}, {"mean_rank", NAN}, {"of_a_later_version", 1}};
         s->metrics = metrics, s->n_metrics = 4;
@@ -281,7 +282,7 @@ TEST(csv_reads_back) {
                 if (!strcmp(head[c], "val_loss")) is = "2.507";
                 if (!strcmp(head[c], "train_loss") || !strcmp(head[c], "mean_rank")) is = "";
                 if (!strcmp(head[c], "status")) is = line ? "skipped" : "ok";
-                if (!strcmp(head[c], "setting")) is = line ? "" : "top_k=5,\"x\"";
+                if (!strcmp(head[c], "setting")) is = line ? "" : "top_k=5,\"x\"\\x1b[2J\\n";
                 if (!strcmp(head[c], "start_token")) is = line ? "" : want[i].repr;
                 if (!strcmp(head[c], "perplexity")) is = line ? "" : "4.5";
                 if (!strcmp(head[c], "distinct_2")) is = line ? "" : "0.25";
@@ -437,6 +438,91 @@ static ssize_t failing_write(int fd, const void *bytes, size_t n) {
     if (writes_left-- > 0) return write(fd, bytes, n > 100 ? 100 : n); /* short, then none: a full disk */
     errno = ENOSPC;
     return -1;
+}
+
+/* Every file below a folder, by name, with its bytes. */
+static void listing(const char *dir, buffer *out) {
+    struct dirent **names = NULL;
+    int n = scandir(dir, &names, NULL, alphasort);
+    for (int i = 0; i < n; i++) {
+        char *path = names[i]->d_name[0] == '.' && strlen(names[i]->d_name) < 3 ? NULL : path_join(dir, names[i]->d_name);
+        buffer bytes = {0};
+        if (path) buf_printf(out, "%s\n", path);
+        if (path && path_is_dir(path)) listing(path, out);
+        else if (path && file_read_all(path, 1 << 28, &bytes) >= 0) buf_put(out, bytes.bytes, bytes.n);
+        buf_free(&bytes);
+        free(path);
+        free(names[i]);
+    }
+    free(names);
+}
+
+/* A disk that fills up while a report is drawn: everything is as it was, in a directory that was drawn before and in one that
+ * holds the journal alone; the error says where and why.  With room again the report draws all of it. */
+TEST(report_on_a_full_disk_changes_nothing) {
+    char *dir = folder("full"), *journal = path_join(dir, "evals.jsonl");
+    buffer lines = {0}, before = {0}, after = {0}, whole = {0};
+    options *o = options_new();
+    session_host host = {0};
+    for (int i = 0; i < 3; i++) {
+        owned_record *r = eval_at(i);
+        r->record.views = "{\"sheets\":\"true\"}";
+        REQUIRE_OK(journal_encode(&r->record, &lines));
+        record_free(&r->record);
+    }
+    REQUIRE_OK(file_write_atomic(journal, lines.bytes, lines.n, false));
+    for (int drawn = 0; drawn < 2; drawn++) {
+        int failed = 0;
+        buf_clear(&before);
+        listing(dir, &before);
+        for (int writes = 0; writes < 3000; writes = writes * 3 / 2 + 1) {
+            writes_left = writes;
+            io.write = failing_write;
+            glimpse_status st = session_report(o, dir, &host);
+            io.write = write;
+            if (st >= 0) break;
+            failed++;
+            EXPECT(strstr(status_text(), "No space left on device") && strstr(status_text(), "is as it was") && strstr(status_text(), dir));
+            buf_clear(&after);
+            listing(dir, &after);
+            EXPECT(before.n == after.n && !memcmp(before.bytes, after.bytes, before.n));
+            if (writes > 200 && !drawn) break;
+        }
+        EXPECT_LT(5, failed);
+        REQUIRE_OK(session_report(o, dir, &host));
+        listing(dir, drawn ? &after : &whole);
+    }
+    EXPECT(memmem(whole.bytes, whole.n, "/sample.txt\n", 12) && !memmem(whole.bytes, whole.n, "redraw", 6));
+    options_free(o);
+    buf_free(&lines), buf_free(&before), buf_free(&after), buf_free(&whole);
+    free(dir), free(journal);
+}
+
+/* Files that are not ours stay, those of an eval that has no samples any more go; a folder may be a link. */
+TEST(report_puts_in_place_what_is_ours) {
+    char *dir = folder("mine"), *far = folder("far"), *journal = path_join(dir, "evals.jsonl"), *evals = path_join(dir, "evals");
+    char *note = path_join(far, "note.md"), *stale = path_join(far, "step_00100007"), *old = path_join(stale, "sample.txt");
+    buffer line = {0};
+    options *o = options_new();
+    session_host host = {0};
+    owned_record *r = eval_at(0);
+    REQUIRE_OK(journal_encode(&r->record, &line));
+    r->record.n_samples = 0;
+    r->record.step += 7;
+    REQUIRE_OK(journal_encode(&r->record, &line));
+    record_free(&r->record);
+    REQUIRE_OK(file_write_atomic(journal, line.bytes, line.n, false));
+    REQUIRE_OK(mkdir_p(stale));
+    REQUIRE_OK(file_write_atomic(note, "mine", 4, false));
+    REQUIRE_OK(file_write_atomic(old, "old", 3, false));
+    EXPECT(symlink(far, evals) == 0);
+    EXPECT_OK(session_report(o, dir, &host));
+    char *fresh = path_join(far, "step_00100000/sample.txt");
+    EXPECT(path_is_file(note) && path_is_file(fresh));
+    EXPECT(!path_is_dir(stale));
+    options_free(o);
+    buf_free(&line);
+    free(dir), free(far), free(journal), free(evals), free(note), free(stale), free(old), free(fresh);
 }
 
 TEST(report_half_written_lines_are_taken_back) {

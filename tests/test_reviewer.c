@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include "hooks/journal.h"
 #include "hooks/journal_index.h"
+#include "hooks/text_search.h"
 #include "include/internal/file.h"
 #include "tests/chart_record.h"
 #include "tests/pty.h"
@@ -14,6 +15,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
@@ -425,32 +427,33 @@ TEST(follow_from_before_the_run_into_the_next) {
     REQUIRE(follow(&f));
     usleep(300 * 1000);
     add_step(path, 0, "9f2c1a");
-    EXPECT(hears(&f, "iter_num: 0 "));
+    EXPECT(hears(&f, "step 0 "));
     add_step(path, 250, "9f2c1a");
-    EXPECT(hears(&f, "iter_num: 250 "));
+    EXPECT(hears(&f, "step 250 "));
     REQUIRE(make(&m, 500, "9f2c1a", 24));
     append(path, &m, 700); /* a torn end is waited for */
     usleep(500 * 1000);
     EXPECT_OK(journal_encode(&m.o->record, &line));
-    EXPECT(!strstr(buf_str(&f.said), "iter_num: 500 "));
+    EXPECT(!strstr(buf_str(&f.said), "step 500 "));
     FILE *end = fopen(path, "a");
     REQUIRE(end);
     fwrite(line.bytes + 700, 1, line.n - 700, end);
     fputs("none of ours\n", end);
     fclose(end);
-    EXPECT(hears(&f, "iter_num: 500 "));
+    EXPECT(hears(&f, "step 500 "));
     EXPECT_EQ(rename(path, path_of("evals.9f2c1a.jsonl")), 0);
     usleep(300 * 1000);
     made other;
     REQUIRE(make(&other, 0, "abcdef", 24));
-    other.o->record.run_name = "another run";
+    other.o->record.run_name = "the next";
     append(path, &other, 0);
-    EXPECT(hears(&f, "another run"));
+    EXPECT(hears(&f, "glimpse: another run: the next\n"));
     EXPECT_EQ(truncate(path, 0), 0); /* cut off, and begun again */
     usleep(300 * 1000);
-    other.o->record.run_name = "a third run";
+    other.o->record.run_name = "a third";
+    other.o->record.run = "0123ab";
     append(path, &other, 0);
-    EXPECT(hears(&f, "a third run"));
+    EXPECT(hears(&f, "another run: a third"));
     close(f.fd); /* nobody reads any more: it ends by itself, and well */
     add_step(path, 250, "abcdef");
     int status = 0;
@@ -462,16 +465,112 @@ TEST(follow_from_before_the_run_into_the_next) {
     buf_free(&f.said);
 }
 
+/* The log is the trainer's: what its terminal shows of the same record after the same eval before. */
+TEST(follow_shows_the_log_of_the_trainer) {
+    const char *path = path_of("evals.jsonl");
+    static const view_style style = {.mode = COLOR_MINMAX, .width = 100};
+    follower f;
+    made first, second;
+    buffer want = {0}, where = {0};
+    REQUIRE(make(&first, 250, "9f2c1a", 24) && make(&second, 500, "9f2c1a", 24));
+    append(path, &first, 0);
+    append(path, &second, 0);
+    buf_printf(&where, "%s/evals/step_00000500/sample.txt", test_tmpdir());
+    EXPECT_OK(view_terminal(&second.o->record, &first.o->record, buf_str(&where), &style, &want));
+    REQUIRE(follow(&f));
+    EXPECT(hears(&f, "/sample.txt\n"));
+    EXPECT_STREQ(buf_str(&f.said), buf_str(&want));
+    EXPECT(strstr(buf_str(&f.said), "since 250: "));
+    kill(f.pid, SIGTERM);
+    waitpid(f.pid, NULL, 0);
+    close(f.fd);
+    record_free(&first.o->record);
+    record_free(&second.o->record);
+    buf_free(&want), buf_free(&where), buf_free(&f.said);
+}
+
+/* For a while there stands no file by the journal's name: both go on when it is back. */
+TEST(follow_and_review_wait_for_the_file) {
+    const char *path = path_of("evals.jsonl"), *aside = path_of("aside");
+    follower f;
+    add_step(path, 0, "9f2c1a");
+    if (!start(&screen, 80, 24, "TERM=xterm", NULL)) return;
+    REQUIRE(follow(&f));
+    EXPECT(pty_wait(&screen, "1 of 1") && hears(&f, "step 0 "));
+    EXPECT(!rename(path, aside) && !mkdir(path, 0700));
+    usleep(900 * 1000); /* longer than either looks away */
+    EXPECT(!rmdir(path) && !rename(aside, path));
+    add_step(path, 250, "9f2c1a");
+    EXPECT(hears(&f, "step 250 "));
+    EXPECT(pty_wait(&screen, "+1 new"));
+    pty_keys(&screen, "q");
+    EXPECT_EQ(pty_end(&screen), 0);
+    kill(f.pid, SIGTERM);
+    waitpid(f.pid, NULL, 0);
+    close(f.fd);
+    buf_free(&f.said);
+}
+
 /* It begins with the last eval that is there, not with all of them. */
 TEST(follow_begins_with_the_newest) {
     for (int i = 0; i < 4; i++) add_step(path_of("evals.jsonl"), 250 * i, "9f2c1a");
     follower f;
     int status = 0;
     REQUIRE(follow(&f));
-    EXPECT(hears(&f, "iter_num: 750 "));
-    EXPECT(!strstr(buf_str(&f.said), "iter_num: 500 "));
+    EXPECT(hears(&f, "step 750 "));
+    EXPECT(!strstr(buf_str(&f.said), "step 500 "));
     kill(f.pid, SIGTERM);
     waitpid(f.pid, &status, 0);
     close(f.fd);
     buf_free(&f.said);
+}
+
+/* === Search ===================================================================================================== */
+
+static int count_found(const char *query, const char *text, size_t n, size_t *first) {
+    text_search *s = NULL;
+    buffer b = {0};
+    size_t from, to, at = 0;
+    int found = 0;
+    buf_put(&b, text, n);
+    text_search_prepare(&b);
+    if (!EXPECT_OK(text_search_open(query, strlen(query), &s))) return -1;
+    for (; text_search_next(s, &b, at, &from, &to); at = to) {
+        EXPECT(from >= at && to > from && to <= n);
+        if (!found++ && first) *first = from;
+    }
+    text_search_close(s);
+    buf_free(&b);
+    return found;
+}
+
+TEST(text_search_finds) {
+    static const struct {
+        const char *query, *text;
+        size_t n;
+        int found;
+        size_t first;
+    } cases[] = {{"ab", "xAB ab\xff" "aB", 9, 3, 1},       {"\xc3\xa9", "\xc3\x89 \xc3 \xa9 \xc3\xa9", 10, 2, 0}, {"a.b", "aab a.b", 7, 1, 4},
+                 {"/a.b", "aab a.b axb", 11, 3, 0},          {"/^b/", "ab\nb\nb", 6, 2, 3},         {"/A/i", "aAa", 3, 3, 0},
+                 {"/A/", "aAa", 3, 1, 1},                    {"/x*/", "axxbx", 5, 2, 1},            {"/a.c/", "a\xff" "c a\xed\xa0\x80" "c", 9, 1, 0},
+                 {"/(?<=a)b/", "abab", 4, 2, 1},        {"/", "a/b", 3, 1, 1}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        size_t first = 0;
+        EXPECT_EQ(count_found(cases[i].query, cases[i].text, cases[i].n, &first), cases[i].found);
+        EXPECT_EQ(first, cases[i].first);
+    }
+    text_search *none = NULL;
+    EXPECT_ERR(text_search_open("/(", 2, &none), GLIMPSE_E_INVALID, "parenthes");
+}
+
+/* A text full of matches: the whole of it in the time that one pass takes.  The limit of a test is what counts here: a search
+ * that looks at all that is left at every match needs minutes for this. */
+TEST_LIMIT(text_search_of_a_text_of_matches, 20) {
+    enum { N = 4 << 20 };
+    char *text = malloc(N);
+    REQUIRE(text);
+    for (size_t i = 0; i < N; i++) text[i] = i % 10 ? 'b' : 'a';
+    text[N / 2] = '\xff';
+    EXPECT_LE(N / 10 - 1, count_found("ab", text, N, NULL));
+    free(text);
 }

@@ -131,7 +131,7 @@ void chart_context(const glimpse_record *r, const glimpse_sample *s, int32_t i, 
 }
 
 void chart_title(const glimpse_record *r, const glimpse_sample *s, buffer *out) {
-    buf_printf(out, "step %lld" MIDDLE_DOT "prompt %d", (long long)r->step, (int)s->prompt);
+    buf_printf(out, "step %lld" MIDDLE_DOT "prompt %lld", (long long)r->step, (long long)s->prompt + 1);
     if (s->label && *s->label) {
         size_t from = out->n + 4;
         buf_puts(out, MIDDLE_DOT);
@@ -139,7 +139,7 @@ void chart_title(const glimpse_record *r, const glimpse_sample *s, buffer *out) 
         for (size_t k = from; k < out->n; k++)
             if (out->bytes[k] == '=') out->bytes[k] = ' ';
     }
-    if (s->n_samples > 1) buf_printf(out, MIDDLE_DOT "sample %lld/%d", (long long)s->sample + 1, (int)s->n_samples);
+    if (s->n_samples > 1) buf_printf(out, MIDDLE_DOT "sample %lld of %d", (long long)s->sample + 1, (int)s->n_samples);
 }
 
 int chart_alarm(canvas *c, const glimpse_record *r, int right, int baseline) {
@@ -163,7 +163,7 @@ glimpse_status chart_header(canvas *c, const glimpse_record *r, const glimpse_sa
     if (alarm) used += alarm + 24;
     buf_clear(&line);
     chart_title(r, s, &line);
-    buf_printf(&line, MIDDLE_DOT "token %lld/%d", (long long)i + 1, (int)s->n_tokens);
+    buf_printf(&line, MIDDLE_DOT "token %lld of %d", (long long)i + 1, (int)s->n_tokens);
     canvas_text(c, CHART_MARGIN, 27, right - used - CHART_MARGIN, FONT_BOLD, C_INK, TEXT_LEFT, buf_str(&line), line.n);
     used = canvas_puts(c, right, 49, 360, FONT_BODY, C_GREY, TEXT_RIGHT, note) + 24;
     buf_clear(&line);

@@ -40,9 +40,14 @@ static void put_text(buffer *out, const char *s, size_t n) {
     buf_putc(out, '"');
 }
 
+/* Control characters stand as escapes: the file is also read with cat. */
 static void text_cell(buffer *out, const char *s) {
+    buffer visible = {0};
     buf_putc(out, ',');
-    if (s) put_text(out, s, strlen(s));
+    if (s) text_escape(&visible, s, strlen(s), TEXT_ONE_LINE);
+    put_text(out, buf_str(&visible), visible.n);
+    if (buf_failed(&visible)) out->failed = true;
+    buf_free(&visible);
 }
 
 static void num_cell(buffer *out, double x, int digits) {
@@ -52,8 +57,9 @@ static void num_cell(buffer *out, double x, int digits) {
 
 static void repr_cell(buffer *out, const char *s, size_t n) {
     buffer text = {0};
-    text_repr(&text, s ? s : "", s ? n : 0);
-    text_cell(out, buf_str(&text));
+    text_repr(&text, s ? s : "", s ? n : 0); /* has its escapes */
+    buf_putc(out, ',');
+    put_text(out, buf_str(&text), text.n);
     if (buf_failed(&text)) out->failed = true;
     buf_free(&text);
 }

@@ -1,6 +1,8 @@
 /* html.c -- the data of the review page (html.h): records as scripts.  Called by hooks/review.c. */
 #include "viz/html.h"
 
+#include "include/internal/base64.h"
+#include "include/internal/json_out.h"
 #include "include/internal/status.h"
 #include "include/internal/utf8.h"
 #include "viz/text.h"
@@ -44,50 +46,27 @@ static void put_cstr(buffer *out, const char *s) {
     else buf_puts(out, "null");
 }
 
-static void put_num(buffer *out, double x, int digits) {
-    if (isfinite(x)) buf_g(out, x, digits);
-    else buf_puts(out, "null");
-}
-
-static void key(buffer *out, const char *name) {
-    char before = out->n ? out->bytes[out->n - 1] : '{';
-    if (before != '{' && before != '[') buf_putc(out, ',');
-    buf_putc(out, '"');
-    buf_puts(out, name);
-    buf_puts(out, "\":");
-}
-
 static void text_member(buffer *out, const char *name, const char *value) {
-    key(out, name);
+    json_key(out, name);
     put_cstr(out, value);
-}
-
-static void num_member(buffer *out, const char *name, double value, int digits) {
-    key(out, name);
-    put_num(out, value, digits);
-}
-
-static void int_member(buffer *out, const char *name, int64_t value) {
-    key(out, name);
-    buf_i64(out, value);
 }
 
 /* What the index and the data file both say of an eval. */
 static void eval_members(const glimpse_record *r, buffer *out) {
-    int_member(out, "v", 1);
+    json_int_member(out, "v", 1);
     text_member(out, "run", r->run);
     text_member(out, "name", r->run_name);
-    int_member(out, "seq", r->seq);
-    int_member(out, "step", r->step);
+    json_int_member(out, "seq", r->seq);
+    json_int_member(out, "step", r->step);
     text_member(out, "kind", r->kind);
     text_member(out, "time", r->time);
     text_member(out, "status", r->status);
     text_member(out, "why", r->why);
     text_member(out, "check", r->check);
-    num_member(out, "train", r->train_loss, RECORD_LOSS_DIGITS);
-    num_member(out, "val", r->val_loss, RECORD_LOSS_DIGITS);
-    num_member(out, "best", r->best_val_loss, RECORD_LOSS_DIGITS);
-    int_member(out, "best_step", r->best_step);
+    json_num_member(out, "train", r->train_loss, RECORD_LOSS_DIGITS);
+    json_num_member(out, "val", r->val_loss, RECORD_LOSS_DIGITS);
+    json_num_member(out, "best", r->best_val_loss, RECORD_LOSS_DIGITS);
+    json_int_member(out, "best_step", r->best_step);
 }
 
 static glimpse_status finish(buffer *out, size_t from) {
@@ -111,7 +90,7 @@ static int name_at(const char *const *names, int n, const char *name) {
 /* Numbers of the eval itself, for the charts: [[name, value], ..]. */
 static void put_more(const glimpse_record *r, buffer *out) {
     buffer name = {0};
-    key(out, "more");
+    json_key(out, "more");
     buf_putc(out, '[');
     for (int32_t i = 0; i < r->n_scores + r->n_dataset; i++) {
         const glimpse_task_score *s = i < r->n_scores ? GLIMPSE_AT(r->scores, i) : NULL;
@@ -123,7 +102,7 @@ static void put_more(const glimpse_record *r, buffer *out) {
         buf_puts(out, i ? ",[" : "[");
         put_text(out, buf_str(&name), name.n);
         buf_putc(out, ',');
-        put_num(out, s ? s->value : m->value, 5);
+        json_num(out, s ? s->value : m->value, 5);
         buf_putc(out, ']');
     }
     buf_putc(out, ']');
@@ -133,28 +112,28 @@ static void put_more(const glimpse_record *r, buffer *out) {
 
 /* The same as a table wants them. */
 static void put_scores(const glimpse_record *r, buffer *out) {
-    if (r->n_scores) key(out, "scores"), buf_putc(out, '[');
+    if (r->n_scores) json_key(out, "scores"), buf_putc(out, '[');
     for (int32_t i = 0; i < r->n_scores; i++) {
         const glimpse_task_score *s = GLIMPSE_AT(r->scores, i);
         buf_puts(out, i ? ",{" : "{");
         text_member(out, "task", s->task);
         text_member(out, "metric", s->metric);
         text_member(out, "variant", s->variant);
-        num_member(out, "value", s->value, RECORD_LOSS_DIGITS);
-        num_member(out, "error", s->std_error, RECORD_LOSS_DIGITS);
-        num_member(out, "chance", s->chance, RECORD_LOSS_DIGITS);
-        int_member(out, "n", s->n);
-        int_member(out, "of", s->n_all);
-        int_member(out, "shots", s->num_fewshot);
+        json_num_member(out, "value", s->value, RECORD_LOSS_DIGITS);
+        json_num_member(out, "error", s->std_error, RECORD_LOSS_DIGITS);
+        json_num_member(out, "chance", s->chance, RECORD_LOSS_DIGITS);
+        json_int_member(out, "n", s->n);
+        json_int_member(out, "of", s->n_all);
+        json_int_member(out, "shots", s->num_fewshot);
         buf_putc(out, '}');
     }
     if (r->n_scores) buf_putc(out, ']');
-    if (r->n_dataset) key(out, "dataset"), buf_putc(out, '[');
+    if (r->n_dataset) json_key(out, "dataset"), buf_putc(out, '[');
     for (int32_t i = 0; i < r->n_dataset; i++) {
         buf_puts(out, i ? ",[" : "[");
         put_cstr(out, r->dataset[i].name);
         buf_putc(out, ',');
-        put_num(out, r->dataset[i].value, RECORD_LOSS_DIGITS);
+        json_num(out, r->dataset[i].value, RECORD_LOSS_DIGITS);
         buf_putc(out, ']');
     }
     if (r->n_dataset) buf_putc(out, ']');
@@ -172,9 +151,9 @@ glimpse_status html_index_line(const glimpse_record *r, buffer *out) {
         for (int32_t k = 0; k < s->n_metrics && n < MOST; k++)
             if (name_at(names, n, s->metrics[k].name) == n) names[n++] = s->metrics[k].name;
     }
-    if (r->n_probes) int_member(out, "probes", r->n_probes);
+    if (r->n_probes) json_int_member(out, "probes", r->n_probes);
     if (r->n_scores || r->n_dataset) put_more(r, out);
-    key(out, "names");
+    json_key(out, "names");
     buf_putc(out, '[');
     for (int i = 0; i < n; i++) {
         if (i) buf_putc(out, ',');
@@ -182,7 +161,7 @@ glimpse_status html_index_line(const glimpse_record *r, buffer *out) {
     }
     /* A row a sample: prompt, setting, sample, the setting's label, then the metrics in the order of the names. */
     buf_putc(out, ']');
-    key(out, "rows");
+    json_key(out, "rows");
     buf_putc(out, '[');
     for (int32_t i = 0; i < r->n_samples; i++) {
         const glimpse_sample *s = GLIMPSE_AT(r->samples, i);
@@ -196,7 +175,7 @@ glimpse_status html_index_line(const glimpse_record *r, buffer *out) {
         put_cstr(out, s->label);
         for (int k = 0; k < n; k++) {
             buf_putc(out, ',');
-            put_num(out, value[k], 5);
+            json_num(out, value[k], 5);
         }
         buf_putc(out, ']');
     }
@@ -205,20 +184,6 @@ glimpse_status html_index_line(const glimpse_record *r, buffer *out) {
 }
 
 /* === An eval's data ==============================================================================================*/
-static void put_base64(buffer *out, const uint8_t *bytes, size_t n) {
-    static const char digit[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    char *to = buf_reserve(out, (n + 2) / 3 * 4);
-    if (!to) return;
-    for (size_t i = 0; i < n; i += 3) {
-        uint32_t v = (uint32_t)bytes[i] << 16 | (i + 1 < n ? (uint32_t)bytes[i + 1] << 8 : 0) | (i + 2 < n ? bytes[i + 2] : 0);
-        *to++ = digit[v >> 18];
-        *to++ = digit[v >> 12 & 63];
-        *to++ = i + 1 < n ? digit[v >> 6 & 63] : '=';
-        *to++ = i + 2 < n ? digit[v & 63] : '=';
-    }
-    buf_advance(out, (n + 2) / 3 * 4);
-}
-
 static void put_u16(buffer *b, uint32_t v) {
     const uint8_t bytes[2] = {(uint8_t)v, (uint8_t)(v >> 8)};
     buf_put(b, bytes, 2);
@@ -286,11 +251,11 @@ static void put_piece(const glimpse_piece *p, buffer *out) {
 }
 
 static void put_pieces(const glimpse_record *r, buffer *out) {
-    key(out, "ids");
+    json_key(out, "ids");
     buf_putc(out, '[');
     for (int32_t i = 0; i < r->n_pieces; i++) buf_printf(out, "%s%d", i ? "," : "", (int)r->pieces[i].id);
     buf_putc(out, ']');
-    key(out, "pieces");
+    json_key(out, "pieces");
     buf_putc(out, '[');
     for (int32_t i = 0; i < r->n_pieces; i++) {
         if (i) buf_putc(out, ',');
@@ -302,48 +267,48 @@ static void put_pieces(const glimpse_record *r, buffer *out) {
 static void put_sample(const glimpse_record *r, const glimpse_sample *s, bool sheets, bool wide, buffer *out) {
     buffer name = {0}, bytes = {0};
     buf_putc(out, '{');
-    int_member(out, "p", s->prompt);
-    int_member(out, "s", s->setting);
-    int_member(out, "i", s->sample);
-    int_member(out, "of", s->n_samples);
+    json_int_member(out, "p", s->prompt);
+    json_int_member(out, "s", s->setting);
+    json_int_member(out, "i", s->sample);
+    json_int_member(out, "of", s->n_samples);
     view_sample_name(s, &name);
     text_member(out, "name", buf_str(&name));
-    int_member(out, "sheet", sheets);
-    key(out, "prompt");
+    json_int_member(out, "sheet", sheets);
+    json_key(out, "prompt");
     put_text(out, s->prompt_text, s->prompt_bytes);
-    key(out, "prompt_tokens");
+    json_key(out, "prompt_tokens");
     buf_i64(out, s->n_prompt_ids);
     text_member(out, "label", s->label);
     text_member(out, "samplers", s->samplers);
-    key(out, "seed");
+    json_key(out, "seed");
     buf_printf(out, "\"%llu\"", (unsigned long long)s->seed);
-    num_member(out, "temperature", s->temperature, 6);
-    int_member(out, "top_k", s->top_k);
-    key(out, "text");
+    json_num_member(out, "temperature", s->temperature, 6);
+    json_int_member(out, "top_k", s->top_k);
+    json_key(out, "text");
     put_text(out, s->text, s->text_bytes);
     text_member(out, "stop", text_stop_name(s->stop));
     text_member(out, "why", s->why);
     if (s->note) text_member(out, "note", s->note);
-    if (s->n_beams) int_member(out, "beams", s->n_beams), num_member(out, "beam_score", s->beam_score, 6);
-    key(out, "metrics");
+    if (s->n_beams) json_int_member(out, "beams", s->n_beams), json_num_member(out, "beam_score", s->beam_score, 6);
+    json_key(out, "metrics");
     buf_putc(out, '{');
     for (int32_t i = 0; i < s->n_metrics; i++) {
         if (i) buf_putc(out, ',');
         put_cstr(out, s->metrics[i].name);
         buf_putc(out, ':');
-        put_num(out, s->metrics[i].value, RECORD_LOSS_DIGITS);
+        json_num(out, s->metrics[i].value, RECORD_LOSS_DIGITS);
     }
     buf_putc(out, '}');
     int32_t k = 0;
     for (int32_t i = 0; i < s->n_tokens; i++)
         if (GLIMPSE_AT(s->tokens, i)->n_top > k) k = GLIMPSE_AT(s->tokens, i)->n_top;
-    if (s->stop == GLIMPSE_STOP_SCORED) int_member(out, "answer_from", s->answer_from);
-    int_member(out, "n", s->n_tokens);
-    int_member(out, "k", k);
-    key(out, "d");
+    if (s->stop == GLIMPSE_STOP_SCORED) json_int_member(out, "answer_from", s->answer_from);
+    json_int_member(out, "n", s->n_tokens);
+    json_int_member(out, "k", k);
+    json_key(out, "d");
     buf_putc(out, '"');
     columns_of(r, s, k, wide, &bytes);
-    put_base64(out, (const uint8_t *)buf_str(&bytes), bytes.n);
+    base64_encode(buf_str(&bytes), bytes.n, out);
     buf_puts(out, "\"}");
     if (buf_failed(&name) || buf_failed(&bytes)) out->failed = true;
     buf_free(&name);
@@ -356,23 +321,23 @@ glimpse_status html_step(const glimpse_record *r, bool sheets, buffer *out) {
     buf_puts(out, "glimpse_step({");
     eval_members(r, out);
     text_member(out, "arch", r->arch);
-    int_member(out, "params", r->n_params);
-    int_member(out, "vocab", r->vocab_size);
+    json_int_member(out, "params", r->n_params);
+    json_int_member(out, "vocab", r->vocab_size);
     text_member(out, "dtype", r->dtype);
     text_member(out, "cache", r->cache_dtype);
     text_member(out, "device", r->device);
-    key(out, "seconds");
+    json_key(out, "seconds");
     buf_putc(out, '[');
     const double seconds[] = {r->blocked_s, r->prefill_s, r->decode_s, r->write_s};
     for (int i = 0; i < 4; i++) {
         if (i) buf_putc(out, ',');
-        put_num(out, seconds[i], RECORD_SECONDS_DIGITS);
+        json_num(out, seconds[i], RECORD_SECONDS_DIGITS);
     }
     buf_putc(out, ']');
-    int_member(out, "w", wide ? 4 : 2);
+    json_int_member(out, "w", wide ? 4 : 2);
     put_scores(r, out);
     put_pieces(r, out);
-    key(out, "samples");
+    json_key(out, "samples");
     buf_putc(out, '[');
     for (int32_t i = 0; i < r->n_samples; i++) {
         if (i) buf_putc(out, ',');
@@ -380,7 +345,7 @@ glimpse_status html_step(const glimpse_record *r, bool sheets, buffer *out) {
     }
     buf_putc(out, ']');
     if (r->n_probes) {
-        key(out, "probes");
+        json_key(out, "probes");
         buf_putc(out, '[');
         for (int32_t i = 0; i < r->n_probes; i++) {
             if (i) buf_putc(out, ',');
@@ -394,14 +359,14 @@ glimpse_status html_step(const glimpse_record *r, bool sheets, buffer *out) {
 /* === The probes ==================================================================================================*/
 static void put_probe(const glimpse_record *r, const glimpse_sample *s, buffer *out) {
     buf_putc(out, '{');
-    int_member(out, "i", s->prompt);
-    key(out, "prompt");
+    json_int_member(out, "i", s->prompt);
+    json_key(out, "prompt");
     put_text(out, s->prompt_text, s->prompt_bytes);
-    key(out, "text");
+    json_key(out, "text");
     put_text(out, s->text, s->text_bytes);
     text_member(out, "why", s->why);
-    int_member(out, "from", s->answer_from);
-    key(out, "t");
+    json_int_member(out, "from", s->answer_from);
+    json_key(out, "t");
     buf_putc(out, '[');
     for (int32_t i = 0; i < s->n_tokens; i++) {
         const glimpse_piece *p = record_piece(r, GLIMPSE_AT(s->tokens, i)->id);
@@ -410,14 +375,14 @@ static void put_probe(const glimpse_record *r, const glimpse_sample *s, buffer *
         else buf_puts(out, "\"\"");
     }
     buf_putc(out, ']');
-    key(out, "l");
+    json_key(out, "l");
     buf_putc(out, '[');
     for (int32_t i = 0; i < s->n_tokens; i++) {
         if (i) buf_putc(out, ',');
-        put_num(out, (double)GLIMPSE_AT(s->tokens, i)->logprob, 4);
+        json_num(out, (double)GLIMPSE_AT(s->tokens, i)->logprob, 4);
     }
     buf_putc(out, ']');
-    key(out, "r");
+    json_key(out, "r");
     buf_putc(out, '[');
     for (int32_t i = 0; i < s->n_tokens; i++) buf_printf(out, "%s%d", i ? "," : "", (int)GLIMPSE_AT(s->tokens, i)->rank);
     buf_puts(out, "]}");
@@ -427,9 +392,9 @@ glimpse_status html_probes_line(const glimpse_record *r, buffer *out) {
     size_t from = out->n;
     if (!r->n_probes) return GLIMPSE_OK;
     buf_puts(out, "glimpse_probes({");
-    int_member(out, "step", r->step);
-    int_member(out, "seq", r->seq);
-    key(out, "probes");
+    json_int_member(out, "step", r->step);
+    json_int_member(out, "seq", r->seq);
+    json_key(out, "probes");
     buf_putc(out, '[');
     for (int32_t i = 0; i < r->n_probes; i++) {
         if (i) buf_putc(out, ',');

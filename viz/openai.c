@@ -1,48 +1,32 @@
 /* openai.c -- see openai.h. */
 #include "viz/openai.h"
 
+#include "include/internal/json_out.h"
 #include "include/internal/status.h"
 #include <math.h>
 #include <string.h>
 
-static void key(buffer *out, const char *name) {
-    char before = out->n ? out->bytes[out->n - 1] : '{';
-    if (before != '{') buf_putc(out, ',');
-    buf_printf(out, "\"%s\":", name);
-}
-
 static void text_member(buffer *out, const char *name, const char *s, size_t n) {
-    key(out, name);
+    json_key(out, name);
     if (s) buf_json_string(out, s, n);
     else buf_puts(out, "null");
-}
-
-static void num_member(buffer *out, const char *name, double x, int digits) {
-    key(out, name);
-    if (isfinite(x)) buf_g(out, x, digits);
-    else buf_puts(out, "null");
-}
-
-static void int_member(buffer *out, const char *name, int64_t x) {
-    key(out, name);
-    buf_i64(out, x);
 }
 
 static void token_members(const glimpse_record *r, int32_t id, double logprob, buffer *out) {
     const glimpse_piece *p = record_piece(r, id);
     text_member(out, "token", p ? p->text : "", p ? (size_t)p->bytes : 0);
-    int_member(out, "id", id);
-    key(out, "bytes");
+    json_int_member(out, "id", id);
+    json_key(out, "bytes");
     buf_putc(out, '[');
     for (int32_t i = 0; p && i < p->bytes; i++) buf_printf(out, "%s%u", i ? "," : "", (unsigned)(uint8_t)p->text[i]);
     buf_putc(out, ']');
-    num_member(out, "logprob", logprob, RECORD_DIGITS);
+    json_num_member(out, "logprob", logprob, RECORD_DIGITS);
 }
 
 static void put_token(const glimpse_record *r, const glimpse_token *t, buffer *out) {
     buf_putc(out, '{');
     token_members(r, t->id, (double)t->logprob, out);
-    key(out, "top_logprobs");
+    json_key(out, "top_logprobs");
     buf_putc(out, '[');
     for (int32_t i = 0; i < t->n_top; i++) {
         buf_puts(out, i ? ",{" : "{");
@@ -56,23 +40,23 @@ static void put_sample(const glimpse_record *r, const glimpse_sample *s, buffer 
     static const char *const reasons[] = { "length", "stop", "stop", "length", "stop", "stop" };
     buf_putc(out, '{');
     text_member(out, "run", r->run, strlen(r->run));
-    int_member(out, "step", r->step);
+    json_int_member(out, "step", r->step);
     text_member(out, "kind", r->kind, strlen(r->kind));
-    num_member(out, "train_loss", r->train_loss, RECORD_LOSS_DIGITS);
-    num_member(out, "val_loss", r->val_loss, RECORD_LOSS_DIGITS);
-    int_member(out, "prompt_id", s->prompt);
+    json_num_member(out, "train_loss", r->train_loss, RECORD_LOSS_DIGITS);
+    json_num_member(out, "val_loss", r->val_loss, RECORD_LOSS_DIGITS);
+    json_int_member(out, "prompt_id", s->prompt);
     text_member(out, "setting", s->label, strlen(s->label));
-    int_member(out, "sample_id", s->sample);
-    key(out, "seed");
+    json_int_member(out, "sample_id", s->sample);
+    json_key(out, "seed");
     buf_u64(out, s->seed);
-    num_member(out, "temperature", s->temperature, RECORD_LOSS_DIGITS);
-    int_member(out, "top_k", s->top_k);
+    json_num_member(out, "temperature", s->temperature, RECORD_LOSS_DIGITS);
+    json_int_member(out, "top_k", s->top_k);
     text_member(out, "samplers", s->samplers, strlen(s->samplers));
     text_member(out, "prompt", s->prompt_text, s->prompt_bytes);
     text_member(out, "text", s->text, s->text_bytes);
     const char *reason = reasons[s->stop];
     text_member(out, "finish_reason", reason, strlen(reason));
-    key(out, "logprobs");
+    json_key(out, "logprobs");
     buf_puts(out, "{\"content\":[");
     for (int32_t i = 0; i < s->n_tokens; i++) {
         if (i) buf_putc(out, ',');

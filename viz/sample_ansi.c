@@ -7,15 +7,6 @@
 #include "include/internal/utf8.h"
 #include <string.h>
 
-static glimpse_status finish(bool failed, buffer *out, size_t before) {
-    if (!failed && !buf_failed(out)) return GLIMPSE_OK;
-    if (out->bytes) {
-        out->n = before;
-        out->bytes[before] = 0;
-    }
-    FAIL(GLIMPSE_E_MEMORY, "no memory for a coloured text");
-}
-
 /* t is scratch. */
 static void put_text(const glimpse_record *r, const glimpse_sample *s, color_mode mode, const view_style *style,
                      styled *t, buffer *out) {
@@ -72,7 +63,7 @@ glimpse_status view_sample_ansi(const glimpse_record *r, const view_style *style
     }
     bool failed = styled_failed(&t);
     styled_free(&t);
-    return finish(failed, out, before);
+    return text_done(failed, out, before, "a coloured text");
 }
 
 /* === While text streams ========================================================================================= */
@@ -108,7 +99,7 @@ glimpse_status view_stream_token(const glimpse_record *pieces, const glimpse_tok
     styled_emit(&line, 0, line.text.n, style->depth, out);
     bool failed = styled_failed(&line) || buf_failed(held);
     styled_free(&line);
-    TRY(finish(failed, out, before));
+    TRY(text_done(failed, out, before, "a coloured text"));
     if (!bytes) buf_free(held);
     else if (whole) {
         memmove(held->bytes, held->bytes + whole, held->n - whole);
@@ -130,5 +121,5 @@ glimpse_status view_stream_legend(const glimpse_record *pieces, const view_style
     styled_emit(&t, 0, t.text.n, style->depth, out);
     bool failed = styled_failed(&t);
     styled_free(&t);
-    return finish(failed, out, before);
+    return text_done(failed, out, before, "a coloured text");
 }

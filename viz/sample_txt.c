@@ -8,6 +8,7 @@
  *      best_val_loss: 2.5069
  *      top_k: 200                                     "no_topk" without
  *      start_token: '\n'                              the prompt as Python's repr
+ *      train_loss: 2.413   val_loss: 2.5069           those that are known
  *      prompt: 0   sample: 0/3   seed: 1337   temperature: 0.8
  *                                                     and of a beam search: beams: 4   score: -1.2345
  *      samplers: top_k=200;temperature=0.8
@@ -15,7 +16,8 @@
  *     ---------------
  *     the text, exact but for control characters; a line of dashes gets a backslash
  *     (two empty lines)
- * Each of the fork's fields is followed by a blank, as there.  Called by the writers of hooks. */
+ * Each of the fork's fields is followed by a blank, as there; no other line of ours ends with one.  Called by the writers of
+ * hooks. */
 #include "viz/text.h"
 
 #include "include/internal/status.h"
@@ -66,11 +68,21 @@ static void start_token_field(const glimpse_sample *s, styled *out) {
     end_line(out);
 }
 
+/* The losses of this eval, which best_val_loss is not. */
+static void loss_fields(const glimpse_record *r, styled *out) {
+    bool train = isfinite(r->train_loss), val = isfinite(r->val_loss);
+    if (train) number_field(out, "train_loss", r->train_loss, RECORD_LOSS_DIGITS);
+    if (train && val) gap(out);
+    if (val) number_field(out, "val_loss", r->val_loss, RECORD_LOSS_DIGITS);
+    if (train || val) styled_puts(out, "\n", PAINT_PLAIN);
+}
+
 static void sample_fields(const glimpse_record *r, const glimpse_sample *s, styled *out) {
     if (s->top_k > 0) number_field(out, "top_k", s->top_k, 10);
     else text_field(out, "top_k", "no_topk");
     end_line(out);
     start_token_field(s, out);
+    loss_fields(r, out);
     number_field(out, "prompt", s->prompt, 10);
     gap(out);
     name_of(out, "sample");
@@ -150,6 +162,7 @@ void text_entry_head(const glimpse_record *r, const glimpse_sample *s, styled *o
             styled_puts(out, ")", PAINT_PLAIN);
         }
         end_line(out);
+        loss_fields(r, out);
     }
     if (!s || s == r->samples) score_fields(r, out);
     if (text_check_failed(r)) {
@@ -181,10 +194,5 @@ glimpse_status view_sample_txt(const glimpse_record *r, const view_style *style,
     }
     bool failed = styled_failed(&t) || buf_failed(out);
     styled_free(&t);
-    if (!failed) return GLIMPSE_OK;
-    if (out->bytes) {
-        out->n = before;
-        out->bytes[before] = 0;
-    }
-    FAIL(GLIMPSE_E_MEMORY, "no memory for an entry of sample.txt");
+    return text_done(failed, out, before, "an entry of sample.txt");
 }

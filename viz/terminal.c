@@ -93,6 +93,8 @@ static void put_wrapped(log_view *v, const styled *t, int rows) {
         size_t next, len = text_wrap(t->text.bytes + at, n - at, columns, &next);
         bool cut = row == rows - 1 && at + next < n;
         if (cut) len = text_fit(t->text.bytes + at, len, columns - 2, NULL);
+        if (!cut && v->style->depth == DEPTH_NONE) /* in colours a blank has a ground that is to be seen */
+            while (len && t->text.bytes[at + len - 1] == ' ') len--;
         buf_puts(v->out, "  ");
         styled_emit(t, at, at + len, v->style->depth, v->out);
         if (cut) {
@@ -154,7 +156,7 @@ static void headline(log_view *v, const glimpse_record *before) {
             const glimpse_sample *s = GLIMPSE_AT(r->samples, i);
             if (s->n_tokens > most) most = s->n_tokens;
         }
-        addf(v, 3, PAINT_DIM, "%d\xc3\x97%d tokens", (int)r->n_samples, (int)most);
+        addf(v, 3, PAINT_DIM, "%d\xc3\x97%d token%s", (int)r->n_samples, (int)most, most == 1 ? "" : "s");
     }
     add_seconds(v, "", r->prefill_s + r->decode_s);
     add_seconds(v, "blocked ", r->blocked_s);
@@ -289,7 +291,7 @@ static void digest(log_view *v, const glimpse_record *before, const glimpse_samp
         same++;
     begin_row(v, INDENT);
     addf(v, 0, PAINT_DIM, "since %lld: ", (long long)before->step);
-    if (same == s->n_tokens && same == o->n_tokens) addf(v, 0, PAINT_DIM, "all %d tokens same", (int)same);
+    if (same == s->n_tokens && same == o->n_tokens && same != 1) addf(v, 0, PAINT_DIM, "all %d tokens same", (int)same);
     else if (!same) add(v, 0, PAINT_DIM, "another text from the first token on");
     else addf(v, 0, PAINT_DIM, "first %d token%s same", (int)same, same == 1 ? "" : "s");
     add_change(v, "ppl", text_metric(o, "perplexity"), text_metric(s, "perplexity"), text_short);
@@ -399,7 +401,7 @@ static int rows_of_path(const log_view *v, const char *where) {
 
 /* === The log ==================================================================================================== */
 
-static void clear_line(const view_style *style, buffer *out) {
+void view_clear_line(const view_style *style, buffer *out) {
     if (!style->terminal) return;
     if (style->depth != DEPTH_NONE) {
         buf_puts(out, "\r\x1b[K");
@@ -443,7 +445,6 @@ glimpse_status view_terminal(const glimpse_record *r, const glimpse_record *befo
     bool colored = style->colorize && style->depth != DEPTH_NONE;
     int32_t shown[MAX_PAIRS];
     int n = pick(r, shown);
-    clear_line(style, out);
     headline(&v, before);
     if (text_check_failed(r)) check_failed_row(&v);
     if (!text_is(r->status, "ok")) {
@@ -474,12 +475,7 @@ glimpse_status view_terminal(const glimpse_record *r, const glimpse_record *befo
     if (colored && n) legend(&v, n == 1 ? GLIMPSE_AT(r->samples, shown[0]) : NULL);
     bool failed = styled_failed(&v.line) || buf_failed(out);
     styled_free(&v.line);
-    if (!failed) return GLIMPSE_OK;
-    if (out->bytes) {
-        out->n = start;
-        out->bytes[start] = 0;
-    }
-    FAIL(GLIMPSE_E_MEMORY, "no memory for the log of an eval");
+    return text_done(failed, out, start, "the log of an eval");
 }
 
 /* === One line =================================================================================================== */
@@ -517,14 +513,8 @@ glimpse_status view_one_line(const glimpse_record *r, const view_style *style, b
         styled_puts(&t, "MODEL CHECK FAILED", PAINT_ALARM);
     }
     styled_puts(&t, "\n", PAINT_PLAIN);
-    clear_line(style, out);
     styled_emit(&t, 0, t.text.n, style->depth, out);
     bool failed = styled_failed(&t) || buf_failed(out);
     styled_free(&t);
-    if (!failed) return GLIMPSE_OK;
-    if (out->bytes) {
-        out->n = start;
-        out->bytes[start] = 0;
-    }
-    FAIL(GLIMPSE_E_MEMORY, "no memory for a line");
+    return text_done(failed, out, start, "a line");
 }

@@ -1,6 +1,7 @@
 /* text.c -- escapes and paint (text.h). */
 #include "viz/text.h"
 
+#include "include/internal/status.h"
 #include "include/internal/utf8.h"
 #include <stdarg.h>
 #include <string.h>
@@ -248,4 +249,13 @@ void styled_emit_guarded(const styled *t, color_depth depth, buffer *out) {
         at += len + (nl != NULL);
     }
     if (!t->text.n) buf_putc(out, '\n');
+}
+
+glimpse_status text_done(bool failed, buffer *out, size_t before, const char *what) {
+    if (!failed && !buf_failed(out)) return GLIMPSE_OK;
+    if (out->bytes) {
+        out->n = before;
+        out->bytes[before] = 0;
+    }
+    FAIL(GLIMPSE_E_MEMORY, "no memory for %s", what);
 }

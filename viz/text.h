@@ -75,6 +75,9 @@ void text_sgr(paint p, color_depth depth, char *out);
 /* Ground and text of a value on a 16-colour terminal, as SGR numbers (40-47, 100-107; 30 or 97). */
 void text_ground_16(palette p, double v, int *ground, int *text);
 
+/* The end of a view that appends: GLIMPSE_OK, or what it appended behind `before` is taken back and no memory for `what`. */
+glimpse_status text_done(bool failed, buffer *out, size_t before, const char *what);
+
 /* === Parts of the views ==========================================================================================*/
 /* The words of a sample: the prompt (dim; at most its last `prompt_most` bytes, SIZE_MAX = all; left out if it is blank:
  * it stands in the header), then what was generated, each token painted by `mode` if `colored`, the token boundary

@@ -231,7 +231,7 @@ void text_piece(styled *out, const glimpse_record *r, int32_t id, size_t columns
 static void put_p(styled *out, double p, paint_kind kind) {
     char text[32];
     if (!isfinite(p)) {
-        styled_puts(out, "    - ", kind);
+        styled_puts(out, "     -", kind);
         return;
     }
     c_snprintf(text, sizeof text, "%6.3f", p);
@@ -246,8 +246,8 @@ void text_topk_table(const glimpse_record *r, const glimpse_sample *s, int32_t n
         n_candidates = columns > fixed ? (int32_t)((columns - fixed) / (CANDIDATE_COLUMNS + 1)) : 0;
         if (n_candidates > CANDIDATES) n_candidates = CANDIDATES;
     }
-    styled_printf(out, PAINT_DIM, "%-*s  -ln p  rank      p   left   %s\n", TOKEN_COLUMNS, "token",
-                  n_candidates ? "the most probable" : "");
+    styled_printf(out, PAINT_DIM, "%-*s  -ln p  rank      p   left%s\n", TOKEN_COLUMNS, "token",
+                  n_candidates ? "   the most probable" : "");
     for (int32_t i = 0; i < s->n_tokens && i < n_rows; i++) {
         const glimpse_token *t = GLIMPSE_AT(s->tokens, i);
         text_piece(out, r, t->id, TOKEN_COLUMNS, true, paint_of(PAINT_STRONG));
@@ -257,12 +257,13 @@ void text_topk_table(const glimpse_record *r, const glimpse_sample *s, int32_t n
         put_p(out, exp((double)t->logprob), PAINT_PLAIN);
         styled_puts(out, " ", PAINT_PLAIN);
         put_p(out, t->left, PAINT_PLAIN);
-        styled_puts(out, "   ", PAINT_PLAIN);
-        for (int32_t k = 0; k < n_candidates && k < t->n_top; k++) {
+        int32_t n = n_candidates < t->n_top ? n_candidates : t->n_top;
+        for (int32_t k = 0; k < n; k++) {
             const glimpse_candidate *c = &t->top[k];
-            if (k) styled_puts(out, " ", PAINT_PLAIN);
+            styled_puts(out, k ? " " : "   ", PAINT_PLAIN);
             paint p = {c->id == t->id ? PAINT_CHOSEN : PAINT_GROUND, style->colors, c->p};
-            text_piece(out, r, c->id, CANDIDATE_COLUMNS, true, p);
+            bool fill = k + 1 < n || style->depth != DEPTH_NONE; /* without a ground the last one's would trail */
+            text_piece(out, r, c->id, CANDIDATE_COLUMNS, fill, p);
         }
         styled_puts(out, "\n", PAINT_PLAIN);
     }

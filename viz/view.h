@@ -25,7 +25,7 @@ typedef struct view_style {     /* how texts look; taken from the options */
     bool colorize;              /* --colorize_output */
     const char *token_boundary; /* NULL = none */
     int width;                  /* columns, for the terminal log; 0 = 80 */
-    bool terminal;              /* the log goes to a terminal: a progress bar that stands on the line is cleared first */
+    bool terminal;              /* it goes to a terminal: view_clear_line */
 } view_style;
 
 /* One entry a sample, as sample.txt has it (no escape codes; control characters shown as escapes; a line of dashes in
@@ -40,6 +40,8 @@ glimpse_status view_terminal(const glimpse_record *r, const glimpse_record *befo
 /* The line of an eval without samples: "glimpse 750: no sample, val 2.51 >= best 2.47 @ 500 (--sample_each_eval)", from
  * `why` or else the losses.  view_terminal says it for a record that has none. */
 glimpse_status view_one_line(const glimpse_record *r, const view_style *style, buffer *out);
+/* On a terminal, what makes way for a line of the log: a progress bar that stands there is wiped.  Else nothing. */
+void view_clear_line(const view_style *style, buffer *out);
 /* One token while text streams: escape codes around, control characters made visible, incomplete UTF-8 held back in
  * `held` until it is whole; bytes = NULL at the end shows what is still held and frees it.  `pieces` (may be NULL)
  * gives the vocabulary's size and, in its first sample, temperature and top_k.  The modes that need the finished sample show as softmax. */

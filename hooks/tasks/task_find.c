@@ -127,10 +127,11 @@ glimpse_status task_find(const char *name, const char *dir, arena *a, task_kind 
             int far = edit_distance(name, strlen(name), task_kinds[i].name, strlen(task_kinds[i].name));
             if (far < best) best = far, near = task_kinds[i].name;
         }
-        if (near) FAIL_GOTO(GLIMPSE_E_INVALID, "--lm_eval_tasks: there is no task \"%.60s\"\nhint: did you mean %s?", name, near);
+        if (near) FAIL_GOTO(GLIMPSE_E_INVALID, "--lm_eval_tasks: there is no task \"%.60s\", and no %.60s.json or .jsonl in %s\nhint: did you "
+                            "mean %s?", name, name, dir, near);
         FAIL_GOTO(GLIMPSE_E_INVALID, "--lm_eval_tasks: there is no task \"%.60s\", and no %.60s.json or .jsonl in %s\nhint: "
                   "hellaswag arc_easy arc_challenge piqa winogrande boolq openbookqa sciq copa lambada_openai lambada_standard "
-                  "wikitext hellaswag_llmc; any other through lm-evaluation-harness: examples/lm_eval_glimpse.py", name, name, dir);
+                  "wikitext hellaswag_llmc; one of your own: `glimpse help eval`; any other through lm-evaluation-harness: examples/lm_eval_glimpse.py", name, name, dir);
     }
     char *own = arena_text(a, name, strlen(name));
     if (!own) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a task");

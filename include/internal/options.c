@@ -27,6 +27,23 @@ static const struct like_value {
 #include "include/internal/options.def"
 };
 
+static const struct group_readers {
+    const char *group, *commands;
+} group_readers[] = {
+#define GROUP_READ_BY(group, commands) {group, commands},
+#include "include/internal/options.def"
+};
+
+static const char *const own_readers[OPT_COUNT] = { /* NULL = as the group */
+#define READ_BY(name, commands) [OPT_##name] = commands,
+#include "include/internal/options.def"
+};
+
+static const char *const needs[OPT_COUNT] = {
+#define NEEDS(name, others) [OPT_##name] = others,
+#include "include/internal/options.def"
+};
+
 typedef struct value { /* n = 0: nothing set at this level */
     char **items;
     int n;
@@ -391,6 +408,107 @@ double opt_float(const options *o, opt_id id) {
 bool opt_is(const options *o, opt_id id, const char *choice) {
     const char *text = opt_str_at(o, id, 0);
     return text && choice && strcmp(text, choice) == 0;
+}
+
+/* --- what does nothing ------------------------------------------------------------------------------------------- */
+
+const char *opt_readers(opt_id id) {
+    if ((unsigned)id >= OPT_COUNT) return "";
+    if (own_readers[id]) return own_readers[id];
+    for (size_t i = 0; i < sizeof group_readers / sizeof *group_readers; i++)
+        if (strcmp(group_readers[i].group, table[id].group) == 0) return group_readers[i].commands;
+    return "";
+}
+
+bool opt_is_read_by(opt_id id, const char *command) {
+    const char *list = opt_readers(id), *word;
+    size_t n;
+    while ((word = next_word(&list, ' ', &n)))
+        if (strlen(command) == n && memcmp(word, command, n) == 0) return true;
+    return false;
+}
+
+const char *opt_needs(opt_id id) { return (unsigned)id < OPT_COUNT ? needs[id] : NULL; }
+
+/* "NAME" or "NAME=WORD" of NEEDS is on. */
+static bool is_on(const options *o, const char *need, size_t n) {
+    const char *equals = memchr(need, '=', n);
+    int id = opt_find(need, equals ? (size_t)(equals - need) : n);
+    const opt_info *info = opt_info_of((opt_id)id);
+    if (!info) return false;
+    const char *v = opt_str(o, (opt_id)id), *def = o->offline ? info->def_offline : info->def_train;
+    if (equals) return v && strlen(v) == n - (size_t)(equals + 1 - need) && memcmp(v, equals + 1, strlen(v)) == 0;
+    switch (info->type) {
+    case OPT_BOOL: return opt_bool(o, (opt_id)id);
+    case OPT_INT:
+    case OPT_FLOAT: {
+        double x = 0, y = 0;
+        if (v) parse_double(v, strlen(v), &x);
+        if (def) parse_double(def, strlen(def), &y);
+        return x != y;
+    }
+    default: return v && (!def || strcmp(v, def) != 0);
+    }
+}
+
+/* "read by sample, chat and in training" */
+static void put_readers(buffer *b, const char *list) {
+    const char *word;
+    size_t n;
+    if (strcmp(list, "train") == 0) {
+        buf_puts(b, "read in training alone");
+        return;
+    }
+    buf_puts(b, "read by ");
+    for (int i = 0; (word = next_word(&list, ' ', &n)); i++) {
+        if (i) buf_puts(b, *list ? ", " : " and ");
+        if (n == 5 && memcmp(word, "train", n) == 0) buf_puts(b, "in training");
+        else buf_put(b, word, n);
+    }
+}
+
+static void put_needs(buffer *b, const char *list) {
+    const char *word;
+    size_t n;
+    for (int i = 0; (word = next_word(&list, ' ', &n)); i++) {
+        const char *equals = memchr(word, '=', n);
+        buf_puts(b, i ? " or --" : "--");
+        buf_put(b, word, equals ? (size_t)(equals - word) : n);
+        if (!equals) continue;
+        buf_putc(b, ' ');
+        buf_put(b, equals + 1, n - (size_t)(equals + 1 - word));
+    }
+}
+
+void opt_put_use(opt_id id, buffer *out) {
+    buf_puts(out, "It is ");
+    put_readers(out, opt_readers(id));
+    buf_putc(out, '.');
+    if (!opt_needs(id)) return;
+    buf_puts(out, " It does nothing without ");
+    put_needs(out, opt_needs(id));
+    buf_putc(out, '.');
+}
+
+void options_idle(const options *o, const char *command, buffer *out) {
+    bool train = strcmp(command, "train") == 0;
+    for (int id = 0; id < OPT_COUNT; id++) {
+        const char *list = needs[id], *word;
+        size_t n;
+        bool met = !list;
+        if (opt_level_of(o, (opt_id)id) != OPT_LEVEL_FLAG) continue;
+        if (!opt_is_read_by((opt_id)id, command)) {
+            buf_printf(out, train ? "--%s does nothing in %s: it is " : "--%s does nothing in `glimpse %s`: it is ", table[id].name, train ? "training" : command);
+            put_readers(out, opt_readers((opt_id)id));
+            buf_putc(out, '\n');
+            continue;
+        }
+        while (!met && (word = next_word(&list, ' ', &n))) met = is_on(o, word, n);
+        if (met || train) continue; /* a trainer may set what its user's flags then switch on */
+        buf_printf(out, "--%s does nothing without ", table[id].name);
+        put_needs(out, needs[id]);
+        buf_putc(out, '\n');
+    }
 }
 
 /* --- bytes and back ---------------------------------------------------------------------------------------------- */

@@ -46,9 +46,18 @@ int opt_find(const char *name, size_t bytes);
  * call. */
 const char *opt_nearest(const char *name, size_t bytes);
 
+/* The commands that read an option, "sample chat train"; train = the evals of a trainer.  Never NULL. */
+const char *opt_readers(opt_id id);
+bool opt_is_read_by(opt_id id, const char *command);
+/* What it does nothing without, "sample_metrics dataset_benchmarks" or "prompt_format=instruction"; NULL = nothing. */
+const char *opt_needs(opt_id id);
+
+/* "It is read by sample, chat and in training. It does nothing without --show_heatmaps."  Appends. */
+struct buffer;
+void opt_put_use(opt_id id, struct buffer *out);
+
 /* A text for people with the flags in it as a trainer's command line takes them: --tokenizer -> --glimpse_tokenizer, but
  * for those taken bare.  Appends. */
-struct buffer;
 void opt_spell_for_trainer(const char *text, struct buffer *out);
 
 options *options_new(void);                       /* NULL = out of memory */
@@ -77,6 +86,9 @@ int opt_count(const options *o, opt_id id);       /* elements of a list */
 int64_t opt_int_at(const options *o, opt_id id, int i);
 const char *opt_str_at(const options *o, opt_id id, int i);
 bool opt_is(const options *o, opt_id id, const char *choice); /* the enum has this value */
+
+/* What was given by a flag and does nothing in that command: a line for people each, with its '\n'.  Appends. */
+void options_idle(const options *o, const char *command, struct buffer *out);
 
 /* All that is set, as bytes and back: how a configuration crosses to another process. */
 glimpse_status options_pack(const options *o, struct buffer *out);

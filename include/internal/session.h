@@ -9,6 +9,7 @@
 #include <glimpse.h>
 #include "include/internal/options.h"
 #include "include/internal/schedule.h"
+#include "include/internal/weights_source.h"
 #include <stdatomic.h>
 
 typedef struct session session;
@@ -31,6 +32,9 @@ typedef struct session_host {
     glimpse_status (*opened)(void *user, session *s, char *why, size_t cap);
     /* Another one holds the directory: true = try again (after whatever wait); false or NULL = the eval fails. */
     bool (*locked)(void *user, const char *dir);
+    /* The CPU is about to run a matrix, often: the host may rest first; returns how many threads may run it, 0 = all.  NULL =
+     * it never does. */
+    int (*between)(void *user);
     bool (*alone)(void *user);   /* whoever posts the evals is gone: another may have taken the run on.  NULL = never */
     /* --interactive: the next line, without its end, *line borrowed until the next call.  1 = a line, 0 = no more, below 0 =
      * -errno, -EINTR = the user took the line back.  NULL = there is no conversation. */
@@ -38,6 +42,7 @@ typedef struct session_host {
     atomic_int *cancel;   /* set, by a signal handler perhaps: the answer ends with this token; cleared by the session
                              before each.  NULL = never */
     int in_terminal;      /* lines are typed: failed turns are the user's to see, not the exit status's */
+    weights_source *weights; /* of a trainer whose weights are on a GPU, borrowed; NULL = where the model says */
     char run[16];      /* hexadecimal: the name of a run that this session begins; a journal that ends in a line of this
                           run is continued, whatever the step.  "" = a name of its own */
 } session_host;

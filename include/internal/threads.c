@@ -27,6 +27,8 @@ enum { MAX_THREADS = 256, SPINS = 64 /* about 3 us of `pause` */ };
 
 struct pool {
     int n; /* threads, the caller included */
+    int (*between)(void *user);
+    void *user;
     pthread_t *workers;
     _Atomic(pool_task) fn;
     _Atomic(void *) arg;
@@ -113,9 +115,15 @@ glimpse_status pool_open(pool **out, int n) {
 
 int pool_threads(const pool *p) { return p ? p->n : 1; }
 
+void pool_between(pool *p, int (*between)(void *user), void *user) {
+    p->between = between;
+    p->user = user;
+}
+
 void pool_run(pool *p, pool_task fn, void *arg, int n_tasks) {
     if (n_tasks <= 0) return;
-    if (!p || p->n == 1 || n_tasks == 1) {
+    int wanted = p && p->between ? p->between(p->user) : 0, most = wanted > 0 && wanted < p->n ? wanted : pool_threads(p);
+    if (most == 1 || n_tasks == 1) {
         for (int i = 0; i < n_tasks; i++) fn(arg, i);
         return;
     }
@@ -126,7 +134,7 @@ void pool_run(pool *p, pool_task fn, void *arg, int n_tasks) {
     uint64_t run = (atomic_load_explicit(&p->ticket, memory_order_relaxed) >> 32) + 1;
     atomic_store_explicit(&p->ticket, run << 32 | (uint32_t)n_tasks, memory_order_release);
     atomic_fetch_add(&p->wake, 1);
-    if (atomic_load(&p->sleepers)) futex_wake(&p->wake, n_tasks - 1 < p->n - 1 ? n_tasks - 1 : p->n - 1);
+    if (atomic_load(&p->sleepers)) futex_wake(&p->wake, n_tasks < most ? n_tasks - 1 : most - 1);
     work(p);
     for (int i = 0; i < SPINS && atomic_load_explicit(&p->done, memory_order_relaxed) != (uint32_t)n_tasks; i++) relax();
     for (uint32_t d; (d = atomic_load_explicit(&p->done, memory_order_acquire)) != (uint32_t)n_tasks;) {

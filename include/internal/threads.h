@@ -23,6 +23,10 @@ int pool_threads(const pool *p); /* threads it really has, the caller included; 
  * time a pool, and a task must not call pool_run on its own pool.  A NULL pool runs them one after another. */
 void pool_run(pool *p, pool_task fn, void *arg, int n_tasks);
 
+/* From now on every run begins with between(user), on the caller's thread: who runs beside somebody else's work may rest
+ * there.  It returns how many threads the run is to wake, the caller included; 0 = all.  NULL = nobody. */
+void pool_between(pool *p, int (*between)(void *user), void *user);
+
 void pool_close(pool *p); /* NULL is fine */
 
 int cpu_count(void); /* CPUs in this thread's affinity mask, at least 1 */

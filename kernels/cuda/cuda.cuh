@@ -4,6 +4,7 @@
  *   cuda_weights.cu   weights to the device in the layout the kernels read          cuda_rows.cu   embed, prologue, finish
  *   cuda_matmul.cu    products of up to 64 rows by tensor cores; cuBLAS above        cuda_attend.cu attention in chunks
  *   cuda_decide.cu    a row of logits to a token and its record                     cuda_burst.cu  steps without the host
+ *   cuda_parts.cu     of a row what a chain on the host needs
  *
  * Numbers.  A product splits what it multiplies into bf16 planes that add up to it (weights exactly: bf16 one plane, f16
  * two, f32 three; activations in two planes, to 2^-17, or three for f32 weights, to 2^-24), multiplies planes on the tensor
@@ -38,7 +39,8 @@ enum {
     ATTEND_THREADS = 128,
     MAX_HEAD_SIZE = 256,
     PROLOGUE_SHARED = 64 << 10, /* up to here the product's blocks normalise their rows themselves */
-    MAX_PLANES = 3
+    MAX_PLANES = 3,
+    PAIRS = 1024          /* of cosines at once */
 };
 
 static inline int64_t round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
@@ -76,16 +78,16 @@ typedef struct device_cache {
     int64_t tokens;
 } device_cache;
 
-typedef struct device_part {
+typedef struct matrix_part {
     const void *w;          /* (rows, ld) */
     int64_t ld;
     int32_t first, end;     /* its rows of y */
-} device_part;
+} matrix_part;
 
 enum { TO_Y = 100 };        /* a store of its own: y as it is (with bias), for finish */
 
 typedef struct matmul_args {
-    device_part part[PLAN_MAX_PARTS];
+    matrix_part part[PLAN_MAX_PARTS];
     int32_t n_parts, k, kp, n_y, n_tiles, rows;
     const float *in;        /* (rows, ld_in) */
     const int32_t *line;    /* row of `in` for each row here; NULL = the same */
@@ -137,6 +139,18 @@ typedef struct vector_use { /* a vector of the plan as f32 on the device */
 } vector_use;
 
 struct burst_state;
+struct parts_state;
+
+typedef struct device_need {
+    int32_t k, n_named;
+    double span, inv_t;
+} device_need;
+typedef struct device_part_facts {
+    int32_t n, finite;
+    float max;
+    unsigned long long last;
+    double s, t, s_temp;
+} device_part_facts;
 
 typedef struct cuda_backend {
     backend base;
@@ -173,9 +187,14 @@ typedef struct cuda_backend {
     void *staging;          /* STAGING bytes on the device */
     int32_t *last;          /* rows_check's scratch */
     struct burst_state *burst;
+    struct parts_state *parts;
     void **blocks, **pinned; /* every allocation, for close */
     int32_t n_blocks, n_pinned, room_blocks, room_pinned;
-    int64_t bytes;
+    int32_t n_lasting;      /* the first blocks: what reopen keeps, the weights */
+    int64_t bytes, lasting_bytes;
+    size_t most_bytes;      /* that may be taken in all; 0 = as many as there are */
+    int32_t *pairs, *host_pairs; /* (PAIRS, 2) for cosines */
+    float *cosines, *host_cosines; /* (PAIRS) */
 } cuda_backend;
 
 /* Turn a CUDA error into ours: `what` was being done.  Device errors make the backend broken. */
@@ -205,6 +224,7 @@ glimpse_status cuda_run_phases(cuda_backend *be, const row_run *run);
 
 /* cuda_weights.cu */
 glimpse_status cuda_weights_open(cuda_backend *be);
+glimpse_status cuda_caches_open(cuda_backend *be); /* angles and caches: what hangs on the config's room */
 glimpse_status cuda_weights_refresh(cuda_backend *be);
 
 /* cuda_rows.cu, cuda_matmul.cu, cuda_attend.cu: one launch each. */
@@ -216,10 +236,17 @@ cudaError_t cuda_relay(cuda_backend *be, const void *from, size_t size, int64_t 
 cudaError_t cuda_floats(cuda_backend *be, const void *from, glimpse_dtype dtype, int64_t n, float add, float *to);
 cudaError_t cuda_matmul(cuda_backend *be, glimpse_dtype dtype, const matmul_args *a);
 cudaError_t cuda_matmul_prepare(cuda_backend *be);
+cudaError_t cuda_cosines(cuda_backend *be, const cuda_phase *embed, int32_t n);
 cudaError_t cuda_copy_strip(cuda_backend *be, const cuda_phase *ph, int32_t from, int32_t to, int32_t first, int32_t n);
 cudaError_t cuda_attend(cuda_backend *be, const cuda_phase *ph, const row_run *run, int32_t first_item, int32_t n_items);
 cudaError_t cuda_attend_prepare(cuda_backend *be);
 bool cuda_attend_fits(const cuda_backend *be, int32_t head_size, bool half);
+
+/* cuda_parts.cu */
+glimpse_status cuda_parts_open(cuda_backend *be);
+void cuda_parts_close(cuda_backend *be);
+glimpse_status cuda_parts_check(const cuda_backend *be, const part_need *needs, int32_t n);
+glimpse_status cuda_parts_bring(cuda_backend *be, const part_need *needs, int32_t n, row_part *out);
 
 /* cuda_burst.cu */
 glimpse_status cuda_burst_open(cuda_backend *be);

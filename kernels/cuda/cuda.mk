@@ -9,6 +9,7 @@ CUDA_AT  := $(patsubst %/bin/,%,$(dir $(NVCC)))
 GPU_ARCH ?= $(or $(patsubst 90,90a,$(subst .,,$(firstword $(shell nvidia-smi --query-gpu=compute_cap --format=csv$(,)noheader 2>/dev/null | grep -x '[0-9.]*')))),80)
 CXX_OF   := $(if $(findstring clang,$(CC)),$(subst clang,clang++,$(CC)),$(subst gcc,g++,$(CC)))
 CUDA_FLAGS_cuda_decide := -fmad=false # the decision path: an fma is one that is written
+CUDA_FLAGS_cuda_parts := -fmad=false
 
 # === For chips
 CUDA_CODE = $(foreach a,$(GPU_ARCH),-gencode=arch=compute_$(a)$(,)code=sm_$(a)) \
@@ -43,25 +44,34 @@ $(B)/emu/%.o: %.cu $(B)/gen/flags
 	    -Wno-unused-function -Itests/emu/include -Iinclude -I. -MMD -MP -c $< -o $@
 $(call obj,$(EMU_SOURCES)): INCLUDES = -Itests/emu/include -Iinclude -I.
 
-# === On a GPU: each one command, under 8 minutes; what it prints goes to tests/bench/results as well
+# === On a GPU: each one command, under 8 minutes, on a machine with CUDA, a C++ compiler and Python with PyTorch at most; what it
+# prints goes to tests/bench/results as well.  gpu-test runs all CUDA tests where the session's libraries are, else those that
+# need none of them.
 GPU_NEEDS = $(filter-out %/cuda_module.o,$(CUDA_OBJ))
 GPU_LINK  = -L$(CUDA_AT)/lib64 -Wl,-rpath,$(CUDA_AT)/lib64 -lcudart_static -lcublas -lpthread -ldl -lrt -lm
+GPU_GUEST = $(filter-out $(CUDA_OBJ),$(call obj,$(GUEST)))
 $(B)/cuda/tests/bench/gpu_first.o: CUDA_FLAGS_gpu_first := -fmad=false
-$(B)/tests/gpu_%: $(B)/cuda/tests/bench/gpu_%.o $(GPU_NEEDS)
+$(B)/tests/gpu_%: $(B)/cuda/tests/bench/gpu_%.o $(GPU_NEEDS) $(GPU_GUEST)
 	@mkdir -p $(@D)
 	$(CC) $^ $(GPU_LINK) -o $@
 $(B)/tests/runner_gpu: $(call obj,$(TESTS) $(TRAINER) tests/bench/gpu_stubs.c) $(EVERYTHING) $(filter $(B)/cuda/%,$(CUDA_OBJ))
 	$(LINK) $(filter %.o,$^) $(LIBS_SESSION) $(LIBS_PROGRAM) $(LIBS_TRAINER) $(LIBS_TEST) $(GPU_LINK) $(WRAP) -o $@
-$(B)/tests/emu_%: $(B)/emu/tests/bench/gpu_%.o $(CUDA_EMU) $(filter-out $(B)/cuda/% %/cuda_module.o,$(CUDA_OBJ))
+BARE := $(addprefix tests/,runner.c test_cuda.c test_cuda_burst.c test_parts.c kernels_tiny.c test_kernels.c oracle.c fail_alloc.c wrap_calls.c) \
+    tests/bench/gpu_stubs.c $(wildcard kernels/*.c kernels/cpu/*.c sampling/samplers/*.c) $(LEAVES)
+$(B)/tests/runner_bare: $(call obj,$(BARE)) $(filter $(B)/cuda/%,$(CUDA_OBJ))
+	$(LINK) -Wl,--unresolved-symbols=ignore-all $(filter %.o,$^) $(GPU_LINK) $(WRAP) -o $@
+$(B)/tests/emu_%: $(B)/emu/tests/bench/gpu_%.o $(CUDA_EMU) $(filter-out $(B)/cuda/% %/cuda_module.o,$(CUDA_OBJ)) $(GPU_GUEST)
 	@mkdir -p $(@D)
-	$(CC) $(OPT) $^ -lm -o $@
+	$(CC) $(OPT) $^ -ldl -lm -o $@
+HAS_LIBS := $(if $(filter gpu-test gpu-bench,$(MAKECMDGOALS)),$(shell printf '\043include <%s>\n' stdio.h cjson/cJSON.h png.h pcre2.h \
+    utf8proc.h histedit.h cblas.h | $(CC) -DPCRE2_CODE_UNIT_WIDTH=8 $(IDEPS) -fsyntax-only -xc - 2>/dev/null && echo 1))
 GPU_SAVE = mkdir -p tests/bench/results; f=tests/bench/results/$@-$$(date -u +%Y%m%d-%H%M).txt; { $(1); echo "exit $$?"; } 2>&1 | tee $$f; tail -n1 $$f | grep -qx 'exit 0'
-## gpu-first: on a GPU before anything else: do ptx.cuh and decide.h do what the emulation says; what edges and bytes cost
+## gpu-first: on a GPU before anything else: do ptx.cuh and decide.h do what the emulation says; what edges, bytes and a worker cost
 gpu-first: $(B)/tests/gpu_first
-	@$(call GPU_SAVE,$<)
-## gpu-test: the tests of the CUDA backend on a GPU instead of the emulation
-gpu-test: $(B)/tests/gpu_first $(B)/tests/runner_gpu
-	@$(B)/tests/gpu_first --tiny && $(call GPU_SAVE,CC='$(CC)' MODE=$(MODE) GLIMPSE_BUILD_DIR=$(B) $(B)/tests/runner_gpu cuda_)
-## gpu-bench: decoding beside reading its bytes once, drawing beside the head, PyTorch where it is installed
-gpu-bench: $(B)/tests/gpu_bench
-	@$(call GPU_SAVE,$< && python3 tests/bench/torch_compare.py)
+	@$(call GPU_SAVE,timeout 460 $<)
+## gpu-test: the tests of the CUDA backend on a GPU instead of the emulation, and compute-sanitizer over small sizes
+gpu-test: $(B)/tests/gpu_first $(B)/tests/gpu_bench $(if $(HAS_LIBS),$(B)/tests/runner_gpu,$(B)/tests/runner_bare)
+	@$(call GPU_SAVE,CC='$(CC)' MODE=$(MODE) GLIMPSE_BUILD_DIR=$(B) sh tests/setup/gpu_test.sh $^)
+## gpu-bench: the table: decoding, drawing, snapshots and a training's time, each beside what it must be; PyTorch where it is
+gpu-bench: $(B)/tests/gpu_bench $(if $(HAS_LIBS),all)
+	@$(call GPU_SAVE,GLIMPSE_WORKER='$(CURDIR)/$(B)/glimpse' timeout 300 $< --ours $(B)/gpu_ours.txt && timeout 170 python3 tests/bench/torch_compare.py $(B)/gpu_ours.txt)

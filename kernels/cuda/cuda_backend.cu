@@ -10,6 +10,9 @@ extern const backend_ops backend_cuda;
 glimpse_status cuda_probe(int32_t device);
 }
 
+#define CONTEXT_BYTES (512.0 * 1048576) /* what a context, cuBLAS and code are taken to cost */
+#define SPARE_BYTES (1024.0 * 1048576)
+
 /* === Errors ====================================================================================================== */
 
 glimpse_status cuda_failed(cuda_backend *be, cudaError_t e, const char *what) {
@@ -65,6 +68,9 @@ glimpse_status cuda_take(cuda_backend *be, void *out, const char *what, int64_t 
     if (!size_mul((size_t)(a > 0 ? a : 1), (size_t)(b > 0 ? b : 1), size, 1, &bytes))
         FAIL(GLIMPSE_E_MEMORY, "%s: %lld x %lld elements are larger than any memory", what, (long long)a, (long long)b);
     bytes = (bytes + 255) / 256 * 256;
+    if (be->most_bytes && (bytes > be->most_bytes || (size_t)be->bytes > be->most_bytes - bytes))
+        FAIL(GLIMPSE_E_MEMORY, "%.1f MiB for %s after %.1f MiB are more of the GPU's memory than is free for Glimpse\n"
+             "hint: --gpu_memory_limit, or fewer samples at once", (double)bytes / 1048576, what, (double)be->bytes / 1048576);
     TRY(remember(&be->blocks, &be->n_blocks, &be->room_blocks, NULL));
     cudaError_t e = cudaMalloc(&p, bytes);
     if (e != cudaSuccess) {
@@ -262,7 +268,7 @@ static glimpse_status run_blas(cuda_backend *be, const cuda_phase *ph, const row
     CUDA(be, cuda_prologue(be, a, half ? 2 : 3, be->planes, plain), "normalising");
     int n = half ? 2 * a->rows : a->rows;
     for (int i = 0; i < a->n_parts; i++) {
-        const device_part *w = &a->part[i];
+        const matrix_part *w = &a->part[i];
         cublasStatus_t s = cublasGemmEx(be->blas, CUBLAS_OP_T, CUBLAS_OP_N, w->end - w->first, n, a->kp, &one, w->w, type,
                                         (int)w->ld, be->planes, type, (int)be->ld_planes, &zero, be->y + w->first, CUDA_R_32F,
                                         (int)be->ld_y, CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT);
@@ -329,7 +335,7 @@ static bool is_prompt(const cuda_backend *be, const backend_row *rows, int32_t n
     return true;
 }
 
-static glimpse_status forward(cuda_backend *be, const backend_row *rows, int32_t n_rows, int32_t wanted) {
+static glimpse_status forward(cuda_backend *be, const backend_row *rows, int32_t n_rows) {
     bool big = is_prompt(be, rows, n_rows);
     int32_t piece = big ? n_rows : MATMUL_ROWS, line = 0;
     row_run *runs = (row_run *)calloc((size_t)(n_rows / piece + 1), sizeof *runs);
@@ -348,10 +354,14 @@ static glimpse_status forward(cuda_backend *be, const backend_row *rows, int32_t
     for (int32_t i = 0; i < n; i++) TRY_GOTO(cuda_run_phases(be, &runs[i]));
 out:
     free(runs);
-    if (st < 0) return st;
-    if (wanted)
-        CUDA(be, cudaMemcpyAsync(be->host_logits, be->logits, (size_t)wanted * (size_t)be->ld_logits * sizeof(float),
-                                 cudaMemcpyDeviceToHost, be->stream), "bringing back logits");
+    return st;
+}
+
+static glimpse_status bring_logits(cuda_backend *be, int32_t first, int32_t n) {
+    size_t row = (size_t)be->ld_logits, at = (size_t)first * row;
+    if (n)
+        CUDA(be, cudaMemcpyAsync(be->host_logits + at, be->logits + at, (size_t)n * row * sizeof(float), cudaMemcpyDeviceToHost,
+                                 be->stream), "bringing back logits");
     CUDA(be, cudaStreamSynchronize(be->stream), "a forward pass");
     return GLIMPSE_OK;
 }
@@ -362,12 +372,37 @@ static glimpse_status cuda_forward(backend *self, const backend_row *rows, int32
     int before;
     TRY(rows_check(be->p, &be->cfg, rows, n_rows, be->last, &wanted));
     TRY(cuda_enter(be, &before));
-    glimpse_status st = forward(be, rows, n_rows, wanted);
+    glimpse_status st = forward(be, rows, n_rows);
+    if (st >= 0) st = bring_logits(be, 0, wanted);
     cuda_leave(be, before);
     if (st < 0) return st;
     *logits = be->host_logits;
     *stride = be->ld_logits;
     return GLIMPSE_OK;
+}
+
+static glimpse_status cuda_parts(backend *self, const backend_row *rows, int32_t n_rows, const part_need *needs, row_part *out) {
+    cuda_backend *be = (cuda_backend *)(void *)self;
+    int32_t wanted = 0;
+    int before;
+    TRY(rows_check(be->p, &be->cfg, rows, n_rows, be->last, &wanted));
+    TRY(cuda_parts_check(be, needs, wanted));
+    TRY(cuda_enter(be, &before));
+    glimpse_status st = forward(be, rows, n_rows);
+    if (st >= 0) st = cuda_parts_bring(be, needs, wanted, out);
+    cuda_leave(be, before);
+    return st;
+}
+
+static glimpse_status cuda_whole_row(backend *self, int32_t i, const float **logits) {
+    cuda_backend *be = (cuda_backend *)(void *)self;
+    int before;
+    if (i < 0 || i >= be->cfg.max_logits) FAIL(GLIMPSE_E_INVALID, "row %d of %d", i, be->cfg.max_logits);
+    TRY(cuda_enter(be, &before));
+    glimpse_status st = bring_logits(be, i, 1);
+    cuda_leave(be, before);
+    if (st >= 0) *logits = be->host_logits + (int64_t)i * be->ld_logits;
+    return st;
 }
 
 static glimpse_status copy_strips(cuda_backend *be, int32_t from, int32_t to, int32_t first, int32_t n) {
@@ -389,6 +424,35 @@ static glimpse_status cuda_copy(backend *self, int32_t from, int32_t to, int32_t
     return st;
 }
 
+static glimpse_status cosines(cuda_backend *be, const int32_t *pairs, int32_t n, float *out) {
+    const cuda_phase *embed = NULL;
+    for (int i = 0; i < be->p->n_phases && !embed; i++)
+        if (be->phases[i].p->kind == PHASE_EMBED) embed = &be->phases[i];
+    if (!embed) FAIL(GLIMPSE_E_INVALID, "a plan without an embedding");
+    const matrix *e = &embed->p->embedding;
+    for (int32_t i = 0; i < 2 * n; i++)
+        if (pairs[i] < 0 || pairs[i] >= e->rows) FAIL(GLIMPSE_E_INVALID, "the embedding has no row %d", pairs[i]);
+    for (int32_t at = 0, k; at < n; at += k) {
+        k = n - at < PAIRS ? n - at : (int32_t)PAIRS;
+        memcpy(be->host_pairs, pairs + 2 * at, (size_t)k * 2 * sizeof *pairs);
+        CUDA(be, cudaMemcpyAsync(be->pairs, be->host_pairs, (size_t)k * 2 * sizeof *pairs, cudaMemcpyHostToDevice, be->stream), "cosines");
+        CUDA(be, cuda_cosines(be, embed, k), "cosines");
+        CUDA(be, cudaMemcpyAsync(be->host_cosines, be->cosines, (size_t)k * sizeof *out, cudaMemcpyDeviceToHost, be->stream), "cosines");
+        CUDA(be, cudaStreamSynchronize(be->stream), "cosines");
+        memcpy(out + at, be->host_cosines, (size_t)k * sizeof *out);
+    }
+    return GLIMPSE_OK;
+}
+
+static glimpse_status cuda_cosines_of(backend *self, const int32_t *pairs, int32_t n, float *out) {
+    cuda_backend *be = (cuda_backend *)(void *)self;
+    int before;
+    TRY(cuda_enter(be, &before));
+    glimpse_status st = cosines(be, pairs, n, out);
+    cuda_leave(be, before);
+    return st;
+}
+
 static glimpse_status cuda_refresh(backend *self) {
     cuda_backend *be = (cuda_backend *)(void *)self;
     int before;
@@ -400,6 +464,19 @@ static glimpse_status cuda_refresh(backend *self) {
 
 /* === Life ======================================================================================================== */
 
+static void free_room(cuda_backend *be, int32_t lasting) {
+    cuda_burst_close(be);
+    cuda_parts_close(be);
+    for (int32_t i = lasting; i < be->n_blocks; i++)
+        if (be->blocks[i]) (void)cudaFree(be->blocks[i]);
+    for (int32_t i = 0; i < be->n_pinned; i++)
+        if (be->pinned[i]) (void)cudaFreeHost(be->pinned[i]);
+    be->n_blocks = lasting;
+    be->n_pinned = 0;
+    free(be->last);
+    be->last = NULL;
+}
+
 static void cuda_close(backend *self) {
     cuda_backend *be = (cuda_backend *)(void *)self;
     int before = 0;
@@ -407,12 +484,8 @@ static void cuda_close(backend *self) {
     bool known = cudaGetDevice(&before) == cudaSuccess;
     if (known && before != be->device) (void)cudaSetDevice(be->device);
 
-    cuda_burst_close(be);
+    free_room(be, 0);
     if (be->blas) (void)cublasDestroy(be->blas);
-    for (int32_t i = 0; i < be->n_blocks; i++)
-        if (be->blocks[i]) (void)cudaFree(be->blocks[i]);
-    for (int32_t i = 0; i < be->n_pinned; i++)
-        if (be->pinned[i]) (void)cudaFreeHost(be->pinned[i]);
     if (be->stream) (void)cudaStreamDestroy(be->stream);
     (void)cudaGetLastError();
     if (known && before != be->device) (void)cudaSetDevice(before);
@@ -422,7 +495,6 @@ static void cuda_close(backend *self) {
     free(be->matrices);
     free(be->vectors);
     free(be->shape);
-    free(be->last);
     free(be);
 }
 
@@ -443,6 +515,18 @@ static glimpse_status probe(cuda_backend *be, int32_t device) {
 
 extern "C" glimpse_status cuda_probe(int32_t device) { return probe(NULL, device); }
 
+/* What may be taken: of all the memory, less what is ours already and what a context costs; and some stays free. */
+static glimpse_status find_budget(cuda_backend *be) {
+    size_t free_bytes = 0, total = 0;
+    if (!(be->cfg.memory_percent > 0)) return GLIMPSE_OK;
+    CUDA(be, cudaMemGetInfo(&free_bytes, &total), "asking how much memory is free");
+    double most = (double)total * (be->cfg.memory_percent < 100 ? be->cfg.memory_percent : 100) / 100 - (double)be->cfg.held_bytes - CONTEXT_BYTES;
+    double spare = (double)total / 50 > SPARE_BYTES ? (double)total / 50 : SPARE_BYTES;
+    if ((double)free_bytes - spare < most) most = (double)free_bytes - spare;
+    be->most_bytes = most > 1 ? (size_t)most : 1;
+    return GLIMPSE_OK;
+}
+
 static glimpse_status open_device(cuda_backend *be) {
     int shared = 0;
     TRY(probe(be, be->device));
@@ -450,6 +534,7 @@ static glimpse_status open_device(cuda_backend *be) {
     CUDA(be, cudaDeviceGetAttribute(&be->multiprocessors, cudaDevAttrMultiProcessorCount, be->device), "asking about the device");
     CUDA(be, cudaDeviceGetAttribute(&shared, cudaDevAttrMaxSharedMemoryPerBlockOptin, be->device), "asking about the device");
     be->shared_most = (size_t)shared;
+    TRY(find_budget(be));
     CUDA(be, cudaStreamCreateWithFlags(&be->stream, cudaStreamNonBlocking), "opening a stream");
     CUDA(be, cuda_matmul_prepare(be), "loading kernels");
     CUDA(be, cuda_attend_prepare(be), "loading kernels");
@@ -493,25 +578,66 @@ static glimpse_status open_rows(cuda_backend *be) {
     TRY(cuda_take_pinned(be, &be->host_order, rows, 2, sizeof *be->host_order));
     TRY(cuda_take_pinned(be, &be->host_items, rows, 2, sizeof *be->host_items));
     TRY(cuda_take_pinned(be, &be->host_line, rows, 1, sizeof *be->host_line));
+    TRY(cuda_take(be, &be->pairs, "cosines", PAIRS, 2, sizeof *be->pairs));
+    TRY(cuda_take(be, &be->cosines, "cosines", PAIRS, 1, sizeof *be->cosines));
+    TRY(cuda_take_pinned(be, &be->host_pairs, PAIRS, 2, sizeof *be->host_pairs));
+    TRY(cuda_take_pinned(be, &be->host_cosines, PAIRS, 1, sizeof *be->host_cosines));
     be->last = (int32_t *)calloc((size_t)be->cfg.n_strips, sizeof *be->last);
     if (!be->last) FAIL(GLIMPSE_E_MEMORY, "no memory for %d strips", be->cfg.n_strips);
+    return GLIMPSE_OK;
+}
+
+static glimpse_status open_room(cuda_backend *be) {
+    TRY(cuda_caches_open(be));
+    TRY(open_rows(be));
+    TRY(cuda_burst_open(be));
+    TRY(cuda_parts_open(be));
+    CUDA(be, cudaStreamSynchronize(be->stream), "opening the device");
     return GLIMPSE_OK;
 }
 
 static glimpse_status open_all(cuda_backend *be) {
     TRY(open_device(be));
     TRY(cuda_weights_open(be));
-    TRY(open_rows(be));
-    TRY(cuda_burst_open(be));
-    CUDA(be, cudaStreamSynchronize(be->stream), "opening the device");
+    be->n_lasting = be->n_blocks;
+    be->lasting_bytes = be->bytes;
+    return open_room(be);
+}
+
+static glimpse_status check_config(const plan *p, const backend_config *cfg) {
+    TRY(plan_check(p, cfg));
+    if (cfg->cache != GLIMPSE_F32 && cfg->cache != GLIMPSE_BF16)
+        FAIL(GLIMPSE_E_INVALID, "keys and values can be stored as f32 or bf16, not as dtype %d", (int)cfg->cache);
     return GLIMPSE_OK;
+}
+
+static glimpse_status reopen(cuda_backend *be, const backend_config *cfg) {
+    TRY(check_config(be->p, cfg));
+    if (cfg->device != be->device) FAIL(GLIMPSE_E_INVALID, "device cuda:%d is open, not cuda:%d", be->device, cfg->device);
+    CUDA(be, cudaStreamSynchronize(be->stream), "opening the device");
+    free_room(be, be->n_lasting);
+    be->bytes = be->lasting_bytes;
+    be->most_heads = 0;
+    be->y = NULL;
+    be->cfg = *cfg;
+    return open_room(be);
+}
+
+static glimpse_status cuda_reopen(backend *self, const backend_config *cfg) {
+    cuda_backend *be = (cuda_backend *)(void *)self;
+    int before = 0;
+    glimpse_status st = cuda_enter(be, &before);
+    if (st >= 0) {
+        st = reopen(be, cfg);
+        cuda_leave(be, before);
+    }
+    if (st < 0) cuda_close(self);
+    return st;
 }
 
 static glimpse_status cuda_open(backend **out, const plan *p, const backend_config *cfg) {
     int before = 0;
-    TRY(plan_check(p, cfg));
-    if (cfg->cache != GLIMPSE_F32 && cfg->cache != GLIMPSE_BF16)
-        FAIL(GLIMPSE_E_INVALID, "keys and values can be stored as f32 or bf16, not as dtype %d", (int)cfg->cache);
+    TRY(check_config(p, cfg));
     cuda_backend *be = (cuda_backend *)calloc(1, sizeof *be);
     if (!be) FAIL(GLIMPSE_E_MEMORY, "no memory for %zu bytes", sizeof *be);
     be->base.ops = &backend_cuda;
@@ -536,4 +662,5 @@ static const char *cuda_isa(const backend *self) {
 }
 static int64_t cuda_bytes(const backend *self) { return ((const cuda_backend *)(const void *)self)->bytes; }
 
-extern "C" const backend_ops backend_cuda = {"cuda", cuda_open, cuda_refresh, cuda_forward, cuda_copy, cuda_burst, cuda_isa, cuda_bytes, cuda_close};
+extern "C" const backend_ops backend_cuda = {"cuda", cuda_open, cuda_refresh, cuda_forward, cuda_copy, cuda_burst, cuda_reopen, cuda_cosines_of,
+                                       cuda_parts, cuda_whole_row, cuda_isa, cuda_bytes, cuda_close};

@@ -55,6 +55,35 @@ cudaError_t cuda_embed(cuda_backend *be, const cuda_phase *ph, const row_run *ru
     return LAUNCH(embed_kernel, dim3((unsigned)run->n), dim3(256), 0, be->stream, be->chained, a);
 }
 
+/* cosines_kernel -- the cosine of two rows of the embedding, for each pair of ids; 0 where a row is all zero.
+ *   embedding (V, ld) W in; pairs (n, 2) in; out (n) f32 out; a warp owns a pair.
+ * Numerics: products and sums in double, by lane and then a tree.  Reference: sampling/embedding.c, 1e-6.  Once a burst, or
+ * once a step that asks the host; not measured on a chip yet. */
+static __global__ void __launch_bounds__(128) cosines_kernel(const void *embedding, int64_t ld, int dtype, int width,
+                                                             const int32_t *pairs, int n, float *out) {
+    dependency_wait();
+    const int at = (int)(blockIdx.x * 4 + (threadIdx.x >> 5)), lane = (int)(threadIdx.x & 31);
+    if (at >= n) return;
+    const int64_t a = pairs[2 * at] * ld, b = pairs[2 * at + 1] * ld;
+    double aa = 0, bb = 0, ab = 0;
+    for (int i = lane; i < width; i += 32) {
+        double x = (double)element_of(embedding, dtype, a + i), y = (double)element_of(embedding, dtype, b + i);
+        aa = fma(x, x, aa);
+        bb = fma(y, y, bb);
+        ab = fma(x, y, ab);
+    }
+    aa = warp_sum(aa);
+    bb = warp_sum(bb);
+    ab = warp_sum(ab);
+    if (lane == 0) out[at] = aa > 0 && bb > 0 ? (float)(ab / sqrt(aa * bb)) : 0.0f;
+}
+
+cudaError_t cuda_cosines(cuda_backend *be, const cuda_phase *embed, int32_t n) {
+    const resident *e = &be->matrices[embed->part[0]];
+    return LAUNCH(cosines_kernel, dim3((unsigned)((n + 3) / 4)), dim3(128), 0, be->stream, false, e->data, e->ld, (int)e->from.dtype,
+                  (int)e->from.cols, (const int32_t *)be->pairs, (int)n, be->cosines);
+}
+
 /* prologue_kernel -- rows normalised and split into planes of bf16, or kept f32 for cuBLAS.
  *   in (rows, ld_in) f32 in; to (PLANES, rows, ld) bf16 out, or plain (rows, ld) f32 out; a warp owns a row.
  * Numerics: the same function as the product's own prologue, so the same bits.  Not measured on a chip yet. */

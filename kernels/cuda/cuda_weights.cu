@@ -1,8 +1,9 @@
 /* cuda_weights.cu -- the plan's weights on the device: which matrices are read where they lie, which are copied or re-laid,
  * vectors as f32; and the phases with every pointer resolved.  Called by cuda_backend.cu at open and at each refresh.
  *
- * A matrix is read in place when the trainer holds it on this device, row-major, in rows of a multiple of 32 elements that
- * begin at multiples of 16 bytes.  Otherwise it gets a copy of its own: GPT-2's and Llama's tensors on the device need none. */
+ * A matrix is read in place when the trainer holds it on this device for good, row-major, in rows of a multiple of 32
+ * elements that begin at multiples of 16 bytes.  Otherwise it gets a copy of its own: from the device in one pass, also out of
+ * another process's memory (weights_source.h), or from the host.  GPT-2's and Llama's tensors on the device need none inline. */
 #include "kernels/cuda/cuda.cuh"
 
 enum { STAGING = 16 << 20 };
@@ -15,6 +16,12 @@ static bool on_device(cuda_backend *be, const void *p, bool *yes) {
     *yes = (a.type == cudaMemoryTypeDevice || a.type == cudaMemoryTypeManaged);
     (void)be;
     return true;
+}
+
+/* Where the weights of address p are now. */
+static const void *now_at(const cuda_backend *be, const void *p) {
+    uint64_t at = weights_on_device(be->cfg.source, p);
+    return at ? (const void *)(uintptr_t)at : p;
 }
 
 static bool same(const matrix *a, const matrix *b) {
@@ -31,12 +38,13 @@ static glimpse_status add_matrix(cuda_backend *be, const matrix *m, int32_t *pla
     resident *r = &be->matrices[be->n_resident];
     r->from = *m;
     r->ld = round_up(m->cols, ROW_ALIGN);
-    bool there = false;
+    bool there = false, for_good = !be->cfg.source || be->cfg.source->stays;
     size_t size = dtype_size(m->dtype);
-    if (!on_device(be, m->data, &there)) return cuda_failed(be, cudaErrorInvalidValue, "asking where the weights are");
+    const void *from = now_at(be, m->data);
+    if (for_good && !on_device(be, from, &there)) return cuda_failed(be, cudaErrorInvalidValue, "asking where the weights are");
     if (there && m->col_stride == 1 && m->cols % ROW_ALIGN == 0 && m->row_stride >= m->cols &&
-        (uint64_t)m->row_stride * size % 16 == 0 && (uintptr_t)m->data % 16 == 0) {
-        r->data = m->data;
+        (uint64_t)m->row_stride * size % 16 == 0 && (uintptr_t)from % 16 == 0) {
+        r->data = from;
         r->ld = m->row_stride;
     } else {
         TRY(cuda_take(be, &r->own, "the weights", m->rows, r->ld, size));
@@ -168,10 +176,7 @@ static glimpse_status open_matmul(cuda_backend *be, cuda_phase *ph) {
     ph->wide = ph->post.on || (qkv && (ph->q_norm.on || ph->k_norm.on));
     ph->n_tiles = (ph->n_y + 15) / 16;
     if (p->kind == PHASE_MATMUL && p->store == STORE_GATED && !ph->wide) ph->n_tiles = (ph->n_y / 2 + 7) / 8;
-    if (!qkv) return GLIMPSE_OK;
-    TRY(add_rope(be, &p->rope, &ph->rope));
-    TRY(open_cache(be, ph));
-    if (ph->rope.cos && !ph->wide) {
+    if (qkv && p->rope.inv_freq && !ph->wide) {
         ph->rope_tiles = (p->rope.dims / 2 + 7) / 8;
         ph->tiles_a_head = ph->rope_tiles + (p->head_size - p->rope.dims + 15) / 16;
         ph->n_tiles = (p->heads + p->kv_heads) * ph->tiles_a_head + (p->kv_heads * p->head_size + 15) / 16;
@@ -192,19 +197,36 @@ glimpse_status cuda_weights_open(cuda_backend *be) {
         if (ph->p->kind == PHASE_EMBED) {
             TRY(add_matrix(be, &ph->p->embedding, &ph->part[0]));
             if (ph->p->positions.data) TRY(add_matrix(be, &ph->p->positions, &ph->part[1]));
-        } else if (ph->p->kind == PHASE_ATTEND) {
-            if (!cuda_attend_fits(be, ph->p->head_size, be->cfg.cache == GLIMPSE_BF16))
-                FAIL(GLIMPSE_E_UNSUPPORTED, "heads of %d numbers; the CUDA backend holds at most %d, as shared memory allows\n"
-                     "hint: --device cpu", ph->p->head_size, MAX_HEAD_SIZE);
-            for (int j = 0; j < i; j++) { /* the store of this layer stands before it: plan_check */
-                const cuda_phase *q = &be->phases[j];
-                if (q->p->kind == PHASE_MATMUL && q->p->store == STORE_QKV && q->p->layer == ph->p->layer) ph->cache = q->cache;
-            }
-        } else {
+        } else if (ph->p->kind != PHASE_ATTEND) {
             TRY(open_matmul(be, ph));
         }
     }
     return cuda_take(be, &be->staging, "staging", STAGING, 1, 1);
+}
+
+glimpse_status cuda_caches_open(cuda_backend *be) {
+    const plan *p = be->p;
+    for (int i = 0; i < p->n_phases; i++) {
+        cuda_phase *ph = &be->phases[i];
+        memset(&ph->rope, 0, sizeof ph->rope);
+        memset(&ph->cache, 0, sizeof ph->cache);
+    }
+    for (int i = 0; i < p->n_phases; i++) {
+        cuda_phase *ph = &be->phases[i];
+        if (ph->p->kind == PHASE_MATMUL && ph->p->store == STORE_QKV) {
+            TRY(add_rope(be, &ph->p->rope, &ph->rope));
+            TRY(open_cache(be, ph));
+        }
+        if (ph->p->kind != PHASE_ATTEND) continue;
+        if (!cuda_attend_fits(be, ph->p->head_size, be->cfg.cache == GLIMPSE_BF16))
+            FAIL(GLIMPSE_E_UNSUPPORTED, "heads of %d numbers; the CUDA backend holds at most %d, as shared memory allows\n"
+                 "hint: --device cpu", ph->p->head_size, MAX_HEAD_SIZE);
+        for (int j = 0; j < i; j++) { /* the store of this layer stands before it: plan_check */
+            const cuda_phase *q = &be->phases[j];
+            if (q->p->kind == PHASE_MATMUL && q->p->store == STORE_QKV && q->p->layer == ph->p->layer) ph->cache = q->cache;
+        }
+    }
+    return GLIMPSE_OK;
 }
 
 /* === Refresh ===================================================================================================== */
@@ -237,13 +259,20 @@ static glimpse_status refresh_matrix(cuda_backend *be, const resident *r) {
     size_t size = dtype_size(m->dtype);
     bool there = false;
     if (!r->own) return GLIMPSE_OK;
-    if (!on_device(be, m->data, &there)) return cuda_failed(be, cudaErrorInvalidValue, "asking where the weights are");
+    const void *from = now_at(be, m->data);
+    if (!on_device(be, from, &there)) return cuda_failed(be, cudaErrorInvalidValue, "asking where the weights are");
+    bool dense = m->col_stride == 1 && m->row_stride == m->cols && m->cols == r->ld;
+    if (there && dense) {
+        CUDA(be, cudaMemcpyAsync(r->own, from, (size_t)(m->rows * m->cols) * size, cudaMemcpyDeviceToDevice, be->stream),
+             "copying weights");
+        return GLIMPSE_OK;
+    }
     if (there) {
-        CUDA(be, cuda_relay(be, m->data, size, m->rows, m->cols, m->row_stride, m->col_stride, r->own, r->ld, r->ld),
+        CUDA(be, cuda_relay(be, from, size, m->rows, m->cols, m->row_stride, m->col_stride, r->own, r->ld, r->ld),
              "laying out weights");
         return GLIMPSE_OK;
     }
-    if (m->col_stride == 1 && m->row_stride == m->cols && m->cols == r->ld) {
+    if (dense) {
         CUDA(be, cudaMemcpyAsync(r->own, m->data, (size_t)(m->rows * m->cols) * size, cudaMemcpyHostToDevice, be->stream),
              "uploading weights");
         return GLIMPSE_OK;
@@ -252,7 +281,7 @@ static glimpse_status refresh_matrix(cuda_backend *be, const resident *r) {
 }
 
 static glimpse_status refresh_vector(cuda_backend *be, const vector_use *u) {
-    const void *from = u->from.data;
+    const void *from = now_at(be, u->from.data);
     size_t bytes = (size_t)u->from.n * dtype_size(u->from.dtype);
     bool there = false;
     if (!on_device(be, from, &there)) return cuda_failed(be, cudaErrorInvalidValue, "asking where the weights are");

@@ -26,9 +26,25 @@ void keeper_words(int status, bool oom, char *words, size_t cap);
 /* `glimpse convert` and `glimpse inspect`; argv[0] is the program's name, the command taken out.  files.c. */
 int cli_files(int argc, char **argv, bool inspect);
 
+/* The page of a command to stdout; the exit code.  commands.c */
+int cli_print_command(const char *name);
+
 /* Append a page made from the table; nothing is wider than 80 columns. */
 void help_all(buffer *b);
 void help_option(buffer *b, opt_id id);
+/* The page of a command (help_commands.c): its words, what it reads and writes, its options by group, an example.  False:
+ * there is no such command. */
+bool help_command(buffer *b, const char *name);
+/* Every command's usage line, and its section in roff. */
+void help_usage(buffer *b);
+void help_commands_man(buffer *b);
+/* The command nearest to a wrong word, NULL = none is near. */
+const char *help_nearest_command(const char *word);
+/* What help.c and help_commands.c share: the options of a command (NULL = all) by group; a paragraph at
+ * `indent`, where the cursor is at `column`; roff text. */
+void help_options(buffer *b, const char *command);
+void help_paragraph(buffer *b, const char *text, size_t column, size_t indent);
+void help_roff(buffer *b, const char *text);
 void help_man(buffer *b);   /* roff, for man(1) */
 
 #endif

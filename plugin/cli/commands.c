@@ -32,12 +32,23 @@ static int print_version(void) {
     return print(&b);
 }
 
+int cli_print_command(const char *name) {
+    buffer b = {0};
+    help_command(&b, name);
+    return print(&b);
+}
+
 static int help(int argc, char **argv) {
     buffer b = {0};
     if (argc < 3) {
         help_all(&b);
         return print(&b);
     }
+    if (argc > 3) {
+        status_fail(GLIMPSE_E_INVALID, __FILE__, __LINE__, "unexpected word \"%.60s\"\nhint: glimpse help COMMAND, or glimpse help FLAG", argv[3]);
+        return say_error(2);
+    }
+    if (help_command(&b, argv[2])) return print(&b);
     const char *name = argv[2] + strspn(argv[2], "-");
     int id = opt_find(name, strlen(name));
     if (id < 0 && (strncmp(name, "no_", 3) == 0 || strncmp(name, "no-", 3) == 0)) id = opt_find(name + 3, strlen(name + 3));
@@ -46,8 +57,17 @@ static int help(int argc, char **argv) {
         return print(&b);
     }
     const char *near = opt_nearest(name, strlen(name));
-    if (near) status_fail(GLIMPSE_E_INVALID, __FILE__, __LINE__, "no flag --%.60s\nhint: did you mean --%s?", name, near);
-    else status_fail(GLIMPSE_E_INVALID, __FILE__, __LINE__, "no flag --%.60s\nhint: `glimpse --help` lists the flags", name);
+    if (name > argv[2]) { /* it was meant as a flag */
+        if (near) status_fail(GLIMPSE_E_INVALID, __FILE__, __LINE__, "no flag --%.60s\nhint: did you mean --%s?", name, near);
+        else status_fail(GLIMPSE_E_INVALID, __FILE__, __LINE__, "no flag --%.60s\nhint: `glimpse --help` lists the flags", name);
+        return say_error(2);
+    }
+    const char *command = help_nearest_command(name);
+    if (command) buf_printf(&b, "did you mean `glimpse help %s`%s", command, near ? " or " : "?");
+    if (near) buf_printf(&b, command ? "`glimpse help --%s`?" : "did you mean `glimpse help --%s`?", near);
+    if (!command && !near) buf_puts(&b, "`glimpse --help` lists both");
+    status_fail(GLIMPSE_E_INVALID, __FILE__, __LINE__, "no command and no flag \"%.60s\"\nhint: %s", name, buf_str(&b));
+    buf_free(&b);
     return say_error(2);
 }
 
@@ -107,8 +127,10 @@ int cli_main(int argc, char **argv) {
         argv[1] = argv[0];
         return cli_files(argc - 1, argv + 1, inspects);
     }
+    const char *word = argc > 1 ? argv[1] : "";
+    if (strcmp(word, "tokenize") == 0) return cli_tokenize(argc, argv);
     if (asks_for(argc, argv, "--help") || asks_for(argc, argv, "-h")) {
-        help_all(&b);
+        if (!help_command(&b, argv[1])) help_all(&b);
         return print(&b);
     }
     if (asks_for(argc, argv, "--version")) return print_version();
@@ -116,9 +138,7 @@ int cli_main(int argc, char **argv) {
         help_man(&b);
         return print(&b);
     }
-    const char *word = argc > 1 ? argv[1] : "";
     if (strcmp(word, "help") == 0) return help(argc, argv);
-    if (strcmp(word, "tokenize") == 0) return cli_tokenize(argc, argv);
     bool chat = strcmp(word, "chat") == 0;
     for (int i = 0; i < COMMANDS; i++) {
         if (strcmp(chat ? "sample" : word, session_commands[i].name) != 0) continue;

@@ -9,23 +9,6 @@
 
 static const guest_log to_stderr;
 
-static const char convert_help[] =
-    "usage: glimpse convert IN OUT [--format safetensors|llmc] [--dtype f32|bf16|f16]\n"
-    "                              [--tokenizer PATH] [--force]\n"
-    "\n"
-    "Reads a checkpoint of any kind that is known and writes it as a directory that\n"
-    "transformers' from_pretrained opens (config.json, model.safetensors, the\n"
-    "tokenizer's files), or, where OUT ends in .bin, as llm.c's model. The type of\n"
-    "each tensor stays unless --dtype is given. What stands at OUT is whole, or it\n"
-    "is not there; a file that would give other numbers is refused. --force\n"
-    "replaces what is there already.\n";
-static const char inspect_help[] =
-    "usage: glimpse inspect PATH [--json]\n"
-    "\n"
-    "Shows the configuration of a checkpoint and of each tensor its name, type,\n"
-    "shape, least and greatest number, mean and standard deviation, and how many\n"
-    "numbers are not finite. --json: as one JSON object.\n";
-
 static int say_error(int code) {
     guest_say_error(&to_stderr);
     return code;
@@ -48,11 +31,10 @@ static int value_of(const char *name, int argc, char **argv, int *i, const char 
 
 int cli_files(int argc, char **argv, bool inspect) {
     file_command c = {.inspect = inspect};
-    const char *help = inspect ? inspect_help : convert_help;
     for (int i = 1; i < argc; i++) {
         const char *word = argv[i];
         int taken = 0;
-        if (!strcmp(word, "--help") || !strcmp(word, "-h")) return file_write_fd(STDOUT_FILENO, "stdout", help, strlen(help)) < 0;
+        if (!strcmp(word, "--help") || !strcmp(word, "-h")) return cli_print_command(inspect ? "inspect" : "convert");
         if (inspect && !strcmp(word, "--json")) c.json = true;
         else if (!inspect && !strcmp(word, "--force")) c.force = true;
         else if (!inspect && ((taken = value_of("--format", argc, argv, &i, &c.format)) != 0 ||

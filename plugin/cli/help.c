@@ -1,5 +1,5 @@
 /* help.c -- `glimpse --help`, `glimpse help FLAG` and the man page, all from the table of options, so that none can
- * tell of a flag that is not there.  Called by commands.c. */
+ * tell of a flag that is not there.  The commands' own words are in help_commands.c.  Called by commands.c. */
 #define _GNU_SOURCE
 #include <string.h>
 
@@ -81,7 +81,7 @@ static void put_text(buffer *b, const opt_info *info) {
 }
 
 /* Words of `text` from column `at` (the cursor is at `column`), wrapped at WIDTH; ends the line. */
-static void put_wrapped(buffer *b, const char *text, size_t column, size_t at) {
+void help_paragraph(buffer *b, const char *text, size_t column, size_t at) {
     if (column + 1 >= at && column > 0) {
         buf_putc(b, '\n');
         column = 0;
@@ -104,25 +104,6 @@ static void put_wrapped(buffer *b, const char *text, size_t column, size_t at) {
     }
     buf_putc(b, '\n');
 }
-
-static void put_usage(buffer *b) {
-    for (int i = 0; i < COMMANDS; i++) {
-        const command_info *c = &session_commands[i];
-        char line[40];
-        c_snprintf(line, sizeof line, i ? "glimpse %s %s" : "glimpse [%s] [FLAGS]", c->name, c->words);
-        buf_printf(b, "%s%-26s %s\n", i ? "       " : "usage: ", line, c->help);
-    }
-    buf_puts(b, "       glimpse chat [FLAGS]       a conversation in the terminal\n"
-                "       glimpse tokenize --tokenizer FILE [--json] [--special] [TEXT | -]\n"
-                "       glimpse tokenize --tokenizer FILE --decode IDS\n"
-                "                                  a text as tokens, or ids as a text\n"
-                "       glimpse convert IN OUT     write a checkpoint in another form\n"
-                "       glimpse inspect PATH       its configuration, each tensor in numbers\n"
-                "       glimpse help FLAG          one flag in full\n"
-                "       glimpse --help | --version | --man\n");
-}
-
-static const char example[] = "  glimpse --checkpoint gpt2_124M.bin --prompt \"Once upon a time\" --top_k 50\n";
 
 enum { NOTES = 4 };
 static void put_note(buffer *b, int i) {
@@ -147,29 +128,33 @@ static void put_note(buffer *b, int i) {
     buf_puts(b, ". Every other flag is written --glimpse_NAME there.");
 }
 
-void help_all(buffer *b) {
-    buf_puts(b, "glimpse " GLIMPSE_VERSION_STRING ": see what a language model says while it is being trained\n\n");
-    put_usage(b);
-    buf_putc(b, '\n');
-    buf_puts(b, example);
+void help_options(buffer *b, const char *command) {
     const char *group = "";
     for (int id = 0; id < OPT_COUNT; id++) {
         const opt_info *info = opt_info_of((opt_id)id);
-        if (!is_listed(info)) continue;
+        if (!is_listed(info) || (command && !opt_is_read_by((opt_id)id, command))) continue;
         if (strcmp(group, info->group) != 0) buf_printf(b, "\n%s\n", group = info->group);
         buffer text = {0};
         size_t before = b->n;
         buf_puts(b, "  ");
         put_label(b, info);
         put_text(&text, info);
-        put_wrapped(b, buf_str(&text), b->n - before, TEXT_COLUMN);
+        help_paragraph(b, buf_str(&text), b->n - before, TEXT_COLUMN);
         buf_free(&text);
     }
+}
+
+
+void help_all(buffer *b) {
+    buf_puts(b, "glimpse " GLIMPSE_VERSION_STRING ": see what a language model says while it is being trained\n\n");
+    help_usage(b);
+    buf_puts(b, "\n  glimpse --checkpoint gpt2_124M.bin --prompt \"Once upon a time\" --top_k 50\n");
+    help_options(b, NULL);
     for (int i = 0; i < NOTES; i++) {
         buffer note = {0};
         put_note(&note, i);
         buf_putc(b, '\n');
-        put_wrapped(b, buf_str(&note), 0, 0);
+        help_paragraph(b, buf_str(&note), 0, 0);
         buf_free(&note);
     }
 }
@@ -180,13 +165,13 @@ void help_option(buffer *b, opt_id id) {
     put_label(b, info);
     buf_putc(b, '\n');
     put_text(&text, info);
-    put_wrapped(b, buf_str(&text), 0, 2);
+    help_paragraph(b, buf_str(&text), 0, 2);
     buf_clear(&text);
     if (info->missing) {
         size_t n;
         const char *value = refused_value(info, &n);
         buf_printf(&text, "Not in this version: %.*s (%s).", (int)n, value, value + n + 1);
-        put_wrapped(b, buf_str(&text), 0, 2);
+        help_paragraph(b, buf_str(&text), 0, 2);
         buf_clear(&text);
     }
     if (info->type == OPT_INT || info->type == OPT_INTS || info->type == OPT_FLOAT) {
@@ -199,18 +184,21 @@ void help_option(buffer *b, opt_id id) {
             buf_puts(&text, " up");
         }
         buf_putc(&text, '.');
-        put_wrapped(b, buf_str(&text), 0, 2);
+        help_paragraph(b, buf_str(&text), 0, 2);
         buf_clear(&text);
     }
+    opt_put_use(id, &text);
+    help_paragraph(b, buf_str(&text), 0, 2);
+    buf_clear(&text);
     buf_printf(&text, info->bare ? "In a trainer: --%s." : "In a trainer: --glimpse_%s.", info->name);
-    put_wrapped(b, buf_str(&text), 0, 2);
+    help_paragraph(b, buf_str(&text), 0, 2);
     buf_free(&text);
 }
 
 /* --- roff -------------------------------------------------------------------------------------------------------- */
 
 /* Text for roff: backslashes and hyphens escaped, no line begins with a control character. */
-static void put_roff(buffer *b, const char *text) {
+void help_roff(buffer *b, const char *text) {
     if (*text == '.' || *text == '\'') buf_puts(b, "\\&");
     for (; *text; text++) {
         if (*text == '\\') buf_puts(b, "\\e");
@@ -223,34 +211,14 @@ void help_man(buffer *b) {
     buf_puts(b, ".TH GLIMPSE 1 \"\" \"Glimpse " GLIMPSE_VERSION_STRING "\" \"User Commands\"\n"
                 ".SH NAME\nglimpse \\- see what a language model says while it is being trained\n"
                 ".SH SYNOPSIS\n.nf\n"
-                "\\fBglimpse\\fR [\\fICOMMAND\\fR] [\\fIFLAGS\\fR] [\\fIDIR\\fR]\n"
-                "\\fBglimpse tokenize\\fR \\-\\-tokenizer \\fIFILE\\fR [\\-\\-json] [\\-\\-special] [\\fITEXT\\fR | \\- | "
-                "\\-\\-decode \\fIIDS\\fR]\n"
-                "\\fBglimpse convert\\fR \\fIIN OUT\\fR\n\\fBglimpse inspect\\fR \\fIPATH\\fR [\\-\\-json]\n"
-                "\\fBglimpse help\\fR \\fIFLAG\\fR\n\\fBglimpse\\fR \\-\\-help | \\-\\-version | \\-\\-man\n.fi\n"
+                "\\fBglimpse\\fR [\\fICOMMAND\\fR] [\\fIFLAGS\\fR] [\\fIWORDS\\fR]\n"
+                "\\fBglimpse help\\fR \\fICOMMAND\\fR | \\fIFLAG\\fR\n\\fBglimpse\\fR \\-\\-help | \\-\\-version | \\-\\-man\n.fi\n"
                 ".SH DESCRIPTION\n"
                 "\\fBglimpse\\fR samples from a checkpoint and shows what the model said and how sure it was of every token.\n"
                 "The generated text goes to standard output, all else to standard error and into \\fB\\-\\-out_dir\\fR.\n"
                 ".SH COMMANDS\n");
-    for (int i = 0; i < COMMANDS; i++) {
-        const command_info *c = &session_commands[i];
-        buf_printf(b, ".TP\n\\fB%s\\fR%s\n", c->name, *c->words ? " [\\fIDIR\\fR]" : "");
-        put_roff(b, c->help);
-        buf_putc(b, '\n');
-    }
-    buf_puts(b, ".SH TOKENIZE\n"
-                "\\fBglimpse tokenize\\fR writes one line a token: its id, its piece, its bytes.  \\fB\\-\\fR reads the text from\n"
-                "standard input; \\fB\\-\\-json\\fR writes one object a line; \\fB\\-\\-special\\fR adds what the file puts around a text\n"
-                "(with \\fB\\-\\-decode\\fR: names special tokens); \\fB\\-\\-tokenizer_pattern\\fR \\fINAME\\fR is for vocabularies that do\n"
-                "not say theirs: gpt2, r50k, p50k, cl100k, o200k, llama3, qwen2, tekken.  Any file that \\fB\\-\\-tokenizer\\fR takes.\n"
-                ".SH CHECKPOINTS\n"
-                "\\fBglimpse convert\\fR \\fIIN OUT\\fR [\\fB\\-\\-format\\fR safetensors|llmc] [\\fB\\-\\-dtype\\fR f32|bf16|f16] "
-                "[\\fB\\-\\-tokenizer\\fR \\fIPATH\\fR] [\\fB\\-\\-force\\fR]\n"
-                "reads a checkpoint of any kind and writes a directory that transformers opens, or llm.c's model where \\fIOUT\\fR ends in "
-                ".bin. What stands at \\fIOUT\\fR is whole, or it is not there.\n.PP\n"
-                "\\fBglimpse inspect\\fR \\fIPATH\\fR [\\fB\\-\\-json\\fR]\n"
-                "shows the configuration, and of each tensor name, type, shape, extremes, mean, deviation and how many numbers are not finite.\n"
-                ".SH OPTIONS\n");
+    help_commands_man(b);
+    buf_puts(b, ".SH OPTIONS\n");
     const char *group = "";
     for (int id = 0; id < OPT_COUNT; id++) {
         const opt_info *info = opt_info_of((opt_id)id);
@@ -259,11 +227,11 @@ void help_man(buffer *b) {
         buffer text = {0};
         buf_puts(b, ".TP\n\\fB");
         put_label(&text, info);
-        put_roff(b, buf_str(&text));
+        help_roff(b, buf_str(&text));
         buf_puts(b, "\\fR\n");
         buf_clear(&text);
         put_text(&text, info);
-        put_roff(b, buf_str(&text));
+        help_roff(b, buf_str(&text));
         buf_putc(b, '\n');
         buf_free(&text);
     }
@@ -272,11 +240,8 @@ void help_man(buffer *b) {
         buffer note = {0};
         put_note(&note, i);
         if (i) buf_puts(b, ".PP\n");
-        put_roff(b, buf_str(&note));
+        help_roff(b, buf_str(&note));
         buf_putc(b, '\n');
         buf_free(&note);
     }
-    buf_puts(b, ".SH EXAMPLES\n.nf\n");
-    put_roff(b, example);
-    buf_puts(b, ".fi\n");
 }

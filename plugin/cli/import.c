@@ -5,6 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* What is open while a slot is read. */
+typedef struct opened {
+    cu_address memory;
+    cu_event copied;
+} opened;
+
 struct import {
     const driver *cu;
     device_offer offer;
@@ -12,13 +18,9 @@ struct import {
     cu_context context;
     cu_stream stream;
     bool retained;
+    opened now;          /* between import_begin and import_end */
+    cu_address slot;     /* within it; 0 = nothing is open */
 };
-
-/* What is open while a copy runs. */
-typedef struct opened {
-    cu_address memory;
-    cu_event copied;
-} opened;
 
 static glimpse_status open_handles(import *g, opened *o) {
     DRIVER_TRY(g->cu, import_memory, &o->memory, g->offer.memory, CU_IPC_PEER_ACCESS);
@@ -63,36 +65,63 @@ glimpse_status import_open(const device_offer *offer, size_t slot_bytes, import 
     return st;
 }
 
-static glimpse_status copy(import *g, const opened *o, int slot, void *to, size_t bytes) {
-    DRIVER_TRY(g->cu, stream_wait, g->stream, o->copied, 0);
-    DRIVER_TRY(g->cu, copy_out, to, o->memory + (cu_address)slot * g->offer.slot_bytes, bytes, g->stream);
+glimpse_status import_find(const char *bus, int32_t *device) {
+    const driver *cu;
+    cu_device found;
+    TRY(driver_load(false, &cu));
+    DRIVER_TRY(cu, init, 0);
+    DRIVER_TRY(cu, device_by_bus, &found, bus);
+    *device = found;
     return GLIMPSE_OK;
 }
 
-static glimpse_status open_and_copy(import *g, int slot, void *to, size_t bytes) {
-    opened o = {0};
-    glimpse_status st = open_handles(g, &o);
-    if (st >= 0) {
-        st = copy(g, &o, slot, to, bytes);
-        cu_result e = g->cu->stream_finish(g->stream); /* also after a failure: nothing of ours reads on */
-        if (st >= 0 && e != CU_OK) st = driver_failed(g->cu, e, "stream_finish");
+static glimpse_status begin(import *g) {
+    TRY(open_handles(g, &g->now));
+    DRIVER_TRY(g->cu, stream_wait, g->stream, g->now.copied, 0);
+    DRIVER_TRY(g->cu, stream_finish, g->stream);
+    return GLIMPSE_OK;
+}
+
+glimpse_status import_begin(import *g, int slot, size_t bytes, uint64_t *address) {
+    driver_guard guard;
+    if (slot < 0 || slot >= g->offer.n_slots || bytes > g->offer.slot_bytes) FAIL(GLIMPSE_E_FORMAT, "slot %d of a snapshot of %d", slot, (int)g->offer.n_slots);
+    if (g->slot) FAIL(GLIMPSE_E_STATE, "a slot on the GPU is open already");
+    TRY(driver_enter(g->cu, g->context, &guard));
+    glimpse_status st = begin(g);
+    if (st < 0) {
+        close_handles(g, &g->now);
+        g->now = (opened){0};
     }
-    close_handles(g, &o);
+    driver_leave(g->cu, &guard);
+    if (st >= 0) *address = g->slot = g->now.memory + (cu_address)slot * g->offer.slot_bytes;
     return st;
 }
 
-glimpse_status import_copy(import *g, int slot, void *to, size_t bytes) {
+void import_end(import *g) {
     driver_guard guard;
-    if (slot < 0 || slot >= g->offer.n_slots || bytes > g->offer.slot_bytes) FAIL(GLIMPSE_E_FORMAT, "slot %d of a snapshot of %d", slot, (int)g->offer.n_slots);
+    if (!g || !g->slot) return;
+    if (driver_enter(g->cu, g->context, &guard) >= 0) {
+        close_handles(g, &g->now);
+        driver_leave(g->cu, &guard);
+    }
+    g->now = (opened){0};
+    g->slot = 0;
+}
+
+glimpse_status import_copy(import *g, void *to, size_t bytes) {
+    driver_guard guard;
+    if (!g->slot) FAIL(GLIMPSE_E_STATE, "no slot on the GPU is open");
     TRY(driver_enter(g->cu, g->context, &guard));
-    glimpse_status st = open_and_copy(g, slot, to, bytes);
+    cu_result e = g->cu->copy_out(to, g->slot, bytes, g->stream), finished = g->cu->stream_finish(g->stream); /* nothing of ours reads on */
     driver_leave(g->cu, &guard);
-    return st;
+    if (e != CU_OK) return driver_failed(g->cu, e, "copy_out");
+    return finished == CU_OK ? GLIMPSE_OK : driver_failed(g->cu, finished, "stream_finish");
 }
 
 void import_close(import *g) {
     driver_guard guard;
     if (!g) return;
+    import_end(g);
     if (g->stream && driver_enter(g->cu, g->context, &guard) >= 0) {
         g->cu->stream_close(g->stream);
         driver_leave(g->cu, &guard);

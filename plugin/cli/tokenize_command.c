@@ -54,6 +54,7 @@ int cli_tokenize(int argc, char **argv) {
     for (int i = 2; i < argc; i++) {
         const char *v = NULL;
         if (!words && !strcmp(argv[i], "--")) words = true;
+        else if (!words && (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h"))) return cli_print_command("tokenize");
         else if (!words && is(argv[i], "json")) job.json = true;
         else if (!words && is(argv[i], "special")) job.special = true;
         else if (!words && (is(argv[i], "tokenizer") || is(argv[i], "tokenizer_path"))) {
@@ -78,7 +79,7 @@ int cli_tokenize(int argc, char **argv) {
         job.text = v, job.n = strlen(v);
     }
     if (!job.path) {
-        status_fail(GLIMPSE_E_INVALID, __FILE__, __LINE__, "tokenize: --tokenizer FILE is missing");
+        status_fail(GLIMPSE_E_INVALID, __FILE__, __LINE__, "tokenize: --tokenizer FILE is missing\nhint: `glimpse help tokenize`");
         return say(2);
     }
     bool from_stdin = !job.text || (!strcmp(job.text, "-") && (!words || ids));

@@ -3,8 +3,9 @@
  * mapped snapshot, and ends with its trainer: at the end of file, or when the trainer's process is gone, it finishes what
  * was sent and exits.
  *
- * A guest of the machine: nice 19, first in the OOM killer's eyes, no core file, every processor of the cpuset and not
- * only those the trainer is bound to, the trainer's stderr written only while somebody reads it.  Called by commands.c. */
+ * A guest of the machine: nice 19 with short slices, no faster than it must (pace.h), first in the OOM killer's eyes, no
+ * core file, every processor of the cpuset and not only those the trainer is bound to, the trainer's stderr written only
+ * while somebody reads it.  Called by commands.c. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -27,12 +28,13 @@
 #include "include/internal/record.h"
 #include "plugin/cli/cli.h"
 #include "plugin/cli/import.h"
+#include "plugin/cli/pace.h"
 #include "plugin/guest.h"
 #include "plugin/lock_holder.h"
 #include "plugin/module.h"
 #include "plugin/worker_protocol.h"
 
-enum { FROM_GPU = -1, STDERR_WAIT_MS = 1000, HELLO_WAIT_MS = 60000 };
+enum { FROM_GPU = -1, NO_SLOT = -1, STDERR_WAIT_MS = 1000, HELLO_WAIT_MS = 60000, MOST_WAITING = 64 };
 
 typedef struct worker {
     const session_api *api;
@@ -43,11 +45,21 @@ typedef struct worker {
     void *snapshot;         /* one slot of it is mapped here, whichever is asked for: the tensors stay in their place */
     int snapshot_fd, n_slots, slot; /* slot: which is mapped, FROM_GPU = memory of ours with a copy from the GPU */
     import *gpu;            /* the snapshot on a GPU, NULL = none is offered */
+    weights_source source;  /* what the session asks for the weights of an eval; weights on a GPU alone */
+    weights_part part;      /* its only one: the slot */
+    int gpu_slot;           /* of this eval, until its weights were read; NO_SLOT = they are mapped */
+    int64_t gpu_id;         /* of this eval */
+    bool given_back;        /* the slot was the trainer's again: what it holds now is anybody's guess */
+    uint64_t host_epoch;    /* whose weights are mapped */
+    char no_gpu[WHY_BYTES]; /* why the weights' GPU could not be found here */
     int trainer;            /* pidfd of the trainer, -1 = not to be had */
     pid_t trainer_pid;
     bool alone;             /* the trainer is gone: nobody is told any more */
     bool hooked;            /* this eval's record is wanted back */
     double blocked_s;       /* of this eval */
+    pace pace;
+    message waiting[MOST_WAITING]; /* (n_waiting) taken during a rest, oldest first */
+    int n_waiting;
     double locked_s;        /* since when nothing tells that the directory will be free; 0 = it was not locked */
 } worker;
 
@@ -60,11 +72,25 @@ static void take_descriptors_over(void) {
     fcntl(WORKER_SOCKET, F_SETFD, FD_CLOEXEC);
 }
 
+/* A thread of the trainer that wakes at a barrier gets its processor when the slice of whoever runs there is over, however
+ * low that one's weight is: ours are as short as Linux allows (since 6.12; the kernels before do not read the field). */
+static void take_short_slices(void) {
+    struct {
+        uint32_t size, policy;
+        uint64_t flags;
+        int32_t nice;
+        uint32_t priority;
+        uint64_t runtime_ns, deadline, period;
+    } attr = {.size = sizeof attr, .policy = SCHED_OTHER, .nice = 19, .runtime_ns = 100000}; /* sched_setattr(2)'s, version 0 */
+    syscall(SYS_sched_setattr, 0, &attr, 0U);
+}
+
 static void behave(void) {
     struct sigaction ignore = {.sa_handler = SIG_IGN};
     sigaction(SIGPIPE, &ignore, NULL);
     sigaction(SIGTTOU, &ignore, NULL); /* a terminal with `stty tostop`: a line of ours must not stop us */
     setpriority(PRIO_PROCESS, 0, 19);
+    take_short_slices();
     struct rlimit no_core = {0, 0};
     setrlimit(RLIMIT_CORE, &no_core);
     cpu_set_t all;
@@ -168,6 +194,33 @@ static bool is_alone(void *user) {
     return w->alone || poll(p, 2, 0) > 0;
 }
 
+/* Between two matrices: the trainer's turn.  The rest ends where somebody wants something, and the eval then hurries; a note
+ * wants nothing. */
+static int rest(void *user) {
+    worker *w = user;
+    for (double left = pace_debt(&w->pace); left > 0 && w->n_waiting < MOST_WAITING;) {
+        struct timespec before, after, most = {(time_t)left, (long)((left - (double)(time_t)left) * 1e9)};
+        struct pollfd p[2] = {{WORKER_SOCKET, POLLIN | POLLRDHUP, 0}, {w->trainer, POLLIN, 0}};
+        clock_gettime(CLOCK_MONOTONIC, &before);
+        int n = ppoll(p, 2, &most, NULL);
+        clock_gettime(CLOCK_MONOTONIC, &after);
+        double s = (double)(after.tv_sec - before.tv_sec) + 1e-9 * (double)(after.tv_nsec - before.tv_nsec);
+        pace_rested(&w->pace, s);
+        left -= s;
+        if (n <= 0) continue;
+        message *m = &w->waiting[w->n_waiting];
+        *m = (message)MESSAGE_INIT;
+        if (message_receive(WORKER_SOCKET, m) != GLIMPSE_OK) { /* the end */
+            pace_hurry(&w->pace);
+            break;
+        }
+        if (m->head.kind != MSG_NOTE) pace_hurry(&w->pace), left = 0;
+        if (m->head.kind == MSG_HURRY) message_free(m);
+        else w->n_waiting++;
+    }
+    return w->pace.threads;
+}
+
 static double blocked(void *user) { return ((const worker *)user)->blocked_s; }
 
 /* --- opening ----------------------------------------------------------------------------------------------------- */
@@ -196,18 +249,91 @@ static glimpse_status use_slot(worker *w, int slot) {
     return GLIMPSE_OK;
 }
 
-/* The weights of a slot on the GPU, brought to where the slots of the host are mapped: the tensors stay in their place.
- * Then the slot is the trainer's again. */
-static glimpse_status use_gpu_slot(worker *w, int slot, int64_t id) {
-    size_t bytes = w->hello.snapshot_bytes;
+/* --- weights on a GPU: what the session asks (weights_source.h) ------------------------------------------------------ */
+
+static glimpse_status left_text(glimpse_status st, char *why, size_t cap) {
+    if (st < 0) c_snprintf(why, cap, "%s", status_text());
+    return st;
+}
+
+static glimpse_status open_slot(worker *w) {
+    uint64_t at = 0;
+    if (w->given_back) FAIL(GLIMPSE_E_STATE, "the weights of this eval on the GPU were read already, and are no longer there");
     if (!w->gpu) FAIL(GLIMPSE_E_DEVICE, "the weights lie on a GPU that this worker could not open");
+    if (w->part.address) return GLIMPSE_OK;
+    TRY(import_begin(w->gpu, w->gpu_slot, w->hello.snapshot_bytes, &at));
+    w->part = (weights_part){w->snapshot, w->hello.snapshot_bytes, at};
+    return GLIMPSE_OK;
+}
+
+/* Brought to where the slots of the host are mapped: the tensors stay in their place. */
+static glimpse_status copy_slot(worker *w) {
+    size_t bytes = w->hello.snapshot_bytes;
+    TRY(open_slot(w));
     if (w->slot != FROM_GPU && mmap(w->snapshot, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
         FAIL(GLIMPSE_E_MEMORY, "no memory for a copy of the weights: %s", strerror(errno));
     w->slot = FROM_GPU;
-    TRY(import_copy(w->gpu, slot, w->snapshot, bytes));
-    message_head head = {.kind = MSG_COPIED, .id = id};
-    tell(w, &head, "", 0);
+    TRY(import_copy(w->gpu, w->snapshot, bytes));
+    w->host_epoch = w->source.epoch;
     return GLIMPSE_OK;
+}
+
+static glimpse_status on_host(void *user, char *why, size_t cap) {
+    worker *w = user;
+    return w->host_epoch == w->source.epoch ? GLIMPSE_OK : left_text(copy_slot(w), why, cap);
+}
+
+static glimpse_status on_device(void *user, char *why, size_t cap) {
+    worker *w = user;
+    if (w->gpu_slot == NO_SLOT) return GLIMPSE_SKIPPED;
+    glimpse_status st = left_text(open_slot(w), why, cap);
+    w->source.there = st >= 0;
+    return st;
+}
+
+/* The slot is the trainer's again. */
+static void taken(void *user) {
+    worker *w = user;
+    w->source.there = false;
+    w->part.address = 0;
+    if (w->gpu_slot == NO_SLOT || w->given_back) return;
+    import_end(w->gpu);
+    w->given_back = true;
+    message_head head = {.kind = MSG_COPIED, .id = w->gpu_id};
+    tell(w, &head, "", 0);
+}
+
+/* The weights of the next eval or check are in this slot. */
+static glimpse_status take_slot(worker *w, int slot, int64_t id) {
+    w->source.epoch++;
+    w->given_back = false;
+    w->gpu_slot = NO_SLOT;
+    if (slot < DEVICE_SLOT) {
+        TRY(use_slot(w, slot));
+        w->host_epoch = w->source.epoch;
+        return GLIMPSE_OK;
+    }
+    w->gpu_slot = slot - DEVICE_SLOT;
+    w->gpu_id = id;
+    return GLIMPSE_OK;
+}
+
+/* NULL = the weights are the host's. */
+static weights_source *describe_source(worker *w) {
+    const hello *h = &w->hello;
+    uint64_t step = (uint64_t)2 << 20;
+    if (!h->gpu && !h->gpu_why) return NULL;
+    w->source = (weights_source){.user = w, .device = -1, .why_not = h->gpu_why, .parts = &w->part, .n_parts = 1,
+                                 .on_host = on_host, .on_device = on_device, .taken = taken,
+                                 .memory_percent = opt_float(h->o, OPT_gpu_memory_limit),
+                                 .held_bytes = (h->snapshot_bytes + step - 1) / step * step * (uint64_t)w->n_slots,
+                                 .keep_host = opt_bool(h->o, OPT_save_snapshots) || opt_count(h->o, OPT_module) > 0};
+    if (h->gpu && !opt_is(h->o, OPT_device, "cpu") && import_find(h->gpu, &w->source.device) < 0) {
+        c_snprintf(w->no_gpu, sizeof w->no_gpu, "%s", status_text());
+        w->source.device = -1;
+        w->source.why_not = w->no_gpu;
+    }
+    return &w->source;
 }
 
 static void open_gpu(worker *w, const message *m) {
@@ -246,9 +372,11 @@ static glimpse_status open_session(worker *w, message *m) {
     m->fd = -1; /* kept */
     TRY(bind_snapshot(w));
     TRY(session_load(&w->api));
-    session_host host = {.user = w, .log = on_log, .record = on_record, .blocked = blocked, .locked = on_locked, .alone = is_alone,
+    session_host host = {.user = w, .log = on_log, .record = on_record, .blocked = blocked, .locked = on_locked, .between = rest, .alone = is_alone,
                          .terminal = !w->hello.log_back && isatty(STDERR_FILENO)};
+    host.weights = describe_source(w);
     memcpy(host.run, w->hello.run, sizeof host.run);
+    w->pace.least = opt_float(w->hello.o, OPT_worker_share) / 100;
     TRY(modules_open(w->hello.o, &w->model, &w->mods));
     glimpse_model described = w->model; /* the modules are shown the trainer's */
     TRY(modules_describe(w->mods, &described));
@@ -272,6 +400,11 @@ static glimpse_status read_config(worker *w, const message *m, buffer *packed) {
 
 /* The next message; waits for it.  False: the trainer is gone and everything it sent was taken. */
 static bool next_message(worker *w, message *m, int wait_ms) {
+    if (w->n_waiting) {
+        *m = w->waiting[0];
+        memmove(w->waiting, w->waiting + 1, (size_t)--w->n_waiting * sizeof *w->waiting);
+        return true;
+    }
     for (;;) {
         glimpse_status st = message_receive(WORKER_SOCKET, m);
         if (st == GLIMPSE_OK) return true;
@@ -290,23 +423,24 @@ static glimpse_status check(worker *w, const message *m) {
     bool each = h->bytes == 3 * n * sizeof(int32_t);
     if (!n || (!each && h->bytes != 2 * n * sizeof(int32_t)))
         FAIL(GLIMPSE_E_FORMAT, "a check of %llu bytes", (unsigned long long)h->bytes);
-    TRY(use_slot(w, h->slot));
+    TRY(take_slot(w, h->slot, h->id));
     const int32_t *ids = (const int32_t *)(const void *)m->payload;
     glimpse_status st = w->api->check(w->s, ids, ids + n, h->B, h->T, h->val_loss,
                                       each ? (const float *)(const void *)(ids + 2 * n) : NULL);
     return st < 0 ? status_set_text(st, w->api->error()) : st;
 }
 
-static void serve(worker *w, const message *m) {
+/* False: this process is of no use any more, a GPU's failure stays with it; the next eval has a new worker. */
+static bool serve(worker *w, const message *m) {
     const message_head *h = &m->head;
     glimpse_status st;
     w->hooked = h->hooked == 1;
     w->blocked_s = h->blocked_s;
     w->locked_s = 0;
     switch (h->kind) {
-    case MSG_DEVICE: open_gpu(w, m); return;
+    case MSG_DEVICE: open_gpu(w, m); return true;
     case MSG_EVAL:
-        st = h->slot < DEVICE_SLOT ? use_slot(w, h->slot) : use_gpu_slot(w, h->slot - DEVICE_SLOT, h->id);
+        st = take_slot(w, h->slot, h->id);
         if (st < 0) {
             char why[WHY_BYTES];
             c_snprintf(why, sizeof why, "%s", status_text());
@@ -314,7 +448,10 @@ static void serve(worker *w, const message *m) {
             status_set_text(st, why);
             break;
         }
+        pace_begin(&w->pace, h->interval_s);
         st = w->api->eval(w->s, h->step, h->train_loss, h->val_loss);
+        pace_end(&w->pace);
+        taken(w); /* if it did not ask for its weights */
         if (st < 0) st = status_set_text(st, w->api->error());
         break;
     case MSG_NOTE:
@@ -323,12 +460,13 @@ static void serve(worker *w, const message *m) {
         if (st < 0) st = status_set_text(st, w->api->error());
         break;
     case MSG_CHECK: st = check(w, m); break;
-    default: return; /* not a request: nobody waits for an answer */
+    default: return true; /* not a request: nobody waits for an answer */
     }
     message_head done = {.kind = MSG_DONE, .id = h->id, .step = h->step, .status = (int32_t)st};
     w->api->schedule(w->s, &done.due);
     const char *text = st < 0 ? status_text() : "";
     tell(w, &done, text, strlen(text));
+    return st != GLIMPSE_E_DEVICE;
 }
 
 static void say_words(const char *text) {
@@ -349,8 +487,8 @@ static int run(worker *w) {
     else tell(w, &ready, buf_str(&packed), packed.n);
     buf_free(&packed);
     if (st < 0 || config) return 0;
-    while (next_message(w, &m, -1)) {
-        serve(w, &m);
+    for (bool good = true; good && next_message(w, &m, -1);) {
+        good = serve(w, &m);
         message_free(&m);
     }
     return 0;

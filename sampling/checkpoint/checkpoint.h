@@ -29,9 +29,11 @@ glimpse_status checkpoint_find_newest(const char *path, char **found);
 /* The step that a name states, model_00000250.bin or step_00000250 -> 250; -1 if it states none. */
 int64_t checkpoint_step(const char *path);
 
-/* The tokenizer of a checkpoint: in it if it is a directory, beside it, above it, in `out_dir` (may be NULL), in
- * data/NAME where a nanoGPT checkpoint names its dataset, in the working directory.  *out = NULL and GLIMPSE_OK if there is none, except for a directory with model_config.json above it:
- * GLIMPSE_E_TOKENIZER "Could not find tokenizer.json". */
+/* The tokenizer of a checkpoint: in it if it is a directory or a GGUF file, beside it, above it, of RUN/snapshots/step_N in RUN,
+ * in `out_dir` (may be NULL), in data/NAME where a nanoGPT checkpoint names its dataset, in the working directory.  *out = NULL
+ * and GLIMPSE_OK if there is none, except for a directory with model_config.json above it: GLIMPSE_E_TOKENIZER "Could not find
+ * tokenizer.json". */
+glimpse_status checkpoint_find_tokenizer_path(const char *checkpoint, const char *out_dir, char **out); /* returned (free) */
 glimpse_status checkpoint_find_tokenizer(const char *checkpoint, const char *out_dir, tokenizer **out);
 
 #endif

@@ -233,11 +233,16 @@ glimpse_status safetensors_read(const char *path, checkpoint_progress progress, 
     return st;
 }
 
-glimpse_status checkpoint_find_tokenizer(const char *checkpoint, const char *out_dir, tokenizer **out) {
+glimpse_status checkpoint_find_tokenizer_path(const char *checkpoint, const char *out_dir, char **out) {
     glimpse_status st = GLIMPSE_OK;
     bool directory = path_is_dir(checkpoint);
     buffer dataset = {0};
     char *data[3] = {NULL};
+    *out = NULL;
+    if (!directory && gguf_has_tokenizer(checkpoint)) {
+        if (!(*out = strdup(checkpoint))) FAIL(GLIMPSE_E_MEMORY, "no memory for a path");
+        return GLIMPSE_OK;
+    }
     char *in = directory ? strdup(checkpoint) : path_dir(checkpoint), *above = in ? parent_of(in) : NULL;
     char *run = above && !strcmp(path_base(above), "snapshots") ? parent_of(above) : above ? strdup(above) : NULL; /* RUN/snapshots/step_N */
     if (!run) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a path");
@@ -248,7 +253,7 @@ glimpse_status checkpoint_find_tokenizer(const char *checkpoint, const char *out
         data[i] = buf_take(&dir, NULL);
         if (!data[i]) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a path");
     }
-    TRY_GOTO(tokenizer_find((const char *const[]){in, above, run, out_dir, data[0], data[1], data[2], "."}, 8, out));
+    TRY_GOTO(tokenizer_find_path((const char *const[]){in, above, run, out_dir, data[0], data[1], data[2], "."}, 8, out));
     if (!*out && directory && !holds(in, "config.json") && holds(above, "model_config.json"))
         FAIL_GOTO(GLIMPSE_E_TOKENIZER,
                   "Could not find tokenizer.json: neither in %s nor in %s\n"
@@ -260,5 +265,14 @@ out:
     buf_free(&dataset);
     free(in);
     free(above);
+    return st;
+}
+
+glimpse_status checkpoint_find_tokenizer(const char *checkpoint, const char *out_dir, tokenizer **out) {
+    char *path;
+    *out = NULL;
+    TRY(checkpoint_find_tokenizer_path(checkpoint, out_dir, &path));
+    glimpse_status st = path ? tokenizer_load(path, out) : GLIMPSE_OK;
+    free(path);
     return st;
 }

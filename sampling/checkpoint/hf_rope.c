@@ -20,7 +20,12 @@ static glimpse_status original_length(const hf_reader *r, const json_node *s, bo
     return GLIMPSE_OK;
 }
 
-/* Within max_position_embeddings nothing is scaled, and beyond it nothing is generated. */
+/* Within max_position_embeddings (L) nothing is scaled, and beyond it nothing is generated.  transformers 5.23
+ * (dynamic_frequency_update) takes theta' = theta (factor n / L - (factor - 1))^(d / (d - 2)) with n the longest position of the
+ * call, and leaves the keys in the cache as they were turned before.  So the logits of one text differ with how it was fed: the
+ * last of 30 tokens, L = 16, at once or after a prompt of at most L by 5e-4 of the largest, after a prompt of 25 by 3e-4.  They
+ * differ also with what the module has read before, because its frequencies are kept until a call of less than L: the same 30
+ * tokens after a text of 60 by 8e-4.  There is no one answer to be equal to. */
 static glimpse_status dynamic(const hf_reader *r, const json_node *s) {
     r->d->rope_scaling = GLIMPSE_ROPE_DYNAMIC;
     r->d->rope_original_len = r->d->max_seq_len;

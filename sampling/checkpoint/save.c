@@ -4,20 +4,17 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "include/internal/file.h"
 #include "sampling/model/names.h"
-
-enum { MAX_TOKENIZER = 256 << 20 };
-
-static const char *const tokenizer_files[] = {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
-                                              "generation_config.json", "vocab.json", "merges.txt", "added_tokens.json",
-                                              "chat_template.jinja", "tokenizer.model"};
 
 /* A directory that we made: flat. */
 static void remove_directory(const char *path) {
@@ -105,48 +102,20 @@ out:
     return st;
 }
 
-static glimpse_status copy_file(const char *from, const char *dir, const char *name) {
-    glimpse_status st = GLIMPSE_OK;
-    buffer b = {0};
-    char *to = path_join(dir, name);
-    if (!to) FAIL(GLIMPSE_E_MEMORY, "no memory for a path");
-    TRY_GOTO(file_read_all(from, MAX_TOKENIZER, &b));
-    st = file_write_atomic(to, b.n ? b.bytes : "", b.n, true);
-out:
-    buf_free(&b);
-    free(to);
-    return st;
-}
-
-static glimpse_status copy_tokenizer(const char *from, const char *dir) {
-    if (!from) return GLIMPSE_OK;
-    if (path_is_file(from)) { /* transformers finds it under this name alone */
-        const char *base = path_base(from);
-        size_t n = strlen(base);
-        return copy_file(from, dir, n > 5 && !strcmp(base + n - 5, ".json") ? "tokenizer.json" : base);
-    }
-    for (size_t i = 0; i < sizeof tokenizer_files / sizeof *tokenizer_files; i++) {
-        char *path = path_join(from, tokenizer_files[i]);
-        if (!path) FAIL(GLIMPSE_E_MEMORY, "no memory for a path");
-        glimpse_status st = path_is_file(path) ? copy_file(path, dir, tokenizer_files[i]) : GLIMPSE_OK;
-        free(path);
-        TRY(st);
-    }
-    return GLIMPSE_OK;
-}
-
-static glimpse_status write_directory(const model *m, const char *dir, const save_request *rq) {
+/* *lock: a descriptor of the directory, held until it is in its place (save_sweep); -1 = there are no locks here. */
+static glimpse_status write_directory(const model *m, const char *dir, const save_request *rq, int *lock) {
     glimpse_status st = GLIMPSE_OK;
     buffer config = {0};
     char *path = NULL;
     TRY_GOTO(save_config(m, rq->dtype, &config)); /* what cannot be said is refused before a byte is written */
     if (io.mkdir(dir, 0777) != 0) FAIL_GOTO(GLIMPSE_E_IO, "%s cannot be made: %s", dir, strerror(errno));
+    if ((*lock = file_open_fd(dir, O_RDONLY)) >= 0) flock(*lock, LOCK_EX | LOCK_NB);
     if (!(path = path_join(dir, "model.safetensors"))) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a path");
     TRY_GOTO(write_weights(m, path, rq));
     free(path);
     if (!(path = path_join(dir, "config.json"))) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a path");
     TRY_GOTO(file_write_atomic(path, config.bytes, config.n, true));
-    TRY_GOTO(copy_tokenizer(rq->tokenizer_from, dir));
+    TRY_GOTO(token_files_write(rq->beside, dir));
     st = dir_sync(dir);
 out:
     buf_free(&config);
@@ -154,17 +123,70 @@ out:
     return st;
 }
 
+static int exchange(const char *a, const char *b) { return renameat2(AT_FDCWD, a, AT_FDCWD, b, RENAME_EXCHANGE); }
+int (*save_exchange)(const char *a, const char *b) = exchange;
+
 static glimpse_status put_in_place(const char *made, const char *path, const char *aside, const char *parent) {
     bool there = path_exists(path);
-    if (there && path_is_dir(path) && io.rename(path, aside) != 0)
-        FAIL(GLIMPSE_E_IO, "%s cannot be set aside: %s", path, strerror(errno));
+    if (there && path_is_dir(path)) {
+        if (save_exchange(made, path) == 0) {
+            TRY(dir_sync(parent));
+            save_remove(made); /* the old one */
+            return GLIMPSE_OK;
+        }
+        if (io.rename(path, aside) != 0) FAIL(GLIMPSE_E_IO, "%s cannot be set aside: %s", path, strerror(errno));
+    }
     if (io.rename(made, path) != 0) {
         int err = errno;
         if (there && path_is_dir(aside)) io.rename(aside, path);
         FAIL(GLIMPSE_E_IO, "%s cannot be put in its place: %s", path, strerror(err));
     }
+    TRY(dir_sync(parent));
     if (there) save_remove(aside);
-    return dir_sync(parent);
+    return GLIMPSE_OK;
+}
+
+/* === What killed processes left === */
+/* The process of "NAME.tmp-PID" or (*aside) "NAME.old-PID" and the length of NAME; 0 = no such name. */
+static long left_by(const char *name, size_t *n, bool *aside) {
+    const char *dash = strrchr(name, '-');
+    int64_t pid;
+    if (!dash || dash - name < 5 || !parse_i64(dash + 1, strlen(dash + 1), &pid) || pid < 1 || pid > INT32_MAX) return 0;
+    *aside = !strncmp(dash - 4, ".old", 4);
+    *n = (size_t)(dash - 4 - name);
+    return *aside || !strncmp(dash - 4, ".tmp", 4) ? (long)pid : 0;
+}
+
+/* Who writes a directory holds a lock on it, which tells also where process numbers do not (another container). */
+static bool abandoned(const char *path, long pid) {
+    if (kill((pid_t)pid, 0) == 0 || errno != ESRCH) return false;
+    int fd = file_open_fd(path, O_RDONLY | O_NOFOLLOW);
+    bool is = fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0;
+    if (fd >= 0) io.close(fd);
+    return is;
+}
+
+void save_sweep(const char *path) {
+    char *parent = path_dir(path);
+    const char *base = path_base(path);
+    bool steps = checkpoint_step(base) >= 0;
+    DIR *d = parent ? opendir(parent) : NULL;
+    for (struct dirent *e; d && (e = readdir(d));) {
+        size_t n;
+        bool aside;
+        long pid = left_by(e->d_name, &n, &aside);
+        if (!pid) continue;
+        char *left = path_join(parent, e->d_name), *whole = left ? strndup(left, strlen(left) - strlen(e->d_name) + n) : NULL;
+        bool ours = whole && ((n == strlen(base) && !strncmp(e->d_name, base, n)) || (steps && checkpoint_step(whole) >= 0));
+        if (ours && !is_link(left) && abandoned(left, pid)) {
+            if (aside && !path_exists(whole)) io.rename(left, whole);
+            else save_remove(left);
+        }
+        free(left);
+        free(whole);
+    }
+    if (d) closedir(d);
+    free(parent);
 }
 
 glimpse_status model_save(const model *m, const save_request *rq) {
@@ -173,17 +195,20 @@ glimpse_status model_save(const model *m, const save_request *rq) {
     while (n > 1 && rq->path[n - 1] == '/') n--;
     char *path = strndup(rq->path, n), *made = NULL, *aside = NULL, *parent = path ? path_dir(path) : NULL;
     bool llmc = rq->format == SAVE_LLMC || (rq->format == SAVE_BY_NAME && n > 4 && !strncmp(rq->path + n - 4, ".bin", 4));
+    int lock = -1;
     if (!parent || asprintf(&made, "%s.tmp-%ld", path, (long)getpid()) < 0 || asprintf(&aside, "%s.old-%ld", path, (long)getpid()) < 0)
         FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a path");
+    save_sweep(path);
     if (!rq->replace && path_exists(path))
         FAIL_GOTO(GLIMPSE_E_IO, "%s is there already\nhint: name another, or replace it with --force", path);
     TRY_GOTO(check_replaceable(path, llmc));
     TRY_GOTO(mkdir_p(parent));
     save_remove(made); /* of a process with our number that was killed */
-    st = llmc ? save_llmc(m, made, rq) : write_directory(m, made, rq);
+    st = llmc ? save_llmc(m, made, rq) : write_directory(m, made, rq, &lock);
     if (st >= 0) st = put_in_place(made, path, aside, parent);
     if (st < 0) save_remove(made);
 out:
+    if (lock >= 0) io.close(lock);
     free(path);
     free(made);
     free(aside);

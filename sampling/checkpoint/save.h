@@ -1,8 +1,10 @@
 /* save.h -- a model as files: Hugging Face's directory (config.json, model.safetensors, the tokenizer's files), which
  * transformers' from_pretrained opens, or llm.c's model .bin.
  *
- * Everything is made under a temporary name, synced and renamed: what stands under the name asked for is whole, also after
- * a crash or on a full disk.  A file that would give other numbers is never written: the configuration is read back and
+ * Everything is made under a temporary name (NAME.tmp-PID), synced and put in its place, with one that is there already in one
+ * step (renameat2): what stands under the name asked for is whole, also after a crash or on a full disk.  A file system that
+ * cannot exchange two names has a moment at which the old one is called NAME.old-PID; the next save, or the next sweep, puts
+ * right what a killed process left.  A file that would give other numbers is never written: the configuration is read back and
  * compared, and what it cannot say is refused by name (GLIMPSE_E_UNSUPPORTED).
  *
  * Called by `glimpse convert` and, at an eval, by --save_snapshots. */
@@ -11,6 +13,7 @@
 
 #include "include/internal/buffer.h"
 #include "sampling/checkpoint/checkpoint.h"
+#include "sampling/checkpoint/token_files.h"
 
 typedef enum save_format { SAVE_BY_NAME, SAVE_SAFETENSORS, SAVE_LLMC } save_format; /* by name: ".bin" is llm.c's */
 typedef enum save_dtype { SAVE_AS_IS, SAVE_F32, SAVE_BF16, SAVE_F16 } save_dtype;
@@ -19,7 +22,7 @@ typedef struct save_request {
     const char *path;            /* a directory (safetensors) or a file (.bin) */
     save_format format;
     save_dtype dtype;
-    const char *tokenizer_from;  /* a directory whose tokenizer files are copied along, or one such file; NULL = none */
+    const token_files *beside;   /* the tokenizer and its like; NULL = none.  Of a directory alone */
     bool replace;                /* what is there already gives way; else GLIMPSE_E_IO */
     checkpoint_progress progress;
     void *user;
@@ -27,6 +30,12 @@ typedef struct save_request {
 
 /* GLIMPSE_E_IO: the disk said no; nothing is left behind.  GLIMPSE_E_INVALID: a number that the type cannot hold. */
 glimpse_status model_save(const model *m, const save_request *rq);
+
+/* Put right what processes that are no more have left beside `path`, of it and, where it is a step's, of other steps: what was
+ * being made is removed, what was set aside stands under its name again.  model_save does it first. */
+void save_sweep(const char *path);
+/* Exchange two names: renameat2, unless a test has put another there. */
+extern int (*save_exchange)(const char *a, const char *b);
 
 /* Remove a file, or a directory with files alone, as model_save makes it.  False: it is still there. */
 bool save_remove(const char *path);

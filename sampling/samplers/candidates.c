@@ -92,6 +92,10 @@ glimpse_status candidates_sums(candidates *c) {
     const float *row = c->changed ? c->scratch->row : c->raw;
     c->scratch->ops->sums(row, c->vocab, inv_t, c->changed ? c->scratch->row_maxima : c->scratch->maxima, &c->sums);
     if (!c->sums.ok || !(c->sums.max > -INFINITY)) return not_finite(row, NULL, c->vocab);
+    if (c->n_rest) {
+        c->sums.s_temp += c->rest * det_exp(c->rest_max - (double)c->sums.max * inv_t);
+        c->sums.n_finite += c->n_rest;
+    }
     c->fresh = true;
     c->sums_inv_t = inv_t;
     return GLIMPSE_OK;

@@ -3,25 +3,13 @@
  * A token costs one read of the row for its statistics (blocks of 256 stay in the cache for their exponentials), what
  * the filters need, the draw over the survivors, and one comparing read for the rank; nothing is sorted but what the
  * record lists.  Called by sampling/generate.c and score.c. */
-#include "sampling/samplers/sampler.h"
+#include "sampling/samplers/chain_state.h"
 #include "include/internal/record.h"
 #include "include/internal/status.h"
-#include "kernels/backend.h"
 
 #include <stdlib.h>
 
-enum { MAX_SAMPLERS = 64, HISTORY = 4096 };
-
-struct chain {
-    sampler *samplers[MAX_SAMPLERS];
-    int32_t n, vocab;
-    double temperature; /* what the row's statistics are taken at in advance; another one costs a second read */
-    chain_scratch *scratch;
-    history past;
-    int32_t drawn;      /* the id of the last draw, and the probability it had among the survivors */
-    double drawn_p;
-    buffer text;
-};
+enum { HISTORY = 4096 };
 
 /* === Scratch ===================================================================================================== */
 
@@ -124,6 +112,33 @@ static glimpse_status values_of(const source *from, const sampler_kind *kind, do
     return GLIMPSE_OK;
 }
 
+/* A sampler that is off does nothing: that is noted where somebody named it, or set one of its lesser parameters, without
+ * saying how strong it is. */
+static void note_idle(chain *c, const source *from, const sampler_kind *kind, bool named, double strength) {
+    const sampler_context *x = from->context;
+    const char *flag = kind->list_flag ? kind->list_flag : kind->n_params ? kind->params[0].flag : NULL;
+    const char *lesser = NULL;
+    sampler_settings s = *from->settings;
+    double top_k;
+    uint32_t bit;
+    if (classic(&s, kind, &top_k, &bit)) { /* its first value is no flag of the context */
+        if (x->named & bit) return;
+        flag = bit == SETTING_PENALTY ? "repetition_penalty" : kind->ops.name;
+    }
+    if (!flag) return;
+    for (int32_t i = 0; i < x->n_flags; i++) {
+        if (!strcmp(x->flags[i].name, flag)) return;
+        for (int32_t j = 1; j < kind->n_params; j++)
+            if (kind->params[j].flag && strcmp(kind->params[j].name, "min_keep") && !strcmp(kind->params[j].flag, x->flags[i].name))
+                lesser = x->flags[i].name;
+    }
+    if (kind->list_flag && named) buf_printf(&c->idle, "%s is in the chain, and there is no --%s: it does nothing\n", kind->ops.name, flag);
+    if (kind->list_flag || (!named && !lesser)) return;
+    buf_printf(&c->idle, named ? "%s is in the chain, and %s is " : "--%s is set, and %s is ", named ? kind->ops.name : lesser, flag);
+    buf_g(&c->idle, strength, 6);
+    buf_puts(&c->idle, ": it does nothing\n");
+}
+
 static glimpse_status add(chain *c, const source *from, const sampler_kind *kind, const char *text, size_t bytes) {
     if (from->context->processors_only && !sampler_kind_is_processor(kind)) return GLIMPSE_OK;
     sampler_args a = {.kind = kind, .list = text, .list_bytes = bytes, .vocab = c->vocab, .context = from->context};
@@ -137,13 +152,19 @@ static glimpse_status add(chain *c, const source *from, const sampler_kind *kind
         }
         if (buf_failed(&all)) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for the list of %s", kind->ops.name);
         if (!text) a.list = buf_str(&all), a.list_bytes = all.n;
-        if (strspn(a.list, " ,\t\n") >= a.list_bytes) goto out;
+        if (strspn(a.list, " ,\t\n") >= a.list_bytes) {
+            note_idle(c, from, kind, !text && from->settings->order, 0);
+            goto out;
+        }
     } else {
         TRY_GOTO(values_of(from, kind, a.v));
         TRY_GOTO(sampler_read_values(kind, text, bytes, a.v));
         if (kind->valid && !kind->valid(a.v))
             FAIL_GOTO(GLIMPSE_E_INVALID, "%s is %g, possible is: %s", kind->ops.name, a.v[0], kind->params[0].range);
-        if (kind->off(a.v)) goto out;
+        if (kind->off(a.v)) {
+            if (!text) note_idle(c, from, kind, from->settings->order != NULL, a.v[0]);
+            goto out;
+        }
     }
     if (c->n == MAX_SAMPLERS) FAIL_GOTO(GLIMPSE_E_INVALID, "more than %d samplers in one chain", MAX_SAMPLERS);
     TRY_GOTO(value_sampler_open(&a, &c->samplers[c->n]));
@@ -316,10 +337,12 @@ void chain_close(chain *c) {
     if (c->scratch && --c->scratch->refs == 0) free(c->scratch);
     free(c->past.ids);
     buf_free(&c->text);
+    buf_free(&c->idle);
     free(c);
 }
 
 const char *chain_string(const chain *c) { return buf_str(&c->text); }
+const char *chain_idle(const chain *c) { return buf_str(&c->idle); }
 
 glimpse_status chain_append(chain *c, sampler *s) { return chain_insert(c, c->n, s); }
 
@@ -417,12 +440,14 @@ bool chain_burst(const chain *c, struct burst_op *ops, int32_t *n) {
         if (s->ops == &sampler_temperature.ops && v[1] != 0) return false;
         if (s->ops == &sampler_top_k.ops) {
             op.kind = BURST_TOP_K;
+            op.v[0] = fmax(v[0], v[2]);
             if (v[1] != 0) return false;
         } else if (s->ops == &sampler_top_p.ops) {
             op.kind = BURST_TOP_P;
-            if (v[1] != 0 || v[2] != 0) return false;
+            if (v[1] != 0 || v[2] != 0 || v[3] != 1) return false;
         } else if (s->ops == &sampler_min_p.ops) {
             op.kind = BURST_MIN_P;
+            if (v[1] != 1) return false;
         } else if (s->ops == &sampler_penalties.ops) { /* on the raw row, over all of prompt and output */
             if (i || v[3] != -1 || v[4] != 0) return false;
             op = (burst_op){ BURST_PENALTIES, { v[0], v[1], v[2] } };
@@ -594,10 +619,15 @@ static int32_t above_of(chain_scratch *s, const float *l, int32_t n, int32_t id,
 
 /* Read the row, list the n_top likeliest ids of it in scratch->top_id (*n_top becomes how many there are), then let every
  * sampler act.  `raw`: the sums of the row as it came. */
-static glimpse_status apply_all(chain *ch, candidates *c, int32_t *n_top, row_sums *raw) {
+static glimpse_status apply_all(chain *ch, candidates *c, const known_part *part, int32_t *n_top, row_sums *raw) {
     chain_scratch *s = ch->scratch;
     c->sums_inv_t = 1.0 / ch->temperature;
-    s->ops->sums(c->raw, ch->vocab, c->sums_inv_t, s->maxima, &c->sums);
+    if (part) {
+        c->sums = *part->sums;
+        c->rest = part->rest;
+        c->n_rest = part->n_rest;
+        c->rest_max = (double)part->sums->max * c->sums_inv_t;
+    } else s->ops->sums(c->raw, ch->vocab, c->sums_inv_t, s->maxima, &c->sums);
     if (!c->sums.ok) {
         int32_t bad = bad_id(c->raw, ch->vocab);
         FAIL(GLIMPSE_E_NONFINITE, "the logit of id %d is %s", bad, c->raw[bad] > 0 ? "+inf" : "NaN");
@@ -613,19 +643,19 @@ static glimpse_status apply_all(chain *ch, candidates *c, int32_t *n_top, row_su
     return GLIMPSE_OK;
 }
 
-/* id < 0: draw it. */
-static glimpse_status record(chain *ch, const float *logits, int32_t id, const draw_key *key, uint32_t position,
-                             int32_t n_top, glimpse_token *token, glimpse_candidate *top) {
+glimpse_status chain_record(chain *ch, const float *logits, const known_part *part, int32_t id, const draw_key *key,
+                            uint32_t position, int32_t n_top, glimpse_token *token, glimpse_candidate *top) {
     chain_scratch *s = ch->scratch;
     candidates c = {.raw = logits, .l = logits, .n = ch->vocab, .vocab = ch->vocab, .temperature = 1,
                     .warm = 1, .scratch = s, .past = &ch->past, .key = key, .position = position};
     row_sums raw;
-    TRY(apply_all(ch, &c, &n_top, &raw));
+    TRY(apply_all(ch, &c, part, &n_top, &raw));
     float max;
     if (c.id) TRY(candidates_list(&c)); /* what a ban made -inf after a filter is not kept */
     if (id < 0) TRY(draw(&c, key, position, n_top > 0 ? s->top_id[0] : -1, &id));
     TRY(candidates_max(&c, &max));
     if (c.temperature > 0) TRY(candidates_sums(&c)); /* the last step that can fail comes before the first write */
+    if (part && candidate_key(logits[id], id) > part->last) return GLIMPSE_SKIPPED; /* its rank cannot be told */
     for (int32_t i = 0; i < n_top; i++) top[i].id = s->top_id[i];
     double p_final = finals(&c, max, id, n_top, top), left;
     ch->drawn = id;
@@ -654,13 +684,13 @@ static glimpse_status record(chain *ch, const float *logits, int32_t id, const d
 
 glimpse_status chain_draw(chain *c, const float *logits, const draw_key *key, uint32_t position, int32_t n_top,
                           glimpse_token *token, glimpse_candidate *top) {
-    return record(c, logits, -1, key, position, n_top, token, top);
+    return chain_record(c, logits, NULL, -1, key, position, n_top, token, top);
 }
 
 glimpse_status chain_score(chain *c, const float *logits, int32_t id, int32_t n_top, glimpse_token *token,
                            glimpse_candidate *top) {
     if (id < 0 || id >= c->vocab) FAIL(GLIMPSE_E_INVALID, "id %d is outside the vocabulary of %d", id, c->vocab);
-    return record(c, logits, id, NULL, 0, n_top, token, top);
+    return chain_record(c, logits, NULL, id, NULL, 0, n_top, token, top);
 }
 
 /* Into `out` (room for k, n of them filled), kept by falling order, ids rising on ties. */
@@ -679,7 +709,7 @@ glimpse_status chain_best(chain *ch, const float *logits, int32_t k, const draw_
     row_sums raw;
     int32_t none = 0, found = 0;
     float max;
-    TRY(apply_all(ch, &c, &none, &raw));
+    TRY(apply_all(ch, &c, NULL, &none, &raw));
     TRY(candidates_max(&c, &max));
     double inv_t = candidates_inv_t(&c);
     if (!key) {

@@ -76,6 +76,9 @@ glimpse_status chain_open_in(const sampler_settings *settings, const sampler_con
 glimpse_status chain_open(const sampler_settings *settings, int32_t vocab, chain **out); /* without a context */
 void chain_close(chain *c); /* NULL is fine */
 const char *chain_string(const chain *c);    /* "temperature=0.8;top_k=5"; borrowed as long as the chain */
+/* What was asked for and does nothing, a line each: "dry is in the chain, and dry_multiplier is 0: it does nothing"; "" =
+ * nothing.  Borrowed as long as the chain. */
+const char *chain_idle(const chain *c);
 /* Put a sampler of the user's own at the end.  Given: freed with the chain, also when this fails. */
 typedef struct sampler sampler;
 glimpse_status chain_append(chain *c, sampler *s);
@@ -94,6 +97,12 @@ void chain_facts(const chain *c, double *temperature, int32_t *top_k);
  * switches that only the CPU knows. */
 struct burst_op;
 bool chain_burst(const chain *c, struct burst_op *ops, int32_t *n);
+/* What a draw of this chain, as it stands, needs of the row (kernels/backend.h): room for `room` ids in named, borrowed by *out.
+ * False: the whole row.  chain_part.c says which chains a part is enough for. */
+struct part_need;
+struct row_part;
+bool chain_part_need(const chain *c, int32_t n_top, int32_t *named, int32_t room, struct part_need *out);
+
 /* A sequence begins: as after chain_open, and a sampler of the user's without `clone` forgets the sequence before. */
 void chain_reset(chain *c);
 void chain_accept_prompt(chain *c, int32_t id); /* each prompt token first */
@@ -129,6 +138,10 @@ row_stats row_stats_of(const float *logits, int32_t vocab);
  * token and top are untouched. */
 glimpse_status chain_draw(chain *c, const float *logits, const draw_key *key, uint32_t position, int32_t n_top,
                           glimpse_token *token, glimpse_candidate *top);
+/* chain_draw from what the chain needed: the same token, bit for bit, and record (its sums within 1e-6).  row: (V) floats of -inf,
+ * and so again afterwards.  GLIMPSE_SKIPPED: the whole row is needed after all; nothing was written. */
+glimpse_status chain_draw_part(chain *c, const struct part_need *need, const struct row_part *part, float *row, const draw_key *key,
+                               uint32_t position, int32_t n_top, glimpse_token *token, glimpse_candidate *top);
 /* The k best continuations of a row after the chain, for beam search: by falling value, or, with a key, k drawn without
  * replacement in proportion to e^value, in the order in which they are drawn (Gumbel-top-k: Kool, van Hoof and Welling,
  * ICML 2019).  Returns how many through *n: fewer than k if fewer survive.  GLIMPSE_E_NONFINITE as chain_draw. */

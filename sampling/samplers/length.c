@@ -4,13 +4,15 @@
  *   length_decay  past `start` generated tokens EOS grows: l += |l| (factor^(generated - start) - 1) (transformers'
  *                 ExponentialDecayLengthPenalty)
  *   forced_eos    the last token that --max_sample_tokens leaves room for is EOS */
-#include "sampling/samplers/sampler.h"
+#include "sampling/samplers/chain_state.h"
 #include "include/internal/status.h"
 
 typedef struct ending {
     value_sampler value;
     int32_t eos, max_tokens;
 } ending;
+
+int32_t ending_eos(const sampler *s) { return ((const ending *)s)->eos; }
 
 static glimpse_status apply_min(sampler *s, candidates *c) {
     const ending *e = (const ending *)s;

@@ -1,6 +1,6 @@
 /* logit_bias.c -- add a number to the logits of chosen ids: logit_bias=464:-2,262:1.5 (the OpenAI API's).  An id given
  * twice has both. */
-#include "sampling/samplers/sampler.h"
+#include "sampling/samplers/chain_state.h"
 #include "include/internal/status.h"
 
 typedef struct biases {
@@ -17,6 +17,13 @@ static glimpse_status apply(sampler *s, candidates *c) {
         if (at >= 0) l[at] = (float)((double)l[at] + b->e[k].by);
     }
     return GLIMPSE_OK;
+}
+
+int32_t logit_bias_ids(const sampler *s, int32_t *out, int32_t room) {
+    const biases *b = (const biases *)s;
+    if (b->n > room) return -1;
+    for (int32_t k = 0; k < b->n; k++) out[k] = b->e[k].id;
+    return b->n;
 }
 
 static void print(const sampler *s, buffer *out) {

@@ -44,6 +44,8 @@ typedef struct candidates {
     bool fresh;            /* `sums` are those of the dense row at sums_inv_t */
     row_sums sums;
     double sums_inv_t;
+    double rest, rest_max; /* of a row that is known in part (chain_state.h): sum e^(l / T - rest_max) over what is not known, T the */
+    int32_t n_rest;        /* chain's temperature; how many of that are above -inf.  0: the row is whole */
     chain_scratch *scratch;
     const history *past;
     const draw_key *key;   /* NULL when a given id is scored: what throws a coin then leaves the set as it is */

@@ -5,7 +5,7 @@
  *   allowed_tokens=5,7,9    no other
  *   forced_tokens=5,9       the first generated tokens are these, whatever the model says
  * A ban that would leave nothing is not carried out. */
-#include "sampling/samplers/sampler.h"
+#include "sampling/samplers/chain_state.h"
 #include "include/internal/status.h"
 
 typedef struct list {
@@ -75,6 +75,16 @@ static glimpse_status apply_banned(sampler *s, candidates *c) {
     }
     for (int32_t i = 0; i < n; i++) mark[banned[i] / 32] = 0;
     return candidates_ban(c, banned, n, false);
+}
+
+int32_t banned_tokens_ids(const sampler *s, int32_t *out, int32_t room) {
+    const list *b = (const list *)s;
+    int32_t n = 0;
+    for (int32_t k = 0; k < b->n; k += 1 + b->ids[k]) {
+        if (n == room) return -1;
+        out[n++] = b->ids[k + b->ids[k]];
+    }
+    return n;
 }
 
 static glimpse_status apply_allowed(sampler *s, candidates *c) {

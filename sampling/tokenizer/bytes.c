@@ -21,7 +21,13 @@ static glimpse_status decode(tokenizer *t, int32_t id, buffer *out) {
 
 static void close_bytes(tokenizer *t) { free(t); }
 
-static const tokenizer_ops ops = {.kind = "bytes", .encode = encode, .decode = decode, .close = close_bytes};
+static void facts_of(const tokenizer *t, tokenizer_facts *f) {
+    (void)t;
+    *f = (tokenizer_facts){.cuts = CUTS_BYTES};
+}
+
+static const tokenizer_ops ops = {
+    .kind = "bytes", .encode = encode, .decode = decode, .close = close_bytes, .facts = facts_of};
 
 glimpse_status bytes_tokenizer_new(const char *source, int32_t eos, tokenizer **out) {
     tokenizer *t = calloc(1, sizeof *t);

@@ -233,13 +233,24 @@ static const char *pattern_of(const reader *r, const value *pre, bool there) {
     return NULL;
 }
 
+/* What stands around a prompt, as a post-processor: the tokenizer reads it there again. */
+static void put_bos(buffer *json, const char *name, size_t n, int32_t id) {
+    buffer text = {0};
+    buf_json_string(&text, name, n);
+    const char *s = buf_str(&text);
+    buf_printf(json, "{\"type\":\"TemplateProcessing\",\"single\":[{\"SpecialToken\":{\"id\":%s,\"type_id\":0}},{\"Sequence\":{\"id\":\"A\","
+                     "\"type_id\":0}}],\"pair\":[{\"SpecialToken\":{\"id\":%s,\"type_id\":0}},{\"Sequence\":{\"id\":\"A\",\"type_id\":0}},"
+                     "{\"SpecialToken\":{\"id\":%s,\"type_id\":1}},{\"Sequence\":{\"id\":\"B\",\"type_id\":1}}],\"special_tokens\":{%s:{\"id\":%s,"
+                     "\"ids\":[%d],\"tokens\":[%s]}}}", s, s, s, s, s, (int)id, s);
+    if (buf_failed(&text)) json->failed = true;
+    buf_free(&text);
+}
+
 /* Byte pairs: written as a tokenizer.json and read by its reader, which has every check. */
-static glimpse_status byte_pair_kind(const reader *r, const value found[N_WANTED], const bool there[N_WANTED], tokenizer **out) {
-    glimpse_status st = GLIMPSE_OK;
-    buffer json = {0};
+static glimpse_status byte_pair_json(const reader *r, const value found[N_WANTED], const bool there[N_WANTED], buffer *json) {
     const value *tokens = &found[K_TOKENS], *merges = &found[K_MERGES];
     const char *pattern = pattern_of(r, &found[K_PRE], there[K_PRE]);
-    int32_t bos = id_or(found, there, K_BOS, -1), eos = id_or(found, there, K_EOS, -1);
+    int32_t bos = id_or(found, there, K_BOS, -1);
     if (!there[K_MERGES]) FAIL(GLIMPSE_E_FORMAT, "%s: tokenizer.ggml.merges is missing", r->path);
     if (there[K_TYPES] && found[K_TYPES].n != tokens->n) FAIL(GLIMPSE_E_FORMAT, "%s: tokens and their types differ in number", r->path);
     if (!pattern)
@@ -247,52 +258,59 @@ static glimpse_status byte_pair_kind(const reader *r, const value found[N_WANTED
              "%s: the pre-tokenizer \"%.*s\" (tokenizer.ggml.pre) is not known\nhint: --tokenizer names the model's own "
              "tokenizer.json",
              r->path, found[K_PRE].bytes.n < 60 ? (int)found[K_PRE].bytes.n : 60, r->bytes.bytes + found[K_PRE].bytes.at);
-    buf_puts(&json, "{\"added_tokens\":[");
+    buf_puts(json, "{\"version\":\"1.0\",\"truncation\":null,\"padding\":null,\"added_tokens\":[");
     size_t at = tokens->bytes.at;
     bool some = false;
+    text_ref first = {"", 0};
     for (uint64_t i = 0; i < tokens->n; i++) {
         text_ref t = next_text(r, &at);
         int32_t type = there[K_TYPES] ? i32_of(r, &found[K_TYPES], i) : SPM_NORMAL;
+        if (bos >= 0 && i == (uint64_t)bos) first = t;
         if (type != SPM_CONTROL && type != SPM_USER) continue;
-        buf_printf(&json, "%s{\"id\":%llu,\"special\":%s,\"content\":", some ? "," : "", (unsigned long long)i,
-                   type == SPM_CONTROL ? "true" : "false");
-        buf_json_string(&json, t.s, t.n);
-        buf_putc(&json, '}');
+        buf_printf(json, "%s{\"id\":%llu,\"single_word\":false,\"lstrip\":false,\"rstrip\":false,\"normalized\":false,\"special\":%s,"
+                         "\"content\":", some ? "," : "", (unsigned long long)i, type == SPM_CONTROL ? "true" : "false");
+        buf_json_string(json, t.s, t.n);
+        buf_putc(json, '}');
         some = true;
     }
-    buf_printf(&json, "],\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"Split\",\"pattern\":{\"Regex\":\"%s\"},"
-                      "\"behavior\":\"Isolated\"},{\"type\":\"ByteLevel\",\"add_prefix_space\":false,\"use_regex\":false}]},"
-                      "\"decoder\":{\"type\":\"ByteLevel\"},\"model\":{\"type\":\"BPE\",\"ignore_merges\":%s,\"vocab\":{",
-               pattern, there[K_PRE] && (says(r, &found[K_PRE], "llama-bpe") || says(r, &found[K_PRE], "tekken")) ? "true" : "false");
+    buf_printf(json, "],\"normalizer\":null,\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"Split\",\"pattern\":"
+                     "{\"Regex\":\"%s\"},\"behavior\":\"Isolated\",\"invert\":false},{\"type\":\"ByteLevel\",\"add_prefix_space\":false,"
+                     "\"trim_offsets\":true,\"use_regex\":false}]},\"post_processor\":", pattern);
+    bool adds = there[K_ADD_BOS] ? found[K_ADD_BOS].bits != 0 : there[K_PRE] && says(r, &found[K_PRE], "llama-bpe");
+    if (adds && bos >= 0 && (uint64_t)bos < tokens->n) put_bos(json, first.s, first.n, bos);
+    else buf_puts(json, "null");
+    buf_printf(json, ",\"decoder\":{\"type\":\"ByteLevel\",\"add_prefix_space\":false,\"trim_offsets\":true,\"use_regex\":false},"
+                     "\"model\":{\"type\":\"BPE\",\"dropout\":null,\"unk_token\":null,\"continuing_subword_prefix\":null,"
+                     "\"end_of_word_suffix\":null,\"fuse_unk\":false,\"byte_fallback\":false,\"ignore_merges\":%s,\"vocab\":{",
+               there[K_PRE] && (says(r, &found[K_PRE], "llama-bpe") || says(r, &found[K_PRE], "tekken")) ? "true" : "false");
     at = tokens->bytes.at;
     for (uint64_t i = 0; i < tokens->n; i++) {
         text_ref t = next_text(r, &at);
-        if (i) buf_putc(&json, ',');
-        buf_json_string(&json, t.s, t.n);
-        buf_printf(&json, ":%llu", (unsigned long long)i);
+        if (i) buf_putc(json, ',');
+        buf_json_string(json, t.s, t.n);
+        buf_printf(json, ":%llu", (unsigned long long)i);
     }
-    buf_puts(&json, "},\"merges\":[");
+    buf_puts(json, "},\"merges\":[");
     at = merges->bytes.at;
     for (uint64_t i = 0; i < merges->n; i++) {
         text_ref t = next_text(r, &at);
-        if (i) buf_putc(&json, ',');
-        buf_json_string(&json, t.s, t.n);
+        if (i) buf_putc(json, ',');
+        buf_json_string(json, t.s, t.n);
     }
-    buf_puts(&json, "]}}");
-    if (buf_failed(&json)) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a vocabulary");
+    buf_puts(json, "]}}");
+    if (buf_failed(json)) FAIL(GLIMPSE_E_MEMORY, "no memory for a vocabulary");
+    return GLIMPSE_OK;
+}
+
+static glimpse_status byte_pair_kind(const reader *r, const value found[N_WANTED], const bool there[N_WANTED], tokenizer **out) {
+    glimpse_status st = GLIMPSE_OK;
+    buffer json = {0};
+    int32_t bos = id_or(found, there, K_BOS, -1), eos = id_or(found, there, K_EOS, -1);
+    TRY_GOTO(byte_pair_json(r, found, there, &json));
     TRY_GOTO(json_tokenizer_new(r->path, json.bytes, json.n, NULL, out));
     tokenizer *t = *out;
     if (bos >= 0 && bos < t->vocab_size) t->bos = bos;
     if (eos >= 0 && eos < t->vocab_size) t->eos = eos;
-    bool adds = there[K_ADD_BOS] ? found[K_ADD_BOS].bits != 0 : there[K_PRE] && says(r, &found[K_PRE], "llama-bpe");
-    if (adds && bos >= 0 && bos < t->vocab_size) {
-        if (!(t->prefix = malloc(sizeof *t->prefix))) {
-            tokenizer_close(t);
-            *out = NULL;
-            FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a tokenizer");
-        }
-        t->prefix[t->n_prefix++] = bos;
-    }
 out:
     buf_free(&json);
     return st;
@@ -325,7 +343,8 @@ static void put_word_pieces(const reader *r, const value *tokens, const value *t
         buf_json_string(vocab, plain.s, plain.n);
         buf_printf(vocab, ":%llu", (unsigned long long)i);
         if (!control) continue;
-        buf_printf(added, "%s{\"id\":%llu,\"special\":true,\"content\":", added->n ? "," : "", (unsigned long long)i);
+        buf_printf(added, "%s{\"id\":%llu,\"single_word\":false,\"lstrip\":false,\"rstrip\":false,\"normalized\":false,\"special\":true,"
+                          "\"content\":", added->n ? "," : "", (unsigned long long)i);
         buf_json_string(added, plain.s, plain.n);
         buf_putc(added, '}');
     }
@@ -334,9 +353,9 @@ static void put_word_pieces(const reader *r, const value *tokens, const value *t
 }
 
 /* BERT's, with its normalizer: the file does not say whether it makes letters small, its pieces do. */
-static glimpse_status word_piece_kind(const reader *r, const value found[N_WANTED], const bool there[N_WANTED], tokenizer **out) {
+static glimpse_status word_piece_json(const reader *r, const value found[N_WANTED], const bool there[N_WANTED], buffer *json) {
     glimpse_status st = GLIMPSE_OK;
-    buffer vocab = {0}, added = {0}, json = {0};
+    buffer vocab = {0}, added = {0};
     const value *tokens = &found[K_TOKENS];
     bool cased = false;
     int32_t bos = id_or(found, there, K_BOS, -1), eos = id_or(found, there, K_EOS, -1);
@@ -350,27 +369,34 @@ static glimpse_status word_piece_kind(const reader *r, const value found[N_WANTE
     size_t at = tokens->bytes.at;
     text_ref unk = {"", 0};
     for (int32_t i = 0; i <= ids[0]; i++) unk = next_text(r, &at);
-    buf_printf(&json, "{\"added_tokens\":[%s],\"normalizer\":{\"type\":\"BertNormalizer\",\"clean_text\":true,"
+    buf_printf(json, "{\"version\":\"1.0\",\"truncation\":null,\"padding\":null,\"added_tokens\":[%s],\"normalizer\":{\"type\":\"BertNormalizer\",\"clean_text\":true,"
                       "\"handle_chinese_chars\":true,\"strip_accents\":null,\"lowercase\":%s},"
                       "\"pre_tokenizer\":{\"type\":\"BertPreTokenizer\"},\"post_processor\":{\"type\":\"BertProcessing\","
                       "\"cls\":[\"[CLS]\",%d],\"sep\":[\"[SEP]\",%d]},\"decoder\":{\"type\":\"WordPiece\",\"prefix\":\"##\","
                       "\"cleanup\":true},\"model\":{\"type\":\"WordPiece\",\"continuing_subword_prefix\":\"##\","
                       "\"max_input_chars_per_word\":100,\"unk_token\":",
                buf_str(&added), cased ? "false" : "true", (int)ids[1], (int)ids[2]);
-    buf_json_string(&json, unk.s, unk.n);
-    buf_puts(&json, ",\"vocab\":{");
-    buf_put(&json, buf_str(&vocab), vocab.n);
-    buf_puts(&json, "}}}");
-    if (buf_failed(&json) || buf_failed(&vocab) || buf_failed(&added)) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a vocabulary");
-    st = json_tokenizer_new(r->path, json.bytes, json.n, NULL, out);
+    buf_json_string(json, unk.s, unk.n);
+    buf_puts(json, ",\"vocab\":{");
+    buf_put(json, buf_str(&vocab), vocab.n);
+    buf_puts(json, "}}}");
+    if (buf_failed(json) || buf_failed(&vocab) || buf_failed(&added)) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a vocabulary");
 out:
     buf_free(&vocab);
     buf_free(&added);
+    return st;
+}
+
+static glimpse_status word_piece_kind(const reader *r, const value found[N_WANTED], const bool there[N_WANTED], tokenizer **out) {
+    buffer json = {0};
+    glimpse_status st = word_piece_json(r, found, there, &json);
+    if (st >= 0) st = json_tokenizer_new(r->path, json.bytes, json.n, NULL, out);
     buf_free(&json);
     return st;
 }
 
-glimpse_status gguf_tokenizer_new(const char *path, tokenizer **out) {
+/* One of the two: a tokenizer, or the tokenizer.json that it would be read as. */
+static glimpse_status open_keys(const char *path, buffer *json, tokenizer **out) {
     glimpse_status st = GLIMPSE_OK;
     file f = FILE_INIT;
     reader r = {.path = path, .f = &f};
@@ -380,10 +406,10 @@ glimpse_status gguf_tokenizer_new(const char *path, tokenizer **out) {
     TRY_GOTO(read_keys(&r, found, there));
     if (!there[K_MODEL] || !there[K_TOKENS] || !found[K_TOKENS].n || found[K_TOKENS].n > 1 << 24)
         FAIL_GOTO(GLIMPSE_E_TOKENIZER, "%s: this GGUF file holds no tokenizer (tokenizer.ggml.model, tokenizer.ggml.tokens)", path);
-    if (says(&r, &found[K_MODEL], "llama")) st = sentencepiece_kind(&r, found, there, false, out);
-    else if (says(&r, &found[K_MODEL], "t5")) st = sentencepiece_kind(&r, found, there, true, out);
-    else if (says(&r, &found[K_MODEL], "gpt2")) st = byte_pair_kind(&r, found, there, out);
-    else if (says(&r, &found[K_MODEL], "bert")) st = word_piece_kind(&r, found, there, out);
+    bool llama = says(&r, &found[K_MODEL], "llama"), t5 = says(&r, &found[K_MODEL], "t5");
+    if (llama || t5) st = out ? sentencepiece_kind(&r, found, there, t5, out) : GLIMPSE_OK;
+    else if (says(&r, &found[K_MODEL], "gpt2")) st = out ? byte_pair_kind(&r, found, there, out) : byte_pair_json(&r, found, there, json);
+    else if (says(&r, &found[K_MODEL], "bert")) st = out ? word_piece_kind(&r, found, there, out) : word_piece_json(&r, found, there, json);
     else
         FAIL_GOTO(GLIMPSE_E_UNSUPPORTED,
                   "%s: the tokenizer \"%.*s\" (tokenizer.ggml.model) is not known; known: gpt2, llama, t5, bert\nhint: --tokenizer "
@@ -393,4 +419,22 @@ out:
     buf_free(&r.bytes);
     file_close(&f);
     return st;
+}
+
+glimpse_status gguf_tokenizer_new(const char *path, tokenizer **out) { return open_keys(path, NULL, out); }
+glimpse_status gguf_tokenizer_json(const char *path, buffer *json) { return open_keys(path, json, NULL); }
+
+bool gguf_has_tokenizer(const char *path) {
+    static const char *const kinds[] = {"llama", "t5", "gpt2", "bert"};
+    file f = FILE_INIT;
+    reader r = {.path = path, .f = &f};
+    value found[N_WANTED] = {{0}};
+    bool there[N_WANTED] = {false}, has = false;
+    char magic[4];
+    if (path_is_file(path) && file_open_read(path, &f) >= 0 && f.size >= 24 && file_read_at(&f, 0, magic, 4) >= 0 &&
+        !memcmp(magic, "GGUF", 4) && read_keys(&r, found, there) >= 0 && there[K_MODEL] && there[K_TOKENS] && found[K_TOKENS].n)
+        for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) has |= says(&r, &found[K_MODEL], kinds[i]);
+    buf_free(&r.bytes);
+    file_close(&f);
+    return has;
 }

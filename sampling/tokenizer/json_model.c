@@ -115,6 +115,7 @@ static glimpse_status read_merges(const char *name, const json_node *merges, jso
         size_t skip = n[1] >= m->prefix_n ? m->prefix_n : 0; /* of continuing_subword_prefix, whatever it is */
         buf_put(&both, side[1] + skip, n[1] - skip);
         int32_t joined = json_model_id(m, buf_str(&both), both.n);
+        if (buf_failed(&m->symbols) || buf_failed(&both)) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for the merges");
         if (id[0] < 0 || id[1] < 0 || joined < 0)
             FAIL_GOTO(GLIMPSE_E_FORMAT,
                       "%s: model.merges: merge %d (\"%.*s\" and \"%.*s\") is of pieces that are not in the vocabulary",
@@ -264,6 +265,7 @@ glimpse_status json_model_open(const char *name, const json_node *node, size_t f
     TRY(read_vocab(name, vocab, file_bytes, m));
     if (unk && unk->kind == JSON_STRING) {
         m->unk = json_model_id(m, unk->text, unk->n);
+        if (buf_failed(&m->symbols)) FAIL(GLIMPSE_E_MEMORY, "no memory for a vocabulary");
         if (m->unk < 0 && m->kind != MODEL_WORDLEVEL)
             FAIL(GLIMPSE_E_FORMAT, "%s: unk_token \"%.*s\" is not in the vocabulary", name,
                  unk->n < 60 ? (int)unk->n : 60, unk->text);

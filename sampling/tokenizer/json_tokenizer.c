@@ -90,6 +90,7 @@ static glimpse_status index_added(json_tokenizer *t) {
         at[i] = forms.n;
         pieces_start(&t->text, t->added[i].text, t->added[i].n, true);
         if (t->added[i].normalized) TRY_GOTO(steps_run(&t->normalizer, &t->text));
+        if (buf_failed(&t->text.text)) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a tokenizer");
         buf_put(&forms, buf_str(&t->text.text), t->text.text.n);
     }
     at[t->n_added] = forms.n;

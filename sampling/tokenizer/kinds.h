@@ -63,6 +63,20 @@ glimpse_status gguf_tokenizer_new(const char *path, tokenizer **out);
 /* nanoGPT's meta.pkl: a pickled dict with itos. */
 glimpse_status meta_pickle_new(const char *path, const unsigned char *file, size_t n, tokenizer **out);
 
+/* How a tokenizer cuts, for tokenizer_writer.c; all borrowed from it. */
+typedef struct tokenizer_facts {
+    enum { CUTS_BYTES, CUTS_CHARACTERS, CUTS_BYTE_PAIRS, CUTS_LONGEST, CUTS_SENTENCEPIECE } cuts;
+    const char *bytes;     /* pieces: all of them, piece i at start[i] .. start[i + 1] */
+    const size_t *start;   /* (V + 1) */
+    const char *pattern;   /* byte pairs: the words, as a regular expression */
+    size_t pattern_n;
+    bool whole;            /* a word that is a piece is that piece */
+    const struct spm *spm; /* CUTS_SENTENCEPIECE */
+} tokenizer_facts;
+
+/* The tokenizer.json that a GGUF file's byte pairs or word pieces are read as; empty for another kind.  tokenizer_writer.c */
+glimpse_status gguf_tokenizer_json(const char *path, buffer *json);
+
 /* Four bytes, little-endian. */
 static inline uint32_t u32_le(const void *bytes) {
     const unsigned char *p = bytes;

@@ -26,6 +26,9 @@ static const struct {
     {"'(?i:[sdmt]|ll|ve|re)|[^\\r\\n\\p{L}\\p{N}]?+\\p{L}++|\\p{N}{1,3}+| ?[^\\s\\p{L}\\p{N}]++[\\r\\n]*+|\\s++$|"
      "\\s*[\\r\\n]|\\s+(?!\\S)|\\s",
      pretokenize_cl100k_next},
+    {"'(?i:[sdmt]|ll|ve|re)|[^\\r\\n\\p{L}\\p{N}]?+\\p{L}++|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]++[\\r\\n]*+|\\s++\\z|"
+     "\\s*[\\r\\n]|\\s+(?!\\S)|\\s",
+     pretokenize_cl100k_next}, /* the same for Oniguruma, where {1,3}+ is a repetition and $ the end of a line */
     {"'(?i:[sdmt]|ll|ve|re)|[^\\r\\n\\p{L}\\p{N}]?+\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]++[\\r\\n]*|\\s*[\\r\\n]|"
      "\\s+(?!\\S)|\\s+",
      pretokenize_llama3_next},
@@ -50,4 +53,11 @@ scan_fn pattern_by_name(const char *name) {
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (!strcmp(names[i].name, name)) return names[i].scan;
     return NULL;
+}
+
+const char *pattern_text(scan_fn scan) {
+    const char *found = NULL;
+    for (size_t i = 0; i < sizeof patterns / sizeof *patterns; i++) /* the first, of cl100k the last */
+        if (patterns[i].scan == scan && (!found || scan == pretokenize_cl100k_next)) found = patterns[i].pattern;
+    return found;
 }

@@ -12,5 +12,7 @@ typedef size_t (*scan_fn)(const char *text, size_t n);
 
 scan_fn pattern_scanner(const char *pattern, size_t n); /* NULL = none is like this */
 scan_fn pattern_by_name(const char *name);              /* NULL = no such name */
+/* A pattern of this scanner that Oniguruma (Hugging Face tokenizers) reads as it is meant; NULL = no scanner of these. */
+const char *pattern_text(scan_fn scan);
 
 #endif

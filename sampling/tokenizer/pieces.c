@@ -2,6 +2,7 @@
  * strings (glimpse.h, glimpse_tokenizer): by characters if every piece is one, else by byte-pair merges in order of id
  * after GPT-2's pre-tokenizer if all 256 bytes are pieces, else by the longest match.  Special tokens do not count.  tiktoken's
  * and Tekken's ranks come with their pattern and are byte pairs always. */
+#define _GNU_SOURCE
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +24,8 @@ typedef struct pieces_tokenizer {
     byte_pair scratch;
     scan_fn scan;       /* byte pairs: the words; NULL: by `pattern` */
     json_step pattern;
+    char *pattern_text; /* its text */
+    size_t pattern_n;
     bool whole;         /* a word that is a piece is that piece */
     const bool *special; /* (V) while it is opened; NULL = by their texts */
     word_cache *cache;
@@ -122,16 +125,29 @@ static void close_pieces(tokenizer *t) {
     byte_pair_free(&p->scratch);
     word_cache_free(p->cache);
     regex_free(&p->pattern);
+    free(p->pattern_text);
     free(p->quick);
     free(p);
 }
 
-static const tokenizer_ops characters_ops = {
-    .kind = "characters", .encode = encode_characters, .decode = decode, .text = text_of, .close = close_pieces};
-static const tokenizer_ops byte_pair_ops = {
-    .kind = "byte pairs", .encode = encode_byte_pairs, .decode = decode, .text = text_of, .close = close_pieces};
-static const tokenizer_ops longest_ops = {
-    .kind = "longest match", .encode = encode_longest, .decode = decode, .text = text_of, .close = close_pieces};
+static void facts_of(const tokenizer *t, tokenizer_facts *f);
+
+static const tokenizer_ops characters_ops = {.kind = "characters", .encode = encode_characters, .decode = decode,
+                                             .text = text_of, .close = close_pieces, .facts = facts_of};
+static const tokenizer_ops byte_pair_ops = {.kind = "byte pairs", .encode = encode_byte_pairs, .decode = decode,
+                                            .text = text_of, .close = close_pieces, .facts = facts_of};
+static const tokenizer_ops longest_ops = {.kind = "longest match", .encode = encode_longest, .decode = decode,
+                                          .text = text_of, .close = close_pieces, .facts = facts_of};
+
+static void facts_of(const tokenizer *t, tokenizer_facts *f) {
+    const pieces_tokenizer *p = (const pieces_tokenizer *)t;
+    const char *known = pattern_text(p->scan);
+    *f = (tokenizer_facts){.cuts = t->ops == &characters_ops  ? CUTS_CHARACTERS
+                                   : t->ops == &byte_pair_ops ? CUTS_BYTE_PAIRS
+                                                              : CUTS_LONGEST,
+                           .bytes = p->bytes, .start = p->start, .whole = p->whole,
+                           .pattern = p->scan ? known : p->pattern_text, .pattern_n = p->scan ? strlen(known) : p->pattern_n};
+}
 
 static bool one_character(const char *s, size_t n) {
     uint32_t cp;
@@ -244,7 +260,11 @@ glimpse_status pieces_tokenizer_open(const pieces_spec *spec, tokenizer **out) {
     p->whole = spec->scan || spec->pattern;
     p->special = spec->special;
     TRY_GOTO(tokenizer_init(&p->base, &longest_ops, n, spec->source));
-    if (spec->pattern) TRY_GOTO(regex_matcher(spec->source, spec->pattern, spec->pattern_n, &p->pattern));
+    if (spec->pattern) {
+        TRY_GOTO(regex_matcher(spec->source, spec->pattern, spec->pattern_n, &p->pattern));
+        if (!(p->pattern_text = strndup(spec->pattern, spec->pattern_n))) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a tokenizer");
+        p->pattern_n = strlen(p->pattern_text);
+    }
     TRY_GOTO(copy_pieces(p, spec->pieces, spec->bytes, n, spec->source));
     p->base.bos = id_by_name(p, bos_names);
     p->base.eos = eos >= 0 && eos < n ? eos : id_by_name(p, eos_names);

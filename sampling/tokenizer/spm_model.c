@@ -259,7 +259,12 @@ static void close_spm(tokenizer *base) {
     free(t);
 }
 
+static void facts_of(const tokenizer *base, tokenizer_facts *f) {
+    *f = (tokenizer_facts){.cuts = CUTS_SENTENCEPIECE, .spm = &((const spm_tokenizer *)base)->m};
+}
+
 static const tokenizer_ops ops = {.kind = "sentencepiece",
+                                  .facts = facts_of,
                                   .encode = encode,
                                   .decode = decode,
                                   .close = close_spm,

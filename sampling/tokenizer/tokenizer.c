@@ -9,9 +9,11 @@
 #include "include/internal/file.h"
 #include "include/internal/status.h"
 #include "include/internal/utf8.h"
+#include "sampling/checkpoint/json_tree.h"
 #include "sampling/tokenizer/kinds.h"
 
 #define FILE_LIMIT ((size_t)256 << 20)
+#define CONFIG_LIMIT ((size_t)16 << 20)
 
 glimpse_status tokenizer_init(tokenizer *t, const tokenizer_ops *ops, int32_t vocab_size, const char *source) {
     t->ops = ops;
@@ -199,6 +201,36 @@ static bool is_gguf(const char *path) {
     return is;
 }
 
+/* The id of "bos_token" or "eos_token" in a tokenizer_config.json: a text, or an object with its content; -1 = none. */
+static int32_t id_of_end(tokenizer *t, const json_node *root, const char *key) {
+    const json_node *v = json_get(root, key);
+    buffer ids = {0};
+    int32_t id = -1;
+    if (v && v->kind == JSON_OBJECT) v = json_get(v, "content");
+    if (v && v->kind == JSON_STRING && v->n && tokenizer_encode(t, v->text, v->n, &ids) >= 0 && ids.n == sizeof id)
+        memcpy(&id, ids.bytes, sizeof id);
+    buf_free(&ids);
+    return id >= 0 && tokenizer_is_special(t, id) ? id : -1;
+}
+
+/* transformers takes the names of the ends from the file beside tokenizer.json; what it says counts before the usual names.  A
+ * damaged one says nothing. */
+static void read_ends(const char *path, tokenizer *t) {
+    char *dir = path_dir(path), *beside = dir ? path_join(dir, "tokenizer_config.json") : NULL;
+    buffer b = {0};
+    json_tree tree = {0};
+    if (beside && path_is_file(beside) && file_read_all(beside, CONFIG_LIMIT, &b) >= 0 && b.n &&
+        json_parse(beside, b.bytes, b.n, 32, &tree) >= 0 && tree.nodes->kind == JSON_OBJECT) {
+        int32_t eos = id_of_end(t, tree.nodes, "eos_token"), bos = id_of_end(t, tree.nodes, "bos_token");
+        if (eos >= 0) t->eos = eos;
+        if (bos >= 0 && t->bos < 0) t->bos = bos;
+    }
+    json_free(&tree);
+    buf_free(&b);
+    free(beside);
+    free(dir);
+}
+
 glimpse_status tokenizer_load_pattern(const char *path, const char *pattern, tokenizer **out) {
     glimpse_status st = GLIMPSE_OK;
     buffer b = {0};
@@ -210,6 +242,7 @@ glimpse_status tokenizer_load_pattern(const char *path, const char *pattern, tok
                   "for beside the checkpoint", path);
     TRY_GOTO(file_read_all(path, FILE_LIMIT, &b));
     st = load(path, pattern, &b, out);
+    if (st >= 0 && !strcmp((*out)->ops->kind, "tokenizer.json")) read_ends(path, *out);
     if (st == GLIMPSE_E_FORMAT && !strstr(status_text(), "hint:")) HINT("is %s whole, and a tokenizer?", path);
 out:
     buf_free(&b);

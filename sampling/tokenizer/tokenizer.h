@@ -12,6 +12,7 @@
 #include <stdbool.h>
 
 typedef struct tokenizer tokenizer;
+struct tokenizer_facts;
 
 typedef struct tokenizer_ops {
     const char *kind;  /* "byte pairs", "characters", "longest match", "bytes", "functions" */
@@ -28,6 +29,8 @@ typedef struct tokenizer_ops {
     glimpse_status (*text)(tokenizer *t, const int32_t *ids, size_t n, bool skip_special, buffer *out);
     enum { INVALID_KEPT, INVALID_BYTES, INVALID_CHARACTERS } invalid; /* bytes in a text that are no character: as they
                                         are, one U+FFFD a byte, one for each beginning of a character */
+    /* What a writer must know (kinds.h); NULL: it was a tokenizer.json, or functions. */
+    void (*facts)(const tokenizer *t, struct tokenizer_facts *f);
 } tokenizer_ops;
 
 struct tokenizer {
@@ -62,6 +65,8 @@ glimpse_status tokenizer_from_description(const glimpse_tokenizer *d, int32_t vo
 glimpse_status tokenizer_load(const char *path, tokenizer **out);
 /* The same with the name of a pattern (pattern.h) for files that do not say theirs; NULL = as the file is. */
 glimpse_status tokenizer_load_pattern(const char *path, const char *pattern, tokenizer **out);
+/* Is this a GGUF file with a tokenizer of a kind that is read? */
+bool gguf_has_tokenizer(const char *path);
 /* Look in each directory in turn (NULL entries skipped) for the names Glimpse knows (tokenizer.json, tekken.json, meta.pkl,
  * tokenizer.model, *.tiktoken, spiece.model, tokenizer.bin, gpt2_tokenizer.bin).  *out = NULL and GLIMPSE_OK if there is
  * none. */

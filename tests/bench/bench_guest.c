@@ -1,16 +1,17 @@
 /* bench_guest.c -- what the training loses while the worker samples: the demo's trainer with as many threads as processors
- * and with one, its steps with the worker at rest and at work, in blocks that alternate.  The must: at most 3 % (of the
- * medians of pairs of blocks).  Its own processor time tells what caches and memory cost, apart from the scheduler.  Also how long an eval of the demo takes beside the training: it is to fit between two evals.
- * $GLIMPSE_WORKER or build/release/glimpse is the worker.  "idle" as argument: the worker under SCHED_IDLE, to compare. */
+ * and with one, an eval every five seconds as in the demo; the steps while the worker is busy against those of the quarter of an
+ * interval before the eval, when it is not.  The must: at most 3 % (median over the evals of the ratio of medians); the
+ * ratio of means shows what single long steps cost, the trainer's own processor time what caches and memory cost, apart
+ * from the scheduler.  The seconds are to fit between two evals.  $GLIMPSE_WORKER or build/release/glimpse is the worker.
+ * The argument is --worker_share: 100 shows what a worker without rests costs. */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <glimpse.h>
-#include <sched.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -19,7 +20,8 @@
 #include "examples/train_gpt/rng64.h"
 
 /* The demo's model, batch and samples: examples/train_gpt.c's defaults, demo.sh's flags. */
-enum { L = 3, NH = 4, C = 128, V = 64, T = 288, B = 2, PAIRS = 15, BLOCK = 10 };
+enum { L = 3, NH = 4, C = 128, V = 64, T = 288, B = 2, PAIRS = 11, MOST = 4096 };
+static const double INTERVAL_S = 5; /* between two evals of the demo */
 
 static double now_s(void) {
     struct timespec t;
@@ -60,15 +62,6 @@ static pid_t find_worker(void) {
     }
     if (proc) closedir(proc);
     return found;
-}
-
-static void make_idle(pid_t pid) {
-    char path[64];
-    snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
-    DIR *tasks = opendir(path);
-    for (struct dirent *t; tasks && (t = readdir(tasks));)
-        if (atoi(t->d_name) > 0) sched_setscheduler(atoi(t->d_name), SCHED_IDLE, &(struct sched_param){0});
-    if (tasks) closedir(tasks);
 }
 
 static double cpu_s(pid_t pid) { /* what it has used of the processors */
@@ -114,18 +107,20 @@ static double step(void) {
     return now_s() - t0;
 }
 
-static bool busy;
-static void finished(void *user, const glimpse_record *r) {
-    (void)user, (void)r;
-    busy = false;
+/* What an eval writes last of all. */
+static int64_t index_bytes(const char *dir) {
+    char path[4400];
+    struct stat s;
+    snprintf(path, sizeof path, "%s/report/index.js", dir);
+    return stat(path, &s) == 0 ? (int64_t)s.st_size : 0;
 }
 
 typedef struct figures {
-    double lost, lost_cpu, step_s, share, eval_s;
+    double lost, lost_mean, lost_cpu, step_s, share, eval_s;
 } figures;
 
-static bool measure(const char *dir, bool idle, figures *f) {
-    static double rest[BLOCK], work[BLOCK], ratio[PAIRS], cpu_ratio[PAIRS], alone[PAIRS], took[5];
+static bool measure(const char *dir, const char *share, figures *f) {
+    static double rest[MOST], work[MOST], ratio[PAIRS], mean_ratio[PAIRS], cpu_ratio[PAIRS], alone[PAIRS], took[PAIRS], part[PAIRS];
     glimpse_config *cfg = glimpse_config_new();
     glimpse_model m = GLIMPSE_MODEL_INIT;
     m.n_layers = L, m.n_heads = NH, m.channels = C, m.vocab_size = V, m.max_seq_len = T;
@@ -138,65 +133,60 @@ static bool measure(const char *dir, bool idle, figures *f) {
     glimpse_set(cfg, "num_samples", "2");
     glimpse_set(cfg, "sample_metrics", "true");
     glimpse_set(cfg, "close_timeout", "0");
-    int n = 0;
+    glimpse_set(cfg, "worker_share", share);
     glimpse *g = glimpse_open(cfg, &m);
-    if (!g) return printf("%s\n", glimpse_error()), false;
-    glimpse_add_hook(g, finished, NULL);
-    for (int i = 0; i < 5; i++) { /* the demo's own evals, beside the training */
-        double t0 = now_s();
-        if (idle) make_idle(find_worker());
-        busy = glimpse_eval(g, n++, 2, 1) == GLIMPSE_OK;
-        while (busy && now_s() - t0 < 20) {
-            step();
-            glimpse_eval(g, n++, 2, 1); /* skipped while it is busy: the answers are taken */
-        }
-        took[i] = now_s() - t0;
-        glimpse_drain(g);
-    }
-    f->eval_s = median(took, 5);
-    glimpse_close(g);
-    glimpse_set(cfg, "num_samples", "400"); /* a sampling that outlasts the blocks; stopped and continued */
-    glimpse_set(cfg, "sheets", "false");
-    glimpse_set(cfg, "out_dir", strcat(strcpy((char[4300]){0}, dir), "-long"));
-    g = glimpse_open(cfg, &m);
     pid_t pid = find_worker();
-    if (!g || pid <= 0 || glimpse_eval(g, 0, 2, 1) != GLIMPSE_OK) return printf("no worker: %s\n", glimpse_error()), false;
-    if (idle) make_idle(pid);
-    double used = 0, beside = 0;
-    int pairs = 0;
-    for (; pairs < PAIRS; pairs++) {
-        kill(pid, SIGSTOP);
-        step();
+    if (!g || pid <= 0) return printf("no worker: %s\n", glimpse_error()), false;
+    double t0 = now_s(), took_rest;
+    int n_rest = 20, pairs = 0;
+    for (int eval = 0; eval < PAIRS + 3; eval++) { /* the first three: the worker does not know the interval yet, nor that it may be idle */
+        const double begun = now_s();
         double cpu0 = own_cpu_s();
-        for (int k = 0; k < BLOCK; k++) rest[k] = step();
-        const double cpu_rest = own_cpu_s() - cpu0;
-        kill(pid, SIGCONT);
-        step();
-        double before = cpu_s(pid), t0 = now_s();
+        for (int k = 0; k < n_rest; k++) rest[k] = step();
+        const double cpu_rest = (own_cpu_s() - cpu0) / n_rest;
+        took_rest = now_s() - begun;
+        const int64_t before = index_bytes(dir);
+        const double used = cpu_s(pid);
+        const glimpse_status st = glimpse_eval(g, eval, 2, 1);
+        if (st != GLIMPSE_OK) return printf("eval %d did not begin: %d\n", eval, (int)st), false;
+        int k = 0;
         cpu0 = own_cpu_s();
-        for (int k = 0; k < BLOCK; k++) work[k] = step();
-        cpu_ratio[pairs] = (own_cpu_s() - cpu0) / cpu_rest;
-        if (glimpse_eval(g, 1 + pairs, 2, 1) != GLIMPSE_SKIPPED) break; /* it has ended: the block does not count */
-        used += cpu_s(pid) - before;
-        beside += now_s() - t0;
-        alone[pairs] = median(rest, BLOCK);
-        ratio[pairs] = median(work, BLOCK) / alone[pairs];
+        t0 = now_s();
+        do work[k++] = step();
+        while (k < MOST && index_bytes(dir) == before);
+        const double cpu_work = (own_cpu_s() - cpu0) / k, wall = now_s() - t0;
+        const double worker = cpu_s(pid) - used;
+        while (now_s() - begun < INTERVAL_S) step();
+        n_rest = (int)(INTERVAL_S / 4 / (took_rest / n_rest));
+        if (n_rest > MOST) n_rest = MOST;
+        if (eval < 3) continue;
+        double sum_rest = 0, sum_work = 0;
+        for (int j = 0; j < n_rest; j++) sum_rest += rest[j] / n_rest;
+        for (int j = 0; j < k; j++) sum_work += work[j] / k;
+        took[pairs] = wall;
+        part[pairs] = worker / wall;
+        cpu_ratio[pairs] = cpu_work / cpu_rest;
+        mean_ratio[pairs] = sum_work / sum_rest;
+        alone[pairs] = median(rest, n_rest);
+        ratio[pairs] = median(work, k) / alone[pairs];
+        pairs++;
     }
-    kill(pid, SIGKILL);
     glimpse_close(g);
     glimpse_model_free(&m);
     glimpse_config_free(cfg);
-    if (pairs < PAIRS / 2) return printf("the sampling ended too early\n"), false;
     f->step_s = median(alone, pairs);
-    f->share = used / beside;
+    f->eval_s = median(took, pairs);
+    f->share = median(part, pairs);
     f->lost = (median(ratio, pairs) - 1) * 100;
+    f->lost_mean = (median(mean_ratio, pairs) - 1) * 100;
     f->lost_cpu = (median(cpu_ratio, pairs) - 1) * 100;
     return true;
 }
 
 int main(int argc, char **argv) {
-    char dir[] = "/tmp/glimpse-bench-XXXXXX", path[4096], command[4300], out[4200];
-    bool idle = argc > 1 && strcmp(argv[1], "idle") == 0, bad = false;
+    char dir[] = "/tmp/glimpse-bench-XXXXXX", path[MOST], command[4300], out[4200];
+    const char *share = argc > 1 ? argv[1] : "10";
+    bool bad = false;
     long cpus = sysconf(_SC_NPROCESSORS_ONLN);
     if (!getenv("OMP_WAIT_POLICY")) { /* as demo.sh */
         setenv("OMP_WAIT_POLICY", "passive", 1);
@@ -221,9 +211,9 @@ int main(int argc, char **argv) {
         if (gpt_create(&model, c) < 0 || gpt_prepare(&model, B, T, threads) < 0 || adamw_create(&opt, model.n_params, 0.1f, 1.0f) < 0) return 1;
         gpt_init_weights(&model, &rng);
         snprintf(out, sizeof out, "%s/%d", dir, threads);
-        if (!measure(out, idle, &f)) return 1;
-        printf("trainer with %d threads: a step %.2f ms; while the worker samples, with %.0f %% of a processor, %+.2f %% (must <= 3), %+.2f %% in processor time; "
-               "the demo's eval beside it %.2f s\n", threads, f.step_s * 1e3, f.share * 100, f.lost, f.lost_cpu, f.eval_s);
+        if (!measure(out, share, &f)) return 1;
+        printf("trainer with %d threads: a step %.2f ms; while the worker samples (%.2f s of %.0f s, %.0f %% of a processor): median step %+.2f %% (must <= 3), "
+               "mean %+.2f %%, processor time %+.2f %%\n", threads, f.step_s * 1e3, f.eval_s, INTERVAL_S, f.share * 100, f.lost, f.lost_mean, f.lost_cpu);
         fflush(stdout);
         bad |= !(f.lost <= 3);
         adamw_free(&opt);

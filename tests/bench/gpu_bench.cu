@@ -4,197 +4,29 @@
  *           same memory for the weights; the two alternate, what is printed is the median of ratios of neighbours
  *   step    bursts of 16 steps by the graph, records included, at positions 256 and on behind a shared prompt of 128
  *   draw    head + draw + record of 20 / head alone
+ *   gpu_trainer.cuh: the snapshot, the step that holds one, a run with evals
  *
- * Weights are random, in the device's memory as a trainer's would be.  Usage: gpu_bench [--tiny] [model-name-part]. */
-#include "tests/bench/gpu_tools.cuh"
+ * Each row says what it must be, what is aimed at, and PASS or FAIL.  Weights are random, in the device's memory as a trainer's
+ * would be.  Usage: gpu_bench [--tiny] [--ours FILE] [model-name-part].  Exit code 0 when all was measured, failed rows too. */
+#include "tests/bench/gpu_trainer.cuh"
 
-extern "C" const backend_ops backend_cuda;
-
-enum { PROMPT = 128, CONTEXT = 256, MAX_PHASES = 2 + 5 * 64, MAX_BLOCKS = 1024 };
-
-typedef struct shape {
-    const char *name;
-    int L, H, KV, hd, C, F, V;
-    bool llama, half;
-} shape;
-
-static const shape shapes[] = {
-    {"gpt2-124M bf16", 12, 12, 12, 64, 768, 3072, 50257, false, true},
-    {"gpt2-124M f32", 12, 12, 12, 64, 768, 3072, 50257, false, false},
-    {"gpt2-1.5B bf16", 48, 25, 25, 64, 1600, 6400, 50257, false, true},
-    {"llama-8B bf16", 32, 32, 8, 128, 4096, 14336, 128256, true, true},
-};
-static const shape small = {"tiny", 2, 4, 2, 16, 64, 96, 97, true, true};
-
-typedef struct built {
-    plan p;
-    phase phases[MAX_PHASES];
-    void *memory[MAX_BLOCKS];
-    int n_memory;
-    int64_t weight_bytes;      /* read by a step */
-    const void *largest;
-    int64_t largest_bytes;
-    double inv_freq[128];
-    cudaStream_t stream;
-} built;
-
-static matrix weights(built *m, const shape *s, int64_t rows, int64_t cols, bool counts) {
-    matrix w;
-    memset(&w, 0, sizeof w);
-    w.data = random_memory(m->stream, s->half, rows * cols, 0.02f, (unsigned)m->n_memory);
-    m->memory[m->n_memory++] = (void *)(uintptr_t)w.data;
-    w.dtype = s->half ? GLIMPSE_BF16 : GLIMPSE_F32;
-    w.rows = rows;
-    w.cols = w.row_stride = cols;
-    w.col_stride = 1;
-    int64_t bytes = rows * cols * (s->half ? 2 : 4);
-    if (counts) m->weight_bytes += bytes;
-    if (bytes > m->largest_bytes) m->largest = w.data, m->largest_bytes = bytes;
-    return w;
-}
-static vector numbers(built *m, const shape *s, int64_t n) {
-    matrix w = weights(m, s, 1, n, true);
-    vector v = {w.data, w.dtype, n};
-    return v;
-}
-static norm_spec norm_of(built *m, const shape *s) {
-    norm_spec n;
-    memset(&n, 0, sizeof n);
-    n.on = true;
-    n.kind = s->llama ? GLIMPSE_RMSNORM : GLIMPSE_LAYERNORM;
-    n.eps = 1e-5f;
-    n.weight = numbers(m, s, s->C);
-    if (!s->llama) n.bias = numbers(m, s, s->C);
-    return n;
-}
-static phase *add(built *m, phase_kind kind, int layer, int in, int out) {
-    phase *f = &m->phases[m->p.n_phases++];
-    memset(f, 0, sizeof *f);
-    f->kind = kind;
-    f->layer = layer;
-    f->in = in;
-    f->out = out;
-    f->embed_scale = 1;
-    return f;
-}
-static void part(built *m, const shape *s, phase *f, int64_t rows, int64_t cols) {
-    f->part[f->n_parts] = weights(m, s, rows, cols, true);
-    if (!s->llama) f->bias[f->n_parts] = numbers(m, s, rows);
-    f->n_parts++;
+static FILE *ours; /* what torch_compare.py divides by: a name and milliseconds a line; NULL = nobody asks */
+static void tell_ours(const char *name, double ms) {
+    if (ours) fprintf(ours, "%s %.9g\n", name, ms), fflush(ours);
 }
 
-/* head_only: embed and head, for what a draw costs beside it. */
-static void build(built *m, const shape *s, bool head_only) {
-    cudaStream_t stream = m->stream;
-    memset(m, 0, sizeof *m);
-    m->stream = stream;
-    m->p.phases = m->phases;
-    int A = s->H * s->hd, K = s->KV * s->hd;
-    phase *f = add(m, PHASE_EMBED, -1, 0, 0);
-    f->embedding = weights(m, s, s->V, s->C, false);
-    matrix tied = f->embedding;
-    if (!s->llama) f->positions = weights(m, s, 1024, s->C, false);
-    for (int i = 0; i < s->hd / 2; i++) m->inv_freq[i] = pow(500000.0, -2.0 * i / s->hd);
-    for (int l = 0; l < s->L && !head_only; l++) {
-        f = add(m, PHASE_MATMUL, l, 0, 1);
-        f->store = STORE_QKV;
-        f->norm = norm_of(m, s);
-        f->heads = s->H, f->kv_heads = s->KV, f->head_size = s->hd;
-        part(m, s, f, A, s->C);
-        part(m, s, f, K, s->C);
-        part(m, s, f, K, s->C);
-        if (s->llama) f->rope.inv_freq = m->inv_freq, f->rope.dims = s->hd, f->rope.scale = 1;
-        f = add(m, PHASE_ATTEND, l, 1, 2);
-        f->heads = s->H, f->kv_heads = s->KV, f->head_size = s->hd;
-        f->scale = (float)(1 / sqrt((double)s->hd));
-        f = add(m, PHASE_MATMUL, l, 2, 0);
-        f->store = STORE_ADD;
-        part(m, s, f, s->C, A);
-        f = add(m, PHASE_MATMUL, l, 0, 3);
-        f->store = s->llama ? STORE_GATED : STORE_SET;
-        f->norm = norm_of(m, s);
-        f->activate = true;
-        f->activation = s->llama ? GLIMPSE_SILU : GLIMPSE_GELU_TANH;
-        part(m, s, f, s->F, s->C);
-        if (s->llama) part(m, s, f, s->F, s->C);
-        f = add(m, PHASE_MATMUL, l, 3, 0);
-        f->store = STORE_ADD;
-        part(m, s, f, s->C, s->F);
-    }
-    f = add(m, PHASE_HEAD, -1, 0, 0);
-    f->norm = norm_of(m, s);
-    f->n_parts = 1;
-    f->part[0] = s->llama ? weights(m, s, s->V, s->C, false) : tied;
-    m->weight_bytes += (int64_t)s->V * s->C * (s->half ? 2 : 4);
-    m->p.n_buffers = 4;
-    m->p.width[0] = s->C, m->p.width[1] = m->p.width[2] = A, m->p.width[3] = s->F;
-    m->p.n_layers = head_only ? 0 : s->L;
-    m->p.vocab = s->V;
-    m->p.max_seq_len = 1024;
-}
-static void release(built *m) {
-    for (int i = 0; i < m->n_memory; i++) MUST(cudaFree(m->memory[i]));
-    m->n_memory = 0;
-}
-
-static void must(glimpse_status st) {
-    if (st >= 0) return;
-    fprintf(stderr, "%s\n", status_text());
-    exit(1);
-}
-
-static void fill_rows(burst_row *rows, int B, int pos, int steps, bool prefix, int V) {
-    memset(rows, 0, (size_t)B * sizeof *rows);
-    for (int i = 0; i < B; i++) {
-        backend_row r = {(i * 7919 + 1) % V, pos, i, prefix ? B : -1, prefix ? PROMPT : 0, 1, 0};
-        rows[i].row = r;
-        rows[i].key = (uint64_t)i + 1;
-        rows[i].steps = steps;
-        rows[i].eos = -1;
-        rows[i].n_ops = 2;
-        rows[i].ops[0].kind = BURST_TEMPERATURE, rows[i].ops[0].v[0] = 0.8;
-        rows[i].ops[1].kind = BURST_TOP_K, rows[i].ops[1].v[0] = 200;
-    }
-}
-
-static burst_token tokens[64 * BURST_MAX_STEPS];
-static burst_top tops[64 * BURST_MAX_STEPS * 20];
-static int32_t n_drawn[64];
-
-static void bench_step(const shape *s, int B, bool tiny) {
+static void bench_step(const shape *s, int B, bool tiny, double must_be, double goal) {
     built *m = (built *)calloc(1, sizeof *m);
-    backend *be = NULL;
-    backend_config cfg;
     burst_row rows[64];
     unsigned *sink = NULL;
     int sms = 0, rounds = tiny ? 2 : 31, prompt = tiny ? 9 : PROMPT, at = tiny ? 12 : CONTEXT;
     MUST(cudaStreamCreateWithFlags(&m->stream, cudaStreamNonBlocking));
     MUST(cudaDeviceGetAttribute(&sms, cudaDevAttrMultiProcessorCount, 0));
     build(m, s, false);
-    memset(&cfg, 0, sizeof cfg);
-    cfg.threads = 1;
-    cfg.max_rows = 128;
-    cfg.max_logits = 64;
-    cfg.n_strips = B + 1;
-    cfg.strip_tokens = 512;
-    cfg.cache = s->half ? GLIMPSE_BF16 : GLIMPSE_F32;
-    MUST(cudaStreamSynchronize(m->stream));
-    must(backend_cuda.open(&be, &m->p, &cfg));
-    must(be->ops->refresh(be));
+    backend *be = open_decoder(m, s, B, prompt, at);
+    int32_t half = s->half ? 2 : 4;
     MUST(cudaMalloc((void **)&sink, 16));
-    backend_row in[PROMPT];
-    const float *logits;
-    int64_t stride;
-    for (int strip = 0; strip <= B; strip++) /* keys and values that are not zero, in the prompt's strip and in all others */
-        for (int from = 0; from < (strip < B ? at : prompt); from += prompt) {
-            int n = strip < B && at - from < prompt ? at - from : prompt;
-            for (int i = 0; i < n; i++) {
-                backend_row r = {(i * 31 + from) % s->V, from + i, strip, -1, 0, 0, 0};
-                in[i] = r;
-            }
-            must(be->ops->forward(be, in, n, &logits, &stride));
-        }
-    int64_t kv = (int64_t)s->L * s->KV * s->hd * 2 * (cfg.cache == GLIMPSE_BF16 ? 2 : 4);
+    int64_t kv = (int64_t)s->L * s->KV * s->hd * 2 * half;
     int64_t bytes = m->weight_bytes + kv * ((int64_t)(B * (at - prompt + 8)) + prompt);
     void *apart = random_memory(m->stream, true, bytes / 2 + 8, 1, 5);
     burst_request rq = {rows, B, 20, tokens, tops, n_drawn};
@@ -216,7 +48,11 @@ static void bench_step(const shape *s, int B, bool tiny) {
     double ms = median(step, rounds), c = median(calib, rounds);
     printf("%-16s B=%-3d ctx %d  %8.1f us/step  %9.0f tok/s  read-only %8.1f us (%.0f GB/s)  calib/step %.3f\n", s->name, B, at, ms * 1e3,
            B / ms * 1e3, c * 1e3, (double)bytes / (c * 1e6), median(ratio, rounds));
-    fflush(stdout);
+    char what[96];
+    snprintf(what, sizeof what, "reading a step's bytes / a decode step, %s, batch %d", s->name, B);
+    if (must_be > 0) print_row(what, median(ratio, rounds), true, must_be, goal);
+    snprintf(what, sizeof what, "step-%.*s-%d", (int)strcspn(s->name, " "), s->name, B);
+    if (s->half) tell_ours(what, ms);
     be->ops->close(be);
     MUST(cudaFree(apart));
     MUST(cudaFree(sink));
@@ -226,7 +62,7 @@ static void bench_step(const shape *s, int B, bool tiny) {
 }
 
 /* The head alone by forward's kernels, against head + draw + record: both as bursts' launches, timed by events. */
-static void bench_draw(const shape *s, int B, bool tiny) {
+static void bench_draw(const shape *s, int B, bool tiny, double must_be, double goal) {
     built *m = (built *)calloc(1, sizeof *m);
     backend *be = NULL;
     backend_config cfg;
@@ -275,6 +111,11 @@ static void bench_draw(const shape *s, int B, bool tiny) {
     }
     printf("%-16s B=%-3d head %.1f us, head + draw + record of 20 %.1f us, ratio %.2f\n", s->name, B, median(without, rounds) * 1e3,
            median(with, rounds) * 1e3, median(ratio, rounds));
+    char what[96];
+    snprintf(what, sizeof what, "(head + draw + record of 20) / head, %s, batch %d", s->name, B);
+    if (must_be > 0) print_row(what, median(ratio, rounds), false, must_be, goal);
+    snprintf(what, sizeof what, "draw-%.*s-%d", (int)strcspn(s->name, " "), s->name, B);
+    tell_ours(what, median(with, rounds) - median(without, rounds));
     for (int i = 0; i < 2; i++) MUST(cudaEventDestroy(e[i]));
     be->ops->close(be);
     release(m);
@@ -282,23 +123,86 @@ static void bench_draw(const shape *s, int B, bool tiny) {
     free(m);
 }
 
+/* A prompt of 128 and 256 tokens behind it, all that generate does: prefill, bursts, records. */
+static void bench_generate(const shape *s, int B, bool tiny) {
+    built *m = (built *)calloc(1, sizeof *m);
+    burst_row rows[64];
+    int rounds = tiny ? 1 : 7, prompt = tiny ? 9 : PROMPT, n = tiny ? 16 : 256;
+    double t[16];
+    MUST(cudaStreamCreateWithFlags(&m->stream, cudaStreamNonBlocking));
+    build(m, s, false);
+    backend *be = open_decoder(m, s, B, prompt, prompt);
+    burst_request rq = {rows, B, 20, tokens, tops, n_drawn};
+    backend_row in[PROMPT];
+    const float *logits;
+    int64_t stride;
+    for (int r = -1; r < rounds; r++) {
+        double t0 = now_ms();
+        for (int i = 0; i < prompt; i++) {
+            backend_row x = {(i * 31) % s->V, i, B, -1, 0, i == prompt - 1, 0};
+            in[i] = x;
+        }
+        must(be->ops->forward(be, in, prompt, &logits, &stride));
+        for (int at = prompt; at < prompt + n; at += BURST_MAX_STEPS) {
+            fill_rows(rows, B, at, BURST_MAX_STEPS, true, s->V);
+            for (int i = 0; i < B; i++) rows[i].row.prefix_tokens = prompt;
+            must(be->ops->burst(be, &rq));
+        }
+        if (r >= 0) t[r] = now_ms() - t0;
+    }
+    char what[96];
+    printf("%-16s B=%-3d %d tokens behind a prompt of %d: %.2f ms\n", s->name, B, n, prompt, median(t, rounds));
+    snprintf(what, sizeof what, "generate-%.*s-%d", (int)strcspn(s->name, " "), s->name, B);
+    tell_ours(what, median(t, rounds));
+    be->ops->close(be);
+    release(m);
+    MUST(cudaStreamDestroy(m->stream));
+    free(m);
+}
+
+static const struct { int shape, B; double must_be, goal; } steps[] = {
+    {0, 1, 0.40, 0.68}, {0, 16, 0, 0}, {0, 64, 0.55, 0.78}, {1, 1, 0, 0},          {1, 64, 0, 0},
+    {2, 1, 0.70, 0.88}, {3, 1, 0.88, 0.96}, {3, 16, 0.82, 0.92}, {3, 64, 0.78, 0.90}};
+static const struct { int shape, B; double must_be, goal; } draws[] = {
+    {0, 1, 1.5, 1.15}, {0, 64, 1.6, 1.25}, {3, 1, 1.10, 1.03}, {3, 64, 1.15, 1.08}};
+
 int main(int argc, char **argv) {
-    bool tiny = argc > 1 && !strcmp(argv[1], "--tiny");
-    const char *which = argc > 1 + tiny ? argv[1 + tiny] : "";
-    if (argc > 2 + tiny || which[0] == '-') {
-        fprintf(stderr, "usage: gpu_bench [--tiny] [part of a model's name]\n");
+    bool tiny = false, known = true;
+    const char *which = "", *word = NULL;
+    for (int i = 1; i < argc; i++) {
+        if (!strcmp(argv[i], "--tiny")) tiny = true;
+        else if (!strcmp(argv[i], "--ours") && i + 1 < argc) ours = fopen(argv[++i], "w");
+        else if (!strcmp(argv[i], "--worker") && i + 1 < argc) word = argv[++i];
+        else if (argv[i][0] != '-' && !*which) which = argv[i];
+        else known = false;
+    }
+    if (!known) {
+        fprintf(stderr, "usage: gpu_bench [--tiny] [--ours FILE] [part of a model's name]\n");
         return 2;
     }
+    if (word) return worker_main(word, tiny);
+    signal(SIGPIPE, SIG_IGN);
     say_device(tiny);
     if (tiny) {
-        bench_step(&small, 2, true);
-        bench_draw(&small, 2, true);
+        bench_step(&small, 2, true, 0, 0);
+        bench_draw(&small, 2, true, 0, 0);
+        bench_generate(&small, 2, true);
+        bench_snapshot(true);
+        bench_stall(true);
+        bench_run(true);
         return 0;
     }
-    static const struct { int shape, B; } table[] = {{0, 1}, {0, 16}, {0, 64}, {1, 1}, {1, 64}, {2, 1}, {3, 1}, {3, 16}, {3, 64}};
-    for (size_t i = 0; i < sizeof table / sizeof *table; i++)
-        if (strstr(shapes[table[i].shape].name, which)) bench_step(&shapes[table[i].shape], table[i].B, false);
-    for (int B = 1; B <= 64; B *= 64)
-        if (strstr(shapes[0].name, which)) bench_draw(&shapes[0], B, false);
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)
+        if (strstr(shapes[steps[i].shape].name, which)) bench_step(&shapes[steps[i].shape], steps[i].B, false, steps[i].must_be, steps[i].goal);
+    for (size_t i = 0; i < sizeof draws / sizeof *draws; i++)
+        if (strstr(shapes[draws[i].shape].name, which)) bench_draw(&shapes[draws[i].shape], draws[i].B, false, draws[i].must_be, draws[i].goal);
+    for (int B = 1; B <= 64 && strstr(shapes[0].name, which); B *= 64) bench_generate(&shapes[0], B, false);
+    if (!*which) {
+        bench_snapshot(false);
+        bench_stall(false);
+        bench_run(false);
+    }
+    printf("%d rows failed\n", rows_failed);
+    if (ours) fclose(ours);
     return 0;
 }

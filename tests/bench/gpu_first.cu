@@ -1,8 +1,9 @@
 /* gpu_first.cu -- the first thing to run on a GPU (`make gpu-first`): do the wrappers of ptx.cuh do what their twins say, are
- * the bits of decide.h the host's, and what do a launch, an edge of a graph and a byte cost here?
+ * the bits of decide.h the host's, what do a launch, an edge of a graph and a byte cost here, and what do a trainer and its
+ * worker feel of each other (gpu_procs.cuh)?
  *
- * Usage: gpu_first [--tiny].  Exit code 0 only when every check holds; 2 without a GPU. */
-#include "tests/bench/gpu_tools.cuh"
+ * Usage: gpu_first [--tiny] [--alone] (--alone: no second process).  Exit code 0 only when every check holds; 2 without a GPU. */
+#include "tests/bench/gpu_procs.cuh"
 
 static int failures;
 static void check(bool ok, const char *what) {
@@ -192,11 +193,19 @@ static double graph_edge_us(cudaStream_t s, bool chained, int nodes, int rounds)
 }
 
 int main(int argc, char **argv) {
-    bool tiny = argc > 1 && !strcmp(argv[1], "--tiny");
-    if (argc > 2 || (argc == 2 && !tiny)) {
-        fprintf(stderr, "usage: gpu_first [--tiny]\n");
+    bool tiny = false, alone = false, known = true;
+    const char *word = NULL;
+    for (int i = 1; i < argc; i++) {
+        if (!strcmp(argv[i], "--tiny")) tiny = true;
+        else if (!strcmp(argv[i], "--alone")) alone = true;
+        else if (!strcmp(argv[i], "--worker") && i + 1 < argc) word = argv[++i];
+        else known = false;
+    }
+    if (!known) {
+        fprintf(stderr, "usage: gpu_first [--tiny] [--alone]\n");
         return 2;
     }
+    if (word) return worker_main(word, tiny);
     say_device(tiny);
     cudaStream_t s;
     int sms = 0;
@@ -235,6 +244,17 @@ int main(int argc, char **argv) {
     MUST(cudaFree(p));
     MUST(cudaFree(sink));
     MUST(cudaStreamDestroy(s));
+    if (!alone) {
+        products p;
+        memset(&p, 0, sizeof p);
+        signal(SIGPIPE, SIG_IGN);
+        products_open(&p, tiny);
+        products_step(&p);
+        say_memory(tiny);
+        say_beside(&p, tiny);
+        check(try_ipc(&p, tiny) == 0, "workers that read through IPC, and workers that fault: the trainer goes on");
+        products_close(&p);
+    }
     printf("%s\n", failures ? "NOT as the emulation says: mend this first" : "everything is as the emulation says");
     return failures != 0;
 }

@@ -1,14 +1,24 @@
 #!/usr/bin/env python3
-"""torch_compare.py -- what PyTorch takes for the jobs of gpu_bench.cu, on the same GPU (`make gpu-bench`).
+"""torch_compare.py -- what PyTorch takes for the jobs of gpu_bench.cu, on the same GPU (`make gpu-bench`), as ratios to ours.
 
-Random weights of the same shapes; rows: transformers' generate (eager), the same with a StaticCache and torch.compile, one
-captured CUDA graph of a cached step, and log_softmax + topk(20) + multinomial over a row of logits.  Without torch and
-transformers, or without a GPU, it says so and ends well: the table of Glimpse stands without it.
+Random weights of the same shapes in bf16.  Rows: transformers' generate (eager) of 256 tokens; a decode step with a
+StaticCache, its eager operations captured in one CUDA graph, and the same compiled (reduce-overhead, fullgraph);
+log_softmax + topk(20) + multinomial over 64 rows of logits.  Without torch and transformers, or without a GPU, it says so and
+ends well: the table of Glimpse stands without it.
 
-Usage: torch_compare.py [--dry]     (--dry: tiny shapes on the CPU, to see that it runs)
+Usage: torch_compare.py [OURS] [--dry]     (OURS: gpu_bench --ours; --dry: tiny shapes on the CPU, to see that it runs)
 """
 import sys
 import time
+
+# name of ours, what is compared, must, goal
+ROWS = {
+    "graph": ("step-gpt2-124M-1", "StaticCache eager in one CUDA graph / ours, a step of GPT-2 124M, batch 1", 2.5, 5),
+    "compile": ("step-gpt2-124M-1", "torch.compile(reduce-overhead, fullgraph) / ours, the same", 1.5, 2.5),
+    "generate1": ("generate-gpt2-124M-1", "transformers generate eager / ours, GPT-2 124M, 256 tokens, batch 1", 25, 50),
+    "generate64": ("generate-gpt2-124M-64", "transformers generate eager / ours, the same, batch 64", 10, 18),
+    "draw": ("draw-gpt2-124M-64", "log_softmax + topk(20) + multinomial / ours with the record, [64, 50257]", 10, 20),
+}
 
 
 def median(values):
@@ -16,6 +26,7 @@ def median(values):
 
 
 def timed(torch, job, rounds, device):
+    """Milliseconds, the median of `rounds` after two to warm up."""
     spent = []
     for i in range(rounds + 2):
         if device == "cuda":
@@ -29,29 +40,40 @@ def timed(torch, job, rounds, device):
     return median(spent)
 
 
-def models(dry):
-    from transformers import GPT2Config, LlamaConfig
-    if dry:
-        return [("tiny gpt2", GPT2Config(n_layer=2, n_head=2, n_embd=32, vocab_size=97, n_positions=64), 4, 8)]
-    return [
-        ("gpt2-124M bf16", GPT2Config(), 128, 128),
-        ("gpt2-1.5B bf16", GPT2Config(n_layer=48, n_head=25, n_embd=1600), 128, 64),
-        ("llama-8B bf16", LlamaConfig(hidden_size=4096, intermediate_size=14336, num_hidden_layers=32, num_attention_heads=32,
-                                      num_key_value_heads=8, vocab_size=128256, rope_theta=500000.0), 128, 64),
-    ]
+def row(ours, key, ms):
+    name, what, must, goal = ROWS[key]
+    if name not in ours or not ours[name] > 0:
+        print(f"     {what}: {ms:.3f} ms; ours was not measured", flush=True)
+        return
+    ratio = ms / ours[name]
+    print(f"{'PASS' if ratio >= must else 'FAIL':4s} {what:86s} {ratio:8.4g}  must >= {must}, goal {goal}"
+          f"{' (reached)' if ratio >= goal else ''}  ({ms:.3f} ms / {ours[name]:.3f} ms)", flush=True)
 
 
-def graph_step(torch, model, prompt):
-    """One step with a StaticCache, captured: what replaying it takes, in ms."""
+def attempt(ours, key, job):
+    """One row; a version of PyTorch that cannot do it must not end the table."""
+    try:
+        row(ours, key, job())
+    except Exception as error:  # noqa: BLE001
+        print(f"     {ROWS[key][1]}: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}", flush=True)
+
+
+def static_step(torch, model, prompt, room):
+    """A decode step behind `prompt` with a StaticCache, as a function without arguments."""
     from transformers import StaticCache
     batch, length = prompt.shape
-    cache = StaticCache(config=model.config, max_cache_len=length + 64)
+    cache = StaticCache(config=model.config, max_cache_len=length + room)
     model(prompt, past_key_values=cache, use_cache=True)
     token = prompt[:, -1:].clone()
     position = torch.tensor([length], device=prompt.device)
 
-    def step():
-        return model(token, past_key_values=cache, cache_position=position, use_cache=True).logits
+    def step(run=model):
+        return run(token, past_key_values=cache, cache_position=position, use_cache=True).logits
+    return step
+
+
+def graph_step(torch, model, prompt):
+    step = static_step(torch, model, prompt, 64)
     side = torch.cuda.Stream()
     with torch.cuda.stream(side):
         for _ in range(3):
@@ -63,51 +85,58 @@ def graph_step(torch, model, prompt):
     return timed(torch, graph.replay, 100, "cuda")
 
 
+def compiled_step(torch, model, prompt, device):
+    step = static_step(torch, model, prompt, 64)
+    run = torch.compile(model, mode="reduce-overhead", fullgraph=True)
+
+    def once():
+        torch.compiler.cudagraph_mark_step_begin()
+        return step(run)
+    for _ in range(5):
+        once()
+    return timed(torch, once, 100 if device == "cuda" else 1, device)
+
+
 def main():
-    dry = sys.argv[1:] == ["--dry"]
-    if sys.argv[1:] and not dry:
+    arguments = [a for a in sys.argv[1:] if a != "--dry"]
+    dry = "--dry" in sys.argv[1:]
+    if len(arguments) > 1 or any(a.startswith("-") for a in arguments):
         sys.exit(__doc__)
     try:
         import torch
         import transformers
+        from transformers import GPT2Config
     except ImportError as missing:
         print(f"PyTorch: not compared ({missing})")
         return
     if not dry and not torch.cuda.is_available():
         print("PyTorch: not compared (it sees no GPU)")
         return
+    ours = {}
+    if arguments:
+        with open(arguments[0], encoding="ascii") as lines:
+            ours = {name: float(ms) for name, ms in (line.split() for line in lines)}
     device = "cpu" if dry else "cuda"
+    config = GPT2Config(n_layer=2, n_head=2, n_embd=32, vocab_size=97, n_positions=64) if dry else GPT2Config()
+    length, new = (4, 8) if dry else (128, 256)
     print(f"# torch {torch.__version__}, transformers {transformers.__version__}")
     torch.manual_seed(0)
     with torch.no_grad():
-        for name, config, length, new in models(dry):
-            model = transformers.AutoModelForCausalLM.from_config(config).to(torch.bfloat16).to(device).eval()
-            for batch in (1, 16, 64):
-                prompt = torch.randint(0, config.vocab_size, (batch, length), device=device)
-                asked = dict(max_new_tokens=new, min_new_tokens=new, do_sample=True, top_k=200 if not dry else 5, temperature=0.8,
-                             pad_token_id=0)
-                rounds = 1 if dry else 5
-                print(f"{name:16s} B={batch:<3d} generate {timed(torch, lambda: model.generate(prompt, **asked), rounds, device) / new:9.3f} ms/token",
-                      flush=True)
-                if dry:
-                    continue
-                for what, job in (("StaticCache + compile", lambda: model.generate(prompt, cache_implementation="static", **asked)),):
-                    try:
-                        print(f"{name:16s} B={batch:<3d} {what} {timed(torch, job, 3, device) / new:9.3f} ms/token", flush=True)
-                    except Exception as error:  # a version without it must not end the table
-                        print(f"{name:16s} B={batch:<3d} {what}: {type(error).__name__}", flush=True)
-                try:
-                    print(f"{name:16s} B={batch:<3d} a captured step {graph_step(torch, model, prompt):9.3f} ms", flush=True)
-                except Exception as error:
-                    print(f"{name:16s} B={batch:<3d} a captured step: {type(error).__name__}: {error}", flush=True)
-            del model
-        for batch in (1, 64):
-            logits = torch.randn(batch, 97 if dry else 50257, device=device)
+        logits = torch.randn(64, config.vocab_size, device=device)
 
-            def draw():
-                log_p = torch.log_softmax(logits, -1)
-                return torch.topk(log_p, 20), torch.multinomial(torch.exp(log_p), 1)
-            print(f"log_softmax + topk(20) + multinomial  B={batch:<3d} {timed(torch, draw, 3 if dry else 100, device) * 1e3:9.1f} us")
+        def draw():
+            log_p = torch.log_softmax(logits, -1)
+            return torch.topk(log_p, 20), torch.multinomial(torch.exp(log_p), 1)
+        attempt(ours, "draw", lambda: timed(torch, draw, 3 if dry else 100, device))
+        model = transformers.AutoModelForCausalLM.from_config(config).to(torch.bfloat16).to(device).eval()
+        asked = dict(max_new_tokens=new, min_new_tokens=new, do_sample=True, top_k=5 if dry else 200, temperature=0.8, pad_token_id=0)
+        for batch in (1, 64):
+            prompt = torch.randint(0, config.vocab_size, (batch, length), device=device)
+            attempt(ours, f"generate{batch}", lambda p=prompt: timed(torch, lambda: model.generate(p, **asked), 1 if dry else 3, device))
+        behind = torch.randint(0, config.vocab_size, (1, 16 if dry else 256), device=device) # as gpu_bench's steps
+        if not dry:
+            attempt(ours, "graph", lambda: graph_step(torch, model, behind))
+        attempt(ours, "compile", lambda: compiled_step(torch, model, behind, device))
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ typedef struct fake_cuda {
     size_t total, free_bytes;
     long fail_at;         /* the n-th call from here fails; 0 = none */
     int error, forever;
+    int no_out;           /* copies to the host fail */
     int order;            /* which stream goes first when there is a choice */
     unsigned seed;
     /* Tells */
@@ -27,6 +28,9 @@ typedef struct fake_cuda {
     void *(*live)(unsigned long long address); /* the same memory, for the test alone */
     void (*launch)(void *stream, void (*fn)(void *data), void *data); /* lazy, as everything */
     void (*run)(void);               /* everything that is queued, in an order that events permit */
+    /* For an emulated runtime in this process (tests/emu): is all of it memory of the device, and may its kernels touch it now */
+    int (*knows)(const void *p, size_t bytes);
+    void (*open)(int yes);
     /* What is held but by the trainer: streams, events, allocations, pins, retained contexts, pushed contexts */
     int (*held)(void);
 } fake_cuda;

@@ -47,19 +47,22 @@ static void *live_of(unsigned long long address);
 static void launch(void *s, void (*fn)(void *), void *data);
 static void run_all(void);
 static int held(void);
+static int knows(const void *p, size_t bytes);
+static void open_memory(int yes);
 
 PUBLIC fake_cuda fake_cuda_object __asm__("fake_cuda") = {
     .version = 13000, .total = (size_t)80 << 30, .free_bytes = (size_t)40 << 30, .init = init, .stream = new_stream,
-    .take = trainer_take, .live = live_of, .launch = launch, .run = run_all, .held = held};
+    .take = trainer_take, .live = live_of, .launch = launch, .run = run_all, .held = held, .knows = knows, .open = open_memory};
 #define F fake_cuda_object
 
-/* "fail=3,error=700,forever=1" */
+/* "fail=3,error=700,forever=1,no_out=1" */
 __attribute__((constructor)) static void take_orders(void) {
     const char *text = getenv("FAKE_CUDA"), *p;
     if (!text) return;
     if ((p = strstr(text, "fail="))) F.fail_at = atol(p + 5);
     if ((p = strstr(text, "error="))) F.error = atoi(p + 6);
     if ((p = strstr(text, "forever="))) F.forever = atoi(p + 8);
+    if ((p = strstr(text, "no_out="))) F.no_out = atoi(p + 7);
 }
 
 static void problem(const char *text) {
@@ -200,6 +203,11 @@ PUBLIC int cuDriverGetVersion(int *v) {
 PUBLIC int cuGetErrorName(int error, const char **name) {
     *name = error == 700 ? "CUDA_ERROR_ILLEGAL_ADDRESS" : error == 2 ? "CUDA_ERROR_OUT_OF_MEMORY" : error == 999 ? "CUDA_ERROR_UNKNOWN" : NULL;
     return *name ? OK : INVALID;
+}
+PUBLIC int cuDeviceGetCount(int *n) {
+    ENTER();
+    *n = 1;
+    return OK;
 }
 PUBLIC int cuDeviceGetByPCIBusId(int *device, const char *bus) {
     ENTER();
@@ -396,6 +404,7 @@ static int copy(char *to, const char *from, size_t bytes, stream *s, int in_aren
 }
 PUBLIC int cuMemcpyDtoHAsync_v2(void *to, uint64_t from, size_t bytes, stream *s) {
     ENTER_CONTEXT();
+    if (F.no_out) return 999;
     return copy(to, live_range(from, bytes), bytes, s, 0);
 }
 PUBLIC int cuMemcpyDtoDAsync_v2(uint64_t to, uint64_t from, size_t bytes, stream *s) {
@@ -421,11 +430,11 @@ PUBLIC int cuIpcGetEventHandle(cu_handle *out, event *e) {
     out->h = (handle){getpid(), arena_fd, (uint64_t)(e - events) * sizeof(shared_event), 0};
     return OK;
 }
-static void *map_of(const handle *h, uint64_t offset, size_t bytes) {
+static void *map_of(const handle *h, uint64_t offset, size_t bytes, int protection) {
     char path[64];
     snprintf(path, sizeof path, "/proc/%d/fd/%d", h->pid, h->fd);
     int fd = open(path, O_RDWR | O_CLOEXEC);
-    void *at = fd < 0 ? MAP_FAILED : mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, (off_t)offset);
+    void *at = fd < 0 ? MAP_FAILED : mmap(NULL, bytes, protection, MAP_SHARED, fd, (off_t)offset);
     if (fd >= 0) close(fd);
     return at == MAP_FAILED ? NULL : at;
 }
@@ -434,11 +443,11 @@ PUBLIC int cuIpcOpenMemHandle_v2(uint64_t *out, cu_handle h, unsigned flags) {
     uint64_t page = h.h.offset / PAGE * PAGE, extra = h.h.offset - page;
     block *b = free_block();
     if (flags != 1 || h.h.pid == getpid() || !b) return INVALID;
-    char *live = map_of(&h.h, page, h.h.bytes + extra);
-    char *dead = mmap(NULL, h.h.bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (!live || dead == MAP_FAILED) return INVALID;
-    *b = (block){dead, live + extra, h.h.bytes, 1, 0, 1, extra};
-    *out = (uintptr_t)dead;
+    char *live = map_of(&h.h, page, h.h.bytes + extra, PROT_READ | PROT_WRITE);
+    char *dead = map_of(&h.h, page, h.h.bytes + extra, PROT_NONE);
+    if (!live || !dead) return INVALID;
+    *b = (block){dead + extra, live + extra, h.h.bytes, 1, 0, 1, extra};
+    *out = (uintptr_t)b->dead;
     return OK;
 }
 PUBLIC int cuIpcCloseMemHandle(uint64_t address) {
@@ -446,7 +455,7 @@ PUBLIC int cuIpcCloseMemHandle(uint64_t address) {
     block *b = block_of(address);
     if (!b || !b->imported) return INVALID;
     munmap(b->live - b->offset, b->bytes + b->offset);
-    munmap(b->dead, b->bytes);
+    munmap(b->dead - b->offset, b->bytes + b->offset);
     b->used = 0;
     return failed;
 }
@@ -455,7 +464,7 @@ PUBLIC int cuIpcOpenEventHandle(event **out, cu_handle h) {
     if (h.h.pid == getpid()) return INVALID;
     for (int i = 0; i < MOST_EVENTS; i++)
         if (!events[i].used) {
-            char *map = map_of(&h.h, 0, PAGE);
+            char *map = map_of(&h.h, 0, PAGE, PROT_READ | PROT_WRITE);
             if (!map) return INVALID;
             events[i] = (event){1, 0, (shared_event *)(void *)(map + h.h.offset), map};
             *out = &events[i];
@@ -484,6 +493,13 @@ static unsigned long long trainer_take(size_t bytes) {
     return e ? 0 : at;
 }
 static void *live_of(unsigned long long address) { return live_range(address, 1); }
+static int knows(const void *p, size_t bytes) { return live_range((uintptr_t)p, bytes) != NULL; }
+static void open_memory(int yes) {
+    int protection = yes ? PROT_READ | PROT_WRITE : PROT_NONE;
+    if (arena_dead) mprotect(arena_dead, ARENA, protection);
+    for (int i = 0; i < MOST_BLOCKS; i++)
+        if (blocks[i].used && blocks[i].imported) mprotect(blocks[i].dead - blocks[i].offset, blocks[i].bytes + blocks[i].offset, protection);
+}
 static void launch(void *s, void (*fn)(void *), void *data) { push(s, (op){.kind = CALL, .fn = fn, .data = data}); }
 static int held(void) {
     int n = retained + pins + (depth - 1);

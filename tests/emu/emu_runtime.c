@@ -6,12 +6,14 @@
 #define _GNU_SOURCE
 #include <cuda_runtime.h>
 
+#include <dlfcn.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "tests/driver/fake_cuda.h"
 #include "tests/emu/emu_block.h"
 
 enum { MAX_BLOCKS_OF_MEMORY = 4096, MAX_STREAMS = 16, MAX_LIMITS = 256, SHARED_DEFAULT = 48 << 10, SHARED_MOST = 227 << 10 };
@@ -144,7 +146,21 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp *out, int device) {
 static size_t held;
 size_t emu_device_bytes(void) { return held; }
 
+/* Memory that the driver for tests gave out or opened, where that is loaded: a trainer's, or a worker's view of it. */
+static const fake_cuda *driver_memory(void) {
+    static const fake_cuda *found;
+    void *library = found ? NULL : dlopen("libcuda.so.1", RTLD_NOW | RTLD_NOLOAD);
+    if (library) found = dlsym(library, "fake_cuda");
+    return found;
+}
+static int foreign(const void *p, size_t bytes) {
+    const fake_cuda *d = driver_memory();
+    return d && d->knows(p, bytes);
+}
+
 static void protect(int open) {
+    const fake_cuda *d = driver_memory();
+    if (d) d->open(open);
     for (int i = 0; i < MAX_BLOCKS_OF_MEMORY; i++)
         if (blocks[i].p && !blocks[i].pinned)
             mprotect(blocks[i].map, blocks[i].mapped, open || host_may_touch ? PROT_READ | PROT_WRITE : PROT_NONE);
@@ -223,9 +239,24 @@ cudaError_t cudaFreeHost(void *p) {
     }
     return e;
 }
+cudaError_t cudaIpcGetMemHandle(cudaIpcMemHandle_t *out, void *p) {
+    CALL();
+    (void)out, (void)p;
+    return cudaErrorNotSupported;
+}
+cudaError_t cudaIpcOpenMemHandle(void **out, cudaIpcMemHandle_t h, unsigned flags) {
+    CALL();
+    (void)out, (void)h, (void)flags;
+    return cudaErrorNotSupported;
+}
+cudaError_t cudaIpcCloseMemHandle(void *p) {
+    CALL();
+    (void)p;
+    return cudaErrorNotSupported;
+}
 cudaError_t cudaMemGetInfo(size_t *free_bytes, size_t *total) {
     CALL();
-    *total = (size_t)1 << 30;
+    *total = (size_t)80 << 30; /* more than is ever given: a limit is a share of it */
     *free_bytes = *total - held;
     return cudaSuccess;
 }
@@ -233,7 +264,7 @@ cudaError_t cudaPointerGetAttributes(cudaPointerAttributes *out, const void *p) 
     CALL();
     int i = block_of(p);
     memset(out, 0, sizeof *out);
-    out->type = i < 0 ? cudaMemoryTypeUnregistered : blocks[i].pinned ? cudaMemoryTypeHost : cudaMemoryTypeDevice;
+    out->type = i < 0 ? foreign(p, 1) ? cudaMemoryTypeDevice : cudaMemoryTypeUnregistered : blocks[i].pinned ? cudaMemoryTypeHost : cudaMemoryTypeDevice;
     out->devicePointer = i < 0 ? NULL : (void *)(uintptr_t)p;
     return cudaSuccess;
 }
@@ -391,14 +422,14 @@ static void run_set(void *data) {
 
 static int inside(const void *p, size_t bytes) {
     int i = block_of(p);
-    return i >= 0 && (const char *)p + bytes <= blocks[i].p + blocks[i].bytes;
+    return i < 0 ? foreign(p, bytes) : (const char *)p + bytes <= blocks[i].p + blocks[i].bytes;
 }
 
 cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpyKind kind, cudaStream_t s) {
     CALL();
     if (!bytes) return cudaSuccess;
     int in = block_of(from), out = block_of(to);
-    int device_from = in >= 0 && !blocks[in].pinned, device_to = out >= 0 && !blocks[out].pinned;
+    int device_from = in >= 0 ? !blocks[in].pinned : foreign(from, 1), device_to = out >= 0 && !blocks[out].pinned;
     if ((device_from && !inside(from, bytes)) || (device_to && !inside(to, bytes))) return cudaErrorInvalidValue;
     if ((kind == cudaMemcpyHostToDevice && (device_from || !device_to)) ||
         (kind == cudaMemcpyDeviceToHost && (!device_from || device_to)) ||

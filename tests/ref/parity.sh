@@ -12,7 +12,8 @@ fi
 needs() {
     case $1 in
     tokenizer) echo tokenizers tiktoken sentencepiece numpy ;;
-    models | writers) echo torch transformers safetensors numpy ;;
+    carry) echo torch transformers tokenizers tiktoken sentencepiece numpy ;;
+    models | writers | snapshots) echo torch transformers safetensors numpy ;;
     tasks) echo torch transformers datasets lm_eval yaml ;;
     llmc) echo torch transformers tokenizers tiktoken requests tqdm ;;
     metrics) echo spylls ;;
@@ -44,6 +45,7 @@ hint: $PYTHON -m pip install$lacks, or PYTHON=path to one that has" >&2
     fi
     case $name in
     tokenizer) set -- "$B/bench/bench_tokenizer" ${N:+"$N"} ;;
+    carry) set -- "$B/glimpse" "$B/bench/bench_tokenizer" ${N:+"$N"} ;;
     tasks | llmc | tensorboard) set -- "$B/glimpse" ;;
     *) set -- ;;
     esac

@@ -1,12 +1,13 @@
 # 000.sh -- nanoGPT's sample.py with colours, heatmaps, a conversation and lm-eval.
 # Different here: "--batch_size" is auto, and any number gives the same scores; a data set is never fetched, the file is named;
-# a second run in the same directory writes to offline-N beside the first and changes nothing of it.
+# a second run in the same directory writes to offline-N beside the first and changes nothing of it; the line before each sample
+# says which it is.
 . "$S/tests/seeds/lib.sh"
 R=out/run
 
 run python sample.py --out_dir=$R
 err "ckpt.pt"; err "data/toy/meta.pkl"; err "500 tokens, 1 x 3 samples, seed 1337"; err "temperature=0.8;top_k=200"
-is "three samples" test "$(grep -c -- '^---------------$' out.txt)" = 3
+is "three samples" test "$(grep -c -- '^--------------- sample [123] of 3$' out.txt)" = 3
 is "the first sample's text, as before" cp out.txt first.txt
 run python sample.py --out_dir=$R
 is "the same seed gives the same" cmp first.txt out.txt

@@ -4,7 +4,7 @@
 . "$S/tests/seeds/lib.sh"
 
 run python generate.py --prompt "Your instruction here"
-err "out/finetune/ckpt.pt"; err "data/tokenizer/custom_gpt_tokenizer.json"; err "150 tokens, 1 x 1 samples, seed 1337"
+err "out/finetune/ckpt.pt"; err "data/tokenizer/custom_gpt_tokenizer.json"; err "150 tokens, 1 x 1 sample, seed 1337"
 err "temperature=0.8;top_k=50"; err '"Instruction: Your instruction here Response:"'
 out "Instruction: Your instruction here Response:"
 run python generate.py \
@@ -20,7 +20,7 @@ run python generate.py --prompt "Put it in short" --input_text "a cat sat" --max
 err '"Instruction: Put it in short Input: a cat sat Response:"'; err "seed 7"; err "device cpu"
 run python generate.py --prompt "x" --max_new_tokens 3
 cp out.txt first.txt
-is "the number of tokens counts BOS" grep -q 'prompt 0   25 tokens' err.txt
+is "the number of tokens counts BOS" grep -q 'prompt 1   25 tokens' err.txt
 run python generate.py --prompt "x" --max_new_tokens 3
 is "the same seed gives the same" cmp first.txt out.txt
 

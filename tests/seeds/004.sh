@@ -14,7 +14,7 @@ run_ids --xtc_probability 0.5 --xtc_threshold 0.1; err "xtc=0.5"
 echo '[["and", 0.05], "to"]' > slop.json
 run_ids --antislop slop.json
 run "$B/glimpse" --checkpoint out/run --prompt "IDS:1,2,3" --max_new_tokens 20 --num_beams 5 --num_return_sequences 3
-is "three sequences" test "$(grep -c -- '^---------------$' out.txt)" = 3
+is "three sequences" test "$(grep -c -- '^--------------- sample [123] of 3   score -' out.txt)" = 3
 run "$B/glimpse" --checkpoint out/run --prompt "IDS:1,2,3" --max_new_tokens 20 --beam_width 5
 wrong "$B/glimpse" --checkpoint out/run --prompt "IDS:1,2,3" --num_beams 2 --num_return_sequences 3
 refuse "$B/glimpse" --checkpoint out/run --prompt "IDS:1,2,3" --num_return_sequences 3

@@ -19,7 +19,7 @@ file() {
     for f in $2; do [ -e "$f" ] && { line 0 "$1" "$f"; return; }; done
     line 1 "$1" '' "$3"
 }
-echo "building MODE=$MODE with $CC on $(uname -m), $(nproc) CPUs"
+echo "for MODE=$MODE with $CC on $(uname -m), $(nproc) CPUs"
 line "$(command -v "$CC" >/dev/null; echo $?)" compiler "$($CC --version 2>/dev/null | head -n1)" 'apt-get install build-essential'
 lib libpng png.h '-lpng' libpng-dev
 lib zlib zlib.h '-lz' zlib1g-dev
@@ -38,6 +38,9 @@ line "$([ -n "$nvcc" ]; echo $?)" 'CUDA nvcc' "$nvcc" 'not found (optional): htt
 cublas=$(ls "$(dirname "$(dirname "${nvcc:-/x/x}")")"/lib64/libcublas.so /usr/lib/*/libcublas.so 2>/dev/null | head -n1)
 line "$([ -n "$cublas" ]; echo $?)" cuBLAS "$cublas" 'not found (optional): comes with the CUDA Toolkit'
 module=build/$MODE/libglimpse_cuda.so
-line "$([ -f "$module" ]; echo $?)" 'CUDA backend' "$module" "not built; make CUDA=1 builds it where nvcc and cuBLAS are found (the tests run it emulated)"
+if [ -z "$nvcc" ] || [ -z "$cublas" ]; then why='not built: it wants nvcc and cuBLAS (the tests run it in an emulation)'
+elif [ "$CUDA" = 0 ]; then why='left out, because CUDA=0'
+else why='not built yet: make builds it'; fi
+line "$([ -f "$module" ]; echo $?)" 'CUDA backend' "$module" "$why"
 gpu=$(nvidia-smi --query-gpu=name,memory.total --format=csv,noheader 2>/dev/null | head -n4)
 line "$([ -n "$gpu" ]; echo $?)" GPU "$gpu" 'none; everything runs on the CPU'

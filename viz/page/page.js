@@ -282,7 +282,7 @@ function draw_grid(data) {
   box.replaceChildren(el('header', 'title', el('h1', '', 'step ' + data.step), first && !['minmax', 'dot_product'].includes(view.colour) ? legend(data, first) : ''), ...sorted_samples(data).map(s => {
     const marks = re ? [{ ranges: ranges_of(re, units_of(data, s).text), cls: 'hit' }] : [];
     const { box: card, strip } = pane_element(data, s, 'now', marks), h = card.querySelector('h2');
-    h.replaceChildren(quoted(s.prompt, 24), el('span', 'facts', ' ' + s.label + (s.of > 1 ? ' · ' + (s.i + 1) + '/' + s.of : '')));
+    h.replaceChildren(quoted(s.prompt, 24), el('span', 'facts', ' ' + s.label + (s.of > 1 ? ' · ' + (s.i + 1) + ' of ' + s.of : '')));
     card.classList.toggle('on', key_of(s) === view.sample);
     card.dataset.key = key_of(s);
     panes.push({ data, sample: s, side: 'now', box: card, strip });
@@ -521,7 +521,10 @@ function wire() {
   $('panes').addEventListener('mouseleave', rest_token);
   window.addEventListener('hashchange', () => { read_address(); $('search').value = view.q; run_search(view.q); draw(); });
   window.addEventListener('scroll', draw_strips, { passive: true });
-  window.addEventListener('resize', () => { draw_ticks(); draw_strips(); if (view.probes) draw(); });
+  window.addEventListener('resize', () => { if (view.probes) draw(); });
+  const sizes = new ResizeObserver(() => { draw_ticks(); draw_strips(); }); /* the bar is laid out anew by its own words, a pane by scrolling */
+  sizes.observe($('track'));
+  sizes.observe($('panes'));
   dark_wanted.addEventListener('change', () => { if (!stored('glimpse-theme')) { set_theme(); draw_ticks(); draw(); } });
 }
 

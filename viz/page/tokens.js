@@ -144,19 +144,20 @@ function fact(name, value, title) {
   return row;
 }
 
+/* `pf` NaN: nothing was drawn here. */
 function bar_row(text, p, pf, cls, note) {
   const fill = el('span', 'fill'), last = el('span', 'last');
   fill.style.width = (100 * p).toFixed(2) + '%';
   fill.style.backgroundColor = rgb(viridis(Math.max(0, 1 + Math.log10(Math.max(p, 1e-4)) / 4)));
   last.style.left = (100 * Math.min(pf, 1)).toFixed(2) + '%';
   const row = el('li', cls, el('span', 'piece', text), el('span', 'bar', fill, pf > 0 ? last : null), el('span', 'p', note || prob(p)));
-  row.title = 'the model’s own p ' + prob(p) + (pf > 0 ? ', p it was drawn with ' + prob(pf) : ', filtered out');
+  row.title = 'the model’s own p ' + prob(p) + (pf > 0 ? ', p it was drawn with ' + prob(pf) : pf === pf ? ', filtered out' : '');
   return row;
 }
 
-/* Everything that is known of token i.  `rows`: how many of the alternatives. */
+/* Everything that is known of token i, of a probe what was not drawn left out.  `rows`: how many of the alternatives. */
 function token_panel(data, sample, i, rows, step_note) {
-  const c = columns(data, sample), units = units_of(data, sample), out = [];
+  const c = columns(data, sample), units = units_of(data, sample), out = [], scored = sample.stop === 'scored';
   const name = piece_label(data, c.id[i], 60);
   out.push(el('header', 'panel-head', el('div', 'where', step_note), el('div', 'name', name),
     el('div', 'where', 'token ' + (i + 1) + ' of ' + sample.n + ' · id ' + (data.ids[c.id[i]] ?? '?'))));
@@ -167,9 +168,9 @@ function token_panel(data, sample, i, rows, step_note) {
     fact('probability', prob(Math.exp(c.logprob[i])), 'the model’s own, before temperature and filters'),
     fact('−ln p', num(-c.logprob[i]), 'nats'),
     fact('entropy', num(c.entropy[i]), 'of the model’s own distribution, nats'),
-    fact('p drawn with', prob(c.p_final[i]), 'among the survivors of the filters, at the temperature'),
-    fact('p at T ' + sample.temperature, prob(c.p_temp[i]), 'after temperature, before the filters'),
-    fact('survivors', String(c.kept[i]), 'how many ids the filters left'),
+    ...scored ? [] : [fact('p drawn with', prob(c.p_final[i]), 'among the survivors of the filters, at the temperature'),
+      fact('p at T ' + sample.temperature, prob(c.p_temp[i]), 'after temperature, before the filters'),
+      fact('survivors', String(c.kept[i]), 'how many ids the filters left')],
     fact('mass above', prob(c.left[i]), 'probability of the ids ranked above it')));
   const list = el('ol', 'bars');
   let seen = false;
@@ -177,17 +178,17 @@ function token_panel(data, sample, i, rows, step_note) {
   for (let j = 0; j < k; j++) {
     const place = c.top[i * k + j];
     if (place === c.none) break;
-    const mine = place === c.id[i], p = p_of_code(c.p[i * k + j]), pf = p_of_code(c.pf[i * k + j]);
+    const mine = place === c.id[i], p = p_of_code(c.p[i * k + j]), pf = scored ? NaN : p_of_code(c.pf[i * k + j]);
     if (j >= shown && !mine) continue;
     seen = seen || mine;
     if (mine && j >= shown) list.append(el('li', 'gap', '⋮'));
-    list.append(bar_row(piece_label(data, place, 22), p, pf, mine ? 'chosen' : pf > 0 ? '' : 'filtered'));
+    list.append(bar_row(piece_label(data, place, 22), p, pf, mine ? 'chosen' : pf > 0 || scored ? '' : 'filtered'));
   }
-  if (!seen) list.append(el('li', 'gap', '⋮'), bar_row(piece_label(data, c.id[i], 22), Math.exp(c.logprob[i]), c.p_final[i], 'chosen'));
+  if (!seen) list.append(el('li', 'gap', '⋮'), bar_row(piece_label(data, c.id[i], 22), Math.exp(c.logprob[i]), scored ? NaN : c.p_final[i], 'chosen'));
   out.push(list);
   if (k > rows) out.push(Object.assign(el('button', 'more', k - rows + ' more'), { type: 'button', id: 'more' }));
   else if (rows > 10 && k > 10) out.push(Object.assign(el('button', 'more', 'fewer'), { type: 'button', id: 'more' }));
-  out.push(el('p', 'note', 'bar: the model’s own p · tick: p it was drawn with · red: the token drawn'));
+  out.push(el('p', 'note', scored ? 'bar: the model’s own p · red: the token of the text' : 'bar: the model’s own p · tick: p it was drawn with · red: the token drawn'));
   return out;
 }
 

@@ -1,6 +1,6 @@
-/* base64.h -- RFC 4648, for text in the journal that is not valid UTF-8. */
-#ifndef GLIMPSE_HOOKS_BASE64_H
-#define GLIMPSE_HOOKS_BASE64_H
+/* base64.h -- RFC 4648: text in the journal that is not valid UTF-8, the numbers of the review page.  Appends. */
+#ifndef GLIMPSE_INTERNAL_BASE64_H
+#define GLIMPSE_INTERNAL_BASE64_H
 
 #include "include/internal/buffer.h"
 

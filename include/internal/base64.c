@@ -1,16 +1,20 @@
 /* base64.c -- RFC 4648 (base64.h). */
-#include "hooks/base64.h"
+#include "include/internal/base64.h"
 
 static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 void base64_encode(const void *bytes, size_t n, buffer *out) {
     const unsigned char *p = bytes;
+    char *to = buf_reserve(out, (n + 2) / 3 * 4);
+    if (!to) return;
     for (size_t i = 0; i < n; i += 3) {
         uint32_t v = (uint32_t)p[i] << 16 | (uint32_t)(i + 1 < n ? p[i + 1] : 0) << 8 | (i + 2 < n ? p[i + 2] : 0u);
-        char q[4] = { digits[v >> 18], digits[v >> 12 & 63], i + 1 < n ? digits[v >> 6 & 63] : '=',
-                      i + 2 < n ? digits[v & 63] : '=' };
-        buf_put(out, q, 4);
+        *to++ = digits[v >> 18];
+        *to++ = digits[v >> 12 & 63];
+        *to++ = i + 1 < n ? digits[v >> 6 & 63] : '=';
+        *to++ = i + 2 < n ? digits[v & 63] : '=';
     }
+    buf_advance(out, (n + 2) / 3 * 4);
 }
 
 static int value_of(char c) {

@@ -1,0 +1,293 @@
+/* gpu_procs.cuh -- a worker beside a trainer, for gpu_first.cu: this program stands for the trainer (a loop of bf16 products, its
+ * weights in one block of memory), and starts itself again as the worker.  What is learnt:
+ *
+ *   the device memory that an idle worker holds, with its context, module and a model open
+ *   the latency of IPC: a message there and back, a handle opened and closed, bytes read through it
+ *   the step of the products alone, and while a worker decodes in bursts by the graph
+ *   workers that touch an address that nobody owns, one after another, with the trainer's block open: the trainer goes on
+ *
+ * worker: gpu_first --worker WORD [--tiny]; a letter on its standard input asks, one on its standard output answers. */
+#ifndef GLIMPSE_BENCH_GPU_PROCS_CUH
+#define GLIMPSE_BENCH_GPU_PROCS_CUH
+
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tests/bench/gpu_model.cuh"
+
+extern char **environ;
+
+/* === The worker ================================================================================================== */
+
+static __global__ void __launch_bounds__(32) stray_kernel(int *at) {
+    dependency_wait();
+    at[threadIdx.x] = 1;
+}
+
+static bool get(int fd, void *to, size_t n) {
+    for (char *at = (char *)to; n;) {
+        ssize_t k = read(fd, at, n);
+        if (k <= 0) return false;
+        at += k;
+        n -= (size_t)k;
+    }
+    return true;
+}
+static void put(int fd, const void *from, size_t n) {
+    if (write(fd, from, n) != (ssize_t)n) _exit(3);
+}
+
+/* What a worker may be asked: m = an echo, o = open the handle that follows and close it (answers 'o' and milliseconds), r = the
+ * same and read it all, d = decode until the next letter, x = open it and touch what is nobody's.  Ends with its input. */
+static int worker_main(const char *word, bool tiny) {
+    const shape *s = tiny ? &small : &shapes[0];
+    int B = strcmp(word, "decode64") == 0 ? (tiny ? 4 : 64) : 1, prompt = tiny ? 9 : PROMPT, at = tiny ? 12 : CONTEXT;
+    built *m = (built *)calloc(1, sizeof *m);
+    backend *be = NULL;
+    unsigned *sink = NULL;
+    MUST(cudaStreamCreateWithFlags(&m->stream, cudaStreamNonBlocking));
+    MUST(cudaMalloc((void **)&sink, 16));
+    if (strncmp(word, "plain", 5) != 0) {
+        build(m, s, false);
+        be = open_decoder(m, s, B, prompt, at);
+    }
+    char ask = 'm';
+    put(1, &ask, 1);
+    while (get(0, &ask, 1)) {
+        double ms = 0;
+        if (ask == 'd') {
+            burst_row rows[64];
+            burst_request rq = {rows, B, 20, tokens, tops, n_drawn};
+            fcntl(0, F_SETFL, O_NONBLOCK);
+            put(1, "d", 1);
+            long bursts = 0;
+            double t0 = now_ms();
+            char stop;
+            do {
+                fill_rows(rows, B, at, BURST_MAX_STEPS, true, s->V);
+                for (int i = 0; i < B; i++) rows[i].row.prefix_tokens = prompt;
+                must(be->ops->burst(be, &rq));
+                bursts++;
+            } while (read(0, &stop, 1) < 0);
+            fcntl(0, F_SETFL, 0);
+            ms = (now_ms() - t0) / (double)(bursts * BURST_MAX_STEPS);
+        } else if (ask != 'm') {
+            cudaIpcMemHandle_t h;
+            void *theirs = NULL;
+            int64_t bytes;
+            if (!get(0, &h, sizeof h) || !get(0, &bytes, sizeof bytes)) return 3;
+            double t0 = now_ms();
+            MUST(cudaIpcOpenMemHandle(&theirs, h, cudaIpcMemLazyEnablePeerAccess));
+            if (ask == 'x') {
+                MUST(LAUNCH(stray_kernel, dim3(1), dim3(32), 0, m->stream, false, (int *)(uintptr_t)0x10));
+                cudaError_t e = cudaStreamSynchronize(m->stream);
+                return e == cudaSuccess ? 4 : 0; /* without closing anything, as a process that dies */
+            }
+            if (ask == 'r') {
+                t0 = now_ms();
+                MUST(read_bytes(m->stream, theirs, bytes, sink, 264));
+                MUST(cudaStreamSynchronize(m->stream));
+                ms = now_ms() - t0;
+            }
+            MUST(cudaIpcCloseMemHandle(theirs));
+            if (ask == 'o') ms = now_ms() - t0;
+        }
+        put(1, &ask, 1);
+        if (ask != 'm') put(1, &ms, sizeof ms);
+    }
+    if (be) be->ops->close(be);
+    release(m);
+    MUST(cudaStreamDestroy(m->stream));
+    MUST(cudaFree(sink));
+    free(m);
+    return 0;
+}
+
+/* === The trainer's side ========================================================================================== */
+
+typedef struct child { pid_t pid; int to, from; } child;
+
+static child start(const char *word, bool tiny) {
+    int down[2], up[2];
+    child c = {-1, -1, -1};
+    char self[4096];
+    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+    if (n < 0 || pipe(down) || pipe(up)) return c;
+    self[n] = 0;
+    const char *argv[] = {self, "--worker", word, tiny ? "--tiny" : NULL, NULL};
+    posix_spawn_file_actions_t f;
+    posix_spawn_file_actions_init(&f);
+    posix_spawn_file_actions_adddup2(&f, down[0], 0);
+    posix_spawn_file_actions_adddup2(&f, up[1], 1);
+    for (int i = 0; i < 2; i++) {
+        posix_spawn_file_actions_addclose(&f, down[i]);
+        posix_spawn_file_actions_addclose(&f, up[i]);
+    }
+    if (posix_spawn(&c.pid, self, &f, NULL, (char *const *)(uintptr_t)argv, environ)) c.pid = -1;
+    posix_spawn_file_actions_destroy(&f);
+    close(down[0]);
+    close(up[1]);
+    c.to = down[1];
+    c.from = up[0];
+    char hello;
+    if (c.pid > 0 && !get(c.from, &hello, 1)) fprintf(stderr, "a worker (%s) ended before it was ready\n", word);
+    return c;
+}
+/* Its exit status. */
+static int finish(child *c) {
+    int status = -1;
+    if (c->to >= 0) close(c->to);
+    if (c->from >= 0) close(c->from);
+    if (c->pid > 0) waitpid(c->pid, &status, 0);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
+}
+
+/* The trainer's step: products of random bf16 matrices, and what they come to. */
+typedef struct products {
+    cudaStream_t stream;
+    cublasHandle_t blas;
+    void *a, *b, *c;
+    int n, each;
+} products;
+
+static void products_open(products *p, bool tiny) {
+    p->n = tiny ? 16 : 8192;
+    p->each = tiny ? 1 : 12; /* about 17 ms a step on an H200 */
+    int64_t size = (int64_t)p->n * p->n;
+    MUST(cudaStreamCreateWithFlags(&p->stream, cudaStreamNonBlocking));
+    p->a = random_memory(p->stream, true, size, 1, 2);
+    p->b = random_memory(p->stream, true, size, 1, 3);
+    p->c = random_memory(p->stream, false, size, 1, 4);
+    if (cublasCreate(&p->blas) != CUBLAS_STATUS_SUCCESS || cublasSetStream(p->blas, p->stream) != CUBLAS_STATUS_SUCCESS) {
+        fprintf(stderr, "no cuBLAS\n");
+        exit(1);
+    }
+}
+static double products_step(products *p) {
+    const float one = 1, zero = 0;
+    double t0 = now_ms();
+    for (int i = 0; i < p->each; i++)
+        if (cublasGemmEx(p->blas, CUBLAS_OP_T, CUBLAS_OP_N, p->n, p->n, p->n, &one, p->a, CUDA_R_16BF, p->n, p->b, CUDA_R_16BF, p->n, &zero,
+                         p->c, CUDA_R_32F, p->n, CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT) != CUBLAS_STATUS_SUCCESS) {
+            fprintf(stderr, "the trainer's product failed\n");
+            exit(1);
+        }
+    MUST(cudaStreamSynchronize(p->stream));
+    return now_ms() - t0;
+}
+/* A word that depends on every bit of the result's first megabyte. */
+static uint64_t products_sum(products *p) {
+    size_t n = (size_t)p->n * (size_t)p->n < 262144 ? (size_t)p->n * (size_t)p->n : 262144;
+    uint32_t *h = (uint32_t *)malloc(n * 4);
+    uint64_t x = 0;
+    MUST(cudaMemcpyAsync(h, p->c, n * 4, cudaMemcpyDeviceToHost, p->stream));
+    MUST(cudaStreamSynchronize(p->stream));
+    for (size_t i = 0; i < n; i++) x = draw_mix(x ^ h[i]);
+    free(h);
+    return x;
+}
+static void products_close(products *p) {
+    void *all[] = {p->a, p->b, p->c};
+    (void)cublasDestroy(p->blas);
+    for (int i = 0; i < 3; i++) MUST(cudaFree(all[i]));
+    MUST(cudaStreamDestroy(p->stream));
+}
+
+static double free_mib(void) {
+    size_t free_bytes = 0, total = 0;
+    MUST(cudaMemGetInfo(&free_bytes, &total));
+    return (double)free_bytes / 1048576;
+}
+
+static double ask(child *c, char what, const cudaIpcMemHandle_t *h, int64_t bytes) {
+    double ms = -1;
+    char answer = 0;
+    put(c->to, &what, 1);
+    if (h) put(c->to, h, sizeof *h), put(c->to, &bytes, sizeof bytes);
+    if (!get(c->from, &answer, 1) || (what != 'm' && !get(c->from, &ms, sizeof ms))) return -1;
+    return ms;
+}
+
+static void say_memory(bool tiny) {
+    double before = free_mib();
+    child plain = start("plain", tiny);
+    double context = free_mib();
+    finish(&plain);
+    child idle = start("idle", tiny);
+    printf("     an idle worker holds %.0f MiB of the GPU's memory: %.0f MiB with nothing open but its context, the rest for a model of %s\n",
+           before - free_mib(), before - context, tiny ? small.name : shapes[0].name);
+    finish(&idle);
+}
+
+static void say_beside(products *p, bool tiny) {
+    int rounds = tiny ? 2 : 40;
+    static const char *const words[] = {"decode1", "decode64"};
+    for (int w = 0; w < 2; w++) {
+        child c = start(words[w], tiny);
+        double alone[64], beside[64], its = 0;
+        char d = 'd';
+        for (int part = 0; part < 2; part++) { /* in two halves, in turns */
+            for (int r = 0; r < rounds / 2; r++) alone[part * (rounds / 2) + r] = products_step(p);
+            put(c.to, &d, 1);
+            (void)get(c.from, &d, 1);
+            for (int r = 0; r < rounds / 2; r++) beside[part * (rounds / 2) + r] = products_step(p);
+            its = ask(&c, 's', NULL, 0);
+        }
+        double a = median(alone, rounds), b = median(beside, rounds);
+        printf("     a step of products %.2f ms alone, %.2f ms while a worker decodes (%s, %s): %.3f times; its step takes %.0f us\n", a, b,
+               tiny ? small.name : shapes[0].name, w ? "64 samples" : "1 sample", b / a, its * 1e3);
+        finish(&c);
+    }
+}
+
+/* Returns how many things went wrong. */
+static int try_ipc(products *p, bool tiny) {
+    cudaIpcMemHandle_t h;
+    int64_t bytes = tiny ? 1 << 16 : (int64_t)1 << 30;
+    void *block = random_memory(p->stream, true, bytes / 2, 1, 9);
+    cudaError_t e = cudaIpcGetMemHandle(&h, block);
+    MUST(cudaStreamSynchronize(p->stream));
+    if (e != cudaSuccess) {
+        (void)cudaGetLastError();
+        printf("     CUDA IPC: %s: weights will go through the host's memory here\n", cudaGetErrorString(e));
+        MUST(cudaFree(block));
+        return 0;
+    }
+    int rounds = 50, wrong = 0, faults = tiny ? 2 : 100;
+    double echo[64], opened[64], through[64];
+    child c = start("plain", tiny);
+    for (int i = 0; i < rounds; i++) {
+        double t0 = now_ms();
+        ask(&c, 'm', NULL, 0);
+        echo[i] = (now_ms() - t0) * 1e3;
+        opened[i] = ask(&c, 'o', &h, bytes) * 1e3;
+        through[i] = ask(&c, 'r', &h, bytes);
+    }
+    wrong += finish(&c) != 0;
+    printf("     IPC: a message there and back %.0f us; a handle of %.0f MiB opened and closed %.0f us; read through it at %.0f GB/s\n",
+           median(echo, rounds), (double)bytes / 1048576, median(opened, rounds), (double)bytes / (median(through, rounds) * 1e6));
+
+    products_step(p);
+    uint64_t before = products_sum(p);
+    int lost = 0, other = 0;
+    for (int i = 0; i < faults; i++) {
+        child bad = start("plain", tiny);
+        char x = 'x';
+        put(bad.to, &x, 1);
+        put(bad.to, &h, sizeof h);
+        put(bad.to, &bytes, sizeof bytes);
+        products_step(p); /* ends the program where it fails */
+        int code = finish(&bad);
+        lost += code != 0;
+        other += products_sum(p) != before;
+    }
+    printf("     %d workers touched an address of nobody's with the trainer's memory open: %d did not fault, %d times the trainer's product "
+           "was another\n", faults, lost, other);
+    MUST(cudaFree(block));
+    return wrong + lost + other;
+}
+
+#endif

@@ -1,0 +1,191 @@
+/* gpu_trainer.cuh -- what a training feels of Glimpse, for gpu_bench.cu: the copy of the weights beside a copy of as many bytes,
+ * the step that holds one, a run with evals.  The training stands in as the products of GPT-2 124M's step at 64 x 1024 tokens
+ * (6 x 124 M x 65,536 operations in bf16); the weights are llm.c's block in the GPU's memory. */
+#ifndef GLIMPSE_BENCH_GPU_TRAINER_CUH
+#define GLIMPSE_BENCH_GPU_TRAINER_CUH
+
+#include <unistd.h>
+
+#include "tests/bench/gpu_procs.cuh"
+extern "C" {
+#include <glimpse_llmc.h>
+#include "plugin/device.h"
+}
+
+/* One row of the table: must and goal, and whether it holds.  `above`: larger is better. */
+static int rows_failed;
+static void print_row(const char *what, double value, bool above, double must_be, double goal) {
+    bool passes = above ? value >= must_be : value <= must_be, reached = above ? value >= goal : value <= goal;
+    printf("%-4s %-86s %8.4g  must %s %g, goal %g%s\n", passes ? "PASS" : "FAIL", what, value, above ? ">=" : "<=", must_be, goal,
+           reached ? " (reached)" : "");
+    fflush(stdout);
+    rows_failed += !passes;
+}
+
+static float event_ms(cudaEvent_t *e) {
+    float ms = 0;
+    MUST(cudaEventSynchronize(e[1]));
+    MUST(cudaEventElapsedTime(&ms, e[0], e[1]));
+    return ms;
+}
+
+/* A block of weights, described as one tensor, and a place for its copy on the device.  NULL: there is no driver here. */
+typedef struct held_block {
+    cudaStream_t stream;
+    void *weights;
+    int64_t bytes;
+    device *d;
+    device_part part;
+} held_block;
+
+static bool hold(held_block *h, int64_t bytes) {
+    glimpse_model m = GLIMPSE_MODEL_INIT;
+    device_offer offer;
+    memset(h, 0, sizeof *h);
+    MUST(cudaStreamCreateWithFlags(&h->stream, cudaStreamNonBlocking));
+    h->weights = random_memory(h->stream, true, bytes / 2, 1, 11);
+    h->bytes = bytes;
+    MUST(cudaStreamSynchronize(h->stream));
+    glimpse_tensor t = GLIMPSE_TENSOR_INIT;
+    t.name = "weights";
+    t.data = h->weights;
+    t.dtype = GLIMPSE_BF16;
+    t.n_dims = 1;
+    t.dims[0] = bytes / 2;
+    m.tensors = &t;
+    m.n_tensors = 1;
+    m.stream = h->stream;
+    const driver *loaded;
+    h->part.from = h->weights;
+    h->part.offset = 0;
+    h->part.bytes = (size_t)bytes;
+    if (driver_load(false, &loaded) >= 0 && device_open(&m, &h->d) >= 0 && h->d &&
+        device_offer_slots(h->d, (size_t)bytes, 1, 100, &offer) >= 0)
+        return true;
+    printf("     the copy of the weights was not measured: %s\n", status_text());
+    return false;
+}
+static void let_go(held_block *h) {
+    device_close(h->d, false);
+    MUST(cudaFree(h->weights));
+    MUST(cudaStreamDestroy(h->stream));
+}
+
+/* The snapshot of 1.5 B bf16 weights / one copy of as many bytes by the runtime. */
+static void bench_snapshot(bool tiny) {
+    held_block h;
+    void *to = NULL;
+    cudaEvent_t e[2];
+    int rounds = tiny ? 2 : 31;
+    double ratio[64];
+    if (hold(&h, tiny ? 1 << 16 : (int64_t)1557611200 * 2)) {
+        MUST(cudaMalloc(&to, (size_t)h.bytes));
+        for (int i = 0; i < 2; i++) MUST(cudaEventCreateWithFlags(&e[i], 0));
+        for (int r = -2; r < rounds; r++) {
+            MUST(cudaEventRecord(e[0], h.stream));
+            must(device_copy_across(h.d, &h.part, 1, 0));
+            MUST(cudaEventRecord(e[1], h.stream));
+            double ours = event_ms(e);
+            MUST(cudaEventRecord(e[0], h.stream));
+            MUST(cudaMemcpyAsync(to, h.weights, (size_t)h.bytes, cudaMemcpyDeviceToDevice, h.stream));
+            MUST(cudaEventRecord(e[1], h.stream));
+            double plain = event_ms(e);
+            if (r >= 0) ratio[r] = ours / plain;
+        }
+        print_row("the snapshot of 1.5 B bf16 weights / a copy of as many bytes", median(ratio, rounds), false, 1.3, 1.03);
+        for (int i = 0; i < 2; i++) MUST(cudaEventDestroy(e[i]));
+        MUST(cudaFree(to));
+    }
+    let_go(&h);
+}
+
+static void training_step(products *p, int products_a_step) {
+    for (int left = products_a_step; left > 0; left -= p->each) (void)products_step(p);
+}
+
+/* The step that holds a snapshot of 124 M bf16 weights, and its neighbour that holds none: the upper bound of what it adds. */
+static void bench_stall(bool tiny) {
+    held_block h;
+    int pairs = tiny ? 3 : 64, a_step = tiny ? 1 : 44;
+    double with[64], without[64], sum = 0, square = 0;
+    if (hold(&h, tiny ? 1 << 16 : (int64_t)124475904 * 2)) {
+        products p;
+        memset(&p, 0, sizeof p);
+        products_open(&p, tiny);
+        for (int r = -2; r < pairs; r++) {
+            double t[2];
+            for (int k = 0; k < 2; k++) {
+                double t0 = now_ms();
+                bool holds = k == (r & 1);
+                if (holds) must(device_copy_across(h.d, &h.part, 1, 0));
+                if (holds) MUST(cudaStreamSynchronize(h.stream)); /* the next step would have to wait for it */
+                training_step(&p, a_step);
+                t[holds] = now_ms() - t0;
+            }
+            if (r < 0) continue;
+            with[r] = t[1];
+            without[r] = t[0];
+            double d = t[1] - t[0];
+            sum += d;
+            square += d * d;
+        }
+        double mean = sum / pairs, sd = sqrt(fmax(square / pairs - mean * mean, 0) / (pairs - 1)), step = median(without, pairs);
+        printf("     a step of %.2f ms, with a snapshot %.2f ms, mean of differences %.4f ms\n", step, median(with, pairs), mean);
+        print_row("added time of a step that holds a snapshot, 124M, 64 x 1024 tokens, 95 % upper bound, %", 100 * (mean + 1.96 * sd) / step,
+                  false, 0.3, 0.03);
+        products_close(&p);
+    }
+    let_go(&h);
+}
+
+/* 250 steps with an eval of 16 samples of 256 tokens in them / 250 without; `program`: the worker. */
+static void bench_run(bool tiny) {
+    const char *program = getenv("GLIMPSE_WORKER");
+    char dir[] = "/tmp/glimpse-bench-XXXXXX", command[128];
+    int T = tiny ? 32 : 1024, V = tiny ? 50 : 50257, Vp = tiny ? 64 : 50304, L = tiny ? 2 : 12, NH = tiny ? 2 : 12, C = tiny ? 16 : 768;
+    int steps = tiny ? 2 : 250, a_step = tiny ? 1 : 44, rounds = 2;
+    int64_t c = C, n = Vp * c + T * c + L * (12 * c * c + 13 * c) + 2 * c;
+    if (!program || access(program, X_OK) != 0 || !mkdtemp(dir)) {
+        printf("     a run with evals was not measured: there is no worker (%s): its libraries are missing here\n", program ? program : "unset");
+        return;
+    }
+    products p;
+    memset(&p, 0, sizeof p);
+    products_open(&p, tiny);
+    void *weights = random_memory(p.stream, true, n, 0.02f, 13);
+    MUST(cudaStreamSynchronize(p.stream));
+    glimpse_config *cfg = glimpse_llmc_config(tiny ? 4 : 256);
+    glimpse_set(cfg, "out_dir", dir);
+    glimpse_set(cfg, "num_samples", tiny ? "2" : "16");
+    glimpse_set(cfg, "sample_each_eval", "true");
+    glimpse_set(cfg, "sample_start_tokens", "IDS:1,2,3");
+    glimpse *g = glimpse_llmc_open(cfg, 0, T, V, Vp, L, NH, C, weights, GLIMPSE_BF16, p.stream);
+    if (g) {
+        double added[8], t[2];
+        for (int warm = 0; warm < 3; warm++) { /* the first evals open the GPU's slot and the worker's context */
+            glimpse_llmc_eval(g, warm, 2.0f, 1.0f);
+            glimpse_drain(g);
+        }
+        for (int r = 0; r < rounds; r++) {
+            for (int k = 0; k < 2; k++) {
+                bool evals = k == (r & 1);
+                double t0 = now_ms();
+                if (evals) glimpse_llmc_eval(g, 10 + r, 2.0f, 1.0f);
+                for (int i = 0; i < steps; i++) training_step(&p, a_step);
+                t[evals] = now_ms() - t0;
+                glimpse_drain(g);
+            }
+            added[r] = 100 * (t[1] / t[0] - 1);
+        }
+        double mean = 0;
+        for (int r = 0; r < rounds; r++) mean += added[r] / rounds;
+        print_row("added wall time of a run, interval 250, 16 x 256 tokens, sheets on, 124M bf16, %", mean, false, 1, 0.2);
+    } else printf("     a run with evals was not measured: Glimpse did not open\n");
+    glimpse_close(g);
+    MUST(cudaFree(weights));
+    products_close(&p);
+    snprintf(command, sizeof command, "rm -rf %s", dir);
+    if (system(command)) fprintf(stderr, "%s stays\n", dir);
+}
+
+#endif

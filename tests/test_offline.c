@@ -1,0 +1,173 @@
+/* test_offline.c -- `glimpse` on a checkpoint as people meet it: what stands on stdout, where files go, that a failure is said
+ * once and leaves nothing, that a run's results are not written over, and that what a chat saved reads back. */
+#define _GNU_SOURCE
+#include "tests/test.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "include/internal/buffer.h"
+#include "include/internal/file.h"
+
+static buffer out, err;
+
+/* `glimpse` with these words of a shell in the test's directory; the checkpoint is ckpt. */
+static int program(const char *words) {
+    char command[12000];
+    snprintf(command, sizeof command, "cd '%s' && ln -sfn '%s/tests/ref/tasks/ckpt' ckpt && '%s/glimpse' < /dev/null %s > out.txt 2> err.txt",
+             test_tmpdir(), test_source_dir(), test_build_dir(), words);
+    int status = system(command);
+    char *o = path_join(test_tmpdir(), "out.txt"), *e = path_join(test_tmpdir(), "err.txt");
+    buf_clear(&out), buf_clear(&err);
+    EXPECT_OK(file_read_all(o, 1 << 26, &out));
+    EXPECT_OK(file_read_all(e, 1 << 26, &err));
+    free(o), free(e);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static int times(const buffer *b, const char *what) {
+    int n = 0;
+    for (const char *p = buf_str(b); (p = strstr(p, what)); p++) n++;
+    return n;
+}
+
+static bool there(const char *name) {
+    char *path = path_join(test_tmpdir(), name);
+    bool is = path_exists(path);
+    free(path);
+    return is;
+}
+
+static void put(const char *name, const char *text) {
+    char *path = path_join(test_tmpdir(), name);
+    EXPECT_OK(file_write_atomic(path, text, strlen(text), false));
+    free(path);
+}
+
+static void read_back(const char *name, buffer *b) {
+    char *path = path_join(test_tmpdir(), name);
+    buf_clear(b);
+    EXPECT_OK(file_read_all(path, 1 << 20, b));
+    free(path);
+}
+
+#define QUICK "--checkpoint ckpt --out_dir o --no_sheets --no_report --no_tensorboard --max_new_tokens 6 --ignore_eos "
+
+/* One sample is its bare text; of several each has a line that says which it is, and nothing else is between them. */
+TEST(offline_samples_are_labelled) {
+    buffer bare[2] = {{0}, {0}}, whole = {0};
+    for (int i = 0; i < 2; i++) {
+        EXPECT_EQ(program(i ? QUICK "--prompt The --num_samples 1 --top_k 5" : QUICK "--prompt The --num_samples 1 --top_k 1"), 0);
+        EXPECT(out.n > 4 && !strncmp(out.bytes, "The", 3) && out.bytes[out.n - 1] == '\n' && !times(&out, "-----"));
+        buf_put(&bare[i], out.bytes, out.n);
+        EXPECT_EQ(program(i ? QUICK "--prompt The --num_samples 1 --top_k 5 --stop nowhere" : QUICK "--prompt The --num_samples 1 --top_k 1 --stop nowhere"), 0);
+        EXPECT_STREQ(buf_str(&out), buf_str(&bare[i])); /* what does not stream reads the same */
+    }
+    EXPECT_EQ(program(QUICK "--prompt The --num_samples 1 --top_k 1,5"), 0);
+    buf_printf(&whole, "--------------- top_k=1   sample 1 of 1\n%s--------------- top_k=5   sample 1 of 1\n%s", buf_str(&bare[0]), buf_str(&bare[1]));
+    EXPECT_STREQ(buf_str(&out), buf_str(&whole));
+    EXPECT_EQ(program(QUICK "--prompt The --prompt A --num_samples 2"), 0);
+    EXPECT_EQ(times(&out, "--------------- prompt 1 of 2   sample 1 of 2\nThe"), 1);
+    EXPECT_EQ(times(&out, "--------------- prompt 2 of 2   sample 2 of 2\nA"), 1);
+    EXPECT_EQ(times(&out, "---------------"), 4);
+    EXPECT(strstr(buf_str(&err), "\n  prompt 1   ") && strstr(buf_str(&err), "\n  prompt 2   "));
+    buf_free(&bare[0]), buf_free(&bare[1]), buf_free(&whole);
+}
+
+/* What is refused late is said once, with no text on stdout, and no directory is left; what succeeds says where it went. */
+TEST(offline_failures_leave_nothing) {
+    static const char *const cases[][2] = {
+        {QUICK "--prompt The --quiet --samplers top_p=5", "top_p is 5"},
+        {QUICK "--prompt The --samplers top_p=5", "top_p is 5"},
+        {QUICK "--prompt The --quiet --allowed_tokens 999999", "outside the vocabulary"},
+        {QUICK "--prompt The --quiet --num_beams 2 --antislop slop.json", "--antislop is for samples that are drawn"},
+        {QUICK "--prompt The --num_beams 2 --antislop slop.json", "--antislop is for samples that are drawn"},
+    };
+    put("slop.json", "[\"a\"]");
+    for (int run = 0; run < 2; run++) { /* nothing there; and a run that is there */
+        for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+            EXPECT_EQ(program(cases[i][0]), 2);
+            EXPECT_EQ(times(&err, cases[i][1]), 1);
+            EXPECT_EQ(out.n, 0);
+            EXPECT_EQ(there("o"), run == 1);
+            EXPECT(!there("o/offline-1"));
+        }
+        if (run) break;
+        EXPECT_EQ(program(QUICK "--prompt The"), 0);
+        EXPECT(there("o/evals.jsonl") && strstr(buf_str(&err), "glimpse: everything about it is in o\n"));
+    }
+    EXPECT_EQ(program(QUICK "--prompt The --no_files"), 0);
+    EXPECT(out.n > 0 && !there("o/offline-1") && !strstr(buf_str(&err), "everything"));
+    EXPECT_EQ(program("score --checkpoint ckpt --prompt The --out_dir p"), 0);
+    EXPECT(!there("p"));
+    EXPECT_EQ(program("chat " QUICK), 0); /* nothing was said */
+    EXPECT(!there("o/offline-1"));
+    EXPECT_EQ(program(QUICK "--prompt The"), 0);
+    EXPECT(there("o/offline-1/evals.jsonl") && strstr(buf_str(&err), "glimpse: everything about it is in o/offline-1\n"));
+}
+
+TEST(offline_evaluation_leaves_a_runs_results) {
+    buffer kept = {0};
+    EXPECT_EQ(program(QUICK "--prompt The"), 0); /* a run is there, with its results */
+    put("o/lm_eval_results.json", "the run's");
+    put("mine.jsonl", "{\"query\":\"The\",\"choices\":[\"dog\",\"cat\"],\"gold\":0}\n");
+    EXPECT_EQ(program("eval --checkpoint ckpt --out_dir o --lm_eval_data . --lm_eval_tasks mine"), 0);
+    EXPECT(strstr(buf_str(&err), "are in o/offline-1\n") && there("o/offline-1/lm_eval_results.json"));
+    read_back("o/lm_eval_results.json", &kept);
+    EXPECT_STREQ(buf_str(&kept), "the run's");
+    for (int i = 0; i < 2; i++) { /* nor an earlier evaluation's where there is no run */
+        EXPECT_EQ(program("eval --checkpoint ckpt --out_dir e --lm_eval_data . --lm_eval_tasks mine"), 0);
+        EXPECT(there(i ? "e/offline-1/lm_eval_results.json" : "e/lm_eval_results.json"));
+        EXPECT_EQ(there("e/offline-1"), i == 1);
+    }
+    /* A wrong directory is no wrong task. */
+    EXPECT_EQ(program("eval --checkpoint ckpt --out_dir e --lm_eval_data nowhere --lm_eval_tasks mine"), 1);
+    EXPECT(strstr(buf_str(&err), "--lm_eval_data nowhere: there is no such directory") && !strstr(buf_str(&err), "no task"));
+    buf_free(&kept);
+}
+
+TEST(offline_tells_what_does_nothing) {
+    EXPECT_EQ(program(QUICK "--prompt The --no_files --quiet --samplers 'penalties;dry;banned_tokens;top_k=40;temperature=0.8'"), 0);
+    EXPECT_STREQ(buf_str(&err), "glimpse: penalties is in the chain, and repetition_penalty is 1: it does nothing\n"
+                                "glimpse: dry is in the chain, and dry_multiplier is 0: it does nothing\n"
+                                "glimpse: banned_tokens is in the chain, and there is no --banned_tokens: it does nothing\n");
+    EXPECT_EQ(program(QUICK "--prompt The --no_files --quiet --samplers 'penalties=1.1;dry=0.8;temperature'"), 0);
+    EXPECT_EQ(err.n, 0);
+    EXPECT_EQ(program(QUICK "--prompt The --no_files --quiet --xtc_threshold 0.2 --top_p_crossing drop"), 0);
+    EXPECT_EQ(times(&err, "it does nothing\n"), 2);
+    EXPECT(strstr(buf_str(&err), "glimpse: --top_p_crossing is set, and top_p is 1: it does nothing\n"));
+    EXPECT(strstr(buf_str(&err), "glimpse: --xtc_threshold is set, and xtc_probability is 0: it does nothing\n"));
+    EXPECT_EQ(program(QUICK "--prompt The --module :"), 2);
+    EXPECT(strstr(buf_str(&err), "names no library before the colon"));
+}
+
+/* What /save wrote, read by its rules: conversations, turns, texts, and answers that are byte for byte what was on the screen, the
+ * --stop text included. */
+TEST(offline_chat_reads_back) {
+    buffer saved = {0}, answers = {0};
+    put("lines.txt", "The dog\nAnd\\nthen\n/again\n/undo\n/reset\nThe cat\n/save t.txt\n");
+    EXPECT_EQ(program("chat " QUICK "--max_new_tokens 30 --stop o --quiet < lines.txt"), 0);
+    read_back("t.txt", &saved);
+    EXPECT_EQ(times(&saved, "--------------- conversation 1\n--------------- turn 1\n> The dog\n"), 1);
+    EXPECT_EQ(times(&saved, "--------------- conversation 2\n--------------- turn 1\n> The cat\n"), 1);
+    EXPECT_EQ(times(&saved, "--------------- turn"), 2);
+    bool stopped = false;
+    for (const char *at = buf_str(&saved); *at;) {
+        size_t n = strcspn(at, "\n");
+        if (*at != '>' && strncmp(at, "-----", 5)) {
+            size_t skip = *at == '\\';
+            buf_put(&answers, at + skip, n - skip);
+            buf_putc(&answers, '\n');
+            stopped |= memchr(at, 'o', n) != NULL;
+        }
+        at += n + (at[n] == '\n');
+    }
+    EXPECT(stopped); /* what the model has read of it is not left out */
+    const char *first = strstr(buf_str(&out), "\n");
+    REQUIRE(first != NULL);
+    EXPECT(!strncmp(buf_str(&out), buf_str(&answers), (size_t)(first + 1 - out.bytes)));
+    buf_free(&saved), buf_free(&answers);
+}

@@ -1,0 +1,134 @@
+/* test_text_out.c -- generated text and messages on one terminal: whatever is said while text streams, after it or instead of
+ * it begins a line of its own, and where the text goes to a file or a pipe not a byte is added to it. */
+#include "hooks/session_state.h"
+#include "include/internal/file.h"
+#include "tests/hf_files.h"
+#include "tests/test.h"
+#include <stdlib.h>
+#include <string.h>
+
+enum { V = 61 }; /* of the model that hf_files.c makes */
+
+typedef struct screen { /* one terminal, or a terminal and a file */
+    bool terminal;
+    buffer shown, out; /* out: the generated text alone */
+    int glued, said, hooks;
+} screen;
+
+static bool at_line_begin(const screen *s) { return !s->shown.n || s->shown.bytes[s->shown.n - 1] == '\n'; }
+
+static void on_log(void *user, const char *line) {
+    screen *s = user;
+    if (s->terminal) {
+        s->glued += !at_line_begin(s);
+        EXPECT(!strncmp(line, "\r\x1b[K", 4) || *line == '\r'); /* a progress bar may stand there */
+    } else EXPECT(*line != '\r');
+    s->said++;
+    buf_puts(&s->shown, line);
+    buf_putc(&s->shown, '\n');
+}
+
+static int on_out(void *user, const char *bytes, size_t n) {
+    screen *s = user;
+    if (s->terminal) buf_put(&s->shown, bytes, n);
+    buf_put(&s->out, bytes, n);
+    return 0;
+}
+
+static void on_record(void *user, const glimpse_record *r) { /* a hook of the user's may print */
+    screen *s = user;
+    (void)r;
+    s->glued += !at_line_begin(s);
+    s->hooks++;
+}
+
+static char *save(const char *name, const char *bytes, size_t n) {
+    char *path = path_join(test_tmpdir(), name);
+    EXPECT_OK(file_write_atomic(path, bytes, n, false));
+    return path;
+}
+
+/* A model, its tokenizer (of the letters from '!' on), a probe and a data set that it cannot encode. */
+static options *options_of(const char *dir, const char *samples) {
+    static char *model, *tokenizer, *probe, *data;
+    if (!model) {
+        buffer weights = {0}, tok = {0};
+        model = strdup(hf_dir("model"));
+        hf_safetensors(0, 0, hf_tensor_count(0), GLIMPSE_F32, "", &weights);
+        hf_save(model, "config.json", hf_config(0), strlen(hf_config(0)));
+        hf_save(model, "model.safetensors", weights.bytes, weights.n);
+        uint32_t head[256] = { 20240328, 2, V, V - 1 };
+        buf_put(&tok, head, sizeof head);
+        for (int i = 0; i < V; i++) {
+            buf_putc(&tok, 1);
+            buf_putc(&tok, (char)('!' + i));
+        }
+        tokenizer = save("t.bin", tok.bytes, tok.n);
+        probe = save("probe.txt", "z z\n", 4);
+        data = save("data.txt", "z z z z", 7);
+        buf_free(&weights), buf_free(&tok);
+    }
+    const char *const pairs[][2] = { { "out_dir", dir }, { "checkpoint", model }, { "tokenizer", tokenizer }, { "probe", probe },
+                                     { "dataset", data }, { "dataset_benchmarks", "true" }, { "max_sample_tokens", "9" },
+                                     { "num_samples", samples }, { "sample_start_tokens", "ABC" }, { "ignore_eos", "true" },
+                                     { "sheets", "false" } };
+    options *o = options_new();
+    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++)
+        EXPECT_OK(options_set(o, (opt_id)opt_find(pairs[i][0], strlen(pairs[i][0])), pairs[i][1], OPT_LEVEL_FLAG));
+    options_set_offline(o, true);
+    return o;
+}
+
+static session_host host_of(screen *s) {
+    return (session_host){ .user = s, .log = on_log, .out = on_out, .record = on_record, .terminal = s->terminal, .out_terminal = s->terminal };
+}
+
+TEST(text_out_and_messages_have_lines_of_their_own) {
+    buffer text = {0};
+    for (int i = 0; i < 4; i++) { /* streaming or whole, on a terminal or into a file */
+        screen s = { .terminal = i < 2 };
+        char name[16];
+        c_snprintf(name, sizeof name, "run%d", i);
+        char *dir = path_join(test_tmpdir(), name);
+        options *o = options_of(dir, i % 2 ? "2" : "1");
+        session_host host = host_of(&s);
+        REQUIRE_OK(session_run(o, &host));
+        EXPECT_EQ(s.glued, 0);
+        EXPECT_EQ(s.hooks, 1);
+        EXPECT(strstr(buf_str(&s.shown), "--probe ") && strstr(buf_str(&s.shown), "--dataset_benchmarks: "));
+        if (i % 2 == 0) {
+            EXPECT(s.out.n == 3 + 9 + 1 && !strncmp(s.out.bytes, "ABC", 3) && !memchr(s.out.bytes, '\n', s.out.n - 1));
+            if (text.n) EXPECT_STREQ(buf_str(&s.out), buf_str(&text)); /* in a file what a terminal shows */
+            else buf_put(&text, s.out.bytes, s.out.n);
+        }
+        options_free(o);
+        free(dir);
+        buf_free(&s.shown), buf_free(&s.out);
+    }
+    buf_free(&text);
+}
+
+/* The directory cannot be written: the run fails after its prompt was shown, and who says so begins at column 0. */
+TEST(text_out_of_a_run_that_fails) {
+    screen s = { .terminal = true };
+    char *taken = save("taken", "x", 1), *dir = path_join(taken, "out");
+    options *o = options_of(dir, "1");
+    session_host host = host_of(&s);
+    EXPECT(session_run(o, &host) < 0);
+    EXPECT_EQ(s.glued, 0);
+    EXPECT(at_line_begin(&s));
+    options_free(o);
+    char *ours = path_join(test_tmpdir(), "late");
+    o = options_of(ours, "1");
+    buf_clear(&s.out);
+    char *texts = path_join(dir, "sample.txt");
+    EXPECT_OK(options_set(o, OPT_sample_file, texts, OPT_LEVEL_FLAG)); /* the views fail */
+    session_run(o, &host);
+    EXPECT(strstr(buf_str(&s.shown), "taken"));
+    free(texts);
+    EXPECT_EQ(s.glued, 0);
+    EXPECT(s.out.n && at_line_begin(&s));
+    options_free(o);
+    free(taken), free(dir), free(ours);
+    buf_free(&s.shown), buf_free(&s.out);
+}
