@@ -8,7 +8,8 @@ decoded again, and ids drawn at random.  Prints one line a family and a total; e
 FAMILY=part of a name; SEED=1, other strings; JOBS=2, in two processes; KEEP=folder, where the tokenizers and the references'
 answers stay, so that the next run asks our side alone; RESUME=1 with KEEP, passes over what this very program has proven.
 
-The last full run: see README.md, "Measured"."""
+The last full run: 107 families and the files of mistral-common; of each 103,677 texts (100,000 random, the nasty list, 4.2 MB of
+real text) and 10,000 rows of random ids: no difference; 15 minutes of one processor, 5 where the references' answers are kept."""
 import glob
 import gzip
 import hashlib

@@ -336,6 +336,26 @@ def tekken_other(folder):
     yield Family("tekken_other", path, special + len(ranks), lambda x: [r + special for r in e.encode_ordinary(x)], lambda ids: e.decode_bytes([r - special for r in ids if r >= special]), without=names)
 
 
+def mistral(folder):
+    """Files in use, of 32,000 to 131,072 tokens, which mistral-common brings along, against its own reader; needs that package."""
+    try:
+        import mistral_common
+        from mistral_common.tokens.tokenizers.tekken import Tekkenizer
+    except ImportError:
+        print("not compared: mistral-common's own files; hint: pip install mistral_common, in an environment of its own: it asks for an older numpy", flush=True)
+        return
+    data = os.path.join(os.path.dirname(mistral_common.__file__), "data")
+    for name in sorted(os.listdir(data)):
+        path = os.path.join(data, name)
+        if name.startswith("tekken") and name.endswith(".json"):
+            t = Tekkenizer.from_file(path)
+            yield Family("mistral_" + name[:-5], path, t.n_words, lambda x, t=t: t.encode(x, bos=False, eos=False), lambda ids, t=t: b"".join(map(t.id_to_byte_piece, ids)), without=tuple(x["token_str"] for x in t._all_special_tokens))
+        elif ".model" in name:
+            s = sentencepiece.SentencePieceProcessor(model_file=path)
+            control = tuple(s.id_to_piece(i) for i in range(s.get_piece_size()) if s.is_control(i))
+            yield Family("mistral_" + name, path, s.get_piece_size(), s.encode, lambda ids, s=s: s.decode(ids).encode(), without=control)
+
+
 def all(folder):
     for name, t in hf_families(folder):
         yield hf(folder, name, t)
@@ -345,3 +365,4 @@ def all(folder):
     yield from gguf_families(folder)
     yield from gguf_bert(folder)
     yield from tekken_other(folder)
+    yield from mistral(folder)
