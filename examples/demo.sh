@@ -10,7 +10,7 @@ rm -rf "$out"
 OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive} "$1/train_gpt" --out_dir "$out" --minutes "${MINUTES:-1}" --min_steps 1200 --steps 99999999 \
     --max_sample_tokens 280 --sample_each_eval --sample_metrics --glimpse_num_samples 2 --glimpse_probe examples/probes.txt
 echo
-echo "The same session offline: $1/glimpse --out_dir $out --prompt 'Once upon a time' --num_samples 1 --show_heatmaps"
+echo "The same session offline: $1/glimpse --out_dir $out --prompt 'Once upon a time' --num_samples 1 --max_new_tokens 200 --show_heatmaps --quiet"
 "$1/glimpse" --out_dir "$out" --prompt 'Once upon a time' --num_samples 1 --max_new_tokens 200 --show_heatmaps --quiet
 echo
 last=$(ls -d "$out"/evals/step_* | tail -n 1)

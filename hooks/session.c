@@ -412,7 +412,7 @@ static glimpse_status open_journal(session *s, int64_t step, int64_t since) {
         session_log(s, "glimpse: %lld bytes at the end of %s/evals.jsonl were no line: cut off, kept as evals.jsonl.torn-...",
                     (long long)s->js.torn, s->out_dir);
     if (s->js.continued) {
-        s->due = (schedule){ s->js.last ? s->js.next_seq : 0, s->js.best_val_loss, s->js.best_step };
+        s->due = (schedule){ .evals = s->js.last ? s->js.next_seq : 0, .best_val_loss = s->js.best_val_loss, .best_step = s->js.best_step };
         if (s->js.superseded) {
             texts_are_stale(s);
             s->js.newest_step = s->js.last_step;
@@ -627,6 +627,7 @@ glimpse_status session_eval(session *s, int64_t step, double train_loss, double 
     schedule_best(&s->due, step, val_loss);
     if (due) {
         sampled = session_sample(s, s->o, step, &found.batch, &note);
+        s->due.owed = sampled < 0;
         if (sampled < 0) buf_puts(&why, status_text());
         if (note.n && !s->note_said) {
             session_log(s, "glimpse: %s", buf_str(&note));

@@ -97,6 +97,18 @@ TEST(worker_keeps_the_schedule_without_copies) {
     rig_close(&r);
 }
 
+TEST(worker_eval_that_failed_is_owed) {
+    rig r;
+    rig_open(&r, (const char *const[]){"sample_each_eval=false", "sample_start_tokens=IDS:1000000", NULL});
+    REQUIRE(r.g != NULL);
+    for (int i = 0; i < 2; i++) { /* the loss did not improve, but nothing has been sampled yet */
+        glimpse_eval(r.g, i * 10, 3, 3);
+        EXPECT(glimpse_drain(r.g) < 0);
+        EXPECT_STREQ(rig_status(&r, i * 10), "failed");
+    }
+    rig_close(&r);
+}
+
 static pid_t the_worker(void) {
     pid_t pid = 0;
     EXPECT_EQ(rig_workers(&pid, 1), 1);

@@ -12,7 +12,7 @@ bool schedule_is_due(const schedule *s, const options *o, double val_loss, char 
         c_snprintf(why, SCHEDULE_WHY_BYTES, "--max_sample_tokens 0");
         return false;
     }
-    if (!s->evals || opt_bool(o, OPT_sample_each_eval) || !isfinite(val_loss) || !isfinite(s->best_val_loss) ||
+    if (!s->evals || s->owed || opt_bool(o, OPT_sample_each_eval) || !isfinite(val_loss) || !isfinite(s->best_val_loss) ||
         val_loss < s->best_val_loss)
         return true;
     c_snprintf(why, SCHEDULE_WHY_BYTES, "val %.4g \xe2\x89\xa5 best %.4g @ %lld (--sample_each_eval)", val_loss,

@@ -23,7 +23,7 @@ typedef struct pace {
     double share;          /* of its time that a thread computes in this eval */
     int threads;           /* 0 = all */
     double spent_s, took_s; /* of the eval before; 0 = there was none */
-    double begun_s, begun_spent_s, rested_s; /* this eval */
+    double begun_s, begun_spent_s, rested_s, most_s; /* this eval; most_s: when rests end, 0 = not known */
     double looked_s, own_s; /* when a rest was last thought of, and this thread's processor time then */
     bool working;
 } pace;
