@@ -296,7 +296,8 @@ static void collect(worker_guest *w) {
 /* Somebody waits for what the worker has in hand: it rests no more. */
 static void hurry(worker_guest *w) {
     message_head head = {.kind = MSG_HURRY};
-    int64_t newest = w->n_posts ? w->posts[w->n_posts - 1].head.id : 0;
+    int64_t newest = 0; /* what it was sent: a word that comes before its eval hurries nothing */
+    for (int i = 0; i < w->n_posts && w->posts[i].sent; i++) newest = w->posts[i].head.id;
     if (w->socket >= 0 && newest > w->hurried && message_send(w->socket, &head, NULL, 0, -1) == GLIMPSE_OK) w->hurried = newest;
 }
 
@@ -316,6 +317,7 @@ static glimpse_status start_worker(worker_guest *w) {
     pid_t pid;
     TRY(spawn_worker(w->program, &w->socket, &pid));
     w->ready = w->offer_sent = false;
+    w->hurried = 0; /* this one was never asked */
     w->refused = GLIMPSE_OK;
     w->adopted = spawn_adopts() ? pid : 0;
     w->words[0] = 0;
@@ -518,10 +520,21 @@ static bool wait_for_all(worker_guest *w, int64_t deadline) {
     }
 }
 
+/* What was lost while the socket took nothing is told once, as soon as there is somebody to tell. */
+static void tell_lost(worker_guest *w) {
+    if (!w->lost) return;
+    buffer b = {0};
+    buf_printf(&b, "glimpse: the losses of %lld evals are not in the journal: the worker took nothing", (long long)w->lost);
+    w->lost = 0;
+    guest_tell(&w->g, buf_str(&b));
+    buf_free(&b);
+}
+
 glimpse_status worker_drain(glimpse *g) {
     worker_guest *w = (worker_guest *)g;
     TRY(guest_begin(g));
     wait_for_all(w, -1);
+    tell_lost(w);
     return guest_end(g, take_failure(w));
 }
 
@@ -530,6 +543,7 @@ glimpse_status worker_close(glimpse *g) {
     TRY(guest_begin(g));
     int64_t deadline = now_ms() + (int64_t)(opt_float(w->o, OPT_close_timeout) * 1e3);
     bool all = wait_for_all(w, deadline);
+    tell_lost(w);
     if (w->socket >= 0) {
         shutdown(w->socket, SHUT_WR); /* the worker reads what is there, then the end */
         /* Its lock on the directory is free once it has gone. */
@@ -557,16 +571,6 @@ glimpse_status worker_close(glimpse *g) {
 }
 
 /* --- evals ------------------------------------------------------------------------------------------------------- */
-
-/* What was lost while the socket took nothing is told once, as soon as there is somebody to tell. */
-static void tell_lost(worker_guest *w) {
-    if (!w->lost || w->n_posts > MOST_POSTS / 2) return;
-    buffer b = {0};
-    buf_printf(&b, "glimpse: the losses of %lld evals are not in the journal: the worker took nothing", (long long)w->lost);
-    w->lost = 0;
-    guest_tell(&w->g, buf_str(&b));
-    buf_free(&b);
-}
 
 static glimpse_status eval_failed(worker_guest *w, glimpse_status st, int64_t step, double train_loss, double val_loss) {
     char why[WHY_BYTES];
@@ -608,7 +612,7 @@ static glimpse_status eval(worker_guest *w, int64_t step, double train_loss, dou
         }
     }
     flush_posts(w);
-    tell_lost(w);
+    if (w->n_posts <= MOST_POSTS / 2) tell_lost(w);
     schedule due = expected(w);
     if (!schedule_is_due(&due, w->o, val_loss, why) && !schedule_reads_weights(w->o)) {
         add_note(w, step, train_loss, val_loss, NOTE_SKIPPED, why);
@@ -649,7 +653,10 @@ static glimpse_status eval(worker_guest *w, int64_t step, double train_loss, dou
         if (st < 0) return eval_failed(w, st, step, train_loss, val_loss);
         offer_device(w, step);
     }
-    if (w->n_posts >= MOST_POSTS) return GLIMPSE_SKIPPED;
+    if (w->n_posts >= MOST_POSTS) {
+        w->lost++;
+        return GLIMPSE_SKIPPED;
+    }
     bool across = w->across == DEVICE_SHARED;
     glimpse_status st = across ? device_copy_across(w->dev, w->snap.parts, w->snap.n_parts, slot) : snapshot_fill(&w->snap, slot);
     if (st < 0) return eval_failed(w, st, step, train_loss, val_loss);

@@ -95,7 +95,6 @@ TEST(pace_worker_rests_and_hurries) {
     EXPECT_OK(glimpse_drain(r.g));
     hurried = waits(pid) - hurried;
     EXPECT_STREQ(rig_status(&r, 20), "ok");
-
     EXPECT(hurried >= 0 && hurried + 8 < alone);
     rig_close(&r);
 }
