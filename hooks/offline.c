@@ -95,7 +95,7 @@ static glimpse_status find_tokenizer(const options *o, const session_host *host,
     const char *given = opt_str(o, OPT_tokenizer);
     if (given) return tokenizer_load_pattern(given, opt_str(o, OPT_tokenizer_pattern), out);
     if (host->tokenizer) return tokenizer_from_description(host->tokenizer, m->d.vocab_size, m->d.eos, out);
-    return checkpoint_find_tokenizer(checkpoint, opt_str(o, OPT_out_dir), out);
+    return checkpoint_find_tokenizer(checkpoint, opt_str(o, OPT_out_dir), opt_str(o, OPT_tokenizer_pattern), out);
 }
 
 /* --- what is said before ------------------------------------------------------------------------------------------ */

@@ -71,7 +71,7 @@ static glimpse_status find_tokenizer(const options *o, const glimpse_model *d, i
     const char *data = opt_str(o, OPT_dataset);
     char *beside = data ? path_dir(data) : NULL;
     const char *dirs[] = { ".", opt_str(o, OPT_out_dir), beside };
-    glimpse_status st = tokenizer_find(dirs, 3, out);
+    glimpse_status st = tokenizer_find(dirs, 3, opt_str(o, OPT_tokenizer_pattern), out);
     free(beside);
     return st;
 }

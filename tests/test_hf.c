@@ -291,10 +291,10 @@ TEST(hf_tokenizer_of_a_checkpoint) {
     REQUIRE(!chdir(cwd));
     hf_save(path, "model.safetensors", "", 0);
     hf_save(hf_dir("output"), "model_config.json", "{}", 2);
-    EXPECT_ERR(checkpoint_find_tokenizer(path, NULL, &t), GLIMPSE_E_TOKENIZER, "Could not find tokenizer.json");
+    EXPECT_ERR(checkpoint_find_tokenizer(path, NULL, NULL, &t), GLIMPSE_E_TOKENIZER, "Could not find tokenizer.json");
     EXPECT(strstr(status_text(), "hint: name it: --tokenizer ") != NULL);
     hf_save(hf_dir("output"), "tokenizer.json", json, strlen(json));
-    REQUIRE_OK(checkpoint_find_tokenizer(path, NULL, &t));
+    REQUIRE_OK(checkpoint_find_tokenizer(path, NULL, NULL, &t));
     REQUIRE(t != NULL);
     EXPECT_EQ(t->vocab_size, 2);
     tokenizer_close(t);

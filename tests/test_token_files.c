@@ -278,7 +278,7 @@ TEST(carry_of_a_gguf_file_the_tokenizer_alone) {
         save_request rq = {.path = at("out"), .replace = true, .beside = f};
         REQUIRE_OK(model_save(m, &rq));
         EXPECT_EQ(entries(at("out")), equal ? 3 : 4);
-        REQUIRE_OK(checkpoint_find_tokenizer(at("out"), NULL, &back));
+        REQUIRE_OK(checkpoint_find_tokenizer(at("out"), NULL, NULL, &back));
         EXPECT(strstr(back->source, equal ? "out/tokenizer.model" : "out/tokenizer.json") != NULL);
         static const char *const texts[] = {"hello", "hell he\xc3\xa9", "<s> hello", "  x"};
         for (int i = 0; i < 4; i++) EXPECT(same_ids(t, back, texts[i], strlen(texts[i])));

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "include/internal/base64.h"
 #include "include/internal/file.h"
 #include "include/internal/utf8.h"
 #include "sampling/tokenizer/pretokenize_gpt2.h"
@@ -135,7 +136,7 @@ TEST(tokenizer_llmc_file) {
     put_token(&b, "<|endoftext|>");
     saved(&b);
     const char *dirs[] = {NULL, "/nonexistent", test_tmpdir()};
-    REQUIRE_OK(tokenizer_find(dirs, 3, &t));
+    REQUIRE_OK(tokenizer_find(dirs, 3, NULL, &t));
     REQUIRE(t);
     EXPECT_STREQ(t->ops->kind, "byte pairs");
     EXPECT_EQ(t->vocab_size, toy.n + 1);
@@ -149,7 +150,7 @@ TEST(tokenizer_llmc_file) {
     EXPECT_EQ(ids.n, sizeof(int32_t));
     tokenizer_close(t);
     t = NULL;
-    EXPECT_OK(tokenizer_find(dirs, 2, &t));
+    EXPECT_OK(tokenizer_find(dirs, 2, NULL, &t));
     EXPECT(!t);
     buf_free(&b), buf_free(&ids), buf_free(&slow);
     toy_free(&toy);
@@ -263,4 +264,25 @@ TEST(tokenizer_without_memory) {
         }
     }
     toy_free(&toy);
+}
+
+/* Ranks that do not say their pattern are found as well as given. */
+TEST(tokenizer_found_takes_the_pattern) {
+    tokenizer *t = NULL;
+    char path[4200];
+    snprintf(path, sizeof path, "%s/found.tiktoken", test_tmpdir());
+    FILE *f = fopen(path, "w");
+    REQUIRE(f != NULL);
+    for (int i = 0; i < 256; i++) {
+        buffer b = {0};
+        base64_encode(&(char){(char)i}, 1, &b);
+        fprintf(f, "%s %d\n", buf_str(&b), i);
+        buf_free(&b);
+    }
+    fclose(f);
+    const char *dirs[] = {test_tmpdir()};
+    EXPECT_ERR(tokenizer_find(dirs, 1, NULL, &t), GLIMPSE_E_TOKENIZER, "--tokenizer_pattern");
+    REQUIRE_OK(tokenizer_find(dirs, 1, "cl100k", &t));
+    EXPECT_EQ(t->vocab_size, 256);
+    tokenizer_close(t);
 }

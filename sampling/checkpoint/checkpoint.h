@@ -34,6 +34,6 @@ int64_t checkpoint_step(const char *path);
  * and GLIMPSE_OK if there is none, except for a directory with model_config.json above it: GLIMPSE_E_TOKENIZER "Could not find
  * tokenizer.json". */
 glimpse_status checkpoint_find_tokenizer_path(const char *checkpoint, const char *out_dir, char **out); /* returned (free) */
-glimpse_status checkpoint_find_tokenizer(const char *checkpoint, const char *out_dir, tokenizer **out);
+glimpse_status checkpoint_find_tokenizer(const char *checkpoint, const char *out_dir, const char *pattern, tokenizer **out);
 
 #endif

@@ -268,11 +268,11 @@ out:
     return st;
 }
 
-glimpse_status checkpoint_find_tokenizer(const char *checkpoint, const char *out_dir, tokenizer **out) {
+glimpse_status checkpoint_find_tokenizer(const char *checkpoint, const char *out_dir, const char *pattern, tokenizer **out) {
     char *path;
     *out = NULL;
     TRY(checkpoint_find_tokenizer_path(checkpoint, out_dir, &path));
-    glimpse_status st = path ? tokenizer_load(path, out) : GLIMPSE_OK;
+    glimpse_status st = path ? tokenizer_load_pattern(path, pattern, out) : GLIMPSE_OK;
     free(path);
     return st;
 }

@@ -284,11 +284,11 @@ glimpse_status tokenizer_find_path(const char *const *dirs, int n_dirs, char **o
     return GLIMPSE_OK;
 }
 
-glimpse_status tokenizer_find(const char *const *dirs, int n_dirs, tokenizer **out) {
+glimpse_status tokenizer_find(const char *const *dirs, int n_dirs, const char *pattern, tokenizer **out) {
     char *path;
     *out = NULL;
     TRY(tokenizer_find_path(dirs, n_dirs, &path));
-    glimpse_status st = path ? tokenizer_load(path, out) : GLIMPSE_OK;
+    glimpse_status st = path ? tokenizer_load_pattern(path, pattern, out) : GLIMPSE_OK;
     free(path);
     return st;
 }

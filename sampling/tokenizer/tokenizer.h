@@ -69,8 +69,8 @@ glimpse_status tokenizer_load_pattern(const char *path, const char *pattern, tok
 bool gguf_has_tokenizer(const char *path);
 /* Look in each directory in turn (NULL entries skipped) for the names Glimpse knows (tokenizer.json, tekken.json, meta.pkl,
  * tokenizer.model, *.tiktoken, spiece.model, tokenizer.bin, gpt2_tokenizer.bin).  *out = NULL and GLIMPSE_OK if there is
- * none. */
-glimpse_status tokenizer_find(const char *const *dirs, int n_dirs, tokenizer **out);
+ * none.  pattern: as for tokenizer_load_pattern. */
+glimpse_status tokenizer_find(const char *const *dirs, int n_dirs, const char *pattern, tokenizer **out);
 /* The same, its path alone: returned (free), NULL = none. */
 glimpse_status tokenizer_find_path(const char *const *dirs, int n_dirs, char **out);
 
