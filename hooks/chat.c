@@ -333,7 +333,7 @@ glimpse_status session_chat(const options *given, const session_host *host) {
     TRY_GOTO(generator_refresh(s->g));
     TRY_GOTO(introduce(&c, checkpoint));
     TRY_GOTO(converse(&c));
-    if (c.n_answers && !s->no_files && !opt_bool(s->o, OPT_quiet)) session_log(s, "glimpse: everything about it is in %s", s->out_dir);
+    if (c.n_answers) TRY_GOTO(offline_say_where(s));
 out:
     conversation_close(c.c);
     arena_free(c.arena);

@@ -1,14 +1,18 @@
 /* evaluate.c -- see evaluate.h. */
 #include "hooks/evaluate.h"
 
+#include "hooks/own_output.h"
 #include "hooks/session_state.h"
 #include "hooks/tasks/task_output.h"
 #include "include/internal/file.h"
 #include "include/internal/status.h"
+#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 enum { MOST_TASKS = 64, BOOTSTRAP = 100000, FEWSHOT_SEED = 1234 };
 
@@ -49,8 +53,52 @@ static glimpse_status add_tasks(evaluation *e, const tokenizer *t, const char *l
     return GLIMPSE_OK;
 }
 
+static const output_form results_form = { "results of an evaluation", "{\n  \"results\": {", 16 };
+static const output_form samples_form = { "samples of an evaluation", "{\"doc_id\": ", 11 };
+
+static char *samples_path(const char *dir, const char *task) {
+    buffer name = {0};
+    buf_printf(&name, "lm_eval_samples_%s.jsonl", task);
+    char *path = name.failed ? NULL : path_join(dir, buf_str(&name));
+    buf_free(&name);
+    return path;
+}
+
+/* That no task reads its documents from there, whatever their form. */
+static glimpse_status is_no_data(const evaluation *e, const char *path) {
+    struct stat ours, data;
+    if (stat(path, &ours)) return GLIMPSE_OK;
+    for (int i = 0; i < e->n; i++)
+        for (int shots = 0; shots < 2; shots++) {
+            char *file = NULL;
+            if (task_file(&e->kinds[i], e->dir, shots, &file) < 0) continue; /* no examples are needed: said by task_run */
+            bool same = !stat(file, &data) && data.st_ino == ours.st_ino && data.st_dev == ours.st_dev;
+            free(file);
+            if (same)
+                FAIL(GLIMPSE_E_INVALID, "%s is the data of the task %s; it is left alone\nhint: another --lm_eval_results_output or --out_dir",
+                     path, e->kinds[i].name);
+        }
+    return GLIMPSE_OK;
+}
+
+/* That the results and the samples beside them replace nothing but their like. */
+static glimpse_status may_write(const evaluation *e, const char *results, const char *dir) {
+    TRY(is_no_data(e, results));
+    TRY(output_may_replace(e->results ? "--lm_eval_results_output" : "--lm_eval_tasks: the results,", results, &results_form));
+    for (int i = 0; i < e->n; i++) {
+        char *path = samples_path(dir, e->kinds[i].name);
+        if (!path) FAIL(GLIMPSE_E_MEMORY, "no memory for a file name");
+        glimpse_status st = is_no_data(e, path);
+        if (st >= 0) st = output_may_replace("--lm_eval_tasks: the samples,", path, &samples_form);
+        free(path);
+        TRY(st);
+    }
+    return GLIMPSE_OK;
+}
+
 glimpse_status evaluation_open(const options *o, const tokenizer *t, evaluation **out) {
     glimpse_status st = GLIMPSE_OK;
+    char *beside = NULL;
     evaluation *e = calloc(1, sizeof *e);
     if (!e || !(e->a = arena_new())) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for the tasks");
     const char *dir = opt_str(o, OPT_lm_eval_data), *results = opt_str(o, OPT_lm_eval_results_output);
@@ -67,9 +115,12 @@ glimpse_status evaluation_open(const options *o, const tokenizer *t, evaluation 
                            .batch_size = (int32_t)opt_int(o, OPT_batch_size) };
     for (int i = 0; i < opt_count(o, OPT_lm_eval_tasks); i++) TRY_GOTO(add_tasks(e, t, opt_str_at(o, OPT_lm_eval_tasks, i)));
     if (!e->n) FAIL_GOTO(GLIMPSE_E_INVALID, "--lm_eval_tasks names no task");
+    if (e->results && !(beside = path_dir(e->results))) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a file name");
+    if (beside) TRY_GOTO(may_write(e, e->results, beside)); /* before hours of work */
     *out = e;
     e = NULL;
 out:
+    free(beside);
     evaluation_close(e);
     return st;
 }
@@ -82,28 +133,54 @@ void evaluation_close(evaluation *e) {
 
 /* --- files ---------------------------------------------------------------------------------------------------------- */
 
-static glimpse_status write_samples(const char *dir, const task_result *r) {
-    glimpse_status st = GLIMPSE_OK;
-    buffer lines = {0}, name = {0};
-    buf_printf(&name, "lm_eval_samples_%s.jsonl", r->kind.name);
-    char *path = path_join(dir, buf_str(&name));
-    if (!path) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a file name");
-    TRY_GOTO(task_write_samples(r, &lines));
-    TRY_GOTO(file_write_atomic(path, lines.bytes, lines.n, false));
-out:
-    buf_free(&lines);
-    buf_free(&name);
-    free(path);
-    return st;
+/* Files that take their places together, when all of them are whole. */
+typedef struct staged {
+    char *path, *temp;
+    bool was_there, moved;
+} staged;
+
+static glimpse_status stage(staged *f, char *path, const buffer *bytes) {
+    buffer temp = {0};
+    f->path = path;
+    if (!path) FAIL(GLIMPSE_E_MEMORY, "no memory for a file name");
+    f->was_there = path_exists(path);
+    if (f->was_there && !path_is_file(path)) /* a rename would put a file in a device's place */
+        FAIL(GLIMPSE_E_IO, "cannot write %s: it is %s, not a file", path, path_is_dir(path) ? "a directory" : "a device or a pipe");
+    buf_printf(&temp, "%s.%ld.new", path, (long)getpid());
+    if (buf_failed(&temp) || !(f->temp = buf_take(&temp, NULL))) {
+        buf_free(&temp);
+        FAIL(GLIMPSE_E_MEMORY, "no memory for a file name");
+    }
+    return file_write_atomic(f->temp, bytes->bytes, bytes->n, false);
+}
+
+static glimpse_status put_in_place(staged *f, int n) {
+    for (int i = 0; i < n; i++) {
+        if (io.rename(f[i].temp, f[i].path)) FAIL(GLIMPSE_E_IO, "cannot write %s: %s", f[i].path, strerror(errno));
+        f[i].moved = true;
+    }
+    return GLIMPSE_OK;
+}
+
+/* Of what failed nothing stays, but for what a later file's failed rename found replaced. */
+static void unstage(staged *f, bool failed) {
+    if (failed && f->moved && !f->was_there) io.unlink(f->path);
+    if (f->temp && !f->moved) io.unlink(f->temp);
+    free(f->path);
+    free(f->temp);
 }
 
 static glimpse_status write_files(const session *s, const task_result *r, int n, double started) {
     glimpse_status st = GLIMPSE_OK;
     const model *m = s->m;
     buffer json = {0}, eos = {0}, bos = {0};
+    bool made = false;
+    staged *files = calloc((size_t)n + 1, sizeof *files);
     char *path = s->ev->results ? strdup(s->ev->results) : path_join(s->out_dir, "lm_eval_results.json"), *dir = NULL;
     if (path) dir = path_dir(path);
-    if (!path || !dir) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a file name");
+    if (!files || !path || !dir) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a file name");
+    TRY_GOTO(may_write(s->ev, path, dir));
+    made = !path_exists(dir);
     TRY_GOTO(mkdir_p(dir));
     task_facts f = { .model = s->run_name, .arch = m->arch, .dtype = s->facts.dtype, .device = generator_device(s->g),
                      .tokenizer = s->t ? s->t->source : NULL, .n_params = m->n_params, .limit = s->ev->o.limit,
@@ -115,9 +192,17 @@ static glimpse_status write_files(const session *s, const task_result *r, int n,
     f.eos_text = (text){ buf_str(&eos), eos.n };
     f.bos_text = (text){ buf_str(&bos), bos.n };
     TRY_GOTO(task_write_results(r, n, &f, &json));
-    TRY_GOTO(file_write_atomic(path, json.bytes, json.n, false));
-    for (int i = 0; i < n; i++) TRY_GOTO(write_samples(dir, &r[i]));
+    TRY_GOTO(stage(&files[0], strdup(path), &json));
+    for (int i = 0; i < n; i++) {
+        buf_clear(&json);
+        TRY_GOTO(task_write_samples(&r[i], &json));
+        TRY_GOTO(stage(&files[i + 1], samples_path(dir, r[i].kind.name), &json));
+    }
+    TRY_GOTO(put_in_place(files, n + 1));
 out:
+    for (int i = 0; files && i <= n; i++) unstage(&files[i], st < 0);
+    if (st < 0 && made) rmdir(dir);
+    free(files);
     buf_free(&json);
     buf_free(&eos);
     buf_free(&bos);
@@ -211,7 +296,9 @@ glimpse_status session_evaluate(const options *o, const session_host *host) {
     if (!s->run_name) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a file name");
     TRY_GOTO(run_all(s, r, &n));
     if (!s->ev->results) TRY_GOTO(offline_claim(s, &lock)); /* a run's own results stay */
-    TRY_GOTO(write_files(s, r, n, started));
+    st = write_files(s, r, n, started);
+    if (st < 0 && s->claimed && s->made_dir) rmdir(s->out_dir); /* nothing is in it */
+    if (st < 0) goto out;
     TRY_GOTO(task_write_table(r, n, &table));
     if (host->out && host->out(host->user, table.bytes, table.n)) FAIL_GOTO(GLIMPSE_E_IO, "the table cannot be written");
     if (!opt_bool(o, OPT_quiet))

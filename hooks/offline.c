@@ -82,6 +82,14 @@ out:
     return st;
 }
 
+glimpse_status offline_say_where(const session *s) {
+    if (s->views_missing)
+        FAIL(GLIMPSE_E_IO, "views are missing in %s; all numbers and texts are in its evals.jsonl\nhint: glimpse report %s draws them later",
+             s->out_dir, s->out_dir);
+    if (!s->no_files && !opt_bool(s->o, OPT_quiet)) session_log(s, "glimpse: everything about it is in %s", s->out_dir);
+    return GLIMPSE_OK;
+}
+
 void offline_abandon(session *s) {
     if (!s->claimed || !s->j || s->js.next_seq) return;
     char *path = path_join(s->out_dir, "evals.jsonl");
@@ -243,7 +251,7 @@ glimpse_status session_run(const options *given, const session_host *host) {
         }
     }
     if (st >= 0 && s->before && !opt_bool(given, OPT_quiet)) session_advise(s, s->before->record.samples, s->before->record.n_samples);
-    if (st >= 0 && !s->no_files && !opt_bool(given, OPT_quiet)) session_log(s, "glimpse: everything about it is in %s", s->out_dir);
+    if (st >= 0) TRY_GOTO(offline_say_where(s));
 out:
     text_out_end(&w); /* an eval that failed before it sampled */
     prompt_list_free(&prompts);

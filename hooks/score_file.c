@@ -10,6 +10,7 @@
  *   {"context": C, "until": [..], "max_gen_toks": N}   {"text": ".."}                         greedy, cut before `until`
  * Called by session_api.c; examples/lm_eval_glimpse.py is written on it. */
 #include "hooks/prompts.h"
+#include "hooks/own_output.h"
 #include "hooks/session_state.h"
 #include "include/internal/file.h"
 #include "include/internal/status.h"
@@ -241,6 +242,10 @@ static void put_token(session *s, const glimpse_token *t, const char *piece, siz
     buf_free(&shown);
 }
 
+#define NPY_MAGIC "\x93NUMPY\x01\x00\x76\x00"
+#define NPY_DICT "{'descr': '<f4', 'fortran_order': False, 'shape': ("
+static const output_form logits_form = { "logits that `glimpse score` wrote", NPY_MAGIC NPY_DICT, sizeof NPY_MAGIC NPY_DICT - 1 };
+
 typedef struct npy {
     int fd;
     const char *path;
@@ -259,9 +264,9 @@ static glimpse_status npy_open(npy *f) {
     char dict[128], head[128];
     f->fd = io.open(f->path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     if (f->fd < 0) FAIL(GLIMPSE_E_IO, "%s cannot be written", f->path);
-    int n = c_snprintf(dict, sizeof dict, "{'descr': '<f4', 'fortran_order': False, 'shape': (%lld, %lld), }", (long long)f->rows, (long long)f->vocab);
+    int n = c_snprintf(dict, sizeof dict, NPY_DICT "%lld, %lld), }", (long long)f->rows, (long long)f->vocab);
     memset(head, ' ', sizeof head);
-    memcpy(head, "\x93NUMPY\x01\x00\x76\x00", 10);
+    memcpy(head, NPY_MAGIC, 10);
     memcpy(head + 10, dict, (size_t)n);
     head[127] = '\n';
     return file_write_fd(f->fd, f->path, head, sizeof head);
@@ -348,6 +353,7 @@ glimpse_status session_score_file(const options *o, const session_host *host) {
         FAIL(GLIMPSE_E_INVALID, "glimpse score: --requests and --prompt: one at a time");
     if (requests && opt_has(o, OPT_logits_out)) FAIL(GLIMPSE_E_INVALID, "glimpse score: --logits_out is for a text, and there are --requests");
     if (opt_count(o, OPT_sample_start_tokens) > 1) FAIL(GLIMPSE_E_INVALID, "glimpse score: --prompt is given several times: one text at a time");
+    if (opt_has(o, OPT_logits_out)) TRY_GOTO(output_may_replace("--logits_out", opt_str(o, OPT_logits_out), &logits_form));
     TRY_GOTO(offline_open(o, host, &checkpoint, &s));
     if (requests && !s->t) FAIL_GOTO(GLIMPSE_E_TOKENIZER, "without a tokenizer no request can be scored\nhint: --tokenizer FILE");
     TRY_GOTO(requests ? answer_requests(s, requests) : score_text(s));

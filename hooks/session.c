@@ -490,7 +490,10 @@ static void show(session *s, owned_record *rec, int64_t step, double t0) {
         st = views_write_own(s->out_dir, &rec->record, &where);
         if (st >= 0) st = redraw_all_texts(s);
     } else st = views_write(s->out_dir, &rec->record, NULL, &where);
-    if (st < 0) texts_are_stale(s);
+    if (st < 0) {
+        texts_are_stale(s);
+        s->views_missing = true;
+    }
     if (st < 0) session_log(s, "glimpse: step %lld: %s\nhint: the numbers are safe in %s/evals.jsonl", (long long)step,
                             status_text(), s->out_dir);
     if (!s->host.blocked) rec->record.blocked_s = now_s() - t0; /* inline, the trainer waited for the pictures too */

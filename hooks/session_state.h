@@ -41,6 +41,7 @@ struct session {
     schedule due;         /* best loss, evals so far */
     views_redraw redraw;  /* while the texts are drawn anew */
     bool texts_stale;     /* sample.txt and its like are not what the journal says */
+    bool views_missing;   /* an eval's own files could not all be written: a report draws them */
     bool check_failed, checked, note_said;
     int32_t unscored_said; /* probes that cannot be scored: how many were said */
     /* offline: */
@@ -85,6 +86,8 @@ glimpse_status offline_may_write(const options *o);
 /* Where an offline run writes, made and locked (*lock; io.close): out_dir itself if no run and no evaluation has written there,
  * else out_dir/offline-N, so that a live run is never touched.  It becomes s->out_dir. */
 glimpse_status offline_claim(session *s, int *lock);
+/* The last words of a run that wrote files: where they are.  GLIMPSE_E_IO: views are missing there. */
+glimpse_status offline_say_where(const session *s);
 /* A run that wrote no line leaves no directory. */
 void offline_abandon(session *s);
 /* What the run is called in the records. */

@@ -129,6 +129,114 @@ TEST(offline_evaluation_leaves_a_runs_results) {
     buf_free(&kept);
 }
 
+/* What a person names for output is never the end of something else. */
+TEST(offline_named_outputs_replace_their_like_alone) {
+    static const struct {
+        const char *name, *bytes, *what;
+    } others[] = {
+        { "evals.jsonl", "{\"v\":1}\n", "a journal of evals" },
+        { "model_00000010.bin", "\xc6\xd7\x34\x01\x03", "a checkpoint" },
+        { "mine.jsonl", "{\"query\":\"The\",\"choices\":[\"dog\",\"cat\"],\"gold\":0}\n", NULL },
+        { "notes.txt", "mine", "was not written by it" },
+    };
+    char words[400];
+    buffer kept = {0};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) put(others[i].name, others[i].bytes);
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        for (int score = 0; score < 2; score++) {
+            if (score) snprintf(words, sizeof words, "score --checkpoint ckpt --prompt The --logits_out %s", others[i].name);
+            else snprintf(words, sizeof words, "eval --checkpoint ckpt --lm_eval_data . --lm_eval_tasks mine --lm_eval_results_output %s", others[i].name);
+            EXPECT_EQ(program(words), 2);
+            EXPECT(!others[i].what || strstr(buf_str(&err), others[i].what));
+            EXPECT(strstr(buf_str(&err), "left alone") && strstr(buf_str(&err), "another "));
+            EXPECT_EQ(out.n, 0);
+            read_back(others[i].name, &kept);
+            EXPECT_STREQ(buf_str(&kept), others[i].bytes);
+        }
+    /* Beside a free name: samples where something else is; and a task's data of the samples' own form. */
+#define EVAL "eval --checkpoint ckpt --lm_eval_data . --lm_eval_tasks "
+    put("lm_eval_samples_mine.jsonl", "{\"query\":1}\n");
+    EXPECT_EQ(program(EVAL "mine --lm_eval_results_output r.json"), 2);
+    EXPECT(strstr(buf_str(&err), "lm_eval_samples_mine.jsonl") && !there("r.json"));
+    read_back("lm_eval_samples_mine.jsonl", &kept);
+    EXPECT_STREQ(buf_str(&kept), "{\"query\":1}\n");
+    put("lm_eval_samples_mine.jsonl", "{\"doc_id\": 0, \"query\":\"The\",\"choices\":[\"dog\",\"cat\"],\"gold\":0}\n");
+    EXPECT_EQ(program(EVAL "mine,lm_eval_samples_mine --lm_eval_results_output r.json"), 2);
+    EXPECT(strstr(buf_str(&err), "is the data of the task lm_eval_samples_mine") && !there("r.json"));
+    /* Nothing, an empty file, its like: written, twice. */
+    EXPECT_EQ(program(EVAL "lm_eval_samples_mine --lm_eval_results_output r.json"), 0);
+    put("r.json", "");
+    EXPECT_EQ(program(EVAL "lm_eval_samples_mine --lm_eval_results_output r.json"), 0);
+    EXPECT_EQ(program(EVAL "lm_eval_samples_mine --lm_eval_results_output r.json"), 0);
+    put("l.npy", "");
+    for (int i = 0; i < 2; i++) EXPECT_EQ(program("score --checkpoint ckpt --prompt The --logits_out l.npy"), 0);
+    EXPECT_EQ(program("score --checkpoint ckpt --prompt The --logits_out r.json"), 2);
+    EXPECT(strstr(buf_str(&err), "results of an evaluation"));
+    EXPECT_EQ(program("score --checkpoint ckpt --prompt The --logits_out /dev/null"), 0);
+    buf_free(&kept);
+}
+
+/* The second task's samples find no room: neither does anything else stay, not even a directory; earlier files do. */
+TEST(offline_evaluation_that_fails_leaves_nothing) {
+    static const char *const outputs[] = { "--out_dir e", "--lm_eval_results_output e/r.json" };
+    char words[400], path[4200];
+    buffer data = {0}, kept = {0}, now = {0};
+    for (int i = 0; i < 150; i++) buf_puts(&data, "{\"query\":\"The\",\"choices\":[\"dog\",\"cat\"],\"gold\":0}\n");
+    put("big.jsonl", buf_str(&data));
+    put("mine.jsonl", "{\"query\":\"The\",\"choices\":[\"dog\",\"cat\"],\"gold\":0}\n");
+    for (int i = 0; i < 2; i++) {
+        snprintf(words, sizeof words, EVAL "mine,big --batch_size 64 %s", outputs[i]);
+        snprintf(path, sizeof path, "cd '%s' && (ulimit -f 64; exec '%s/glimpse' %s < /dev/null > out.txt 2> err.txt)", test_tmpdir(),
+                 test_build_dir(), words); /* blocks of 512 or 1024 bytes, as the shell has them */
+        for (int earlier = 0; earlier < 2; earlier++) {
+            if (earlier) {
+                EXPECT_EQ(program(EVAL "mine --lm_eval_results_output e/r.json"), 0);
+                if (i == 0) break; /* --out_dir takes another directory then */
+                read_back("e/r.json", &kept);
+            } else program("help"); /* ckpt is there */
+            int status = system(path);
+            EXPECT(WIFEXITED(status) && WEXITSTATUS(status) == 1);
+            read_back("err.txt", &now);
+            EXPECT(strstr(buf_str(&now), "lm_eval_samples_big.jsonl") != NULL);
+            if (!earlier) {
+                EXPECT(!there("e"));
+                continue;
+            }
+            read_back("e/r.json", &now);
+            EXPECT_STREQ(buf_str(&now), buf_str(&kept));
+            char *e = path_join(test_tmpdir(), "e");
+            int files = 0;
+            DIR *d = opendir(e);
+            REQUIRE(d != NULL);
+            for (struct dirent *x; (x = readdir(d));) files += x->d_name[0] != '.';
+            closedir(d);
+            free(e);
+            EXPECT_EQ(files, 2); /* the earlier results and samples */
+        }
+        snprintf(path, sizeof path, "rm -rf '%s/e'", test_tmpdir());
+        EXPECT_EQ(system(path), 0);
+    }
+    buf_free(&data), buf_free(&kept), buf_free(&now);
+}
+
+/* The sample stands, a view could not be written: that is the last word, and the status. */
+TEST(offline_missing_views_are_the_last_word) {
+    for (int quiet = 0; quiet < 2; quiet++) {
+        char command[4200];
+        snprintf(command, sizeof command, "cd '%s' && rm -rf o && mkdir -p o/metrics.csv", test_tmpdir());
+        EXPECT_EQ(system(command), 0);
+        EXPECT_EQ(program(quiet ? QUICK "--prompt The --num_samples 1 --quiet" : QUICK "--prompt The --num_samples 1"), 1);
+        EXPECT(out.n > 4 && !strncmp(out.bytes, "The", 3) && there("o/evals.jsonl"));
+        const char *last = strstr(buf_str(&err), "views are missing in o;");
+        EXPECT(last && strstr(last, "glimpse report o draws them later") && !strstr(buf_str(&err), "everything about it is in"));
+    }
+    char command[4200];
+    snprintf(command, sizeof command, "rmdir '%s/o/metrics.csv'", test_tmpdir());
+    EXPECT_EQ(system(command), 0);
+    EXPECT_EQ(program("report o"), 0);
+    EXPECT(there("o/metrics.csv"));
+}
+
 TEST(offline_tells_what_does_nothing) {
     EXPECT_EQ(program(QUICK "--prompt The --no_files --quiet --samplers 'penalties;dry;banned_tokens;top_k=40;temperature=0.8'"), 0);
     EXPECT_STREQ(buf_str(&err), "glimpse: penalties is in the chain, and repetition_penalty is 1: it does nothing\n"

@@ -1,0 +1,21 @@
+/* own_output.h -- a file that a person names for output may be there already, and be something else: a journal, a checkpoint,
+ * a task's data.  Replaced is only what begins as this program writes that form, and an empty file.
+ * Called by evaluate.c and score_file.c. */
+#ifndef GLIMPSE_HOOKS_OWN_OUTPUT_H
+#define GLIMPSE_HOOKS_OWN_OUTPUT_H
+
+#include "include/internal/status.h"
+#include <stddef.h>
+
+typedef struct output_form {
+    const char *name;   /* "results of an evaluation" */
+    const char *begins; /* the first bytes of every file of it */
+    size_t n;
+} output_form;
+
+/* Whether `path` may be written: nothing is there, no regular file, an empty one, or one of this form.  `what` is the option
+ * or whose file it is, for the message.  GLIMPSE_E_INVALID: something else is there, named as far as it can be told;
+ * GLIMPSE_E_IO: it cannot be read. */
+glimpse_status output_may_replace(const char *what, const char *path, const output_form *form);
+
+#endif
