@@ -27,7 +27,7 @@ static void prune(const char *dir, int64_t keep) {
         for (struct dirent *e; d && (e = readdir(d));) {
             int64_t step = step_of(e->d_name);
             if (step < 0 || strlen(e->d_name) >= sizeof oldest) continue;
-            if (step <= beyond) continue; /* what cannot be removed, a link among them, stays and is not counted */
+            if (step <= beyond) continue; /* what cannot be removed, a link or anything but a snapshot, stays and is not counted */
             n++;
             if (lowest >= 0 && step >= lowest) continue;
             lowest = step;
@@ -36,7 +36,7 @@ static void prune(const char *dir, int64_t keep) {
         if (d) closedir(d);
         if (n <= keep) return;
         char *path = path_join(dir, oldest);
-        bool gone = path && save_remove(path);
+        bool gone = path && save_remove_checkpoint(path);
         free(path);
         if (!gone) beyond = lowest;
     }
