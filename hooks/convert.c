@@ -191,6 +191,17 @@ out:
     return st;
 }
 
+/* llm.c's file is the weights alone. */
+static void say_tokenizer_stays(const session_host *host, const char *path, bool readable) {
+    buffer b = {0};
+    if (!path) return;
+    buf_printf(&b, "a .bin holds no tokenizer: %s", path);
+    buf_puts(&b, readable ? " stays where it is; sampling takes it with --tokenizer " : " stays where it is, and could not be read");
+    if (readable) buf_puts(&b, path);
+    if (!buf_failed(&b)) say(host, buf_str(&b));
+    buf_free(&b);
+}
+
 static glimpse_status convert(model *m, const file_command *c, const session_host *host) {
     static const char *const dtypes[] = {"f32", "bf16", "f16"}, *const formats[] = {"safetensors", "llmc"};
     load_bar bar = {.host = host, .what = "writing"};
@@ -214,7 +225,8 @@ static glimpse_status convert(model *m, const file_command *c, const session_hos
     text_escape(&b, c->out, strlen(c->out), TEXT_ONE_LINE);
     buf_printf(&b, ": %s, %.2f M parameters\n", m->arch, (double)m->n_params / 1e6);
     if (st >= 0) st = put(host, &b);
-    if (st >= 0 && *token_files_note(beside)) say(host, token_files_note(beside));
+    if (st >= 0 && save_is_llmc(&rq)) say_tokenizer_stays(host, from, readable);
+    else if (st >= 0 && *token_files_note(beside)) say(host, token_files_note(beside));
 out:
     buf_free(&b);
     free(in);
