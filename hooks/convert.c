@@ -9,6 +9,7 @@
 #include "include/internal/file.h"
 #include "include/internal/status.h"
 #include "sampling/checkpoint/save.h"
+#include "viz/text.h"
 
 enum { BLOCK = 1 << 16 };
 
@@ -18,6 +19,14 @@ static glimpse_status put(const session_host *host, buffer *b) {
     if (err) FAIL(GLIMPSE_E_IO, "the output cannot be written: %s", strerror(err));
     buf_clear(b);
     return GLIMPSE_OK;
+}
+
+/* A line that may hold names of files. */
+static void say(const session_host *host, const char *line) {
+    buffer b = {0};
+    text_escape(&b, line, strlen(line), TEXT_ONE_LINE);
+    if (!buf_failed(&b) && host->log) host->log(host->user, buf_str(&b));
+    buf_free(&b);
 }
 
 /* === inspect === */
@@ -86,7 +95,7 @@ static void put_facts(const model *m, const char *path, bool json, buffer *b) {
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         buf_printf(b, json ? "\"%s\": " : "%-18s ", texts[i].name);
         if (json) buf_json_string(b, texts[i].value, strlen(texts[i].value));
-        else buf_puts(b, texts[i].value);
+        else text_escape(b, texts[i].value, strlen(texts[i].value), TEXT_ONE_LINE);
         buf_puts(b, json ? ", " : "\n");
     }
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
@@ -152,8 +161,8 @@ out:
 
 /* === convert === */
 /* The tokenizer that is named, or the one that sampling from this checkpoint would find; one that is found and cannot be read
- * goes along unread. */
-static glimpse_status find_files(model *m, const file_command *c, token_files **out) {
+ * goes along unread.  *in, *from: what is read, of the model and of the tokenizer (NULL: none); *readable: the latter can be. */
+static glimpse_status find_files(model *m, const file_command *c, token_files **out, char **in, char **from, bool *readable) {
     glimpse_status st = GLIMPSE_OK;
     tokenizer *t = NULL;
     char *found = NULL, *path = NULL, *beside = NULL;
@@ -173,12 +182,24 @@ static glimpse_status find_files(model *m, const file_command *c, token_files **
     }
     if (!(beside = path_is_dir(found) ? strdup(found) : path_dir(found))) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a path");
     st = token_files_make(t, beside, m, out);
+    *readable = t != NULL;
 out:
     tokenizer_close(t);
-    free(found);
-    free(path);
+    *in = found;
+    *from = path;
     free(beside);
     return st;
+}
+
+/* llm.c's file is the weights alone. */
+static void say_tokenizer_stays(const session_host *host, const char *path, bool readable) {
+    buffer b = {0};
+    if (!path) return;
+    buf_printf(&b, "a .bin holds no tokenizer: %s", path);
+    buf_puts(&b, readable ? " stays where it is; sampling takes it with --tokenizer " : " stays where it is, and could not be read");
+    if (readable) buf_puts(&b, path);
+    if (!buf_failed(&b)) say(host, buf_str(&b));
+    buf_free(&b);
 }
 
 static glimpse_status convert(model *m, const file_command *c, const session_host *host) {
@@ -192,15 +213,24 @@ static glimpse_status convert(model *m, const file_command *c, const session_hos
         if (!strcmp(c->format, formats[i])) rq.format = (save_format)(i + 1);
     if (c->dtype && !rq.dtype) FAIL(GLIMPSE_E_INVALID, "--dtype is \"%.40s\"; possible are f32, bf16, f16", c->dtype);
     if (c->format && !rq.format) FAIL(GLIMPSE_E_INVALID, "--format is \"%.40s\"; possible are safetensors, llmc", c->format);
-    TRY(find_files(m, c, &beside));
-    rq.beside = beside;
-    glimpse_status st = model_save(m, &rq);
-    load_bar_end(&bar);
+    char *in = NULL, *from = NULL;
+    bool readable = false;
     buffer b = {0};
-    buf_printf(&b, "%s: %s, %.2f M parameters\n", c->out, m->arch, (double)m->n_params / 1e6);
+    glimpse_status st = find_files(m, c, &beside, &in, &from, &readable);
+    if (st < 0) goto out;
+    rq.beside = beside;
+    rq.inputs[0] = c->in, rq.inputs[1] = in, rq.inputs[2] = from;
+    st = model_save(m, &rq);
+    load_bar_end(&bar);
+    text_escape(&b, c->out, strlen(c->out), TEXT_ONE_LINE);
+    buf_printf(&b, ": %s, %.2f M parameters\n", m->arch, (double)m->n_params / 1e6);
     if (st >= 0) st = put(host, &b);
-    if (st >= 0 && *token_files_note(beside)) host->log(host->user, token_files_note(beside));
+    if (st >= 0 && save_is_llmc(&rq)) say_tokenizer_stays(host, from, readable);
+    else if (st >= 0 && *token_files_note(beside)) say(host, token_files_note(beside));
+out:
     buf_free(&b);
+    free(in);
+    free(from);
     token_files_free(beside);
     return st;
 }

@@ -10,6 +10,7 @@
 #include "include/internal/file.h"
 #include "include/internal/status.h"
 #include "sampling/checkpoint/save.h"
+#include "viz/text.h"
 
 /* The step of "step_00000250", -1 for any other name. */
 static int64_t step_of(const char *name) {
@@ -27,7 +28,7 @@ static void prune(const char *dir, int64_t keep) {
         for (struct dirent *e; d && (e = readdir(d));) {
             int64_t step = step_of(e->d_name);
             if (step < 0 || strlen(e->d_name) >= sizeof oldest) continue;
-            if (step <= beyond) continue; /* what cannot be removed, a link among them, stays and is not counted */
+            if (step <= beyond) continue; /* what cannot be removed, a link or anything but a snapshot, stays and is not counted */
             n++;
             if (lowest >= 0 && step >= lowest) continue;
             lowest = step;
@@ -36,7 +37,7 @@ static void prune(const char *dir, int64_t keep) {
         if (d) closedir(d);
         if (n <= keep) return;
         char *path = path_join(dir, oldest);
-        bool gone = path && save_remove(path);
+        bool gone = path && save_remove_checkpoint(path);
         free(path);
         if (!gone) beyond = lowest;
     }
@@ -49,7 +50,12 @@ void session_save_weights(session *s, int64_t step) {
     if (s->t && !s->beside) { /* once: a tokenizer does not change with the weights */
         if (token_files_make(s->t, NULL, s->m, &s->beside) < 0)
             session_log(s, "glimpse: the snapshots are saved without a tokenizer: %s", status_text());
-        else if (*token_files_note(s->beside)) session_log(s, "glimpse: snapshots: %s", token_files_note(s->beside));
+        else if (*token_files_note(s->beside)) {
+            buffer note = {0}; /* names of files are in it */
+            text_escape(&note, token_files_note(s->beside), strlen(token_files_note(s->beside)), TEXT_ONE_LINE);
+            session_log(s, "glimpse: snapshots: %s", buf_str(&note));
+            buf_free(&note);
+        }
     }
     save_request rq = {.path = path, .format = SAVE_SAFETENSORS, .replace = true, .beside = s->beside};
     glimpse_status st = path ? model_save(s->m, &rq) : GLIMPSE_E_MEMORY;

@@ -110,11 +110,12 @@ TEST(save_replaces_checkpoints_alone) {
     tiny_gpt_make(&g, 1, 1, 16, 60, 32, -1, 5);
     REQUIRE_OK(model_from_description(&g.model, &m));
     buffer cmd = {0};
-    buf_printf(&cmd, "cd '%s' && mkdir -p docs/sub old && echo a >docs/thesis.odt && echo b >old/config.json && echo c >file && ln -s old link", test_tmpdir());
+    buf_printf(&cmd, "cd '%s' && mkdir -p docs/sub old llmc bare wild empty && echo a >docs/thesis.odt && echo b >old/config.json && touch old/model.safetensors old/model.safetensors.index.json old/tokenizer.model old/cl100k.tiktoken && touch llmc/model_00010.bin llmc/state_00010.bin llmc/val.bin llmc/tokenizer.bin bare/config.json bare/tokenizer.json && cp old/* wild && touch wild/train.txt && echo c >file && ln -s old link", test_tmpdir());
     REQUIRE(system(buf_str(&cmd)) == 0);
     static const struct {
         const char *name, *why;
-    } cases[] = { { "docs", "which no checkpoint does" }, { "link", "is a link" }, { "file", "is a file" }, { "old", NULL } };
+    } cases[] = { { "docs", "holds" }, { "link", "is a link" }, { "file", "is a file" }, { "old", NULL },
+                  { "llmc", "none of the files that are written here" }, { "bare", "no model.safetensors" }, { "wild", "train.txt" }, { "empty", NULL } };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char *path = path_join(test_tmpdir(), cases[i].name);
         save_request rq = { .path = path, .replace = true };
@@ -123,11 +124,50 @@ TEST(save_replaces_checkpoints_alone) {
         free(path);
     }
     buf_clear(&cmd);
-    buf_printf(&cmd, "cd '%s' && test -f docs/thesis.odt && test -d docs/sub && test -f old/model.safetensors && test -L link && grep -q c file", test_tmpdir());
+    buf_printf(&cmd, "cd '%s' && test -f docs/thesis.odt && test -d docs/sub && test -f llmc/model_00010.bin && test -f llmc/val.bin && test -f bare/config.json && test -f wild/train.txt && test -f old/model.safetensors && test ! -e old/cl100k.tiktoken && test -L link && grep -q c file", test_tmpdir());
     EXPECT_EQ(system(buf_str(&cmd)), 0);
+    /* what is read does not give way, itself, within, or through a link */
+    buf_clear(&cmd);
+    buf_printf(&cmd, "cd '%s' && mkdir cache && ln -s ../old/model.safetensors cache/model.safetensors && echo x >in.bin && ln -s in.bin also", test_tmpdir());
+    REQUIRE(system(buf_str(&cmd)) == 0);
+    static const char *const reads[][2] = { { "old", "old" }, { "old/config.json", "old" }, { "cache", "old" }, { "also", "in.bin" } };
+    for (size_t i = 0; i < sizeof reads / sizeof *reads; i++)
+        for (int k = 0; k < 3; k++) {
+            char *in = path_join(test_tmpdir(), reads[i][0]), *path = path_join(test_tmpdir(), reads[i][1]);
+            save_request rq = { .path = path, .replace = true };
+            rq.inputs[k] = in;
+            EXPECT_ERR(model_save(m, &rq), GLIMPSE_E_IO, "is read, and");
+            free(in);
+            free(path);
+        }
+    char *old = path_join(test_tmpdir(), "old"), *llmc = path_join(test_tmpdir(), "llmc");
+    EXPECT(!save_remove_checkpoint(llmc) && path_exists(llmc));
+    EXPECT(save_remove_checkpoint(old) && !path_exists(old));
+    free(old);
+    free(llmc);
     buf_free(&cmd);
     model_close(m);
     tiny_gpt_free(&g);
+}
+
+/* Beside the snapshots: a directory and a file under a step's name that no snapshot is. */
+TEST(save_keep_snapshots_removes_snapshots_alone) {
+    extern const session_api glimpse_session_v1;
+    session_use(&glimpse_session_v1);
+    rig r;
+    buffer cmd = {0};
+    rig_open(&r, (const char *const[]){"mode=inline", "save_snapshots=true", "keep_snapshots=1", NULL});
+    REQUIRE(r.g != NULL);
+    buf_printf(&cmd, "cd '%s' && mkdir -p snapshots/step_00000001 && cd snapshots && echo x >step_00000001/model_00010.bin && echo x >step_00000002", r.dir);
+    REQUIRE(system(buf_str(&cmd)) == 0);
+    for (int step = 10; step < 40; step += 10) EXPECT_OK(glimpse_eval(r.g, step, 2, 1));
+    EXPECT_OK(glimpse_close(r.g));
+    r.g = NULL;
+    buf_clear(&cmd);
+    buf_printf(&cmd, "cd '%s/snapshots' && test -f step_00000001/model_00010.bin && test -f step_00000002 && test ! -e step_00000010 && test ! -e step_00000020 && test -d step_00000030", r.dir);
+    EXPECT_EQ(system(buf_str(&cmd)), 0);
+    buf_free(&cmd);
+    rig_close(&r);
 }
 
 TEST(file_write_atomic_leaves_devices_alone) {

@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,10 +42,62 @@ bool save_remove(const char *path) {
     return !path_exists(path);
 }
 
+static bool ends_with(const char *s, size_t n, const char *end) {
+    size_t e = strlen(end);
+    return n > e && !memcmp(s + n - e, end, e);
+}
+
+/* A name that a save writes, token_files.c among it; *weights, *config are set where it is one of those. */
+static bool is_of_a_save(const char *name, size_t n, bool *weights, bool *config) {
+    static const char *const names[] = {"config.json", "generation_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json",
+                                        "merges.txt", "chat_template.jinja", "tokenizer.json", "tokenizer_config.json", "tekken.json", "meta.pkl",
+                                        "tokenizer.model", "spiece.model", "sentencepiece.model", "tokenizer.bin", "gpt2_tokenizer.bin"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (n == strlen(names[i]) && !memcmp(name, names[i], n)) {
+            *config |= i == 0;
+            return true;
+        }
+    if (n > 5 && !memcmp(name, "model", 5) && ends_with(name, n, ".safetensors")) return *weights = true;
+    return ends_with(name, n, ".safetensors.index.json") || ends_with(name, n, ".tiktoken");
+}
+
+/* Does a directory hold regular files of a save's names alone?  `whole`: with config.json and weights, or nothing at all; else
+ * also what a save that was killed left (file_write_atomic's NAME.PID-COUNT.tmp). */
+static glimpse_status check_directory(const char *path, bool whole) {
+    glimpse_status st = GLIMPSE_OK;
+    bool weights = false, config = false, empty = true;
+    DIR *d = opendir(path);
+    if (!d) FAIL(GLIMPSE_E_IO, "%s cannot be looked through (%s): it is not replaced", path, strerror(errno));
+    for (struct dirent *e; st >= 0 && (e = readdir(d));) {
+        if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, "..")) continue;
+        struct stat s;
+        size_t n = strlen(e->d_name);
+        if (!whole && ends_with(e->d_name, n, ".tmp")) {
+            n -= 4;
+            while (n && strchr("0123456789-", e->d_name[n - 1])) n--;
+            n -= n && e->d_name[n - 1] == '.';
+        }
+        char *file = path_join(path, e->d_name);
+        bool known = file && is_of_a_save(e->d_name, n, &weights, &config) && !lstat(file, &s) && S_ISREG(s.st_mode);
+        free(file);
+        empty = false;
+        if (!known)
+            st = status_fail(GLIMPSE_E_IO, __FILE__, __LINE__, "%s holds %.100s, which is none of the files that are written here: it is not "
+                             "replaced\nhint: name another, or remove it first", path, e->d_name);
+    }
+    closedir(d);
+    if (st >= 0 && whole && !empty && !(weights && config))
+        FAIL(GLIMPSE_E_IO, "%s holds no %s and so is no checkpoint of the kind that is written here: it is not replaced\n"
+             "hint: name another, or remove it first", path, config ? "model.safetensors" : "config.json");
+    return st;
+}
+
+bool save_remove_checkpoint(const char *path) {
+    return !is_link(path) && path_is_dir(path) && check_directory(path, true) >= 0 && save_remove(path);
+}
+
 /* May `path` give way (--force)?  A checkpoint of the same form may, a directory of anything else, a link and a device may not. */
 static glimpse_status check_replaceable(const char *path, bool llmc) {
-    static const char *const ends[] = { ".json", ".safetensors", ".bin", ".model", ".txt", ".tiktoken", ".pkl", ".gguf", ".jinja" };
-    glimpse_status st = GLIMPSE_OK;
     struct stat s;
     if (lstat(path, &s)) return GLIMPSE_OK;
     if (S_ISLNK(s.st_mode)) FAIL(GLIMPSE_E_IO, "%s is a link, and what it leads to is not replaced\nhint: name another, or remove the link", path);
@@ -53,22 +106,37 @@ static glimpse_status check_replaceable(const char *path, bool llmc) {
         FAIL(GLIMPSE_E_IO, "%s is %s, and a %s is to be written there: it is not replaced\nhint: name another, or remove it first", path,
              S_ISDIR(s.st_mode) ? "a directory" : S_ISREG(s.st_mode) ? "a file" : "neither file nor directory", llmc ? "file" : "directory");
     }
-    DIR *d = opendir(path);
-    for (struct dirent *e; d && st >= 0 && (e = readdir(d));) {
-        if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, "..")) continue;
-        size_t n = strlen(e->d_name);
-        bool known = false;
-        for (size_t i = 0; i < sizeof ends / sizeof *ends && !known; i++)
-            known = n > strlen(ends[i]) && !strcmp(e->d_name + n - strlen(ends[i]), ends[i]);
-        char *file = path_join(path, e->d_name);
-        known = known && file && !lstat(file, &s) && S_ISREG(s.st_mode);
-        free(file);
-        if (!known)
-            st = status_fail(GLIMPSE_E_IO, __FILE__, __LINE__, "%s holds %.100s, which no checkpoint does: it is not replaced\nhint: name "
-                             "another, or remove it first", path, e->d_name);
+    return check_directory(path, true);
+}
+
+/* Is `input`, or what it links to, `path` or in it? */
+static bool lies_inside(const char *input, const char *path) {
+    char in[PATH_MAX], out[PATH_MAX];
+    if (!realpath(path, out) || !realpath(input, in)) return false;
+    size_t n = strlen(out);
+    return !strncmp(in, out, n) && (!in[n] || in[n] == '/' || n == 1);
+}
+
+/* What is read must not be what gives way: itself, nor a file of a directory (through links, as a cache has them). */
+static glimpse_status check_inputs(const char *path, const char *const inputs[3]) {
+    bool inside = false;
+    const char *which = "";
+    for (int i = 0; i < 3 && !inside; i++) {
+        if (!inputs[i]) continue;
+        which = inputs[i];
+        inside = lies_inside(which, path);
+        DIR *d = inside || !path_is_dir(which) ? NULL : opendir(which);
+        for (struct dirent *e; d && !inside && (e = readdir(d));) {
+            char *file = strcmp(e->d_name, "..") ? path_join(which, e->d_name) : NULL;
+            inside = file && lies_inside(file, path);
+            free(file);
+        }
+        if (d) closedir(d);
     }
-    if (d) closedir(d);
-    return st;
+    if (inside)
+        FAIL(GLIMPSE_E_IO, "%s is read, and %s, which would give way, is or holds it: it is not replaced\nhint: name another path for what is "
+             "written", which, path);
+    return GLIMPSE_OK;
 }
 
 static glimpse_status write_weights(const model *m, const char *path, const save_request *rq) {
@@ -131,7 +199,7 @@ static glimpse_status put_in_place(const char *made, const char *path, const cha
     if (there && path_is_dir(path)) {
         if (save_exchange(made, path) == 0) {
             TRY(dir_sync(parent));
-            save_remove(made); /* the old one */
+            save_remove_checkpoint(made); /* the old one */
             return GLIMPSE_OK;
         }
         if (io.rename(path, aside) != 0) FAIL(GLIMPSE_E_IO, "%s cannot be set aside: %s", path, strerror(errno));
@@ -142,7 +210,7 @@ static glimpse_status put_in_place(const char *made, const char *path, const cha
         FAIL(GLIMPSE_E_IO, "%s cannot be put in its place: %s", path, strerror(err));
     }
     TRY(dir_sync(parent));
-    if (there) save_remove(aside);
+    if (there) save_remove_checkpoint(aside);
     return GLIMPSE_OK;
 }
 
@@ -180,7 +248,7 @@ void save_sweep(const char *path) {
         bool ours = whole && ((n == strlen(base) && !strncmp(e->d_name, base, n)) || (steps && checkpoint_step(whole) >= 0));
         if (ours && !is_link(left) && abandoned(left, pid)) {
             if (aside && !path_exists(whole)) io.rename(left, whole);
-            else save_remove(left);
+            else if (!path_is_dir(left) || check_directory(left, false) >= 0) save_remove(left);
         }
         free(left);
         free(whole);
@@ -189,12 +257,18 @@ void save_sweep(const char *path) {
     free(parent);
 }
 
+bool save_is_llmc(const save_request *rq) {
+    size_t n = strlen(rq->path);
+    while (n > 1 && rq->path[n - 1] == '/') n--;
+    return rq->format == SAVE_LLMC || (rq->format == SAVE_BY_NAME && n > 4 && !strncmp(rq->path + n - 4, ".bin", 4));
+}
+
 glimpse_status model_save(const model *m, const save_request *rq) {
     glimpse_status st = GLIMPSE_OK;
     size_t n = strlen(rq->path);
     while (n > 1 && rq->path[n - 1] == '/') n--;
     char *path = strndup(rq->path, n), *made = NULL, *aside = NULL, *parent = path ? path_dir(path) : NULL;
-    bool llmc = rq->format == SAVE_LLMC || (rq->format == SAVE_BY_NAME && n > 4 && !strncmp(rq->path + n - 4, ".bin", 4));
+    bool llmc = save_is_llmc(rq);
     int lock = -1;
     if (!parent || asprintf(&made, "%s.tmp-%ld", path, (long)getpid()) < 0 || asprintf(&aside, "%s.old-%ld", path, (long)getpid()) < 0)
         FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a path");
@@ -202,6 +276,7 @@ glimpse_status model_save(const model *m, const save_request *rq) {
     if (!rq->replace && path_exists(path))
         FAIL_GOTO(GLIMPSE_E_IO, "%s is there already\nhint: name another, or replace it with --force", path);
     TRY_GOTO(check_replaceable(path, llmc));
+    TRY_GOTO(check_inputs(path, rq->inputs));
     TRY_GOTO(mkdir_p(parent));
     save_remove(made); /* of a process with our number that was killed */
     st = llmc ? save_llmc(m, made, rq) : write_directory(m, made, rq, &lock);

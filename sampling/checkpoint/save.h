@@ -23,13 +23,16 @@ typedef struct save_request {
     save_format format;
     save_dtype dtype;
     const token_files *beside;   /* the tokenizer and its like; NULL = none.  Of a directory alone */
-    bool replace;                /* what is there already gives way; else GLIMPSE_E_IO */
+    bool replace;                /* what is there already gives way, if a save wrote it; else GLIMPSE_E_IO */
+    const char *inputs[3];       /* paths that are being read, never replaced; NULL = none */
     checkpoint_progress progress;
     void *user;
 } save_request;
 
 /* GLIMPSE_E_IO: the disk said no; nothing is left behind.  GLIMPSE_E_INVALID: a number that the type cannot hold. */
 glimpse_status model_save(const model *m, const save_request *rq);
+
+bool save_is_llmc(const save_request *rq); /* llm.c's file, by format or name */
 
 /* Put right what processes that are no more have left beside `path`, of it and, where it is a step's, of other steps: what was
  * being made is removed, what was set aside stands under its name again.  model_save does it first. */
@@ -39,6 +42,8 @@ extern int (*save_exchange)(const char *a, const char *b);
 
 /* Remove a file, or a directory with files alone, as model_save makes it.  False: it is still there. */
 bool save_remove(const char *path);
+/* The same of a directory as model_save leaves it, config.json, weights and names of its own alone; all else stays: false. */
+bool save_remove_checkpoint(const char *path);
 
 /* === Inside: save_tensors.c, save_config.c, save_llmc.c === */
 

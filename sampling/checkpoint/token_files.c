@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "sampling/checkpoint/token_files.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -65,21 +66,57 @@ static glimpse_status take(token_files *f, const char *path, const char *name) {
     return st;
 }
 
+static bool ends_with(const char *s, const char *end) {
+    size_t n = strlen(s), e = strlen(end);
+    return n >= e && !strcmp(s + n - e, end);
+}
+
+/* Does a file lie elsewhere than in the folder of its name, behind a link? */
+static bool leaves(const char *path) {
+    char *dir = path_dir(path), real[PATH_MAX], within[PATH_MAX];
+    bool known = dir && realpath(path, real) && realpath(dir, within);
+    size_t n = known ? strlen(within) : 0;
+    free(dir);
+    return !known || strncmp(real, within, n) != 0 || (real[n] != '/' && n > 1);
+}
+
+/* Is it what its name says, as a reader would have it? */
+static bool is_what_it_says(const char *path, const char *name) {
+    bool is = false;
+    buffer b = {0};
+    json_tree tree = {0};
+    tokenizer *t = NULL;
+    if (ends_with(name, ".model")) is = tokenizer_load(path, &t) >= 0;
+    else if (file_read_all(path, MAX_BYTES, &b) < 0) is = false;
+    else if (ends_with(name, ".json")) is = b.n && json_parse(path, b.bytes, b.n, 32, &tree) >= 0 && tree.nodes->kind == JSON_OBJECT;
+    else if (ends_with(name, ".jinja")) is = memmem(b.bytes, b.n, "{%", 2) || memmem(b.bytes, b.n, "{{", 2);
+    else is = b.n > 8 && !memcmp(b.bytes, "#version", 8); /* merges.txt */
+    tokenizer_close(t);
+    json_free(&tree);
+    buf_free(&b);
+    return is;
+}
+
+/* Hugging Face's caches link into a folder of blobs, so a link is followed; but not to what could be anyone's file. */
+static void note_left_out(token_files *f, const char *name) {
+    size_t n = strlen(f->note);
+    c_snprintf(f->note + n, NOTE_BYTES - n, "%s%.100s is not copied: it links out of its folder to what could not be read as one", n ? "; " : "", name);
+}
+
 /* Those of `names` that are in a directory and not taken yet. */
 static glimpse_status take_beside(token_files *f, const char *dir, const char *const *names) {
     for (; *names; names++) {
         char *path = path_join(dir, *names);
         if (!path) FAIL(GLIMPSE_E_MEMORY, "no memory for a path");
-        glimpse_status st = path_is_file(path) && !has(f, *names) ? take(f, path, *names) : GLIMPSE_OK;
+        glimpse_status st = GLIMPSE_OK;
+        if (path_is_file(path) && !has(f, *names)) {
+            if (leaves(path) && !is_what_it_says(path, *names)) note_left_out(f, *names);
+            else st = take(f, path, *names);
+        }
         free(path);
         TRY(st);
     }
     return GLIMPSE_OK;
-}
-
-static bool ends_with(const char *s, const char *end) {
-    size_t n = strlen(s), e = strlen(end);
-    return n >= e && !strcmp(s + n - e, end);
 }
 
 /* The name under which a file of this content is found again. */
@@ -227,11 +264,14 @@ glimpse_status token_files_copy(const char *path, const char *why, token_files *
     token_files *f = calloc(1, sizeof *f);
     if (!f || !dir) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a tokenizer");
     if (is_gguf(path)) FAIL_GOTO(GLIMPSE_E_IO, "%s holds weights, which are not copied", path);
-    TRY_GOTO(file_read_all(path, MAX_BYTES, &b));
-    name_for(path, &b, name);
-    c_snprintf(f->note, NOTE_BYTES, "%.200s is copied unread: %.*s", path_base(path), (int)strcspn(why, "\n"), why);
-    TRY_GOTO(put(f, name, &b));
-    TRY_GOTO(take_beside(f, dir, beside_json));
+    if (leaves(path)) note_left_out(f, path_base(path));
+    else {
+        TRY_GOTO(file_read_all(path, MAX_BYTES, &b));
+        name_for(path, &b, name);
+        c_snprintf(f->note, NOTE_BYTES, "%.200s is copied unread: %.*s", path_base(path), (int)strcspn(why, "\n"), why);
+        TRY_GOTO(put(f, name, &b));
+        TRY_GOTO(take_beside(f, dir, beside_json));
+    }
     *out = f;
     f = NULL;
 out:
