@@ -42,6 +42,15 @@ TEST(pace_spreads_an_eval_over_half_the_interval) {
     EXPECT_NEAR(p.share, 1, 0);
 }
 
+TEST(pace_is_of_an_eval_alone) {
+    pace p = {.least = 0.1, .spent_s = 1, .took_s = 1};
+    pace_begin(&p, 10);
+    EXPECT_EQ(p.threads, 1);
+    pace_end(&p);
+    EXPECT_EQ(p.threads, 0);
+    EXPECT_NEAR(pace_debt(&p), 0, 0);
+}
+
 static double cpu_s(pid_t pid) {
     clockid_t clock;
     struct timespec t = {0};

@@ -55,5 +55,6 @@ void pace_hurry(pace *p) {
 void pace_end(pace *p) {
     p->spent_s = seconds(CLOCK_PROCESS_CPUTIME_ID) - p->begun_spent_s;
     p->took_s = seconds(CLOCK_MONOTONIC) - p->begun_s - p->rested_s;
+    p->threads = 0; /* a check, which the trainer waits for, has them all */
     p->working = false;
 }
