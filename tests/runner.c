@@ -48,6 +48,14 @@ void test_register(test_case *t) {
 }
 
 const char *test_tmpdir(void) { return tmp_dir; }
+
+int test_entries(const char *dir) {
+    int n = 0;
+    DIR *d = opendir(dir);
+    for (struct dirent *e; d && (e = readdir(d));) n += e->d_name[0] != '.';
+    if (d) closedir(d);
+    return n;
+}
 const char *test_build_dir(void) { return build_dir; }
 const char *test_source_dir(void) { return source_dir; }
 bool test_is_full(void) { return getenv("GLIMPSE_TEST_FULL") != NULL; }

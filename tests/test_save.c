@@ -1,7 +1,6 @@
 /* test_save.c -- checkpoints that are written: every architecture comes back with the frozen logits, in each type; files of
  * other layouts become Hugging Face's; what a form cannot say is refused; a full disk leaves nothing. */
 #define _GNU_SOURCE
-#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -133,14 +132,6 @@ static int failing_fsync(int fd) {
     return -1;
 }
 
-static int entries(const char *dir) {
-    int n = 0;
-    DIR *d = opendir(dir);
-    for (struct dirent *e; d && (e = readdir(d));) n += e->d_name[0] != '.';
-    if (d) closedir(d);
-    return n;
-}
-
 TEST(save_on_a_full_disk_leaves_what_was_there) {
     model *m = NULL;
     io_calls before = io;
@@ -157,11 +148,11 @@ TEST(save_on_a_full_disk_leaves_what_was_there) {
             io = before;
             if (st >= 0) continue; /* enough for all of it */
             EXPECT_EQ(st, GLIMPSE_E_IO);
-            EXPECT_EQ(entries(dir), path_exists(path));
+            EXPECT_EQ(test_entries(dir), path_exists(path));
             EXPECT(strstr(status_text(), "No space left"));
         }
         REQUIRE_OK(model_save(m, &rq));
-        EXPECT_EQ(entries(dir), 1);
+        EXPECT_EQ(test_entries(dir), 1);
     }
     model *back = NULL;
     REQUIRE_OK(checkpoint_open(path, NULL, NULL, &back));

@@ -1,7 +1,6 @@
 /* test_save_killed.c -- a save that is killed at any of its system calls: what stands under the name is the old checkpoint or the
  * new one, whole, and the next save leaves nothing of the dead one's; where names cannot be exchanged, too. */
 #define _GNU_SOURCE
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -40,14 +39,6 @@ static int cannot(const char *a, const char *b) {
     (void)a, (void)b;
     errno = EINVAL;
     return -1;
-}
-
-static int entries(const char *dir) {
-    int n = 0;
-    DIR *d = opendir(dir);
-    for (struct dirent *e; d && (e = readdir(d));) n += e->d_name[0] != '.';
-    if (d) closedir(d);
-    return n;
 }
 
 /* Save in a process of its own that dies at its k-th call; true if it did. */
@@ -101,7 +92,7 @@ TEST_LIMIT(save_killed_at_every_call, 120) {
             }
             model_close(back);
             EXPECT_OK(model_save(m, &rq)); /* sweeps */
-            test_check(entries(dir) == 1, __FILE__, __LINE__, "kind %d, call %d: %d entries", kind, k, entries(dir));
+            test_check(test_entries(dir) == 1, __FILE__, __LINE__, "kind %d, call %d: %d entries", kind, k, test_entries(dir));
             EXPECT(save_remove(path));
             if (!died) break;
         }
@@ -158,7 +149,7 @@ TEST_LIMIT(save_with_every_call_failing, 120) {
             }
             model_close(back);
             EXPECT_OK(model_save(m, &rq));
-            EXPECT_EQ(entries(dir), 1);
+            EXPECT_EQ(test_entries(dir), 1);
             if (!struck) break;
         }
     save_exchange = exchanges;

@@ -2,7 +2,6 @@
  * the reason; weights never copied; the ends of a text said by whichever knows them.  The ids of transformers itself:
  * tests/ref/parity_carry.py. */
 #define _GNU_SOURCE
-#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,14 +23,6 @@ static const char *at(const char *name) {
     k = (k + 1) % 4;
     snprintf(path[k], sizeof path[k], "%s/%s", test_tmpdir(), name);
     return path[k];
-}
-
-static int entries(const char *dir) {
-    int n = 0;
-    DIR *d = opendir(dir);
-    for (struct dirent *e; d && (e = readdir(d));) n += e->d_name[0] != '.';
-    if (d) closedir(d);
-    return n;
 }
 
 static tokenizer *reread(const buffer *json) {
@@ -277,7 +268,7 @@ TEST(carry_of_a_gguf_file_the_tokenizer_alone) {
         if (equal) EXPECT(strstr(token_files_note(f), "tokenizer.model holds the tokenizer, for Glimpse") && strstr(token_files_note(f), "same score"));
         save_request rq = {.path = at("out"), .replace = true, .beside = f};
         REQUIRE_OK(model_save(m, &rq));
-        EXPECT_EQ(entries(at("out")), equal ? 3 : 4);
+        EXPECT_EQ(test_entries(at("out")), equal ? 3 : 4);
         REQUIRE_OK(checkpoint_find_tokenizer(at("out"), NULL, NULL, &back));
         EXPECT(strstr(back->source, equal ? "out/tokenizer.model" : "out/tokenizer.json") != NULL);
         static const char *const texts[] = {"hello", "hell he\xc3\xa9", "<s> hello", "  x"};
@@ -352,7 +343,7 @@ TEST(carry_a_tokenizer_json_with_its_neighbours) {
     EXPECT_STREQ(token_files_note(f), "");
     save_request rq = {.path = at("out"), .beside = f};
     REQUIRE_OK(model_save(m, &rq));
-    EXPECT_EQ(entries(at("out")), 5);
+    EXPECT_EQ(test_entries(at("out")), 5);
     REQUIRE_OK(file_read_all(at("out/tokenizer.json"), 1 << 20, &b));
     EXPECT_STREQ(buf_str(&b), json);
     buf_clear(&b);
