@@ -339,43 +339,56 @@ static double processor_s(void) {
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
+/* Writes the views of eval i into dir: the processor time of this thread; *bytes, what was written. */
+static double views_cost(const char *dir, int i, bool all, int64_t *bytes) {
+    owned_record *o = eval_at(i);
+    if (!EXPECT(o)) return NAN;
+    if (all) put_all(o);
+    written = 0;
+    io.write = counting_write;
+    double from = processor_s();
+    EXPECT_OK(views_write(dir, &o->record, NULL, NULL));
+    double took = processor_s() - from;
+    io.write = write;
+    *bytes = written;
+    record_free(&o->record);
+    return took;
+}
+
+static int by_size(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* Eval 5 of a new run and an eval after 480 of an old one, in turns: what else the machine does then falls on both, and the
+ * median of the pairs is judged. Bytes are exact; time leaves room (in full: the figure itself). */
 TEST_LIMIT(report_eval_500_costs_what_eval_5_cost_with_everything_on, 120) {
-    enum { AROUND = 20 }; /* evals whose least time counts: others use the machine too */
-    const char *dir = test_tmpdir();
-    int64_t cost[501] = {0};
-    double early = INFINITY, late = INFINITY;
-    for (int i = 0; i <= 500; i++) {
-        owned_record *o = eval_at(i);
-        REQUIRE(o);
-        put_all(o);
-        written = 0;
-        io.write = counting_write;
-        double from = processor_s();
-        EXPECT_OK(views_write(dir, &o->record, NULL, NULL));
-        double took = processor_s() - from;
-        io.write = write;
-        cost[i] = written;
-        if (i >= 5 && i < 5 + AROUND) early = fmin(early, took);
-        if (i > 500 - AROUND) late = fmin(late, took);
-        record_free(&o->record);
+    enum { PAIRS = 21 };
+    const char *old = test_tmpdir();
+    int64_t early = 0, late = 0;
+    double ratio[PAIRS];
+    for (int i = 0; i <= 500 - PAIRS; i++) views_cost(old, i, true, &late);
+    for (int p = 0; p < PAIRS; p++) {
+        char name[32];
+        snprintf(name, sizeof name, "new%d", p);
+        char *dir = path_join(test_tmpdir(), name);
+        REQUIRE_OK(mkdir_p(dir));
+        for (int i = 0; i < 5; i++) views_cost(dir, i, true, &early);
+        double five = views_cost(dir, 5, true, &early);
+        ratio[p] = views_cost(old, 501 - PAIRS + p, true, &late) / five;
+        free(dir);
     }
-    EXPECT(cost[5] > 1000);
-    EXPECT_LE((double)cost[500], 1.2 * (double)cost[5]);
-    EXPECT_LE(late, 1.2 * early);
+    qsort(ratio, PAIRS, sizeof *ratio, by_size);
+    EXPECT(early > 1000);
+    EXPECT_LE((double)late, 1.2 * (double)early);
+    EXPECT_LE(ratio[PAIRS / 2], test_is_full() ? 1.2 : 1.5);
+    if (test_is_full()) printf("an eval after 480 / the fifth: median %.3f, least %.3f, most %.3f\n", ratio[PAIRS / 2], ratio[0], ratio[PAIRS - 1]);
 }
 
 TEST(report_eval_500_costs_what_eval_5_cost) {
     const char *dir = test_tmpdir();
     int64_t cost[501] = {0};
-    for (int i = 0; i <= 500; i++) {
-        owned_record *o = eval_at(i);
-        written = 0;
-        io.write = counting_write;
-        EXPECT_OK(views_write(dir, &o->record, NULL, NULL));
-        io.write = write;
-        cost[i] = written;
-        record_free(&o->record);
-    }
+    for (int i = 0; i <= 500; i++) views_cost(dir, i, false, &cost[i]);
     EXPECT(cost[5] > 1000);
     EXPECT_LE((double)cost[500], 1.2 * (double)cost[5]);
 }
