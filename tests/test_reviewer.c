@@ -125,7 +125,7 @@ TEST(reviewer_steps_samples_tokens) {
     pty_keys(&screen, "\x1b");
     EXPECT(pty_wait(&screen, "3 of 24"));
     pty_keys(&screen, "d");
-    EXPECT(pty_wait(&screen, "against the step before"));
+    EXPECT(pty_wait(&screen, "against step 250, the last sampled"));
     pty_keys(&screen, "d");
     static const char *const modes[] = {"softmax_top_k", "rank 5", "dot_product", "entropy", "the most probable", "minmax", "softmax"};
     EXPECT(pty_wait(&screen, "3 of 24"));
@@ -143,6 +143,32 @@ TEST(reviewer_steps_samples_tokens) {
     EXPECT(!screen.alternate && !screen.cursor_hidden);
     EXPECT_EQ(screen.foreign, 0); /* the model's \x07 and U+202E are among the texts */
     EXPECT(screen.colors[2] > 0 && !screen.colors[0] && !screen.colors[1]);
+}
+
+/* The change of the loss, the diff and the numbers are against the last step that was sampled, as in the log. */
+TEST(reviewer_against_the_last_sampled) {
+    const char *path = path_of("evals.jsonl");
+    made m;
+    add_step(path, 0, "9f2c1a");
+    REQUIRE(make(&m, 250, "9f2c1a", 24));
+    m.o->record.n_samples = 0; /* val 2.75: no sample */
+    m.o->record.status = "skipped";
+    m.o->record.why = "still busy";
+    append(path, &m, 0);
+    record_free(&m.o->record);
+    add_step(path, 500, "9f2c1a");
+    if (!start(&screen, 100, 24, "TERM=xterm-256color", "COLORTERM=truecolor")) return;
+    EXPECT(pty_wait(&screen, "val 2.500 \xe2\x96\xbc" "0.500 since 0"));
+    pty_keys(&screen, "d");
+    EXPECT(pty_wait(&screen, "against step 0, the last sampled"));
+    pty_keys(&screen, "dm");
+    EXPECT(pty_wait(&screen, "against step 0, the last sampled") && pty_shows(&screen, "2.5  \xe2\x96\xbc" "0.5"));
+    pty_keys(&screen, "m\x1b[D");
+    EXPECT(pty_wait(&screen, "still busy") && pty_shows(&screen, "val 2.750 \xe2\x96\xbc" "0.250 since 0"));
+    pty_keys(&screen, "\x1b[H");
+    EXPECT(pty_wait(&screen, "1 of 3") && !pty_shows(&screen, "since"));
+    pty_keys(&screen, "q");
+    pty_end(&screen);
 }
 
 /* Every token of a text at every size: nothing over the edge, nothing that acts. */

@@ -272,8 +272,21 @@ TEST(text_terminal_golden) {
                  "  Once upon a time.\xe2\x86\xb5\xe2\x86\xb5\n"
                  "  The end.\n"
                  "  \xe2\x96\x81\xe2\x96\x82\xe2\x96\x83\xe2\x96\x85\xe2\x96\x86\xe2\x96\x81 entropy 1.67   ppl 5.9   spelling .97   repeats .03   stop length\n"
-                 "  since 200: first 4 tokens same \xc2\xb7 ppl 7.2\xe2\x86\x92" "5.9 \xc2\xb7 spelling .93\xe2\x86\x92.97\n"
+                 "  since 200: val \xe2\x96\xbc" "0.112 \xc2\xb7 first 4 tokens same \xc2\xb7 ppl 7.2\xe2\x86\x92" "5.9 \xc2\xb7 spelling .93\xe2\x86\x92.97\n"
                  "  \xe2\x80\xa6 2 more: out/s.txt\n");
+    buf_free(&b);
+    /* What the change of the loss is against is said at any width: here, or in the digest. */
+    for (int width = 60; width < 130; width++) {
+        view_style narrow = plain;
+        narrow.width = width;
+        EXPECT_OK(view_terminal(&m->r, &o->r, "out/s.txt", &narrow, &b));
+        EXPECT(strstr(buf_str(&b), "0.112 since 200 best") != NULL || strstr(buf_str(&b), "since 200: val \xe2\x96\xbc" "0.112") != NULL);
+        EXPECT(width < 80 || strstr(buf_str(&b), " entropy 1.67 ") != NULL);
+        buf_free(&b);
+    }
+    m->s[1].n_tokens = 4; /* 6 + 4 + 6: no longer three times as many */
+    EXPECT_OK(view_terminal(&m->r, NULL, NULL, &plain, &b));
+    EXPECT(strstr(buf_str(&b), "   16 tokens  ") != NULL && strstr(buf_str(&b), "\xc3\x97") == NULL);
     buf_free(&b);
     view_style style = plain;
     style.terminal = true;

@@ -85,22 +85,28 @@ static void title(screen *s) {
     const glimpse_record *r = v->r;
     char right[64], fresh[32] = "";
     const char *name = r ? r->run_name : v->name;
+    if (v->fresh > 0) c_snprintf(fresh, sizeof fresh, "+%lld new  ", (long long)v->fresh);
+    c_snprintf(right, sizeof right, "%s%lld of %lld ", fresh, (long long)v->at + (v->n > 0), (long long)v->n);
     row_begin(s, (size_t)v->width);
     blanks(s, 1);
     row_add_cut(s, PAINT_STRONG, name, strlen(name), false, NAME_COLUMNS);
     if (r) {
+        const bool best = r->best_step == r->step;
         row_addf(s, 3, PAINT_STRONG, "step %lld", (long long)r->step);
         if (!text_is(r->kind, "train")) row_add(s, 1, PAINT_DIM, text_is(r->kind, "offline") ? "offline" : text_is(r->kind, "probe") ? "probe" : "api");
         double by = v->before ? r->val_loss - v->before->val_loss : NAN;
         if (isfinite(r->val_loss)) {
             row_addf(s, 3, PAINT_PLAIN, "val %.3f", r->val_loss);
-            if (isfinite(by)) row_addf(s, 1, by > 0 ? PAINT_BAD : PAINT_GOOD, "%s%.3f", by > 0 ? "\xe2\x96\xb2" : "\xe2\x96\xbc", fabs(by));
-            if (r->best_step == r->step) row_add(s, 1, PAINT_GOOD, "best");
+            if (isfinite(by)) {
+                char since[32];
+                c_snprintf(since, sizeof since, "since %lld", (long long)v->before->step);
+                row_addf(s, 1, by > 0 ? PAINT_BAD : PAINT_GOOD, "%s%.3f", by > 0 ? "\xe2\x96\xb2" : "\xe2\x96\xbc", fabs(by));
+                if (room(s) > 1 + strlen(since) + (best ? 5 : 0) + strlen(right)) row_add(s, 1, PAINT_DIM, since);
+            }
+            if (best) row_add(s, 1, PAINT_GOOD, "best");
         }
-        if (isfinite(r->train_loss) && s->width + 32 < s->columns) row_addf(s, 3, PAINT_DIM, "train %.3f", r->train_loss);
+        if (isfinite(r->train_loss) && room(s) > 16 + strlen(right)) row_addf(s, 3, PAINT_DIM, "train %.3f", r->train_loss);
     }
-    if (v->fresh > 0) c_snprintf(fresh, sizeof fresh, "+%lld new  ", (long long)v->fresh);
-    c_snprintf(right, sizeof right, "%s%lld of %lld ", fresh, (long long)v->at + (v->n > 0), (long long)v->n);
     row_add_right(s, v->fresh > 0 ? PAINT_GOOD : PAINT_DIM, right);
     row_end(s, 0, false);
 }
@@ -166,7 +172,7 @@ static void bottom(screen *s, const glimpse_sample *sample, int row, bool with_l
             for (int i = 0; i < 16 && room(s) > 6; i++) styled_put(&s->t, " ", 1, (paint){PAINT_GROUND, v->style.colors, (float)i / 15}), s->width++;
             row_add(s, 1, PAINT_DIM, "1");
         } else if (v->diff && sample) {
-            row_add(s, 0, PAINT_DIM, "against the step before: ");
+            if (v->before) row_addf(s, 0, PAINT_DIM, "against step %lld, the last sampled: ", (long long)v->before->step);
             row_add(s, 0, PAINT_GONE, "gone");
             row_add(s, 1, PAINT_COME, "come");
         } else if (sample && v->style.depth != DEPTH_NONE) {
@@ -261,16 +267,6 @@ static void token_text(screen *s, const glimpse_sample *sample, styled *out, siz
     free(ends);
 }
 
-static const glimpse_sample *same_sample(const glimpse_record *r, const glimpse_sample *s) {
-    for (int32_t i = 0; r && i < r->n_samples; i++) {
-        const glimpse_sample *o = GLIMPSE_AT(r->samples, i);
-        if (o->sample == s->sample && o->prompt_bytes == s->prompt_bytes && text_is(o->label, s->label) &&
-            !memcmp(o->prompt_text, s->prompt_text, s->prompt_bytes))
-            return o;
-    }
-    return NULL;
-}
-
 typedef struct diff_out {
     styled raw;
     bool marks; /* no colours: as wdiff writes it */
@@ -294,10 +290,10 @@ static void put_part(void *user, diff_kind kind, const char *text, size_t n) {
 
 static void diff_text(screen *s, const glimpse_sample *sample, styled *out) {
     const screen_view *v = s->v;
-    const glimpse_sample *was = same_sample(v->before, sample);
+    const glimpse_sample *was = text_same_sample(v->before, sample);
     diff_out d = {.marks = v->style.depth == DEPTH_NONE};
     if (!was) {
-        styled_puts(out, v->before ? "The step before has no such sample.\n\n" : "There is no step before.\n\n", PAINT_DIM);
+        styled_puts(out, v->before ? "The last step that was sampled has no such sample.\n\n" : "No step before was sampled.\n\n", PAINT_DIM);
         styled_escape(&d.raw, sample->text, sample->text_bytes, TEXT_LINES, paint_of(PAINT_PLAIN));
     } else if (!word_diff(was->text, was->text_bytes, sample->text, sample->text_bytes, put_part, &d)) out->text.failed = true;
     put_visible(out, &d.raw, 0, d.raw.text.n, NULL);

@@ -33,7 +33,7 @@ typedef struct screen_view {
     screen_page page;
     const char *name;             /* what is looked at, where there is no eval yet */
     const glimpse_record *r;      /* NULL: `problem` says why */
-    const glimpse_record *before; /* the eval before; NULL = none */
+    const glimpse_record *before; /* the last eval before that was sampled, as the log has it; NULL = none */
     const char *problem;
     int64_t at, n, fresh;         /* which of how many evals; how many came since one looked at the last */
     int32_t sample, token;

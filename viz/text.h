@@ -108,6 +108,8 @@ bool text_check_failed(const glimpse_record *r);
 
 /* A metric of the sample by name, NAN if it has none; perplexity and mean_entropy are computed if they are not there. */
 double text_metric(const glimpse_sample *s, const char *name);
+/* The sample of another eval (NULL = none) with the same prompt, setting and number; NULL = it has none. */
+const glimpse_sample *text_same_sample(const glimpse_record *r, const glimpse_sample *s);
 void text_short(char out[32], double x); /* "1.04", "5.9", "123" */
 void text_share(char out[32], double x); /* ".97", "1.00" */
 const char *text_stop_name(glimpse_stop stop); /* "length", "eos", "stop", "context", "nonfinite", "scored" */

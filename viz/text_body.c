@@ -27,6 +27,16 @@ double text_metric(const glimpse_sample *s, const char *name) {
     return perplexity ? exp(sum) : sum;
 }
 
+const glimpse_sample *text_same_sample(const glimpse_record *r, const glimpse_sample *s) {
+    for (int32_t i = 0; r && i < r->n_samples; i++) {
+        const glimpse_sample *o = GLIMPSE_AT(r->samples, i);
+        if (o->sample == s->sample && o->prompt_bytes == s->prompt_bytes && text_is(o->label, s->label) &&
+            (!s->prompt_bytes || !memcmp(o->prompt_text, s->prompt_text, s->prompt_bytes)))
+            return o;
+    }
+    return NULL;
+}
+
 void text_short(char out[32], double x) {
     double a = fabs(x);
     c_snprintf(out, 32, a < 2 ? "%.2f" : a < 100 ? "%.1f" : a < 1e6 ? "%.0f" : "%.1e", x);
