@@ -162,7 +162,7 @@ TEST(reviewer_against_the_last_sampled) {
     pty_keys(&screen, "d");
     EXPECT(pty_wait(&screen, "against step 0, the last sampled"));
     pty_keys(&screen, "dm");
-    EXPECT(pty_wait(&screen, "Losses") && pty_shows(&screen, "against step 0, the last sampled") && pty_shows(&screen, "2.5  \xe2\x96\xbc" "0.5"));
+    EXPECT(pty_wait(&screen, "Losses") && pty_wait(&screen, "against step 0, the last sampled") && pty_wait(&screen, "2.5  \xe2\x96\xbc" "0.5"));
     pty_keys(&screen, "m\x1b[D");
     EXPECT(pty_wait(&screen, "still busy") && pty_shows(&screen, "val 2.750 \xe2\x96\xbc" "0.250 since 0"));
     pty_keys(&screen, "\x1b[H");
