@@ -4,6 +4,7 @@
  * keys, so that the screen answers while it goes on.  The journal is looked at twice a second for evals of a live run. */
 #include "hooks/full_screen.h"
 #include "hooks/journal_index.h"
+#include "hooks/over_steps.h"
 #include "hooks/session_state.h"
 #include "hooks/text_search.h"
 #include "include/internal/file.h"
@@ -44,6 +45,7 @@ typedef struct reviewer {
     probe_row *rows;         /* (n_rows) by eval */
     int64_t n_rows;
     buffer map, map_steps;
+    over_steps over;
     buffer sampled;          /* a byte an eval, of the first so many: 0 = not known yet, else 1 + whether it has samples */
 } reviewer;
 
@@ -402,6 +404,8 @@ static bool pressed(reviewer *w, uint32_t key, glimpse_status *st) {
     case 'c': v->style.mode = v->style.mode >= COLOR_TOPK ? COLOR_MINMAX : v->style.mode + 1; break;
     case 'C': v->style.mode = v->style.mode == COLOR_MINMAX ? COLOR_TOPK : v->style.mode - 1; break;
     case 'd': v->diff = !v->diff && v->page == SCREEN_SAMPLE; w->top = 0; break;
+    case 'o': turn_to(w, SCREEN_OVER); break;
+    case KEY_ENTER: if (v->page == SCREEN_OVER) turn_to(w, SCREEN_OVER); break;
     case 'p': turn_to(w, SCREEN_PROBES); break;
     case 'm': turn_to(w, SCREEN_NUMBERS); break;
     case '?': turn_to(w, SCREEN_HELP); break;
@@ -428,6 +432,11 @@ static glimpse_status draw(reviewer *w, buffer **rows, int *n_rows, bool *more) 
     if (v->page == SCREEN_PROBES) {
         bool left = false;
         TRY_GOTO(map_probes(w, &left));
+        *more = *more || left;
+    }
+    if (v->page == SCREEN_OVER) {
+        bool left = false;
+        TRY_GOTO(over_steps_show(&w->over, w->x, v, SLICE_MS, &left));
         *more = *more || left;
     }
     if (v->height > *n_rows) {
@@ -474,6 +483,7 @@ static glimpse_status loop(reviewer *w) {
             if (change != EVALS_SAME) {
                 end_search(w);
                 forget_probes(w);
+                over_steps_forget(&w->over);
                 buf_clear(&w->sampled);
                 w->seen = 0;
                 w->v.at = evals_count(w->x) - 1;
@@ -510,6 +520,7 @@ out:
     full_screen_close(w.t); /* first: what is said then stands below what was there */
     end_search(&w);
     forget_probes(&w);
+    over_steps_forget(&w.over);
     evals_close(w.x);
     buf_free(&w.hits), buf_free(&w.line), buf_free(&w.problem), buf_free(&w.said), buf_free(&w.map), buf_free(&w.map_steps), buf_free(&w.sampled);
     buf_free(&boundary);

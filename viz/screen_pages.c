@@ -128,9 +128,13 @@ void screen_probe_map(screen *s, int first, int last) {
     int row = first + 2;
     for (int32_t i = from; i < n && row < last - 1; i++, row++) {
         row_begin(s, (size_t)v->width);
-        row_add(s, 1, PAINT_PLAIN, "");
-        text_piece(&s->t, v->r, GLIMPSE_AT(m->probe->tokens, i)->id, PROBE_LABEL - 1, true, paint_of(PAINT_PLAIN));
-        s->width += PROBE_LABEL - 1;
+        styled label = {0}; /* right-aligned: beside its cells */
+        text_piece(&label, v->r, GLIMPSE_AT(m->probe->tokens, i)->id, PROBE_LABEL - 1, false, paint_of(PAINT_PLAIN));
+        row_add(s, PROBE_LABEL - text_width(buf_str(&label.text), label.text.n), PAINT_PLAIN, "");
+        styled_copy(&s->t, &label, 0, label.text.n);
+        if (styled_failed(&label)) s->t.text.failed = true;
+        styled_free(&label);
+        s->width = PROBE_LABEL;
         row_add(s, 1, PAINT_PLAIN, "");
         for (int64_t k = 0; k < m->n_columns * cell && s->width < s->columns; k++, s->width++) {
             float p = m->p[k / cell * n + i];
@@ -258,6 +262,7 @@ void screen_help(screen *s, int first, int last) {
         {"s  S", "the next most surprising token, the one before"},
         {"c  C", "what the colours mean: seven modes"},
         {"d", "what changed against the last step that was sampled"},
+        {"o", "this sample over the steps, a row a step"},
         {"/  n N", "find text or /pattern/ in all steps; next, previous"},
         {"p", "the texts of --probe over the steps"},
         {"m", "all numbers of this step and sample"},
