@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 int64_t session_journal_bytes(const char *dir) {
     struct stat there;
@@ -17,6 +18,29 @@ int64_t session_journal_bytes(const char *dir) {
     int64_t n = path && !stat(path, &there) ? (int64_t)there.st_size : -1;
     free(path);
     return n;
+}
+
+glimpse_status session_may_write(const options *o) {
+    const char *dir = opt_str(o, OPT_out_dir);
+    char *at = strdup(dir), room[64];
+    if (!at) FAIL(GLIMPSE_E_MEMORY, "no memory for a file name");
+    while (!path_exists(at) && strcmp(at, ".") && strcmp(at, "/")) { /* the nearest directory that is there */
+        char *parent = path_dir(at);
+        free(at);
+        if (!(at = parent)) FAIL(GLIMPSE_E_MEMORY, "no memory for a file name");
+    }
+    glimpse_status st = GLIMPSE_OK;
+    if (!path_is_dir(at)) st = status_fail(GLIMPSE_E_IO, __FILE__, __LINE__, "--out_dir %s: %s is no directory", dir, at);
+    else if (access(at, W_OK | X_OK))
+        st = status_fail(GLIMPSE_E_IO, __FILE__, __LINE__, "--out_dir %s: nothing can be written in %s: %s\nhint: another --out_dir%s",
+                         dir, at, strerror_r(errno, room, sizeof room), options_is_offline(o) ? ", or --no_files" : "");
+    free(at);
+    char *lines = st < 0 || options_is_offline(o) ? NULL : path_join(dir, "evals.jsonl"); /* a run that goes on */
+    if (lines && path_exists(lines) && (!path_is_file(lines) || access(lines, W_OK)))
+        st = status_fail(GLIMPSE_E_IO, __FILE__, __LINE__, "%s cannot be written: %s\nhint: another --out_dir", lines,
+                         path_is_file(lines) ? strerror_r(errno, room, sizeof room) : "it is no file");
+    free(lines);
+    return st;
 }
 
 static glimpse_status rename_aside(const session *s, const char *name, const char *run) {
@@ -94,7 +118,7 @@ static glimpse_status open_journal(session *s, int64_t step, int64_t since) {
         session_log(s, "glimpse: %lld bytes at the end of %s/evals.jsonl were no line: cut off, kept as evals.jsonl.torn-...",
                     (long long)s->js.torn, s->out_dir);
     if (s->js.continued) {
-        s->due = (schedule){ .evals = s->js.last ? s->js.next_seq : 0, .best_val_loss = s->js.best_val_loss, .best_step = s->js.best_step };
+        s->due = (schedule){ .evals = s->js.last ? s->js.next_seq : 0, .best_val_loss = s->js.best_val_loss, .best_step = s->js.best_step, .owed = s->js.owed };
         if (s->js.superseded) {
             session_spoil_texts(s);
             s->js.newest_step = s->js.last_step;
