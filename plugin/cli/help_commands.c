@@ -69,8 +69,8 @@ static const page pages[] = {
      NULL,
      "glimpse score --checkpoint gpt2_124M.bin --prompt \"Once upon a time\" --json\n"},
     {"follow", "follow [DIR] [FLAGS]", NULL,
-     "The coloured log of a run as it comes, from its last eval on, drawn for this terminal; Ctrl-C ends it. Where there is no "
-     "run yet it waits for one.",
+     "The coloured log of a run as it comes, from its last eval on, drawn for this terminal; Ctrl-C ends it. In a directory without "
+     "a run it waits for one; where no run is writing any more it says so, and waits for the next.",
      "DIR/evals.jsonl; DIR is --out_dir unless it is given.", "Standard output has the log; nothing is written.", NULL,
      "glimpse follow out/demo\n"},
     {"review", "review [DIR] [FLAGS]", NULL,
