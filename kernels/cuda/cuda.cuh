@@ -8,8 +8,8 @@
  *
  * Numbers.  A product splits what it multiplies into bf16 planes that add up to it (weights exactly: bf16 one plane, f16
  * two, f32 three; activations in two planes, to 2^-17, or three for f32 weights, to 2^-24), multiplies planes on the tensor
- * cores and adds in f32.  Eight warps share a dot product by blocks of 32 elements and their sums are added in the order
- * of the warps: one order whatever the batch.  Attention adds a chunk of 64 positions, then the chunks in rising order.
+ * cores and adds in f32.  A dot product is eight parts, each a run of blocks of 32 elements (part_begin); the parts are added in
+ * rising order, whoever computed them: one order whatever the batch.  Attention adds a chunk of 64 positions, then the chunks in rising order.
  * What is not finite in a product may come out as NaN where the reference says an infinity; it is never finite.
  * Prompts of more than 64 tokens go through cuBLAS, one prompt a product, so their numbers do not depend on other prompts. */
 #ifndef GLIMPSE_KERNELS_CUDA_CUDA_CUH
@@ -43,6 +43,11 @@ enum {
     PAIRS = 1024          /* of cosines at once */
 };
 
+/* The first block of 32 elements of part `i` of a row of kp: parts 0 .. MATMUL_WARPS - 1, the last ones may be empty. */
+GLIMPSE_HD static inline int part_begin(int kp, int i) {
+    int blocks = kp / 32, each = (blocks + MATMUL_WARPS - 1) / MATMUL_WARPS;
+    return i * each < blocks ? i * each : blocks;
+}
 static inline int64_t round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
 
 /* === What kernels are told ======================================================================================= */

@@ -94,7 +94,7 @@ static __global__ void __launch_bounds__(128) prologue_kernel(const matmul_args 
     int n = (int)blockIdx.x * 4 + (int)threadIdx.x / 32;
     if (n >= a.rows) return;
     int from = a.line ? a.line[n] : n;
-    prologue_row<PLANES>(a.in + from * a.ld_in, a.k, a.kp, a.norm, to + n * ld, ld * a.rows, plain ? plain + n * ld : NULL);
+    prologue_row<PLANES>(a.in + from * a.ld_in, a.k, a.kp, a.norm, to + n * ld, ld * a.rows, plain ? plain + n * ld : NULL, 0, 1);
 }
 
 cudaError_t cuda_prologue(cuda_backend *be, const matmul_args *a, int32_t planes, uint16_t *to, float *plain) {
