@@ -56,7 +56,8 @@ glimpse_status session_report(const options *o, const char *dir, const session_h
         st = status_fail(st, __FILE__, __LINE__, "%s: another `glimpse report` is drawing it\nhint: once that is done its files are as they "
                          "should be", dir);
     else if (st == GLIMPSE_E_STATE)
-        HINT("its files are as they should be; to draw them elsewhere, copy evals.jsonl into a directory of its own");
+        st = status_fail(st, __FILE__, __LINE__, "%s: a run is writing here, its files are as they should be\nhint: to draw them elsewhere, "
+                         "copy evals.jsonl into a directory of its own", dir);
     if (st < 0) goto out;
     st = views_beside(dir, &beside);
     d.beside = beside;

@@ -3,10 +3,13 @@
 #define _GNU_SOURCE
 #include "tests/test.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "include/internal/buffer.h"
 #include "include/internal/file.h"
@@ -105,4 +108,45 @@ TEST(cli_convert_takes_a_pattern) {
     expect_in(&out, "\"x\"");
     EXPECT_EQ(shell("\"$G\" convert c o --force --tokenizer_pattern cl1k"), 2);
     expect_in(&err, "no pattern is named \"cl1k\"");
+}
+
+#define RUN "\"$G\" --checkpoint ckpt --no_sheets --no_tensorboard --max_new_tokens 3 --quiet --out_dir "
+
+/* A directory that is not there is said at once, with the run that was perhaps meant; a run that ended is one. */
+TEST(cli_follow_says_what_it_waits_for) {
+    EXPECT_EQ(shell(RUN "runs/demo && timeout 10 \"$G\" follow runs/dmeo"), 1);
+    expect_in(&err, "glimpse: runs/dmeo: there is no such directory\nhint: did you mean runs/demo?\n");
+    EXPECT_EQ(shell("timeout 10 \"$G\" follow elsewhere/entirely"), 1);
+    expect_in(&err, "there is no such directory\nhint: `glimpse follow DIR` takes the out_dir of a run\n");
+    EXPECT_EQ(shell("timeout 1 \"$G\" follow runs"), 124);
+    expect_in(&err, "glimpse: waiting for runs/evals.jsonl, which comes with the first eval; Ctrl-C leaves\nhint: did you mean runs/demo?\n");
+    EXPECT_EQ(shell("timeout 1 \"$G\" follow runs/demo"), 124);
+    EXPECT_STREQ(buf_str(&err), "glimpse: no run is writing to runs/demo on this machine, step 0 is its last; Ctrl-C leaves, a run that comes is "
+                                "shown\n");
+    EXPECT(out.n > 0);
+    char *demo = path_join(test_tmpdir(), "runs/demo");
+    int fd = open(demo, O_RDONLY | O_DIRECTORY | O_CLOEXEC); /* as a run does that is alive */
+    REQUIRE(fd >= 0 && flock(fd, LOCK_EX) == 0);
+    EXPECT_EQ(shell("timeout 1 \"$G\" follow runs/demo"), 124);
+    EXPECT_EQ(err.n, 0);
+    EXPECT_EQ(shell("(sleep 6; :) & timeout 6 \"$G\" follow runs/demo"), 124);
+    EXPECT_EQ(err.n, 0);
+    close(fd);
+    free(demo);
+}
+
+/* Which directory is none of a run, and that another report draws; one that is stopped takes away what it began. */
+TEST(cli_report_stopped_or_refused) {
+    EXPECT_EQ(shell(RUN "demo && \"$G\" report dmeo"), 1);
+    expect_in(&err, "dmeo: there is no such directory\nhint: did you mean demo?\n");
+    EXPECT_EQ(shell("\"$G\" report ."), 1);
+    expect_in(&err, ".: there is no run, it holds no evals.jsonl\nhint: did you mean demo?\n");
+    EXPECT_EQ(shell("for i in 1 2 3 4 5 6 7 8 9 10 11 12; do cat demo/evals.jsonl demo/evals.jsonl > both && cp both demo/evals.jsonl; done\n"
+                    "\"$G\" report demo & p=$!; until test -d demo/.glimpse-redraw; do sleep 0.01; done; \"$G\" report demo 2> second\n"
+                    "cat second >&2; kill -TERM $p; wait $p"), 128 + 15);
+    expect_in(&err, "demo: another `glimpse report` is drawing it\nhint: once that is done its files are as they should be\n");
+    expect_in(&err, "demo is as it was, its views could not be drawn: stopped\n");
+    EXPECT_EQ(shell("ls -A demo | grep redraw"), 1);
+    EXPECT_EQ(shell("exec 9< demo; flock 9 && \"$G\" report demo"), 1); /* a run that is alive */
+    expect_in(&err, "demo: a run is writing here, its files are as they should be\nhint: to draw them elsewhere, copy");
 }
