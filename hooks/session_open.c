@@ -54,8 +54,7 @@ glimpse_status session_open_model(const options *o, model *m, tokenizer *t, cons
     s->o = options_copy(o);
     s->out_dir = strdup(out_dir);
     if (!s->o || !s->out_dir) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for the session");
-    if (t && m->d.bos < 0 && t->bos < m->d.vocab_size) m->d.bos = t->bos;
-    if (t && m->d.eos < 0 && t->eos < m->d.vocab_size) m->d.eos = t->eos;
+    tokenizer_ends(t, m->d.vocab_size, &m->d.bos, &m->d.eos);
     s->offline = !strcmp(kind, "offline");
     s->no_files = s->offline && !opt_bool(o, OPT_files);
     if (!s->offline) TRY_GOTO(session_may_write(o));
