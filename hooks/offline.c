@@ -1,6 +1,7 @@
 /* offline.c -- sample once from a checkpoint: glimpse_run, `glimpse sample`, a trainer's --sample_only.  The generated text
  * goes to the host's output, everything else to its log, the files to out_dir. */
 #include "hooks/load_bar.h"
+#include "hooks/own_output.h"
 #include "hooks/prompts.h"
 #include "hooks/session_state.h"
 #include "hooks/text_out.h"
@@ -26,20 +27,15 @@ static bool has_file(const char *dir, const char *name) {
 static bool is_taken(const char *dir) { return has_file(dir, "evals.jsonl") || has_file(dir, "lm_eval_results.json"); }
 
 glimpse_status offline_may_write(const options *o) {
-    const char *dir = opt_str(o, OPT_out_dir);
-    char *at = strdup(dir), room[64];
-    if (!at) FAIL(GLIMPSE_E_MEMORY, "no memory for a file name");
-    while (!path_exists(at) && strcmp(at, ".") && strcmp(at, "/")) { /* the nearest directory that is there */
-        char *parent = path_dir(at);
-        free(at);
-        if (!(at = parent)) FAIL(GLIMPSE_E_MEMORY, "no memory for a file name");
-    }
-    glimpse_status st = GLIMPSE_OK;
-    if (!path_is_dir(at)) st = status_fail(GLIMPSE_E_IO, __FILE__, __LINE__, "--out_dir %s: %s is no directory", dir, at);
-    else if (access(at, W_OK | X_OK))
-        st = status_fail(GLIMPSE_E_IO, __FILE__, __LINE__, "--out_dir %s: nothing can be written in %s: %s\nhint: another --out_dir, or "
-                         "--no_files", dir, at, strerror_r(errno, room, sizeof room));
-    free(at);
+    buffer what = {0};
+    const char *dir = opt_str(o, OPT_out_dir), *file = opt_str(o, OPT_sample_file);
+    buf_printf(&what, "--out_dir %s", dir);
+    glimpse_status st = output_dir_takes_files(buf_str(&what), dir);
+    if (st < 0) HINT("another --out_dir, or --no_files");
+    buf_clear(&what);
+    buf_printf(&what, "--sample_file %s", file);
+    if (st >= 0 && file && file[0] == '/') st = output_may_be_made(buf_str(&what), file);
+    buf_free(&what);
     return st;
 }
 

@@ -511,6 +511,12 @@ void options_idle(const options *o, const char *command, buffer *out) {
     }
 }
 
+void options_forget_unread(options *o, const char *command) {
+    for (int id = 0; id < OPT_COUNT; id++)
+        for (int level = OPT_LEVEL_LIKE + 1; level < LEVELS && !opt_is_read_by((opt_id)id, command); level++)
+            value_free(&o->values[id][level]);
+}
+
 /* --- bytes and back ---------------------------------------------------------------------------------------------- */
 
 /* "GLO1", offline (1 byte), number of entries (u32), then: name length (u8), name, level (u8), number of items (u32),
