@@ -1,5 +1,5 @@
 /* matmul.cuh -- what the kernels of a product share: fragments of weights, which rows of y a tile is, and what becomes of a
- * finished value (plan.h's epilogues).  Device code alone; included by cuda_matmul.cu and cuda_wide.cu. */
+ * finished value (plan.h's epilogues).  Device code alone; included by cuda_matmul.cu and cuda_many.cu. */
 #ifndef GLIMPSE_KERNELS_CUDA_MATMUL_CUH
 #define GLIMPSE_KERNELS_CUDA_MATMUL_CUH
 
@@ -140,6 +140,37 @@ static __device__ __forceinline__ void store_pair(const matmul_args &a, int tile
     } else {
         store_one(a, n, y0, v0);
         store_one(a, n, y1, v1);
+    }
+}
+
+/* The sum of a dot product's parts, `stride` apart: (p0 + p1 + p2 + p3) + (p4 + p5 + p6 + p7), each from the left. */
+static __device__ __forceinline__ float sum_of_parts(const float *p, int stride) {
+    float low = p[0], high = p[4 * stride];
+    for (int i = 1; i < 4; i++) low += p[i * stride], high += p[(4 + i) * stride];
+    return low + high;
+}
+
+/* c[t] += W x for one block of 32 elements and eight columns a t: the one order of products within a block.  x(p, n): the 16
+ * bytes of plane p of column n that belong to this lane. */
+template <class W, int NT, class X> static __device__ __forceinline__ void multiply_block(float (&c)[NT][4], const weights<W> &f, X x) {
+    enum { XP = weights<W>::X_PLANES, WP = weights<W>::PLANES };
+    const int g = ((int)threadIdx.x & 31) >> 2;
+UNROLL
+    for (int t = 0; t < NT; t++) {
+        uint4 b[XP];
+        for (int p = 0; p < XP; p++) b[p] = x(p, t * 8 + g);
+UNROLL
+        for (int i = 0; i < WP; i++) {
+            uint4 r0 = f.plane(0, i), r1 = f.plane(1, i);
+            uint32_t low[4] = {r0.x, r1.x, r0.y, r1.y}, high[4] = {r0.z, r1.z, r0.w, r1.w};
+UNROLL
+            for (int p = 0; p < XP; p++) {
+                if (WP == 3 && i + p > 2) continue; /* below 2^-24 of the product */
+                uint32_t b0[2] = {b[p].x, b[p].y}, b1[2] = {b[p].z, b[p].w};
+                mma_bf16(c[t], low, b0);
+                mma_bf16(c[t], high, b1);
+            }
+        }
     }
 }
 
