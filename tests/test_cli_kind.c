@@ -202,3 +202,27 @@ TEST(cli_a_closed_directory_is_found_first) {
         EXPECT_EQ(shell("ls -A shut o | grep -v :"), 1);
     }
 }
+
+/* What is in force is said, and what cannot but give the same twice. */
+TEST(cli_settings_that_say_less_than_they_seem) {
+#define SAMPLE "\"$G\" --checkpoint ckpt --no_files --max_new_tokens 6 --ignore_eos "
+    EXPECT_EQ(shell(SAMPLE "--num_samples 1 --top_k 100000,5"), 0);
+    expect_in(&err, ";top_k=100000  (top_k keeps all ");
+    EXPECT(!strstr(buf_str(&err), "top_k=5  (top_k keeps"));
+    EXPECT_EQ(shell("printf '/set top_k 100000\\n/set\\n/set stop x\\n/set dry_multiplier 0.5\\n' | \"$G\" chat --checkpoint ckpt --no_files"), 0);
+    expect_in(&err, "glimpse: top_k = 100000\n  samplers   temperature=0.8;top_k=100000  (top_k keeps all ");
+    expect_in(&err, "\n  top_k = 100000\n");
+    expect_in(&err, "glimpse: stop = \"x\"\n"); /* a text is in quotes, a number is not */
+    expect_in(&err, "glimpse: dry_multiplier = 0.5\n");
+    static const char *const same[][2] = {{"--top_k 1", "--top_k 1 always takes the likeliest token: --num_samples 1 is enough\n"},
+                                          {"--temperature 0", "--temperature 0 always takes the likeliest token: "},
+                                          {"--min_p 1", "these samplers leave one token at a time: "}, {"--top_k 5", NULL}, {"--top_k 1 --num_samples 1", NULL}};
+    for (int i = 0; i < 5; i++) {
+        char line[300];
+        snprintf(line, sizeof line, SAMPLE "--num_samples 2 %s", same[i][0]);
+        EXPECT_EQ(shell(line), 0);
+        if (same[i][1]) expect_in(&err, "hint: the 2 samples are the same, ");
+        if (same[i][1]) expect_in(&err, same[i][1]);
+        else EXPECT(!strstr(buf_str(&err), "are the same"));
+    }
+}
