@@ -205,7 +205,8 @@ static glimpse_status text_to_score(const session *s, buffer *ids) {
     else if (!strcmp(spec, "-")) TRY_GOTO(file_read_fd(STDIN_FILENO, "standard input", MOST_TEXT, &t));
     else if (opt_bool(s->o, OPT_escapes)) TRY_GOTO(unescape(spec, strlen(spec), &t));
     else buf_puts(&t, spec);
-    TRY_GOTO(task_encode(s->m, s->t, (text){ buf_str(&t), t.n }, ids));
+    st = task_encode(s->m, s->t, (text){ buf_str(&t), t.n }, ids);
+    if (st == GLIMPSE_E_TOKENIZER) HINT("--prompt gives another text, or ids: --prompt IDS:464,290");
 out:
     buf_free(&t);
     return st;

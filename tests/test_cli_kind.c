@@ -226,3 +226,31 @@ TEST(cli_settings_that_say_less_than_they_seem) {
         else EXPECT(!strstr(buf_str(&err), "are the same"));
     }
 }
+
+/* A character that a vocabulary of characters lacks: which one, and what changes the text that it stands in. */
+TEST(cli_a_character_that_is_not_known) {
+    uint32_t head[256] = {20240328, 2, 4, 3}; /* llm.c's: magic, version, pieces, the id that ends a text */
+    buffer b = {0};
+    buf_put(&b, head, sizeof head);
+    buf_puts(&b, "\1a\1b\1 \3end");
+    char *path = path_join(test_tmpdir(), "chars.bin");
+    EXPECT_OK(file_write_atomic(path, b.bytes, b.n, false));
+    free(path);
+    buf_free(&b);
+    static const char *const cases[][2] = {
+        {"sample --no_files --max_new_tokens 2 --prompt a:b", "hint: use text like that the model was trained on\nhint: --prompt gives another beginning, or ids: --prompt IDS:464,290\n"},
+        {"sample --no_files --max_new_tokens 2 --prompt a --prompt_format instruction", "hint: --prompt_format instruction writes \"Instruction:\" and \"Response:\" around the text, --prompt_format plain nothing\n"},
+        {"sample --no_files --max_new_tokens 2 --prompts lines", "hint: it is a line of --prompts FILE, "},
+        {"score --prompt a:b", "hint: --prompt gives another text, or ids: "},
+        {"chat --no_files --prompt a:b", "hint: use text like that the model was trained on\n"},
+        {"eval --lm_eval_tasks own --lm_eval_data .", "hint: --lm_eval_tasks chooses the tasks; one of your own can be of such text: `glimpse help eval`\n"},
+    };
+    EXPECT_EQ(shell("echo a:b > lines; printf '{\"query\": \"a:b\", \"choices\": [\"a\", \"b\"], \"gold\": 0}\\n' > own.jsonl; \"$G\" tokenize --tokenizer chars.bin 'ab a'"), 0);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char line[500];
+        snprintf(line, sizeof line, "\"$G\" %s --checkpoint ckpt --tokenizer chars.bin", cases[i][0]);
+        EXPECT_EQ(shell(line), 1);
+        expect_in(&err, i == 1 ? "the character \"I\" (U+0049) at byte 0 is not in the vocabulary" : "the character \":\" (U+003A) at byte 1 is not in the vocabulary");
+        expect_in(&err, cases[i][1]);
+    }
+}
