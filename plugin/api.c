@@ -227,7 +227,9 @@ static glimpse_status command_with(const glimpse_config *cfg, session_command wh
     options *o = NULL;
     TRY_GOTO(settle(cfg, true, &api, &o));
     /* a trainer's command line has its training's flags too, also where it is asked to sample only */
-    if (!cfg->log.trainer) say_idle(&cfg->log, o, which == COMMAND_sample && opt_bool(o, OPT_interactive) ? "chat" : session_commands[which].name);
+    const char *name = which == COMMAND_sample && opt_bool(o, OPT_interactive) ? "chat" : session_commands[which].name;
+    if (!cfg->log.trainer) say_idle(&cfg->log, o, name);
+    options_forget_unread(o, name);
     if (which == COMMAND_sample) TRY_GOTO(check_sample(o));
     TRY_GOTO(session_load(&api));
     TRY_GOTO(inline_command(api, which, o, dir, terminal, &cfg->log));

@@ -500,6 +500,12 @@ void opt_put_use(opt_id id, buffer *out) {
     buf_putc(out, '.');
 }
 
+/* Asks for files where none are written. */
+static bool asks_for_files(const options *o, opt_id id, const char *command) {
+    if (id == OPT_files || id == OPT_record_top || strcmp(table[id].group, table[OPT_files].group)) return false;
+    return opt_is_read_by(OPT_files, command) && !opt_bool(o, OPT_files) && is_on(o, table[id].name, strlen(table[id].name));
+}
+
 void options_idle(const options *o, const char *command, buffer *out) {
     bool train = strcmp(command, "train") == 0;
     for (int id = 0; id < OPT_COUNT; id++) {
@@ -513,12 +519,22 @@ void options_idle(const options *o, const char *command, buffer *out) {
             buf_putc(out, '\n');
             continue;
         }
+        if (asks_for_files(o, (opt_id)id, command)) {
+            buf_printf(out, "--%s does nothing with --no_files\n", table[id].name);
+            continue;
+        }
         while (!met && (word = next_word(&list, ' ', &n))) met = is_on(o, word, n);
         if (met || train) continue; /* a trainer may set what its user's flags then switch on */
         buf_printf(out, "--%s does nothing without ", table[id].name);
         put_needs(out, needs[id]);
         buf_putc(out, '\n');
     }
+}
+
+void options_forget_unread(options *o, const char *command) {
+    for (int id = 0; id < OPT_COUNT; id++)
+        for (int level = OPT_LEVEL_LIKE + 1; level < LEVELS && !opt_is_read_by((opt_id)id, command); level++)
+            value_free(&o->values[id][level]);
 }
 
 /* --- bytes and back ---------------------------------------------------------------------------------------------- */
