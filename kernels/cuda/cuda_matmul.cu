@@ -3,6 +3,7 @@
  * Called phase by phase by cuda_backend.cu.  One kernel for every batch, dtype and store. */
 #include "kernels/cuda/cuda.cuh"
 #include "kernels/cuda/device.cuh"
+#include "kernels/cuda/tiles.cuh"
 
 /* What a lane holds of 32 elements of two rows of weights (g and g + 8): its 8 elements of each, as they lie in memory,
  * and plane P of them as bf16 pairs. */
@@ -102,7 +103,6 @@ static __device__ __forceinline__ void store_one(const matmul_args &a, int n, in
         return;
     }
     if (a.activate) v = activated(a.activation, v);
-    if (a.head) v = softened(v, a.softcap);
     *out = a.store == STORE_ADD ? *out + v : v;
 }
 
@@ -238,18 +238,24 @@ UNROLL
                 sums[(warp * MT * 16 + row) * COLS + col] = c[m][t][i];
             }
     __syncthreads();
-    for (int i = (int)threadIdx.x; i < MT * 8 * a.rows; i += MATMUL_WARPS * 32) {
-        int n = i / (MT * 8), m = i / 8 % MT, r = i % 8, y0, y1;
-        if (tile0 + m >= a.n_tiles) continue;
-        rows_of_tile(a, tile0 + m, r, &y0, &y1);
+    for (int i = (int)threadIdx.x; i < (MT * 8 * a.rows + 31) / 32 * 32; i += MATMUL_WARPS * 32) {
+        int n = i / (MT * 8), m = i / 8 % MT, r = i % 8, y0 = -1, y1 = -1;
+        bool mine = n < a.rows && tile0 + m < a.n_tiles;
         float v0 = 0, v1 = 0;
-        for (int k = 0; k < MATMUL_WARPS; k++) {
-            v0 += sums[(k * MT * 16 + m * 16 + r) * COLS + n];
-            v1 += sums[(k * MT * 16 + m * 16 + r + 8) * COLS + n];
+        if (mine) {
+            rows_of_tile(a, tile0 + m, r, &y0, &y1);
+            for (int k = 0; k < MATMUL_WARPS; k++) {
+                v0 += sums[(k * MT * 16 + m * 16 + r) * COLS + n];
+                v1 += sums[(k * MT * 16 + m * 16 + r + 8) * COLS + n];
+            }
+            v0 += bias_of(a, y0);
+            v1 += bias_of(a, y1);
+            if (a.head) v0 = softened(v0, a.softcap), v1 = softened(v1, a.softcap);
+            store_pair(a, tile0 + m, n, y0, y1, v0, v1);
         }
-        v0 += bias_of(a, y0);
-        v1 += bias_of(a, y1);
-        store_pair(a, tile0 + m, n, y0, y1, v0, v1);
+        if (a.tiles)
+            tile_write(mine ? a.tiles + (int64_t)n * a.n_tiles + tile0 + m : NULL, y0 >= 0, v0, y1 >= 0, v1,
+                       mine ? a.row[a.line[n]].inv_t : 1.0f);
     }
 }
 
