@@ -29,6 +29,7 @@ static __device__ int block_winner(double best, int id, work_space *w) {
 static __device__ int draw_listed(const survivors &s, draw_key key, uint32_t position, work_space *w) {
     double best = -INFINITY;
     int id = 0x7fffffff;
+ROLLED
     for (int i = thread(); i < s.n; i += DECIDE_THREADS) {
         int mine = id_of(w->list[i]);
         double score = draw_score(logit_of(w->list[i]), s.max, s.inv_t, key, position, (uint32_t)mine);
@@ -49,20 +50,28 @@ static __device__ int draw_row(const survivors &s, draw_key key, uint32_t positi
     double best = draw_score(logit_of(s.first), s.max, s.inv_t, key, position, (uint32_t)id_of(s.first));
     int id = id_of(s.first);
     float bar = bar_of(best);
+ROLLED
     for (int c = thread(); c < counters; c += DECIDE_THREADS) {
         philox_block b = {{position, (uint32_t)c, PURPOSE_DRAW, key.step}};
         b = philox4x32(b, (uint32_t)key.key, (uint32_t)(key.key >> 32));
+        const int k = c >> 4 << 3, i = k * 16 + (c & 15);
+        unsigned may = 0;
+UNROLL
         for (int piece = 0; piece < 8; piece++) {
-            int k = (c >> 4 << 3) + piece, i = k * 16 + (c & 15);
-            if (i >= s.v.n) break;
-            uint32_t high = (b.w[piece >> 1] >> (16 * (piece & 1))) & 0xffff;
-            float noise = fmaf((float)(int32_t)__float_as_uint((float)(65535 - (int32_t)high)), -0x1.62e430p-24f, 99.12105f);
-            float top = largest(s.v, k);
-            if (fmaf(fmaxf(top - s.max, -most), inv, noise) < bar) continue;
-            float l = logit_at(s.v, i);
-            if (!survives(s, l, i) || fmaf(fmaxf(l - s.max, -most), inv, noise) < bar) continue;
-            double score = draw_score_of(l, s.max, s.inv_t, gumbel_of_bits(draw_join(high, key, position, (uint32_t)i, PURPOSE_DRAW)));
-            if (score > best || (score == best && i < id)) best = score, id = i, bar = bar_of(best);
+            float high = (float)(65535 - (int32_t)((b.w[piece >> 1] >> (16 * (piece & 1))) & 0xffff));
+            float noise = fmaf((float)(int32_t)__float_as_uint(high), -0x1.62e430p-24f, 99.12105f);
+            float top = k + piece < s.v.n_tiles ? largest(s.v, k + piece) : -INFINITY;
+            if (!(fmaf(fmaxf(top - s.max, -most), inv, noise) < bar)) may |= 1u << piece;
+        }
+ROLLED
+        for (int piece = 0; may; piece++, may >>= 1) {
+            int mine = i + piece * 16;
+            if (!(may & 1) || mine >= s.v.n) continue;
+            float l = logit_at(s.v, mine);
+            uint32_t high = ((piece >> 1 == 0 ? b.w[0] : piece >> 1 == 1 ? b.w[1] : piece >> 1 == 2 ? b.w[2] : b.w[3]) >> (16 * (piece & 1))) & 0xffff;
+            if (!survives(s, l, mine) || draw_score_of(l, s.max, s.inv_t, gumbel_bound(high)) < best) continue;
+            double score = draw_score_of(l, s.max, s.inv_t, gumbel_of_bits(draw_join(high, key, position, (uint32_t)mine, PURPOSE_DRAW)));
+            if (score > best || (score == best && mine < id)) best = score, id = mine, bar = bar_of(best);
         }
     }
     return block_winner(best, id, w);
@@ -78,6 +87,7 @@ static __device__ float penalised(const burst_op &op, float logit, int count) { 
 /* What the chain's samplers leave; *t the temperature (0 = greedy).  False: nothing, a penalty made it so. */
 static __device__ bool apply(const decide_args &a, const decide_row &state, int r, survivors &s, double *warm, double *t, work_space *w) {
     *t = 1;
+ROLLED
     for (int k = 0; k < state.n_ops; k++) {
         const burst_op op = state.ops[k];
         s.inv_t = *t > 0 ? 1.0 / *t : 1.0;
@@ -121,6 +131,7 @@ static __device__ bool apply(const decide_args &a, const decide_row &state, int 
 
 /* How many candidates it pays to list at once: for the record and, if nothing else is left out before it, a top_k. */
 static __device__ int wanted_of(const decide_row &state, int n_top, int room) {
+ROLLED
     for (int k = 0; k < state.n_ops; k++) {
         double v = state.ops[k].v[0];
         if (state.ops[k].kind == BURST_TEMPERATURE && v > 0) continue;
@@ -136,6 +147,7 @@ static __device__ void advance(const decide_args &a, int r, int id, work_space *
     if (id >= 0 && state.n_ops && state.ops[0].kind == BURST_PENALTIES) {
         if (thread() == 0) w->where = -1;
         __syncthreads();
+ROLLED
         for (int i = thread(); i < state.n_seen; i += DECIDE_THREADS)
             if (seen[i].id == id) w->where = i;
         __syncthreads();
@@ -173,17 +185,21 @@ static __device__ void list_tops(survivors &s, int n_top, int wanted, burst_top 
     if (!list_first(s, wanted, w) && !list_first(s, n_top, w)) { /* no room: of all ids, exactly those */
         survivors top = s;
         keep_first(top, n_top, w);
-        s.passes = top.passes + 1;
-        const float *row = s.v.raw;
-        __syncthreads();
-        if (thread() == 0) w->count = 0;
-        __syncthreads();
-        for (int i = thread(); i < s.v.n; i += DECIDE_THREADS)
-            if (survives(top, row[i], i)) w->list[atomicAdd(&w->count, 1)] = key_of(row[i], i);
-        __syncthreads();
-        sort_list(w, n_top);
-        s.n_list = 0; /* it is longer than allowed */
+        s.n_list = top.n_list;
+        s.passes = top.passes;
+        if (top.n_list < n_top) {
+            const float *row = whole_row(s);
+            __syncthreads();
+            if (thread() == 0) w->count = 0;
+            __syncthreads();
+ROLLED
+            for (int i = thread(); i < s.v.n; i += DECIDE_THREADS)
+                if (survives(top, row[i], i)) w->list[atomicAdd(&w->count, 1)] = key_of(row[i], i);
+            __syncthreads();
+            sort_list(w, n_top); /* longer than it may be: used once */
+        }
     }
+ROLLED
     for (int i = thread(); i < n_top; i += DECIDE_THREADS) tops[i].id = id_of(w->list[i]);
     __syncthreads();
 }
@@ -194,14 +210,17 @@ static __device__ int rank_of(const survivors &raw, const survivors &s, u64 its,
     int above = 0;
     double sum = 0;
     if (!s.v.touched && s.n_list > 0 && its <= w->list[s.n_list - 1]) {
+ROLLED
         for (int i = thread(); i < s.n_list; i += DECIDE_THREADS)
             if (w->list[i] < its) {
                 above++;
                 sum += (double)expf(logit_of(w->list[i]) - raw.max);
             }
     } else {
+ROLLED
         for (int k = thread(); k < v.n_tiles; k += DECIDE_THREADS) {
             if (key_of(v.tile[k].x, k * 16) >= its) continue;
+ROLLED
             for (int id = k * 16; id < k * 16 + 16 && id < v.n; id++)
                 if (v.raw[id] > -INFINITY && key_of(v.raw[id], id) < its) {
                     above++;
@@ -219,10 +238,12 @@ static __device__ double kept_sum(survivors &s, double warm, double t, work_spac
     if (s.n == 1) return 1;
     if (s.last == ~(u64)0 && t > 0) return warm;
     if (s.n <= s.n_list) {
+ROLLED
         for (int i = thread(); i < s.n; i += DECIDE_THREADS) sum += (double)expf((float)det_scaled(logit_of(w->list[i]), s.max, s.inv_t));
         return block_sum(sum, w);
     }
     const float *row = whole_row(s);
+ROLLED
     for (int i = thread(); i < s.v.n; i += DECIDE_THREADS)
         if (survives(s, row[i], i)) sum += (double)expf((float)det_scaled(row[i], s.max, s.inv_t));
     return block_sum(sum, w);
@@ -273,6 +294,7 @@ static __global__ void __launch_bounds__(DECIDE_THREADS, 1) decide_kernel(const 
     const double kept = kept_sum(s, warm, t, w);
     const int above = rank_of(whole, s, key_of(raw[id], id), &left, w);
     left /= f.sum;
+ROLLED
     for (int i = thread(); i < n_top; i += DECIDE_THREADS) {
         int k = tops[i].id;
         float l = logit_at(s.v, k);

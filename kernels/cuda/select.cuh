@@ -123,18 +123,23 @@ static __device__ u64 block_before(u64 v, work_space *w) {
     __syncthreads();
     if ((thread() & 31) == 31) w->sums[thread() / 32] = sum;
     __syncthreads();
+ROLLED
     for (int i = 0; i < thread() / 32; i++) sum += w->sums[i];
     return sum - v;
 }
 
 /* Sort w->list[0 .. n) by rising key, n <= DECIDE_LIST (Batcher 1968, bitonic). */
-static __device__ void sort_list(work_space *w, int n) {
+static __device__ OUTLINED void sort_list(work_space *w, int n) {
     int size = 2;
     while (size < n) size *= 2;
+ROLLED
     for (int i = n + thread(); i < size; i += DECIDE_THREADS) w->list[i] = ~(u64)0;
     __syncthreads();
+ROLLED
     for (int run = 2; run <= size; run *= 2)
+ROLLED
         for (int by = run / 2; by; by /= 2) {
+ROLLED
             for (int i = thread(); i < size / 2; i += DECIDE_THREADS) {
                 int low = (i & ~(by - 1)) * 2 | (i & (by - 1)), high = low | by;
                 u64 a = w->list[low], b = w->list[high];
@@ -154,14 +159,15 @@ typedef struct row_facts {
     double sum, moment, warm; /* sum e^d, sum d e^d, sum e^(d / T), d = l - max: for the record, within 1e-6 */
 } row_facts;
 
-/* The first id of a tile of which `is` holds. */
+/* The first id of a tile of which `is` holds; there is one.  By all threads. */
 template <class F> static __device__ __forceinline__ int first_in(const row_view &v, int k, F is) {
-    for (int id = k * 16; id < k * 16 + 16 && id < v.n; id++)
-        if (is(logit_at(v, id))) return id;
-    return k * 16;
+    int id = k * 16 + (thread() & 15), n = 0;
+    unsigned yes = warp_ballot(id < v.n && is(logit_at(v, id)));
+    while (n < 15 && !(yes >> n & 1)) n++;
+    return k * 16 + n;
 }
 
-static __device__ row_facts facts_of(const row_view &v, float inv_t, work_space *w) {
+static __device__ OUTLINED row_facts facts_of(const row_view &v, float inv_t, work_space *w) {
     row_facts f = {0, -INFINITY, 0, -1, 0, 0, 0};
     u64 first = ~(u64)0;
     int finite = 0;
@@ -171,6 +177,7 @@ static __device__ row_facts facts_of(const row_view &v, float inv_t, work_space 
         first = key < first ? key : first;
         if (t.y > 0) finite += v.n - k * 16 < 16 ? v.n - k * 16 : 16;
         if (t.y < 0)
+ROLLED
             for (int id = k * 16; id < k * 16 + 16 && id < v.n; id++) finite += logit_at(v, id) > -INFINITY;
     }
     first = block_least(first, w);
@@ -205,17 +212,22 @@ static __device__ row_facts facts_of(const row_view &v, float inv_t, work_space 
 template <class I, class F> static __device__ void change(row_view &v, int n, I id, F value, float inv_t, work_space *w) {
     if (n <= 0) return;
     __syncthreads();
+ROLLED
     for (int i = thread(); i < (v.n_tiles + 31) / 32; i += DECIDE_THREADS) w->touched[i] = 0;
     __syncthreads();
+ROLLED
     for (int i = thread(); i < n; i += DECIDE_THREADS) (void)atomicOr(&w->touched[id(i) >> 9], (int)(1u << (id(i) >> 4 & 31)));
     __syncthreads();
     v.touched = w->touched;
+ROLLED
     for (int k = thread(); k < v.n_tiles; k += DECIDE_THREADS)
         if (is_touched(v, k))
             for (int j = 0; j < 4; j++) ((float4 *)(v.to + k * 16))[j] = ((const float4 *)(v.raw + k * 16))[j];
     __syncthreads();
+ROLLED
     for (int i = thread(); i < n; i += DECIDE_THREADS) v.to[id(i)] = value(i, v.raw[id(i)]);
     __syncthreads();
+ROLLED
     for (int k = thread(); k < v.n_tiles; k += DECIDE_THREADS)
         if (is_touched(v, k)) v.to_tile[k] = tile_of(v.to + k * 16, v.n - k * 16 < 16 ? v.n - k * 16 : 16, inv_t);
     __syncthreads();
@@ -248,6 +260,7 @@ static __device__ const float *whole_row(survivors &s) {
     s.passes++;
     if (!v.touched) return v.raw;
     if (!v.complete) {
+ROLLED
         for (int i = thread(); i < v.n; i += DECIDE_THREADS)
             if (!is_touched(v, i >> 4)) v.to[i] = v.raw[i];
         v.complete = true;
@@ -336,6 +349,7 @@ template <class F> static __device__ u64 cross_key(float max, int n, F weigh, co
     __syncthreads();
     if (thread() == 0) w->count = 0, w->found = 0;
     __syncthreads();
+ROLLED
     for (int i = thread(); i < n; i += DECIDE_THREADS) {
         float l;
         if (!weigh(i, &l) || bin_of(max, l) != c.bin) continue;
@@ -352,6 +366,7 @@ template <class F> static __device__ u64 cross_key(float max, int n, F weigh, co
         high = block_most(high, w);
         while (low < high) {
             u64 mid = low + (high - low) / 2, sum = 0;
+ROLLED
             for (int i = thread(); i < n; i += DECIDE_THREADS) {
                 float l;
                 u64 x = weigh(i, &l);
@@ -364,24 +379,24 @@ template <class F> static __device__ u64 cross_key(float max, int n, F weigh, co
     }
     sort_list(w, many);
     enum { EACH = DECIDE_LIST / DECIDE_THREADS };
-    u64 mine = 0, x[EACH];
-    for (int i = 0; i < EACH; i++) {
-        int at = thread() * EACH + i;
-        float l;
-        x[i] = at < many ? weigh(id_of(w->list[at]), &l) : 0;
-        mine += x[i];
-    }
+    u64 mine = 0;
+    float l;
+ROLLED
+    for (int i = thread() * EACH; i < (thread() + 1) * EACH && i < many; i++) mine += weigh(id_of(w->list[i]), &l);
     u64 before = block_before(mine, w);
-    for (int i = 0; i < EACH; i++) {
-        if (before < c.left && before + x[i] >= c.left) w->found = w->list[thread() * EACH + i];
-        before += x[i];
-    }
+    if (before < c.left && before + mine >= c.left)
+ROLLED
+        for (int i = thread() * EACH; i < (thread() + 1) * EACH && i < many; i++) {
+            u64 x = weigh(id_of(w->list[i]), &l);
+            if (before < c.left && before + x >= c.left) w->found = w->list[i];
+            before += x;
+        }
     __syncthreads();
     return w->found;
 }
 
 /* The list holds at least the first k of the row.  False: there is no room for them. */
-static __device__ bool list_first(survivors &s, int k, work_space *w) {
+static __device__ OUTLINED bool list_first(survivors &s, int k, work_space *w) {
     if (k <= s.n_list) return true;
     if (k > s.room) return false;
     s.n_list = 0;
@@ -404,7 +419,7 @@ static __device__ bool list_first(survivors &s, int k, work_space *w) {
 }
 
 /* s.n and s.last become the first k. */
-static __device__ void keep_first(survivors &s, int k, work_space *w) {
+static __device__ OUTLINED void keep_first(survivors &s, int k, work_space *w) {
     if (k == 1) s.last = s.first;
     else if (list_first(s, k, w)) s.last = w->list[k - 1];
     else {
@@ -414,9 +429,17 @@ static __device__ void keep_first(survivors &s, int k, work_space *w) {
             *l = row[i];
             return (u64)survives(s, *l, i);
         };
-        crossing c = cross_bins<true>(s.max, s.v.n, weigh, (u64)k, 0, w);
-        s.passes++;
-        s.last = cross_key(s.max, s.v.n, weigh, c, w);
+        const crossing c = cross_bins<true>(s.max, s.v.n, weigh, (u64)k, 0, w);
+        const float max = s.max;
+        const u64 last = s.last;
+        int n = gather(s, [=](float l, int id) { return bin_of(max, l) <= c.bin && key_of(l, id) <= last; }, w);
+        if (n >= k) {
+            s.n_list = n;
+            s.last = w->list[k - 1];
+        } else {
+            s.passes++;
+            s.last = cross_key(s.max, s.v.n, weigh, c, w);
+        }
     }
     s.n = k;
 }
@@ -428,17 +451,13 @@ static __device__ void keep_listed(survivors &s, int n, work_space *w) {
 }
 
 /* Where the masses of the list, in its order, reach `want`, or ceil(fraction * their sum): how many that takes. */
-static __device__ int cross_list(const survivors &s, int n, u64 want, double fraction, work_space *w) {
-    enum { EACH = DECIDE_LIST / DECIDE_THREADS };
-    const int each = (n + DECIDE_THREADS - 1) / DECIDE_THREADS;
-    u64 mine = 0, x[EACH];
+static __device__ OUTLINED int cross_list(const survivors &s, int n, u64 want, double fraction, work_space *w) {
+    const int each = (n + DECIDE_THREADS - 1) / DECIDE_THREADS, from = thread() * each, to = from + each < n ? from + each : n;
+    u64 mine = 0;
     __syncthreads();
     if (thread() == 0) w->where = n - 1;
-    for (int i = 0; i < EACH; i++) {
-        int at = thread() * each + i;
-        x[i] = i < each && at < n ? mass_of(s, logit_of(w->list[at])) : 0;
-        mine += x[i];
-    }
+ROLLED
+    for (int i = from; i < to; i++) mine += mass_of(s, logit_of(w->list[i]));
     if (fraction > 0) {
         u64 total = block_sum(mine, w);
         double wanted = ceil(fraction * (double)total);
@@ -446,16 +465,19 @@ static __device__ int cross_list(const survivors &s, int n, u64 want, double fra
         if (want > total) want = total;
     }
     u64 before = block_before(mine, w);
-    for (int i = 0; i < EACH; i++) {
-        if (before < want && before + x[i] >= want) w->where = thread() * each + i;
-        before += x[i];
-    }
+    if (before < want && before + mine >= want)
+ROLLED
+        for (int i = from; i < to; i++) {
+            u64 x = mass_of(s, logit_of(w->list[i]));
+            if (before < want && before + x >= want) w->where = i;
+            before += x;
+        }
     __syncthreads();
     return w->where + 1;
 }
 
 /* top_p: the fewest whose masses come to `fraction` of all; 0: one. */
-static __device__ void keep_mass(survivors &s, double fraction, work_space *w) {
+static __device__ OUTLINED void keep_mass(survivors &s, double fraction, work_space *w) {
     if (!(fraction > 0)) {
         keep_first(s, 1, w);
         return;
@@ -482,13 +504,14 @@ static __device__ void keep_mass(survivors &s, double fraction, work_space *w) {
     }
     s.last = cross_key(s.max, s.v.n, weigh, c, w);
     int left = 0;
+ROLLED
     for (int i = thread(); i < s.v.n; i += DECIDE_THREADS) left += survives(s, row[i], i);
     s.n = block_sum(left, w);
     s.passes += 2;
 }
 
 /* min_p: those with det_scaled(l) >= least. */
-static __device__ void keep_near(survivors &s, double least, work_space *w) {
+static __device__ OUTLINED void keep_near(survivors &s, double least, work_space *w) {
     const float max = s.max;
     const double inv_t = s.inv_t;
     const u64 last = s.last;
@@ -496,6 +519,7 @@ static __device__ void keep_near(survivors &s, double least, work_space *w) {
     int n;
     if (s.n <= s.n_list) {
         n = 0;
+ROLLED
         for (int i = thread(); i < s.n; i += DECIDE_THREADS) n += near(logit_of(w->list[i]), id_of(w->list[i]));
         keep_listed(s, block_sum(n, w), w);
         return;
@@ -509,6 +533,7 @@ static __device__ void keep_near(survivors &s, double least, work_space *w) {
     u64 far = 0;
     const float *row = whole_row(s);
     n = 0;
+ROLLED
     for (int i = thread(); i < s.v.n; i += DECIDE_THREADS) {
         if (!survives(s, row[i], i) || !near(row[i], i)) continue;
         u64 key = key_of(row[i], i);

@@ -51,11 +51,13 @@ static __device__ __forceinline__ void tile_write(float4 *to, bool has0, float l
 static __device__ float4 tile_of(const float *l, int n, float inv_t) {
     float4 t = make_float4(-INFINITY, 0, 0, 0);
     bool bad = false, none = false;
+ROLLED
     for (int i = 0; i < n; i++) {
         bad |= !(l[i] < INFINITY);
         none |= !(l[i] > -INFINITY);
         t.x = l[i] > t.x ? l[i] : t.x;
     }
+ROLLED
     for (int i = 0; i < n && !bad; i++)
         if (l[i] > -INFINITY) tile_add(&t, l[i] - t.x, inv_t);
     if (none) t.y = -t.y;
