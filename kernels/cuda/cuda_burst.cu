@@ -165,6 +165,8 @@ static void list_burst(cuda_backend *be, const burst_request *rq, const backend_
         d->key.step = r->key_step;
         d->steps = r->steps;
         d->eos = r->eos;
+        d->n_more_eos = r->n_more_eos;
+        memcpy(d->more_eos, r->more_eos, sizeof d->more_eos);
         d->n_ops = r->n_ops;
         memcpy(d->ops, r->ops, sizeof d->ops);
         d->list_room = rq->list_room > 0 && rq->list_room < DECIDE_LIST ? rq->list_room : (int32_t)DECIDE_LIST;

@@ -161,7 +161,9 @@ ROLLED
     }
     if (thread() == 0) {
         state.n_drawn++;
-        if (id < 0 || id == state.eos || state.n_drawn >= state.steps) a.row[r].active = 0;
+        bool ends = id < 0 || id == state.eos || state.n_drawn >= state.steps;
+        for (int i = 0; i < state.n_more_eos; i++) ends |= id == state.more_eos[i];
+        if (ends) a.row[r].active = 0;
         else {
             a.row[r].id = id;
             a.row[r].pos++;

@@ -21,8 +21,9 @@ static __device__ __forceinline__ void tile_add(float4 *t, float d, float inv_t)
     t->w += inv_t == 1 ? e : expf(d * inv_t);
 }
 
-/* By all lanes of a warp: 8 lanes hold a tile, two logits each (has: whether there is one); the first of them writes. */
-static __device__ __forceinline__ void tile_write(float4 *to, bool has0, float l0, bool has1, float l1, float inv_t) {
+/* By all lanes of a warp: 8 lanes that are STRIDE apart hold a tile, two logits each (has: whether there is one); the first of
+ * them writes. */
+template <int STRIDE> static __device__ OUTLINED void tile_write(float4 *to, bool has0, float l0, bool has1, float l1, float inv_t) {
     int odd = (has0 && !(l0 < INFINITY)) || (has1 && !(l1 < INFINITY)) ? 1 : 0;
     if ((has0 && !(l0 > -INFINITY)) || (has1 && !(l1 > -INFINITY))) odd |= 2;
     float4 t = make_float4(-INFINITY, 0, 0, 0);
@@ -30,21 +31,21 @@ static __device__ __forceinline__ void tile_write(float4 *to, bool has0, float l
     has1 = has1 && l1 > -INFINITY;
     if (has0) t.x = l0;
     if (has1 && l1 > t.x) t.x = l1;
-    for (int m = 4; m; m >>= 1) {
+    for (int m = 4 * STRIDE; m >= STRIDE; m >>= 1) {
         float o = shuffle_xor(t.x, m);
         t.x = o > t.x ? o : t.x;
         odd |= shuffle_xor(odd, m);
     }
     if (has0) tile_add(&t, l0 - t.x, inv_t);
     if (has1) tile_add(&t, l1 - t.x, inv_t);
-    for (int m = 4; m; m >>= 1) {
+    for (int m = 4 * STRIDE; m >= STRIDE; m >>= 1) {
         t.y += shuffle_xor(t.y, m);
         t.z += shuffle_xor(t.z, m);
         t.w += shuffle_xor(t.w, m);
     }
     if (odd & 2) t.y = -t.y;
     if (odd & 1) t.x = NAN;
-    if (to && (threadIdx.x & 7) == 0) *to = t;
+    if (to && (threadIdx.x / STRIDE & 7) == 0) *to = t;
 }
 
 /* The same by one thread: l (n <= 16). */

@@ -1,0 +1,192 @@
+/* matmul.cuh -- what the kernels of a product share: fragments of weights, which rows of y a tile is, and what becomes of a
+ * finished value (plan.h's epilogues).  Device code alone; included by cuda_matmul.cu and cuda_many.cu. */
+#ifndef GLIMPSE_KERNELS_CUDA_MATMUL_CUH
+#define GLIMPSE_KERNELS_CUDA_MATMUL_CUH
+
+#include "kernels/cuda/cuda.cuh"
+#include "kernels/cuda/device.cuh"
+#include "kernels/cuda/tiles.cuh"
+
+/* What a lane holds of 32 elements of two rows of weights (g and g + 8): its 8 elements of each, as they lie in memory,
+ * and plane P of them as bf16 pairs. */
+template <class W> struct weights;
+
+template <> struct weights<__nv_bfloat16> {
+    enum { PLANES = 1, X_PLANES = 2, STEPS = 4 };
+    uint4 v[2];
+    __device__ __forceinline__ void load(int row, const void *p) { v[row] = load_once(p); }
+    __device__ __forceinline__ uint4 plane(int row, int) const { return v[row]; }
+};
+
+template <> struct weights<__half> {
+    enum { PLANES = 2, X_PLANES = 2, STEPS = 4 };
+    uint4 v[2];
+    __device__ __forceinline__ void load(int row, const void *p) { v[row] = load_once(p); }
+    static __device__ __forceinline__ uint32_t pair(uint32_t u, int which) {
+        uint16_t a[2], b[2];
+        split_value<2>(__half2float(__ushort_as_half((unsigned short)(u & 0xffff))), a);
+        split_value<2>(__half2float(__ushort_as_half((unsigned short)(u >> 16))), b);
+        return which ? (uint32_t)a[1] | (uint32_t)b[1] << 16 : (uint32_t)a[0] | (uint32_t)b[0] << 16;
+    }
+    __device__ __forceinline__ uint4 plane(int row, int which) const {
+        return make_uint4(pair(v[row].x, which), pair(v[row].y, which), pair(v[row].z, which), pair(v[row].w, which));
+    }
+};
+
+template <> struct weights<float> {
+    enum { PLANES = 3, X_PLANES = 3, STEPS = 2 };
+    uint4 v[2][2];
+    __device__ __forceinline__ void load(int row, const void *p) {
+        v[row][0] = load_once(p);
+        v[row][1] = load_once((const char *)p + 16);
+    }
+    static __device__ __forceinline__ uint32_t pair(uint32_t x, uint32_t y, int which) {
+        uint16_t a[3], b[3];
+        split_value<3>(__uint_as_float(x), a);
+        split_value<3>(__uint_as_float(y), b);
+        uint16_t lo = which == 0 ? a[0] : which == 1 ? a[1] : a[2], hi = which == 0 ? b[0] : which == 1 ? b[1] : b[2];
+        return (uint32_t)lo | (uint32_t)hi << 16;
+    }
+    __device__ __forceinline__ uint4 plane(int row, int which) const {
+        uint4 p = v[row][0], q = v[row][1];
+        return make_uint4(pair(p.x, p.y, which), pair(p.z, p.w, which), pair(q.x, q.y, which), pair(q.z, q.w, which));
+    }
+};
+
+/* The two rows of y that a tile's rows r and r + 8 are (r < 8), -1 = none: 16 that follow each other, a gate and its up, or
+ * the two halves of a rotary pair, so that one thread has what belongs together. */
+static __device__ __forceinline__ void rows_of_tile(const matmul_args &a, int tile, int r, int *first, int *second) {
+    int hd = a.cache.hd;
+    if (a.store == STORE_GATED) {
+        int f = tile * 8 + r, n = a.n_y / 2;
+        *first = f < n ? f : -1;
+        *second = f < n ? n + f : -1;
+        return;
+    }
+    int rotated = (a.heads + a.cache.kv_heads) * a.tiles_a_head; /* tiles of queries and keys */
+    if (a.store == STORE_QKV && tile < rotated && a.rope_tiles) {
+        int head = tile / a.tiles_a_head, t = tile % a.tiles_a_head, base = head * hd, half = a.rope.dims / 2;
+        if (t < a.rope_tiles) {
+            int i = t * 8 + r;
+            *first = i >= half ? -1 : base + (a.rope.interleaved ? 2 * i : i);
+            *second = i >= half ? -1 : base + (a.rope.interleaved ? 2 * i + 1 : i + half);
+        } else {
+            int i = a.rope.dims + (t - a.rope_tiles) * 16 + r;
+            *first = i < hd ? base + i : -1;
+            *second = i + 8 < hd ? base + i + 8 : -1;
+        }
+        return;
+    }
+    int y = tile * 16 + r;
+    if (a.store == STORE_QKV && a.rope_tiles) y = (a.heads + a.cache.kv_heads) * hd + (tile - rotated) * 16 + r;
+    *first = y < a.n_y ? y : -1;
+    *second = y + 8 < a.n_y ? y + 8 : -1;
+}
+
+template <class W> static __device__ __forceinline__ const W *row_of_weights(const matmul_args &a, int y) {
+    if (a.grouped) y = grouped_row(y, a.heads, a.cache.kv_heads, a.cache.hd);
+    for (int i = 0; i < a.n_parts; i++)
+        if (y >= a.part[i].first && y < a.part[i].end)
+            return (const W *)a.part[i].w + (int64_t)(y - a.part[i].first) * a.part[i].ld;
+    return NULL;
+}
+
+static __device__ __forceinline__ float bias_of(const matmul_args &a, int y) {
+    if (!a.bias || y < 0) return 0;
+    return a.bias[a.grouped ? grouped_row(y, a.heads, a.cache.kv_heads, a.cache.hd) : y];
+}
+
+/* One finished value of y, or the pair (rows that belong together). */
+static __device__ __forceinline__ void store_one(const matmul_args &a, int n, int y, float v) {
+    if (y < 0) return;
+    float *out = a.out + (int64_t)n * a.ld_out + y;
+    if (a.store == TO_Y) {
+        *out = v;
+        return;
+    }
+    if (a.activate) v = activated(a.activation, v);
+    *out = a.store == STORE_ADD ? *out + v : v;
+}
+
+static __device__ __forceinline__ void store_qkv(const matmul_args &a, int n, int y, float v) {
+    if (y < 0) return;
+    const device_cache &c = a.cache;
+    int queries = a.heads * c.hd, keys = c.kv_heads * c.hd;
+    if (y < queries) {
+        a.out[(int64_t)n * a.ld_out + y] = v;
+        return;
+    }
+    bool key = y < queries + keys;
+    int i = y - queries - (key ? 0 : keys);
+    cache_put(c, key ? c.k : c.v, cache_at(c, a.row[n].strip, i / c.hd, a.row[n].pos) + i % c.hd, v);
+}
+
+static __device__ __forceinline__ void store_pair(const matmul_args &a, int tile, int n, int y0, int y1, float v0, float v1) {
+    if (a.store == STORE_GATED) {
+        if (y0 >= 0) a.out[(int64_t)n * a.ld_out + y0] = activated(a.activation, v0) * v1;
+    } else if (a.store == STORE_QKV) {
+        if (!a.row[n].active) return;
+        int t = a.tiles_a_head ? tile % a.tiles_a_head : 0;
+        if (a.rope_tiles && tile < (a.heads + a.cache.kv_heads) * a.tiles_a_head && t < a.rope_tiles && y0 >= 0) {
+            int i = y0 % a.cache.hd;
+            if (a.rope.interleaved) i /= 2;
+            float2 angle = angle_of(a.rope, a.row[n], i);
+            float x0 = v0, x1 = v1;
+            v0 = x0 * angle.x - x1 * angle.y;
+            v1 = x1 * angle.x + x0 * angle.y;
+        }
+        store_qkv(a, n, y0, v0);
+        store_qkv(a, n, y1, v1);
+    } else {
+        store_one(a, n, y0, v0);
+        store_one(a, n, y1, v1);
+    }
+}
+
+/* The end of a pair of y, by all lanes of a warp (mine: whether there is one): bias, the logits' cap, the store, and of logits
+ * what is known of their tile, whose rows r and r + 8 are with the 8 lanes that are STRIDE apart. */
+template <int STRIDE>
+static __device__ __forceinline__ void finish_pair(const matmul_args &a, int tile, int n, bool mine, int y0, int y1, float v0, float v1) {
+    if (mine) {
+        v0 += bias_of(a, y0);
+        v1 += bias_of(a, y1);
+        if (a.head) v0 = softened(v0, a.softcap), v1 = softened(v1, a.softcap);
+        store_pair(a, tile, n, y0, y1, v0, v1);
+    }
+    if (a.tiles)
+        tile_write<STRIDE>(mine ? a.tiles + (int64_t)n * a.n_tiles + tile : NULL, mine && y0 >= 0, v0, mine && y1 >= 0, v1,
+                           mine ? a.row[a.line[n]].inv_t : 1.0f);
+}
+
+/* The sum of a dot product's parts, `stride` apart: (p0 + p1 + p2 + p3) + (p4 + p5 + p6 + p7), each from the left. */
+static __device__ __forceinline__ float sum_of_parts(const float *p, int stride) {
+    float low = p[0], high = p[4 * stride];
+    for (int i = 1; i < 4; i++) low += p[i * stride], high += p[(4 + i) * stride];
+    return low + high;
+}
+
+/* c[t] += W x for one block of 32 elements and eight columns a t: the one order of products within a block.  x(p, n): the 16
+ * bytes of plane p of column n that belong to this lane. */
+template <class W, int NT, class X> static __device__ __forceinline__ void multiply_block(float (&c)[NT][4], const weights<W> &f, X x) {
+    enum { XP = weights<W>::X_PLANES, WP = weights<W>::PLANES };
+    const int g = ((int)threadIdx.x & 31) >> 2;
+UNROLL
+    for (int t = 0; t < NT; t++) {
+        uint4 b[XP];
+        for (int p = 0; p < XP; p++) b[p] = x(p, t * 8 + g);
+UNROLL
+        for (int i = 0; i < WP; i++) {
+            uint4 r0 = f.plane(0, i), r1 = f.plane(1, i);
+            uint32_t low[4] = {r0.x, r1.x, r0.y, r1.y}, high[4] = {r0.z, r1.z, r0.w, r1.w};
+UNROLL
+            for (int p = 0; p < XP; p++) {
+                if (WP == 3 && i + p > 2) continue; /* below 2^-24 of the product */
+                uint32_t b0[2] = {b[p].x, b[p].y}, b1[2] = {b[p].z, b[p].w};
+                mma_bf16(c[t], low, b0);
+                mma_bf16(c[t], high, b1);
+            }
+        }
+    }
+}
+
+#endif
