@@ -5,6 +5,7 @@
 #include "hooks/full_screen.h"
 #include "hooks/journal_index.h"
 #include "hooks/over_steps.h"
+#include "hooks/run_dir.h"
 #include "hooks/session_state.h"
 #include "hooks/text_search.h"
 #include "include/internal/file.h"
@@ -510,7 +511,7 @@ glimpse_status session_review(const options *o, const char *dir, const session_h
     w.v.style = session_terminal_style(&as_if, true);
     w.v.style.colorize = true;
     if (!opt_is_set(o, OPT_colorize_mode) || w.v.style.mode == COLOR_ALL) w.v.style.mode = COLOR_SOFTMAX; /* compares across evals */
-    if (!path_exists(path)) FAIL_GOTO(GLIMPSE_E_IO, "%s: there is no run\nhint: `glimpse follow %s` waits for one", path, dir);
+    TRY_GOTO(run_dir_check_begun(dir, "review"));
     TRY_GOTO(evals_open(path, &w.x));
     w.v.at = evals_count(w.x) - 1;
     w.seen = evals_count(w.x);

@@ -359,7 +359,9 @@ TEST(reviewer_refuses_what_is_no_terminal) {
     EXPECT(strstr(buf_str(&out), "glimpse: glimpse review is for a terminal, and stdout is none\nhint: "));
     EXPECT(!strchr(buf_str(&out), 27));
     EXPECT_EQ(WEXITSTATUS(sh("$G review nowhere 2>&1 </dev/null", &out)), 1);
-    EXPECT(strstr(buf_str(&out), "there is no run\nhint: `glimpse follow nowhere`"));
+    EXPECT(strstr(buf_str(&out), "nowhere: there is no such directory\nhint: "));
+    EXPECT_EQ(WEXITSTATUS(sh("mkdir -p empty && $G review empty 2>&1 </dev/null", &out)), 1);
+    EXPECT(strstr(buf_str(&out), "empty: there is no run, it holds no evals.jsonl\nhint: `glimpse follow empty` waits for one"));
     buf_free(&out);
 }
 

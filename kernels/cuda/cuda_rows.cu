@@ -85,22 +85,21 @@ cudaError_t cuda_cosines(cuda_backend *be, const cuda_phase *embed, int32_t n) {
 }
 
 /* prologue_kernel -- rows normalised and split into planes of bf16, or kept f32 for cuBLAS.
- *   in (rows, ld_in) f32 in; to (PLANES, rows, ld) bf16 out, or plain (rows, ld) f32 out; a warp owns a row.
+ *   in (rows, ld_in) f32 in; to (PLANES, rows, ld) bf16 out, or plain (rows, ld) f32 out; a block of eight warps owns a row.
  * Numerics: the same function as the product's own prologue, so the same bits.  Not measured on a chip yet. */
 template <int PLANES>
-static __global__ void __launch_bounds__(128) prologue_kernel(const matmul_args a, uint16_t *to, float *plain, int64_t ld) {
+static __global__ void __launch_bounds__(256) prologue_kernel(const matmul_args a, uint16_t *to, float *plain, int64_t ld) {
     dependency_wait();
     dependency_launch();
-    int n = (int)blockIdx.x * 4 + (int)threadIdx.x / 32;
-    if (n >= a.rows) return;
-    int from = a.line ? a.line[n] : n;
-    prologue_row<PLANES>(a.in + from * a.ld_in, a.k, a.kp, a.norm, to + n * ld, ld * a.rows, plain ? plain + n * ld : NULL, 0, 1);
+    const int n = (int)blockIdx.x, from = a.line ? a.line[n] : n;
+    prologue_row<PLANES>(a.in + from * a.ld_in, a.k, a.kp, a.norm, to + n * ld, ld * a.rows, plain ? plain + n * ld : NULL,
+                         (int)threadIdx.x / 32, 8);
 }
 
 cudaError_t cuda_prologue(cuda_backend *be, const matmul_args *a, int32_t planes, uint16_t *to, float *plain) {
-    dim3 grid((unsigned)(a->rows + 3) / 4);
-    if (planes == 2) return LAUNCH(prologue_kernel<2>, grid, dim3(128), 0, be->stream, be->chained, *a, to, plain, be->ld_planes);
-    return LAUNCH(prologue_kernel<3>, grid, dim3(128), 0, be->stream, be->chained, *a, to, plain, be->ld_planes);
+    dim3 grid((unsigned)a->rows);
+    if (planes == 2) return LAUNCH(prologue_kernel<2>, grid, dim3(256), 0, be->stream, be->chained, *a, to, plain, be->ld_planes);
+    return LAUNCH(prologue_kernel<3>, grid, dim3(256), 0, be->stream, be->chained, *a, to, plain, be->ld_planes);
 }
 
 typedef struct finish_args {

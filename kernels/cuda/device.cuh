@@ -57,6 +57,7 @@ static __device__ __forceinline__ void prologue_row(const float *in, int k, int 
     for (int i = lane * 4 + mine * 128; i < kp; i += 128 * n) {
         float4 v = *(const float4 *)(in + i);
         float e[4] = {v.x, v.y, v.z, v.w};
+        uint16_t plane[4][PLANES];
         for (int j = 0; j < 4; j++) {
             float x = i + j < k ? e[j] : 0;
             if (norm.on && i + j < k) {
@@ -67,10 +68,14 @@ static __device__ __forceinline__ void prologue_row(const float *in, int k, int 
             if (plain) {
                 plain[i + j] = x;
             } else {
-                uint16_t plane[PLANES];
-                split_value<PLANES>(x, plane);
-                for (int p = 0; p < PLANES; p++) to[p * plane_stride + i + j] = plane[p];
+                split_value<PLANES>(x, plane[j]);
             }
+        }
+        for (int p = 0; p < PLANES && !plain; p++) {
+            uint2 four;
+            four.x = (uint32_t)plane[0][p] | (uint32_t)plane[1][p] << 16;
+            four.y = (uint32_t)plane[2][p] | (uint32_t)plane[3][p] << 16;
+            *(uint2 *)(to + p * plane_stride + i) = four;
         }
     }
 }

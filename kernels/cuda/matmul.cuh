@@ -1,10 +1,11 @@
 /* matmul.cuh -- what the kernels of a product share: fragments of weights, which rows of y a tile is, and what becomes of a
- * finished value (plan.h's epilogues).  Device code alone; included by cuda_matmul.cu and cuda_wide.cu. */
+ * finished value (plan.h's epilogues).  Device code alone; included by cuda_matmul.cu and cuda_many.cu. */
 #ifndef GLIMPSE_KERNELS_CUDA_MATMUL_CUH
 #define GLIMPSE_KERNELS_CUDA_MATMUL_CUH
 
 #include "kernels/cuda/cuda.cuh"
 #include "kernels/cuda/device.cuh"
+#include "kernels/cuda/tiles.cuh"
 
 /* What a lane holds of 32 elements of two rows of weights (g and g + 8): its 8 elements of each, as they lie in memory,
  * and plane P of them as bf16 pairs. */
@@ -104,7 +105,6 @@ static __device__ __forceinline__ void store_one(const matmul_args &a, int n, in
         return;
     }
     if (a.activate) v = activated(a.activation, v);
-    if (a.head) v = softened(v, a.softcap);
     *out = a.store == STORE_ADD ? *out + v : v;
 }
 
@@ -140,6 +140,52 @@ static __device__ __forceinline__ void store_pair(const matmul_args &a, int tile
     } else {
         store_one(a, n, y0, v0);
         store_one(a, n, y1, v1);
+    }
+}
+
+/* The end of a pair of y, by all lanes of a warp (mine: whether there is one): bias, the logits' cap, the store, and of logits
+ * what is known of their tile, whose rows r and r + 8 are with the 8 lanes that are STRIDE apart. */
+template <int STRIDE>
+static __device__ __forceinline__ void finish_pair(const matmul_args &a, int tile, int n, bool mine, int y0, int y1, float v0, float v1) {
+    if (mine) {
+        v0 += bias_of(a, y0);
+        v1 += bias_of(a, y1);
+        if (a.head) v0 = softened(v0, a.softcap), v1 = softened(v1, a.softcap);
+        store_pair(a, tile, n, y0, y1, v0, v1);
+    }
+    if (a.tiles)
+        tile_write<STRIDE>(mine ? a.tiles + (int64_t)n * a.n_tiles + tile : NULL, mine && y0 >= 0, v0, mine && y1 >= 0, v1,
+                           mine ? a.row[a.line[n]].inv_t : 1.0f);
+}
+
+/* The sum of a dot product's parts, `stride` apart: (p0 + p1 + p2 + p3) + (p4 + p5 + p6 + p7), each from the left. */
+static __device__ __forceinline__ float sum_of_parts(const float *p, int stride) {
+    float low = p[0], high = p[4 * stride];
+    for (int i = 1; i < 4; i++) low += p[i * stride], high += p[(4 + i) * stride];
+    return low + high;
+}
+
+/* c[t] += W x for one block of 32 elements and eight columns a t: the one order of products within a block.  x(p, n): the 16
+ * bytes of plane p of column n that belong to this lane. */
+template <class W, int NT, class X> static __device__ __forceinline__ void multiply_block(float (&c)[NT][4], const weights<W> &f, X x) {
+    enum { XP = weights<W>::X_PLANES, WP = weights<W>::PLANES };
+    const int g = ((int)threadIdx.x & 31) >> 2;
+UNROLL
+    for (int t = 0; t < NT; t++) {
+        uint4 b[XP];
+        for (int p = 0; p < XP; p++) b[p] = x(p, t * 8 + g);
+UNROLL
+        for (int i = 0; i < WP; i++) {
+            uint4 r0 = f.plane(0, i), r1 = f.plane(1, i);
+            uint32_t low[4] = {r0.x, r1.x, r0.y, r1.y}, high[4] = {r0.z, r1.z, r0.w, r1.w};
+UNROLL
+            for (int p = 0; p < XP; p++) {
+                if (WP == 3 && i + p > 2) continue; /* below 2^-24 of the product */
+                uint32_t b0[2] = {b[p].x, b[p].y}, b1[2] = {b[p].z, b[p].w};
+                mma_bf16(c[t], low, b0);
+                mma_bf16(c[t], high, b1);
+            }
+        }
     }
 }
 

@@ -20,6 +20,8 @@ enum { WARP = 32 };
     T *name = (T *)emu_shared(&name##_key, (size_t)(n) * sizeof(T))
 #define SHARED_DYN(T, name) T *name = (T *)emu_shared_dynamic()
 #define UNROLL
+#define ROLLED
+#define OUTLINED __attribute__((noinline))
 
 static inline uint4 load_once(const void *p) { return *(const uint4 *)p; }
 static inline uint4 load_shared_or_global(const void *p) { return *(const uint4 *)p; }
@@ -27,6 +29,7 @@ static inline void prefetch_line(const void *p) { (void)p; }
 static inline void copy_async_16(void *shared, const void *global) { memcpy(shared, global, 16); }
 static inline void copy_async_commit() {}
 static inline void copy_async_wait_all() {}
+template <int LEFT> static inline void copy_async_wait() {}
 static inline void dependency_wait() { emu_dependency_wait(); }
 static inline void dependency_launch() {}
 static inline void sync_warp() { emu_sync_warp(); }
@@ -73,6 +76,8 @@ static inline void mma_bf16(float c[4], const uint32_t a[4], const uint32_t b[2]
 
 #define SHARED(T, name, n) __shared__ T name[n]
 #define UNROLL _Pragma("unroll")
+#define ROLLED _Pragma("unroll 1") /* code that runs once is paid for where it is fetched */
+#define OUTLINED __noinline__
 #define SHARED_DYN(T, name) \
     extern __shared__ __align__(128) unsigned char glimpse_dynamic_shared[]; \
     T *name = (T *)glimpse_dynamic_shared
@@ -98,6 +103,10 @@ static __device__ __forceinline__ void copy_async_16(void *shared, const void *g
 }
 static __device__ __forceinline__ void copy_async_commit() { asm volatile("cp.async.commit_group;" : : : "memory"); }
 static __device__ __forceinline__ void copy_async_wait_all() { asm volatile("cp.async.wait_all;" : : : "memory"); }
+/* Until at most the LEFT newest groups of this thread are on their way. */
+template <int LEFT> static __device__ __forceinline__ void copy_async_wait() {
+    asm volatile("cp.async.wait_group %0;" : : "n"(LEFT) : "memory");
+}
 /* Programmatic dependent launch (sm_90 on): wait until the kernels before this one have ended and their writes are seen;
  * let the next one start.  Where the launch was an ordinary one, and on older chips, both do nothing. */
 static __device__ __forceinline__ void dependency_wait() {

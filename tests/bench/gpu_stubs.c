@@ -14,6 +14,7 @@ long emu_launches(void) {
 }
 void emu_devices(int n) { (void)n; }
 void emu_driver(int version) { (void)version; }
+void emu_multiprocessors(int n) { (void)n; }
 void emu_host_may_touch(int yes) { (void)yes; }
 int emu_is_chip(void) { return 1; }
 int emu_run_wrong(int which, const int *input, int *out);

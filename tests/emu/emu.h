@@ -18,7 +18,8 @@ extern "C" {
 /* For tests ------------------------------------------------------------------------------------------------------ */
 
 enum { EMU_FORWARD, EMU_REVERSE, EMU_RANDOM };
-/* The order of blocks, of a block's threads and of streams.  seed: of EMU_RANDOM. */
+/* The order of blocks, of a block's threads and of streams.  seed: of EMU_RANDOM.  GLIMPSE_EMU_ORDER=reverse (or forward, or
+ * a seed) in the environment has the last word, in workers too: `GLIMPSE_EMU_ORDER=7 make run-tests T=cuda`. */
 void emu_schedule(int order, uint64_t seed);
 /* The nth CUDA call from now (1 = the next, 0 = none) returns `error`; `forever`: all that follow it too. */
 void emu_fail(long nth, int error, int forever);
@@ -30,6 +31,7 @@ int emu_handles(void);         /* streams, events, graphs, cuBLAS handles that a
 long emu_launches(void);       /* kernels run so far */
 void emu_devices(int n);       /* how many devices there are: 1 */
 void emu_driver(int version);  /* what the driver says it is: 13000 */
+void emu_multiprocessors(int n); /* how many a device has: 4 */
 void emu_host_may_touch(int yes); /* 1: device memory may be read by the test, until it is set to 0 again */
 
 int emu_is_chip(void);         /* 1 in runner_gpu, where all of this is not there (tests/bench/gpu_stubs.c) */

@@ -69,6 +69,8 @@ void emu_count_handle(int by) { handles += by; }
 int emu_is_chip(void) { return 0; }
 void emu_devices(int n) { devices = n; }
 void emu_driver(int version) { driver = version; }
+static int multiprocessors = 4;
+void emu_multiprocessors(int n) { multiprocessors = n; }
 
 int emu_call(void) {
     calls++;
@@ -125,7 +127,7 @@ cudaError_t cudaSetDevice(int device) {
 cudaError_t cudaDeviceGetAttribute(int *value, cudaDeviceAttr a, int device) {
     CALL();
     (void)device;
-    *value = a == cudaDevAttrMultiProcessorCount ? 4 : a == cudaDevAttrComputeCapabilityMajor ? 9
+    *value = a == cudaDevAttrMultiProcessorCount ? multiprocessors : a == cudaDevAttrComputeCapabilityMajor ? 9
              : a == cudaDevAttrMaxSharedMemoryPerBlockOptin ? SHARED_MOST : a == cudaDevAttrL2CacheSize ? 60 << 20 : 0;
     return cudaSuccess;
 }
@@ -136,7 +138,7 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp *out, int device) {
     strcpy(out->name, "emulation");
     out->totalGlobalMem = (size_t)1 << 30;
     out->major = 9;
-    out->multiProcessorCount = 4;
+    out->multiProcessorCount = multiprocessors;
     out->sharedMemPerBlockOptin = SHARED_MOST;
     return cudaSuccess;
 }

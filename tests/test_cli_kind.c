@@ -1,0 +1,256 @@
+/* test_cli_kind.c -- `glimpse` as people meet it who do not know it yet: paths of any kind are taken or named with the reason, what
+ * is shown is in force, a wait says what for. */
+#define _GNU_SOURCE
+#include "tests/test.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "include/internal/buffer.h"
+#include "include/internal/file.h"
+
+static buffer out, err;
+
+/* A line of a shell in the test's directory, where "$G" is the program and ckpt a checkpoint with its tokenizer.  Its status. */
+static int shell(const char *words) {
+    char command[12000];
+    snprintf(command, sizeof command, "cd '%s' && ln -sfn '%s/tests/ref/tasks/ckpt' ckpt && G='%s/glimpse' && { %s\n} < /dev/null > out.txt 2> err.txt",
+             test_tmpdir(), test_source_dir(), test_build_dir(), words);
+    int status = system(command);
+    char *o = path_join(test_tmpdir(), "out.txt"), *e = path_join(test_tmpdir(), "err.txt");
+    buf_clear(&out), buf_clear(&err);
+    EXPECT_OK(file_read_all(o, 1 << 26, &out));
+    EXPECT_OK(file_read_all(e, 1 << 26, &err));
+    free(o), free(e);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static void expect_in(const buffer *b, const char *what) {
+    test_check(strstr(buf_str(b), what) != NULL, __FILE__, __LINE__, "\"%s\" is in: %s", what, buf_str(b));
+}
+
+/* The ends that sampling takes, the same number of parameters, floats with the digits that they have. */
+TEST(cli_inspect_shows_what_sampling_takes) {
+    EXPECT_EQ(shell("cp -rL ckpt c && \"$G\" inspect c"), 0);
+    expect_in(&out, "\nnorm_eps           1e-05\n");
+    expect_in(&out, "\ntokenizer          c/tokenizer.json\n");
+    expect_in(&out, "\neos                0\n");
+    expect_in(&out, "\nbos                0\n");
+    EXPECT_EQ(shell("cp -rL ckpt c && sed -i '/bos_token_id\\|eos_token_id/d' c/config.json && rm c/tokenizer*.json && \"$G\" inspect c"), 0);
+    expect_in(&out, "\ntokenizer          none\n");
+    expect_in(&out, "\nbos                none\neos                none\n");
+    EXPECT_EQ(shell("mkfifo c/tokenizer.json && \"$G\" inspect c"), 0); /* said, and the model looked at all the same */
+    expect_in(&err, "c/tokenizer.json is a pipe, expected a file");
+}
+
+/* Every command looks for a tokenizer in the same way. */
+TEST(cli_tokenize_finds_it_as_the_others_do) {
+    EXPECT_EQ(shell("\"$G\" tokenize --tokenizer ckpt/tokenizer.json The"), 0);
+    buffer expected = {0};
+    buf_put(&expected, out.bytes, out.n);
+    EXPECT_EQ(err.n, 0);
+    static const char *const ways[] = {"--tokenizer ckpt The", "--checkpoint ckpt The", "--out_dir ckpt The", "--out-dir=ckpt -- The",
+                                       "--checkpoint=ckpt/model.safetensors The", "--checkpoint empty --out_dir ckpt The"};
+    for (int i = 0; i < 6; i++) {
+        char line[200];
+        snprintf(line, sizeof line, "mkdir -p empty; cp -n ckpt/tokenizer.json empty; \"$G\" tokenize %s", ways[i]);
+        EXPECT_EQ(shell(line), 0);
+        EXPECT_STREQ(buf_str(&out), buf_str(&expected));
+        EXPECT_STREQ(buf_str(&err), i == 5 ? "glimpse: tokenizer empty/tokenizer.json\n" : "glimpse: tokenizer ckpt/tokenizer.json\n");
+    }
+    EXPECT_EQ(shell("cp -rL ckpt out && \"$G\" tokenize The"), 0);
+    expect_in(&err, "glimpse: tokenizer out/tokenizer.json\n");
+    EXPECT_EQ(shell("mkdir d; \"$G\" tokenize --out_dir d The"), 1);
+    expect_in(&err, "no tokenizer in d, nor in the working directory\nhint: --tokenizer FILE, --out_dir DIR or --checkpoint PATH\n");
+    EXPECT_EQ(shell("\"$G\" tokenize --checkpoint nowhere The"), 1);
+    expect_in(&err, "nowhere: there is no such file or directory");
+    EXPECT_EQ(shell("\"$G\" tokenize ckpt The"), 2);
+    expect_in(&err, "hint: --out_dir ckpt looks for a tokenizer there\n");
+    EXPECT_EQ(shell("\"$G\" tokenize --jsn The"), 2);
+    expect_in(&err, "glimpse: tokenize: unknown flag --jsn\nhint: did you mean --json?\n");
+    EXPECT_EQ(shell("\"$G\" tokenize --out_dir ckpt --no_json --special=false --json=perhaps The"), 2);
+    expect_in(&err, "--json = \"perhaps\": expected true or false");
+    buf_free(&expected);
+}
+
+/* What stands where a tokenizer should and cannot be one is never passed over. */
+TEST(cli_a_tokenizer_that_is_none_is_named) {
+    static const char *const cases[][2] = {
+        {"mkfifo p && ln -s ../p c/tokenizer.json", "c/tokenizer.json is a pipe, expected a file\nhint: --tokenizer FILE names another\n"},
+        {"mkdir c/tokenizer.json", "c/tokenizer.json is a directory, expected a file\nhint: --tokenizer FILE names another\n"},
+        {"ln -s nothing c/tokenizer.json", "c/tokenizer.json is a link to nothing\nhint: --tokenizer FILE names another\n"},
+    };
+    for (int i = 0; i < 3; i++) {
+        char line[400];
+        snprintf(line, sizeof line, "rm -rf c o; cp -rL ckpt c && rm c/tokenizer.json && %s; \"$G\" --checkpoint c --out_dir o --max_sample_tokens 2", cases[i][0]);
+        EXPECT_EQ(shell(line), 1);
+        expect_in(&err, cases[i][1]);
+        EXPECT_EQ(shell("test -e o"), 1);
+        if (i != 1) continue;
+        EXPECT_EQ(shell("\"$G\" convert c o"), 1);
+        expect_in(&err, cases[i][1]);
+    }
+    EXPECT_EQ(shell("cp -rL ckpt e && mv e/tokenizer.json t.json && \"$G\" --checkpoint e --tokenizer ckpt --out_dir o --max_sample_tokens 2"), 0);
+    expect_in(&err, "tokenizer  ckpt/tokenizer.json");
+}
+
+/* A vocabulary that does not say how it cuts texts is converted as it is sampled from. */
+TEST(cli_convert_takes_a_pattern) {
+    EXPECT_EQ(shell("cp -rL ckpt c && rm c/tokenizer*.json && i=0; while [ $i -lt 256 ]; do printf \"\\\\$(printf %o $i)\" | base64 | "
+                    "sed \"s/$/ $i/\"; i=$((i + 1)); done > c/a.tiktoken; \"$G\" convert c o --tokenizer-pattern cl100k"), 0);
+    EXPECT_EQ(err.n, 0);
+    EXPECT_EQ(shell("\"$G\" tokenize --checkpoint o 'an ox'"), 0);
+    expect_in(&out, "\"x\"");
+    EXPECT_EQ(shell("\"$G\" convert c o --force --tokenizer_pattern cl1k"), 2);
+    expect_in(&err, "no pattern is named \"cl1k\"");
+}
+
+#define RUN "\"$G\" --checkpoint ckpt --no_sheets --no_tensorboard --max_new_tokens 3 --quiet --out_dir "
+
+/* A directory that is not there is said at once, with the run that was perhaps meant; a run that ended is one. */
+TEST(cli_follow_says_what_it_waits_for) {
+    EXPECT_EQ(shell(RUN "runs/demo && timeout 10 \"$G\" follow runs/dmeo"), 1);
+    expect_in(&err, "glimpse: runs/dmeo: there is no such directory\nhint: did you mean runs/demo?\n");
+    EXPECT_EQ(shell("timeout 10 \"$G\" follow elsewhere/entirely"), 1);
+    expect_in(&err, "there is no such directory\nhint: `glimpse follow DIR` takes the out_dir of a run\n");
+    EXPECT_EQ(shell("timeout 1 \"$G\" follow runs"), 124);
+    expect_in(&err, "glimpse: waiting for runs/evals.jsonl, which comes with the first eval; Ctrl-C leaves\nhint: did you mean runs/demo?\n");
+    EXPECT_EQ(shell("timeout 1 \"$G\" follow runs/demo"), 124);
+    EXPECT_STREQ(buf_str(&err), "glimpse: no run is writing to runs/demo on this machine, step 0 is its last; Ctrl-C leaves, a run that comes is "
+                                "shown\n");
+    EXPECT(out.n > 0);
+    char *demo = path_join(test_tmpdir(), "runs/demo");
+    int fd = open(demo, O_RDONLY | O_DIRECTORY | O_CLOEXEC); /* as a run does that is alive */
+    REQUIRE(fd >= 0 && flock(fd, LOCK_EX) == 0);
+    EXPECT_EQ(shell("timeout 1 \"$G\" follow runs/demo"), 124);
+    EXPECT_EQ(err.n, 0);
+    EXPECT_EQ(shell("(sleep 6; :) & timeout 6 \"$G\" follow runs/demo"), 124);
+    EXPECT_EQ(err.n, 0);
+    close(fd);
+    free(demo);
+}
+
+/* Which directory is none of a run, and that another report draws; one that is stopped takes away what it began. */
+TEST(cli_report_stopped_or_refused) {
+    EXPECT_EQ(shell(RUN "demo && \"$G\" report dmeo"), 1);
+    expect_in(&err, "dmeo: there is no such directory\nhint: did you mean demo?\n");
+    EXPECT_EQ(shell("\"$G\" report ."), 1);
+    expect_in(&err, ".: there is no run, it holds no evals.jsonl\nhint: did you mean demo?\n");
+    EXPECT_EQ(shell("for i in 1 2 3 4 5 6 7 8 9 10 11 12; do cat demo/evals.jsonl demo/evals.jsonl > both && cp both demo/evals.jsonl; done\n"
+                    "\"$G\" report demo & p=$!; until test -d demo/.glimpse-redraw; do sleep 0.01; done; \"$G\" report demo 2> second\n"
+                    "cat second >&2; kill -TERM $p; wait $p"), 128 + 15);
+    expect_in(&err, "demo: another `glimpse report` is drawing it\nhint: once that is done its files are as they should be\n");
+    expect_in(&err, "demo is as it was, its views could not be drawn: stopped\n");
+    EXPECT_EQ(shell("ls -A demo | grep redraw"), 1);
+    EXPECT_EQ(shell("exec 9< demo; flock 9 && \"$G\" report demo"), 1); /* a run that is alive */
+    expect_in(&err, "demo: a run is writing here, its files are as they should be\nhint: to draw them elsewhere, copy");
+}
+
+/* A flag that a command does not read does nothing in it, also where its value is no good. */
+TEST(cli_an_idle_flag_does_nothing) {
+    static const char *const idle[] = {"score --prompt The --probe nowhere", "score --prompt The --lm_eval_tasks nosuch", "eval --lm_eval_tasks nosuch --probe nowhere",
+                                       "chat --no_files --probe nowhere", "report d --single --probe nowhere --top_k 1,2"};
+    EXPECT_EQ(shell(RUN "d"), 0);
+    for (int i = 0; i < 5; i++) {
+        char line[300];
+        snprintf(line, sizeof line, "\"$G\" %s%s", idle[i], i < 4 ? " --checkpoint ckpt" : "");
+        EXPECT_EQ(shell(line), i == 2 ? 2 : 0);
+        expect_in(&err, i == 1 ? "--lm_eval_tasks does nothing" : "--probe does nothing");
+        EXPECT(!strstr(buf_str(&err), "nowhere") && !strstr(buf_str(&err), "cannot open"));
+    }
+    EXPECT_EQ(shell("GLIMPSE_ARGS='--probe nowhere' \"$G\" score --checkpoint ckpt --prompt The"), 0);
+}
+
+/* Logits are there as a whole or not at all, and what stood there before stays till then. */
+TEST(cli_logits_that_fail_leave_nothing) {
+    EXPECT_EQ(shell("ulimit -f 1; \"$G\" score --checkpoint ckpt --prompt \"$(seq 1 99)\" --logits_out n.npy"), 1);
+    expect_in(&err, "File too large");
+    EXPECT_EQ(shell("ls -A | grep npy"), 1);
+    EXPECT_EQ(shell("\"$G\" score --checkpoint ckpt --prompt The --logits_out n.npy && cp n.npy before && ln -s n.npy link.npy"), 0);
+    EXPECT_EQ(shell("ulimit -f 1; \"$G\" score --checkpoint ckpt --prompt \"$(seq 1 99)\" --logits_out n.npy"), 1);
+    EXPECT_EQ(shell("cmp n.npy before && \"$G\" score --checkpoint ckpt --prompt \"$(seq 1 99)\" --logits_out link.npy && ! cmp n.npy before && test -L link.npy"), 0);
+    EXPECT_EQ(shell("ls -A | grep -c npy"), 0);
+    EXPECT_STREQ(buf_str(&out), "2\n");
+    EXPECT_EQ(shell("\"$G\" score --checkpoint ckpt --prompt The --logits_out ckpt"), 2);
+    expect_in(&err, "--logits_out ckpt: it is a directory\nhint: a file in it, ckpt/logits.npy\n");
+    EXPECT_EQ(shell("\"$G\" score --checkpoint ckpt --prompt The --logits_out no/n.npy"), 1);
+    expect_in(&err, "--logits_out no/n.npy: there is no such directory\n");
+}
+
+/* Where nothing can be written is found before the work, and nothing is left. */
+TEST(cli_a_closed_directory_is_found_first) {
+    static const char *const cases[][2] = {
+        {"--checkpoint ckpt --max_new_tokens 3 --out_dir shut/a/b", "--out_dir shut/a/b: nothing can be written in shut: Permission denied\nhint: another --out_dir, or --no_files\n"},
+        {"--checkpoint ckpt --max_new_tokens 3 --out_dir o --sample_file \"$PWD/shut/s.txt\"", "/shut: Permission denied\n"},
+        {"convert ckpt shut/c", "glimpse: shut/c: nothing can be written in shut: Permission denied\n"},
+        {"score --checkpoint ckpt --prompt The --logits_out shut/n.npy", "--logits_out shut/n.npy: nothing can be written in shut: Permission denied\n"},
+        {"eval --checkpoint ckpt --out_dir o --lm_eval_tasks own --lm_eval_data . --lm_eval_results_output shut/r.json", "--lm_eval_results_output shut/r.json: nothing can be written in shut: Permission denied\n"},
+    };
+    if (shell("mkdir -p shut && chmod 555 shut; test \"$(id -u)\" != 0 || setpriv --bounding-set=-dac_override,-dac_read_search sh -c '! touch shut/x'")) SKIP("setpriv is missing");
+    EXPECT_EQ(shell("mkdir own && printf '{\"query\": \"a\", \"choices\": [\"b\", \"c\"], \"gold\": 0}\\n' > own.jsonl"), 0);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char line[1000];
+        snprintf(line, sizeof line, "R='setpriv --bounding-set=-dac_override,-dac_read_search'; test \"$(id -u)\" = 0 || R=; $R \"$G\" %s", cases[i][0]);
+        EXPECT_EQ(shell(line), 1);
+        expect_in(&err, cases[i][1]);
+        EXPECT_EQ(out.n, 0);
+        EXPECT_EQ(shell("ls -A shut o | grep -v :"), 1);
+    }
+}
+
+/* What is in force is said, and what cannot but give the same twice. */
+TEST(cli_settings_that_say_less_than_they_seem) {
+#define SAMPLE "\"$G\" --checkpoint ckpt --no_files --max_new_tokens 6 --ignore_eos "
+    EXPECT_EQ(shell(SAMPLE "--num_samples 1 --top_k 100000,5"), 0);
+    expect_in(&err, ";top_k=100000  (top_k keeps all ");
+    EXPECT(!strstr(buf_str(&err), "top_k=5  (top_k keeps"));
+    EXPECT_EQ(shell("printf '/set top_k 100000\\n/set\\n/set stop x\\n/set dry_multiplier 0.5\\n' | \"$G\" chat --checkpoint ckpt --no_files"), 0);
+    expect_in(&err, "glimpse: top_k = 100000\n  samplers   temperature=0.8;top_k=100000  (top_k keeps all ");
+    expect_in(&err, "\n  top_k = 100000\n");
+    expect_in(&err, "glimpse: stop = \"x\"\n"); /* a text is in quotes, a number is not */
+    expect_in(&err, "glimpse: dry_multiplier = 0.5\n");
+    static const char *const same[][2] = {{"--top_k 1", "--top_k 1 always takes the likeliest token: --num_samples 1 is enough\n"},
+                                          {"--temperature 0", "--temperature 0 always takes the likeliest token: "},
+                                          {"--min_p 1", "these samplers leave one token at a time: "}, {"--top_k 5", NULL}, {"--top_k 1 --num_samples 1", NULL}};
+    for (int i = 0; i < 5; i++) {
+        char line[300];
+        snprintf(line, sizeof line, SAMPLE "--num_samples 2 %s", same[i][0]);
+        EXPECT_EQ(shell(line), 0);
+        if (same[i][1]) expect_in(&err, "hint: the 2 samples are the same, ");
+        if (same[i][1]) expect_in(&err, same[i][1]);
+        else EXPECT(!strstr(buf_str(&err), "are the same"));
+    }
+}
+
+/* A character that a vocabulary of characters lacks: which one, and what changes the text that it stands in. */
+TEST(cli_a_character_that_is_not_known) {
+    uint32_t head[256] = {20240328, 2, 4, 3}; /* llm.c's: magic, version, pieces, the id that ends a text */
+    buffer b = {0};
+    buf_put(&b, head, sizeof head);
+    buf_puts(&b, "\1a\1b\1 \3end");
+    char *path = path_join(test_tmpdir(), "chars.bin");
+    EXPECT_OK(file_write_atomic(path, b.bytes, b.n, false));
+    free(path);
+    buf_free(&b);
+    static const char *const cases[][2] = {
+        {"sample --no_files --max_new_tokens 2 --prompt a:b", "hint: use text like that the model was trained on\nhint: --prompt gives another beginning, or ids: --prompt IDS:464,290\n"},
+        {"sample --no_files --max_new_tokens 2 --prompt a --prompt_format instruction", "hint: --prompt_format instruction writes \"Instruction:\" and \"Response:\" around the text, --prompt_format plain nothing\n"},
+        {"sample --no_files --max_new_tokens 2 --prompts lines", "hint: it is a line of --prompts FILE, "},
+        {"score --prompt a:b", "hint: --prompt gives another text, or ids: "},
+        {"chat --no_files --prompt a:b", "hint: use text like that the model was trained on\n"},
+        {"eval --lm_eval_tasks own --lm_eval_data .", "hint: --lm_eval_tasks chooses the tasks; one of your own can be of such text: `glimpse help eval`\n"},
+    };
+    EXPECT_EQ(shell("echo a:b > lines; printf '{\"query\": \"a:b\", \"choices\": [\"a\", \"b\"], \"gold\": 0}\\n' > own.jsonl; \"$G\" tokenize --tokenizer chars.bin 'ab a'"), 0);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char line[500];
+        snprintf(line, sizeof line, "\"$G\" %s --checkpoint ckpt --tokenizer chars.bin", cases[i][0]);
+        EXPECT_EQ(shell(line), 1);
+        expect_in(&err, i == 1 ? "the character \"I\" (U+0049) at byte 0 is not in the vocabulary" : "the character \":\" (U+003A) at byte 1 is not in the vocabulary");
+        expect_in(&err, cases[i][1]);
+    }
+}
