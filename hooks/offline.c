@@ -1,7 +1,6 @@
 /* offline.c -- sample once from a checkpoint: glimpse_run, `glimpse sample`, a trainer's --sample_only.  The generated text
  * goes to the host's output, everything else to its log, the files to out_dir. */
 #include "hooks/load_bar.h"
-#include "hooks/own_output.h"
 #include "hooks/prompts.h"
 #include "hooks/session_state.h"
 #include "hooks/text_out.h"
@@ -25,19 +24,6 @@ static bool has_file(const char *dir, const char *name) {
 
 /* A run has written there, or an evaluation. */
 static bool is_taken(const char *dir) { return has_file(dir, "evals.jsonl") || has_file(dir, "lm_eval_results.json"); }
-
-glimpse_status offline_may_write(const options *o) {
-    buffer what = {0};
-    const char *dir = opt_str(o, OPT_out_dir), *file = opt_str(o, OPT_sample_file);
-    buf_printf(&what, "--out_dir %s", dir);
-    glimpse_status st = output_dir_takes_files(buf_str(&what), dir);
-    if (st < 0) HINT("another --out_dir, or --no_files");
-    buf_clear(&what);
-    buf_printf(&what, "--sample_file %s", file);
-    if (st >= 0 && file && file[0] == '/') st = output_may_be_made(buf_str(&what), file);
-    buf_free(&what);
-    return st;
-}
 
 /* Directory number n, made and locked.  GLIMPSE_E_STATE: it is another's. */
 static glimpse_status claim(session *s, const char *base, const char *path, bool inner, int *lock) {
@@ -229,7 +215,7 @@ glimpse_status session_run(const options *given, const session_host *host) {
     session *s = NULL;
     text_out w = {0};
     prompt_list prompts = {0};
-    if (opt_bool(given, OPT_files)) TRY_GOTO(offline_may_write(given));
+    if (opt_bool(given, OPT_files)) TRY_GOTO(session_may_write(given));
     TRY_GOTO(offline_open(given, host, &checkpoint, &s));
     int32_t sequences = 0;
     TRY_GOTO(announce(s, checkpoint, &sequences, &prompts));

@@ -1,6 +1,6 @@
 /* own_output.h -- a file that a person names for output may be there already, and be something else: a journal, a checkpoint,
  * a task's data.  Replaced is only what begins as this program writes that form, and an empty file.
- * Called by evaluate.c, npy_out.c, offline.c and convert.c. */
+ * Called by evaluate.c, npy_out.c, session_journal.c and convert.c. */
 #ifndef GLIMPSE_HOOKS_OWN_OUTPUT_H
 #define GLIMPSE_HOOKS_OWN_OUTPUT_H
 

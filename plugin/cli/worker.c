@@ -444,7 +444,7 @@ static bool serve(worker *w, const message *m) {
         if (st < 0) {
             char why[WHY_BYTES];
             c_snprintf(why, sizeof why, "%s", status_text());
-            w->api->note(w->s, h->step, h->train_loss, h->val_loss, "failed", why, 0);
+            w->api->note(w->s, h->step, h->train_loss, h->val_loss, "failed", why, 0, false);
             status_set_text(st, why);
             break;
         }
@@ -456,7 +456,7 @@ static bool serve(worker *w, const message *m) {
         break;
     case MSG_NOTE:
         st = w->api->note(w->s, h->step, h->train_loss, h->val_loss, h->status == NOTE_FAILED ? "failed" : "skipped",
-                          m->payload, h->again == 1 ? h->posted : 0);
+                          m->payload, h->again == 1 ? h->posted : 0, h->told == 1);
         if (st < 0) st = status_set_text(st, w->api->error());
         break;
     case MSG_CHECK: st = check(w, m); break;
@@ -464,6 +464,7 @@ static bool serve(worker *w, const message *m) {
     }
     message_head done = {.kind = MSG_DONE, .id = h->id, .step = h->step, .status = (int32_t)st};
     w->api->schedule(w->s, &done.due);
+    done.told = st < 0 && w->api->told(w->s);
     const char *text = st < 0 ? status_text() : "";
     tell(w, &done, text, strlen(text));
     return st != GLIMPSE_E_DEVICE;
@@ -481,7 +482,7 @@ static int run(worker *w) {
     bool config = m.head.kind == MSG_CONFIG;
     glimpse_status st = config ? read_config(w, &m, &packed) : open_session(w, &m);
     message_free(&m);
-    if (!config && is_alone(w)) return 0; /* too late to know what has become of the run: session.c, lock_directory */
+    if (!config && is_alone(w)) return 0; /* too late to know what has become of the run: session_journal.c, lock_directory */
     message_head ready = {.kind = MSG_READY, .status = (int32_t)st};
     if (st < 0) tell(w, &ready, status_text(), strlen(status_text()));
     else tell(w, &ready, buf_str(&packed), packed.n);

@@ -58,12 +58,20 @@ uint64_t emu_random(void) {
     return (x * 0xff51afd7ed558ccdull) >> 32;
 }
 
+/* GLIMPSE_EMU_ORDER=forward, reverse or a seed: that order in every test and every worker, whatever they ask for. */
+static void force_order(uint64_t seed) {
+    const char *asked = getenv("GLIMPSE_EMU_ORDER");
+    if (!asked || !*asked) return;
+    order = !strcmp(asked, "forward") ? EMU_FORWARD : !strcmp(asked, "reverse") ? EMU_REVERSE : EMU_RANDOM;
+    if (order == EMU_RANDOM) random_state = (strtoull(asked, NULL, 10) * 1000003 + seed) * 2 + 1;
+}
+__attribute__((constructor)) static void first_order(void) { force_order(0); }
+
 void emu_schedule(int new_order, uint64_t seed) {
     order = new_order;
     random_state = seed * 2 + 1;
+    force_order(seed);
 }
-
-int emu_order(void) { return order; }
 
 void emu_permutation(int *out, int n) {
     for (int i = 0; i < n; i++) out[i] = order == EMU_REVERSE ? n - 1 - i : i;
