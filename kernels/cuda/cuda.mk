@@ -19,17 +19,19 @@ CUDA_FLAGS_cuda_parts := -fmad=false
 
 # === For chips
 CUDA_CODE = $(foreach a,$(GPU_ARCH),-gencode=arch=compute_$(a)$(,)code=sm_$(a)) $(foreach a,$(GPU_PTX),-gencode=arch=compute_$(a)$(,)code=compute_$(a))
-# cuBLAS is the toolkit's, or, where that has none, a Python package's (nvidia-cublas), whose library has no plain name.
+# cuBLAS is the toolkit's, or, where that has none, a Python package's (nvidia-cublas), whose library has no plain name; of the
+# headers beside it, which may be another toolkit's, these two alone.
 ifeq ($(CUDA),1)
 CUBLAS_H   := $(or $(firstword $(wildcard $(CUDA_AT)/include/cublas_v2.h /usr/include/cublas_v2.h)),$(shell python3 -c 'import glob, nvidia; \
     print(*[f for d in nvidia.__path__ for f in glob.glob(d + "/cu*/include/cublas_v2.h")][:1])' 2>/dev/null))
 CUBLAS_AT  := $(patsubst %/include/,%,$(dir $(CUBLAS_H)))
 CUBLAS_LIB := $(if $(CUBLAS_H),$(if $(filter $(CUDA_AT) /usr,$(CUBLAS_AT)),,$(CUBLAS_AT)/lib))
+CUBLAS_I   := $(if $(CUBLAS_LIB),-I$(B)/gen/cublas$(shell mkdir -p $(B)/gen/cublas && ln -sf $(CUBLAS_AT)/include/cublas_v2.h $(CUBLAS_AT)/include/cublas_api.h $(B)/gen/cublas))
 endif
 CUDA_LIBS = $(wildcard $(CUDA_AT)/lib64 $(CUDA_AT)/targets/$(firstword $(subst -, ,$(ARCH)))-linux/lib $(CUBLAS_LIB))
 CUDA_LINK = $(foreach d,$(CUDA_LIBS),-L$(d) -Wl,-rpath,$(d)) -lcudart_static \
     $(if $(CUBLAS_LIB),-l:$(notdir $(firstword $(wildcard $(CUBLAS_LIB)/libcublas.so.*))),-lcublas)
-CUDA_NVCC = $(if $(shell command -v ccache),ccache) $(NVCC) -std=c++17 -O3 -Iinclude -I. $(if $(CUBLAS_LIB),-I$(CUBLAS_AT)/include) $(if $(WERROR),-Werror all-warnings) \
+CUDA_NVCC = $(if $(shell command -v ccache),ccache) $(NVCC) -std=c++17 -O3 -Iinclude -I. $(CUBLAS_I) $(if $(WERROR),-Werror all-warnings) \
     -Xcompiler -fPIC,-fvisibility=hidden,-fno-threadsafe-statics,-fno-exceptions,-fno-rtti,-Wall,-Wextra,-Wno-unused-function
 CUDA_OBJ  := $(patsubst %.cu,$(B)/cuda/%.o,$(CUDA_SOURCES)) $(B)/obj/kernels/cuda/cuda_module.o \
     $(call obj,kernels/check.c include/internal/status.c include/internal/buffer.c include/internal/utf8.c)
