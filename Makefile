@@ -101,7 +101,7 @@ $(B)/gen/sources: FORCE # a source that went away must leave what was linked wit
 	@$(call write_if_new,$(sort $(GUEST) $(SESSION) $(PROGRAM) $(TESTS) $(TRAINER)))
 
 # The review page, as bytes for viz/html.c; its script is made of parts, in this order.
-PAGE_SCRIPT := $(addprefix viz/page/,data.js words.js tokens.js charts.js search.js probes.js page.js)
+PAGE_SCRIPT := $(addprefix viz/page/,data.js words.js tokens.js charts.js search.js probes.js over.js page.js)
 $(B)/gen/page_data.c: viz/page/embed.sh viz/page/page.html viz/page/page.css $(PAGE_SCRIPT)
 	@mkdir -p $(@D)
 	@sh viz/page/embed.sh $(filter-out %.sh,$^) > $@

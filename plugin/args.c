@@ -78,36 +78,47 @@ static glimpse_status fail_unknown(const char *word, const flag *f) {
     FAIL(GLIMPSE_E_INVALID, "unknown flag %.*s\nhint: `glimpse --help` lists the flags", n, word);
 }
 
+/* What is wrong with the value is said of the flag as it was written. */
+static glimpse_status set_flag(options *o, const flag *f, const char *value, opt_level level) {
+    glimpse_status st = options_set(o, (opt_id)f->id, value, level);
+    if (st >= 0 || !f->prefixed) return st;
+    buffer b = {0};
+    opt_spell(status_text(), true, &b);
+    if (!buf_failed(&b)) status_set_text(st, buf_str(&b));
+    buf_free(&b);
+    return st;
+}
+
 /* Set the flag at argv[*i] and move *i to the last word that belongs to it. */
 static glimpse_status take_flag(options *o, const flag *f, opt_level level, int argc, char **argv, int *i) {
     opt_id id = (opt_id)f->id;
     const opt_info *info = opt_info_of(id);
-    const char *next = *i + 1 < argc ? argv[*i + 1] : NULL;
+    const char *prefix = f->prefixed ? "glimpse_" : "", *next = *i + 1 < argc ? argv[*i + 1] : NULL;
     if (f->negated) {
-        if (f->value) FAIL(GLIMPSE_E_INVALID, "--%s takes no value", f->name);
-        return options_set(o, id, "false", level);
+        if (f->value) FAIL(GLIMPSE_E_INVALID, "--%s%s takes no value", prefix, f->name);
+        return set_flag(o, f, "false", level);
     }
-    if (f->value) return options_set(o, id, f->value, level);
+    if (f->value) return set_flag(o, f, f->value, level);
     if (info->type == OPT_BOOL) {
-        if (!next || !is_truth_word(next)) return options_set(o, id, "true", level);
+        if (!next || !is_truth_word(next)) return set_flag(o, f, "true", level);
         ++*i;
-        return options_set(o, id, next, level);
+        return set_flag(o, f, next, level);
     }
     if (!can_be_value(next)) {
-        if (!next) FAIL(GLIMPSE_E_INVALID, "--%s needs a value, and nothing follows it", f->name);
-        FAIL(GLIMPSE_E_INVALID, "--%s needs a value, and %.60s looks like a flag\nhint: --%s=VALUE takes any value", f->name,
-             next, f->name);
+        if (!next) FAIL(GLIMPSE_E_INVALID, "--%s%s needs a value, and nothing follows it", prefix, f->name);
+        FAIL(GLIMPSE_E_INVALID, "--%s%s needs a value, and %.60s looks like a flag\nhint: --%s%s=VALUE takes any value", prefix,
+             f->name, next, prefix, f->name);
     }
     ++*i;
-    if (info->type != OPT_INTS) return options_set(o, id, next, level);
+    if (info->type != OPT_INTS) return set_flag(o, f, next, level);
     buffer list = {0};
     buf_puts(&list, next);
     while (*i + 1 < argc && is_list_word(argv[*i + 1])) {
         buf_putc(&list, ' ');
         buf_puts(&list, argv[++*i]);
     }
-    glimpse_status st = buf_failed(&list) ? status_fail(GLIMPSE_E_MEMORY, __FILE__, __LINE__, "no memory for --%s", f->name)
-                                          : options_set(o, id, buf_str(&list), level);
+    glimpse_status st = buf_failed(&list) ? status_fail(GLIMPSE_E_MEMORY, __FILE__, __LINE__, "no memory for --%s%s", prefix, f->name)
+                                          : set_flag(o, f, buf_str(&list), level);
     buf_free(&list);
     return st;
 }

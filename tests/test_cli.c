@@ -271,6 +271,9 @@ TEST(cli_says_which_flags_do_nothing) {
         {"--negative_prompt|x|--cfg_scale|1.5", "banner\n"},
         {"score|--prompt|a|--batch_size|4", "glimpse: --batch_size does nothing without --lm_eval_tasks or --requests\n"},
         {"score|--requests|f|--batch_size|4", ""},
+        {"--show_heatmaps|--no_files|--no_sheets|--last_k_tokens|3",
+         "glimpse: --show_heatmaps does nothing with --no_files\nglimpse: --last_k_tokens does nothing with --no_files\nbanner\n"},
+        {"chat|--no_files|--sample_file|a.txt|--record_top|4", "glimpse: --sample_file does nothing with --no_files\nbanner\n"},
         {"follow|--palette|viridis|--colorize_output=false", ""},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

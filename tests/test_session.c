@@ -631,7 +631,7 @@ TEST(session_two_evals_in_one_step) {
     REQUIRE_OK(session_open(o, &g.model, &host, &s));
     EXPECT_EQ(session_eval(s, 10, NAN, 5), GLIMPSE_OK);
     EXPECT_EQ(session_eval(s, 10, NAN, 6), GLIMPSE_NOT_DUE);
-    EXPECT_OK(session_note(s, 10, NAN, 6, "skipped", "still busy", 0));
+    EXPECT_OK(session_note(s, 10, NAN, 6, "skipped", "still busy", 0, false));
     EXPECT(strstr(buf_str(&h.log), "glimpse 10: no sample, still busy (this step's samples stay)"));
     session_close(s);
     size_t n;

@@ -30,7 +30,7 @@ static void bench_step(const shape *s, int B, bool tiny, double must_be, double 
     int64_t kv = (int64_t)s->L * s->KV * s->hd * 2 * half;
     int64_t bytes = m->weight_bytes + kv * ((int64_t)(B * (at - prompt + 8)) + prompt);
     void *apart = random_memory(m->stream, true, bytes / 2 + 8, 1, 5);
-    burst_request rq = {rows, B, 20, tokens, tops, n_drawn};
+    burst_request rq = {rows, B, 20, tokens, tops, n_drawn, 0};
     double ratio[64], step[64], calib[64];
     for (int r = -2; r < rounds; r++) {
         fill_rows(rows, B, at, BURST_MAX_STEPS, true, s->V);
@@ -80,7 +80,7 @@ static void bench_draw(const shape *s, int B, bool tiny, double must_be, double 
     must(backend_cuda.open(&be, &m->p, &cfg));
     must(be->ops->refresh(be));
     cuda_backend *own = (cuda_backend *)(void *)be;
-    burst_request rq = {rows, B, 20, tokens, tops, n_drawn};
+    burst_request rq = {rows, B, 20, tokens, tops, n_drawn, 0};
     cudaEvent_t e[2];
     for (int i = 0; i < 2; i++) MUST(cudaEventCreateWithFlags(&e[i], 0));
     double ratio[64], with[64], without[64];
@@ -133,7 +133,7 @@ static void bench_generate(const shape *s, int B, bool tiny) {
     MUST(cudaStreamCreateWithFlags(&m->stream, cudaStreamNonBlocking));
     build(m, s, false);
     backend *be = open_decoder(m, s, B, prompt, prompt);
-    burst_request rq = {rows, B, 20, tokens, tops, n_drawn};
+    burst_request rq = {rows, B, 20, tokens, tops, n_drawn, 0};
     backend_row in[PROMPT];
     const float *logits;
     int64_t stride;

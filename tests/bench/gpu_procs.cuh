@@ -58,7 +58,7 @@ static int worker_main(const char *word, bool tiny) {
         double ms = 0;
         if (ask == 'd') {
             burst_row rows[64];
-            burst_request rq = {rows, B, 20, tokens, tops, n_drawn};
+            burst_request rq = {rows, B, 20, tokens, tops, n_drawn, 0};
             fcntl(0, F_SETFL, O_NONBLOCK);
             put(1, "d", 1);
             long bursts = 0;
