@@ -76,7 +76,7 @@ $(B)/tests/gpu_%: $(B)/cuda/tests/bench/gpu_%.o $(GPU_NEEDS) $(GPU_GUEST)
 	@mkdir -p $(@D)
 	$(CC) $^ $(GPU_LINK) -o $@
 # The tests of the backend, of which some need the session; gpu_stubs.c stands for the emulation, emu_*: over it.
-ON_CHIP := $(addprefix tests/,runner.c test_cuda.c test_cuda_burst.c test_parts.c kernels_tiny.c test_kernels.c oracle.c fail_alloc.c wrap_calls.c)
+ON_CHIP := $(filter-out tests/test_cuda_generate.c,$(wildcard tests/test_cuda*.c)) $(addprefix tests/,runner.c test_parts.c kernels_tiny.c test_kernels.c oracle.c fail_alloc.c wrap_calls.c)
 BARE    := $(ON_CHIP) tests/bench/bare_stubs.c $(wildcard kernels/*.c kernels/cpu/*.c sampling/samplers/*.c) $(LEAVES)
 ON_CHIP += tests/test_cuda_generate.c tests/tiny_gpt.c $(SESSION) $(GUEST)
 $(B)/tests/runner_gpu: $(call obj,$(sort $(ON_CHIP)) tests/bench/gpu_stubs.c) $(filter $(B)/cuda/%,$(CUDA_OBJ))
@@ -91,6 +91,8 @@ $(B)/tests/emu_bare: $(call obj,$(BARE)) $(CUDA_EMU)
 $(B)/tests/emu_%: $(B)/emu/tests/bench/gpu_%.o $(CUDA_EMU) $(filter-out $(B)/cuda/% %/cuda_module.o,$(CUDA_OBJ)) $(GPU_GUEST)
 	@mkdir -p $(@D)
 	$(CC) $(OPT) $^ -ldl -lm -o $@
+# They are linked with the tests, so that they can be when there is a GPU.
+run-tests: $(B)/tests/emu_bare $(if $(filter 1release,$(CUDA)$(MODE)),$(B)/tests/runner_bare $(B)/tests/runner_gpu)
 HAS_LIBS := $(if $(filter gpu-test gpu-bench,$(MAKECMDGOALS)),$(shell printf '\043include <%s>\n' stdio.h cjson/cJSON.h zlib.h ft2build.h \
     pcre2.h utf8proc.h histedit.h | (cat; echo 'int main(void) { return 0; }') | $(CC) -DPCRE2_CODE_UNIT_WIDTH=8 $(IDEPS) -xc - \
     $(LDEPS) $(LIBS_SESSION) $(LIBS_PROGRAM) -o /dev/null 2>/dev/null && echo 1))
