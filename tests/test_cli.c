@@ -254,7 +254,7 @@ TEST(cli_says_which_flags_do_nothing) {
         {"score|--prompt|a|--temperature|2", "glimpse: --temperature does nothing in `glimpse score`: it is read by sample, chat and in training\n"},
         {"score|--prompt|a|--temperature|2|--no_sheets",
          "glimpse: --temperature does nothing in `glimpse score`: it is read by sample, chat and in training\n"
-         "glimpse: --sheets does nothing in `glimpse score`: it is read by sample, chat and in training\n"},
+         "glimpse: --no_sheets does nothing in `glimpse score`: it is read by sample, chat and in training\n"},
         {"--requests|f", "glimpse: --requests does nothing in `glimpse sample`: it is read by score\nbanner\n"},
         {"chat|--seed_each_step", "glimpse: --seed_each_step does nothing in `glimpse chat`: it is read by sample and in training\nbanner\n"},
         {"--interactive|--seed_each_step", "glimpse: --seed_each_step does nothing in `glimpse chat`: it is read by sample and in training\nbanner\n"},

@@ -31,7 +31,7 @@ static int shell(const char *words) {
 }
 
 static void expect_in(const buffer *b, const char *what) {
-    test_check(strstr(buf_str(b), what) != NULL, __FILE__, __LINE__, "\"%s\" is in: %s", what, buf_str(b));
+    test_check(strstr(buf_str(b), what) != NULL, __FILE__, __LINE__, "\"%s\" is in: %.2000s", what, buf_str(b));
 }
 
 /* The ends that sampling takes, the same number of parameters, floats with the digits that they have. */
@@ -253,4 +253,39 @@ TEST(cli_a_character_that_is_not_known) {
         expect_in(&err, i == 1 ? "the character \"I\" (U+0049) at byte 0 is not in the vocabulary" : "the character \":\" (U+003A) at byte 1 is not in the vocabulary");
         expect_in(&err, cases[i][1]);
     }
+}
+
+/* A trainer has the list of Glimpse's flags as it takes them, and its own says how to see it. */
+TEST(cli_glimpse_help_in_a_trainer) {
+    EXPECT_EQ(shell("T=\"${G%/*}\"; \"$T/train_gpt\" --help"), 0);
+    expect_in(&out, "\n  --glimpse_help ");
+    EXPECT_EQ(shell("T=\"${G%/*}\"; \"$T/train_gpt\" --glimpse_help"), 0);
+    EXPECT_EQ(err.n, 0);
+    expect_in(&out, "\n  --max_sample_tokens N ");
+    expect_in(&out, "\n  --glimpse_seed N ");
+    expect_in(&out, "\n  --glimpse_[no_]sheets ");
+    expect_in(&out, "--glimpse_max_new_tokens");
+    EXPECT(!strstr(buf_str(&out), " --seed N") && !strstr(buf_str(&out), "--glimpse_requests"));
+    for (const char *at = buf_str(&out), *end; *at; at = end + (*end != 0)) {
+        end = at + strcspn(at, "\n");
+        EXPECT(end - at <= 80);
+    }
+    EXPECT_EQ(shell("ls -A | grep -v txt | grep -v ckpt"), 1); /* nothing was trained */
+    EXPECT_EQ(shell("T=\"${G%/*}\"; GLIMPSE_ARGS=--help \"$T/minimal\""), 0);
+    expect_in(&out, "\n  --glimpse_seed N ");
+    EXPECT_EQ(shell("T=\"${G%/*}\"; \"$T/train_gpt\" --glimpse_sed 3"), 2);
+    expect_in(&err, "hint: did you mean --glimpse_seed?\n");
+    EXPECT_EQ(shell("T=\"${G%/*}\"; \"$T/train_gpt\" --glimpse_xyzzy"), 2);
+    expect_in(&err, "hint: --glimpse_help lists the flags\n");
+}
+
+/* One number of parameters for one model: the padding of its vocabulary is none. */
+TEST(cli_one_count_of_parameters) {
+    EXPECT_EQ(shell("seq 500 > d.txt; T=\"${G%/*}\"; \"$T/train_gpt\" --no_glimpse --data d.txt --steps 1 --layers 1 --heads 1 --channels 16 --context 16 --out_dir o && \"$G\" "
+                    "inspect o && \"$G\" convert o c"), 0);
+    const char *said = strstr(buf_str(&out), " parameters\n"), *params = strstr(buf_str(&out), "\nparams             ");
+    REQUIRE(said && params);
+    while (said[-1] >= '0' && said[-1] <= '9') said--;
+    EXPECT_EQ(atol(said), atol(params + 8));
+    EXPECT_EQ(atol(said), 11 * 16 + 16 * 16 + 12 * 16 * 16 + 13 * 16 + 2 * 16 + 16); /* ten digits and the newline; the end of a text */
 }

@@ -513,8 +513,11 @@ void options_idle(const options *o, const char *command, buffer *out) {
         size_t n;
         bool met = !list;
         if (opt_level_of(o, (opt_id)id) != OPT_LEVEL_FLAG) continue;
+        bool no = table[id].type == OPT_BOOL && !opt_bool(o, (opt_id)id); /* as it was written */
         if (!opt_is_read_by((opt_id)id, command)) {
-            buf_printf(out, train ? "--%s does nothing in %s: it is " : "--%s does nothing in `glimpse %s`: it is ", table[id].name, train ? "training" : command);
+            buf_puts(out, no ? "--no_" : "--");
+            buf_puts(out, table[id].name);
+            buf_printf(out, train ? " does nothing in %s: it is " : " does nothing in `glimpse %s`: it is ", train ? "training" : command);
             put_readers(out, opt_readers((opt_id)id));
             buf_putc(out, '\n');
             continue;

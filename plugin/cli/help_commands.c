@@ -7,6 +7,7 @@
 #include "include/internal/nearest.h"
 #include "include/internal/session.h"
 #include "plugin/cli/cli.h"
+#include "plugin/option_help.h"
 
 typedef struct page {
     const char *name;
@@ -179,7 +180,7 @@ bool help_command(buffer *b, const char *name) {
     buf_puts(b, strchr(p->example, '\n')[1] ? "\nExamples\n" : "\nExample\n");
     each_line(p->example, put_example, b);
     if (p->flags) buf_printf(b, "\nFlags\n%s", p->flags);
-    else help_options(b, p->name);
+    else help_options(b, p->name, false);
     if (opt_find(name, strlen(name)) >= 0) buf_printf(b, "\nThere is a flag of this name too: `glimpse help --%s`.\n", name);
     return true;
 }
