@@ -41,6 +41,10 @@ TEST(cli_inspect_shows_what_sampling_takes) {
     expect_in(&out, "\ntokenizer          c/tokenizer.json\n");
     expect_in(&out, "\neos                0\n");
     expect_in(&out, "\nbos                0\n");
+    EXPECT_EQ(shell("sed -i 's/\"eos_token_id\": [0-9]*/\"eos_token_id\": [0, 3, 7]/' c/config.json && \"$G\" inspect c && \"$G\" inspect c --json"), 0);
+    expect_in(&out, "\neos                0\n");
+    expect_in(&out, "\nmore_eos           3, 7\n");
+    expect_in(&out, "\"more_eos\": [3, 7], \"tied\"");
     EXPECT_EQ(shell("cp -rL ckpt c && sed -i '/bos_token_id\\|eos_token_id/d' c/config.json && rm c/tokenizer*.json && \"$G\" inspect c"), 0);
     expect_in(&out, "\ntokenizer          none\n");
     expect_in(&out, "\nbos                none\neos                none\n");
