@@ -19,17 +19,19 @@ CUDA_FLAGS_cuda_parts := -fmad=false
 
 # === For chips
 CUDA_CODE = $(foreach a,$(GPU_ARCH),-gencode=arch=compute_$(a)$(,)code=sm_$(a)) $(foreach a,$(GPU_PTX),-gencode=arch=compute_$(a)$(,)code=compute_$(a))
-# cuBLAS is the toolkit's, or, where that has none, a Python package's (nvidia-cublas), whose library has no plain name.
+# cuBLAS is the toolkit's, or, where that has none, a Python package's (nvidia-cublas), whose library has no plain name; of the
+# headers beside it, which may be another toolkit's, these two alone.
 ifeq ($(CUDA),1)
 CUBLAS_H   := $(or $(firstword $(wildcard $(CUDA_AT)/include/cublas_v2.h /usr/include/cublas_v2.h)),$(shell python3 -c 'import glob, nvidia; \
     print(*[f for d in nvidia.__path__ for f in glob.glob(d + "/cu*/include/cublas_v2.h")][:1])' 2>/dev/null))
 CUBLAS_AT  := $(patsubst %/include/,%,$(dir $(CUBLAS_H)))
 CUBLAS_LIB := $(if $(CUBLAS_H),$(if $(filter $(CUDA_AT) /usr,$(CUBLAS_AT)),,$(CUBLAS_AT)/lib))
+CUBLAS_I   := $(if $(CUBLAS_LIB),-I$(B)/gen/cublas$(shell mkdir -p $(B)/gen/cublas && ln -sf $(CUBLAS_AT)/include/cublas_v2.h $(CUBLAS_AT)/include/cublas_api.h $(B)/gen/cublas))
 endif
 CUDA_LIBS = $(wildcard $(CUDA_AT)/lib64 $(CUDA_AT)/targets/$(firstword $(subst -, ,$(ARCH)))-linux/lib $(CUBLAS_LIB))
 CUDA_LINK = $(foreach d,$(CUDA_LIBS),-L$(d) -Wl,-rpath,$(d)) -lcudart_static \
     $(if $(CUBLAS_LIB),-l:$(notdir $(firstword $(wildcard $(CUBLAS_LIB)/libcublas.so.*))),-lcublas)
-CUDA_NVCC = $(if $(shell command -v ccache),ccache) $(NVCC) -std=c++17 -O3 -Iinclude -I. $(if $(CUBLAS_LIB),-I$(CUBLAS_AT)/include) $(if $(WERROR),-Werror all-warnings) \
+CUDA_NVCC = $(if $(shell command -v ccache),ccache) $(NVCC) -std=c++17 -O3 -Iinclude -I. $(CUBLAS_I) $(if $(WERROR),-Werror all-warnings) \
     -Xcompiler -fPIC,-fvisibility=hidden,-fno-threadsafe-statics,-fno-exceptions,-fno-rtti,-Wall,-Wextra,-Wno-unused-function
 CUDA_OBJ  := $(patsubst %.cu,$(B)/cuda/%.o,$(CUDA_SOURCES)) $(B)/obj/kernels/cuda/cuda_module.o \
     $(call obj,kernels/check.c include/internal/status.c include/internal/buffer.c include/internal/utf8.c)
@@ -74,7 +76,7 @@ $(B)/tests/gpu_%: $(B)/cuda/tests/bench/gpu_%.o $(GPU_NEEDS) $(GPU_GUEST)
 	@mkdir -p $(@D)
 	$(CC) $^ $(GPU_LINK) -o $@
 # The tests of the backend, of which some need the session; gpu_stubs.c stands for the emulation, emu_*: over it.
-ON_CHIP := $(addprefix tests/,runner.c test_cuda.c test_cuda_burst.c test_parts.c kernels_tiny.c test_kernels.c oracle.c fail_alloc.c wrap_calls.c)
+ON_CHIP := $(filter-out tests/test_cuda_generate.c,$(wildcard tests/test_cuda*.c)) $(addprefix tests/,runner.c test_parts.c kernels_tiny.c test_kernels.c oracle.c fail_alloc.c wrap_calls.c)
 BARE    := $(ON_CHIP) tests/bench/bare_stubs.c $(wildcard kernels/*.c kernels/cpu/*.c sampling/samplers/*.c) $(LEAVES)
 ON_CHIP += tests/test_cuda_generate.c tests/tiny_gpt.c $(SESSION) $(GUEST)
 $(B)/tests/runner_gpu: $(call obj,$(sort $(ON_CHIP)) tests/bench/gpu_stubs.c) $(filter $(B)/cuda/%,$(CUDA_OBJ))
@@ -89,6 +91,8 @@ $(B)/tests/emu_bare: $(call obj,$(BARE)) $(CUDA_EMU)
 $(B)/tests/emu_%: $(B)/emu/tests/bench/gpu_%.o $(CUDA_EMU) $(filter-out $(B)/cuda/% %/cuda_module.o,$(CUDA_OBJ)) $(GPU_GUEST)
 	@mkdir -p $(@D)
 	$(CC) $(OPT) $^ -ldl -lm -o $@
+# They are linked with the tests, so that they can be when there is a GPU.
+run-tests: $(B)/tests/emu_bare $(if $(filter 1release,$(CUDA)$(MODE)),$(B)/tests/runner_bare $(B)/tests/runner_gpu)
 HAS_LIBS := $(if $(filter gpu-test gpu-bench,$(MAKECMDGOALS)),$(shell printf '\043include <%s>\n' stdio.h cjson/cJSON.h zlib.h ft2build.h \
     pcre2.h utf8proc.h histedit.h | (cat; echo 'int main(void) { return 0; }') | $(CC) -DPCRE2_CODE_UNIT_WIDTH=8 $(IDEPS) -xc - \
     $(LDEPS) $(LIBS_SESSION) $(LIBS_PROGRAM) -o /dev/null 2>/dev/null && echo 1))

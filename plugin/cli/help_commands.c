@@ -75,7 +75,7 @@ static const page pages[] = {
      "DIR/evals.jsonl; DIR is --out_dir unless it is given.", "Standard output has the log; nothing is written.", NULL,
      "glimpse follow out/demo\n"},
     {"review", "review [DIR] [FLAGS]", NULL,
-     "Looks through a run's samples in this terminal, over ssh too: arrows step, / searches, ? lists the keys.",
+     "Looks through a run's samples in this terminal, over ssh too: arrows step, o shows a sample over the steps, / searches, ? lists the keys.",
      "DIR/evals.jsonl; DIR is --out_dir unless it is given.", "Nothing.", NULL,
      "glimpse review out/demo\n"},
     {"report", "report [DIR] [FLAGS]", NULL,

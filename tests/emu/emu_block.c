@@ -13,7 +13,10 @@
 
 #include "tests/emu/emu.h"
 
-#if !defined(__x86_64__)
+#if defined(__x86_64__) && !defined(EMU_UCONTEXT) /* tests/checks/emu_ucontext.sh */
+#define OWN_SWITCH 1
+#else
+#define OWN_SWITCH 0
 #include <ucontext.h>
 #endif
 
@@ -26,7 +29,7 @@ typedef struct fiber {
     fiber_state state;
     char *stack;
     int waited;         /* for the kernel before, in a chained launch */
-#if defined(__x86_64__)
+#if OWN_SWITCH
     void *sp;
 #else
     ucontext_t context;
@@ -86,7 +89,7 @@ void emu_permutation(int *out, int n) {
 /* Switching ------------------------------------------------------------------------------------------------------ */
 
 static void fiber_main(void);
-#if defined(__x86_64__)
+#if OWN_SWITCH
 static void *main_sp;
 /* Saves what a called function must keep (System V ABI) and changes stacks. */
 void emu_switch_stacks(void **save, void *to);
