@@ -288,6 +288,8 @@ out:
 glimpse_status session_files(const file_command *c, const session_host *host) {
     model *m = NULL;
     load_bar bar = {.host = host, .what = "reading"};
+    if (!path_exists(c->in))
+        FAIL(GLIMPSE_E_IO, "%s: there is no such file or directory\nhint: `glimpse help %s`", c->in, c->inspect ? "inspect" : "convert");
     if (!c->inspect) TRY(output_may_be_made(c->out, c->out));
     glimpse_status st = checkpoint_open(c->in, load_bar_step, &bar, &m);
     load_bar_end(&bar);
