@@ -4,8 +4,11 @@
 
 #include "hooks/cuda_library.h"
 #include "include/internal/status.h"
-#include "sampling/checkpoint/save.h"
 #include <string.h>
+
+const char *session_dtype_name(glimpse_dtype dtype) {
+    return dtype == GLIMPSE_BF16 ? "bf16" : dtype == GLIMPSE_F16 ? "f16" : "f32";
+}
 
 /* Why the CPU computes although --device auto would have liked the GPU. */
 static void say_cpu(void *user, const char *why) {
@@ -55,5 +58,5 @@ glimpse_status session_find_device(session *s, generator_config *cfg) {
 
 void session_see_device(session *s) {
     s->facts.device = generator_device(s->g);
-    s->facts.cache = save_dtype_name(generator_cache(s->g));
+    s->facts.cache = session_dtype_name(generator_cache(s->g));
 }
