@@ -88,6 +88,11 @@ static glimpse_status find_tokenizer(const options *o, const session_host *host,
     return checkpoint_find_tokenizer(checkpoint, opt_str(o, OPT_out_dir), opt_str(o, OPT_tokenizer_pattern), out);
 }
 
+/* Both of 43 and of 200 of 43 are all of them: what is in force. */
+void offline_note_top_k(buffer *b, const char *chain, int32_t top_k, int32_t vocab) {
+    if (top_k >= vocab && strstr(chain, "top_k")) buf_printf(b, "  (top_k keeps all %d tokens: there are no more)", vocab);
+}
+
 /* --- what is said before ------------------------------------------------------------------------------------------ */
 
 glimpse_status offline_banner(session *s, const char *checkpoint, const batch_request *rq, const prompt_list *prompts) {
@@ -112,6 +117,7 @@ glimpse_status offline_banner(session *s, const char *checkpoint, const batch_re
         TRY_GOTO(generator_chain(s->g, rq, i, &c));
         bool nothing = rq->beams.width > 1 && !rq->beams.sample && !strcmp(chain_string(c), "temperature=1");
         buf_printf(&b, "\n  samplers   %s", nothing ? "none (beam search draws nothing without --beam_sample)" : chain_string(c));
+        if (!nothing) offline_note_top_k(&b, chain_string(c), rq->settings[i].top_k, m->d.vocab_size);
         chain_close(c);
     }
     if (rq->beams.width > 1) {

@@ -3,6 +3,7 @@
  * Called by session_eval.c, for every line. */
 #include "hooks/session_state.h"
 
+#include "hooks/own_output.h"
 #include "hooks/review.h"
 #include "include/internal/file.h"
 #include "include/internal/status.h"
@@ -21,25 +22,22 @@ int64_t session_journal_bytes(const char *dir) {
 }
 
 glimpse_status session_may_write(const options *o) {
-    const char *dir = opt_str(o, OPT_out_dir);
-    char *at = strdup(dir), room[64];
-    if (!at) FAIL(GLIMPSE_E_MEMORY, "no memory for a file name");
-    while (!path_exists(at) && strcmp(at, ".") && strcmp(at, "/")) { /* the nearest directory that is there */
-        char *parent = path_dir(at);
-        free(at);
-        if (!(at = parent)) FAIL(GLIMPSE_E_MEMORY, "no memory for a file name");
-    }
-    glimpse_status st = GLIMPSE_OK;
-    if (!path_is_dir(at)) st = status_fail(GLIMPSE_E_IO, __FILE__, __LINE__, "--out_dir %s: %s is no directory", dir, at);
-    else if (access(at, W_OK | X_OK))
-        st = status_fail(GLIMPSE_E_IO, __FILE__, __LINE__, "--out_dir %s: nothing can be written in %s: %s\nhint: another --out_dir%s",
-                         dir, at, strerror_r(errno, room, sizeof room), options_is_offline(o) ? ", or --no_files" : "");
-    free(at);
-    char *lines = st < 0 || options_is_offline(o) ? NULL : path_join(dir, "evals.jsonl"); /* a run that goes on */
+    const char *dir = opt_str(o, OPT_out_dir), *file = opt_str(o, OPT_sample_file);
+    const bool offline = options_is_offline(o);
+    buffer what = {0};
+    char room[64], *lines = NULL;
+    buf_printf(&what, "--out_dir %s", dir);
+    glimpse_status st = output_dir_takes_files(buf_str(&what), dir);
+    if (st < 0) HINT("another --out_dir%s", offline ? ", or --no_files" : "");
+    buf_clear(&what);
+    buf_printf(&what, "--sample_file %s", file);
+    if (st >= 0 && offline && file && file[0] == '/') st = output_may_be_made(buf_str(&what), file);
+    if (st >= 0 && !offline) lines = path_join(dir, "evals.jsonl"); /* a run that goes on */
     if (lines && path_exists(lines) && (!path_is_file(lines) || access(lines, W_OK)))
         st = status_fail(GLIMPSE_E_IO, __FILE__, __LINE__, "%s cannot be written: %s\nhint: another --out_dir", lines,
                          path_is_file(lines) ? strerror_r(errno, room, sizeof room) : "it is no file");
     free(lines);
+    buf_free(&what);
     return st;
 }
 

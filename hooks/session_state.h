@@ -113,6 +113,8 @@ char *session_name_of_run(const options *o, const char *out_dir);
 void session_advise(const session *s, const glimpse_sample *samples, int32_t n);
 struct prompt_list;
 /* What is said before: model, tokenizer, prompts, chain. */
+/* Behind a chain in a line for people: that its top_k cuts nothing off a vocabulary of so many. */
+void offline_note_top_k(buffer *b, const char *chain, int32_t top_k, int32_t vocab);
 glimpse_status offline_banner(session *s, const char *checkpoint, const batch_request *rq, const struct prompt_list *prompts);
 glimpse_status session_chat(const options *o, const session_host *host);       /* chat.c: --interactive */
 /* A batch that was sampled already, recorded and shown as eval number `step`.  Its texts are measured in place. */

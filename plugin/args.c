@@ -75,7 +75,8 @@ static glimpse_status fail_unknown(const char *word, const flag *f) {
     int n = (int)strcspn(word, "=");
     if (near) FAIL(GLIMPSE_E_INVALID, "unknown flag %.*s\nhint: did you mean --%s%s%s?", n, word,
                    f->prefixed ? "glimpse_" : "", negated ? "no_" : "", near);
-    FAIL(GLIMPSE_E_INVALID, "unknown flag %.*s\nhint: `glimpse --help` lists the flags", n, word);
+    FAIL(GLIMPSE_E_INVALID, f->prefixed ? "unknown flag %.*s\nhint: --glimpse_help lists the flags" : "unknown flag %.*s\nhint: `glimpse --help` "
+         "lists the flags", n, word);
 }
 
 /* Set the flag at argv[*i] and move *i to the last word that belongs to it. */

@@ -500,6 +500,12 @@ void opt_put_use(opt_id id, buffer *out) {
     buf_putc(out, '.');
 }
 
+/* Asks for files where none are written. */
+static bool asks_for_files(const options *o, opt_id id, const char *command) {
+    if (id == OPT_files || id == OPT_record_top || strcmp(table[id].group, table[OPT_files].group)) return false;
+    return opt_is_read_by(OPT_files, command) && !opt_bool(o, OPT_files) && is_on(o, table[id].name, strlen(table[id].name));
+}
+
 void options_idle(const options *o, const char *command, buffer *out) {
     bool train = strcmp(command, "train") == 0;
     for (int id = 0; id < OPT_COUNT; id++) {
@@ -507,10 +513,17 @@ void options_idle(const options *o, const char *command, buffer *out) {
         size_t n;
         bool met = !list;
         if (opt_level_of(o, (opt_id)id) != OPT_LEVEL_FLAG) continue;
+        bool no = table[id].type == OPT_BOOL && !opt_bool(o, (opt_id)id); /* as it was written */
         if (!opt_is_read_by((opt_id)id, command)) {
-            buf_printf(out, train ? "--%s does nothing in %s: it is " : "--%s does nothing in `glimpse %s`: it is ", table[id].name, train ? "training" : command);
+            buf_puts(out, no ? "--no_" : "--");
+            buf_puts(out, table[id].name);
+            buf_printf(out, train ? " does nothing in %s: it is " : " does nothing in `glimpse %s`: it is ", train ? "training" : command);
             put_readers(out, opt_readers((opt_id)id));
             buf_putc(out, '\n');
+            continue;
+        }
+        if (asks_for_files(o, (opt_id)id, command)) {
+            buf_printf(out, "--%s does nothing with --no_files\n", table[id].name);
             continue;
         }
         while (!met && (word = next_word(&list, ' ', &n))) met = is_on(o, word, n);
@@ -519,6 +532,12 @@ void options_idle(const options *o, const char *command, buffer *out) {
         put_needs(out, needs[id]);
         buf_putc(out, '\n');
     }
+}
+
+void options_forget_unread(options *o, const char *command) {
+    for (int id = 0; id < OPT_COUNT; id++)
+        for (int level = OPT_LEVEL_LIKE + 1; level < LEVELS && !opt_is_read_by((opt_id)id, command); level++)
+            value_free(&o->values[id][level]);
 }
 
 /* --- bytes and back ---------------------------------------------------------------------------------------------- */

@@ -92,6 +92,8 @@ bool opt_is(const options *o, opt_id id, const char *choice); /* the enum has th
 
 /* What was given by a flag and does nothing in that command: a line for people each, with its '\n'.  Appends. */
 void options_idle(const options *o, const char *command, struct buffer *out);
+/* What that command does not read becomes unset, whoever set it: so it does nothing indeed. */
+void options_forget_unread(options *o, const char *command);
 
 /* All that is set, as bytes and back: how a configuration crosses to another process. */
 glimpse_status options_pack(const options *o, struct buffer *out);

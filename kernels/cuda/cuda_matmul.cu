@@ -72,11 +72,15 @@ UNROLL
     for (int t = 0; t < NT; t++)
         for (int i = 0; i < 4; i++) sums[(warp * 16 + g + (i >> 1) * 8) * COLS + t * 8 + 2 * q + (i & 1)] = c[t][i];
     __syncthreads();
-    for (int i = (int)threadIdx.x; i < 8 * a.rows; i += MATMUL_WARPS * 32) {
-        int n = i / 8, r = i % 8, y0, y1;
-        rows_of_tile(a, tile, r, &y0, &y1);
-        float v0 = sum_of_parts(sums + r * COLS + n, 16 * COLS), v1 = sum_of_parts(sums + (r + 8) * COLS + n, 16 * COLS);
-        store_pair(a, tile, n, y0, y1, v0 + bias_of(a, y0), v1 + bias_of(a, y1));
+    for (int i = (int)threadIdx.x; i < (8 * a.rows + 31) / 32 * 32; i += MATMUL_WARPS * 32) { /* whole warps */
+        int n = i / 8, r = i % 8, y0 = -1, y1 = -1;
+        float v0 = 0, v1 = 0;
+        if (n < a.rows) {
+            rows_of_tile(a, tile, r, &y0, &y1);
+            v0 = sum_of_parts(sums + r * COLS + n, 16 * COLS);
+            v1 = sum_of_parts(sums + (r + 8) * COLS + n, 16 * COLS);
+        }
+        finish_pair<1>(a, tile, n, n < a.rows, y0, y1, v0, v1);
     }
 }
 
