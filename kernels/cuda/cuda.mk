@@ -8,13 +8,12 @@ CUDA_AT  := $(patsubst %/bin/,%,$(dir $(NVCC)))
 # make cuda-all builds sm_80, sm_90a and the newest that nvcc knows.
 GPU_ARCH ?= $(or $(patsubst 90,90a,$(subst .,,$(firstword $(shell nvidia-smi --query-gpu=compute_cap --format=csv$(,)noheader 2>/dev/null | grep -x '[0-9.]*')))),80)
 CXX_OF   := $(if $(findstring clang,$(CC)),$(subst clang,clang++,$(CC)),$(subst gcc,g++,$(CC)))
-CUDA_FLAGS_cuda_decide := -fmad=false # the decision path: an fma is one that is written
-CUDA_FLAGS_cuda_parts := -fmad=false
 
 # === For chips
 CUDA_CODE = $(foreach a,$(GPU_ARCH),-gencode=arch=compute_$(a)$(,)code=sm_$(a)) \
     -gencode=arch=compute_$(lastword $(GPU_ARCH))$(,)code=compute_$(lastword $(GPU_ARCH))
-CUDA_NVCC = $(if $(shell command -v ccache),ccache) $(NVCC) -std=c++17 -O3 -Iinclude -I. -Werror all-warnings \
+# An fma is one that is written: the decision path's bits are the host's, and a body's are the same in each kernel that has it.
+CUDA_NVCC = $(if $(shell command -v ccache),ccache) $(NVCC) -std=c++17 -O3 -fmad=false -Iinclude -I. -Werror all-warnings \
     -Xcompiler -fPIC,-fvisibility=hidden,-fno-threadsafe-statics,-fno-exceptions,-fno-rtti,-Wall,-Wextra,-Wno-unused-function
 CUDA_OBJ  := $(patsubst %.cu,$(B)/cuda/%.o,$(CUDA_SOURCES)) $(B)/obj/kernels/cuda/cuda_module.o \
     $(call obj,kernels/check.c include/internal/status.c include/internal/buffer.c include/internal/utf8.c)
@@ -23,7 +22,7 @@ $(B)/gen/cuda_flags: FORCE
 $(B)/cuda/%.o: %.cu $(B)/gen/cuda_flags
 	@mkdir -p $(@D)
 	@$(call say,NVCC $<)
-	$(CUDA_NVCC) $(CUDA_CODE) $(CUDA_FLAGS_$(*F)) -MMD -MP -MF $(@:.o=.d) -c $< -o $@
+	$(CUDA_NVCC) $(CUDA_CODE) -MMD -MP -MF $(@:.o=.d) -c $< -o $@
 $(B)/libglimpse_cuda.so.$(SO): $(CUDA_OBJ) kernels/cuda/cuda.map
 	$(CC) -shared $(LDFLAGS) -Wl,-soname,$(@F) -Wl,--version-script=kernels/cuda/cuda.map -Wl,-z,defs -Wl,--gc-sections $(filter %.o,$^) \
 	    $(RPATH) -L$(CUDA_AT)/lib64 -Wl,-rpath,$(CUDA_AT)/lib64 -lcudart_static -lcublas -lpthread -ldl -lrt -lm -o $@
@@ -50,13 +49,12 @@ $(call obj,$(EMU_SOURCES)): INCLUDES = -Itests/emu/include -Iinclude -I.
 GPU_NEEDS = $(filter-out %/cuda_module.o,$(CUDA_OBJ))
 GPU_LINK  = -L$(CUDA_AT)/lib64 -Wl,-rpath,$(CUDA_AT)/lib64 -lcudart_static -lcublas -lpthread -ldl -lrt -lm
 GPU_GUEST = $(filter-out $(CUDA_OBJ),$(call obj,$(GUEST)))
-$(B)/cuda/tests/bench/gpu_first.o: CUDA_FLAGS_gpu_first := -fmad=false
 $(B)/tests/gpu_%: $(B)/cuda/tests/bench/gpu_%.o $(GPU_NEEDS) $(GPU_GUEST)
 	@mkdir -p $(@D)
 	$(CC) $^ $(GPU_LINK) -o $@
 $(B)/tests/runner_gpu: $(call obj,$(TESTS) $(TRAINER) tests/bench/gpu_stubs.c) $(EVERYTHING) $(filter $(B)/cuda/%,$(CUDA_OBJ))
 	$(LINK) $(filter %.o,$^) $(LIBS_SESSION) $(LIBS_PROGRAM) $(LIBS_TRAINER) $(LIBS_TEST) $(GPU_LINK) $(WRAP) -o $@
-BARE := $(addprefix tests/,runner.c test_cuda.c test_cuda_burst.c test_parts.c kernels_tiny.c test_kernels.c oracle.c fail_alloc.c wrap_calls.c) \
+BARE := $(addprefix tests/,runner.c test_cuda.c test_cuda_burst.c test_cuda_persist.c test_parts.c kernels_tiny.c test_kernels.c oracle.c fail_alloc.c wrap_calls.c) \
     tests/bench/gpu_stubs.c $(wildcard kernels/*.c kernels/cpu/*.c sampling/samplers/*.c) $(LEAVES)
 $(B)/tests/runner_bare: $(call obj,$(BARE)) $(filter $(B)/cuda/%,$(CUDA_OBJ))
 	$(LINK) -Wl,--unresolved-symbols=ignore-all $(filter %.o,$^) $(GPU_LINK) $(WRAP) -o $@
