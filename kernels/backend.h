@@ -37,7 +37,7 @@ typedef struct backend_config {
     const weights_source *source; /* where refresh finds the weights while source->there; borrowed; NULL = at the plan's */
     double memory_percent; /* above 0: of the device's memory may be taken, less held_bytes, and 1 GiB or 2 % stay free; */
     uint64_t held_bytes;   /* beyond it open is GLIMPSE_E_MEMORY */
-    int32_t decode;        /* decode_way of bursts' steps; their bits are the same */
+    decode_way decode;     /* of a burst's steps: the same bits */
     int32_t decode_blocks; /* of the persistent kernel, at most; 0 = as many as run at once */
     void (*say)(void *user, const char *line); /* what a user should read once, NULL = nobody does; say_user borrowed */
     void *say_user;

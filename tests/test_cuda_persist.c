@@ -34,14 +34,14 @@ typedef struct left {
     float logits[MOST * 64], after[MOST * 64];
 } left;
 
-typedef struct plan_of_test {
+typedef struct setup {
     const plan *p;
     int n, steps, prefix;   /* sequences, behind a shared prompt or each behind its own token */
     glimpse_dtype cache;
-    int32_t decode;
-} plan_of_test;
+    decode_way decode;
+} setup;
 
-static backend *open_one(const plan_of_test *t) {
+static backend *open_one(const setup *t) {
     backend_config cfg = {.threads = 1, .max_rows = MOST, .max_logits = MOST, .n_strips = t->n + 1, .strip_tokens = 80, .cache = t->cache,
                           .decode = t->decode, .say = hear};
     backend *be = NULL;
@@ -58,7 +58,7 @@ static backend *open_one(const plan_of_test *t) {
     return be;
 }
 
-static glimpse_status one_burst(backend *be, const plan_of_test *t, left *out) {
+static glimpse_status one_burst(backend *be, const setup *t, left *out) {
     burst_row rows[MOST];
     int32_t seen[PROMPT];
     for (int i = 0; i < PROMPT; i++) seen[i] = (i * 11 + 1) % t->p->vocab;
@@ -100,7 +100,7 @@ static void check_alike(const shape *s, int n, int steps, int prefix, glimpse_dt
     static left graph, persistent;
     tiny m;
     tiny_build(&m, s, 5);
-    plan_of_test t = {.p = &m.p, .n = n, .steps = steps, .prefix = prefix, .cache = cache};
+    setup t = {.p = &m.p, .n = n, .steps = steps, .prefix = prefix, .cache = cache};
     for (int way = 0; way < 2; way++) {
         t.decode = way ? DECODE_PERSISTENT : DECODE_GRAPH;
         emu_schedule(order, (uint64_t)n + 3);
@@ -166,7 +166,7 @@ TEST_LIMIT(cuda_decode_is_chosen, 300) {
     shape s = LLAMA;
     tiny m;
     tiny_build(&m, &s, 5);
-    plan_of_test t = {.p = &m.p, .n = 2, .steps = 4, .prefix = 1, .decode = DECODE_GRAPH};
+    setup t = {.p = &m.p, .n = 2, .steps = 4, .prefix = 1, .decode = DECODE_GRAPH};
     for (int way = 0; way < 4; way++) { /* the graph; persistent is faster, slower, not there */
         t.decode = way ? DECODE_AUTO : DECODE_GRAPH;
         said[0] = 0;
@@ -200,7 +200,7 @@ TEST_LIMIT(cuda_persistent_never_hangs, 300) {
     shape s = SHAPE_GPT2;
     tiny m;
     tiny_build(&m, &s, 5);
-    plan_of_test t = {.p = &m.p, .n = 3, .steps = 3, .prefix = 1, .decode = DECODE_GRAPH};
+    setup t = {.p = &m.p, .n = 3, .steps = 3, .prefix = 1, .decode = DECODE_GRAPH};
     backend *be = open_one(&t);
     REQUIRE(be);
     EXPECT_OK(one_burst(be, &t, &want));
@@ -235,7 +235,7 @@ TEST(cuda_persistent_of_other_bits) {
     shape s = LLAMA;
     tiny m;
     tiny_build(&m, &s, 5);
-    plan_of_test t = {.p = &m.p, .n = 2, .steps = 3, .prefix = 1, .decode = DECODE_GRAPH};
+    setup t = {.p = &m.p, .n = 2, .steps = 3, .prefix = 1, .decode = DECODE_GRAPH};
     for (int way = 0; way < 2; way++) {
         said[0] = 0;
         t.decode = way ? DECODE_AUTO : DECODE_GRAPH;
