@@ -130,8 +130,9 @@ static int set_up(trainer *t) {
     snprintf(path, sizeof path, "%s/tokenizer.bin", t->out_dir);
     if (corpus_write_tokenizer(&t->data, path) < 0) fprintf(stderr, "train_gpt: %s: %s\n", path, strerror(errno));
     const gpt_config *c = &t->model.config;
+    size_t padding = (size_t)(c->padded_vocab - c->vocab_size) * (size_t)c->channels; /* rows that are no parameters of the model */
     printf("model %d layers, %d heads, %d channels, context %d, %d tokens (%s), %zu parameters\n", c->n_layers, c->n_heads, c->channels,
-           c->max_seq_len, c->vocab_size, t->data.tokens == CORPUS_CHARS ? "characters" : "bytes", t->model.n_params);
+           c->max_seq_len, c->vocab_size, t->data.tokens == CORPUS_CHARS ? "characters" : "bytes", t->model.n_params - padding);
     printf("data %s, %zu tokens to train on, %zu to validate; %d threads\n", f->data ? f->data : "generated stories", t->data.n_train, t->data.n_val, t->threads);
     return 0;
 }

@@ -10,7 +10,7 @@
  * Of each sample, beside its other metrics:
  *   memorised_bytes  the longest span of it that stands in the data word for word, in bytes of text
  *   memorised_share  of its text            memorised_searched  share of the data looked through (1 = all)
- * Tokens are compared where the data are tokens, bytes where they are text.  Called by session.c. */
+ * Tokens are compared where the data are tokens, bytes where they are text.  Called by session_eval.c. */
 #ifndef GLIMPSE_HOOKS_BENCHMARKS_H
 #define GLIMPSE_HOOKS_BENCHMARKS_H
 

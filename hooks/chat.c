@@ -96,7 +96,7 @@ static const char *separator(chat *c) {
     const int32_t *ids = c->c ? conversation_ids(c->c, &n) : NULL;
     const chat_turn *last = chat_last(c);
     buffer piece = {0};
-    if (!n || (last && last->stop == GLIMPSE_STOP_STRING) || ids[n - 1] == c->s->m->d.eos) return "";
+    if (!n || (last && last->stop == GLIMPSE_STOP_STRING) || model_ends(&c->s->m->d, ids[n - 1])) return "";
     bool ended = c->s->t && piece_text(c->s->t, ids[n - 1], &piece) >= 0 && piece.n && piece.bytes[piece.n - 1] == '\n';
     buf_free(&piece);
     return ended ? "" : "\n";
@@ -145,7 +145,7 @@ static void put_lines(chat *c, const char *text, size_t n, const char *mark) {
 static void put_answer(chat *c, const glimpse_sample *r) {
     buffer text = {0}, piece = {0};
     for (int32_t k = 0; k < r->n_tokens; k++) {
-        if (r->tokens[k].id == c->s->m->d.eos && !opt_bool(c->s->o, OPT_ignore_eos)) continue;
+        if (model_ends(&c->s->m->d, r->tokens[k].id) && !opt_bool(c->s->o, OPT_ignore_eos)) continue;
         buf_clear(&piece);
         if (piece_text(c->s->t, r->tokens[k].id, &piece) >= 0) buf_put(&text, piece.bytes, piece.n);
     }

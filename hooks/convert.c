@@ -72,38 +72,60 @@ static void put_number(buffer *b, double v, bool json) {
     else buf_g(b, v, 6);
 }
 
-static void put_facts(const model *m, const char *path, bool json, buffer *b) {
+/* What sampling from it would go by: a checkpoint and the tokenizer it would find. */
+typedef struct inspected {
+    model *m;
+    tokenizer *t;    /* NULL = none, or it cannot be read */
+    int32_t stored;  /* rows of the vocabulary before its padding was dropped */
+    const char *path;
+} inspected;
+
+static void put_facts(const inspected *x, bool json, buffer *b) {
     static const char *const positions[] = {"learned", "rope", "none"}, *const norms[] = {"layernorm", "rmsnorm"};
     static const char *const scaling[] = {"none", "linear", "llama3", "yarn", "dynamic", "longrope"};
     static const char *const acts[] = {"gelu_tanh", "gelu", "silu", "relu"};
+    const model *m = x->m;
     const glimpse_model *d = &m->d;
     const struct {
         const char *name;
+        enum { WHOLE, ID, REAL } kind;
         double value;
     } numbers[] = {
-        {"layers", d->n_layers}, {"heads", d->n_heads}, {"kv_heads", d->n_kv_heads}, {"head_size", d->head_size},
-        {"channels", d->channels}, {"ffn_size", d->ffn_size}, {"vocab_size", d->vocab_size}, {"max_seq_len", d->max_seq_len},
-        {"bos", d->bos}, {"eos", d->eos}, {"norm_eps", (double)d->norm_eps},
-        {"rope_theta", d->positions == GLIMPSE_ROPE ? (double)d->rope_theta : NAN}, {"window", d->window},
-        {"attention_softcap", (double)d->attention_softcap}, {"logit_softcap", (double)d->logit_softcap}};
+        {"layers", WHOLE, d->n_layers}, {"heads", WHOLE, d->n_heads}, {"kv_heads", WHOLE, d->n_kv_heads},
+        {"head_size", WHOLE, d->head_size}, {"channels", WHOLE, d->channels}, {"ffn_size", WHOLE, d->ffn_size},
+        {"vocab_size", WHOLE, d->vocab_size}, {"max_seq_len", WHOLE, d->max_seq_len}, {"bos", ID, d->bos}, {"eos", ID, d->eos},
+        {"norm_eps", REAL, (double)d->norm_eps}, {"rope_theta", REAL, d->positions == GLIMPSE_ROPE ? (double)d->rope_theta : NAN},
+        {"window", WHOLE, d->window}, {"attention_softcap", REAL, (double)d->attention_softcap},
+        {"logit_softcap", REAL, (double)d->logit_softcap}};
     const struct {
         const char *name, *value;
-    } texts[] = {{"path", path}, {"arch", m->arch}, {"dtype", save_dtype_name(m->dtype)}, {"norm", norms[d->norm]},
-                 {"activation", acts[d->activation]}, {"positions", positions[d->positions]},
-                 {"rope_scaling", scaling[d->rope_scaling]}};
+    } texts[] = {{"path", x->path}, {"tokenizer", x->t ? x->t->source : NULL}, {"arch", m->arch},
+                 {"dtype", save_dtype_name(m->dtype)}, {"norm", norms[d->norm]}, {"activation", acts[d->activation]},
+                 {"positions", positions[d->positions]}, {"rope_scaling", scaling[d->rope_scaling]}};
     buf_puts(b, json ? "{" : "");
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        const char *text = texts[i].value;
         buf_printf(b, json ? "\"%s\": " : "%-18s ", texts[i].name);
-        if (json) buf_json_string(b, texts[i].value, strlen(texts[i].value));
-        else text_escape(b, texts[i].value, strlen(texts[i].value), TEXT_ONE_LINE);
+        if (!text) buf_puts(b, json ? "null" : "none");
+        else if (json) buf_json_string(b, text, strlen(text));
+        else text_escape(b, text, strlen(text), TEXT_ONE_LINE);
         buf_puts(b, json ? ", " : "\n");
     }
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
         if (isnan(numbers[i].value)) continue;
         buf_printf(b, json ? "\"%s\": " : "%-18s ", numbers[i].name);
-        buf_g(b, numbers[i].value, 9);
+        if (numbers[i].kind == REAL) buf_float(b, (float)numbers[i].value);
+        else if (numbers[i].kind == ID && numbers[i].value < 0 && !json) buf_puts(b, "none");
+        else buf_g(b, numbers[i].value, 10);
+        if (!json && !strcmp(numbers[i].name, "vocab_size") && x->stored > d->vocab_size)
+            buf_printf(b, " (%d rows are stored, %d of them padding)", (int)x->stored, (int)(x->stored - d->vocab_size));
         buf_puts(b, json ? ", " : "\n");
     }
+    for (int32_t i = 0; i < d->n_more_eos; i++) {
+        const char *before = json ? "\"more_eos\": [" : "more_eos           ";
+        buf_printf(b, "%s%d", i ? json ? ", " : " " : before, (int)d->more_eos[i]);
+    }
+    if (d->n_more_eos) buf_puts(b, json ? "], " : "\n");
     bool tied = m->head.data == m->wte.data;
     if (json) buf_printf(b, "\"tied\": %s, \"params\": %lld, \"tensors\": [", tied ? "true" : "false", (long long)m->n_params);
     else buf_printf(b, "%-18s %s\n%-18s %lld\n\n", "tied", tied ? "yes" : "no", "params", (long long)m->n_params);
@@ -133,12 +155,32 @@ static void put_tensor(const saved_tensor *t, const stats *s, bool json, bool fi
     buf_putc(b, '\n');
 }
 
-static glimpse_status inspect(const model *m, const file_command *c, const session_host *host) {
+/* The tokenizer that sampling would find; one that cannot be read is said, its model is looked at all the same. */
+static glimpse_status find_ends(inspected *x, const session_host *host) {
+    char *found = NULL;
+    glimpse_status st = checkpoint_find_newest(x->path, &found);
+    if (st >= 0 && (st = checkpoint_find_tokenizer(found, NULL, NULL, &x->t)) < 0 && st != GLIMPSE_E_MEMORY) {
+        buffer why = {0};
+        buf_printf(&why, "the tokenizer: %.*s", (int)strcspn(status_text(), "\n"), status_text());
+        if (!buf_failed(&why)) say(host, buf_str(&why));
+        buf_free(&why);
+        st = GLIMPSE_OK;
+    }
+    free(found);
+    x->stored = x->m->d.vocab_size;
+    if (x->t) model_drop_padding(x->m, x->t->vocab_size);
+    tokenizer_ends(x->t, x->m->d.vocab_size, &x->m->d.bos, &x->m->d.eos);
+    return st;
+}
+
+static glimpse_status inspect(model *m, const file_command *c, const session_host *host) {
     glimpse_status st = GLIMPSE_OK;
+    inspected x = {.m = m, .path = c->in};
     tensor_list l = {0};
     buffer b = {0};
     int64_t bad = 0;
-    put_facts(m, c->in, c->json, &b);
+    TRY_GOTO(find_ends(&x, host));
+    put_facts(&x, c->json, &b);
     if (!c->json)
         buf_printf(&b, "%-52s %-4s %16s %12s %12s %12s %12s\n", "tensor", "type", "shape", "min", "max", "mean", "std");
     TRY_GOTO(save_list(m, SAVE_AS_IS, &l));
@@ -154,6 +196,7 @@ static glimpse_status inspect(const model *m, const file_command *c, const sessi
     else buf_printf(&b, "\n%s\n", bad ? "NOT EVERY NUMBER IS FINITE" : "every number is finite");
     st = put(host, &b);
 out:
+    tokenizer_close(x.t);
     buf_free(&b);
     free(l.t);
     return st;
@@ -170,11 +213,14 @@ static glimpse_status find_files(model *m, const file_command *c, token_files **
     bool given = c->tokenizer && !path_is_dir(c->tokenizer);
     if (given) path = strdup(c->tokenizer);
     else if (c->tokenizer) TRY_GOTO(tokenizer_find_path((const char *const[]){c->tokenizer}, 1, &path));
-    else if (checkpoint_find_tokenizer_path(found, NULL, &path) < 0) path = NULL;
+    else if ((st = checkpoint_find_tokenizer_path(found, NULL, &path)) < 0) {
+        if (st != GLIMPSE_E_TOKENIZER) goto out;
+        path = NULL, st = GLIMPSE_OK; /* there is none */
+    }
     if (c->tokenizer && !path)
         FAIL_GOTO(GLIMPSE_E_TOKENIZER, "%s: no tokenizer in this directory\nhint: --tokenizer FILE names one", c->tokenizer);
-    if (path && (st = tokenizer_load(path, &t)) < 0) {
-        if (given || st == GLIMPSE_E_MEMORY) goto out;
+    if (path && (st = tokenizer_load_pattern(path, c->pattern, &t)) < 0) {
+        if (given || st == GLIMPSE_E_INVALID || st == GLIMPSE_E_MEMORY) goto out;
         char *why = strdup(status_text());
         st = why ? token_files_copy(path, why, out) : GLIMPSE_E_MEMORY;
         free(why);

@@ -1,4 +1,4 @@
-/* cuda_library.h -- finds, checks and loads libglimpse_cuda.so.  Called by session.c for --device cuda and auto. */
+/* cuda_library.h -- finds, checks and loads libglimpse_cuda.so.  Called by session_device.c for --device cuda and auto. */
 #ifndef GLIMPSE_HOOKS_CUDA_LIBRARY_H
 #define GLIMPSE_HOOKS_CUDA_LIBRARY_H
 

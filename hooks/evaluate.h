@@ -1,6 +1,6 @@
 /* evaluate.h -- --lm_eval_tasks: tasks scored at an eval and by `glimpse eval`, results and samples written as
  * lm-evaluation-harness writes them: lm_eval_results.json and lm_eval_samples_TASK.jsonl in out_dir, or where
- * --lm_eval_results_output says, the samples beside it.  Called by session.c and session_api.c. */
+ * --lm_eval_results_output says, the samples beside it.  Called by session_eval.c, session_open.c and session_api.c. */
 #ifndef GLIMPSE_HOOKS_EVALUATE_H
 #define GLIMPSE_HOOKS_EVALUATE_H
 

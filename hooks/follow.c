@@ -1,9 +1,11 @@
 /* follow.c -- `glimpse follow DIR`: the log of a run on another terminal than the trainer's, as its evals arrive.
  *
- * Nothing is locked and nothing written: it may be started before the run, and goes on into the next one.  An eval is drawn from
+ * Nothing is locked and nothing written: it may be started before the run's first eval, and goes on into the next run; what it
+ * waits for is said.  An eval is drawn from
  * its journal line as the trainer's terminal draws it, in the colours that the run was given, for the terminal at hand (its depth
  * of colour, its width); what the command line says goes before. */
 #include "hooks/journal_index.h"
+#include "hooks/run_dir.h"
 #include "hooks/session_state.h"
 #include "include/internal/file.h"
 #include "include/internal/status.h"
@@ -14,7 +16,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
-enum { LOOK_MS = 200 };
+enum { LOOK_MS = 200, WRITER_LOOKS = 10 /* looks from one question after the writer to the next */ };
 
 typedef struct follower {
     session as_if;      /* the style is asked of a session */
@@ -24,6 +26,8 @@ typedef struct follower {
     int64_t shown;      /* bytes of the journal whose lines were shown */
     char run[16];       /* that was shown last */
     int error;          /* errno of the output */
+    int64_t step;       /* shown last */
+    int looks, silent;  /* looks taken; questions in a row that found nobody writing */
 } follower;
 
 static void say(follower *f, const buffer *b) {
@@ -81,6 +85,7 @@ static glimpse_status show(follower *f, int64_t i) {
         buf_putc(&text, '\n');
     }
     c_snprintf(f->run, sizeof f->run, "%s", r->run);
+    f->step = r->step;
     TRY_GOTO(view_terminal(r, before ? &before->record : NULL, where.n ? buf_str(&where) : NULL, &style, &text));
     if (buf_failed(&text) || buf_failed(&where)) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for an eval's log");
     say(f, &text);
@@ -113,21 +118,59 @@ static glimpse_status look(follower *f, bool first) {
     return GLIMPSE_OK;
 }
 
+/* A line for people, names of files among its words. */
+static void tell(const follower *f, const char *words, const char *path, const char *end) {
+    const session_host *host = &f->as_if.host;
+    buffer b = {0};
+    buf_printf(&b, "glimpse: %s", words);
+    text_escape(&b, path, strlen(path), TEXT_ONE_LINE);
+    buf_puts(&b, end);
+    if (!buf_failed(&b) && host->log) host->log(host->user, buf_str(&b));
+    buf_free(&b);
+}
+
+static void tell_first(const follower *f) {
+    char *meant = run_dir_meant(f->dir);
+    buffer end = {0};
+    buf_puts(&end, ", which comes with the first eval; Ctrl-C leaves");
+    if (meant) buf_puts(&end, "\nhint: did you mean ");
+    if (meant) text_escape(&end, meant, strlen(meant), TEXT_ONE_LINE);
+    if (meant) buf_putc(&end, '?');
+    tell(f, "waiting for ", f->path, buf_str(&end));
+    buf_free(&end);
+    free(meant);
+}
+
+/* Once nobody writes there (any more): that what was shown last is the end.  Asked twice before it is said: a trainer that is started
+ * again is away for a moment. */
+static void tell_silence(follower *f, bool first) {
+    char end[120];
+    if (!f->x || !f->run[0] || (!first && ++f->looks % WRITER_LOOKS)) return;
+    if (run_dir_writer(f->dir) == WRITER_RUN) {
+        f->silent = 0;
+        return;
+    }
+    if (++f->silent != 2 && !first) return;
+    f->silent = 2;
+    c_snprintf(end, sizeof end, " on this machine, step %lld is its last; Ctrl-C leaves, a run that comes is shown", (long long)f->step);
+    tell(f, "no run is writing to ", f->dir, end);
+}
+
 glimpse_status session_follow(const options *o, const char *dir, const session_host *host) {
     glimpse_status st = GLIMPSE_OK;
     follower f = { .as_if = { .o = (options *)(uintptr_t)o, .host = *host }, .dir = dir };
-    buffer boundary = {0}, waiting = {0};
+    buffer boundary = {0};
     TRY_GOTO(view_style_of(o, &f.as_if.style, &boundary));
-    if (path_exists(dir) && !path_is_dir(dir))
-        FAIL_GOTO(GLIMPSE_E_INVALID, "%s is no directory\nhint: `glimpse follow DIR` takes the out_dir of a run", dir);
+    TRY_GOTO(run_dir_check(dir, "follow"));
     f.path = path_join(dir, "evals.jsonl");
     if (!f.path) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a file name");
     TRY_GOTO(look(&f, true));
-    if (!f.x) buf_printf(&waiting, "glimpse: waiting for %s", f.path);
-    if (waiting.n && !buf_failed(&waiting) && host->log) host->log(host->user, buf_str(&waiting));
+    if (!f.x) tell_first(&f);
+    tell_silence(&f, true);
     while (!f.error) {
         nanosleep(&(struct timespec){ 0, LOOK_MS * 1000000L }, NULL);
         TRY_GOTO(look(&f, false));
+        tell_silence(&f, false);
     }
     if (f.error != EPIPE) { /* a reader that went away had enough */
         char room[64];
@@ -136,7 +179,6 @@ glimpse_status session_follow(const options *o, const char *dir, const session_h
 out:
     evals_close(f.x);
     buf_free(&boundary);
-    buf_free(&waiting);
     free(f.path);
     return st;
 }

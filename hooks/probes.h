@@ -11,7 +11,7 @@
  *   tokens       every token after it, with the model's alternatives; the answer's begin at `answer_from`
  *   metrics      over the answer's tokens:  answer_logprob  sum of ln p, nats
  *                answer_mean_logprob  per token             answer_rank1  share of those that are the model's first choice
- * A line that cannot be scored (too long, not to be encoded) has no tokens and says `why`.  Called by session.c. */
+ * A line that cannot be scored (too long, not to be encoded) has no tokens and says `why`.  Called by session_eval.c. */
 #ifndef GLIMPSE_HOOKS_PROBES_H
 #define GLIMPSE_HOOKS_PROBES_H
 

@@ -3,6 +3,7 @@
  * full disk everything stays as it was. */
 #include "hooks/export.h"
 #include "hooks/review.h"
+#include "hooks/run_dir.h"
 #include "hooks/session_state.h"
 #include "include/internal/file.h"
 #include "include/internal/status.h"
@@ -10,6 +11,7 @@
 #include <unistd.h>
 
 typedef struct report {
+    atomic_int *stop; /* set: the person has had enough.  NULL = never */
     const char *beside;
     views_redraw redraw;
     int64_t n;
@@ -17,6 +19,7 @@ typedef struct report {
 
 static glimpse_status one(void *user, owned_record *r) {
     report *d = user;
+    if (d->stop && atomic_load(d->stop)) FAIL(GLIMPSE_E_STATE, "stopped");
     d->n++;
     TRY(views_write(d->beside, &r->record, &d->redraw, NULL));
     if (r->record.n_samples) return GLIMPSE_OK;
@@ -39,17 +42,22 @@ static glimpse_status say_failed(glimpse_status st, const char *dir, const char 
 glimpse_status session_report(const options *o, const char *dir, const session_host *host) {
     glimpse_status st = GLIMPSE_OK;
     bool exported;
+    TRY(run_dir_check_begun(dir, "report"));
     TRY(export_journal(o, dir, host, &exported));
     if (exported) return GLIMPSE_OK;
-    report d = {0};
+    report d = {.stop = host->cancel};
     int64_t unread = 0;
     int lock = -1;
     buffer b = {0};
     char *path = path_join(dir, "evals.jsonl"), *beside = NULL;
     if (!path) FAIL(GLIMPSE_E_MEMORY, "no memory for a file name");
     st = journal_lock(dir, &lock);
-    if (st == GLIMPSE_E_STATE)
-        HINT("its files are as they should be; to draw them elsewhere, copy evals.jsonl into a directory of its own");
+    if (st == GLIMPSE_E_STATE && run_dir_writer(dir) == WRITER_REPORT)
+        st = status_fail(st, __FILE__, __LINE__, "%s: another `glimpse report` is drawing it\nhint: once that is done its files are as they "
+                         "should be", dir);
+    else if (st == GLIMPSE_E_STATE)
+        st = status_fail(st, __FILE__, __LINE__, "%s: a run is writing here, its files are as they should be\nhint: to draw them elsewhere, "
+                         "copy evals.jsonl into a directory of its own", dir);
     if (st < 0) goto out;
     st = views_beside(dir, &beside);
     d.beside = beside;

@@ -4,6 +4,8 @@
  * keys, so that the screen answers while it goes on.  The journal is looked at twice a second for evals of a live run. */
 #include "hooks/full_screen.h"
 #include "hooks/journal_index.h"
+#include "hooks/over_steps.h"
+#include "hooks/run_dir.h"
 #include "hooks/session_state.h"
 #include "hooks/text_search.h"
 #include "include/internal/file.h"
@@ -44,6 +46,8 @@ typedef struct reviewer {
     probe_row *rows;         /* (n_rows) by eval */
     int64_t n_rows;
     buffer map, map_steps;
+    over_steps over;
+    buffer sampled;          /* a byte an eval, of the first so many: 0 = not known yet, else 1 + whether it has samples */
 } reviewer;
 
 static int64_t now_ms(void) {
@@ -83,6 +87,21 @@ static void select_surprising(reviewer *w, int step) {
     else if (step > 0) select_surprising(w, 0); /* around */
 }
 
+/* Whether eval i was sampled.  Of a line that cannot be read: no. */
+static bool is_sampled(reviewer *w, int64_t i) {
+    static const char key[] = ",\"samples\":["; /* no string of a line has a bare quotation mark */
+    if ((size_t)i >= w->sampled.n) buf_fill(&w->sampled, 0, (size_t)evals_count(w->x) - w->sampled.n);
+    if (buf_failed(&w->sampled)) return true;
+    char *known = &w->sampled.bytes[i];
+    if (!*known) {
+        buffer line = {0};
+        const char *at = evals_read(w->x, i, &line) < 0 ? NULL : memmem(buf_str(&line), line.n, key, sizeof key - 1);
+        *known = at && at[sizeof key - 1] != ']' ? 2 : 1;
+        buf_free(&line);
+    }
+    return *known == 2;
+}
+
 /* Read what the view says is to be seen. */
 static glimpse_status load(reviewer *w) {
     screen_view *v = &w->v;
@@ -94,7 +113,9 @@ static glimpse_status load(reviewer *w) {
     if (v->at == v->n - 1) w->seen = v->n;
     v->fresh = v->n - w->seen;
     if (!v->n) return GLIMPSE_OK;
-    glimpse_status st = v->at ? evals_record(w->x, v->at - 1, &v->before) : GLIMPSE_OK;
+    int64_t before = v->at - 1;
+    while (before >= 0 && !is_sampled(w, before)) before--;
+    glimpse_status st = before >= 0 ? evals_record(w->x, before, &v->before) : GLIMPSE_OK;
     if (st < 0) v->before = NULL;
     if (st == GLIMPSE_E_MEMORY) return st;
     st = evals_record(w->x, v->at, &v->r);
@@ -384,6 +405,8 @@ static bool pressed(reviewer *w, uint32_t key, glimpse_status *st) {
     case 'c': v->style.mode = v->style.mode >= COLOR_TOPK ? COLOR_MINMAX : v->style.mode + 1; break;
     case 'C': v->style.mode = v->style.mode == COLOR_MINMAX ? COLOR_TOPK : v->style.mode - 1; break;
     case 'd': v->diff = !v->diff && v->page == SCREEN_SAMPLE; w->top = 0; break;
+    case 'o': turn_to(w, SCREEN_OVER); break;
+    case KEY_ENTER: if (v->page == SCREEN_OVER) turn_to(w, SCREEN_OVER); break;
     case 'p': turn_to(w, SCREEN_PROBES); break;
     case 'm': turn_to(w, SCREEN_NUMBERS); break;
     case '?': turn_to(w, SCREEN_HELP); break;
@@ -410,6 +433,11 @@ static glimpse_status draw(reviewer *w, buffer **rows, int *n_rows, bool *more) 
     if (v->page == SCREEN_PROBES) {
         bool left = false;
         TRY_GOTO(map_probes(w, &left));
+        *more = *more || left;
+    }
+    if (v->page == SCREEN_OVER) {
+        bool left = false;
+        TRY_GOTO(over_steps_show(&w->over, w->x, v, SLICE_MS, &left));
         *more = *more || left;
     }
     if (v->height > *n_rows) {
@@ -456,6 +484,8 @@ static glimpse_status loop(reviewer *w) {
             if (change != EVALS_SAME) {
                 end_search(w);
                 forget_probes(w);
+                over_steps_forget(&w->over);
+                buf_clear(&w->sampled);
                 w->seen = 0;
                 w->v.at = evals_count(w->x) - 1;
                 w->choose = true;
@@ -481,7 +511,7 @@ glimpse_status session_review(const options *o, const char *dir, const session_h
     w.v.style = session_terminal_style(&as_if, true);
     w.v.style.colorize = true;
     if (!opt_is_set(o, OPT_colorize_mode) || w.v.style.mode == COLOR_ALL) w.v.style.mode = COLOR_SOFTMAX; /* compares across evals */
-    if (!path_exists(path)) FAIL_GOTO(GLIMPSE_E_IO, "%s: there is no run\nhint: `glimpse follow %s` waits for one", path, dir);
+    TRY_GOTO(run_dir_check_begun(dir, "review"));
     TRY_GOTO(evals_open(path, &w.x));
     w.v.at = evals_count(w.x) - 1;
     w.seen = evals_count(w.x);
@@ -491,8 +521,9 @@ out:
     full_screen_close(w.t); /* first: what is said then stands below what was there */
     end_search(&w);
     forget_probes(&w);
+    over_steps_forget(&w.over);
     evals_close(w.x);
-    buf_free(&w.hits), buf_free(&w.line), buf_free(&w.problem), buf_free(&w.said), buf_free(&w.map), buf_free(&w.map_steps);
+    buf_free(&w.hits), buf_free(&w.line), buf_free(&w.problem), buf_free(&w.said), buf_free(&w.map), buf_free(&w.map_steps), buf_free(&w.sampled);
     buf_free(&boundary);
     free(path);
     return st;

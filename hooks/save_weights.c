@@ -1,6 +1,6 @@
 /* save_weights.c -- --save_snapshots: the weights of an eval as a directory that transformers opens and `glimpse --checkpoint`
  * reads, OUT_DIR/snapshots/step_00000250.  Written by whoever samples, in training the worker: the trainer waits for
- * nothing.  What fails is said, and is no failure of the eval.  Called by session.c after the eval is recorded. */
+ * nothing.  What fails is said, and is no failure of the eval.  Called by session_eval.c after the eval is recorded. */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <stdlib.h>

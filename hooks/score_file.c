@@ -226,7 +226,7 @@ static void put_token(session *s, const glimpse_token *t, const char *piece, siz
         return;
     }
     buffer shown = {0};
-    text_escape(&shown, piece, n, TEXT_ONE_LINE);
+    text_visible(&shown, piece, n, n);
     size_t width = text_width(buf_str(&shown), shown.n);
     buf_printf(out, "%9.4f %8.5f %8d %8.4f  ", (double)t->logprob, p, t->rank, (double)t->entropy);
     rgb ground = palette_rgb(style->colors, p), ink = rgb_text_on(ground);
@@ -279,8 +279,8 @@ static glimpse_status say_score(session *s, int32_t prefix, int64_t count, doubl
     else {
         const char *name = prefix == s->m->d.bos || (s->t && prefix == s->t->bos) ? "BOS" : "EOS";
         buf_puts(&behind, "the first behind ");
-        if (s->t && tokenizer_decode(s->t, prefix, &piece) >= 0 && piece.n) {
-            text_escape(&behind, piece.bytes, piece.n, TEXT_ONE_LINE);
+        if (s->t && piece_text(s->t, prefix, &piece) >= 0 && piece.n) {
+            text_visible(&behind, piece.bytes, piece.n, piece.n);
             buf_putc(&behind, ' ');
         }
         buf_printf(&behind, "(%s, id %d)", name, prefix);

@@ -1,4 +1,4 @@
-/* session_state.h -- what session.c, offline.c and report.c share: the session itself and the steps of an eval. */
+/* session_state.h -- what the session's files, offline.c and report.c share: the session itself and the steps of an eval. */
 #ifndef GLIMPSE_HOOKS_SESSION_STATE_H
 #define GLIMPSE_HOOKS_SESSION_STATE_H
 
@@ -51,22 +51,38 @@ struct session {
     int32_t n_users;
 };
 
-/* For people: a line or more, on lines of its own whatever stands on the terminal. */
+/* session_log.c.  For people: a line or more, on lines of its own whatever stands on the terminal; options are spelt as in the
+ * program that runs. */
 void session_log(const session *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void session_log_lines(const session *s, const char *lines); /* each line of a text */
+void session_say(const session *s, const char *text);        /* as it stands */
 
-/* Say each line of a text. */
-void session_log_lines(const session *s, const char *lines);
-
+/* session_device.c */
+/* The backend that --device asks for: the CPU's is the default. */
+glimpse_status session_find_device(session *s, generator_config *cfg);
 void session_see_device(session *s); /* into facts: what computes now; where the GPU would not do, auto went on to the CPU */
+
+/* session_journal.c */
+/* The journal is open, and still there: opened at the first eval, which knows the step.  `since`: session.h, note. */
+glimpse_status session_have_journal(session *s, int64_t step, int64_t since);
+int64_t session_journal_bytes(const char *dir); /* -1 = there is none */
+/* Encode, append, decode: *out is what the journal says.  Nothing is shown that is not written. */
+glimpse_status session_write_line(session *s, glimpse_record *r, owned_record **out);
+/* A step at or before the last one leaves that branch behind: the views of its evals go, the texts are drawn anew. */
+void session_leave_branch(session *s, int64_t step);
+void session_spoil_texts(session *s); /* the growing files are no longer what the journal says, after a resume or a failed write */
+glimpse_status session_redraw_texts(session *s); /* they are drawn anew from it */
+
 /* Alternatives recorded for each token: more where charts show them, unless a number was asked for. */
 int64_t session_record_top(const options *o);
 /* settings.c: the settings of a batch as the options have them: one for each --top_k, with its label; phrases, the negative
  * prompt.  In the arena. */
 glimpse_status session_settings(const options *o, const model *m, tokenizer *t, arena *a, batch_request *rq);
-/* Prompts, settings, batch: the samples of the weights as they are now.  `note` (may be NULL) as in prompts.h, copied to
+/* session_eval.c.  Prompts, settings, batch: the samples of the weights as they are now.  `note` (may be NULL) as in prompts.h, copied to
  * the buffer. */
 glimpse_status session_sample(session *s, const options *o, int64_t step, batch_result *out, buffer *note);
 
+/* session_open.c */
 glimpse_status session_open(const options *o, const glimpse_model *description, const session_host *host, session **out);
 /* The same for a model that is open already (given; closed with the session) and its tokenizer (given, NULL = none). */
 glimpse_status session_open_model(const options *o, model *m, tokenizer *t, const char *kind, const char *out_dir,

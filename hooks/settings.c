@@ -1,6 +1,6 @@
 /* settings.c -- what the options say of a batch: one setting for each --top_k, the chain's flags, stop strings, lengths.
  *
- * Called by session.c for an eval, by offline.c and by session_api.c for glimpse_generate. */
+ * Called by session_eval.c for an eval, by offline.c and by session_api.c for glimpse_generate. */
 #include "hooks/session_state.h"
 
 #include "hooks/prompts.h"

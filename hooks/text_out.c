@@ -18,7 +18,7 @@ void text_out_token(void *user, int32_t sequence, const glimpse_token *t) {
     text_out *w = user;
     (void)sequence;
     w->open = true;
-    if (t->id == w->s->m->d.eos && !opt_bool(w->s->o, OPT_ignore_eos)) return;
+    if (model_ends(&w->s->m->d, t->id) && !opt_bool(w->s->o, OPT_ignore_eos)) return;
     buf_clear(&w->piece);
     if (piece_text(w->s->t, t->id, &w->piece) >= 0)
         view_stream_token(NULL, t, w->piece.bytes, w->piece.n, &w->style, &w->held, &w->out);

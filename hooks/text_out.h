@@ -3,7 +3,7 @@
  *
  * While text streams the session knows it (session.text): generation over, however, its line is ended before anything else is
  * done; and what is said to people meanwhile begins on a line of its own where both go to a terminal.  Called by offline.c,
- * chat.c and session.c. */
+ * chat.c, session_eval.c and session_log.c. */
 #ifndef GLIMPSE_HOOKS_TEXT_OUT_H
 #define GLIMPSE_HOOKS_TEXT_OUT_H
 

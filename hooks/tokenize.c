@@ -5,7 +5,9 @@
 #include <string.h>
 
 #include "include/internal/buffer.h"
+#include "include/internal/file.h"
 #include "include/internal/status.h"
+#include "sampling/checkpoint/checkpoint.h"
 #include "sampling/tokenizer/tokenizer.h"
 
 static glimpse_status put_token(tokenizer *t, int32_t id, bool json, buffer *piece, buffer *out) {
@@ -57,16 +59,40 @@ out:
     return st;
 }
 
-glimpse_status tokenize_text(const session_tokenize *job, char **out, size_t *bytes) {
+/* The path of the tokenizer that sampling would take; a directory that holds no checkpoint yet may hold one, too. */
+static glimpse_status look_for(const session_tokenize *job, char **path) {
+    glimpse_status st = GLIMPSE_OK;
+    const char *where = job->checkpoint ? job->checkpoint : job->out_dir;
+    char *found = NULL;
+    *path = NULL;
+    if (checkpoint_find_newest(where, &found) >= 0) TRY_GOTO(checkpoint_find_tokenizer_path(found, job->out_dir, path));
+    else if (job->checkpoint && !path_is_dir(where)) TRY_GOTO(checkpoint_find_newest(where, &found)); /* says what is wrong */
+    else TRY_GOTO(tokenizer_find_path((const char *const[]){where, "."}, 2, path));
+    if (!*path)
+        FAIL_GOTO(GLIMPSE_E_TOKENIZER, "tokenize: no tokenizer in %s, nor in the working directory\nhint: --tokenizer FILE, --out_dir DIR "
+                  "or --checkpoint PATH", where);
+out:
+    free(found);
+    return st;
+}
+
+glimpse_status tokenize_text(const session_tokenize *job, char **out, size_t *bytes, char **source) {
+    glimpse_status st = GLIMPSE_OK;
     buffer ids = {0}, text = {0};
     tokenizer *t = NULL;
-    glimpse_status st = tokenizer_load_pattern(job->path, job->pattern, &t);
-    if (st >= 0) st = run(job, t, &ids, &text);
-    if (st >= 0 && !(*out = buf_take(&text, bytes)))
-        st = status_fail(GLIMPSE_E_MEMORY, __FILE__, __LINE__, "no memory for the tokens");
+    char *path = NULL;
+    if (!job->path) TRY_GOTO(look_for(job, &path));
+    TRY_GOTO(tokenizer_load_pattern(path ? path : job->path, job->pattern, &t));
+    TRY_GOTO(run(job, t, &ids, &text));
+    if (!path && path_is_dir(job->path) && !(path = strdup(t->source))) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a path");
+    if (!(*out = buf_take(&text, bytes))) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for the tokens");
+    *source = path;
+    path = NULL;
+out:
     tokenizer_close(t);
     buf_free(&ids);
     buf_free(&text);
+    free(path);
     return st;
 }
 

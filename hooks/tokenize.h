@@ -4,8 +4,9 @@
 
 #include "include/internal/session.h"
 
-/* Lines of tokens, or with job->decode the text of ids (numbers by blanks or commas).  *out: returned (tokenize_free). */
-glimpse_status tokenize_text(const session_tokenize *job, char **out, size_t *bytes);
+/* Lines of tokens, or with job->decode the text of ids (numbers by blanks or commas).  *out, *source (session.h): returned
+ * (tokenize_free). */
+glimpse_status tokenize_text(const session_tokenize *job, char **out, size_t *bytes, char **source);
 void tokenize_free(char *text);
 
 #endif

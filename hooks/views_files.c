@@ -1,5 +1,5 @@
 /* views_files.c -- the views' files by their names: which of them are ours, what a killed writer left of them, how those of an
- * abandoned branch go, and how what was drawn beside a directory takes its place.  Called by views.c, session.c, report.c. */
+ * abandoned branch go, and how what was drawn beside a directory takes its place.  Called by views.c, session_journal.c, report.c. */
 #include "hooks/review.h"
 #include "hooks/views.h"
 #include "include/internal/file.h"

@@ -199,6 +199,7 @@ typedef struct glimpse_tokenizer {
 typedef int (*glimpse_logits_fn)(void *user, int B, int T, const int *ids, const int *lengths, float *out);
 
 #define GLIMPSE_ROPE_PAIRS 128
+#define GLIMPSE_MORE_EOS 15
 typedef struct glimpse_model {
     size_t size;
     const char *name;          /* shown in records, e.g. "my-gpt"; NULL = the architecture's; copied by glimpse_open */
@@ -212,7 +213,7 @@ typedef struct glimpse_model {
     int32_t ffn_size;          /* F; 0 = from the tensor */
     int32_t vocab_size;        /* V: ids that can be drawn; rows V..Vp-1 of the embedding are padding */
     int32_t max_seq_len;       /* longest context in tokens */
-    int32_t bos, eos;          /* ids, -1 = none */
+    int32_t bos, eos;          /* ids, -1 = none; several ids that end a text: more_eos, below */
     int32_t norm;              /* glimpse_norm */
     float norm_eps;            /* 0 = 1e-5 */
     int32_t norm_plus_one;     /* 1: weights are stored as w - 1 (Gemma; -1: not, though the architecture has them so) */
@@ -253,12 +254,15 @@ typedef struct glimpse_model {
     float rope_factors[GLIMPSE_ROPE_PAIRS];      /* (rope_dims / 2) divide the frequencies, also where nothing else scales
                                                     them; [0] = 0: none */
     float rope_factors_long[GLIMPSE_ROPE_PAIRS]; /* (rope_dims / 2) for longrope */
+    int32_t n_more_eos;                          /* 0 to GLIMPSE_MORE_EOS */
+    int32_t more_eos[GLIMPSE_MORE_EOS];          /* (n_more_eos) ids that end a text as `eos` does, which is the first of them
+                                                    (Llama 3: 128001; 128008, 128009) */
 } glimpse_model;
 
 #define GLIMPSE_TOKENIZER_INIT { sizeof(glimpse_tokenizer), 0, 0, 0, 0, 0, 0, 0 }
 #define GLIMPSE_MODEL_INIT                                                                                             \
     { sizeof(glimpse_model), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,           \
-      GLIMPSE_TOKENIZER_INIT, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, {0}, {0} }
+      GLIMPSE_TOKENIZER_INIT, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, {0}, {0}, 0, {0} }
 
 /* Bind one tensor by Hugging Face's name.  `data` is borrowed until glimpse_close and read at each eval (host or device
  * memory); the name is copied.  A `*` in the name stands for the layer, and the first dimension is then L ("stacked"):

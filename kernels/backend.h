@@ -61,7 +61,7 @@ typedef struct backend backend;
 /* What the device can do of a chain of samplers, in the chain's order.  Each keeps a prefix of the candidates in the order
  * (logit descending, id ascending), as its namesake in sampling/samplers does. */
 typedef enum burst_op_kind { BURST_TEMPERATURE, BURST_TOP_K, BURST_TOP_P, BURST_MIN_P, BURST_PENALTIES } burst_op_kind;
-enum { BURST_MAX_OPS = 8, BURST_MAX_STEPS = 16, BURST_MAX_TOP = 64 };
+enum { BURST_MAX_OPS = 8, BURST_MAX_STEPS = 16, BURST_MAX_TOP = 64, BURST_MORE_EOS = 15 };
 typedef struct burst_op {
     int32_t kind;
     double v[3];           /* T (0 = greedy) | k | p | p | repetition, frequency, presence over prompt and output */
@@ -73,6 +73,8 @@ typedef struct burst_row {
     uint32_t key_step;
     int32_t steps;         /* at most so many tokens */
     int32_t eos;           /* ends the sequence when drawn; -1 = none */
+    int32_t n_more_eos;
+    int32_t more_eos[BURST_MORE_EOS]; /* (n_more_eos) end it, too */
     int32_t n_ops;
     burst_op ops[BURST_MAX_OPS];
     const int32_t *seen;   /* (n_seen) prompt and output so far, for the penalties; NULL without */

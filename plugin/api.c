@@ -240,6 +240,7 @@ int guest_run(glimpse_config *cfg, const chat_terminal *terminal) {
 
 int glimpse_run(glimpse_config *cfg) { return guest_run(cfg, NULL); }
 
-int guest_command(const glimpse_config *cfg, session_command which, const char *dir) {
-    return exit_code(cfg, command_with(cfg, which, dir, NULL));
+int guest_command(const glimpse_config *cfg, session_command which, const char *dir, atomic_int *stop) {
+    const chat_terminal terminal = {.cancel = stop};
+    return exit_code(cfg, command_with(cfg, which, dir, &terminal));
 }

@@ -55,7 +55,8 @@ typedef struct chat_terminal {
 /* glimpse_run, with a terminal of the program's (NULL = plain lines). */
 int guest_run(glimpse_config *cfg, const chat_terminal *terminal);
 /* One of the session's commands, in DIR (NULL = out_dir).  Returns an exit code, the error said. */
-int guest_command(const glimpse_config *cfg, session_command which, const char *dir);
+/* `stop`, set by a signal handler: a command that leaves things behind ends by itself; NULL = never. */
+int guest_command(const glimpse_config *cfg, session_command which, const char *dir, atomic_int *stop);
 
 /* === args.c === */
 /* Take flags out of argv[0..*argc) into `o`; on failure nothing changed.  `all`: every name is ours, and an unknown one

@@ -177,7 +177,7 @@ void message_free(message *m) {
 #define MODEL_FROM offsetof(glimpse_model, n_layers)
 #define MODEL_TO offsetof(glimpse_model, tokenizer)
 #define MODEL_MORE offsetof(glimpse_model, window_from)
-#define MODEL_END (offsetof(glimpse_model, rope_factors_long) + sizeof ((glimpse_model *)0)->rope_factors_long)
+#define MODEL_END (offsetof(glimpse_model, more_eos) + sizeof ((glimpse_model *)0)->more_eos)
 _Static_assert(sizeof(glimpse_model) - MODEL_END < sizeof(void *), "a new field of glimpse_model is to be sent, too");
 
 static void put_text(buffer *b, const char *text, size_t n) {

@@ -40,7 +40,7 @@ typedef struct beam {
     double score, logz;
     const float *logits;  /* the row that follows, raw */
     float *logprobs;      /* (V) the same as log-probabilities, less what diversity takes */
-    chain_choice *choices; /* (2 width) */
+    chain_choice *choices; /* (most) */
     int32_t n_choices;
     glimpse_status st;
     char *text;           /* why st */
@@ -87,7 +87,7 @@ typedef struct beams {
     generator *g;
     const batch_request *rq;
     arena *a;
-    int32_t width, w, n_groups, lanes, V; /* w: beams of a group */
+    int32_t width, w, most, n_groups, lanes, V; /* w: beams of a group; most: candidates a step */
     search *searches; /* those of the wave */
     int32_t n_searches;
     chain **chains;   /* (n_settings, lanes) */
@@ -186,7 +186,7 @@ static glimpse_status row(beams *b, const search *s, beam *x, int32_t index) {
     }
     const batch_prompt *p = &b->rq->prompts[s->prompt];
     draw_key key = { .key = draw_key_make(b->rq->seed, p->text, p->bytes, (uint32_t)index), .step = b->rq->step_key };
-    return chain_best(s->slots[x->slot].chain, x->logprobs, 2 * b->w, b->rq->beams.sample ? &key : NULL,
+    return chain_best(s->slots[x->slot].chain, x->logprobs, b->most, b->rq->beams.sample ? &key : NULL,
                       (uint32_t)(p->n_ids + s->length), x->choices, &x->n_choices);
 }
 
@@ -266,7 +266,7 @@ static glimpse_status judge(beams *b, const search *s, candidate *c) {
     const model *m = b->g->m;
     bool stop = false;
     c->ends = true;
-    if (c->id == m->d.eos && !b->rq->ignore_eos) {
+    if (!b->rq->ignore_eos && model_ends(&m->d, c->id)) {
         c->stop = GLIMPSE_STOP_EOS;
         return GLIMPSE_OK;
     }
@@ -299,9 +299,9 @@ static void end_beam(beams *b, search *s, int32_t q, const beam *of, const candi
     e[i] = (ended){ node_record(b, s, of, c->id), score, c->stop };
 }
 
-/* The group's candidates, best (or first drawn) first, at most 2 w. */
+/* The group's candidates, best (or first drawn) first. */
 static int32_t merge(const beams *b, const search *s, int32_t q, candidate *out) {
-    int32_t n = 0, most = 2 * b->w;
+    int32_t n = 0, most = b->most;
     for (int32_t k = q * b->w; k < q * b->w + s->groups[q].n_beams; k++) {
         const beam *x = &s->beams[k];
         for (int32_t j = 0; j < x->n_choices; j++) {
@@ -324,7 +324,7 @@ static bool may_improve(const beams *b, const search *s, int32_t q, double best,
 }
 
 static glimpse_status select_group(beams *b, search *s, int32_t q) {
-    candidate all[2 * BEAM_MAX_WIDTH];
+    candidate all[(2 + GLIMPSE_MORE_EOS) * BEAM_MAX_WIDTH];
     group *gr = &s->groups[q];
     int32_t n = merge(b, s, q, all), at = q * b->w, length = s->length + 1;
     bool last = length >= s->room;
@@ -605,7 +605,7 @@ static glimpse_status open_search(beams *b, int32_t index, int32_t n_prompts, in
         chain_reset(in->chain);
         s->beams[k] = (beam){ .node = -1, .slot = k, .logprobs = b->rows + row * (size_t)b->V,
                               .logits = b->prompt_logits + (size_t)(s->prompt - b->searches->prompt) * (size_t)b->V,
-                              .choices = b->choices + row * 2 * (size_t)b->w };
+                              .choices = b->choices + row * (size_t)b->most };
         if (k % b->w) continue;
         for (int32_t i = 0; i < p->n_ids; i++) chain_accept_prompt(in->chain, p->ids[i]);
         s->groups[k / b->w] = (group){ .n_beams = 1 };
@@ -683,6 +683,8 @@ glimpse_status beam_batch(generator *g, const batch_request *rq, batch_result *o
     batch_result result = {0};
     TRY(beam_check(&rq->beams, rq->num_samples));
     b.w = b.width / b.n_groups;
+    int32_t ends = rq->ignore_eos || g->m->d.eos < 0 ? 0 : 1 + g->m->d.n_more_eos;
+    b.most = (ends > 1 ? 1 + ends : 2) * b.w;
     int32_t n = rq->n_prompts * rq->n_settings, shortest = rq->prompts[0].n_ids;
     for (int32_t i = 1; i < rq->n_prompts; i++)
         if (rq->prompts[i].n_ids < shortest) shortest = rq->prompts[i].n_ids;
@@ -700,7 +702,7 @@ glimpse_status beam_batch(generator *g, const batch_request *rq, batch_result *o
     b.chains = calloc((size_t)rq->n_settings * (size_t)b.lanes, sizeof *b.chains);
     b.rows = calloc(rows * (size_t)b.V, sizeof *b.rows);
     b.prompt_logits = calloc((size_t)wave * (size_t)b.V, sizeof *b.prompt_logits);
-    b.choices = calloc(rows * 2 * (size_t)b.w, sizeof *b.choices);
+    b.choices = calloc(rows * (size_t)b.most, sizeof *b.choices);
     b.serials = calloc(rows * (size_t)room, sizeof *b.serials);
     b.nodes = calloc(nodes, sizeof *b.nodes);
     b.tokens = calloc(nodes, sizeof *b.tokens);

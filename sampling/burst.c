@@ -7,6 +7,7 @@
 #include <string.h>
 
 enum { MOST_ROWS = BATCH_MOST };
+_Static_assert((int)BURST_MORE_EOS == GLIMPSE_MORE_EOS, "a burst ends where a sample does");
 
 typedef struct burst_memory {
     burst_row rows[MOST_ROWS];
@@ -37,7 +38,12 @@ static void fill_row(const batch *b, const sequence *s, int32_t *seen, burst_row
                                  .want_logits = 1, .reach = s->reach },
                         .key = s->key.key, .key_step = s->key.step,
                         .steps = steps < BURST_MAX_STEPS ? steps : BURST_MAX_STEPS,
-                        .eos = b->rq->ignore_eos ? -1 : b->g->m->d.eos, .seen = seen, .n_seen = p->n_ids + s->n };
+                        .eos = -1, .seen = seen, .n_seen = p->n_ids + s->n };
+    if (!b->rq->ignore_eos) {
+        out->eos = b->g->m->d.eos;
+        out->n_more_eos = b->g->m->d.n_more_eos;
+        memcpy(out->more_eos, b->g->m->d.more_eos, sizeof out->more_eos);
+    }
     chain_burst(s->chain, out->ops, &out->n_ops);
     memcpy(seen, p->ids, (size_t)p->n_ids * sizeof *seen);
     for (int32_t i = 0; i < s->n; i++) seen[p->n_ids + i] = s->tokens[i].id;

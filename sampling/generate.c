@@ -294,6 +294,8 @@ glimpse_status generator_chain_beside(const generator *g, const batch_request *r
     context.users = rq->users;
     context.n_users = rq->n_users;
     context.eos = g->m->d.eos;
+    context.more_eos = g->m->d.more_eos;
+    context.n_more_eos = g->m->d.n_more_eos;
     context.history = g->m->d.max_seq_len;
     context.max_tokens = rq->max_tokens;
     context.tokenizer = g->t;

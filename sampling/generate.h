@@ -1,6 +1,6 @@
 /* generate.h -- prompts × settings × samples as one batch: prefill each prompt once, decode all, record every token.
  *
- * Called by hooks/session.c.  A generator owns a backend, its cache and one chain for each setting; it allocates in
+ * Called by hooks/session_open.c.  A generator owns a backend, its cache and one chain for each setting; it allocates in
  * generator_open and at the start of a batch, not per token. */
 #ifndef GLIMPSE_SAMPLING_GENERATE_H
 #define GLIMPSE_SAMPLING_GENERATE_H

@@ -138,7 +138,7 @@ static glimpse_status append_text(batch *b, sequence *s, int32_t id) {
     size_t before = s->text.n;
     int32_t n_ids = rq->prompts[s->prompt].n_ids, longer = s->n_negative > n_ids ? s->n_negative : n_ids;
     s->done = true;
-    if (id == m->d.eos && !rq->ignore_eos) {
+    if (!rq->ignore_eos && model_ends(&m->d, id)) {
         s->stop = GLIMPSE_STOP_EOS;
         return GLIMPSE_OK;
     }

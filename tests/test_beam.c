@@ -6,6 +6,7 @@
 #include "tests/gpt2_weights.h"
 #include "tests/oracle.h"
 #include "tests/ref/beam_search.h"
+#include "tests/table_model.h"
 #include "tests/test.h"
 #include "tests/tiny_gpt.h"
 
@@ -15,26 +16,6 @@
 #include <string.h>
 
 /* --- models --------------------------------------------------------------------------------------------------------- */
-
-static uint64_t mix(uint64_t z) {
-    z += 0x9E3779B97F4A7C15ull;
-    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ull;
-    z = (z ^ (z >> 27)) * 0x94D049BB133111EBull;
-    return z ^ (z >> 31);
-}
-
-/* tests/ref/beam_reference.py's table; *user is the seed. */
-static int table_logits(void *user, int B, int T, const int *ids, const int *lengths, float *out) {
-    uint64_t seed = *(const uint64_t *)user;
-    for (int b = 0; b < B; b++) {
-        uint64_t pos = (uint64_t)lengths[b] - 1, last = (uint64_t)ids[b * T + (int)pos];
-        for (int v = 0; v < REF_TABLE_V; v++) {
-            uint64_t h = mix(seed << 48 | last << 32 | pos << 16 | (uint64_t)v);
-            out[b * REF_TABLE_V + v] = (float)((double)((int64_t)(h >> 48) - 32768) / 8192 + (v == REF_TABLE_EOS ? 2 : 0));
-        }
-    }
-    return 0;
-}
 
 typedef struct rig {
     model *m;
@@ -47,13 +28,8 @@ static bool rig_open(rig *r, int which, int threads, const backend_ops *ops) {
     generator_config cfg = {.threads = threads, .ops = ops};
     memset(r, 0, sizeof *r);
     if (which < 3) {
-        glimpse_model d = GLIMPSE_MODEL_INIT;
         r->seed = (uint64_t)which + 1;
-        d.vocab_size = REF_TABLE_V;
-        d.max_seq_len = 64;
-        d.eos = REF_TABLE_EOS;
-        d.logits = table_logits;
-        d.logits_user = &r->seed;
+        glimpse_model d = table_model(&r->seed);
         if (!EXPECT_OK(model_from_description(&d, &r->m))) return false;
     } else {
         ref_model_make(&r->gpt2, REF_GPT2, REF_SEPARATE, GLIMPSE_F32);

@@ -37,8 +37,8 @@ static void expect_cuda(const plan *p, const backend_row *rows, int n, int n_str
 
 static double tolerance_of(glimpse_dtype t) { return t == GLIMPSE_F32 ? 2e-5 : 5e-5; }
 
-/* EMBED (the inputs) -> one product -> HEAD (identity), as test_kernels.c. */
-static void check_matmul(const shape *s, phase ph, int n_rows, int in, int y, int out, double tol, const char *what) {
+/* EMBED (n_rows inputs) -> one product -> HEAD (identity), as test_kernels.c. */
+static void build_matmul(tiny *t, const shape *s, phase ph, int n_rows, int in, int y, int out) {
     tiny m = {.random = (uint64_t)(in * 131 + y)};
     shape f32 = {.dtype = GLIMPSE_F32};
     ph.n_parts = s->split ? 2 : 1;
@@ -56,7 +56,13 @@ static void check_matmul(const shape *s, phase ph, int n_rows, int in, int y, in
     m.phases[1] = ph;
     m.phases[2] = (phase){.kind = PHASE_HEAD, .layer = -1, .in = 1, .n_parts = 1};
     m.phases[2].part[0] = tiny_identity(&m, out);
-    m.p = (plan){.phases = m.phases, .n_phases = 3, .n_buffers = 2, .width = {in, out}, .n_layers = 1, .vocab = out};
+    *t = m;
+    t->p = (plan){.phases = t->phases, .n_phases = 3, .n_buffers = 2, .width = {in, out}, .n_layers = 1, .vocab = out};
+}
+
+static void check_matmul(const shape *s, phase ph, int n_rows, int in, int y, int out, double tol, const char *what) {
+    tiny m;
+    build_matmul(&m, s, ph, n_rows, in, y, out);
     backend_row rows[128];
     for (int i = 0; i < n_rows; i++) rows[i] = (backend_row){i % out, 0, i, -1, 0, i % 7 != 3 || n_rows < 8, 0};
     expect_cuda(&m.p, rows, n_rows, n_rows, 1, tol, what);
@@ -77,6 +83,41 @@ TEST(cuda_matmul_shapes) {
             phase ph = {.kind = PHASE_MATMUL, .store = STORE_SET};
             snprintf(what, sizeof what, "(%d, %d) x %d rows, dtype %d, layout %d", n, k, r, d, layout);
             check_matmul(&s, ph, r, k, n, n, tolerance_of(s.dtype), what);
+        }
+}
+
+/* However a product of many rows is cut into blocks, each of its rows is what it is alone, bit for bit. */
+TEST(cuda_many_rows_have_the_bits_of_one) {
+    static const int processors[] = {1, 3, 12, 132};
+    static const struct { int in, out, rows; } size_of[] = {{300, 150, 17}, {290, 45, 64}, {640, 164, 13}, {40, 20, 33}, {800, 33, 30}};
+    for (int d = 0; d < 3; d++)
+        for (size_t i = 0; i < sizeof size_of / sizeof *size_of; i++) {
+            const int in = size_of[i].in, out = size_of[i].out, n = size_of[i].rows;
+            if (!test_is_full() && (int)i % 3 != d && i) continue;
+            shape s = {.dtype = (glimpse_dtype)d, .biases = true};
+            phase ph = {.kind = PHASE_MATMUL, .store = STORE_SET, .norm = {.on = true, .kind = GLIMPSE_RMSNORM, .eps = 1e-5f}};
+            tiny m;
+            build_matmul(&m, &s, ph, n, in, out, out);
+            float *alone = calloc((size_t)(n * out), sizeof *alone), *many = calloc((size_t)(n * out), sizeof *many);
+            backend_row rows[64];
+            for (int k = 0; k < n; k++) rows[k] = (backend_row){k % out, 0, k, -1, 0, 1, 0};
+            for (size_t p = 0; p < sizeof processors / sizeof *processors; p++) {
+                emu_multiprocessors(processors[p]);
+                emu_schedule((int)p % 3, p);
+                if (!p)
+                    for (int k = 0; k < n; k++) {
+                        backend_row one = rows[k];
+                        one.strip = 0;
+                        run_once(&backend_cuda, &m.p, NULL, 1, &one, 1, 1, 1, alone + k * out);
+                    }
+                run_once(&backend_cuda, &m.p, NULL, 1, rows, n, n, 1, many);
+                EXPECT_MEM(many, alone, (size_t)(n * out) * sizeof *many);
+                no_problem("many rows");
+            }
+            emu_multiprocessors(4);
+            tiny_free(&m);
+            free(alone);
+            free(many);
         }
 }
 

@@ -38,7 +38,10 @@ static bool can_resume(const char *dir) {
     char *path = path_join(dir, "w");
     DIR *d = opendir(path);
     bool found = false;
-    for (struct dirent *e; d && (e = readdir(d));) found |= strncmp(e->d_name, "model_", 6) == 0 && strstr(e->d_name, ".bin") != NULL;
+    for (struct dirent *e; d && (e = readdir(d));) {
+        const char *tail = strstr(e->d_name, ".bin"); /* one that was being written is called .bin.tmp */
+        found |= strncmp(e->d_name, "model_", 6) == 0 && tail && !tail[4];
+    }
     if (d) closedir(d);
     free(path);
     return found;

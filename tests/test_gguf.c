@@ -272,7 +272,8 @@ static void key_f32(buffer *b, const char *name, float v) {
     put_string(b, name), put(b, 6, 4), put(b, u, 4);
 }
 
-static void make_gguf(buffer *b) {
+/* ends: also eos, eot (of a turn) and eom (of a message). */
+static void make_gguf_of(buffer *b, bool ends) {
     static const struct {
         const char *gguf, *hf;
     } names[] = {
@@ -281,7 +282,8 @@ static void make_gguf(buffer *b) {
         {"ffn_gate", "mlp.gate_proj"},    {"ffn_up", "mlp.up_proj"},           {"ffn_down", "mlp.down_proj"}};
     buffer data = {0};
     buf_puts(b, "GGUF");
-    put(b, 3, 4), put(b, 3 + 9 * L, 8), put(b, 9, 8);
+    put(b, 3, 4), put(b, 3 + 9 * L, 8), put(b, ends ? 12 : 9, 8);
+    if (ends) key_u32(b, "tokenizer.ggml.eom_token_id", 7), key_u32(b, "tokenizer.ggml.eos_token_id", 2), key_u32(b, "tokenizer.ggml.eot_token_id", 9);
     put_string(b, "general.architecture"), put(b, 8, 4), put_string(b, "llama");
     key_u32(b, "llama.context_length", T), key_u32(b, "llama.embedding_length", C), key_u32(b, "llama.block_count", L);
     key_u32(b, "llama.feed_forward_length", F), key_u32(b, "llama.attention.head_count", H),
@@ -316,6 +318,19 @@ static void make_gguf(buffer *b) {
     while (b->n % 32) buf_putc(b, 0);
     buf_put(b, data.bytes, data.n);
     buf_free(&data);
+}
+
+static void make_gguf(buffer *b) { make_gguf_of(b, false); }
+
+TEST(gguf_ends_of_turns_and_messages) {
+    buffer b = {0};
+    model *m = NULL;
+    make_gguf_of(&b, true);
+    REQUIRE_OK(checkpoint_open(hf_save(hf_dir("gguf"), "m.gguf", b.bytes, b.n), NULL, NULL, &m));
+    EXPECT_EQ(m->d.eos, 2);
+    EXPECT(m->d.n_more_eos == 2 && m->d.more_eos[0] == 9 && m->d.more_eos[1] == 7);
+    model_close(m);
+    buf_free(&b);
 }
 
 TEST(gguf_gives_the_frozen_logits) {

@@ -164,6 +164,32 @@ TEST(buffer_numbers) {
     buf_free(&b);
 }
 
+/* No digit that the float does not need, none less than it needs. */
+TEST(buffer_floats_are_short) {
+    static const struct {
+        float value;
+        const char *text;
+    } cases[] = {{1e-5f, "1e-05"}, {1e-12f, "1e-12"}, {10000, "10000"}, {500000, "500000"}, {1e6f, "1e+06"}, {16777217, "16777216"},
+                 {0.1f, "0.1"}, {0.3f, "0.3"}, {1.0f / 3, "0.33333334"}, {0, "0"}, {-INFINITY, "-inf"}, {NAN, "nan"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        buffer b = {0};
+        buf_float(&b, cases[i].value);
+        EXPECT_STREQ(buf_str(&b), cases[i].text);
+        buf_free(&b);
+    }
+    uint32_t bits = 1;
+    for (int i = 0; i < 100000; i++) {
+        float value;
+        buffer b = {0};
+        bits = bits * 1664525 + 1013904223;
+        memcpy(&value, &bits, sizeof value);
+        buf_float(&b, value);
+        double back = 0;
+        if (value - value == 0 && !(parse_double(b.bytes, b.n, &back) && (float)back == value && b.n < 20)) EXPECT(!"reads back");
+        buf_free(&b);
+    }
+}
+
 TEST(buffer_numbers_in_a_comma_locale) {
     if (!test_use_comma_locale()) SKIP("localedef cannot make a locale here (apt-get install locales)");
     double d = 0;

@@ -125,7 +125,7 @@ TEST(reviewer_steps_samples_tokens) {
     pty_keys(&screen, "\x1b");
     EXPECT(pty_wait(&screen, "3 of 24"));
     pty_keys(&screen, "d");
-    EXPECT(pty_wait(&screen, "against the step before"));
+    EXPECT(pty_wait(&screen, "against step 250, the last sampled"));
     pty_keys(&screen, "d");
     static const char *const modes[] = {"softmax_top_k", "rank 5", "dot_product", "entropy", "the most probable", "minmax", "softmax"};
     EXPECT(pty_wait(&screen, "3 of 24"));
@@ -143,6 +143,78 @@ TEST(reviewer_steps_samples_tokens) {
     EXPECT(!screen.alternate && !screen.cursor_hidden);
     EXPECT_EQ(screen.foreign, 0); /* the model's \x07 and U+202E are among the texts */
     EXPECT(screen.colors[2] > 0 && !screen.colors[0] && !screen.colors[1]);
+}
+
+/* The change of the loss, the diff and the numbers are against the last step that was sampled, as in the log. */
+TEST(reviewer_against_the_last_sampled) {
+    const char *path = path_of("evals.jsonl");
+    made m;
+    add_step(path, 0, "9f2c1a");
+    REQUIRE(make(&m, 250, "9f2c1a", 24));
+    m.o->record.n_samples = 0; /* val 2.75: no sample */
+    m.o->record.status = "skipped";
+    m.o->record.why = "still busy";
+    append(path, &m, 0);
+    record_free(&m.o->record);
+    add_step(path, 500, "9f2c1a");
+    if (!start(&screen, 100, 24, "TERM=xterm-256color", "COLORTERM=truecolor")) return;
+    EXPECT(pty_wait(&screen, "val 2.500 \xe2\x96\xbc" "0.500 since 0"));
+    pty_keys(&screen, "d");
+    EXPECT(pty_wait(&screen, "against step 0, the last sampled"));
+    pty_keys(&screen, "dm");
+    EXPECT(pty_wait(&screen, "Losses") && pty_wait(&screen, "against step 0, the last sampled") && pty_wait(&screen, "2.5  \xe2\x96\xbc" "0.5"));
+    pty_keys(&screen, "m\x1b[D");
+    EXPECT(pty_wait(&screen, "still busy") && pty_shows(&screen, "val 2.750 \xe2\x96\xbc" "0.250 since 0"));
+    pty_keys(&screen, "\x1b[H");
+    EXPECT(pty_wait(&screen, "1 of 3") && !pty_shows(&screen, "since"));
+    pty_keys(&screen, "q");
+    pty_end(&screen);
+}
+
+/* One sample, a row a step: what it said, the failed and the skipped among them; a step chosen there is opened. */
+TEST(reviewer_over_the_steps) {
+    const char *path = path_of("evals.jsonl");
+    made m;
+    for (int i = 0; i < 3; i++) add_step(path, 250 * i, "9f2c1a");
+    REQUIRE(make(&m, 750, "9f2c1a", 24));
+    m.o->record.n_samples = 0;
+    m.o->record.status = "failed";
+    m.o->record.why = "out of \x1b[2Jmemory";
+    append(path, &m, 0);
+    record_free(&m.o->record);
+    REQUIRE(make(&m, 1000, "9f2c1a", 24));
+    m.s[0].label = "top_k=7"; /* of which the steps before have none */
+    append(path, &m, 0);
+    record_free(&m.o->record);
+    if (!start(&screen, 100, 24, "TERM=xterm-256color", "COLORTERM=truecolor")) return;
+    EXPECT(pty_wait(&screen, "5 of 5"));
+    pty_keys(&screen, "o");
+    EXPECT(pty_wait(&screen, "what this sample said") && pty_wait(&screen, "       250   2.750") && pty_wait(&screen, "no such sample"));
+    EXPECT(pty_wait(&screen, "       750   2.250       -  failed: out of \\x1b[2Jmemory"));
+    pty_keys(&screen, "j"); /* the second sample is there at each step */
+    EXPECT(pty_wait(&screen, "         0   3.000") && pty_wait(&screen, "2 of 2"));
+    EXPECT(pty_wait(&screen, NULL) && !pty_shows(&screen, "no such sample") && pty_shows(&screen, "failed: "));
+    pty_keys(&screen, "\x1b[D"); /* the failed one: its neighbours' sample is followed */
+    EXPECT(pty_wait(&screen, "4 of 5") && pty_wait(&screen, "       500   2.500"));
+    pty_keys(&screen, "\x1b[D\r");
+    EXPECT(pty_wait(&screen, "3 of 5") && pty_wait(&screen, "rank ") && !pty_shows(&screen, "what this sample said"));
+    pty_keys(&screen, "q");
+    pty_end(&screen);
+    EXPECT_EQ(screen.foreign, 0);
+}
+
+/* No key is left out at 80 x 24; on a flatter screen the way to the list of them is not. */
+TEST(reviewer_says_its_keys) {
+    static const char *const all[] = {"step", "jk sample", "hl token", "? help", "q quit", "d diff", "o over steps", "s surprising", "/ find", "c colour", "p probes",
+                                      "m numbers", "g go to"};
+    add_step(path_of("evals.jsonl"), 0, "9f2c1a");
+    if (!start(&screen, 80, 24, "TERM=xterm-256color", NULL)) return;
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) EXPECT(pty_wait(&screen, all[i]));
+    EXPECT(pty_shows(&screen, "ppl ") && pty_shows(&screen, "stop "));
+    pty_resize(&screen, 60, 12);
+    EXPECT(pty_wait(&screen, NULL) && pty_wait(&screen, "? help") && pty_shows(&screen, "q quit") && !pty_shows(&screen, "m numbers"));
+    pty_keys(&screen, "q");
+    pty_end(&screen);
 }
 
 /* Every token of a text at every size: nothing over the edge, nothing that acts. */
@@ -182,7 +254,9 @@ TEST_LIMIT(reviewer_at_any_size_in_any_colour, 120) {
             EXPECT(pty_wait(&screen, NULL));
             pty_keys(&screen, "cm");
             EXPECT(pty_wait(&screen, NULL));
-            pty_keys(&screen, "m");
+            pty_keys(&screen, "mo");
+            EXPECT(pty_wait(&screen, NULL));
+            pty_keys(&screen, "ccccccco");
         }
         pty_keys(&screen, "q");
         int status = pty_end(&screen);
@@ -285,7 +359,9 @@ TEST(reviewer_refuses_what_is_no_terminal) {
     EXPECT(strstr(buf_str(&out), "glimpse: glimpse review is for a terminal, and stdout is none\nhint: "));
     EXPECT(!strchr(buf_str(&out), 27));
     EXPECT_EQ(WEXITSTATUS(sh("$G review nowhere 2>&1 </dev/null", &out)), 1);
-    EXPECT(strstr(buf_str(&out), "there is no run\nhint: `glimpse follow nowhere`"));
+    EXPECT(strstr(buf_str(&out), "nowhere: there is no such directory\nhint: "));
+    EXPECT_EQ(WEXITSTATUS(sh("mkdir -p empty && $G review empty 2>&1 </dev/null", &out)), 1);
+    EXPECT(strstr(buf_str(&out), "empty: there is no run, it holds no evals.jsonl\nhint: `glimpse follow empty` waits for one"));
     buf_free(&out);
 }
 

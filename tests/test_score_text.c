@@ -175,6 +175,7 @@ TEST(score_text_table_json_and_logits) {
     }
     EXPECT_EQ(rows_seen, n + 1);
     EXPECT(strstr(buf_str(&out), "ln p") && strstr(buf_str(&out), "rank"));
+    EXPECT(strstr(buf_str(&out), "\xe2\x90\xa3") && strstr(buf_str(&out), "\xe2\x86\xb5")); /* blanks as every view of a token has them */
     char first[64];
     snprintf(first, sizeof first, "%9.4f %8.5f %8d", number(l.lines[0].tree.nodes, "logprob"),
              exp(number(l.lines[0].tree.nodes, "logprob")), (int)number(l.lines[0].tree.nodes, "rank"));

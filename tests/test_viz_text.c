@@ -164,6 +164,26 @@ TEST(text_escapes) {
     }
 }
 
+/* The log, the review and the pictures write a token by one function; the page's own is held to it in tests/report/drive.py. */
+TEST(text_one_token_in_every_view) {
+    static const struct { const char *bytes; size_t n; const char *text; } want[] = {
+        {" a\n", 3, "\xe2\x90\xa3" "a\xe2\x86\xb5"}, {"\t\r", 2, "\xe2\x86\x92\\r"}, {"\xe2\x80\xae", 3, "\\u202e"},
+        {"\xf3\xa0\x80\x81", 4, "\\U000e0001"}, {"\xc2\xa0", 2, "\\u00a0"}, {"a\\", 2, "a\\"},
+        {"\xe2\x9f\xa8" "endoftext\xe2\x9f\xa9", 15, "\xe2\x9f\xa8" "endoftext\xe2\x9f\xa9"}, {NULL, 0, "\xe2\x9f\xa8" "7\xe2\x9f\xa9"}};
+    for (size_t i = 0; i < sizeof want / sizeof want[0]; i++) {
+        const glimpse_piece piece = {.id = 7, .text = want[i].bytes, .bytes = (int32_t)want[i].n};
+        const glimpse_record r = {.size = sizeof r, .pieces = &piece, .n_pieces = want[i].bytes ? 1 : 0};
+        buffer token = {0};
+        styled label = {0};
+        text_token(&token, &r, 7);
+        text_piece(&label, &r, 7, 40, false, paint_of(PAINT_PLAIN));
+        EXPECT_STREQ(buf_str(&token), want[i].text);
+        EXPECT_STREQ(buf_str(&label.text), want[i].text);
+        buf_free(&token);
+        styled_free(&label);
+    }
+}
+
 TEST(text_token_boundary_and_prompt) {
     static const char *const p[] = {"Once", " upon", "\xe2\x82", "\xac", "!"}; /* the euro sign in two tokens */
     made *m = make(p, NULL, 5);
@@ -252,8 +272,21 @@ TEST(text_terminal_golden) {
                  "  Once upon a time.\xe2\x86\xb5\xe2\x86\xb5\n"
                  "  The end.\n"
                  "  \xe2\x96\x81\xe2\x96\x82\xe2\x96\x83\xe2\x96\x85\xe2\x96\x86\xe2\x96\x81 entropy 1.67   ppl 5.9   spelling .97   repeats .03   stop length\n"
-                 "  since 200: first 4 tokens same \xc2\xb7 ppl 7.2\xe2\x86\x92" "5.9 \xc2\xb7 spelling .93\xe2\x86\x92.97\n"
+                 "  since 200: val \xe2\x96\xbc" "0.112 \xc2\xb7 first 4 tokens same \xc2\xb7 ppl 7.2\xe2\x86\x92" "5.9 \xc2\xb7 spelling .93\xe2\x86\x92.97\n"
                  "  \xe2\x80\xa6 2 more: out/s.txt\n");
+    buf_free(&b);
+    /* What the change of the loss is against is said at any width: here, or in the digest. */
+    for (int width = 60; width < 130; width++) {
+        view_style narrow = plain;
+        narrow.width = width;
+        EXPECT_OK(view_terminal(&m->r, &o->r, "out/s.txt", &narrow, &b));
+        EXPECT(strstr(buf_str(&b), "0.112 since 200 best") != NULL || strstr(buf_str(&b), "since 200: val \xe2\x96\xbc" "0.112") != NULL);
+        EXPECT(width < 80 || strstr(buf_str(&b), " entropy 1.67 ") != NULL);
+        buf_free(&b);
+    }
+    m->s[1].n_tokens = 4; /* 6 + 4 + 6: no longer three times as many */
+    EXPECT_OK(view_terminal(&m->r, NULL, NULL, &plain, &b));
+    EXPECT(strstr(buf_str(&b), "   16 tokens  ") != NULL && strstr(buf_str(&b), "\xc3\x97") == NULL);
     buf_free(&b);
     view_style style = plain;
     style.terminal = true;

@@ -277,34 +277,6 @@ int canvas_text_tail(canvas *c, int x, int y, int max_w, font_face face, int col
     return draw_text(c, x, y, max_w, face, color, TEXT_LEFT, true, bytes, n);
 }
 
-void canvas_visible(const char *bytes, size_t n, size_t limit, buffer *out) {
-    static const char hex[] = "0123456789abcdef";
-    if (n > limit) n = limit;
-    for (size_t at = 0; at < n;) {
-        uint32_t cp;
-        int k = utf8_decode(bytes + at, n - at, &cp);
-        if (k <= 0) { /* every byte by itself: halves of a character are what a byte-level model emits */
-            for (size_t end = at + (k < 0 ? (size_t)-k : n - at); at < end; at++) {
-                unsigned char b = (unsigned char)bytes[at];
-                const char escape[4] = {'\\', 'x', hex[b >> 4], hex[b & 15]};
-                buf_put(out, escape, 4);
-            }
-            continue;
-        }
-        bool hidden = utf8_is_control(cp) || (at == 0 && cp != 0xad && utf8proc_charwidth((utf8proc_int32_t)cp) == 0 &&
-                                              utf8proc_category((utf8proc_int32_t)cp) == UTF8PROC_CATEGORY_CF);
-        if (cp == ' ') buf_puts(out, "\xe2\x90\xa3");
-        else if (cp == '\n') buf_puts(out, "\xe2\x86\xb5");
-        else if (cp == '\t') buf_puts(out, "\xe2\x86\x92");
-        else if (cp == '\r') buf_puts(out, "\\r");
-        else if (cp == 0xa0) buf_puts(out, "\\u{a0}");
-        else if (hidden && cp < 0x80) buf_printf(out, "\\x%02x", (unsigned)cp);
-        else if (hidden) buf_printf(out, "\\u{%x}", (unsigned)cp);
-        else buf_put(out, bytes + at, (size_t)k);
-        at += (size_t)k;
-    }
-}
-
 int canvas_viridis(double v) {
     if (!(v > 0)) return C_VIRIDIS; /* NaN too: the charts say so before they ask */
     return v >= 1 ? C_VIRIDIS + C_VIRIDIS_STEPS - 1 : C_VIRIDIS + (int)lround(v * (C_VIRIDIS_STEPS - 1));

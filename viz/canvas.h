@@ -47,17 +47,13 @@ typedef enum text_align { TEXT_LEFT, TEXT_CENTER, TEXT_RIGHT } text_align;
 
 /* Draw one line of UTF-8 with its letters' baseline at y; x is the left edge, the middle or the right edge.  What does
  * not fit in max_w pixels is cut, with an ellipsis.  `bytes` may be anything: what is not valid shows as U+FFFD, so
- * pass text through canvas_visible first.  Returns the width drawn. */
+ * pass text through text_visible (text.h) first.  Returns the width drawn. */
 int canvas_text(canvas *c, int x, int y, int max_w, font_face face, int color, text_align align, const char *bytes, size_t n);
 int canvas_puts(canvas *c, int x, int y, int max_w, font_face face, int color, text_align align, const char *text);
 /* Pixels that a text would take. */
 int canvas_width(font_face face, const char *bytes, size_t n);
 /* The same, but what does not fit is cut at the left: of a context, the end matters. */
 int canvas_text_tail(canvas *c, int x, int y, int max_w, font_face face, int color, const char *bytes, size_t n);
-
-/* A token's bytes made visible: blanks as U+2423, newlines as U+21B5, tabs as U+2192, control characters, bidi marks
- * and leading joiners as \x07, \u{202e}, bytes that are no UTF-8 as \xe4.  At most `limit` bytes are looked at.  Appends. */
-void canvas_visible(const char *bytes, size_t n, size_t limit, buffer *out);
 
 /* The step of the palette for a value in 0..1; the black or white that is read on it. */
 int canvas_viridis(double v);

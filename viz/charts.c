@@ -105,12 +105,6 @@ double chart_nice(double x) {
 
 /* === Texts ======================================================================================================= */
 
-void chart_piece(const glimpse_record *r, int32_t id, buffer *out) {
-    const glimpse_piece *piece = record_piece(r, id);
-    if (piece && piece->bytes > 0 && piece->text) canvas_visible(piece->text, (size_t)piece->bytes, PIECE_LIMIT, out);
-    else buf_printf(out, "\xe2\x9f\xa8%d\xe2\x9f\xa9", (int)id);
-}
-
 void chart_context(const glimpse_record *r, const glimpse_sample *s, int32_t i, int32_t last_k, buffer *out) {
     const int64_t n_prompt = s->prompt_ids && s->n_prompt_ids > 0 ? s->n_prompt_ids : 0, here = n_prompt + i;
     const int64_t k = last_k < 0 ? 0 : last_k > CONTEXT_LIMIT ? CONTEXT_LIMIT : last_k, from = here > k ? here - k : 0;
@@ -124,7 +118,7 @@ void chart_context(const glimpse_record *r, const glimpse_sample *s, int32_t i, 
             buf_put(&raw, piece->text, (size_t)(piece->bytes < PIECE_LIMIT ? piece->bytes : PIECE_LIMIT));
         else buf_printf(&raw, "\xe2\x9f\xa8%d\xe2\x9f\xa9", (int)id);
     }
-    canvas_visible(raw.bytes, raw.n, raw.n, out);
+    text_visible(out, raw.bytes, raw.n, raw.n);
     if (raw.failed) out->failed = true;
     buf_free(&raw);
     buf_puts(out, "\xe2\x96\xb8");
@@ -135,7 +129,7 @@ void chart_title(const glimpse_record *r, const glimpse_sample *s, buffer *out) 
     if (s->label && *s->label) {
         size_t from = out->n + 4;
         buf_puts(out, MIDDLE_DOT);
-        canvas_visible(s->label, strlen(s->label), 120, out);
+        text_escape(out, s->label, strnlen(s->label, 120), TEXT_ONE_LINE);
         for (size_t k = from; k < out->n; k++)
             if (out->bytes[k] == '=') out->bytes[k] = ' ';
     }

@@ -8,7 +8,7 @@
 
 #include "viz/canvas.h"
 #include "viz/png.h"
-#include "viz/view.h"
+#include "viz/text.h"
 
 enum { CHART_W = 960, CHART_H = 240, CHART_MARGIN = 16, CHART_CELLS = 20 };
 
@@ -38,8 +38,6 @@ const char *chart_fixed(double x, int decimals, chart_number out); /* "-1.83" wi
 double chart_scale(double p);
 int chart_color(double p); /* index of the palette */
 
-/* The bytes of an id made visible; "⟨464⟩" where the record does not have them.  Appends. */
-void chart_piece(const glimpse_record *r, int32_t id, buffer *out);
 /* The last_k ids before token i (prompt, then sample), "…" before them if there are more, "▸" after them.  Appends. */
 void chart_context(const glimpse_record *r, const glimpse_sample *s, int32_t i, int32_t last_k, buffer *out);
 /* "step 250 · prompt 0 · top_k 5", " · sample 2/3" where there are several.  Appends. */

@@ -184,6 +184,7 @@ const font_glyph *font_find(font_face face, uint32_t cp) {
     if (fonts.n_slots >= CACHE_FULL) return last;
     slot s = {.key = key};
     const int cell = face_cells[face], pixels = face_pixels[face], wide = 2 * cell;
+    if (cp == 0x27e8 || cp == 0x27e9) return last; /* font_builtin.h says why */
     bool found = face == FONT_BOLD && from_file(FILE_BOLD, pixels, cell, cp, &s);
     if (!found) found = from_file(FILE_MONO, pixels, cell, cp, &s);
     if (!found && builtin) return builtin;

@@ -4,7 +4,8 @@
  *
  * Rasterised at 13 pixels, one bit a pixel, from DejaVu Sans Mono 2.37 (https://dejavu-fonts.github.io).  Its licence
  * permits use, embedding and modification: DejaVu's changes are in the public domain; Bitstream Vera is (c) 2003 by
- * Bitstream, Inc.  Sorted by code point. */
+ * Bitstream, Inc.  Sorted by code point.  The angle brackets of a special token are drawn anew, and from here also where
+ * the font is there (font.c): at this size the font's are parentheses. */
 #ifndef GLIMPSE_VIZ_FONT_BUILTIN_H
 #define GLIMPSE_VIZ_FONT_BUILTIN_H
 
@@ -125,8 +126,8 @@ static const builtin_glyph builtin_glyphs[] = {
     {0x2265, "\x00\x00\x00\x00\x00\x60\x3c\x03\x1c\x60\x00\x7f\x00\x00\x00\x00"},
     {0x2423, "\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x42\x42\x42\x7e\x00"},
     {0x25b8, "\x00\x00\x00\x00\x00\x00\x40\x70\x7c\x78\x60\x00\x00\x00\x00\x00"},
-    {0x27e8, "\x00\x00\x08\x08\x08\x10\x10\x10\x10\x10\x10\x08\x08\x08\x00\x00"},
-    {0x27e9, "\x00\x00\x10\x10\x10\x08\x08\x08\x08\x08\x18\x10\x10\x10\x00\x00"},
+    {0x27e8, "\x00\x00\x04\x04\x08\x08\x10\x10\x10\x10\x08\x08\x04\x04\x00\x00"},
+    {0x27e9, "\x00\x00\x20\x20\x10\x10\x08\x08\x08\x08\x10\x10\x20\x20\x00\x00"},
     {0xfffd, "\x00\x18\x24\x5a\x7a\x7a\x72\x66\x66\x7e\x66\x24\x18\x00\x00\x00"},
 };
 

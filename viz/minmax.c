@@ -15,7 +15,7 @@ static void draw_extreme(canvas *c, const glimpse_record *r, const glimpse_token
     canvas_dot(c, x, y, 5, C_RED);
     canvas_dot(c, x, y, 2.5, C_PAPER);
     buf_clear(text);
-    chart_piece(r, t->id, text);
+    text_token(text, r, t->id);
     buf_printf(text, " %s", chart_fixed(t->logit, 1, number));
     const text_align align = x > RIGHT - 110 ? TEXT_RIGHT : x < LEFT + 110 ? TEXT_LEFT : TEXT_CENTER;
     canvas_text(c, (int)x + (align == TEXT_LEFT ? -4 : align == TEXT_RIGHT ? 4 : 0),

@@ -62,7 +62,7 @@ static glimpse_status take_text(arena *a, const glimpse_record *r, const glimpse
         p[i] = expf(t->logprob);
         rank[i] = t->rank;
         buf_clear(text);
-        chart_piece(r, t->id, text);
+        text_token(text, r, t->id);
         TRY(keep(a, text, &labels[i]));
     }
     buf_clear(text);
@@ -162,14 +162,14 @@ static void draw_head(canvas *c, const probe_cells *p, int y, buffer *text) {
     const char *after = p->head.bytes + p->prompt_bytes + 1;
     if (p->prompt_bytes) {
         buf_clear(text);
-        canvas_visible(p->head.bytes, p->prompt_bytes, 400, text);
+        text_visible(text, p->head.bytes, p->prompt_bytes, 400);
         int w = canvas_width(FONT_BODY, text->bytes, text->n);
         if (w > room * 2 / 3) w = room * 2 / 3;
         canvas_text_tail(c, x, y, w, FONT_BODY, C_GREY, buf_str(text), text->n);
         x += w;
     }
     buf_clear(text);
-    canvas_visible(after, p->head.n - p->prompt_bytes - 1, 400, text);
+    text_visible(text, after, p->head.n - p->prompt_bytes - 1, 400);
     canvas_text(c, x, y, CHART_W - CHART_MARGIN - x, FONT_BOLD, C_INK, TEXT_LEFT, buf_str(text), text->n);
 }
 
@@ -178,7 +178,7 @@ static void draw_why(canvas *c, const char *why, int y, buffer *text) {
     static const char open_box[] = "\xe2\x90\xa3";
     int x = CHART_MARGIN;
     buf_clear(text);
-    canvas_visible(why, strlen(why), 400, text);
+    text_escape(text, why, strnlen(why, 400), TEXT_ONE_LINE);
     for (const char *at = buf_str(text), *box; *at; at = box + strlen(open_box)) {
         box = strstr(at, open_box);
         x += canvas_text(c, x, y, CHART_W - CHART_MARGIN - x, FONT_SMALL, C_ALARM, TEXT_LEFT, at, box ? (size_t)(box - at) : strlen(at));

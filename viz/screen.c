@@ -85,22 +85,28 @@ static void title(screen *s) {
     const glimpse_record *r = v->r;
     char right[64], fresh[32] = "";
     const char *name = r ? r->run_name : v->name;
+    if (v->fresh > 0) c_snprintf(fresh, sizeof fresh, "+%lld new  ", (long long)v->fresh);
+    c_snprintf(right, sizeof right, "%s%lld of %lld ", fresh, (long long)v->at + (v->n > 0), (long long)v->n);
     row_begin(s, (size_t)v->width);
     blanks(s, 1);
     row_add_cut(s, PAINT_STRONG, name, strlen(name), false, NAME_COLUMNS);
     if (r) {
+        const bool best = r->best_step == r->step;
         row_addf(s, 3, PAINT_STRONG, "step %lld", (long long)r->step);
         if (!text_is(r->kind, "train")) row_add(s, 1, PAINT_DIM, text_is(r->kind, "offline") ? "offline" : text_is(r->kind, "probe") ? "probe" : "api");
         double by = v->before ? r->val_loss - v->before->val_loss : NAN;
         if (isfinite(r->val_loss)) {
             row_addf(s, 3, PAINT_PLAIN, "val %.3f", r->val_loss);
-            if (isfinite(by)) row_addf(s, 1, by > 0 ? PAINT_BAD : PAINT_GOOD, "%s%.3f", by > 0 ? "\xe2\x96\xb2" : "\xe2\x96\xbc", fabs(by));
-            if (r->best_step == r->step) row_add(s, 1, PAINT_GOOD, "best");
+            if (isfinite(by)) {
+                char since[32];
+                c_snprintf(since, sizeof since, "since %lld", (long long)v->before->step);
+                row_addf(s, 1, by > 0 ? PAINT_BAD : PAINT_GOOD, "%s%.3f", by > 0 ? "\xe2\x96\xb2" : "\xe2\x96\xbc", fabs(by));
+                if (room(s) > 1 + strlen(since) + (best ? 5 : 0) + strlen(right)) row_add(s, 1, PAINT_DIM, since);
+            }
+            if (best) row_add(s, 1, PAINT_GOOD, "best");
         }
-        if (isfinite(r->train_loss) && s->width + 32 < s->columns) row_addf(s, 3, PAINT_DIM, "train %.3f", r->train_loss);
+        if (isfinite(r->train_loss) && room(s) > 16 + strlen(right)) row_addf(s, 3, PAINT_DIM, "train %.3f", r->train_loss);
     }
-    if (v->fresh > 0) c_snprintf(fresh, sizeof fresh, "+%lld new  ", (long long)v->fresh);
-    c_snprintf(right, sizeof right, "%s%lld of %lld ", fresh, (long long)v->at + (v->n > 0), (long long)v->n);
     row_add_right(s, v->fresh > 0 ? PAINT_GOOD : PAINT_DIM, right);
     row_end(s, 0, false);
 }
@@ -114,9 +120,9 @@ static void slider(screen *s) {
     row_end(s, 1, false);
 }
 
-static void add_metric(screen *s, size_t keep, const char *label, double x, void (*format)(char[32], double)) {
+static void add_metric(screen *s, const char *label, double x, void (*format)(char[32], double)) {
     char text[32];
-    if (!isfinite(x) || s->width + keep + 16 > s->columns) return;
+    if (!isfinite(x)) return;
     format(text, x);
     row_addf(s, 2, PAINT_DIM, "%s %s", label, text);
 }
@@ -130,16 +136,18 @@ static int sample_head(screen *s, const glimpse_sample *sample, int row) {
     row_begin(s, (size_t)v->width);
     blanks(s, 1);
     row_add_cut(s, PAINT_PLAIN, sample->prompt_text, sample->prompt_bytes, true, at_first);
-    if (s->width + keep + 14 < s->columns) {
+    s->columns -= s->columns > keep ? keep : s->columns; /* the right edge is its own */
+    if (room(s) > 13) {
         blanks(s, 2);
         row_add_cut(s, PAINT_DIM, sample->label, strlen(sample->label), false, at_first);
     }
-    if (s->width + keep + 9 < s->columns) row_addf(s, 1, PAINT_DIM, "T=%.4g", sample->temperature);
-    if (s->width + keep + 16 < s->columns) row_addf(s, 1, PAINT_DIM, "seed=%llu", (unsigned long long)sample->seed);
-    add_metric(s, keep, "ppl", text_metric(sample, "perplexity"), text_short);
-    add_metric(s, keep, "spelling", text_metric(sample, "spelling_token_rate"), text_share);
-    add_metric(s, keep, "repeats", text_metric(sample, "repetition"), text_share);
-    if (s->width + keep + 18 < s->columns) row_addf(s, 2, sample->stop == GLIMPSE_STOP_NONFINITE ? PAINT_BAD : PAINT_DIM, "stop %s", text_stop_name(sample->stop));
+    row_addf(s, 1, PAINT_DIM, "T=%.4g", sample->temperature);
+    add_metric(s, "ppl", text_metric(sample, "perplexity"), text_short);
+    add_metric(s, "spelling", text_metric(sample, "spelling_token_rate"), text_share);
+    add_metric(s, "repeats", text_metric(sample, "repetition"), text_share);
+    row_addf(s, 2, sample->stop == GLIMPSE_STOP_NONFINITE ? PAINT_BAD : PAINT_DIM, "stop %s", text_stop_name(sample->stop));
+    row_addf(s, 2, PAINT_DIM, "seed=%llu", (unsigned long long)sample->seed); /* last: it is the same at every step */
+    s->columns = (size_t)v->width;
     row_add_right(s, PAINT_DIM, right);
     row_end(s, row++, false);
     if (v->height < 12 || (!text_check_failed(v->r) && !sample->why && !sample->note && !sample->n_beams)) return 1;
@@ -154,9 +162,40 @@ static int sample_head(screen *s, const glimpse_sample *sample, int row) {
     return 2;
 }
 
+/* === Keys ======================================================================================================= */
+
+/* In the order in which one wants them: where they do not fit, the last are left out. */
+static const char *const keys[][2] = {{"\xe2\x86\x90\xe2\x86\x92", "step"}, {"jk", "sample"}, {"hl", "token"}, {"?", "help"}, {"q", "quit"}, {"d", "diff"}, {"o", "over steps"},
+                                      {"s", "surprising"}, {"/", "find"}, {"c", "colour"}, {"p", "probes"}, {"m", "numbers"}, {"g", "go to"}};
+enum { KEYS = sizeof keys / sizeof *keys, TWO_ROWS_FROM = 18 };
+
+static size_t key_width(int i) { return text_width(keys[i][0], strlen(keys[i][0])) + 1 + strlen(keys[i][1]); }
+
+/* Rows for the keys: two where one does not hold them all and the screen is high enough. */
+static int keys_wanted(const screen_view *v) {
+    size_t all = 1;
+    for (int i = 0; i < KEYS; i++) all += key_width(i) + 2 * (i > 0);
+    return all > (size_t)v->width && v->height >= TWO_ROWS_FROM ? 2 : 1;
+}
+
+static void key_rows(screen *s, int last) {
+    int row = last + 1 - keys_wanted(s->v), i = 0;
+    for (; row <= last; row++) {
+        row_begin(s, (size_t)s->v->width);
+        blanks(s, 1);
+        for (bool some = false; i < KEYS; i++) {
+            const bool fits = (some ? 2 : 0) + key_width(i) <= room(s);
+            if (!fits && row < last) break; /* it begins the next row */
+            if (!fits) continue;
+            row_add(s, some ? 2 : 0, PAINT_STRONG, keys[i][0]);
+            row_add(s, 1, PAINT_DIM, keys[i][1]);
+            some = true;
+        }
+        row_end(s, row, false);
+    }
+}
+
 static void bottom(screen *s, const glimpse_sample *sample, int row, bool with_legend) {
-    static const char *const keys[][2] = {{"\xe2\x86\x90\xe2\x86\x92", "step"}, {"jk", "sample"}, {"hl", "token"}, {"?", "help"}, {"q", "quit"}, {"d", "diff"}, {"/", "find"},
-                                          {"s", "surprising"}, {"c", "colour"}, {"p", "probes"}, {"m", "numbers"}, {"g", "go to"}};
     const screen_view *v = s->v;
     if (with_legend) {
         row_begin(s, (size_t)v->width);
@@ -165,8 +204,8 @@ static void bottom(screen *s, const glimpse_sample *sample, int row, bool with_l
             row_add(s, 0, PAINT_DIM, "p of each token, by step  0 ");
             for (int i = 0; i < 16 && room(s) > 6; i++) styled_put(&s->t, " ", 1, (paint){PAINT_GROUND, v->style.colors, (float)i / 15}), s->width++;
             row_add(s, 1, PAINT_DIM, "1");
-        } else if (v->diff && sample) {
-            row_add(s, 0, PAINT_DIM, "against the step before: ");
+        } else if (v->diff && sample && v->page == SCREEN_SAMPLE) {
+            if (v->before) row_addf(s, 0, PAINT_DIM, "against step %lld, the last sampled: ", (long long)v->before->step);
             row_add(s, 0, PAINT_GONE, "gone");
             row_add(s, 1, PAINT_COME, "come");
         } else if (sample && v->style.depth != DEPTH_NONE) {
@@ -175,21 +214,18 @@ static void bottom(screen *s, const glimpse_sample *sample, int row, bool with_l
             styled_copy(&s->t, &legend, 0, text_fit(buf_str(&legend.text), legend.text.n, room(s), NULL));
             styled_free(&legend);
         }
-        row_end(s, row - 1, false);
+        row_end(s, row - 1 - (keys_wanted(v) > 1), false);
     }
     row_begin(s, (size_t)v->width);
     blanks(s, 1);
     if (v->line && v->typing) {
         row_add_cut(s, PAINT_STRONG, v->line, strlen(v->line), false, room(s) ? room(s) - 1 : 0);
         row_add(s, 0, PAINT_CURSOR, " ");
-    } else if (v->line) row_add_cut(s, PAINT_STRONG, v->line, strlen(v->line), false, SIZE_MAX);
-    else
-        for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
-            if (room(s) < strlen(keys[i][1]) + 6) continue;
-            row_add(s, i ? 2 : 0, PAINT_STRONG, keys[i][0]);
-            row_add(s, 1, PAINT_DIM, keys[i][1]);
-        }
-    row_end(s, row, false);
+        row_end(s, row, false);
+    } else if (v->line) {
+        row_add_cut(s, PAINT_STRONG, v->line, strlen(v->line), false, SIZE_MAX);
+        row_end(s, row, false);
+    } else key_rows(s, row);
 }
 
 /* === The text =================================================================================================== */
@@ -261,16 +297,6 @@ static void token_text(screen *s, const glimpse_sample *sample, styled *out, siz
     free(ends);
 }
 
-static const glimpse_sample *same_sample(const glimpse_record *r, const glimpse_sample *s) {
-    for (int32_t i = 0; r && i < r->n_samples; i++) {
-        const glimpse_sample *o = GLIMPSE_AT(r->samples, i);
-        if (o->sample == s->sample && o->prompt_bytes == s->prompt_bytes && text_is(o->label, s->label) &&
-            !memcmp(o->prompt_text, s->prompt_text, s->prompt_bytes))
-            return o;
-    }
-    return NULL;
-}
-
 typedef struct diff_out {
     styled raw;
     bool marks; /* no colours: as wdiff writes it */
@@ -294,10 +320,10 @@ static void put_part(void *user, diff_kind kind, const char *text, size_t n) {
 
 static void diff_text(screen *s, const glimpse_sample *sample, styled *out) {
     const screen_view *v = s->v;
-    const glimpse_sample *was = same_sample(v->before, sample);
+    const glimpse_sample *was = text_same_sample(v->before, sample);
     diff_out d = {.marks = v->style.depth == DEPTH_NONE};
     if (!was) {
-        styled_puts(out, v->before ? "The step before has no such sample.\n\n" : "There is no step before.\n\n", PAINT_DIM);
+        styled_puts(out, v->before ? "The last step that was sampled has no such sample.\n\n" : "No step before was sampled.\n\n", PAINT_DIM);
         styled_escape(&d.raw, sample->text, sample->text_bytes, TEXT_LINES, paint_of(PAINT_PLAIN));
     } else if (!word_diff(was->text, was->text_bytes, sample->text, sample->text_bytes, put_part, &d)) out->text.failed = true;
     put_visible(out, &d.raw, 0, d.raw.text.n, NULL);
@@ -382,6 +408,8 @@ static void say_problem(screen *s, int first, int last, const char *status, cons
     styled_free(&t);
 }
 
+int64_t screen_over_rows(int height) { return height - 9 < 1 ? 1 : height - 9; }
+
 glimpse_status screen_draw(const screen_view *v, int64_t *top, buffer *rows) {
     screen s = {.v = v, .rows = rows};
     bool failed = false;
@@ -392,18 +420,19 @@ glimpse_status screen_draw(const screen_view *v, int64_t *top, buffer *rows) {
     }
     const glimpse_sample *sample = v->r && v->sample < v->r->n_samples ? GLIMPSE_AT(v->r->samples, v->sample) : NULL;
     bool legend = v->height >= 14 && v->page != SCREEN_HELP;
-    int first = 2, last = v->height - 1 - legend;
+    int first = 2, last = v->height - keys_wanted(v) - legend;
     title(&s);
     slider(&s);
-    if (v->page == SCREEN_SAMPLE && sample) first += sample_head(&s, sample, first);
+    if ((v->page == SCREEN_SAMPLE || v->page == SCREEN_OVER) && sample) first += sample_head(&s, sample, first);
     if (v->height >= 18) first++;
     if (v->page == SCREEN_HELP) screen_help(&s, first, last);
     else if (!v->r) say_problem(&s, first, last, v->problem ? v->problem : "No evals yet.", NULL, top);
+    else if (v->page == SCREEN_OVER) screen_over_steps(&s, first, last);
     else if (v->page == SCREEN_PROBES) screen_probe_map(&s, first, last);
     else if (v->page == SCREEN_NUMBERS) screen_numbers(&s, first, last, top);
     else if (sample) sample_page(&s, sample, first, last, top);
     else say_problem(&s, first, last, text_is(v->r->status, "ok") ? "no sample" : v->r->status, v->r->why, top);
-    bottom(&s, v->page == SCREEN_SAMPLE ? sample : NULL, v->height - 1, legend);
+    bottom(&s, v->page == SCREEN_SAMPLE || v->page == SCREEN_OVER ? sample : NULL, v->height - 1, legend);
     failed = styled_failed(&s.t);
     for (int i = 0; i < v->height; i++) failed = failed || buf_failed(&rows[i]);
     styled_free(&s.t);

@@ -15,9 +15,9 @@
 #ifndef GLIMPSE_VIZ_SCREEN_H
 #define GLIMPSE_VIZ_SCREEN_H
 
-#include "viz/view.h"
+#include "viz/text.h"
 
-typedef enum screen_page { SCREEN_SAMPLE, SCREEN_PROBES, SCREEN_NUMBERS, SCREEN_HELP } screen_page;
+typedef enum screen_page { SCREEN_SAMPLE, SCREEN_OVER, SCREEN_PROBES, SCREEN_NUMBERS, SCREEN_HELP } screen_page;
 
 typedef struct screen_probes { /* a text of --probe over the evals */
     const glimpse_sample *probe; /* of the eval in sight; NULL = it has none */
@@ -27,13 +27,25 @@ typedef struct screen_probes { /* a text of --probe over the evals */
     const int64_t *steps;        /* (n_columns) */
 } screen_probes;
 
+typedef struct screen_step { /* the sample in sight, as it was at an eval */
+    int64_t step;
+    bool known;              /* what follows was read */
+    double val, perplexity;  /* NAN = not known */
+    styled text;             /* one line; or why there is none */
+} screen_step;
+
+typedef struct screen_over { /* SCREEN_OVER */
+    const screen_step *rows; /* (n) evals first .. first + n - 1; n = 0: there is no sample to follow */
+    int64_t first, n;
+} screen_over;
+
 typedef struct screen_view {
     int width, height;
     view_style style;
     screen_page page;
     const char *name;             /* what is looked at, where there is no eval yet */
     const glimpse_record *r;      /* NULL: `problem` says why */
-    const glimpse_record *before; /* the eval before; NULL = none */
+    const glimpse_record *before; /* the last eval before that was sampled, as the log has it; NULL = none */
     const char *problem;
     int64_t at, n, fresh;         /* which of how many evals; how many came since one looked at the last */
     int32_t sample, token;
@@ -42,14 +54,20 @@ typedef struct screen_view {
     const char *line;             /* the last row while something is typed, or to say something; NULL = the keys */
     bool typing;
     screen_probes probes;
+    screen_over over;
 } screen_view;
 
-enum { SCREEN_MIN_WIDTH = 20, SCREEN_MIN_HEIGHT = 6 };
+enum { SCREEN_MIN_WIDTH = 20, SCREEN_MIN_HEIGHT = 6, SCREEN_OVER_BYTES = 4096 /* of a text: no terminal is wider */ };
 
 /* Rows 0 .. height - 1, each cleared and made anew.  *top: the first line of the text in sight, moved as little as shows the
  * selected token. */
 glimpse_status screen_draw(const screen_view *v, int64_t *top, buffer *rows);
 /* How many evals the map of the probes shows at that width. */
 int64_t screen_probe_columns(int width);
+
+/* How many evals SCREEN_OVER shows at that height. */
+int64_t screen_over_rows(int height);
+/* Make a row of SCREEN_OVER: the sample of `r` that is `like`. */
+void screen_over_text(const glimpse_record *r, const glimpse_sample *like, const view_style *style, screen_step *out);
 
 #endif

@@ -128,9 +128,13 @@ void screen_probe_map(screen *s, int first, int last) {
     int row = first + 2;
     for (int32_t i = from; i < n && row < last - 1; i++, row++) {
         row_begin(s, (size_t)v->width);
-        row_add(s, 1, PAINT_PLAIN, "");
-        text_piece(&s->t, v->r, GLIMPSE_AT(m->probe->tokens, i)->id, PROBE_LABEL - 1, true, paint_of(PAINT_PLAIN));
-        s->width += PROBE_LABEL - 1;
+        styled label = {0}; /* right-aligned: beside its cells */
+        text_piece(&label, v->r, GLIMPSE_AT(m->probe->tokens, i)->id, PROBE_LABEL - 1, false, paint_of(PAINT_PLAIN));
+        row_add(s, PROBE_LABEL - text_width(buf_str(&label.text), label.text.n), PAINT_PLAIN, "");
+        styled_copy(&s->t, &label, 0, label.text.n);
+        if (styled_failed(&label)) s->t.text.failed = true;
+        styled_free(&label);
+        s->width = PROBE_LABEL;
         row_add(s, 1, PAINT_PLAIN, "");
         for (int64_t k = 0; k < m->n_columns * cell && s->width < s->columns; k++, s->width++) {
             float p = m->p[k / cell * n + i];
@@ -203,10 +207,12 @@ static void all_numbers(number_list *l) {
     const screen_view *v = l->s->v;
     const glimpse_record *r = v->r, *b = v->before;
     char name[128], more[128], error[32];
-    heading(l, "Losses");
+    if (b) c_snprintf(name, sizeof name, "Losses   \xe2\x96\xb2\xe2\x96\xbc against step %lld, the last sampled", (long long)b->step);
+    heading(l, b ? name : "Losses");
     number(l, "train", r->train_loss, b ? b->train_loss : NAN, "");
     number(l, "val", r->val_loss, b ? b->val_loss : NAN, "");
-    number(l, "best val", r->best_val_loss, NAN, "");
+    c_snprintf(more, sizeof more, "at step %lld", (long long)r->best_step);
+    number(l, "best val", r->best_val_loss, NAN, r->best_step >= 0 ? more : "");
     if (r->n_scores) heading(l, "Tasks");
     for (int32_t i = 0; i < r->n_scores; i++) {
         const glimpse_task_score *t = GLIMPSE_AT(r->scores, i);
@@ -228,8 +234,8 @@ static void all_numbers(number_list *l) {
     const glimpse_sample *s = GLIMPSE_AT(r->samples, v->sample);
     c_snprintf(name, sizeof name, "Sample %d of %d", (int)v->sample + 1, (int)r->n_samples);
     heading(l, name);
+    const glimpse_sample *o = text_same_sample(b, s);
     for (int32_t i = 0; i < s->n_metrics; i++) {
-        const glimpse_sample *o = b && v->sample < b->n_samples ? GLIMPSE_AT(b->samples, v->sample) : NULL;
         number(l, s->metrics[i].name, s->metrics[i].value, o ? metric_of(o->metrics, o->n_metrics, s->metrics[i].name) : NAN, "");
     }
 }
@@ -255,7 +261,8 @@ void screen_help(screen *s, int first, int last) {
         {"PgUp PgDn", "ten tokens, or rows, at a time"},
         {"s  S", "the next most surprising token, the one before"},
         {"c  C", "what the colours mean: seven modes"},
-        {"d", "what changed against the step before"},
+        {"d", "what changed against the last step that was sampled"},
+        {"o", "this sample over the steps, a row a step"},
         {"/  n N", "find text or /pattern/ in all steps; next, previous"},
         {"p", "the texts of --probe over the steps"},
         {"m", "all numbers of this step and sample"},

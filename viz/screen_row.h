@@ -30,6 +30,7 @@ void row_text(screen *s, int i, const styled *t, size_t from, size_t to, size_t 
 void screen_probe_map(screen *s, int first, int last);
 void screen_numbers(screen *s, int first, int last, int64_t *top);
 void screen_help(screen *s, int first, int last);
+void screen_over_steps(screen *s, int first, int last); /* screen_over.c */
 /* The selected token as `n` rows from `first` on, of `columns` at the right of what stands there. */
 void screen_token(screen *s, int first, int n, size_t columns);
 

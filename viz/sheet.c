@@ -47,19 +47,19 @@ static void draw_header(sheet *k) {
     canvas_text(&k->c, CHART_MARGIN, 27, room, FONT_BOLD, C_INK, TEXT_LEFT, buf_str(text), text->n);
 
     buf_clear(text);
-    if (s->prompt_text) canvas_visible(s->prompt_text, s->prompt_bytes, 2048, text);
+    if (s->prompt_text) text_visible(text, s->prompt_text, s->prompt_bytes, 2048);
     buf_puts(text, "\xe2\x96\xb8");
     canvas_text_tail(&k->c, CHART_MARGIN, 49, scale_x - 32 - CHART_MARGIN, FONT_BODY, C_INK, buf_str(text), text->n);
 
     buf_clear(text);
     const char *name = r->run_name && *r->run_name ? r->run_name : r->run ? r->run : "";
     buf_puts(text, "run ");
-    canvas_visible(name, strlen(name), 80, text);
+    text_escape(text, name, strnlen(name, 80), TEXT_ONE_LINE);
     const char *const facts[] = {r->arch, r->dtype, r->device};
     for (int i = 0; i < 3; i++) {
         if (!facts[i] || !*facts[i]) continue;
         buf_puts(text, i ? " " : " \xc2\xb7 ");
-        canvas_visible(facts[i], strlen(facts[i]), 40, text);
+        text_escape(text, facts[i], strnlen(facts[i], 40), TEXT_ONE_LINE);
     }
     chart_number number;
     if (isfinite(r->val_loss)) buf_printf(text, " \xc2\xb7 val %s", chart_fixed(r->val_loss, 3, number));
@@ -81,7 +81,7 @@ static void draw_candidates(sheet *k, const glimpse_token *t, int x, int y) {
         canvas_fill(&k->c, x, top, CELL_W - 1, CELL_H - 1, ground);
         if (!isfinite(g->p)) canvas_hatch(&k->c, x, top, CELL_W - 1, CELL_H - 1, C_FRAME);
         buf_clear(text);
-        chart_piece(k->record, g->id, text);
+        text_token(text, k->record, g->id);
         canvas_text(&k->c, x + 3, top + 12, CELL_W - 6, FONT_SMALL, isfinite(g->p) ? canvas_text_on(ground) : C_INK, TEXT_LEFT,
                     buf_str(text), text->n);
     }
@@ -149,7 +149,7 @@ static void draw_band(sheet *k, int first, int y) {
         const glimpse_token *t = chart_token_at(k->sample, first + i);
         const int x = x0 + i * CELL_W;
         buf_clear(text);
-        chart_piece(k->record, t->id, text);
+        text_token(text, k->record, t->id);
         const font_face face = canvas_width(FONT_BODY, buf_str(text), text->n) <= CELL_W - 3 ? FONT_BODY : FONT_SMALL;
         canvas_text(&k->c, x + 3, y + 13, CELL_W - 5, face, C_INK, TEXT_LEFT, buf_str(text), text->n);
         draw_candidates(k, t, x, cells_y);

@@ -1,6 +1,6 @@
 /* terminal.c -- the log of an eval on a terminal: a glance that tells how the model speaks now, and where the rest is.
  *
- *     glimpse  step 250 ▸ train 2.413  val 2.507 ▼0.112 best   3×128 tokens  0.31 s  blocked 0.2 ms
+ *     glimpse  step 250 ▸ train 2.413  val 2.507 ▼0.112 since 200 best   3×128 tokens  0.31 s  blocked 0.2 ms
  *       "\n"  top_k=200 T=0.8 seed=1337                                                  1 of 3
  *       Once upon a time there was a little girl named Lily. She liked to play …
  *       ▁▁▂▁▁▃▁▁▇▁▂▁▁▁▂▅▁▁▁▂ entropy 1.8   ppl 5.9   spelling .97   repeats .03   stop length
@@ -29,6 +29,8 @@ typedef struct log_view {
     size_t width;    /* of it */
     buffer *out;
     bool shortened;  /* some text did not fit */
+    bool left_out;   /* a piece of the row being made did not fit */
+    bool labelled;   /* the headline says since when the validation loss changed; else the digest does */
 } log_view;
 
 /* === Rows ======================================================================================================= */
@@ -44,7 +46,7 @@ static size_t room(const log_view *v) { return v->columns > v->width ? v->column
 /* Append a piece if the whole of it, with the gap before it, fits. */
 static bool add(log_view *v, size_t gap, paint_kind kind, const char *text) {
     size_t w = text_width(text, strlen(text));
-    if (gap + w > room(v)) return false;
+    if (gap + w > room(v)) return v->left_out = true, false;
     for (size_t i = 0; i < gap; i++) styled_puts(&v->line, " ", PAINT_PLAIN);
     styled_puts(&v->line, text, kind);
     v->width += gap + w;
@@ -119,21 +121,25 @@ static void loss_text(char out[48], const char *name, double loss) {
     else if (isinf(loss)) c_snprintf(out, 48, "%s inf", name);
 }
 
-/* The losses, the change since the eval before, whether it is the best: the last two mean nothing without the second,
- * and the first goes before the second does. */
+/* The losses, the change since the last eval that was sampled (the one whose text the digest compares), whether it is the
+ * best: the last two mean nothing without the second, and the first goes before the second does. */
 static void add_losses(log_view *v, const glimpse_record *before) {
     const glimpse_record *r = v->r;
-    char train[48], val[48], change[48] = "";
+    char train[48], val[48], change[48] = "", since[48] = "";
     bool best = r->best_step == r->step && isfinite(r->val_loss);
     double by = before ? r->val_loss - before->val_loss : NAN;
     loss_text(train, "train", r->train_loss);
     loss_text(val, "val", r->val_loss);
-    if (isfinite(by)) c_snprintf(change, sizeof change, "%s%.3f", by > 0 ? "\xe2\x96\xb2" : "\xe2\x96\xbc", fabs(by));
+    if (isfinite(by)) {
+        c_snprintf(change, sizeof change, "%s%.3f", by > 0 ? "\xe2\x96\xb2" : "\xe2\x96\xbc", fabs(by));
+        c_snprintf(since, sizeof since, "since %lld", (long long)before->step);
+    }
     size_t wants = 1 + strlen(val) + (*change ? 7 : 0) + (best ? 5 : 0);
     bool both = *train && room(v) >= 1 + strlen(train) + 1 + wants;
     if (both || !*val) add(v, 1, isinf(r->train_loss) ? PAINT_BAD : PAINT_PLAIN, train);
     if (!*val || !add(v, both ? 2 : 1, isinf(r->val_loss) ? PAINT_BAD : PAINT_PLAIN, val)) return;
-    if (*change) add(v, 1, by > 0 ? PAINT_BAD : PAINT_GOOD, change);
+    if (*change && add(v, 1, by > 0 ? PAINT_BAD : PAINT_GOOD, change) && v->labelled && room(v) >= 1 + strlen(since) + (best ? 5 : 0))
+        add(v, 1, PAINT_DIM, since);
     if (best) add(v, 1, PAINT_GOOD, "best");
 }
 
@@ -143,23 +149,35 @@ static void add_seconds(log_view *v, const char *name, double s) {
     else addf(v, 2, PAINT_DIM, s < 10 ? "%s%.2f s" : "%s%.0f s", name, s);
 }
 
-static void headline(log_view *v, const glimpse_record *before) {
+static void headline_row(log_view *v, const glimpse_record *before) {
     const glimpse_record *r = v->r;
     begin_row(v, 0);
+    v->left_out = false;
     add(v, 0, PAINT_STRONG, "glimpse");
     addf(v, 2, PAINT_PLAIN, "step %lld", (long long)r->step);
     add(v, 1, PAINT_DIM, "\xe2\x96\xb8");
     add_losses(v, before);
     if (r->n_samples > 0) {
-        int32_t most = 0;
-        for (int32_t i = 0; i < r->n_samples; i++) {
-            const glimpse_sample *s = GLIMPSE_AT(r->samples, i);
-            if (s->n_tokens > most) most = s->n_tokens;
-        }
-        addf(v, 3, PAINT_DIM, "%d\xc3\x97%d token%s", (int)r->n_samples, (int)most, most == 1 ? "" : "s");
+        const int32_t each = r->samples->n_tokens;
+        int64_t all = 0;
+        for (int32_t i = 0; i < r->n_samples; i++) all += GLIMPSE_AT(r->samples, i)->n_tokens;
+        bool equal = all == (int64_t)each * r->n_samples;
+        for (int32_t i = 0; equal && i < r->n_samples; i++) equal = GLIMPSE_AT(r->samples, i)->n_tokens == each;
+        if (equal) addf(v, 3, PAINT_DIM, "%d\xc3\x97%d token%s", (int)r->n_samples, (int)each, each == 1 ? "" : "s");
+        else addf(v, 3, PAINT_DIM, "%lld tokens", (long long)all);
     }
     add_seconds(v, "", r->prefill_s + r->decode_s);
     add_seconds(v, "blocked ", r->blocked_s);
+}
+
+/* With the label of the change if all fits with it, or if there is no digest to say it. */
+static void headline(log_view *v, const glimpse_record *before, bool has_digest) {
+    v->labelled = true;
+    headline_row(v, before);
+    if (v->left_out && has_digest) {
+        v->labelled = false;
+        headline_row(v, before);
+    }
     end_row(v);
 }
 
@@ -264,26 +282,17 @@ static void sample_numbers(log_view *v, const glimpse_sample *s) {
 
 /* === Digest, advice, where the rest is ========================================================================== */
 
-static const glimpse_sample *same_sample(const glimpse_record *r, const glimpse_sample *s) {
-    for (int32_t i = 0; r && i < r->n_samples; i++) {
-        const glimpse_sample *o = GLIMPSE_AT(r->samples, i);
-        if (o->sample == s->sample && o->prompt_bytes == s->prompt_bytes && text_is(o->label, s->label) &&
-            (!s->prompt_bytes || !memcmp(o->prompt_text, s->prompt_text, s->prompt_bytes)))
-            return o;
-    }
-    return NULL;
-}
-
 static void add_change(log_view *v, const char *name, double from, double to, void (*format)(char[32], double)) {
     char a[32], b[32];
     if (!isfinite(from) || !isfinite(to)) return;
     format(a, from);
     format(b, to);
+    if (text_is(a, b)) return; /* no change that one would see */
     addf(v, 0, PAINT_DIM, " \xc2\xb7 %s %s\xe2\x86\x92%s", name, a, b);
 }
 
 static void digest(log_view *v, const glimpse_record *before, const glimpse_sample *s) {
-    const glimpse_sample *o = same_sample(before, s);
+    const glimpse_sample *o = text_same_sample(before, s);
     if (!o) return;
     int32_t same = 0;
     while (same < s->n_tokens && same < o->n_tokens &&
@@ -291,6 +300,8 @@ static void digest(log_view *v, const glimpse_record *before, const glimpse_samp
         same++;
     begin_row(v, INDENT);
     addf(v, 0, PAINT_DIM, "since %lld: ", (long long)before->step);
+    double by = v->r->val_loss - before->val_loss;
+    if (!v->labelled && isfinite(by)) addf(v, 0, PAINT_DIM, "val %s%.3f \xc2\xb7 ", by > 0 ? "\xe2\x96\xb2" : "\xe2\x96\xbc", fabs(by));
     if (same == s->n_tokens && same == o->n_tokens && same != 1) addf(v, 0, PAINT_DIM, "all %d tokens same", (int)same);
     else if (!same) add(v, 0, PAINT_DIM, "another text from the first token on");
     else addf(v, 0, PAINT_DIM, "first %d token%s same", (int)same, same == 1 ? "" : "s");
@@ -445,7 +456,8 @@ glimpse_status view_terminal(const glimpse_record *r, const glimpse_record *befo
     bool colored = style->colorize && style->depth != DEPTH_NONE;
     int32_t shown[MAX_PAIRS];
     int n = pick(r, shown);
-    headline(&v, before);
+    const bool has_digest = n && text_same_sample(before, GLIMPSE_AT(r->samples, shown[0]));
+    headline(&v, before, has_digest);
     if (text_check_failed(r)) check_failed_row(&v);
     if (!text_is(r->status, "ok")) {
         styled t = {0};
@@ -458,7 +470,7 @@ glimpse_status view_terminal(const glimpse_record *r, const glimpse_record *befo
         if (styled_failed(&t)) v.line.text.failed = true;
         styled_free(&t);
     }
-    int tail = has_scores(r) + rows_of_path(&v, where) + (colored && n) + (n && same_sample(before, GLIMPSE_AT(r->samples, shown[0])) != NULL);
+    int tail = has_scores(r) + rows_of_path(&v, where) + (colored && n) + has_digest;
     char hint[160];
     for (int k = 0, hints = 0; k < n && !hints; k++) tail += hints = advice_of(r, GLIMPSE_AT(r->samples, shown[k]), hint);
     for (int k = 0; k < n && v.rows_left - tail >= 3; k++) {

@@ -5,6 +5,9 @@
 #include "include/internal/utf8.h"
 #include <stdarg.h>
 #include <string.h>
+#include <utf8proc.h>
+
+enum { TOKEN_LIMIT = 256 }; /* bytes of a token: no cell shows more */
 
 /* === Escapes ==================================================================================================== */
 
@@ -14,6 +17,11 @@ static bool is_invisible(uint32_t cp) {
     return cp == 0xAD || cp == 0x34F || cp == 0x115F || cp == 0x1160 || cp == 0x17B4 || cp == 0x17B5 || cp == 0x180E ||
            cp == 0x200B || (cp >= 0x2060 && cp <= 0x2064) || cp == 0x3164 || cp == 0xFFA0 ||
            (cp >= 0x1BCA0 && cp <= 0x1BCA3) || (cp >= 0x1D173 && cp <= 0x1D17A) || (cp >= 0xE0080 && cp <= 0xE0FFF);
+}
+
+/* A joiner without what it joins shows as nothing. */
+static bool is_format(uint32_t cp) {
+    return cp >= 0x80 && utf8proc_category((utf8proc_int32_t)cp) == UTF8PROC_CATEGORY_CF && !utf8proc_charwidth((utf8proc_int32_t)cp);
 }
 
 static void escape_cp(buffer *out, uint32_t cp) {
@@ -64,6 +72,26 @@ void text_repr(buffer *out, const char *s, size_t n) {
     buf_putc(out, quote);
     escape(out, s, n, TEXT_ONE_LINE, quote);
     buf_putc(out, quote);
+}
+
+void text_visible(buffer *out, const char *s, size_t n, size_t limit) {
+    if (n > limit) n = limit;
+    for (size_t at = 0, len; at < n; at += len) {
+        uint32_t cp;
+        int k = utf8_decode(s + at, n - at, &cp);
+        len = k > 0 ? (size_t)k : k < 0 ? (size_t)-k : n - at;
+        if (k > 0 && cp == ' ') buf_puts(out, "\xe2\x90\xa3");
+        else if (k > 0 && cp == '\n') buf_puts(out, "\xe2\x86\xb5");
+        else if (k > 0 && cp == '\t') buf_puts(out, "\xe2\x86\x92");
+        else if (k > 0 && (cp == 0xa0 || (at == 0 && is_format(cp)))) escape_cp(out, cp);
+        else escape(out, s + at, len, TEXT_ONE_LINE, 0);
+    }
+}
+
+void text_token(buffer *out, const glimpse_record *r, int32_t id) {
+    const glimpse_piece *piece = record_piece(r, id);
+    if (piece && piece->bytes > 0 && piece->text) text_visible(out, piece->text, (size_t)piece->bytes, TOKEN_LIMIT);
+    else buf_printf(out, "\xe2\x9f\xa8%d\xe2\x9f\xa9", (int)id);
 }
 
 bool text_is_rule(const char *line, size_t n) {

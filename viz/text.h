@@ -21,6 +21,12 @@ void text_escape(buffer *out, const char *s, size_t n, int flags);
 /* The same between quotes as Python's repr() writes a str: 'a\n', "it's". */
 void text_repr(buffer *out, const char *s, size_t n);
 void text_quote(buffer *out, const char *s, size_t n); /* between double quotes, which are escaped */
+/* A text on one line as a label: blanks as ␣ ↵ →, the rest as text_escape; a no-break blank and a joiner that stands
+ * first as \u00a0, \u200d.  At most `limit` bytes are looked at. */
+void text_visible(buffer *out, const char *s, size_t n, size_t limit);
+/* A token as every view of it writes it: text_visible of its piece, and ⟨464⟩ where the record has no bytes of that id.  A
+ * special token's piece is ⟨name⟩ already (sampling/pieces_text.h). */
+void text_token(buffer *out, const glimpse_record *r, int32_t id);
 /* True for a line that could pass for a rule of an entry: dashes and blanks only, at least one dash. */
 bool text_is_rule(const char *line, size_t n);
 
@@ -102,6 +108,8 @@ bool text_check_failed(const glimpse_record *r);
 
 /* A metric of the sample by name, NAN if it has none; perplexity and mean_entropy are computed if they are not there. */
 double text_metric(const glimpse_sample *s, const char *name);
+/* The sample of another eval (NULL = none) with the same prompt, setting and number; NULL = it has none. */
+const glimpse_sample *text_same_sample(const glimpse_record *r, const glimpse_sample *s);
 void text_short(char out[32], double x); /* "1.04", "5.9", "123" */
 void text_share(char out[32], double x); /* ".97", "1.00" */
 const char *text_stop_name(glimpse_stop stop); /* "length", "eos", "stop", "context", "nonfinite", "scored" */

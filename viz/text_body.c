@@ -27,6 +27,16 @@ double text_metric(const glimpse_sample *s, const char *name) {
     return perplexity ? exp(sum) : sum;
 }
 
+const glimpse_sample *text_same_sample(const glimpse_record *r, const glimpse_sample *s) {
+    for (int32_t i = 0; r && i < r->n_samples; i++) {
+        const glimpse_sample *o = GLIMPSE_AT(r->samples, i);
+        if (o->sample == s->sample && o->prompt_bytes == s->prompt_bytes && text_is(o->label, s->label) &&
+            (!s->prompt_bytes || !memcmp(o->prompt_text, s->prompt_text, s->prompt_bytes)))
+            return o;
+    }
+    return NULL;
+}
+
 void text_short(char out[32], double x) {
     double a = fabs(x);
     c_snprintf(out, 32, a < 2 ? "%.2f" : a < 100 ? "%.1f" : a < 1e6 ? "%.0f" : "%.1e", x);
@@ -198,22 +208,7 @@ enum { TOKEN_COLUMNS = 14, CANDIDATE_COLUMNS = 8, CANDIDATES = 10 };
 
 void text_piece(styled *out, const glimpse_record *r, int32_t id, size_t columns, bool fill, paint p) {
     buffer scratch = {0};
-    const glimpse_token as_token = {.id = id};
-    piece_bytes piece = bytes_of(r, &as_token);
-    if (!piece.n) buf_printf(&scratch, "#%d", (int)id);
-    for (size_t i = 0; i < piece.n;) { /* runs without a blank are escaped as they are */
-        const char *mark = piece.s[i] == ' ' ? "\xe2\x90\xa3" : piece.s[i] == '\n' ? "\xe2\x86\xb5"
-                         : piece.s[i] == '\t' ? "\xe2\x86\x92" : NULL;
-        size_t n = 1;
-        if (mark) buf_puts(&scratch, mark);
-        else {
-            while (i + n < piece.n && !strchr(" \n\t", piece.s[i + n])) n++;
-            if (n > 200) n = 200;
-            text_escape(&scratch, piece.s + i, n, TEXT_ONE_LINE);
-            if (scratch.n > 400) break;
-        }
-        i += n;
-    }
+    text_token(&scratch, r, id);
     size_t used, fits = text_fit(buf_str(&scratch), scratch.n, columns, &used);
     if (fits < scratch.n && columns) {
         fits = text_fit(buf_str(&scratch), scratch.n, columns - 1, &used);

@@ -108,6 +108,16 @@ void buf_g(buffer *b, double value, int digits) {
     else buf_printf(b, "%.*g", digits, value);
 }
 
+void buf_float(buffer *b, float value) {
+    char text[32];
+    int digits = 6;
+    for (double back; digits < 9 && isfinite(value); digits++) {
+        int n = c_snprintf(text, sizeof text, "%.*g", digits, (double)value);
+        if (parse_double(text, (size_t)n, &back) && (float)back == value) break;
+    }
+    buf_g(b, (double)value, digits);
+}
+
 void buf_u64(buffer *b, uint64_t value) {
     char digits[20];
     size_t i = sizeof digits;

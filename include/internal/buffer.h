@@ -29,6 +29,7 @@ void buf_putc(buffer *b, char c);
 void buf_fill(buffer *b, char c, size_t n);                          /* n times c */
 void buf_printf(buffer *b, const char *fmt, ...) BUF_PRINTF_LIKE(2, 3); /* '.' in any locale */
 void buf_vprintf(buffer *b, const char *fmt, va_list args) BUF_PRINTF_LIKE(2, 0);
+void buf_float(buffer *b, float value); /* the fewest digits, at least 6, that read back as this float: 1e-05 */
 void buf_g(buffer *b, double value, int digits); /* "%.{digits}g", digits 1..17; "nan", "inf", "-inf" as they are */
 void buf_i64(buffer *b, int64_t value);
 void buf_u64(buffer *b, uint64_t value);

@@ -48,7 +48,8 @@ typedef struct session_host {
 } session_host;
 
 typedef struct session_tokenize {
-    const char *path, *pattern; /* pattern: NULL = as the file says */
+    const char *path, *pattern; /* path: a tokenizer, or a directory with one; pattern: NULL = as the file says */
+    const char *checkpoint, *out_dir; /* without a path: whose tokenizer, as sampling looks for it; checkpoint: NULL = the newest */
     const char *text;
     size_t n;
     bool decode, json, special; /* special: also what the file puts around a text; decode: special tokens by name */
@@ -60,6 +61,7 @@ typedef struct file_command {
     const char *format;   /* NULL, "safetensors", "llmc" */
     const char *dtype;    /* NULL = as stored, "f32", "bf16", "f16" */
     const char *tokenizer; /* a file or directory; NULL = beside `in` */
+    const char *pattern;   /* as session_tokenize's */
     bool force;           /* `out` gives way if it is there */
 } file_command;
 
@@ -114,8 +116,9 @@ typedef struct session_api {
     void (*schedule)(const session *s, schedule *out);
     /* A sampler of the user's; `state` is given: freed with sampler->free when the session closes, not on a failure. */
     glimpse_status (*add_sampler)(session *s, const glimpse_sampler *sampler, void *state);
-    /* `glimpse tokenize`: n bytes of text to lines of tokens, or (decode) of ids to a text.  *out: returned (free_text). */
-    glimpse_status (*tokenize)(const session_tokenize *job, char **out, size_t *bytes);
+    /* `glimpse tokenize`: n bytes of text to lines of tokens, or (decode) of ids to a text.  *out, and *source, the path of a
+     * tokenizer that was looked for, else NULL: returned (free_text). */
+    glimpse_status (*tokenize)(const session_tokenize *job, char **out, size_t *bytes, char **source);
     void (*free_text)(char *text);
     /* A checkpoint as a description; its strings and tensors live until unload(*handle). */
     glimpse_status (*load)(const char *path, glimpse_model *description, void **handle);

@@ -11,7 +11,8 @@ typedef struct seen_id { int32_t id, count; } seen_id;
 
 typedef struct decide_row {
     draw_key key;
-    int32_t steps, eos, n_ops, n_seen, n_drawn;
+    int32_t steps, eos, n_ops, n_seen, n_drawn, n_more_eos;
+    int32_t more_eos[BURST_MORE_EOS];
     burst_op ops[BURST_MAX_OPS];
 } decide_row;
 

@@ -2,15 +2,16 @@
  *
  *   cuda_backend.cu   open, forward, close: the plan with every pointer on the device, phase after phase on one stream
  *   cuda_weights.cu   weights to the device in the layout the kernels read          cuda_rows.cu   embed, prologue, finish
- *   cuda_matmul.cu    products of up to 64 rows by tensor cores; cuBLAS above        cuda_attend.cu attention in chunks
+ *   cuda_matmul.cu    products of up to 16 rows by tensor cores, cuda_many.cu up to 64, cuBLAS above
+ *   cuda_attend.cu    attention in chunks
  *   cuda_decide.cu    a row of logits to a token and its record                     cuda_burst.cu  steps without the host
  *   cuda_parts.cu     of a row what a chain on the host needs                       cuda_steps.cu  a step as a graph or as ...
  *   cuda_persist.cu   ... one kernel over all phases; rows.cuh, matmul.cuh, attend.cuh: the bodies that it and the others run
  *
  * Numbers.  A product splits what it multiplies into bf16 planes that add up to it (weights exactly: bf16 one plane, f16
  * two, f32 three; activations in two planes, to 2^-17, or three for f32 weights, to 2^-24), multiplies planes on the tensor
- * cores and adds in f32.  Eight warps share a dot product by blocks of 32 elements and their sums are added in the order
- * of the warps: one order whatever the batch.  Attention adds a chunk of 64 positions, then the chunks in rising order.
+ * cores and adds in f32.  A dot product is eight parts, each a run of blocks of 32 elements (part_begin); the parts are added in
+ * rising order in two halves, whoever computed them: one order whatever the batch.  Attention adds a chunk of 64 positions, then the chunks in rising order.
  * What is not finite in a product may come out as NaN where the reference says an infinity; it is never finite.
  * Prompts of more than 64 tokens go through cuBLAS, one prompt a product, so their numbers do not depend on other prompts. */
 #ifndef GLIMPSE_KERNELS_CUDA_CUDA_CUH
@@ -32,7 +33,8 @@ extern "C" {
 #include "kernels/decide.h"
 
 enum {
-    MATMUL_ROWS = 64,     /* rows of one launch of the product */
+    MATMUL_ROWS = 64,     /* rows of one launch of a product */
+    MATMUL_FEW = 16,      /* of matmul_kernel */
     MATMUL_WARPS = 8,
     ROW_ALIGN = 32,       /* elements: rows of weights and activations are that long, or padded with zeros */
     ATTEND_CHUNK = 64,    /* positions */
@@ -44,6 +46,11 @@ enum {
     PAIRS = 1024          /* of cosines at once */
 };
 
+/* The first block of 32 elements of part `i` of a row of kp: parts 0 .. MATMUL_WARPS - 1, the last ones may be empty. */
+GLIMPSE_HD static inline int part_begin(int kp, int i) {
+    int blocks = kp / 32, each = (blocks + MATMUL_WARPS - 1) / MATMUL_WARPS;
+    return i * each < blocks ? i * each : blocks;
+}
 static inline int64_t round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
 
 /* === What kernels are told ======================================================================================= */
@@ -174,6 +181,8 @@ typedef struct cuda_backend {
     int64_t ld[PLAN_MAX_BUFFERS];
     uint16_t *planes;       /* (MAX_PLANES, rows, ld_planes) */
     int64_t ld_planes;
+    float *many_partial;    /* cuda_many.cu's sums and counters */
+    int32_t *many_arrived;
     float *y;               /* (rows or 2 rows, ld_y) */
     int64_t ld_y;
     float *logits, *host_logits; /* (max_logits, ld_logits) */
@@ -239,6 +248,11 @@ cudaError_t cuda_relay(cuda_backend *be, const void *from, size_t size, int64_t 
 cudaError_t cuda_floats(cuda_backend *be, const void *from, glimpse_dtype dtype, int64_t n, float add, float *to);
 cudaError_t cuda_matmul(cuda_backend *be, glimpse_dtype dtype, const matmul_args *a);
 cudaError_t cuda_matmul_prepare(cuda_backend *be);
+/* Whether a product is cuda_many's, whose args->planes must be there. */
+bool cuda_many_takes(const cuda_backend *be, glimpse_dtype dtype, const matmul_args *a);
+cudaError_t cuda_many(cuda_backend *be, glimpse_dtype dtype, const matmul_args *a);
+glimpse_status cuda_many_open(cuda_backend *be);
+cudaError_t cuda_many_prepare();
 cudaError_t cuda_cosines(cuda_backend *be, const cuda_phase *embed, int32_t n);
 cudaError_t cuda_copy_strip(cuda_backend *be, const cuda_phase *ph, int32_t from, int32_t to, int32_t first, int32_t n);
 cudaError_t cuda_attend(cuda_backend *be, const cuda_phase *ph, const row_run *run, int32_t first_item, int32_t n_items);

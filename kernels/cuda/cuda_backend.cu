@@ -230,12 +230,13 @@ static void fill_matmul(const cuda_backend *be, const cuda_phase *ph, const row_
 /* The planes are made by a kernel of their own where they do not fit beside the product, or where blocks that are done
  * would overwrite what others still read. */
 static glimpse_status run_matmul(cuda_backend *be, const cuda_phase *ph, matmul_args *a) {
-    if (planes_bytes(ph->planes, a) > PROLOGUE_SHARED || (ph->p->kind == PHASE_MATMUL && ph->p->in == ph->p->out)) {
+    bool many = cuda_many_takes(be, ph->dtype, a);
+    if (many || planes_bytes(ph->planes, a) > PROLOGUE_SHARED || (ph->p->kind == PHASE_MATMUL && ph->p->in == ph->p->out)) {
         CUDA(be, cuda_prologue(be, a, ph->planes, be->planes, NULL), "normalising");
         a->planes = be->planes;
         a->ld_planes = be->ld_planes;
     }
-    CUDA(be, cuda_matmul(be, ph->dtype, a), "multiplying");
+    CUDA(be, many ? cuda_many(be, ph->dtype, a) : cuda_matmul(be, ph->dtype, a), "multiplying");
     return GLIMPSE_OK;
 }
 
@@ -536,6 +537,7 @@ static glimpse_status open_device(cuda_backend *be) {
     TRY(find_budget(be));
     CUDA(be, cudaStreamCreateWithFlags(&be->stream, cudaStreamNonBlocking), "opening a stream");
     CUDA(be, cuda_matmul_prepare(be), "loading kernels");
+    CUDA(be, cuda_many_prepare(), "loading kernels");
     CUDA(be, cuda_attend_prepare(be), "loading kernels");
     return GLIMPSE_OK;
 }
@@ -560,6 +562,7 @@ static glimpse_status open_rows(cuda_backend *be) {
     TRY(cuda_take(be, &be->planes, "activations", rows * MAX_PLANES, be->ld_planes, sizeof *be->planes));
     be->ld_y = round_up(y, ROW_ALIGN);
     if (y) TRY(cuda_take(be, &be->y, "activations", rows * 2, be->ld_y, sizeof *be->y));
+    TRY(cuda_many_open(be));
     be->slots = (be->cfg.strip_tokens + ATTEND_CHUNK - 1) / ATTEND_CHUNK + 1;
     if (be->most_heads) {
         int64_t queries = (rows < MATMUL_ROWS ? rows : (int64_t)MATMUL_ROWS) * be->most_heads;

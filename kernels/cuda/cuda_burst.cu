@@ -136,6 +136,8 @@ static void list_burst(cuda_backend *be, const burst_request *rq, const backend_
         d->key.step = r->key_step;
         d->steps = r->steps;
         d->eos = r->eos;
+        d->n_more_eos = r->n_more_eos;
+        memcpy(d->more_eos, r->more_eos, sizeof d->more_eos);
         d->n_ops = r->n_ops;
         memcpy(d->ops, r->ops, sizeof d->ops);
         if (r->n_ops && r->ops[0].kind == BURST_PENALTIES) d->n_seen = count_seen(b, r, b->host_seen + (int64_t)i * b->room_seen);

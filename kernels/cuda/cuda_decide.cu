@@ -124,7 +124,9 @@ static __device__ void advance(const decide_args &a, int r, int id, work_space *
     }
     if (thread() == 0) {
         state.n_drawn++;
-        if (id < 0 || id == state.eos || state.n_drawn >= state.steps) a.row[r].active = 0;
+        bool ends = id < 0 || id == state.eos || state.n_drawn >= state.steps;
+        for (int i = 0; i < state.n_more_eos; i++) ends |= id == state.more_eos[i];
+        if (ends) a.row[r].active = 0;
         else {
             a.row[r].id = id;
             a.row[r].pos++;

@@ -1,25 +1,24 @@
-/* cuda_matmul.cu -- y = W norm(x) + b for up to 64 rows, with everything that stands before and after it in plan.h.
+/* cuda_matmul.cu -- y = W norm(x) + b for up to 16 rows, with everything that stands before and after it in plan.h.
  *
- * Called phase by phase by cuda_backend.cu.  One kernel for every batch, dtype and store. */
-#include "kernels/cuda/cuda.cuh"
+ * Called phase by phase by cuda_backend.cu.  One kernel for every dtype and store; more rows go to cuda_many.cu. */
 #include "kernels/cuda/matmul.cuh"
 #include "kernels/cuda/persist.cuh"
 
 /* matmul_kernel -- a product of few rows: prologue (norm), y = W x + b, epilogue (activation, gate, rotary positions and the
  * append to the cache, residual, logits' cap).
  *
- *   part[].w (rows of y, ld) W in     16 rows of y a tile, MT tiles a block; padded with zeros to multiples of 32
+ *   part[].w (rows of y, ld) W in     16 rows of y a tile; padded with zeros to multiples of 32
  *   in       (rows, ld_in) f32 in     or planes (X_PLANES, rows, ld_planes) bf16, made by prologue_kernel
  *   out      (rows, ld_out) f32 out   or the caches k, v (strips, kv_heads, tokens, hdp)
  *
- * A block owns MT tiles for all rows; warp w the elements k = 32 (w + 8 i) .. + 31; lane (g, q) 16 bytes of rows g and g + 8
- * and of column g (mma's fragments with k reordered alike on both sides).  Weights do not depend on the kernel before: the
- * first of them are asked for before waiting for it.
- * Numerics: planes as cuda.cuh says, f32 accumulators, the warps' sums added in rising order.  Bits do not depend on rows,
- * NT or MT.  NaN and infinities: never finite in the result where the reference's is not.
+ * A block owns a tile for all rows; warp w part w of the elements (cuda.cuh); lane (g, q) 16 bytes of rows g and g + 8 and of
+ * column g (mma's fragments with k reordered alike on both sides).  Weights do not depend on the kernel before: the first of
+ * them are asked for before waiting for it.
+ * Numerics: planes as cuda.cuh says, f32 accumulators, the parts' sums added as sum_of_parts says.  Bits do not depend on
+ * rows or NT.  NaN and infinities: never finite in the result where the reference's is not.
  * Reference: reference.c; tolerance 2e-5 (f32), 5e-5 (bf16, f16 weights).  Not measured on a chip yet. */
-template <class W, int NT, int MT> __global__ void __launch_bounds__(MATMUL_WARPS * 32) matmul_kernel(const matmul_args a) {
-    matmul_tiles<W, NT, MT, false>(a, (int)blockIdx.x * MT, 0, 0, [] {
+template <class W, int NT> __global__ void __launch_bounds__(MATMUL_WARPS * 32) matmul_kernel(const matmul_args a) {
+    matmul_tiles<W, NT, false>(a, (int)blockIdx.x, 0, 0, [] {
         dependency_wait();
         dependency_launch();
         return true;
@@ -28,19 +27,15 @@ template <class W, int NT, int MT> __global__ void __launch_bounds__(MATMUL_WARP
 
 /* === The host's side ============================================================================================= */
 
-template <class W, int NT, int MT> static cudaError_t launch(cuda_backend *be, const matmul_args *a) {
-    size_t sums = (size_t)MATMUL_WARPS * MT * 16 * NT * 8 * sizeof(float), planes = 0;
+template <class W, int NT> static cudaError_t launch(cuda_backend *be, const matmul_args *a) {
+    size_t sums = (size_t)MATMUL_WARPS * 16 * NT * 8 * sizeof(float), planes = 0;
     if (!a->planes) planes = planes_bytes(weights<W>::X_PLANES, a);
-    return LAUNCH((matmul_kernel<W, NT, MT>), dim3((unsigned)((a->n_tiles + MT - 1) / MT)), dim3(MATMUL_WARPS * 32),
-                  sums > planes ? sums : planes, be->stream, be->chained, *a);
+    return LAUNCH((matmul_kernel<W, NT>), dim3((unsigned)a->n_tiles), dim3(MATMUL_WARPS * 32), sums > planes ? sums : planes, be->stream,
+                  be->chained, *a);
 }
 
 template <class W> static cudaError_t launch_rows(cuda_backend *be, const matmul_args *a) {
-    bool two = a->n_tiles >= 4 * be->multiprocessors; /* enough blocks are left: read the planes half as often */
-    if (a->rows <= 8) return launch<W, 1, 1>(be, a);
-    if (a->rows <= 16) return launch<W, 2, 1>(be, a);
-    if (a->rows <= 32) return two ? launch<W, 4, 2>(be, a) : launch<W, 4, 1>(be, a);
-    return two ? launch<W, 8, 2>(be, a) : launch<W, 8, 1>(be, a);
+    return a->rows <= 8 ? launch<W, 1>(be, a) : launch<W, 2>(be, a);
 }
 
 cudaError_t cuda_matmul(cuda_backend *be, glimpse_dtype dtype, const matmul_args *a) {
@@ -52,25 +47,16 @@ cudaError_t cuda_matmul(cuda_backend *be, glimpse_dtype dtype, const matmul_args
     }
 }
 
-template <class W> static cudaError_t prepare(int most) {
+cudaError_t cuda_matmul_prepare(cuda_backend *be) {
+    (void)be;
     cudaError_t e[] = {
-        cudaFuncSetAttribute(matmul_kernel<W, 1, 1>, cudaFuncAttributeMaxDynamicSharedMemorySize, most),
-        cudaFuncSetAttribute(matmul_kernel<W, 2, 1>, cudaFuncAttributeMaxDynamicSharedMemorySize, most),
-        cudaFuncSetAttribute(matmul_kernel<W, 4, 1>, cudaFuncAttributeMaxDynamicSharedMemorySize, most),
-        cudaFuncSetAttribute(matmul_kernel<W, 4, 2>, cudaFuncAttributeMaxDynamicSharedMemorySize, most),
-        cudaFuncSetAttribute(matmul_kernel<W, 8, 1>, cudaFuncAttributeMaxDynamicSharedMemorySize, most),
-        cudaFuncSetAttribute(matmul_kernel<W, 8, 2>, cudaFuncAttributeMaxDynamicSharedMemorySize, most)};
+        cudaFuncSetAttribute(matmul_kernel<float, 1>, cudaFuncAttributeMaxDynamicSharedMemorySize, PROLOGUE_SHARED),
+        cudaFuncSetAttribute(matmul_kernel<float, 2>, cudaFuncAttributeMaxDynamicSharedMemorySize, PROLOGUE_SHARED),
+        cudaFuncSetAttribute(matmul_kernel<__nv_bfloat16, 1>, cudaFuncAttributeMaxDynamicSharedMemorySize, PROLOGUE_SHARED),
+        cudaFuncSetAttribute(matmul_kernel<__nv_bfloat16, 2>, cudaFuncAttributeMaxDynamicSharedMemorySize, PROLOGUE_SHARED),
+        cudaFuncSetAttribute(matmul_kernel<__half, 1>, cudaFuncAttributeMaxDynamicSharedMemorySize, PROLOGUE_SHARED),
+        cudaFuncSetAttribute(matmul_kernel<__half, 2>, cudaFuncAttributeMaxDynamicSharedMemorySize, PROLOGUE_SHARED)};
     for (size_t i = 0; i < sizeof e / sizeof *e; i++)
         if (e[i] != cudaSuccess) return e[i];
     return cudaSuccess;
-}
-
-cudaError_t cuda_matmul_prepare(cuda_backend *be) {
-    int most = MATMUL_WARPS * 2 * 16 * 64 * (int)sizeof(float);
-    if (most < PROLOGUE_SHARED) most = PROLOGUE_SHARED;
-    (void)be;
-    cudaError_t e = prepare<float>(most);
-    if (e == cudaSuccess) e = prepare<__nv_bfloat16>(most);
-    if (e == cudaSuccess) e = prepare<__half>(most);
-    return e;
 }

@@ -17,12 +17,10 @@ static __device__ NOINLINE void other_tile(const persist_phase &p, int tile) {
     switch (p.kind) {
     case PERSIST_EMBED: embed_row(p.u.embed, tile); break;
     case PERSIST_FINISH: finish_row(p.u.finish, tile); break;
-    case PERSIST_PROLOGUE: {
-        const int row = tile * MATMUL_WARPS + (int)threadIdx.x / 32;
-        if (p.planes == 2) prologue_of<2>(p.u.prologue, row);
-        else prologue_of<3>(p.u.prologue, row);
+    case PERSIST_PROLOGUE:
+        if (p.planes == 2) prologue_of<2>(p.u.prologue, tile);
+        else prologue_of<3>(p.u.prologue, tile);
         break;
-    }
     default:
         if (p.half) attend_chunk<__nv_bfloat16, PERSIST_THREADS>(p.u.attend, tile % p.x, tile / p.x % p.y, tile / p.x / p.y);
         else attend_chunk<float, PERSIST_THREADS>(p.u.attend, tile % p.x, tile / p.x % p.y, tile / p.x / p.y);
@@ -96,7 +94,7 @@ template <class W, int NT> static __global__ void __launch_bounds__(PERSIST_THRE
         };
         bool alive = true;
         if (p.kind == PERSIST_MATMUL) {
-            matmul_tiles<W, NT, 1, true>(p.u.matmul, tile0, blocks, p.sums_at, wait);
+            matmul_tiles<W, NT, true>(p.u.matmul, tile0, blocks, p.sums_at, wait);
             alive = *go != 0;
         } else {
             alive = wait();
@@ -132,20 +130,18 @@ cudaError_t persist_embed(persist_program *to, const embed_args *a, int32_t rows
 }
 
 cudaError_t persist_prologue(persist_program *to, const prologue_args *a, int32_t planes) {
-    persist_phase *p = add(to, PERSIST_PROLOGUE, (a->rows + MATMUL_WARPS - 1) / MATMUL_WARPS, 0);
+    persist_phase *p = add(to, PERSIST_PROLOGUE, a->rows, 0);
     if (!p) return cudaSuccess;
     p->planes = planes;
     p->u.prologue = *a;
     return cudaSuccess;
 }
 
-static int columns_of(int32_t rows) { return rows <= 8 ? 1 : rows <= 16 ? 2 : rows <= 32 ? 4 : 8; } /* NT */
-
 cudaError_t persist_matmul(persist_program *to, glimpse_dtype dtype, const matmul_args *a) {
     size_t planes = a->planes ? 0 : round_up((int64_t)planes_bytes(dtype == GLIMPSE_F32 ? 3 : 2, a), 128);
-    size_t sums = (size_t)PERSIST_THREADS / 32 * 16 * columns_of(to->rows) * 8 * sizeof(float);
+    size_t sums = (size_t)MATMUL_WARPS * 16 * (to->rows <= 8 ? 8 : 16) * sizeof(float);
     if (to->dtype < 0) to->dtype = dtype;
-    if (to->dtype != (int32_t)dtype || a->rows > to->rows) to->refused = true;
+    if (to->dtype != (int32_t)dtype || a->rows > to->rows || to->rows > MATMUL_FEW) to->refused = true;
     persist_phase *p = add(to, PERSIST_MATMUL, a->n_tiles, planes + sums);
     if (!p) return cudaSuccess;
     p->sums_at = (int32_t)planes;
@@ -173,19 +169,11 @@ cudaError_t persist_finish(persist_program *to, const finish_args *a, int32_t ro
 
 typedef void (*step_kernel)(const persist_step);
 
-template <class W> static step_kernel kernel_for(int32_t rows) {
-    switch (columns_of(rows)) {
-    case 1: return persist_kernel<W, 1>;
-    case 2: return persist_kernel<W, 2>;
-    case 4: return persist_kernel<W, 4>;
-    default: return persist_kernel<W, 8>;
-    }
-}
 static step_kernel kernel_of(const persist_step *s) {
     switch (s->dtype) {
-    case GLIMPSE_F32: return kernel_for<float>(s->rows);
-    case GLIMPSE_BF16: return kernel_for<__nv_bfloat16>(s->rows);
-    default: return kernel_for<__half>(s->rows);
+    case GLIMPSE_F32: return s->rows <= 8 ? persist_kernel<float, 1> : persist_kernel<float, 2>;
+    case GLIMPSE_BF16: return s->rows <= 8 ? persist_kernel<__nv_bfloat16, 1> : persist_kernel<__nv_bfloat16, 2>;
+    default: return s->rows <= 8 ? persist_kernel<__half, 1> : persist_kernel<__half, 2>;
     }
 }
 

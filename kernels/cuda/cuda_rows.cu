@@ -66,16 +66,16 @@ cudaError_t cuda_cosines(cuda_backend *be, const cuda_phase *embed, int32_t n) {
 }
 
 /* prologue_kernel -- rows normalised and split into planes of bf16, or kept f32 for cuBLAS.
- *   in (rows, ld_in) f32 in; to (PLANES, rows, ld) bf16 out, or plain (rows, ld) f32 out; a warp owns a row.
+ *   in (rows, ld_in) f32 in; to (PLANES, rows, ld) bf16 out, or plain (rows, ld) f32 out; a block of eight warps owns a row.
  * Numerics: the same function as the product's own prologue, so the same bits.  Not measured on a chip yet. */
-template <int PLANES> static __global__ void __launch_bounds__(128) prologue_kernel(const prologue_args a) {
+template <int PLANES> static __global__ void __launch_bounds__(ROW_THREADS) prologue_kernel(const prologue_args a) {
     dependency_wait();
     dependency_launch();
-    prologue_of<PLANES>(a, (int)blockIdx.x * 4 + (int)threadIdx.x / 32);
+    prologue_of<PLANES>(a, (int)blockIdx.x);
 }
 
 cudaError_t cuda_prologue(cuda_backend *be, const matmul_args *m, int32_t planes, uint16_t *to, float *plain) {
-    dim3 grid((unsigned)(m->rows + 3) / 4);
+    dim3 grid((unsigned)m->rows);
     prologue_args a;
     memset(&a, 0, sizeof a);
     a.in = m->in;
@@ -89,8 +89,8 @@ cudaError_t cuda_prologue(cuda_backend *be, const matmul_args *m, int32_t planes
     a.to = to;
     a.plain = plain;
     if (be->record) return persist_prologue(be->record, &a, planes);
-    if (planes == 2) return LAUNCH(prologue_kernel<2>, grid, dim3(128), 0, be->stream, be->chained, a);
-    return LAUNCH(prologue_kernel<3>, grid, dim3(128), 0, be->stream, be->chained, a);
+    if (planes == 2) return LAUNCH(prologue_kernel<2>, grid, dim3(ROW_THREADS), 0, be->stream, be->chained, a);
+    return LAUNCH(prologue_kernel<3>, grid, dim3(ROW_THREADS), 0, be->stream, be->chained, a);
 }
 
 /* finish_kernel -- what follows a product whose epilogue needs a whole head or a whole row: bias, activation, the norm

@@ -244,7 +244,7 @@ glimpse_status cuda_steps_find(cuda_backend *be, const row_run *run, int32_t act
         if (e->exec) (void)cudaGraphExecDestroy(e->exec);
         memset(e, 0, sizeof *e);
         TRY(capture(be, run, n_top, &e->exec));
-        if (!s->no_persist) TRY(write_program(be, run, e));
+        if (!s->no_persist && run->n <= MATMUL_FEW) TRY(write_program(be, run, e));
         e->rows = run->n;
         e->chunks = run->chunks;
         e->n_top = n_top;

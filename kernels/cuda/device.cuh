@@ -27,11 +27,12 @@ template <int PLANES> static __device__ __forceinline__ void split_value(float x
     if (!finite) plane[0] = x != x ? 0x7fc0 : (uint16_t)(__float_as_uint(x) >> 16);
 }
 
-/* One warp brings one row to planes: x (k) from `in`, normalised as `norm` says, zeros up to kp.  Element i of plane p goes
- * to to[p * plane_stride + i], or as f32 to plain[i].  in: 16-byte aligned, zeros from k to kp. */
+/* Warps bring one row to planes: x (k) from `in`, normalised as `norm` says, zeros up to kp.  Element i of plane p goes to
+ * to[p * plane_stride + i], or as f32 to plain[i].  in: 16-byte aligned, zeros from k to kp.  `n` warps share a row, this one is
+ * number `mine`: each finds the norm by itself, so that the bits are the same for any n. */
 template <int PLANES>
 static __device__ __forceinline__ void prologue_row(const float *in, int k, int kp, const device_norm &norm, uint16_t *to,
-                                                    int64_t plane_stride, float *plain) {
+                                                    int64_t plane_stride, float *plain, int mine, int n) {
     const int lane = (int)(threadIdx.x & 31);
     float mean = 0, scale = 1;
     if (norm.on) {
@@ -53,9 +54,10 @@ static __device__ __forceinline__ void prologue_row(const float *in, int k, int 
         }
         scale = 1.0f / sqrtf(warp_sum(square) / (float)k + norm.eps);
     }
-    for (int i = lane * 4; i < kp; i += 128) {
+    for (int i = lane * 4 + mine * 128; i < kp; i += 128 * n) {
         float4 v = *(const float4 *)(in + i);
         float e[4] = {v.x, v.y, v.z, v.w};
+        uint16_t plane[4][PLANES];
         for (int j = 0; j < 4; j++) {
             float x = i + j < k ? e[j] : 0;
             if (norm.on && i + j < k) {
@@ -66,10 +68,14 @@ static __device__ __forceinline__ void prologue_row(const float *in, int k, int 
             if (plain) {
                 plain[i + j] = x;
             } else {
-                uint16_t plane[PLANES];
-                split_value<PLANES>(x, plane);
-                for (int p = 0; p < PLANES; p++) to[p * plane_stride + i + j] = plane[p];
+                split_value<PLANES>(x, plane[j]);
             }
+        }
+        for (int p = 0; p < PLANES && !plain; p++) {
+            uint2 four;
+            four.x = (uint32_t)plane[0][p] | (uint32_t)plane[1][p] << 16;
+            four.y = (uint32_t)plane[2][p] | (uint32_t)plane[3][p] << 16;
+            *(uint2 *)(to + p * plane_stride + i) = four;
         }
     }
 }

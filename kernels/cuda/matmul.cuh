@@ -1,8 +1,10 @@
-/* matmul.cuh -- y = W norm(x) + b for up to 64 rows, with everything that stands before and after it in plan.h: the body of
- * cuda_matmul.cu's kernel and of the persistent kernel's products (cuda_persist.cu): one body, the same bits. */
+/* matmul.cuh -- what the kernels of a product share: fragments of weights, which rows of y a tile is, what becomes of a finished
+ * value (plan.h's epilogues), and a product of few rows as a whole, which is cuda_matmul.cu's kernel and a phase of
+ * cuda_persist.cu's.  Device code alone; included by these and cuda_many.cu. */
 #ifndef GLIMPSE_KERNELS_CUDA_MATMUL_CUH
 #define GLIMPSE_KERNELS_CUDA_MATMUL_CUH
 
+#include "kernels/cuda/cuda.cuh"
 #include "kernels/cuda/device.cuh"
 
 /* What a lane holds of 32 elements of two rows of weights (g and g + 8): its 8 elements of each, as they lie in memory,
@@ -142,42 +144,69 @@ static __device__ __forceinline__ void store_pair(const matmul_args &a, int tile
     }
 }
 
-/* Tiles tile0, tile0 + step, ... of a product, MT tiles at once, by a block of MATMUL_WARPS: cuda_matmul.cu says how it is cut.
- * wait(): what was asked for before it does not depend on the phase before, what follows does; false = leave.  The sums lie
- * sums_at bytes behind the planes' beginning: at 0 they take the planes' memory, which ends them, so then only one tile.
- * AHEAD: of the first tile what does not fit into registers is asked into L2 before wait. */
-template <class W, int NT, int MT, bool AHEAD, class Wait>
+/* The sum of a dot product's parts, `stride` apart: (p0 + p1 + p2 + p3) + (p4 + p5 + p6 + p7), each from the left. */
+static __device__ __forceinline__ float sum_of_parts(const float *p, int stride) {
+    float low = p[0], high = p[4 * stride];
+    for (int i = 1; i < 4; i++) low += p[i * stride], high += p[(4 + i) * stride];
+    return low + high;
+}
+
+/* c[t] += W x for one block of 32 elements and eight columns a t: the one order of products within a block.  x(p, n): the 16
+ * bytes of plane p of column n that belong to this lane. */
+template <class W, int NT, class X> static __device__ __forceinline__ void multiply_block(float (&c)[NT][4], const weights<W> &f, X x) {
+    enum { XP = weights<W>::X_PLANES, WP = weights<W>::PLANES };
+    const int g = ((int)threadIdx.x & 31) >> 2;
+UNROLL
+    for (int t = 0; t < NT; t++) {
+        uint4 b[XP];
+        for (int p = 0; p < XP; p++) b[p] = x(p, t * 8 + g);
+UNROLL
+        for (int i = 0; i < WP; i++) {
+            uint4 r0 = f.plane(0, i), r1 = f.plane(1, i);
+            uint32_t low[4] = {r0.x, r1.x, r0.y, r1.y}, high[4] = {r0.z, r1.z, r0.w, r1.w};
+UNROLL
+            for (int p = 0; p < XP; p++) {
+                if (WP == 3 && i + p > 2) continue; /* below 2^-24 of the product */
+                uint32_t b0[2] = {b[p].x, b[p].y}, b1[2] = {b[p].z, b[p].w};
+                mma_bf16(c[t], low, b0);
+                mma_bf16(c[t], high, b1);
+            }
+        }
+    }
+}
+
+/* Tiles tile0, tile0 + step, ... of a product of few rows (cuda_matmul.cu says how it is cut), or tile0 alone where the block
+ * does not stay.  wait(): what was asked for before it does not depend on the phase ahead, what follows does; false = leave.  The
+ * sums lie sums_at bytes behind the planes' beginning: at 0 they take the planes' memory, so then there may be one tile.
+ * STAYS: of the first tile what does not fit into registers is asked into L2 before wait. */
+template <class W, int NT, bool STAYS, class Wait>
 static __device__ __forceinline__ void matmul_tiles(const matmul_args &a, int tile0, int step, int sums_at, Wait wait) {
     typedef weights<W> frag;
-    enum { XP = frag::X_PLANES, WP = frag::PLANES, U = NT * MT >= 8 ? (frag::STEPS + 1) / 2 : frag::STEPS, COLS = NT * 8 };
+    enum { XP = frag::X_PLANES, U = frag::STEPS, COLS = NT * 8 };
     SHARED_DYN(unsigned char, shared);
-    const int warp = (int)threadIdx.x / 32, lane = (int)threadIdx.x & 31, g = lane >> 2, q = lane & 3, blocks_k = a.kp / 32;
-    const W *w[MT][2];
+    const int warp = (int)threadIdx.x / 32, lane = (int)threadIdx.x & 31, g = lane >> 2, q = lane & 3;
+    const int from = part_begin(a.kp, warp), end = part_begin(a.kp, warp + 1);
+    const W *w[2];
     auto find = [&](int tile) {
-        for (int m = 0; m < MT; m++) {
-            int y[2] = {-1, -1};
-            if (tile + m < a.n_tiles) rows_of_tile(a, tile + m, g, &y[0], &y[1]);
-            for (int h = 0; h < 2; h++) w[m][h] = y[h] < 0 ? NULL : row_of_weights<W>(a, y[h]);
-        }
+        int y[2];
+        rows_of_tile(a, tile, g, &y[0], &y[1]);
+        for (int h = 0; h < 2; h++) w[h] = y[h] < 0 ? NULL : row_of_weights<W>(a, y[h]);
     };
-    frag now[U][MT], next[U][MT];
-    auto load = [&](frag (&f)[U][MT], int from) {
-        for (int u = 0; u < U; u++) {
-            int kb = from + u * MATMUL_WARPS;
-            for (int m = 0; m < MT; m++)
-                for (int h = 0; h < 2; h++) {
-                    if (w[m][h] && kb < blocks_k) f[u][m].load(h, w[m][h] + kb * 32 + q * 8);
-                    else memset(&f[u][m].v[h], 0, sizeof f[u][m].v[h]);
-                }
-        }
+    frag now[U], next[U];
+    auto load = [&](frag (&f)[U], int first) {
+        for (int u = 0; u < U; u++)
+            for (int h = 0; h < 2; h++) {
+                int kb = first + u;
+                if (w[h] && kb < end) f[u].load(h, w[h] + kb * 32 + q * 8);
+                else memset(&f[u].v[h], 0, sizeof f[u].v[h]);
+            }
     };
     find(tile0);
-    load(now, warp);
-    if (AHEAD && q == 0)
-        for (int kb = warp + MATMUL_WARPS * U; kb < blocks_k && kb < MATMUL_WARPS * U * 4; kb += MATMUL_WARPS)
-            for (int m = 0; m < MT; m++)
-                for (int h = 0; h < 2; h++)
-                    if (w[m][h]) prefetch_line(w[m][h] + kb * 32);
+    load(now, from);
+    if (STAYS && q == 0)
+        for (int kb = from + U; kb < end && kb < from + 4 * U; kb++)
+            for (int h = 0; h < 2; h++)
+                if (w[h]) prefetch_line(w[h] + kb * 32);
     if (!wait()) return;
 
     const uint16_t *x = a.planes;
@@ -186,76 +215,45 @@ static __device__ __forceinline__ void matmul_tiles(const matmul_args &a, int ti
         uint16_t *mine = (uint16_t *)shared;
         ldx = (a.kp + 63) / 64 * 64 + 32; /* rows 64 bytes apart modulo 128: no bank is asked twice */
         plane = ldx * a.rows;
-        for (int n = warp; n < a.rows; n += MATMUL_WARPS) {
-            int from = a.line ? a.line[n] : n;
-            prologue_row<XP>(a.in + from * a.ld_in, a.k, a.kp, a.norm, mine + n * ldx, plane, NULL);
+        const int warps_a_row = a.rows <= 1 ? 8 : a.rows <= 2 ? 4 : a.rows <= 4 ? 2 : 1; /* no warp idles */
+        for (int n = warp / warps_a_row; n < a.rows; n += MATMUL_WARPS / warps_a_row) {
+            int line = a.line ? a.line[n] : n;
+            prologue_row<XP>(a.in + line * a.ld_in, a.k, a.kp, a.norm, mine + n * ldx, plane, NULL, warp % warps_a_row, warps_a_row);
         }
         x = mine;
         __syncthreads();
     }
 
-    float *sums = (float *)(shared + sums_at);
+    float *sums = (float *)(shared + sums_at); /* (parts, 16, COLS) */
     for (int tile = tile0; tile < a.n_tiles; tile += step) {
-        float c[MT][NT][4] = {};
-        for (int kb = warp; kb < blocks_k; kb += MATMUL_WARPS * U) {
-            load(next, kb + MATMUL_WARPS * U);
+        float c[NT][4] = {};
+        for (int kb = from; kb < end; kb += U) {
+            load(next, kb + U);
 UNROLL
             for (int u = 0; u < U; u++) {
-                int at = kb + u * MATMUL_WARPS;
-                if (at >= blocks_k) break;
-UNROLL
-                for (int t = 0; t < NT; t++) {
-                    int n = t * 8 + g;
-                    uint4 b[XP];
-                    for (int p = 0; p < XP; p++)
-                        b[p] = n < a.rows ? load_shared_or_global(x + p * plane + n * ldx + at * 32 + q * 8) : make_uint4(0, 0, 0, 0);
-UNROLL
-                    for (int m = 0; m < MT; m++) {
-UNROLL
-                        for (int i = 0; i < WP; i++) {
-                            uint4 r0 = now[u][m].plane(0, i), r1 = now[u][m].plane(1, i);
-                            uint32_t low[4] = {r0.x, r1.x, r0.y, r1.y}, high[4] = {r0.z, r1.z, r0.w, r1.w};
-UNROLL
-                            for (int p = 0; p < XP; p++) {
-                                if (WP == 3 && i + p > 2) continue; /* below 2^-24 of the product */
-                                uint32_t b0[2] = {b[p].x, b[p].y}, b1[2] = {b[p].z, b[p].w};
-                                mma_bf16(c[m][t], low, b0);
-                                mma_bf16(c[m][t], high, b1);
-                            }
-                        }
-                    }
-                }
+                if (kb + u >= end) break;
+                multiply_block<W, NT>(c, now[u], [&](int p, int n) {
+                    return n < a.rows ? load_shared_or_global(x + p * plane + n * ldx + (kb + u) * 32 + q * 8) : make_uint4(0, 0, 0, 0);
+                });
             }
-            for (int u = 0; u < U; u++)
-                for (int m = 0; m < MT; m++) now[u][m] = next[u][m];
+            for (int u = 0; u < U; u++) now[u] = next[u];
         }
-        if (AHEAD && tile + step < a.n_tiles) { /* the next tile's weights are on their way while this one's sums are added */
+        if (STAYS && tile + step < a.n_tiles) { /* the next tile's weights are on their way while this one's sums are added */
             find(tile + step);
-            load(now, warp);
+            load(now, from);
         }
-        __syncthreads(); /* the planes are read, where their memory takes the sums, and so are the sums of the tile before */
+        __syncthreads(); /* the planes are read, if their memory takes the sums, and the sums of the tile before */
 
-        for (int m = 0; m < MT; m++)
-            for (int t = 0; t < NT; t++)
-                for (int i = 0; i < 4; i++) {
-                    int row = m * 16 + g + (i >> 1) * 8, col = t * 8 + 2 * q + (i & 1);
-                    sums[(warp * MT * 16 + row) * COLS + col] = c[m][t][i];
-                }
+        for (int t = 0; t < NT; t++)
+            for (int i = 0; i < 4; i++) sums[(warp * 16 + g + (i >> 1) * 8) * COLS + t * 8 + 2 * q + (i & 1)] = c[t][i];
         __syncthreads();
-        for (int i = (int)threadIdx.x; i < MT * 8 * a.rows; i += MATMUL_WARPS * 32) {
-            int n = i / (MT * 8), m = i / 8 % MT, r = i % 8, y0, y1;
-            if (tile + m >= a.n_tiles) continue;
-            rows_of_tile(a, tile + m, r, &y0, &y1);
-            float v0 = 0, v1 = 0;
-            for (int k = 0; k < MATMUL_WARPS; k++) {
-                v0 += sums[(k * MT * 16 + m * 16 + r) * COLS + n];
-                v1 += sums[(k * MT * 16 + m * 16 + r + 8) * COLS + n];
-            }
-            v0 += bias_of(a, y0);
-            v1 += bias_of(a, y1);
-            store_pair(a, tile + m, n, y0, y1, v0, v1);
+        for (int i = (int)threadIdx.x; i < 8 * a.rows; i += MATMUL_WARPS * 32) {
+            int n = i / 8, r = i % 8, y0, y1;
+            rows_of_tile(a, tile, r, &y0, &y1);
+            float v0 = sum_of_parts(sums + r * COLS + n, 16 * COLS), v1 = sum_of_parts(sums + (r + 8) * COLS + n, 16 * COLS);
+            store_pair(a, tile, n, y0, y1, v0 + bias_of(a, y0), v1 + bias_of(a, y1));
         }
-        if (!AHEAD) break;
+        if (!STAYS) break;
     }
 }
 

@@ -28,6 +28,7 @@ static inline void prefetch_line(const void *p) { (void)*(const volatile char *)
 static inline void copy_async_16(void *shared, const void *global) { memcpy(shared, global, 16); }
 static inline void copy_async_commit() {}
 static inline void copy_async_wait_all() {}
+template <int LEFT> static inline void copy_async_wait() {}
 static inline void dependency_wait() { emu_dependency_wait(); }
 static inline void dependency_launch() {}
 static inline void sync_warp() { emu_sync_warp(); }
@@ -110,6 +111,10 @@ static __device__ __forceinline__ void copy_async_16(void *shared, const void *g
 }
 static __device__ __forceinline__ void copy_async_commit() { asm volatile("cp.async.commit_group;" : : : "memory"); }
 static __device__ __forceinline__ void copy_async_wait_all() { asm volatile("cp.async.wait_all;" : : : "memory"); }
+/* Until at most the LEFT newest groups of this thread are on their way. */
+template <int LEFT> static __device__ __forceinline__ void copy_async_wait() {
+    asm volatile("cp.async.wait_group %0;" : : "n"(LEFT) : "memory");
+}
 /* Programmatic dependent launch (sm_90 on): wait until the kernels before this one have ended and their writes are seen;
  * let the next one start.  Where the launch was an ordinary one, and on older chips, both do nothing. */
 static __device__ __forceinline__ void dependency_wait() {

@@ -43,11 +43,11 @@ typedef struct prologue_args {
     float *plain;           /* (rows, ld) f32 instead; NULL = planes */
 } prologue_args;
 
-/* Row n, by a warp. */
+/* Row n, by a block of ROW_THREADS. */
 template <int PLANES> static __device__ __forceinline__ void prologue_of(const prologue_args &a, int n) {
-    if (n >= a.rows) return;
-    int from = a.line ? a.line[n] : n;
-    prologue_row<PLANES>(a.in + from * a.ld_in, a.k, a.kp, a.norm, a.to + n * a.ld, a.ld * a.rows, a.plain ? a.plain + n * a.ld : NULL);
+    const int from = a.line ? a.line[n] : n;
+    prologue_row<PLANES>(a.in + from * a.ld_in, a.k, a.kp, a.norm, a.to + n * a.ld, a.ld * a.rows, a.plain ? a.plain + n * a.ld : NULL,
+                         (int)threadIdx.x / 32, ROW_THREADS / 32);
 }
 
 typedef struct finish_args {

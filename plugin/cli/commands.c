@@ -1,6 +1,8 @@
 /* commands.c -- what the first word of the command line asks for: one of the session's
  * commands (none: sample), tokenize, convert, inspect, help.  Text that was asked for goes to stdout, all else to stderr.  Called by main.c. */
 #define _GNU_SOURCE
+#include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -101,13 +103,35 @@ static int unexpected(const char *word) {
     return say_error(2);
 }
 
+/* Ctrl-C, or an end from outside, while `report` draws: it takes away what it began, then the signal has its way.  The second one
+ * has it at once. */
+static atomic_int stopped;
+static void on_stop(int signal_number) { atomic_store(&stopped, signal_number); }
+
+static int report(const glimpse_config *cfg, const char *dir) {
+    static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
+    struct sigaction ours = {.sa_handler = on_stop, .sa_flags = (int)SA_RESETHAND}, before[3];
+    sigemptyset(&ours.sa_mask);
+    for (int i = 0; i < 3; i++) {
+        sigaction(signals[i], NULL, &before[i]);
+        if (before[i].sa_handler != SIG_IGN) sigaction(signals[i], &ours, NULL);
+    }
+    int code = guest_command(cfg, COMMAND_report, dir, &stopped);
+    for (int i = 0; i < 3; i++) sigaction(signals[i], &before[i], NULL);
+    int by = atomic_exchange(&stopped, 0);
+    if (by && code) raise(by);
+    return code;
+}
+
 static int command(session_command which, bool chat, int argc, char **argv) {
     glimpse_config *cfg = configure(&argc, argv);
     if (!cfg) return 2;
     if (chat) glimpse_set(cfg, "interactive", "true");
     int words = *session_commands[which].words != 0, code;
     if (argc > 1 + words) code = unexpected(argv[1 + words]);
-    else code = which == COMMAND_sample ? cli_run(cfg) : guest_command(cfg, which, argc > 1 ? argv[1] : NULL);
+    else if (which == COMMAND_sample) code = cli_run(cfg);
+    else if (which == COMMAND_report) code = report(cfg, argc > 1 ? argv[1] : NULL);
+    else code = guest_command(cfg, which, argc > 1 ? argv[1] : NULL, NULL);
     glimpse_config_free(cfg);
     return code;
 }

@@ -5,6 +5,7 @@
 
 #include "include/internal/file.h"
 #include "plugin/cli/cli.h"
+#include "plugin/cli/own_flags.h"
 #include "plugin/guest.h"
 
 static const guest_log to_stderr;
@@ -19,31 +20,25 @@ static int bad(const char *fmt, const char *word) {
     return say_error(2);
 }
 
-/* "--name VALUE" or "--name=VALUE"; 1: taken, 0: another word, -1: no value. */
-static int value_of(const char *name, int argc, char **argv, int *i, const char **out) {
-    size_t n = strlen(name);
-    if (strncmp(argv[*i], name, n) != 0 || (argv[*i][n] && argv[*i][n] != '=')) return 0;
-    if (argv[*i][n] == '=') *out = argv[*i] + n + 1;
-    else if (*i + 1 < argc) *out = argv[++*i];
-    else return -1;
-    return 1;
-}
-
 int cli_files(int argc, char **argv, bool inspect) {
     file_command c = {.inspect = inspect};
+    const own_flag of_inspect[] = {{.name = "json", .on = &c.json}};
+    const own_flag of_convert[] = {{.name = "format", .value = &c.format}, {.name = "dtype", .value = &c.dtype},
+                                   {.name = "tokenizer", .value = &c.tokenizer}, {.name = "tokenizer_path", .value = &c.tokenizer},
+                                   {.name = "tokenizer_pattern", .value = &c.pattern}, {.name = "force", .on = &c.force}};
+    bool words = false;
     for (int i = 1; i < argc; i++) {
         const char *word = argv[i];
-        int taken = 0;
-        if (!strcmp(word, "--help") || !strcmp(word, "-h")) return cli_print_command(inspect ? "inspect" : "convert");
-        if (inspect && !strcmp(word, "--json")) c.json = true;
-        else if (!inspect && !strcmp(word, "--force")) c.force = true;
-        else if (!inspect && ((taken = value_of("--format", argc, argv, &i, &c.format)) != 0 ||
-                              (taken = value_of("--dtype", argc, argv, &i, &c.dtype)) != 0 ||
-                              (taken = value_of("--tokenizer", argc, argv, &i, &c.tokenizer)) != 0)) {
-            if (taken < 0) return bad("the flag %.60s has no value", word);
-        } else if (word[0] == '-' && word[1]) {
-            return bad(inspect ? "unknown flag %.60s\nhint: `glimpse inspect --help`" : "unknown flag %.60s\nhint: `glimpse convert --help`", word);
-        } else if (!c.in) c.in = word;
+        if (!words && !strcmp(word, "--")) {
+            words = true;
+            continue;
+        }
+        if (!words && (!strcmp(word, "--help") || !strcmp(word, "-h"))) return cli_print_command(inspect ? "inspect" : "convert");
+        int taken = words ? 0 : inspect ? own_flag_take("inspect", of_inspect, 1, argc, argv, &i)
+                                        : own_flag_take("convert", of_convert, sizeof of_convert / sizeof *of_convert, argc, argv, &i);
+        if (taken < 0) return say_error(2);
+        if (taken) continue;
+        if (!c.in) c.in = word;
         else if (!inspect && !c.out) c.out = word;
         else return bad("unexpected word \"%.60s\"", word);
     }

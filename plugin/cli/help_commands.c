@@ -69,8 +69,8 @@ static const page pages[] = {
      NULL,
      "glimpse score --checkpoint gpt2_124M.bin --prompt \"Once upon a time\" --json\n"},
     {"follow", "follow [DIR] [FLAGS]", NULL,
-     "The coloured log of a run as it comes, from its last eval on, drawn for this terminal; Ctrl-C ends it. Where there is no "
-     "run yet it waits for one.",
+     "The coloured log of a run as it comes, from its last eval on, drawn for this terminal; Ctrl-C ends it. In a directory without "
+     "a run it waits for one; where no run is writing any more it says so, and waits for the next.",
      "DIR/evals.jsonl; DIR is --out_dir unless it is given.", "Standard output has the log; nothing is written.", NULL,
      "glimpse follow out/demo\n"},
     {"review", "review [DIR] [FLAGS]", NULL,
@@ -84,12 +84,16 @@ static const page pages[] = {
      "The files of the run, beside evals.jsonl; or with --single the review page in one file, report.single.html; or with "
      "--export openai the samples as samples.openai.jsonl.", NULL,
      "glimpse report out/demo --single\n"},
-    {"tokenize", "tokenize --tokenizer FILE [--json] [--special] [TEXT | -]\ntokenize --tokenizer FILE --decode IDS",
+    {"tokenize", "tokenize [--json] [--special] [TEXT | -]\ntokenize --decode IDS",
      "a text as tokens, or ids as a text",
      "A text as tokens, or ids as a text.",
-     "The tokenizer's file, of any kind that --tokenizer takes; the text, or standard input.",
+     "The tokenizer of --tokenizer, a file of any kind or a directory with one; else that of --checkpoint, or of the newest "
+     "checkpoint in --out_dir, as `glimpse sample` looks for it: then a line on standard error names it. The text, or standard "
+     "input.",
      "Standard output has a line a token: its id, its piece as JSON writes it, its bytes in hexadecimal. With --decode the text.",
-     "  --tokenizer FILE          the tokenizer\n"
+     "  --tokenizer PATH          the tokenizer\n"
+     "  --checkpoint PATH         the one of this checkpoint\n"
+     "  --out_dir DIR             the one of the newest checkpoint there [out]\n"
      "  --tokenizer_pattern NAME  how texts are cut into words, for a vocabulary that\n"
      "                            does not say its own: gpt2, r50k, p50k, cl100k,\n"
      "                            o200k, llama3, qwen2, tekken\n"
@@ -97,7 +101,7 @@ static const page pages[] = {
      "  --special                 also what the file puts around a text; with\n"
      "                            --decode: special tokens by name\n"
      "  --decode IDS              ids, by commas or blanks, as a text\n",
-     "glimpse tokenize --tokenizer tokenizer.json \"Once upon a time\"\n"
+     "glimpse tokenize --out_dir out/demo \"Once upon a time\"\n"
      "glimpse tokenize --tokenizer tokenizer.json --decode 7454,2402,257,640\n"},
     {"convert", "convert IN OUT [FLAGS]", "write a checkpoint in another form",
      "Reads a checkpoint of any kind that is known and writes it as a directory that transformers' from_pretrained opens "
@@ -109,12 +113,16 @@ static const page pages[] = {
      "  --format safetensors|llmc  the form; unset: by the name of OUT\n"
      "  --dtype f32|bf16|f16       the type of every tensor\n"
      "  --tokenizer PATH           unset: beside IN\n"
+     "  --tokenizer_pattern NAME   how it cuts texts into words, where its file does\n"
+     "                             not say: `glimpse help --tokenizer_pattern`\n"
      "  --force                    replaces what is there already\n",
      "glimpse convert model_00001200.bin out/hf --dtype bf16\n"},
     {"inspect", "inspect PATH [--json]", "its configuration, each tensor in numbers",
-     "Shows the configuration of a checkpoint and of each tensor its name, type, shape, least and greatest number, mean and "
+     "Shows the configuration of a checkpoint, as it is sampled from with the tokenizer that lies with it, and of each tensor its name, type, shape, least and greatest number, mean and "
      "standard deviation, and how many numbers are not finite.",
-     "The checkpoint PATH, a file or a directory.", "Standard output has a table, with --json one object.",
+     "The checkpoint PATH, a file or a directory, and its tokenizer: bos and eos are the model's, or else the tokenizer's. "
+     "params counts every number once, tied weights too, and no padding of the vocabulary.",
+     "Standard output has a table, with --json one object.",
      "  --json  as one JSON object\n",
      "glimpse inspect gpt2_124M.bin\n"},
 };

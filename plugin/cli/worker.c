@@ -481,7 +481,7 @@ static int run(worker *w) {
     bool config = m.head.kind == MSG_CONFIG;
     glimpse_status st = config ? read_config(w, &m, &packed) : open_session(w, &m);
     message_free(&m);
-    if (!config && is_alone(w)) return 0; /* too late to know what has become of the run: session.c, lock_directory */
+    if (!config && is_alone(w)) return 0; /* too late to know what has become of the run: session_journal.c, lock_directory */
     message_head ready = {.kind = MSG_READY, .status = (int32_t)st};
     if (st < 0) tell(w, &ready, status_text(), strlen(status_text()));
     else tell(w, &ready, buf_str(&packed), packed.n);

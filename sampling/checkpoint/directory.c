@@ -117,7 +117,7 @@ bool directory_is_checkpoint(const char *path) {
 /* The configuration of the tensors in `dir`: in it, or one above. */
 glimpse_status config_find(const char *dir, glimpse_model *d, config_facts *facts, char **found) {
     glimpse_status st = GLIMPSE_OK;
-    char *above = parent_of(dir), *path = NULL;
+    char *above = parent_of(dir), *path = NULL, *beside = NULL;
     if (!above) FAIL(GLIMPSE_E_MEMORY, "no memory for a path");
     if (holds(dir, "config.json")) path = path_join(dir, "config.json");
     else if (holds(dir, "model_config.json")) path = path_join(dir, "model_config.json");
@@ -128,10 +128,15 @@ glimpse_status config_find(const char *dir, glimpse_model *d, config_facts *fact
                   "\nhint: point --checkpoint at the checkpoint itself, and put its configuration there or one above", dir, above);
     if (!path) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a path");
     TRY_GOTO(config_read(path, d, facts));
+    if (!strcmp(path_base(path), "config.json") && holds(dir, "generation_config.json")) {
+        if (!(beside = path_join(dir, "generation_config.json"))) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a path");
+        TRY_GOTO(config_read_generation(beside, d));
+    }
     *found = path;
     path = NULL;
 out:
     free(above);
+    free(beside);
     free(path);
     return st;
 }

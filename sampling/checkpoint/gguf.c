@@ -106,6 +106,8 @@ typedef enum field {
     F_THETA_LOCAL,
     F_BOS,
     F_EOS,
+    F_EOT,
+    F_EOM,
     N_FIELDS
 } field;
 
@@ -136,6 +138,8 @@ static const struct {
     {".rope.freq_base_swa"},
     {"tokenizer.ggml.bos_token_id"},
     {"tokenizer.ggml.eos_token_id"},
+    {"tokenizer.ggml.eot_token_id"},
+    {"tokenizer.ggml.eom_token_id"},
 };
 
 typedef struct keys {
@@ -286,6 +290,8 @@ static glimpse_status describe(const file *f, const keys *k, glimpse_model *d, c
     TRY(whole(f, k, F_WINDOW, 0, INT32_MAX, 0, &d->window));
     TRY(whole(f, k, F_BOS, 0, INT32_MAX, INT32_MAX, &d->bos));
     TRY(whole(f, k, F_EOS, 0, INT32_MAX, INT32_MAX, &d->eos));
+    for (d->n_more_eos = 0; d->n_more_eos < 2; d->n_more_eos++) /* of a turn, of a message */
+        TRY(whole(f, k, d->n_more_eos ? F_EOM : F_EOT, 0, INT32_MAX, INT32_MAX, &d->more_eos[d->n_more_eos]));
     TRY(positive(f, k, gpt2 || neox ? F_EPS : F_EPS_RMS, &d->norm_eps));
     if (gpt2) return GLIMPSE_OK;
     if (!k->there[F_EPS_RMS] && !neox)
@@ -583,7 +589,7 @@ glimpse_status gguf_read(const char *path, checkpoint_progress progress, void *u
         FAIL_GOTO(GLIMPSE_E_FORMAT, "%s: the tensor token_embd.weight is missing or no matrix", path);
     d.vocab_size = (int32_t)wte->dims[0];
     if (d.bos >= d.vocab_size) d.bos = -1;
-    if (d.eos >= d.vocab_size) d.eos = -1;
+    model_set_ends(&d, (int32_t[]){d.eos, d.more_eos[0], d.more_eos[1]}, 3);
     TRY_GOTO(config_fit_weights(path, &l, &d, &facts));
     st = weights_read(&l, &d, progress, user, out);
 out:

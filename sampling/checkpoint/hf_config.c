@@ -131,6 +131,23 @@ static int32_t token_id(const hf_reader *r, const char *key) {
     return json_i64(v, &id) && id >= 0 && id < r->d->vocab_size ? (int32_t)id : -1;
 }
 
+/* eos_token_id, an id or a list of them: each ends a text.  What is no id at all (null, a text) leaves the description alone. */
+static glimpse_status ends_of_text(const hf_reader *r) {
+    enum { MOST = 256 };
+    const json_node *v = hf_value(r, "eos_token_id");
+    bool list = v && v->kind == JSON_ARRAY;
+    int32_t ids[MOST], n = 0;
+    for (const json_node *e = list ? json_first(v) : v; e; e = list ? json_next(v, e) : NULL) {
+        int64_t id;
+        if (!json_i64(e, &id) || id < 0 || id >= r->d->vocab_size) continue;
+        if (n == MOST) FAIL(GLIMPSE_E_UNSUPPORTED, "%s: eos_token_id lists more than %d ids", r->name, MOST);
+        ids[n++] = (int32_t)id;
+    }
+    if (n && !model_set_ends(r->d, ids, n))
+        FAIL(GLIMPSE_E_UNSUPPORTED, "%s: eos_token_id lists more than %d different ids", r->name, 1 + GLIMPSE_MORE_EOS);
+    return GLIMPSE_OK;
+}
+
 glimpse_status config_from_json(const char *name, const json_node *root, glimpse_model *d, config_facts *facts) {
     hf_reader r = {name, root, d, facts};
     *facts = (config_facts){.tied = true};
@@ -148,23 +165,36 @@ glimpse_status config_from_json(const char *name, const json_node *root, glimpse
     }
     TRY(hf_architecture(&r, type != NULL));
     d->bos = token_id(&r, "bos_token_id");
-    d->eos = token_id(&r, "eos_token_id");
+    TRY(ends_of_text(&r));
     if (r.root == root) return GLIMPSE_OK;
     r.root = root; /* the ids may stand outside */
     if (d->bos < 0) d->bos = token_id(&r, "bos_token_id");
-    if (d->eos < 0) d->eos = token_id(&r, "eos_token_id");
-    return GLIMPSE_OK;
+    return d->eos < 0 ? ends_of_text(&r) : GLIMPSE_OK;
+}
+
+/* The file's object, with `text` its memory. */
+static glimpse_status parse_file(const char *path, buffer *text, json_tree *out) {
+    TRY(file_read_all(path, MAX_CONFIG_BYTES, text));
+    if (!text->n) FAIL(GLIMPSE_E_FORMAT, "%s is empty", path);
+    return json_parse(path, text->bytes, text->n, MAX_JSON_DEPTH, out);
 }
 
 glimpse_status config_read(const char *path, glimpse_model *d, config_facts *facts) {
     buffer b = {0};
     json_tree t = {0};
-    glimpse_status st = GLIMPSE_OK;
-    TRY_GOTO(file_read_all(path, MAX_CONFIG_BYTES, &b));
-    if (!b.n) FAIL_GOTO(GLIMPSE_E_FORMAT, "%s is empty", path);
-    TRY_GOTO(json_parse(path, b.bytes, b.n, MAX_JSON_DEPTH, &t));
-    st = config_from_json(path, t.nodes, d, facts);
-out:
+    glimpse_status st = parse_file(path, &b, &t);
+    if (st >= 0) st = config_from_json(path, t.nodes, d, facts);
+    json_free(&t);
+    buf_free(&b);
+    return st;
+}
+
+glimpse_status config_read_generation(const char *path, glimpse_model *d) {
+    buffer b = {0};
+    json_tree t = {0};
+    glimpse_status st = parse_file(path, &b, &t);
+    if (st >= 0) st = ends_of_text(&(hf_reader){path, t.nodes, d, NULL});
+    else if (st != GLIMPSE_E_MEMORY) st = GLIMPSE_OK;
     json_free(&t);
     buf_free(&b);
     return st;

@@ -36,6 +36,16 @@ static void id(writer *w, const char *name, int32_t v) {
     else key(w, name), buf_puts(w->b, "null");
 }
 
+static void ends(writer *w) {
+    if (!w->d->n_more_eos) {
+        id(w, "eos_token_id", w->d->eos);
+        return;
+    }
+    key(w, "eos_token_id"), buf_printf(w->b, "[%d", (int)w->d->eos);
+    for (int32_t i = 0; i < w->d->n_more_eos; i++) buf_printf(w->b, ", %d", (int)w->d->more_eos[i]);
+    buf_puts(w->b, "]");
+}
+
 static void factors(writer *w, const char *name, const float *v) {
     buf_printf(w->b, ", \"%s\": [", name);
     for (int32_t i = 0; i < w->d->rope_dims / 2; i++) {
@@ -157,6 +167,8 @@ static void others(writer *w) {
 
 static glimpse_status compare(const glimpse_model *a, const glimpse_model *b) {
     SAME(n_layers); SAME(n_heads); SAME(n_kv_heads); SAME(channels); SAME(head_size); SAME(ffn_size); SAME(vocab_size);
+    SAME(eos); SAME(n_more_eos);
+    for (int32_t i = 0; i < a->n_more_eos; i++) SAME(more_eos[i]);
     SAME(max_seq_len); SAME(norm); SAME(activation); SAME(positions);
     ALIKE(norm_eps); ALIKE(attention_scale); ALIKE(attention_softcap); ALIKE(logit_softcap);
     if (strncmp(a->arch, "gemma", 5)) ALIKE(embedding_scale); /* Gemma's has the weights' own type */
@@ -224,7 +236,7 @@ glimpse_status save_config(const model *m, save_dtype dtype, buffer *b) {
     text(&w, "model_type", !strcmp(m->arch, "gemma3") ? "gemma3_text" : m->arch);
     text(&w, "torch_dtype", type == GLIMPSE_F32 ? "float32" : type == GLIMPSE_BF16 ? "bfloat16" : "float16");
     whole(&w, "vocab_size", m->d.vocab_size);
-    id(&w, "bos_token_id", m->d.bos), id(&w, "eos_token_id", m->d.eos);
+    id(&w, "bos_token_id", m->d.bos), ends(&w);
     key(&w, "pad_token_id"), buf_puts(b, "null"); /* transformers' own default may lie outside the vocabulary */
     truth(&w, "tie_word_embeddings", m->head.data == m->wte.data);
     if (!strcmp(m->arch, "gpt2")) gpt2(&w);

@@ -245,8 +245,7 @@ glimpse_status token_files_make(tokenizer *t, const char *beside, model *m, toke
     glimpse_status st = GLIMPSE_OK;
     token_files *f = calloc(1, sizeof *f);
     if (!f) FAIL(GLIMPSE_E_MEMORY, "no memory for a tokenizer");
-    if (t && m->d.bos < 0 && t->bos < m->d.vocab_size) m->d.bos = t->bos;
-    if (t && m->d.eos < 0 && t->eos < m->d.vocab_size) m->d.eos = t->eos;
+    tokenizer_ends(t, m->d.vocab_size, &m->d.bos, &m->d.eos);
     if (t) TRY_GOTO(take_tokenizer(f, t, m));
     if (beside) TRY_GOTO(take_beside(f, beside, of_the_model));
     *out = f;

@@ -35,7 +35,29 @@ static glimpse_status check_common(const glimpse_model *d) {
     TRY(in_range("max_seq_len", d->max_seq_len, 1, MAX_SEQ));
     TRY(in_range("bos", d->bos, -1, d->vocab_size - 1));
     TRY(in_range("eos", d->eos, -1, d->vocab_size - 1));
+    TRY(in_range("n_more_eos", d->n_more_eos, 0, GLIMPSE_MORE_EOS));
+    if (d->n_more_eos && d->eos < 0) FAIL(GLIMPSE_E_MODEL, "model.more_eos is set and model.eos, the first of them, is not");
+    for (int32_t i = 0; i < d->n_more_eos; i++) TRY(in_range("more_eos", d->more_eos[i], 0, d->vocab_size - 1));
     return GLIMPSE_OK;
+}
+
+bool model_ends(const glimpse_model *d, int32_t id) {
+    if (id < 0) return false;
+    for (int32_t i = 0; i < d->n_more_eos; i++)
+        if (d->more_eos[i] == id) return true;
+    return d->eos == id;
+}
+
+bool model_set_ends(glimpse_model *d, const int32_t *ids, int32_t n) {
+    d->eos = -1;
+    d->n_more_eos = 0;
+    for (int32_t i = 0; i < n; i++) {
+        if (ids[i] < 0 || ids[i] >= d->vocab_size || model_ends(d, ids[i])) continue;
+        if (d->eos < 0) d->eos = ids[i];
+        else if (d->n_more_eos == GLIMPSE_MORE_EOS) return false;
+        else d->more_eos[d->n_more_eos++] = ids[i];
+    }
+    return true;
 }
 
 /* The least one can know of a size that was left at 0: what the tensors say.  0 = nothing. */
@@ -334,6 +356,8 @@ void model_drop_padding(model *m, int32_t tokenizer_size) {
     if (m->is_function || tokenizer_size < 1 || padding < 1 || padding >= 1024 || V % 64 || m->d.bos >= tokenizer_size ||
         m->d.eos >= tokenizer_size)
         return;
+    for (int32_t i = 0; i < m->d.n_more_eos; i++)
+        if (m->d.more_eos[i] >= tokenizer_size) return;
     m->d.vocab_size = tokenizer_size;
     m->n_params -= (int64_t)padding * m->d.channels * (m->head.data != m->wte.data ? 2 : 1);
 }

@@ -47,6 +47,11 @@ void model_close(model *m);
 
 /* Fill in every default of a description that has no tensors (strings stay the caller's). */
 glimpse_status model_complete(glimpse_model *d);
+/* Whether a text ends with this id: the description's `eos` or one of `more_eos`. */
+bool model_ends(const glimpse_model *d, int32_t id);
+/* What a file lists as ends of a text becomes eos and more_eos: without those outside the vocabulary (some files name one) and
+ * those that come again.  False: there are more than a description holds. */
+bool model_set_ends(glimpse_model *d, const int32_t *ids, int32_t n);
 /* The window of a layer in tokens, 0 = it sees everything. */
 int32_t model_window(const glimpse_model *d, int32_t layer);
 

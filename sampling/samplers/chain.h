@@ -63,8 +63,10 @@ typedef struct sampler_context {
     double guidance;           /* the scale with which guidance.h will join, 0 or 1 = it will not; a chain's text may name it */
     bool antislop;             /* antislop.h will join; the same */
     const struct chain *beside; /* share the scratch memory of this chain over the same vocabulary; NULL = one's own */
+    const int32_t *more_eos;   /* (n_more_eos <= GLIMPSE_MORE_EOS) ids that end a text as `eos` does, which is then one */
+    int32_t n_more_eos;
 } sampler_context;
-#define SAMPLER_CONTEXT_INIT { NULL, 0, NULL, 0, 0, -1, 0, 0, NULL, NULL, NULL, NULL, 0, false, 0, false, NULL }
+#define SAMPLER_CONTEXT_INIT { NULL, 0, NULL, 0, 0, -1, 0, 0, NULL, NULL, NULL, NULL, 0, false, 0, false, NULL, NULL, 0 }
 enum { SETTING_TEMPERATURE = 1, SETTING_TOP_K = 2, SETTING_TOP_P = 4, SETTING_MIN_P = 8, SETTING_PENALTY = 16 };
 
 typedef struct chain chain;

@@ -38,7 +38,7 @@ static bool name_ids(const sampler *s, double t, bool *past, names *x) {
     if (is(s, &sampler_penalties) || is(s, &sampler_dry) || is(s, &sampler_no_repeat_ngram)) *past = true;
     else if (is(s, &sampler_logit_bias)) add_list(x, s, logit_bias_ids);
     else if (is(s, &sampler_banned_tokens)) add_list(x, s, banned_tokens_ids);
-    else if (is(s, &sampler_min_length) || is(s, &sampler_length_decay)) add_name(x, ending_eos(s));
+    else if (is(s, &sampler_min_length) || is(s, &sampler_length_decay)) add_list(x, s, ending_ids);
     else return false;
     return t == 1; /* after another temperature it divides the row: rounding may make ties */
 }

@@ -35,6 +35,6 @@ glimpse_status chain_record(chain *ch, const float *logits, const known_part *pa
 /* What the chain's lists name (token_lists.c, logit_bias.c): their ids into out (room); returns how many, -1 = too many. */
 int32_t banned_tokens_ids(const sampler *s, int32_t *out, int32_t room);
 int32_t logit_bias_ids(const sampler *s, int32_t *out, int32_t room);
-int32_t ending_eos(const sampler *s); /* of min_length and length_decay; -1 = none */
+int32_t ending_ids(const sampler *s, int32_t *ids, int32_t room); /* of min_length and length_decay */
 
 #endif

@@ -1,45 +1,59 @@
-/* length.c -- when a text may end.  All three act on the EOS id alone, and do nothing where the model has none.
+/* length.c -- when a text may end.  All three act on the ids that end it alone, and do nothing where the model has none.  Where
+ * there are several, as transformers' logits processors of the same purpose do.
  *
- *   min_length    EOS is forbidden while fewer tokens were generated
- *   length_decay  past `start` generated tokens EOS grows: l += |l| (factor^(generated - start) - 1) (transformers'
+ *   min_length    they are forbidden while fewer tokens were generated
+ *   length_decay  past `start` generated tokens each grows: l += |l| (factor^(generated - start) - 1) (transformers'
  *                 ExponentialDecayLengthPenalty)
- *   forced_eos    the last token that --max_sample_tokens leaves room for is EOS */
+ *   forced_eos    the last token that --max_sample_tokens leaves room for is one of them, each as likely as the others */
 #include "sampling/samplers/chain_state.h"
 #include "include/internal/status.h"
 
 typedef struct ending {
     value_sampler value;
-    int32_t eos, max_tokens;
+    int32_t ids[1 + GLIMPSE_MORE_EOS], n, max_tokens; /* ids: rising, no two alike */
 } ending;
 
-int32_t ending_eos(const sampler *s) { return ((const ending *)s)->eos; }
+int32_t ending_ids(const sampler *s, int32_t *ids, int32_t room) {
+    const ending *e = (const ending *)s;
+    if (e->n > room) return -1;
+    memcpy(ids, e->ids, (size_t)e->n * sizeof *ids);
+    return e->n;
+}
 
 static glimpse_status apply_min(sampler *s, candidates *c) {
     const ending *e = (const ending *)s;
-    return e->eos >= 0 && (double)c->past->generated < e->value.v[0] ? candidates_ban(c, &e->eos, 1, false) : GLIMPSE_OK;
+    return (double)c->past->generated < e->value.v[0] ? candidates_ban(c, e->ids, e->n, false) : GLIMPSE_OK;
 }
 
 static glimpse_status apply_decay(sampler *s, candidates *c) {
     const ending *e = (const ending *)s;
     int64_t past = c->past->generated - (int64_t)e->value.v[1];
-    int32_t at = e->eos >= 0 ? candidates_find(c, e->eos) : -1;
-    if (past <= 0 || at < 0) return GLIMPSE_OK;
+    int32_t at[1 + GLIMPSE_MORE_EOS], n = 0;
+    for (int32_t i = 0; i < e->n; i++) {
+        at[n] = candidates_find(c, e->ids[i]);
+        n += at[n] >= 0;
+    }
+    if (past <= 0 || !n) return GLIMPSE_OK;
     float *l = candidates_scaled(c);
     double power = 1, square = e->value.v[0];
     for (uint64_t k = (uint64_t)past; k; k >>= 1, square = fmin(square * square, 1e30))
         if (k & 1) power = fmin(power * square, 1e30); /* the float below stays finite */
-    if (l[at] > -INFINITY) l[at] = (float)fmin(fma(fabs((double)l[at]), power - 1, (double)l[at]), 1e30);
+    for (int32_t i = 0; i < n; i++)
+        if (l[at[i]] > -INFINITY) l[at[i]] = (float)fmin(fma(fabs((double)l[at[i]]), power - 1, (double)l[at[i]]), 1e30);
     return GLIMPSE_OK;
 }
 
 static glimpse_status apply_forced(sampler *s, candidates *c) {
     const ending *e = (const ending *)s;
-    if (e->eos < 0 || c->past->generated != (int64_t)e->max_tokens - 1) return GLIMPSE_OK;
-    c->scratch->id[0] = e->eos;
-    c->scratch->l[0] = 0;
+    int32_t n = c->temperature > 0 ? e->n : 1; /* greedy leaves the lowest of those that are alike */
+    if (!e->n || c->past->generated != (int64_t)e->max_tokens - 1) return GLIMPSE_OK;
+    for (int32_t i = 0; i < n; i++) {
+        c->scratch->id[i] = e->ids[i];
+        c->scratch->l[i] = 0;
+    }
     c->id = c->scratch->id;
     c->l = c->scratch->l;
-    c->n = 1;
+    c->n = n;
     return GLIMPSE_OK;
 }
 
@@ -49,7 +63,15 @@ static size_t bytes(const sampler_args *a) {
 }
 static glimpse_status init(sampler *s, const sampler_args *a) {
     ending *e = (ending *)s;
-    e->eos = a->context->eos < a->vocab ? a->context->eos : -1;
+    const sampler_context *x = a->context;
+    for (int32_t k = -1; k < x->n_more_eos && e->n < 1 + GLIMPSE_MORE_EOS; k++) {
+        int32_t id = k < 0 ? x->eos : x->more_eos[k], at = e->n;
+        if (id < 0 || id >= a->vocab) continue;
+        while (at > 0 && e->ids[at - 1] > id) at--;
+        if (at > 0 && e->ids[at - 1] == id) continue;
+        memmove(&e->ids[at + 1], &e->ids[at], (size_t)(e->n++ - at) * sizeof *e->ids);
+        e->ids[at] = id;
+    }
     e->max_tokens = a->context->max_tokens;
     return GLIMPSE_OK;
 }

@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "include/internal/file.h"
 #include "include/internal/status.h"
@@ -231,22 +232,43 @@ static void read_ends(const char *path, tokenizer *t) {
     free(dir);
 }
 
-glimpse_status tokenizer_load_pattern(const char *path, const char *pattern, tokenizer **out) {
+static glimpse_status load_file(const char *path, const char *pattern, tokenizer **out) {
     glimpse_status st = GLIMPSE_OK;
+    struct stat there;
     buffer b = {0};
-    if (pattern && !pattern_by_name(pattern))
-        FAIL(GLIMPSE_E_INVALID, "no pattern is named \"%.60s\"; known: " PATTERN_NAMES, pattern);
     if (path_is_file(path) && is_gguf(path)) return gguf_tokenizer_new(path, out);
+    if (!path_exists(path) && !lstat(path, &there))
+        FAIL_GOTO(GLIMPSE_E_IO, "%s is a link to nothing\nhint: --tokenizer FILE names another", path);
     if (!path_exists(path))
         FAIL_GOTO(GLIMPSE_E_IO, "%s: there is no such tokenizer\nhint: the file of the one the model was trained with; unset, it is looked "
                   "for beside the checkpoint", path);
-    TRY_GOTO(file_read_all(path, FILE_LIMIT, &b));
+    if ((st = file_read_all(path, FILE_LIMIT, &b)) < 0) {
+        if (!path_is_file(path)) HINT("--tokenizer FILE names another");
+        goto out;
+    }
     st = load(path, pattern, &b, out);
     if (st >= 0 && !strcmp((*out)->ops->kind, "tokenizer.json")) read_ends(path, *out);
     if (st == GLIMPSE_E_FORMAT && !strstr(status_text(), "hint:")) HINT("is %s whole, and a tokenizer?", path);
 out:
     buf_free(&b);
     return st;
+}
+
+glimpse_status tokenizer_load_pattern(const char *path, const char *pattern, tokenizer **out) {
+    char *within;
+    if (pattern && !pattern_by_name(pattern))
+        FAIL(GLIMPSE_E_INVALID, "no pattern is named \"%.60s\"; known: " PATTERN_NAMES, pattern);
+    if (!path_is_dir(path)) return load_file(path, pattern, out);
+    TRY(tokenizer_find_path(&path, 1, &within));
+    if (!within) FAIL(GLIMPSE_E_TOKENIZER, "%s: no tokenizer in this directory\nhint: --tokenizer FILE names one", path);
+    glimpse_status st = load_file(within, pattern, out);
+    free(within);
+    return st;
+}
+
+void tokenizer_ends(const tokenizer *t, int32_t vocab, int32_t *bos, int32_t *eos) {
+    if (t && *bos < 0 && t->bos < vocab) *bos = t->bos;
+    if (t && *eos < 0 && t->eos < vocab) *eos = t->eos;
 }
 
 glimpse_status tokenizer_load(const char *path, tokenizer **out) { return tokenizer_load_pattern(path, NULL, out); }
@@ -273,13 +295,17 @@ glimpse_status tokenizer_find_path(const char *const *dirs, int n_dirs, char **o
                                         "spiece.model",   "sentencepiece.model", "*.tiktoken", "tokenizer.bin",
                                         "gpt2_tokenizer.bin"};
     *out = NULL;
+    struct stat there;
     for (int d = 0; d < n_dirs && !*out; d++)
         for (size_t i = 0; dirs[d] && i < sizeof names / sizeof *names && !*out; i++) {
             bool any = names[i][0] == '*';
             char *path = any ? any_tiktoken(dirs[d]) : path_join(dirs[d], names[i]);
             if (!path && !any) FAIL(GLIMPSE_E_MEMORY, "no memory for a path");
-            if (path && path_is_file(path)) *out = path;
+            bool is_there = path && !lstat(path, &there), dir = is_there && path_is_dir(path);
+            if (dir) status_fail(GLIMPSE_E_IO, __FILE__, __LINE__, "%s is a directory, expected a file\nhint: --tokenizer FILE names another", path);
+            if (is_there && !dir) *out = path;
             else free(path);
+            if (dir) return GLIMPSE_E_IO;
         }
     return GLIMPSE_OK;
 }

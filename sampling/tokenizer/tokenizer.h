@@ -63,13 +63,16 @@ void tokenizer_close(tokenizer *t);
 glimpse_status tokenizer_from_description(const glimpse_tokenizer *d, int32_t vocab_size, int32_t eos, tokenizer **out);
 /* Any file, recognised by content.  GLIMPSE_E_TOKENIZER / _FORMAT say what the file is and what was expected. */
 glimpse_status tokenizer_load(const char *path, tokenizer **out);
-/* The same with the name of a pattern (pattern.h) for files that do not say theirs; NULL = as the file is. */
+/* The same with the name of a pattern (pattern.h) for files that do not say theirs; NULL = as the file is.  A directory: what
+ * tokenizer_find_path finds in it. */
 glimpse_status tokenizer_load_pattern(const char *path, const char *pattern, tokenizer **out);
+/* The ends that a model of `vocab` ids does not know itself (-1) are the tokenizer's, which may be NULL. */
+void tokenizer_ends(const tokenizer *t, int32_t vocab, int32_t *bos, int32_t *eos);
 /* Is this a GGUF file with a tokenizer of a kind that is read? */
 bool gguf_has_tokenizer(const char *path);
 /* Look in each directory in turn (NULL entries skipped) for the names Glimpse knows (tokenizer.json, tekken.json, meta.pkl,
- * tokenizer.model, *.tiktoken, spiece.model, tokenizer.bin, gpt2_tokenizer.bin).  *out = NULL and GLIMPSE_OK if there is
- * none.  pattern: as for tokenizer_load_pattern. */
+ * tokenizer.model, *.tiktoken, spiece.model, tokenizer.bin, gpt2_tokenizer.bin).  The first that is there is taken, whatever it
+ * is: a pipe or a link to nothing is an error that names it.  *out = NULL and GLIMPSE_OK if there is none.  pattern: as for tokenizer_load_pattern. */
 glimpse_status tokenizer_find(const char *const *dirs, int n_dirs, const char *pattern, tokenizer **out);
 /* The same, its path alone: returned (free), NULL = none. */
 glimpse_status tokenizer_find_path(const char *const *dirs, int n_dirs, char **out);

@@ -35,6 +35,7 @@ int emu_handles(void);         /* streams, events, graphs, cuBLAS handles that a
 long emu_launches(void);       /* kernels run so far */
 void emu_devices(int n);       /* how many devices there are: 1 */
 void emu_driver(int version);  /* what the driver says it is: 13000 */
+void emu_multiprocessors(int n); /* how many a device has: 4 */
 void emu_host_may_touch(int yes); /* 1: device memory may be read by the test, until it is set to 0 again */
 
 int emu_is_chip(void);         /* 1 in runner_gpu, where all of this is not there (tests/bench/gpu_stubs.c) */

@@ -73,6 +73,8 @@ void emu_driver(int version) { driver = version; }
 void emu_cooperative(int yes) { cooperative = yes; }
 void emu_slow_together(int n) { together_costs = n; }
 void emu_round_together(int up) { round_up = up; }
+static int multiprocessors = 4;
+void emu_multiprocessors(int n) { multiprocessors = n; }
 
 int emu_call(void) {
     calls++;
@@ -129,7 +131,8 @@ cudaError_t cudaSetDevice(int device) {
 cudaError_t cudaDeviceGetAttribute(int *value, cudaDeviceAttr a, int device) {
     CALL();
     (void)device;
-    *value = a == cudaDevAttrMultiProcessorCount ? EMU_TOGETHER : a == cudaDevAttrCooperativeLaunch ? cooperative : a == cudaDevAttrComputeCapabilityMajor ? 9
+    *value = a == cudaDevAttrMultiProcessorCount ? multiprocessors : a == cudaDevAttrCooperativeLaunch ? cooperative
+             : a == cudaDevAttrComputeCapabilityMajor ? 9
              : a == cudaDevAttrMaxSharedMemoryPerBlockOptin ? SHARED_MOST : a == cudaDevAttrL2CacheSize ? 60 << 20 : 0;
     return cudaSuccess;
 }
@@ -140,7 +143,7 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp *out, int device) {
     strcpy(out->name, "emulation");
     out->totalGlobalMem = (size_t)1 << 30;
     out->major = 9;
-    out->multiProcessorCount = 4;
+    out->multiProcessorCount = multiprocessors;
     out->sharedMemPerBlockOptin = SHARED_MOST;
     return cudaSuccess;
 }

@@ -60,6 +60,9 @@ function scale_of(mode, data, sample) {
   }
 }
 
+/* An id whose bytes were not recorded, as every view writes it (viz/text.h, text_token). */
+const unknown_of = (data, place) => '⟨' + (data.ids[place] ?? '?') + '⟩';
+
 /* The tokens as pieces of text: {i, text, from, special, cut}.  A token that ends inside a character has no text of its
  * own, the one that completes it has the character; `from` counts in the joined text. */
 function units_of(data, sample) {
@@ -69,7 +72,7 @@ function units_of(data, sample) {
   for (let i = 0; i < sample.n; i++) {
     const piece = data.pieces[c.id[i]], ends = sample.stop === 'eos' && i === sample.n - 1;
     let s;
-    if (piece === undefined) s = '⟨?⟩';
+    if (piece === undefined) s = unknown_of(data, c.id[i]);
     else if (typeof piece === 'string' && !decoder) s = piece;
     else {
       decoder = decoder || new TextDecoder('utf-8', { ignoreBOM: true });
@@ -92,7 +95,7 @@ function units_of(data, sample) {
 
 const piece_label = (data, place, most) => {
   const piece = data.pieces[place];
-  if (piece === undefined) return '⟨?⟩';
+  if (piece === undefined) return unknown_of(data, place);
   return typeof piece === 'string' ? label_of(piece, most) : piece.map(b => '\\x' + b.toString(16).padStart(2, '0')).join('');
 };
 

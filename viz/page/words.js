@@ -6,7 +6,7 @@ const UNSEEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b
 
 function escape_of(c) {
   const n = c.codePointAt(0), hex = n.toString(16);
-  return n < 0x80 ? (n === 13 ? '\\r' : '\\x' + hex.padStart(2, '0')) : n < 0x10000 ? '\\u' + hex.padStart(4, '0') : '\\u{' + hex + '}';
+  return n < 0x80 ? (n === 13 ? '\\r' : '\\x' + hex.padStart(2, '0')) : n < 0x10000 ? '\\u' + hex.padStart(4, '0') : '\\U' + hex.padStart(8, '0');
 }
 
 /* Make an element.  Text is only ever a text node: nothing that a model says is markup. */
@@ -29,10 +29,10 @@ function put(e, text) {
   return e;
 }
 
-/* One line, blanks visible: for labels.  Long ones are cut in the middle of nothing: at the end, and it shows. */
+/* One line, blanks visible, as text_visible of viz/text.h: for labels.  Long ones are cut in the middle of nothing: at the end, and it shows. */
 function label_of(text, most) {
   const cut = text.length > most ? [...text.slice(0, most + 1)].slice(0, -1).join('') + '…' : text;
-  return cut.replace(/ /g, '␣').replace(/\r?\n/g, '↵').replace(/\t/g, '→').replace(UNSEEN, escape_of) || '∅';
+  return cut.replace(/ /g, '␣').replace(/\r?\n/g, '↵').replace(/\t/g, '→').replace(/\u00a0/g, escape_of).replace(UNSEEN, escape_of) || '∅';
 }
 
 const quoted = (text, most) => '“' + label_of(text, most).replace(/␣/g, ' ') + '”';

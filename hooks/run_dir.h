@@ -1,0 +1,22 @@
+/* run_dir.h -- what the directory is that a person named to look at a run: misspelt, the one above, being written to.
+ * Called by follow.c, report.c and reviewer.c. */
+#ifndef GLIMPSE_HOOKS_RUN_DIR_H
+#define GLIMPSE_HOOKS_RUN_DIR_H
+
+#include "include/internal/status.h"
+
+/* GLIMPSE_E_IO: there is no directory of this name, with the run that was perhaps meant; GLIMPSE_E_INVALID: it is a file. */
+glimpse_status run_dir_check(const char *dir, const char *command);
+/* The same, and it must hold a journal: GLIMPSE_E_IO. */
+glimpse_status run_dir_check_begun(const char *dir, const char *command);
+/* The run in it, or of a name like it beside it, that was perhaps meant.  Returned (free); NULL = none. */
+char *run_dir_meant(const char *dir);
+
+typedef enum run_writer {
+    WRITER_NONE,   /* that this machine knows of */
+    WRITER_RUN,
+    WRITER_REPORT  /* `glimpse report` draws */
+} run_writer;
+run_writer run_dir_writer(const char *dir);
+
+#endif

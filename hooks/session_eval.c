@@ -1,0 +1,259 @@
+/* session_eval.c -- what happens at an eval, from the question whether one is due to the last file.
+ *
+ *   due? --no--> one line, one journal line
+ *     \--yes--> prompts, batch, record --> journal line, synced --> decoded again --> views, terminal, hooks
+ * Called through session_api.c by the guest (inline), by the program and by the worker. */
+#include "hooks/session_state.h"
+
+#include "hooks/prompts.h"
+#include "hooks/text_out.h"
+#include "include/internal/status.h"
+#include <math.h>
+#include <string.h>
+#include <time.h>
+
+static double now_s(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* --- sampling ----------------------------------------------------------------------------------------------------- */
+
+glimpse_status session_sample(session *s, const options *o, int64_t step, batch_result *out, buffer *note) {
+    glimpse_status st = GLIMPSE_OK;
+    prompt_list prompts = {0};
+    batch_request rq = {0};
+    arena *a = arena_new();
+    if (!a) FAIL(GLIMPSE_E_MEMORY, "no memory for a batch");
+    TRY_GOTO(session_settings(o, s->m, s->t, a, &rq));
+    if (!s->prompts) TRY_GOTO(prompt_list_make(o, s->m, s->t, rq.max_tokens, &prompts));
+    const prompt_list *asked = s->prompts ? s->prompts : &prompts;
+    if (note && asked->note) buf_puts(note, asked->note);
+    rq.prompts = asked->prompts;
+    rq.n_prompts = asked->n;
+    rq.step_key = opt_bool(o, OPT_seed_each_step) ? (uint32_t)step : 0;
+    if (s->text) rq.on_token = text_out_token;
+    rq.user = s->text;
+    rq.users = s->users;
+    rq.n_users = s->n_users;
+    if (rq.n_top > s->m->d.vocab_size) rq.n_top = s->m->d.vocab_size;
+    TRY_GOTO(generator_refresh(s->g));
+    TRY_GOTO(generate_batch(s->g, &rq, out));
+out:
+    if (s->text) text_out_end(s->text);
+    prompt_list_free(&prompts);
+    arena_free(a);
+    return st;
+}
+
+static void show(session *s, owned_record *rec, int64_t step, double t0) {
+    buffer where = {0}, log = {0};
+    glimpse_status st = GLIMPSE_OK;
+    if (!s->j) buf_puts(&where, ""); /* --no_files */
+    else if (s->texts_stale) { /* this record is in the journal: it is drawn with the others */
+        st = views_write_own(s->out_dir, &rec->record, &where);
+        if (st >= 0) st = session_redraw_texts(s);
+    } else st = views_write(s->out_dir, &rec->record, NULL, &where);
+    if (st < 0) {
+        session_spoil_texts(s);
+        s->views_missing = true;
+    }
+    if (st < 0) session_log(s, "glimpse: step %lld: %s\nhint: the numbers are safe in %s/evals.jsonl", (long long)step,
+                            status_text(), s->out_dir);
+    if (!s->host.blocked) rec->record.blocked_s = now_s() - t0; /* inline, the trainer waited for the pictures too */
+    if (s->host.log && !opt_bool(s->o, OPT_quiet) && strcmp(s->kind, "offline")) { /* offline the text is the output */
+        view_style style = session_terminal_style(s, false);
+        const glimpse_record *before = s->before ? &s->before->record : NULL;
+        if (view_terminal(&rec->record, before, where.n ? buf_str(&where) : NULL, &style, &log) >= 0 && !buf_failed(&log)) {
+            if (log.n && log.bytes[log.n - 1] == '\n') log.bytes[--log.n] = 0;
+            session_say(s, buf_str(&log));
+        }
+    }
+    if (s->host.record) s->host.record(s->host.user, &rec->record);
+    buf_free(&where);
+    buf_free(&log);
+}
+
+/* What an eval found out from the weights. */
+typedef struct eval_found {
+    batch_result batch;            /* no samples: sampling was not due, or failed */
+    const glimpse_sample *probes;  /* (n_probes) in the arena */
+    int32_t n_probes;
+    const glimpse_task_score *scores; /* (n_scores) in the arena */
+    int32_t n_scores;
+    const glimpse_metric *dataset;    /* (n_dataset) in the arena */
+    int32_t n_dataset;
+    arena *arena;
+} eval_found;
+
+/* The record of this eval: its losses, whatever was found (NULL = the weights were not read), and the caller's wait so
+ * far. */
+static glimpse_status record_eval(session *s, int64_t step, double train_loss, double val_loss, const char *status,
+                                  const char *why, const eval_found *found, double t0, owned_record **out) {
+    glimpse_status st = GLIMPSE_OK;
+    double t1 = now_s();
+    owned_record *rec = record_new();
+    if (!rec) FAIL(GLIMPSE_E_MEMORY, "no memory for a record");
+    glimpse_record *r = &rec->record;
+    s->facts.check = s->check_failed ? "failed" : s->checked ? "ok" : "none";
+    session_see_device(s);
+    if (found) {
+        r->probes = found->probes;
+        r->n_probes = found->n_probes;
+        r->scores = found->scores;
+        r->n_scores = found->n_scores;
+        r->dataset = found->dataset;
+        r->n_dataset = found->n_dataset;
+    }
+    TRY_GOTO(eval_record_fill(r, rec->arena, &s->facts, found && found->batch.n_samples ? &found->batch : NULL, s->t, opt_bool(s->o, OPT_sample_metrics), s->sp));
+    if (s->data && found && found->batch.n_samples
+        && benchmarks_memorised(s->data, s->t, found->batch.samples, found->batch.n_samples, rec->arena) < 0)
+        session_log(s, "glimpse: step %lld: --dataset_benchmarks: %s", (long long)step, status_text());
+    r->version = 1;
+    r->seq = s->js.next_seq;
+    r->step = step;
+    r->train_loss = record_round(train_loss, RECORD_LOSS_DIGITS);
+    r->val_loss = record_round(val_loss, RECORD_LOSS_DIGITS);
+    r->best_val_loss = record_round(s->due.best_val_loss, RECORD_LOSS_DIGITS);
+    r->best_step = s->due.best_step;
+    r->status = status;
+    r->why = why;
+    double t2 = now_s();
+    r->write_s = record_round(t2 - t1, RECORD_SECONDS_DIGITS);
+    r->blocked_s = record_round(s->host.blocked ? s->host.blocked(s->host.user) : t2 - t0, RECORD_SECONDS_DIGITS);
+    TRY_GOTO(session_write_line(s, r, out));
+    session_leave_branch(s, step);
+out:
+    record_free(r);
+    return st;
+}
+
+/* The record is in the journal: count it, show it, remember its samples for the next digest. */
+static void acknowledge(session *s, owned_record *rec, int64_t step, double t0) {
+    s->due.evals++;
+    show(s, rec, step, t0);
+    if (!rec->record.n_samples) {
+        record_free(&rec->record);
+        return;
+    }
+    if (s->before) record_free(&s->before->record);
+    s->before = rec;
+    s->sampled_step = step;
+}
+
+/* An eval without samples at the step of one that has them, a second call in the same step: a line of its own would take that
+ * one's place.  It is said, and not recorded. */
+static bool said_alone(session *s, int64_t step, const char *status, const char *why) {
+    if (step < 0 || step != s->sampled_step) return false;
+    session_log(s, "glimpse %lld: %s, %s (this step's samples stay)", (long long)step, strcmp(status, "failed") ? "no sample" : "failed", why);
+    return true;
+}
+
+/* The texts of --probe with the weights as they are now. */
+static glimpse_status score_probes(session *s, eval_found *found) {
+    glimpse_sample *probes = NULL;
+    int64_t n_top = session_record_top(s->o);
+    if (n_top > s->m->d.vocab_size) n_top = s->m->d.vocab_size;
+    TRY(probes_score(s->probes, s->g, (int32_t)n_top, found->arena, &probes, &found->n_probes));
+    found->probes = probes;
+    buffer why = {0};
+    int32_t unscored = probes_unscored(probes, found->n_probes, &why);
+    if (unscored > s->unscored_said) session_log(s, "glimpse: --probe %s: %s", opt_str(s->o, OPT_probe), buf_str(&why));
+    if (unscored > s->unscored_said) s->unscored_said = unscored;
+    buf_free(&why);
+    return GLIMPSE_OK;
+}
+
+/* What is measured on the weights beside the samples; what fails is said, and is absent. */
+static glimpse_status measure(session *s, int64_t step, eval_found *found) {
+    if (!schedule_reads_weights(s->o)) return GLIMPSE_OK;
+    found->arena = arena_new();
+    if (!found->arena) FAIL(GLIMPSE_E_MEMORY, "no memory for what is measured");
+    if (!found->batch.n_samples) TRY(generator_refresh(s->g));
+    if (s->probes && score_probes(s, found) < 0)
+        session_log(s, "glimpse: step %lld: --probe: %s", (long long)step, status_text());
+    if (s->ev && evaluation_at_eval(s, found->arena, &found->scores, &found->n_scores) < 0)
+        session_log(s, "glimpse: step %lld: --lm_eval_tasks: %s", (long long)step, status_text());
+    int64_t n = opt_int(s->o, OPT_max_sample_tokens);
+    if (s->data && benchmarks_slice(s->data, s->g, s->m, s->t, s->sp, (uint64_t)opt_int(s->o, OPT_seed), step,
+                                    n < 16 ? 256 : n > 65536 ? 65536 : (int32_t)n, found->arena, &found->dataset, &found->n_dataset) < 0)
+        session_log(s, "glimpse: step %lld: --dataset_benchmarks: %s", (long long)step, status_text());
+    return GLIMPSE_OK;
+}
+
+glimpse_status session_eval(session *s, int64_t step, double train_loss, double val_loss) {
+    glimpse_status st = GLIMPSE_OK, sampled = GLIMPSE_OK;
+    double t0 = now_s(), given_loss = val_loss;
+    eval_found found = {0};
+    owned_record *rec = NULL;
+    buffer note = {0}, why = {0};
+    char reason[SCHEDULE_WHY_BYTES] = "";
+    if (!s->offline) TRY_GOTO(session_have_journal(s, step, 0));
+    val_loss = record_round(val_loss, RECORD_LOSS_DIGITS); /* as the journal will remember it */
+    bool due = schedule_is_due(&s->due, s->o, val_loss, reason);
+    schedule_best(&s->due, step, val_loss);
+    if (due) {
+        sampled = session_sample(s, s->o, step, &found.batch, &note);
+        s->due.owed = sampled < 0;
+        if (sampled < 0) buf_puts(&why, status_text());
+        if (note.n && !s->note_said) {
+            session_log(s, "glimpse: %s", buf_str(&note));
+            s->note_said = true;
+        }
+    } else buf_puts(&why, reason);
+    if (s->offline) { /* what failed leaves nothing, and is said by whoever asked */
+        if (sampled < 0) TRY_GOTO(status_set_text(sampled, buf_str(&why)));
+        TRY_GOTO(session_have_journal(s, step, 0));
+    }
+    if (sampled >= 0 && measure(s, step, &found) < 0)
+        session_log(s, "glimpse: step %lld: %s", (long long)step, status_text());
+    buffer first_line = {0}; /* the hint is for the log, not for the record */
+    buf_put(&first_line, buf_str(&why), strcspn(buf_str(&why), "\n"));
+    if (sampled < 0) session_log(s, "glimpse: step %lld: %s", (long long)step, buf_str(&why));
+    if (!found.batch.n_samples && !found.n_probes && said_alone(s, step, sampled < 0 ? "failed" : "skipped", buf_str(&first_line))) {
+        buf_free(&first_line);
+        st = sampled < 0 ? status_set_text(sampled, buf_str(&why)) : GLIMPSE_NOT_DUE;
+        goto out;
+    }
+    st = record_eval(s, step, train_loss, val_loss, sampled < 0 ? "failed" : due ? "ok" : "skipped",
+                     first_line.n ? buf_str(&first_line) : NULL, &found, t0, &rec);
+    buf_free(&first_line);
+    if (st < 0) goto out;
+    acknowledge(s, rec, step, t0);
+    if (due && opt_bool(s->o, OPT_save_snapshots)) session_save_weights(s, step);
+    if (isinf(given_loss) || isinf(train_loss))
+        session_log(s, "glimpse: step %lld: the loss is not finite (train %g, val %g)", (long long)step, train_loss, given_loss);
+    if (sampled < 0) st = status_set_text(sampled, buf_str(&why));
+    else if (!due) st = GLIMPSE_NOT_DUE;
+out:
+    batch_result_free(&found.batch);
+    arena_free(found.arena);
+    buf_free(&note);
+    buf_free(&why);
+    return st;
+}
+
+glimpse_status session_note(session *s, int64_t step, double train_loss, double val_loss, const char *status,
+                            const char *why, int64_t since) {
+    double t0 = now_s();
+    owned_record *rec = NULL;
+    TRY(session_have_journal(s, step, since));
+    val_loss = record_round(val_loss, RECORD_LOSS_DIGITS);
+    if (since && s->js.continued && step <= s->js.newest_step) return GLIMPSE_OK;
+    schedule_best(&s->due, step, val_loss);
+    if (said_alone(s, step, status, why)) return GLIMPSE_OK;
+    TRY(record_eval(s, step, train_loss, val_loss, status, why, NULL, t0, &rec));
+    acknowledge(s, rec, step, t0);
+    return GLIMPSE_OK;
+}
+
+glimpse_status session_keep(session *s, int64_t step, batch_result *batch) {
+    double t0 = now_s() - batch->prefill_s - batch->decode_s;
+    owned_record *rec = NULL;
+    eval_found found = { .batch = *batch };
+    TRY(session_have_journal(s, step, 0));
+    TRY(record_eval(s, step, NAN, NAN, "ok", NULL, &found, t0, &rec));
+    acknowledge(s, rec, step, t0);
+    return GLIMPSE_OK;
+}

@@ -1,0 +1,161 @@
+/* session_journal.c -- the run's directory: its lock, its journal, what that remembers of the evals before, and the views that grow
+ * with it (sample.txt and its like), which must say what it says after a resume, a branch left behind or a failed write.
+ * Called by session_eval.c, for every line. */
+#include "hooks/session_state.h"
+
+#include "hooks/review.h"
+#include "include/internal/file.h"
+#include "include/internal/status.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+int64_t session_journal_bytes(const char *dir) {
+    struct stat there;
+    char *path = path_join(dir, "evals.jsonl");
+    int64_t n = path && !stat(path, &there) ? (int64_t)there.st_size : -1;
+    free(path);
+    return n;
+}
+
+static glimpse_status rename_aside(const session *s, const char *name, const char *run) {
+    glimpse_status st = GLIMPSE_OK;
+    const char *dot = strrchr(name, '.');
+    buffer to = {0};
+    char *from = path_join(s->out_dir, name), *target = NULL;
+    buf_put(&to, name, dot ? (size_t)(dot - name) : strlen(name));
+    buf_printf(&to, ".%s%s", run, dot ? dot : "");
+    target = path_join(s->out_dir, buf_str(&to));
+    if (!from || !target || buf_failed(&to)) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a file name");
+    if (io.rename(from, target) && errno != ENOENT)
+        FAIL_GOTO(GLIMPSE_E_IO, "%s cannot be set aside as %s", from, target);
+out:
+    buf_free(&to);
+    free(from);
+    free(target);
+    return st;
+}
+
+void session_spoil_texts(session *s) {
+    s->texts_stale = true;
+    views_spoil(s->out_dir);
+}
+
+/* The writer before died between the last line and its views: that eval's are drawn now, those that grow at the next. */
+static void catch_up(session *s) {
+    const glimpse_record *last = &s->js.last->record;
+    if (views_end_with(s->out_dir, last)) return;
+    session_spoil_texts(s);
+    if (views_write_own(s->out_dir, last, NULL) < 0) session_log(s, "glimpse: step %lld: %s", (long long)last->step, status_text());
+}
+
+/* A late worker whose trainer is gone and whose run another one has taken on would write the past behind the present. */
+static glimpse_status lock_directory(session *s, int *lock) {
+    glimpse_status st;
+    if (s->offline) {
+        TRY(offline_claim(s, lock));
+        char *name = session_name_of_run(s->o, s->out_dir);
+        if (!name) FAIL(GLIMPSE_E_MEMORY, "no memory for a name");
+        free(s->run_name);
+        s->facts.run_name = s->run_name = name;
+        return GLIMPSE_OK;
+    }
+    TRY(mkdir_p(s->out_dir));
+    do st = journal_lock(s->out_dir, lock);
+    while (st == GLIMPSE_E_STATE && s->host.locked && s->host.locked(s->host.user, s->out_dir));
+    TRY(st);
+    if (s->journal_bytes == -2 || !s->host.alone || session_journal_bytes(s->out_dir) == s->journal_bytes || !s->host.alone(s->host.user))
+        return GLIMPSE_OK;
+    io.close(*lock);
+    FAIL(GLIMPSE_E_STATE, "%s: another run has gone on here", s->out_dir);
+}
+
+/* The journal, and what it remembers of the evals before; the views of an older run go aside with its journal. */
+static glimpse_status open_journal(session *s, int64_t step, int64_t since) {
+    int lock;
+    TRY(lock_directory(s, &lock));
+    TRY(journal_open_locked(s->out_dir, lock, step, since, s->host.run, s->m->arch, s->m->n_params, &s->j, &s->js));
+    s->journal_bytes = -2;
+    s->facts.run = s->js.run;
+    if (s->js.set_aside[0]) {
+        buffer ansi = {0};
+        const char *texts = opt_str(s->o, OPT_sample_file);
+        if (texts) view_ansi_name(texts, &ansi);
+        session_log(s, "glimpse: a new run; the older one is kept as evals.%s.jsonl", s->js.set_aside);
+        const char *const names[] = { "evals", texts, buf_str(&ansi), "report", "metrics.csv", "probes.png" };
+        for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+            if (names[i] && names[i][0] != '/' && rename_aside(s, names[i], s->js.set_aside) < 0)
+                session_log(s, "glimpse: %s", status_text());
+        if (review_set_aside(s->out_dir, s->js.set_aside) < 0) session_log(s, "glimpse: %s", status_text());
+        buf_free(&ansi);
+    }
+    if (s->js.torn)
+        session_log(s, "glimpse: %lld bytes at the end of %s/evals.jsonl were no line: cut off, kept as evals.jsonl.torn-...",
+                    (long long)s->js.torn, s->out_dir);
+    if (s->js.continued) {
+        s->due = (schedule){ .evals = s->js.last ? s->js.next_seq : 0, .best_val_loss = s->js.best_val_loss, .best_step = s->js.best_step };
+        if (s->js.superseded) {
+            session_spoil_texts(s);
+            s->js.newest_step = s->js.last_step;
+        }
+        views_sweep(s->out_dir);
+        if (s->js.superseded) views_forget(s->out_dir, step);
+        else if (s->js.last) catch_up(s);
+        if (s->js.last && s->js.last->record.n_samples) s->before = s->js.last;
+        else if (s->js.last) record_free(&s->js.last->record);
+        s->js.last = NULL;
+    }
+    return GLIMPSE_OK;
+}
+
+glimpse_status session_have_journal(session *s, int64_t step, int64_t since) {
+    if (s->no_files) {
+        s->facts.run = s->js.run;
+        s->js.newest_step = step;
+        return GLIMPSE_OK;
+    }
+    if (s->j && journal_is_gone(s->j)) {
+        session_log(s, "glimpse: %s/evals.jsonl was removed or replaced: another journal is begun", s->out_dir);
+        journal_close(s->j);
+        s->j = NULL;
+    }
+    return s->j ? GLIMPSE_OK : open_journal(s, step, since);
+}
+
+static glimpse_status redraw_texts(void *user, owned_record *r) {
+    session *s = user;
+    return views_write_texts(s->out_dir, &r->record, &s->redraw);
+}
+
+glimpse_status session_redraw_texts(session *s) {
+    int64_t unread;
+    char *path = path_join(s->out_dir, "evals.jsonl");
+    if (!path) FAIL(GLIMPSE_E_MEMORY, "no memory for a file name");
+    views_redraw_free(&s->redraw);
+    glimpse_status st = journal_read(path, redraw_texts, s, &unread);
+    views_redraw_free(&s->redraw);
+    free(path);
+    s->texts_stale = st < 0;
+    return st;
+}
+
+void session_leave_branch(session *s, int64_t step) {
+    if (s->j && s->js.newest_step >= step) {
+        views_forget(s->out_dir, step);
+        session_spoil_texts(s);
+    }
+    s->js.newest_step = step;
+}
+
+glimpse_status session_write_line(session *s, glimpse_record *r, owned_record **out) {
+    glimpse_status st = GLIMPSE_OK;
+    buffer line = {0};
+    TRY_GOTO(journal_encode(r, &line));
+    if (s->j) TRY_GOTO(journal_append(s->j, &line));
+    s->js.next_seq++;
+    TRY_GOTO(journal_decode(line.bytes, line.n - 1, out));
+out:
+    buf_free(&line);
+    return st;
+}

@@ -1,0 +1,40 @@
+/* session_log.c -- what is told to people, in training by the worker through its trainer: every word goes through session_say,
+ * off the line on which text streams and over a progress bar that stands there. */
+#include "hooks/session_state.h"
+
+#include "hooks/text_out.h"
+#include <stdarg.h>
+#include <string.h>
+
+void session_say(const session *s, const char *text) {
+    if (!s->host.log) return;
+    buffer b = {0};
+    view_style style = session_terminal_style(s, false);
+    if (s->text) text_out_leave_line(s->text);
+    view_clear_line(&style, &b);
+    buf_puts(&b, text);
+    if (!buf_failed(&b)) s->host.log(s->host.user, buf_str(&b));
+    buf_free(&b);
+}
+
+void session_log(const session *s, const char *fmt, ...) {
+    if (!s->host.log) return;
+    buffer b = {0};
+    va_list args;
+    va_start(args, fmt);
+    buf_vprintf(&b, fmt, args);
+    va_end(args);
+    buffer spelt = {0};
+    if (!options_is_offline(s->o)) opt_spell_for_trainer(buf_str(&b), &spelt);
+    const buffer *said = spelt.n ? &spelt : &b;
+    if (!buf_failed(said)) session_say(s, buf_str(said));
+    buf_free(&b);
+    buf_free(&spelt);
+}
+
+void session_log_lines(const session *s, const char *lines) {
+    for (size_t n; *lines; lines += n + (lines[n] == '\n')) {
+        n = strcspn(lines, "\n");
+        session_log(s, "glimpse: %.*s", (int)n, lines);
+    }
+}
