@@ -28,6 +28,9 @@ static __device__ NOINLINE void other_tile(const persist_phase &p, int tile) {
     __syncthreads(); /* what the next tile puts into shared memory */
 }
 
+template <class W, int NT> struct at_once { enum { BLOCKS = 1 }; }; /* blocks a multiprocessor: left alone nvcc spills to have two */
+template <> struct at_once<__nv_bfloat16, 1> { enum { BLOCKS = 2 }; }; /* which fits in 128 registers */
+
 /* persist_kernel -- all phases of a step.
  *
  *   phases (n) in; count (1) u32 in/out; what the phases name in/out
@@ -40,10 +43,8 @@ static __device__ NOINLINE void other_tile(const persist_phase &p, int tile) {
  * of all sets the count back to 0: nobody reads it any more.
  * Grid: at most as many blocks as run at once (launched together, or not at all); 256 threads each.
  * A block that has waited for WAIT_LIMIT_NS sets PERSIST_STUCK: every block leaves, the host sees it after the burst.
- * Numerics: those of the phases.  Registers (nvcc 13.0): see @@REGS@@.  Not measured on a chip yet. */
-template <class W, int NT> struct at_once { enum { BLOCKS = 1 }; }; /* a multiprocessor's: left alone nvcc spills to have two */
-template <> struct at_once<__nv_bfloat16, 1> { enum { BLOCKS = 2 }; }; /* which fits in 128 registers */
-
+ * Numerics: those of the phases.  Registers (nvcc 13.0, sm_80 and sm_90a): 128 for bf16 and up to 8 rows, so two blocks a
+ * multiprocessor; 159 to 184 for the others, one block; nothing spilled.  Not measured on a chip yet. */
 template <class W, int NT> static __global__ void __launch_bounds__(PERSIST_THREADS, (int)at_once<W, NT>::BLOCKS) persist_kernel(const persist_step s) {
     SHARED(persist_phase, slot, 2);
     SHARED(int32_t, tiles, PERSIST_PHASES);

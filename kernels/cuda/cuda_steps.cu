@@ -10,7 +10,7 @@
 #include "kernels/cuda/burst.cuh"
 #include "kernels/cuda/persist.cuh"
 
-enum { ENTRIES = 8, TRIAL_STEPS = 2, TRIAL_ROUNDS = 4, BLOCKS_A_PROCESSOR = 2 };
+enum { ENTRIES = 8, TRIAL_STEPS = 2, TRIAL_ROUNDS = 3, BLOCKS_A_PROCESSOR = 2 };
 
 typedef struct step_entry {
     int32_t rows, chunks, n_top; /* rows 0 = free */
