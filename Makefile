@@ -20,7 +20,8 @@ OPT_asan    := -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-san
 OPT_ubsan   := -O1 -fno-omit-frame-pointer -fsanitize=undefined -fno-sanitize-recover=undefined
 OPT_tsan    := -O1 -fno-omit-frame-pointer -fsanitize=thread
 OPT         := $(or $(OPT_$(MODE)),$(error MODE=$(MODE): expected release, debug, asan, ubsan or tsan))
-WARN := -Wall -Wextra -Werror -Wstrict-prototypes -Wmissing-prototypes -Wvla $(if $(findstring clang,$(CC)),,-Wshadow=local -Wno-format-truncation $(if $(filter release,$(MODE)),,-Wno-maybe-uninitialized))
+WERROR := -Werror
+WARN := -Wall -Wextra $(WERROR) -Wstrict-prototypes -Wmissing-prototypes -Wvla $(if $(findstring clang,$(CC)),,-Wshadow=local -Wno-format-truncation $(if $(filter release,$(MODE)),,-Wno-maybe-uninitialized))
 CFLAGS_ALL = -std=c17 $(OPT) -g -fPIC -fvisibility=hidden -ffunction-sections -fdata-sections \
     -D_GNU_SOURCE= -ffp-contract=off -fno-math-errno $(WARN) $(CFLAGS)
 RPATH := -Wl,-rpath,'$$ORIGIN' -Wl,-rpath,'$$ORIGIN/../lib'
@@ -34,8 +35,9 @@ ifneq ($(filter x86_64-%,$(ARCH)),)
 %_avx512.o: VECTOR := -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx2 -mfma -mf16c -mbmi2
 endif
 
-# === Libraries of the session and the program: the system's, or those that tests/setup/deps.sh unpacked into build/deps.
-DEPS := $(wildcard build/deps/usr)
+# === Libraries of the session and the program: the system's, or those that tests/setup/deps.sh unpacked into build/deps
+# (gpu_carry.sh: into build/carry).
+DEPS := $(or $(wildcard build/deps/usr),$(if $(wildcard /usr/include/cjson),,$(wildcard build/carry/usr)))
 ifneq ($(DEPS),)
 DEPS_LIB := $(CURDIR)/$(DEPS)/lib/$(ARCH)
 IDEPS := -I$(DEPS)/include -I$(DEPS)/include/$(ARCH) -I$(DEPS)/include/freetype2 \
@@ -99,7 +101,7 @@ $(B)/gen/sources: FORCE # a source that went away must leave what was linked wit
 	@$(call write_if_new,$(sort $(GUEST) $(SESSION) $(PROGRAM) $(TESTS) $(TRAINER)))
 
 # The review page, as bytes for viz/html.c; its script is made of parts, in this order.
-PAGE_SCRIPT := $(addprefix viz/page/,data.js words.js tokens.js charts.js search.js probes.js page.js)
+PAGE_SCRIPT := $(addprefix viz/page/,data.js words.js tokens.js charts.js search.js probes.js over.js page.js)
 $(B)/gen/page_data.c: viz/page/embed.sh viz/page/page.html viz/page/page.css $(PAGE_SCRIPT)
 	@mkdir -p $(@D)
 	@sh viz/page/embed.sh $(filter-out %.sh,$^) > $@

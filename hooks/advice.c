@@ -53,12 +53,38 @@ static bool advise_one(const session *s, const glimpse_sample *sample, arena *a)
     return true;
 }
 
+/* Was there a choice at any token of it? */
+static bool was_drawn(const glimpse_sample *x) {
+    bool choice = false;
+    for (int32_t k = 0; k < x->n_tokens; k++) choice |= GLIMPSE_AT(x->tokens, k)->kept > 1;
+    return choice && x->temperature > 0;
+}
+
+static bool same_ids(const glimpse_sample *x, const glimpse_sample *y) {
+    bool same = x->n_tokens == y->n_tokens && x->prompt == y->prompt && x->setting == y->setting;
+    for (int32_t k = 0; same && k < x->n_tokens; k++) same = GLIMPSE_AT(x->tokens, k)->id == GLIMPSE_AT(y->tokens, k)->id;
+    return same;
+}
+
+/* Several samples of one prompt that could not but be the same. */
+static bool advise_copies(const session *s, const glimpse_sample *samples, int32_t n) {
+    for (int32_t i = 1; i < n; i++) {
+        const glimpse_sample *x = GLIMPSE_AT(samples, i - 1), *y = GLIMPSE_AT(samples, i);
+        if (x->n_beams || !x->n_tokens || was_drawn(x) || was_drawn(y) || !same_ids(x, y)) continue;
+        const char *why = x->temperature <= 0 ? "--temperature 0 always takes the likeliest token" :
+                          x->top_k == 1 ? "--top_k 1 always takes the likeliest token" : "these samplers leave one token at a time";
+        session_log(s, "hint: the %d samples are the same, %s: --num_samples 1 is enough", x->n_samples, why);
+        return true;
+    }
+    return false;
+}
+
 void session_advise(const session *s, const glimpse_sample *samples, int32_t n) {
     arena *a = arena_new();
     if (s->t && s->t->vocab_size > s->m->d.vocab_size)
         session_log(s, "hint: the tokenizer has %d ids, the model %d: is this the one it was trained with? --tokenizer names another",
                     s->t->vocab_size, s->m->d.vocab_size);
-    else
+    else if (!advise_copies(s, samples, n))
         for (int32_t i = 0; a && i < n; i++)
             if (advise_one(s, GLIMPSE_AT(samples, i), a)) break;
     arena_free(a);

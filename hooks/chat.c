@@ -325,7 +325,7 @@ glimpse_status session_chat(const options *given, const session_host *host) {
     session *s = NULL;
     chat c = {0};
     if (!host->read_line || !host->out) FAIL(GLIMPSE_E_UNSUPPORTED, "--interactive: there is nobody to talk with here\nhint: `glimpse chat`");
-    if (opt_bool(given, OPT_files)) TRY_GOTO(offline_may_write(given));
+    if (opt_bool(given, OPT_files)) TRY_GOTO(session_may_write(given));
     TRY_GOTO(offline_open(given, host, &checkpoint, &s));
     c.s = c.out.s = s;
     s->text = &c.out;

@@ -22,12 +22,15 @@ static bool may_change(opt_id id) {
            || id == OPT_prompt_format || id == OPT_input_text || id == OPT_record_top;
 }
 
+/* Texts in quotes, with their control characters as JSON has them; numbers and choices, which are checked, bare. */
 static void put_value(const options *o, opt_id id, buffer *b) {
+    bool text = opt_info_of(id)->type == OPT_STRING || opt_info_of(id)->type == OPT_STRINGS;
     buf_printf(b, "%s =", opt_info_of(id)->name);
     for (int i = 0; i < opt_count(o, id) || (!i && opt_has(o, id)); i++) {
         const char *v = opt_count(o, id) ? opt_str_at(o, id, i) : opt_str(o, id);
         buf_putc(b, ' ');
-        buf_json_string(b, v ? v : "", v ? strlen(v) : 0);
+        if (text) buf_json_string(b, v ? v : "", v ? strlen(v) : 0);
+        else buf_puts(b, v ? v : "");
     }
     if (!opt_has(o, id)) buf_puts(b, " unset");
 }
@@ -39,7 +42,9 @@ static glimpse_status show_settings(const chat *c) {
     buffer b = {0};
     chain *chain = NULL;
     TRY(generator_chain(c->s->g, &c->rq, 0, &chain));
-    buf_printf(&b, "  samplers   %s\n  length     %d tokens, seed %llu", chain_string(chain), c->rq.max_tokens, (unsigned long long)c->rq.seed);
+    buf_printf(&b, "  samplers   %s", chain_string(chain));
+    offline_note_top_k(&b, chain_string(chain), c->rq.settings[0].top_k, c->s->m->d.vocab_size);
+    buf_printf(&b, "\n  length     %d tokens, seed %llu", c->rq.max_tokens, (unsigned long long)c->rq.seed);
     chain_close(chain);
     for (int id = 0; id < OPT_COUNT; id++)
         if (may_change((opt_id)id) && opt_level_of(o, (opt_id)id) > OPT_LEVEL_LIKE) {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "hooks/load_bar.h"
+#include "hooks/own_output.h"
 #include "hooks/session_state.h"
 #include "include/internal/file.h"
 #include "include/internal/status.h"
@@ -284,6 +285,7 @@ out:
 glimpse_status session_files(const file_command *c, const session_host *host) {
     model *m = NULL;
     load_bar bar = {.host = host, .what = "reading"};
+    if (!c->inspect) TRY(output_may_be_made(c->out, c->out));
     glimpse_status st = checkpoint_open(c->in, load_bar_step, &bar, &m);
     load_bar_end(&bar);
     if (st < 0) return st;

@@ -170,24 +170,45 @@ out:
     return st;
 }
 
-/* A run that goes on at `step` leaves the lines from there on behind: *last becomes the last one before, NULL = none. */
-static glimpse_status walk_back(journal *j, int64_t step, int64_t begin, owned_record **last) {
-    glimpse_status st = GLIMPSE_OK;
+/* *r, whose line begins at *begin, becomes the record of the line before, NULL = there is none; damaged lines are passed over. */
+static glimpse_status step_back(journal *j, int64_t *begin, owned_record **r) {
+    glimpse_status st = GLIMPSE_E_FORMAT;
     buffer line = {0};
-    while (*last && (*last)->record.step >= step) {
-        int64_t to;
-        record_free(&(*last)->record);
-        *last = NULL;
-        for (glimpse_status read = GLIMPSE_E_FORMAT; read == GLIMPSE_E_FORMAT;) { /* a damaged line is passed over */
-            TRY_GOTO(line_before(j, begin, &begin, &to, &line));
-            if (begin < 0) goto out;
-            read = journal_decode(buf_str(&line), line.n, last);
-            if (read >= 0 || read == GLIMPSE_E_FORMAT) continue;
-            st = read;
-            goto out;
-        }
+    int64_t to;
+    record_free(&(*r)->record);
+    *r = NULL;
+    while (st == GLIMPSE_E_FORMAT) {
+        TRY_GOTO(line_before(j, *begin, begin, &to, &line));
+        st = *begin < 0 ? GLIMPSE_OK : journal_decode(buf_str(&line), line.n, r);
     }
 out:
+    buf_free(&line);
+    return st;
+}
+
+/* A run that goes on at `step` leaves the lines from there on behind: *last becomes the last one before, NULL = none. */
+static glimpse_status walk_back(journal *j, int64_t step, int64_t *begin, owned_record **last) {
+    while (*last && (*last)->record.step >= step) TRY(step_back(j, begin, last));
+    return GLIMPSE_OK;
+}
+
+/* What became of the last eval that was not skipped, of those up to the line at `begin` that count. */
+static glimpse_status find_owed(journal *j, int64_t begin, const owned_record *last, bool *owed) {
+    glimpse_status st = GLIMPSE_OK;
+    owned_record *r = NULL;
+    buffer line = {0};
+    if (!last) return GLIMPSE_OK;
+    TRY_GOTO(journal_encode(&last->record, &line)); /* a copy */
+    TRY_GOTO(journal_decode(line.bytes, line.n - 1, &r));
+    while (r && !strcmp(r->record.status, "skipped")) {
+        int64_t step = r->record.step;
+        do TRY_GOTO(step_back(j, &begin, &r));
+        while (r && r->record.step >= step);
+        if (r && strcmp(r->record.run, last->record.run)) break;
+    }
+    *owed = r && !strcmp(r->record.status, "failed") && !strcmp(r->record.run, last->record.run);
+out:
+    if (r) record_free(&r->record);
     buf_free(&line);
     return st;
 }
@@ -269,7 +290,8 @@ glimpse_status journal_open_locked(const char *dir, int lock, int64_t first_step
             bool own = since > 0 && events_time(r->time) >= (double)since;
             int64_t from = own && r->step >= first_step ? r->step + 1 : first_step;
             s.superseded = r->step >= from;
-            TRY_GOTO(walk_back(j, from, begin, &last));
+            TRY_GOTO(walk_back(j, from, &begin, &last));
+            TRY_GOTO(find_owed(j, begin, last, &s.owed));
             if (last) {
                 s.last_step = last->record.step;
                 s.best_val_loss = last->record.best_val_loss;

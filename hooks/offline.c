@@ -25,24 +25,6 @@ static bool has_file(const char *dir, const char *name) {
 /* A run has written there, or an evaluation. */
 static bool is_taken(const char *dir) { return has_file(dir, "evals.jsonl") || has_file(dir, "lm_eval_results.json"); }
 
-glimpse_status offline_may_write(const options *o) {
-    const char *dir = opt_str(o, OPT_out_dir);
-    char *at = strdup(dir), room[64];
-    if (!at) FAIL(GLIMPSE_E_MEMORY, "no memory for a file name");
-    while (!path_exists(at) && strcmp(at, ".") && strcmp(at, "/")) { /* the nearest directory that is there */
-        char *parent = path_dir(at);
-        free(at);
-        if (!(at = parent)) FAIL(GLIMPSE_E_MEMORY, "no memory for a file name");
-    }
-    glimpse_status st = GLIMPSE_OK;
-    if (!path_is_dir(at)) st = status_fail(GLIMPSE_E_IO, __FILE__, __LINE__, "--out_dir %s: %s is no directory", dir, at);
-    else if (access(at, W_OK | X_OK))
-        st = status_fail(GLIMPSE_E_IO, __FILE__, __LINE__, "--out_dir %s: nothing can be written in %s: %s\nhint: another --out_dir, or "
-                         "--no_files", dir, at, strerror_r(errno, room, sizeof room));
-    free(at);
-    return st;
-}
-
 /* Directory number n, made and locked.  GLIMPSE_E_STATE: it is another's. */
 static glimpse_status claim(session *s, const char *base, const char *path, bool inner, int *lock) {
     char room[64];
@@ -106,6 +88,11 @@ static glimpse_status find_tokenizer(const options *o, const session_host *host,
     return checkpoint_find_tokenizer(checkpoint, opt_str(o, OPT_out_dir), opt_str(o, OPT_tokenizer_pattern), out);
 }
 
+/* Both of 43 and of 200 of 43 are all of them: what is in force. */
+void offline_note_top_k(buffer *b, const char *chain, int32_t top_k, int32_t vocab) {
+    if (top_k >= vocab && strstr(chain, "top_k")) buf_printf(b, "  (top_k keeps all %d tokens: there are no more)", vocab);
+}
+
 /* --- what is said before ------------------------------------------------------------------------------------------ */
 
 glimpse_status offline_banner(session *s, const char *checkpoint, const batch_request *rq, const prompt_list *prompts) {
@@ -130,6 +117,7 @@ glimpse_status offline_banner(session *s, const char *checkpoint, const batch_re
         TRY_GOTO(generator_chain(s->g, rq, i, &c));
         bool nothing = rq->beams.width > 1 && !rq->beams.sample && !strcmp(chain_string(c), "temperature=1");
         buf_printf(&b, "\n  samplers   %s", nothing ? "none (beam search draws nothing without --beam_sample)" : chain_string(c));
+        if (!nothing) offline_note_top_k(&b, chain_string(c), rq->settings[i].top_k, m->d.vocab_size);
         chain_close(c);
     }
     if (rq->beams.width > 1) {
@@ -227,7 +215,7 @@ glimpse_status session_run(const options *given, const session_host *host) {
     session *s = NULL;
     text_out w = {0};
     prompt_list prompts = {0};
-    if (opt_bool(given, OPT_files)) TRY_GOTO(offline_may_write(given));
+    if (opt_bool(given, OPT_files)) TRY_GOTO(session_may_write(given));
     TRY_GOTO(offline_open(given, host, &checkpoint, &s));
     int32_t sequences = 0;
     TRY_GOTO(announce(s, checkpoint, &sequences, &prompts));

@@ -1,8 +1,12 @@
 /* own_output.c -- see own_output.h. */
+#define _GNU_SOURCE
 #include "hooks/own_output.h"
 
 #include "include/internal/file.h"
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* What people keep beside a run, by its first bytes. */
 static const char *kind_of(const char *path, const char *head, size_t n) {
@@ -27,10 +31,44 @@ static const char *kind_of(const char *path, const char *head, size_t n) {
     return "a file that was not written by it";
 }
 
+glimpse_status output_dir_takes_files(const char *what, const char *dir) {
+    char *at = strdup(dir), room[64];
+    if (!at) FAIL(GLIMPSE_E_MEMORY, "no memory for a file name");
+    while (!path_exists(at) && strcmp(at, ".") && strcmp(at, "/")) { /* the nearest directory that is there */
+        char *parent = path_dir(at);
+        free(at);
+        if (!(at = parent)) FAIL(GLIMPSE_E_MEMORY, "no memory for a file name");
+    }
+    glimpse_status st = GLIMPSE_OK;
+    if (!path_is_dir(at)) st = status_fail(GLIMPSE_E_IO, __FILE__, __LINE__, "%s: %s is no directory", what, at);
+    else if (access(at, W_OK | X_OK))
+        st = status_fail(GLIMPSE_E_IO, __FILE__, __LINE__, "%s: nothing can be written in %s: %s", what, at, strerror_r(errno, room, sizeof room));
+    free(at);
+    return st;
+}
+
+glimpse_status output_may_be_made(const char *what, const char *path) {
+    char *dir = path_dir(path);
+    if (!dir) FAIL(GLIMPSE_E_MEMORY, "no memory for a file name");
+    glimpse_status st = output_dir_takes_files(what, dir);
+    free(dir);
+    return st;
+}
+
+static glimpse_status can_be_made(const char *what, const char *path) {
+    buffer named = {0};
+    buf_printf(&named, "%s %s", what, path);
+    glimpse_status st = buf_failed(&named) ? GLIMPSE_E_MEMORY : output_may_be_made(buf_str(&named), path);
+    buf_free(&named);
+    return st;
+}
+
 glimpse_status output_may_replace(const char *what, const char *path, const output_form *form) {
     char head[64];
     file f = FILE_INIT;
-    if (!path_is_file(path)) return GLIMPSE_OK; /* whoever writes knows whether a device will do */
+    if (path_exists(path) && !path_is_file(path)) return GLIMPSE_OK; /* whoever writes knows whether a device will do */
+    TRY(can_be_made(what, path));
+    if (!path_exists(path)) return GLIMPSE_OK;
     TRY(file_open_read(path, &f));
     size_t n = f.size < (int64_t)sizeof head ? (size_t)f.size : sizeof head;
     glimpse_status st = file_read_at(&f, 0, head, n);

@@ -63,7 +63,7 @@ static glimpse_status keep(prompt_list *p, int32_t i, const char *text, size_t b
     if (room < 1) room = 1;
     if ((int64_t)n > room && (int64_t)n > context - 1) {
         buffer b = {0};
-        buf_printf(&b, "prompt %d has %zu tokens, the context %lld: its last %lld are used", i, n, (long long)context,
+        buf_printf(&b, "prompt %d has %zu tokens, the context %lld: its last %lld are used", i + 1, n, (long long)context,
                    (long long)room);
         say(p, buf_str(&b));
         buf_free(&b);
@@ -79,9 +79,9 @@ static glimpse_status keep(prompt_list *p, int32_t i, const char *text, size_t b
 }
 
 /* `exact`: a text that cannot be encoded is an error; otherwise it becomes BOS or EOS, and `note` says so.  `goes_on`: it stands
- * behind other tokens, and the tokenizer puts nothing before it. */
+ * behind other tokens, and the tokenizer puts nothing before it.  `advice`: what a person does about such a text; may be NULL. */
 static glimpse_status encode_into(prompt_list *p, int32_t i, const char *text, size_t bytes, bool with_bos, bool exact,
-                                  bool goes_on, const model *m, tokenizer *t, int32_t max_tokens) {
+                                  bool goes_on, const char *advice, const model *m, tokenizer *t, int32_t max_tokens) {
     glimpse_status st = GLIMPSE_OK;
     buffer ids = {0};
     int32_t start = start_id(m, t);
@@ -90,12 +90,13 @@ static glimpse_status encode_into(prompt_list *p, int32_t i, const char *text, s
     if (bytes && t) {
         glimpse_status encoded = goes_on ? tokenizer_encode(t, text, bytes, &ids) : tokenizer_encode_prompt(t, text, bytes, &ids);
         if (encoded < 0) {
+            if (encoded == GLIMPSE_E_TOKENIZER && advice) HINT("%s", advice);
             if (encoded != GLIMPSE_E_TOKENIZER || start < 0 || exact) {
                 st = encoded;
                 goto out;
             }
             buffer b = {0};
-            buf_printf(&b, "prompt %d cannot be encoded and becomes %s: %s", i,
+            buf_printf(&b, "prompt %d cannot be encoded and becomes %s: %s", i + 1,
                        start == m->d.bos ? "the BOS token" : "the EOS token", status_text());
             say(p, buf_str(&b));
             buf_free(&b);
@@ -117,7 +118,7 @@ static glimpse_status encode_into(prompt_list *p, int32_t i, const char *text, s
     if (!ids.n) {
         if (start < 0)
             FAIL_GOTO(GLIMPSE_E_TOKENIZER, "prompt %d is empty or cannot be encoded, and the model names neither BOS nor EOS"
-                      "\nhint: give --sample_start_tokens a text that the tokenizer knows, or IDS:1,2,3", i);
+                      "\nhint: give --sample_start_tokens a text that the tokenizer knows, or IDS:1,2,3", i + 1);
         buf_put(&ids, &start, sizeof start);
     }
     TRY_GOTO(keep(p, i, text, bytes, (const int32_t *)(const void *)ids.bytes, ids.n / sizeof(int32_t), m, max_tokens));
@@ -149,7 +150,7 @@ static glimpse_status from_ids(prompt_list *p, int32_t i, const int32_t *ids, si
     buffer text = {0};
     for (size_t k = 0; k < n; k++) {
         if (ids[k] < 0 || ids[k] >= m->d.vocab_size)
-            FAIL_GOTO(GLIMPSE_E_INVALID, "prompt %d: id %d is outside the vocabulary, 0 .. %d", i, ids[k],
+            FAIL_GOTO(GLIMPSE_E_INVALID, "prompt %d: id %d is outside the vocabulary, 0 .. %d", i + 1, ids[k],
                       m->d.vocab_size - 1);
         TRY_GOTO(piece_text(t, ids[k], &text));
     }
@@ -203,7 +204,13 @@ static glimpse_status one_option(const options *o, prompt_list *p, int32_t i, co
     if (buf_failed(&text) || buf_failed(&form)) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a prompt");
     const buffer *whole = instruction ? &form : &text;
     bool exact = before || (options_is_offline(o) && (opt_is_set(o, OPT_sample_start_tokens) || opt_is_set(o, OPT_prompts)));
-    TRY_GOTO(encode_into(p, i, buf_str(whole), whole->n, instruction, exact, goes_on && !instruction, m, t, max_tokens));
+    const char *advice =
+        instruction ? "--prompt_format instruction writes \"Instruction:\" and \"Response:\" around the text, --prompt_format plain nothing" :
+        before ? NULL :
+        opt_str(o, OPT_prompts) ? "it is a line of --prompts FILE, which may also be ids: IDS:464,290" :
+        options_is_offline(o) ? "--prompt gives another beginning, or ids: --prompt IDS:464,290" :
+        "--sample_start_tokens gives another beginning, or ids: --sample_start_tokens IDS:464,290";
+    TRY_GOTO(encode_into(p, i, buf_str(whole), whole->n, instruction, exact, goes_on && !instruction, advice, m, t, max_tokens));
 out:
     buf_free(&text);
     buf_free(&ids);
@@ -262,7 +269,7 @@ glimpse_status prompt_list_one(const char *text, size_t bytes, const int32_t *id
     prompt_list p = {0};
     TRY_GOTO(start_list(&p, 1));
     if (ids && n_ids > 0) TRY_GOTO(from_ids(&p, 0, ids, (size_t)n_ids, m, t, max_tokens));
-    else TRY_GOTO(encode_into(&p, 0, text ? text : "", text ? bytes : 0, false, true, false, m, t, max_tokens));
+    else TRY_GOTO(encode_into(&p, 0, text ? text : "", text ? bytes : 0, false, true, false, NULL, m, t, max_tokens));
     *out = p;
     p.arena = NULL;
 out:

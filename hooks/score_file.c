@@ -9,8 +9,8 @@
  *   {"text": T}                            {"logprob": .., "tokens": ..}                      rolling
  *   {"context": C, "until": [..], "max_gen_toks": N}   {"text": ".."}                         greedy, cut before `until`
  * Called by session_api.c; examples/lm_eval_glimpse.py is written on it. */
+#include "hooks/npy_out.h"
 #include "hooks/prompts.h"
-#include "hooks/own_output.h"
 #include "hooks/session_state.h"
 #include "include/internal/file.h"
 #include "include/internal/status.h"
@@ -205,7 +205,8 @@ static glimpse_status text_to_score(const session *s, buffer *ids) {
     else if (!strcmp(spec, "-")) TRY_GOTO(file_read_fd(STDIN_FILENO, "standard input", MOST_TEXT, &t));
     else if (opt_bool(s->o, OPT_escapes)) TRY_GOTO(unescape(spec, strlen(spec), &t));
     else buf_puts(&t, spec);
-    TRY_GOTO(task_encode(s->m, s->t, (text){ buf_str(&t), t.n }, ids));
+    st = task_encode(s->m, s->t, (text){ buf_str(&t), t.n }, ids);
+    if (st == GLIMPSE_E_TOKENIZER) HINT("--prompt gives another text, or ids: --prompt IDS:464,290");
 out:
     buf_free(&t);
     return st;
@@ -242,34 +243,16 @@ static void put_token(session *s, const glimpse_token *t, const char *piece, siz
     buf_free(&shown);
 }
 
-#define NPY_MAGIC "\x93NUMPY\x01\x00\x76\x00"
-#define NPY_DICT "{'descr': '<f4', 'fortran_order': False, 'shape': ("
-static const output_form logits_form = { "logits that `glimpse score` wrote", NPY_MAGIC NPY_DICT, sizeof NPY_MAGIC NPY_DICT - 1 };
-
-typedef struct npy {
-    int fd;
-    const char *path;
-    int64_t rows, vocab;
-    int32_t from; /* the first row of this window that counts */
-} npy;
+typedef struct logits_out {
+    npy_out npy;
+    const char *path; /* NULL = nobody asked */
+    int64_t vocab;
+    int32_t from;     /* the first row of this window that counts */
+} logits_out;
 
 static glimpse_status put_logits(void *user, int32_t pos, const float *logits) {
-    const npy *f = user;
-    if (pos < f->from) return GLIMPSE_OK;
-    return file_write_fd(f->fd, f->path, logits, (size_t)f->vocab * sizeof *logits);
-}
-
-/* NumPy's format 1.0 (numpy/lib/format.py): magic, length of the header, a Python dictionary padded to 64 bytes. */
-static glimpse_status npy_open(npy *f) {
-    char dict[128], head[128];
-    f->fd = io.open(f->path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    if (f->fd < 0) FAIL(GLIMPSE_E_IO, "%s cannot be written", f->path);
-    int n = c_snprintf(dict, sizeof dict, NPY_DICT "%lld, %lld), }", (long long)f->rows, (long long)f->vocab);
-    memset(head, ' ', sizeof head);
-    memcpy(head, NPY_MAGIC, 10);
-    memcpy(head + 10, dict, (size_t)n);
-    head[127] = '\n';
-    return file_write_fd(f->fd, f->path, head, sizeof head);
+    const logits_out *f = user;
+    return pos < f->from ? GLIMPSE_OK : npy_row(&f->npy, logits, f->vocab);
 }
 
 /* The sum of it, and what the first token stood behind, which is not in the table. */
@@ -299,7 +282,7 @@ static glimpse_status score_text(session *s) {
     glimpse_status st = GLIMPSE_OK;
     buffer ids = {0}, out = {0}, piece = {0};
     rolling_windows w = {{0}, {0}};
-    npy f = { .fd = -1, .path = opt_str(s->o, OPT_logits_out), .vocab = s->m->d.vocab_size };
+    logits_out f = { .npy = { .fd = -1 }, .path = opt_str(s->o, OPT_logits_out), .vocab = s->m->d.vocab_size };
     view_style style = session_terminal_style(s, true);
     int32_t n, prefix = task_prefix_id(s->m, s->t);
     double sum = 0;
@@ -312,8 +295,7 @@ static glimpse_status score_text(session *s) {
     if (n_ids < 1 + (size_t)given) FAIL_GOTO(GLIMPSE_E_INVALID, "there is no token to score\nhint: --prompt TEXT, FILE:path, or --requests FILE");
     TRY_GOTO(rolling_add(&w, id + given, n_ids - given, given ? id[0] : prefix, s->m->d.max_seq_len - 1, &n)); /* score_ids also runs the last id */
     const score_request *r = rolling_finish(&w, &n);
-    f.rows = (int64_t)(n_ids - given);
-    if (f.path) TRY_GOTO(npy_open(&f));
+    if (f.path) TRY_GOTO(npy_open(&f.npy, f.path, (int64_t)(n_ids - given), f.vocab));
     if (!opt_bool(s->o, OPT_json)) buf_puts(&out, "     ln p        p     rank  entropy  token                     id\n");
     for (int32_t k = 0; k < n; k++) {
         batch_result b = {0};
@@ -332,9 +314,10 @@ static glimpse_status score_text(session *s) {
         if (f.path) TRY_GOTO(score_each_row(s->g, r[k].ids, r[k].n - 1, put_logits, &f));
         TRY_GOTO(put_out(s, &out));
     }
+    if (f.path) TRY_GOTO(npy_finish(&f.npy));
     if (!opt_bool(s->o, OPT_quiet)) TRY_GOTO(say_score(s, prefix, count, sum));
 out:
-    if (f.fd >= 0 && io.close(f.fd) && st >= 0) st = status_fail(GLIMPSE_E_IO, __FILE__, __LINE__, "%s cannot be written", f.path);
+    npy_close(&f.npy);
     rolling_free(&w);
     buf_free(&ids);
     buf_free(&out);
@@ -353,7 +336,7 @@ glimpse_status session_score_file(const options *o, const session_host *host) {
         FAIL(GLIMPSE_E_INVALID, "glimpse score: --requests and --prompt: one at a time");
     if (requests && opt_has(o, OPT_logits_out)) FAIL(GLIMPSE_E_INVALID, "glimpse score: --logits_out is for a text, and there are --requests");
     if (opt_count(o, OPT_sample_start_tokens) > 1) FAIL(GLIMPSE_E_INVALID, "glimpse score: --prompt is given several times: one text at a time");
-    if (opt_has(o, OPT_logits_out)) TRY_GOTO(output_may_replace("--logits_out", opt_str(o, OPT_logits_out), &logits_form));
+    if (opt_has(o, OPT_logits_out)) TRY_GOTO(npy_may_write("--logits_out", opt_str(o, OPT_logits_out)));
     TRY_GOTO(offline_open(o, host, &checkpoint, &s));
     if (requests && !s->t) FAIL_GOTO(GLIMPSE_E_TOKENIZER, "without a tokenizer no request can be scored\nhint: --tokenizer FILE");
     TRY_GOTO(requests ? answer_requests(s, requests) : score_text(s));

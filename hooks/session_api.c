@@ -168,6 +168,7 @@ static glimpse_status run_command(session_command which, const options *o, const
     FAIL(GLIMPSE_E_INVALID, "no command %d", (int)which);
 }
 
+static bool session_told(const session *s) { return s->told; }
 static void session_schedule(const session *s, schedule *out) { *out = s->due; }
 
 __attribute__((visibility("default"))) extern const session_api glimpse_session_v1;
@@ -175,5 +176,5 @@ const session_api glimpse_session_v1 = {
     .version = 1, .build_id = GLIMPSE_BUILD_ID, .error = status_text, .read_config = session_read_config,
     .open = session_open, .eval = session_eval, .check = session_check, .generate = session_generate,
     .score = session_score, .record_free = record_free, .close = session_close, .command = run_command, .note = session_note, .add_sampler = session_add_sampler,
-    .schedule = session_schedule, .tokenize = tokenize_text, .free_text = tokenize_free, .files = session_files,
+    .schedule = session_schedule, .told = session_told, .tokenize = tokenize_text, .free_text = tokenize_free, .files = session_files,
     .load = session_load_model, .unload = session_unload };

@@ -9,6 +9,7 @@
 #include "hooks/text_out.h"
 #include "include/internal/status.h"
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -47,8 +48,26 @@ out:
     return st;
 }
 
-static void show(session *s, owned_record *rec, int64_t step, double t0) {
-    buffer where = {0}, log = {0};
+/* The eval in the log; of one that failed also what to do about it, and with --quiet, too. */
+static void tell(session *s, const glimpse_record *r, const char *where, const char *hint) {
+    bool failed = !strcmp(r->status, "failed");
+    if (!s->host.log || (opt_bool(s->o, OPT_quiet) && !failed) || !strcmp(s->kind, "offline")) return; /* offline the text is the output */
+    buffer log = {0};
+    view_style style = session_terminal_style(s, false);
+    if (view_terminal(r, s->before ? &s->before->record : NULL, where, &style, &log) >= 0) {
+        while (log.n && log.bytes[log.n - 1] == '\n') log.bytes[--log.n] = 0;
+        opt_spell(hint, options_is_trainer(s->o), &log);
+        if (!buf_failed(&log)) {
+            session_say(s, buf_str(&log));
+            s->told = failed;
+        }
+    }
+    buf_free(&log);
+}
+
+/* `hint`: the lines behind why it failed, "" = none; NULL: nobody is told. */
+static void show(session *s, owned_record *rec, int64_t step, double t0, const char *hint) {
+    buffer where = {0};
     glimpse_status st = GLIMPSE_OK;
     if (!s->j) buf_puts(&where, ""); /* --no_files */
     else if (s->texts_stale) { /* this record is in the journal: it is drawn with the others */
@@ -62,17 +81,9 @@ static void show(session *s, owned_record *rec, int64_t step, double t0) {
     if (st < 0) session_log(s, "glimpse: step %lld: %s\nhint: the numbers are safe in %s/evals.jsonl", (long long)step,
                             status_text(), s->out_dir);
     if (!s->host.blocked) rec->record.blocked_s = now_s() - t0; /* inline, the trainer waited for the pictures too */
-    if (s->host.log && !opt_bool(s->o, OPT_quiet) && strcmp(s->kind, "offline")) { /* offline the text is the output */
-        view_style style = session_terminal_style(s, false);
-        const glimpse_record *before = s->before ? &s->before->record : NULL;
-        if (view_terminal(&rec->record, before, where.n ? buf_str(&where) : NULL, &style, &log) >= 0 && !buf_failed(&log)) {
-            if (log.n && log.bytes[log.n - 1] == '\n') log.bytes[--log.n] = 0;
-            session_say(s, buf_str(&log));
-        }
-    }
+    if (hint) tell(s, &rec->record, where.n ? buf_str(&where) : NULL, hint);
     if (s->host.record) s->host.record(s->host.user, &rec->record);
     buf_free(&where);
-    buf_free(&log);
 }
 
 /* What an eval found out from the weights. */
@@ -118,7 +129,13 @@ static glimpse_status record_eval(session *s, int64_t step, double train_loss, d
     r->best_val_loss = record_round(s->due.best_val_loss, RECORD_LOSS_DIGITS);
     r->best_step = s->due.best_step;
     r->status = status;
-    r->why = why;
+    if (why) {
+        buffer spelt = {0};
+        opt_spell(why, options_is_trainer(s->o), &spelt);
+        r->why = buf_failed(&spelt) ? NULL : arena_text(rec->arena, buf_str(&spelt), spelt.n);
+        buf_free(&spelt);
+        if (!r->why) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a record");
+    }
     double t2 = now_s();
     r->write_s = record_round(t2 - t1, RECORD_SECONDS_DIGITS);
     r->blocked_s = record_round(s->host.blocked ? s->host.blocked(s->host.user) : t2 - t0, RECORD_SECONDS_DIGITS);
@@ -130,9 +147,9 @@ out:
 }
 
 /* The record is in the journal: count it, show it, remember its samples for the next digest. */
-static void acknowledge(session *s, owned_record *rec, int64_t step, double t0) {
+static void acknowledge(session *s, owned_record *rec, int64_t step, double t0, const char *hint) {
     s->due.evals++;
-    show(s, rec, step, t0);
+    show(s, rec, step, t0, hint);
     if (!rec->record.n_samples) {
         record_free(&rec->record);
         return;
@@ -144,9 +161,11 @@ static void acknowledge(session *s, owned_record *rec, int64_t step, double t0) 
 
 /* An eval without samples at the step of one that has them, a second call in the same step: a line of its own would take that
  * one's place.  It is said, and not recorded. */
-static bool said_alone(session *s, int64_t step, const char *status, const char *why) {
+static bool said_alone(session *s, int64_t step, const char *status, const char *why, const char *hint) {
     if (step < 0 || step != s->sampled_step) return false;
-    session_log(s, "glimpse %lld: %s, %s (this step's samples stay)", (long long)step, strcmp(status, "failed") ? "no sample" : "failed", why);
+    bool failed = !strcmp(status, "failed");
+    if (hint) session_log(s, "glimpse %lld: %s, %s (this step's samples stay)%s", (long long)step, failed ? "failed" : "no sample", why, hint);
+    s->told = failed && hint;
     return true;
 }
 
@@ -189,6 +208,7 @@ glimpse_status session_eval(session *s, int64_t step, double train_loss, double 
     owned_record *rec = NULL;
     buffer note = {0}, why = {0};
     char reason[SCHEDULE_WHY_BYTES] = "";
+    s->told = false;
     if (!s->offline) TRY_GOTO(session_have_journal(s, step, 0));
     val_loss = record_round(val_loss, RECORD_LOSS_DIGITS); /* as the journal will remember it */
     bool due = schedule_is_due(&s->due, s->o, val_loss, reason);
@@ -208,10 +228,10 @@ glimpse_status session_eval(session *s, int64_t step, double train_loss, double 
     }
     if (sampled >= 0 && measure(s, step, &found) < 0)
         session_log(s, "glimpse: step %lld: %s", (long long)step, status_text());
+    const char *hint = buf_str(&why) + strcspn(buf_str(&why), "\n");
     buffer first_line = {0}; /* the hint is for the log, not for the record */
-    buf_put(&first_line, buf_str(&why), strcspn(buf_str(&why), "\n"));
-    if (sampled < 0) session_log(s, "glimpse: step %lld: %s", (long long)step, buf_str(&why));
-    if (!found.batch.n_samples && !found.n_probes && said_alone(s, step, sampled < 0 ? "failed" : "skipped", buf_str(&first_line))) {
+    buf_put(&first_line, buf_str(&why), (size_t)(hint - buf_str(&why)));
+    if (!found.batch.n_samples && !found.n_probes && said_alone(s, step, sampled < 0 ? "failed" : "skipped", buf_str(&first_line), hint)) {
         buf_free(&first_line);
         st = sampled < 0 ? status_set_text(sampled, buf_str(&why)) : GLIMPSE_NOT_DUE;
         goto out;
@@ -219,8 +239,15 @@ glimpse_status session_eval(session *s, int64_t step, double train_loss, double 
     st = record_eval(s, step, train_loss, val_loss, sampled < 0 ? "failed" : due ? "ok" : "skipped",
                      first_line.n ? buf_str(&first_line) : NULL, &found, t0, &rec);
     buf_free(&first_line);
+    if (st < 0 && sampled < 0) { /* two errors: the caller is told of the record's */
+        glimpse_status recorded = st;
+        char *text = strdup(status_text());
+        session_log(s, "glimpse: step %lld: %s", (long long)step, buf_str(&why));
+        st = status_set_text(recorded, text);
+        free(text);
+    }
     if (st < 0) goto out;
-    acknowledge(s, rec, step, t0);
+    acknowledge(s, rec, step, t0, hint);
     if (due && opt_bool(s->o, OPT_save_snapshots)) session_save_weights(s, step);
     if (isinf(given_loss) || isinf(train_loss))
         session_log(s, "glimpse: step %lld: the loss is not finite (train %g, val %g)", (long long)step, train_loss, given_loss);
@@ -235,16 +262,19 @@ out:
 }
 
 glimpse_status session_note(session *s, int64_t step, double train_loss, double val_loss, const char *status,
-                            const char *why, int64_t since) {
+                            const char *why, int64_t since, bool told) {
     double t0 = now_s();
     owned_record *rec = NULL;
+    const char *hint = told ? NULL : "";
+    s->told = false;
     TRY(session_have_journal(s, step, since));
     val_loss = record_round(val_loss, RECORD_LOSS_DIGITS);
     if (since && s->js.continued && step <= s->js.newest_step) return GLIMPSE_OK;
     schedule_best(&s->due, step, val_loss);
-    if (said_alone(s, step, status, why)) return GLIMPSE_OK;
+    if (!strcmp(status, "failed")) s->due.owed = true;
+    if (said_alone(s, step, status, why, hint)) return GLIMPSE_OK;
     TRY(record_eval(s, step, train_loss, val_loss, status, why, NULL, t0, &rec));
-    acknowledge(s, rec, step, t0);
+    acknowledge(s, rec, step, t0, hint);
     return GLIMPSE_OK;
 }
 
@@ -254,6 +284,6 @@ glimpse_status session_keep(session *s, int64_t step, batch_result *batch) {
     eval_found found = { .batch = *batch };
     TRY(session_have_journal(s, step, 0));
     TRY(record_eval(s, step, NAN, NAN, "ok", NULL, &found, t0, &rec));
-    acknowledge(s, rec, step, t0);
+    acknowledge(s, rec, step, t0, "");
     return GLIMPSE_OK;
 }

@@ -3,6 +3,7 @@
  * Called by session_eval.c, for every line. */
 #include "hooks/session_state.h"
 
+#include "hooks/own_output.h"
 #include "hooks/review.h"
 #include "include/internal/file.h"
 #include "include/internal/status.h"
@@ -10,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 int64_t session_journal_bytes(const char *dir) {
     struct stat there;
@@ -17,6 +19,26 @@ int64_t session_journal_bytes(const char *dir) {
     int64_t n = path && !stat(path, &there) ? (int64_t)there.st_size : -1;
     free(path);
     return n;
+}
+
+glimpse_status session_may_write(const options *o) {
+    const char *dir = opt_str(o, OPT_out_dir), *file = opt_str(o, OPT_sample_file);
+    const bool offline = options_is_offline(o);
+    buffer what = {0};
+    char room[64], *lines = NULL;
+    buf_printf(&what, "--out_dir %s", dir);
+    glimpse_status st = output_dir_takes_files(buf_str(&what), dir);
+    if (st < 0) HINT("another --out_dir%s", offline ? ", or --no_files" : "");
+    buf_clear(&what);
+    buf_printf(&what, "--sample_file %s", file);
+    if (st >= 0 && offline && file && file[0] == '/') st = output_may_be_made(buf_str(&what), file);
+    if (st >= 0 && !offline) lines = path_join(dir, "evals.jsonl"); /* a run that goes on */
+    if (lines && path_exists(lines) && (!path_is_file(lines) || access(lines, W_OK)))
+        st = status_fail(GLIMPSE_E_IO, __FILE__, __LINE__, "%s cannot be written: %s\nhint: another --out_dir", lines,
+                         path_is_file(lines) ? strerror_r(errno, room, sizeof room) : "it is no file");
+    free(lines);
+    buf_free(&what);
+    return st;
 }
 
 static glimpse_status rename_aside(const session *s, const char *name, const char *run) {
@@ -94,7 +116,7 @@ static glimpse_status open_journal(session *s, int64_t step, int64_t since) {
         session_log(s, "glimpse: %lld bytes at the end of %s/evals.jsonl were no line: cut off, kept as evals.jsonl.torn-...",
                     (long long)s->js.torn, s->out_dir);
     if (s->js.continued) {
-        s->due = (schedule){ .evals = s->js.last ? s->js.next_seq : 0, .best_val_loss = s->js.best_val_loss, .best_step = s->js.best_step };
+        s->due = (schedule){ .evals = s->js.last ? s->js.next_seq : 0, .best_val_loss = s->js.best_val_loss, .best_step = s->js.best_step, .owed = s->js.owed };
         if (s->js.superseded) {
             session_spoil_texts(s);
             s->js.newest_step = s->js.last_step;

@@ -25,9 +25,8 @@ void session_log(const session *s, const char *fmt, ...) {
     buf_vprintf(&b, fmt, args);
     va_end(args);
     buffer spelt = {0};
-    if (!options_is_offline(s->o)) opt_spell_for_trainer(buf_str(&b), &spelt);
-    const buffer *said = spelt.n ? &spelt : &b;
-    if (!buf_failed(said)) session_say(s, buf_str(said));
+    opt_spell(buf_str(&b), options_is_trainer(s->o), &spelt);
+    if (!buf_failed(&spelt)) session_say(s, buf_str(&spelt));
     buf_free(&b);
     buf_free(&spelt);
 }

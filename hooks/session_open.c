@@ -57,6 +57,7 @@ glimpse_status session_open_model(const options *o, model *m, tokenizer *t, cons
     tokenizer_ends(t, m->d.vocab_size, &m->d.bos, &m->d.eos);
     s->offline = !strcmp(kind, "offline");
     s->no_files = s->offline && !opt_bool(o, OPT_files);
+    if (!s->offline) TRY_GOTO(session_may_write(o));
     if (!s->offline) TRY_GOTO(mkdir_p(out_dir));
     s->journal_bytes = s->offline ? -2 : session_journal_bytes(out_dir);
     s->run_name = session_name_of_run(o, out_dir);

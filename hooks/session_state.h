@@ -43,6 +43,7 @@ struct session {
     bool texts_stale;     /* sample.txt and its like are not what the journal says */
     bool views_missing;   /* an eval's own files could not all be written: a report draws them */
     bool check_failed, checked, note_said;
+    bool told;            /* the error of this call was said in the log */
     int32_t unscored_said; /* probes that cannot be scored: how many were said */
     /* offline: */
     const struct prompt_list *prompts; /* made once and borrowed: standard input cannot be read twice; NULL = at each eval */
@@ -63,6 +64,8 @@ glimpse_status session_find_device(session *s, generator_config *cfg);
 void session_see_device(session *s); /* into facts: what computes now; where the GPU would not do, auto went on to the CPU */
 
 /* session_journal.c */
+/* That --out_dir can be written to, as far as can be told without writing. */
+glimpse_status session_may_write(const options *o);
 /* The journal is open, and still there: opened at the first eval, which knows the step.  `since`: session.h, note. */
 glimpse_status session_have_journal(session *s, int64_t step, int64_t since);
 int64_t session_journal_bytes(const char *dir); /* -1 = there is none */
@@ -90,15 +93,13 @@ glimpse_status session_open_model(const options *o, model *m, tokenizer *t, cons
 glimpse_status session_eval(session *s, int64_t step, double train_loss, double val_loss);
 /* An eval that is recorded without sampling: session.h. */
 glimpse_status session_note(session *s, int64_t step, double train_loss, double val_loss, const char *status,
-                            const char *why, int64_t since);
+                            const char *why, int64_t since, bool told);
 /* model_check.c: glimpse_check and glimpse_check_losses */
 glimpse_status session_check(session *s, const int32_t *ids, const int32_t *targets, int32_t B, int32_t T, double loss,
                              const float *losses);
 glimpse_status session_close(session *s);
 /* The checkpoint, tokenizer and session of the options; nothing is written yet.  *found is returned (free), *out session_close. */
 glimpse_status offline_open(const options *given, const session_host *host, char **found, session **out);
-/* That --out_dir can be written to, as far as can be told without writing. */
-glimpse_status offline_may_write(const options *o);
 /* Where an offline run writes, made and locked (*lock; io.close): out_dir itself if no run and no evaluation has written there,
  * else out_dir/offline-N, so that a live run is never touched.  It becomes s->out_dir. */
 glimpse_status offline_claim(session *s, int *lock);
@@ -112,6 +113,8 @@ char *session_name_of_run(const options *o, const char *out_dir);
 void session_advise(const session *s, const glimpse_sample *samples, int32_t n);
 struct prompt_list;
 /* What is said before: model, tokenizer, prompts, chain. */
+/* Behind a chain in a line for people: that its top_k cuts nothing off a vocabulary of so many. */
+void offline_note_top_k(buffer *b, const char *chain, int32_t top_k, int32_t vocab);
 glimpse_status offline_banner(session *s, const char *checkpoint, const batch_request *rq, const struct prompt_list *prompts);
 glimpse_status session_chat(const options *o, const session_host *host);       /* chat.c: --interactive */
 /* A batch that was sampled already, recorded and shown as eval number `step`.  Its texts are measured in place. */

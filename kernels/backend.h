@@ -88,6 +88,7 @@ typedef struct burst_token {
     int32_t id;            /* -1: the logits were not finite */
     int32_t bad_id;        /* the first offending id then, -1 = nothing but -inf */
     int32_t rank, kept, n_top;
+    int32_t passes;        /* over all of the row's logits, to draw this one: 0 where the first of them sufficed */
     float logit, bad_logit;
     double logprob, p_temp, p_final, left, entropy;
 } burst_token;
@@ -98,6 +99,7 @@ typedef struct burst_request {
     burst_token *tokens;   /* (n_rows, BURST_MAX_STEPS) out */
     burst_top *tops;       /* (n_rows, BURST_MAX_STEPS, n_top) out */
     int32_t *n_drawn;      /* (n_rows) out: tokens, the end of text and one that is not finite included */
+    int32_t list_room;     /* candidates that may be sorted; 0 = as many as fit.  It changes the time, never the result: tests */
 } burst_request;
 
 /* === Parts of rows: what a chain on the host needs, where that is less than the row ============================== */

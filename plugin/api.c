@@ -7,8 +7,10 @@
 #include <unistd.h>
 
 #include "build_id.h" /* written by the Makefile: GLIMPSE_BUILD_ID */
+#include "include/internal/file.h"
 #include "include/internal/record.h"
 #include "plugin/guest.h"
+#include "plugin/option_help.h"
 
 #define OTHER_RANK ((glimpse_status)-100) /* of glimpse_open alone: off, and no line for it */
 
@@ -22,7 +24,19 @@ const char *glimpse_status_text(glimpse_status status) {
     return "unknown status";
 }
 
-const char *glimpse_error(void) { return status_text(); }
+static _Thread_local char last_error[2048]; /* as long as status.h's own */
+
+const char *glimpse_error(void) { return last_error; }
+
+glimpse_status guest_return(glimpse_status st, bool trainer) {
+    if (st >= 0) return st;
+    buffer b = {0};
+    opt_spell(status_text(), trainer, &b);
+    if (!buf_failed(&b)) status_set_text(st, buf_str(&b));
+    c_snprintf(last_error, sizeof last_error, "%s", status_text());
+    buf_free(&b);
+    return st;
+}
 const char *glimpse_version(void) { return GLIMPSE_VERSION_STRING " (" GLIMPSE_BUILD_ID ")"; }
 
 /* The options in force: those of `cfg` and, beneath them, of --config.  Returned: options_free. */
@@ -31,6 +45,7 @@ static glimpse_status settle(const glimpse_config *cfg, bool offline, const sess
     options *o = options_copy(cfg->o);
     if (!o) FAIL(GLIMPSE_E_MEMORY, "no memory for the options");
     options_set_offline(o, offline);
+    options_set_trainer(o, cfg->log.trainer);
     glimpse_status st = GLIMPSE_OK;
     const char *path = opt_str(o, OPT_config);
     if (path && opt_is(o, OPT_mode, "worker")) {
@@ -83,8 +98,8 @@ static void say_idle(const guest_log *log, const options *o, const char *command
         size_t n = strcspn(at, "\n");
         buf_puts(&line, "glimpse: ");
         buf_put(&line, at, n);
-        if (log->trainer) opt_spell_for_trainer(buf_str(&line), &spelt);
-        if (!buf_failed(&line)) guest_say(log, spelt.n ? buf_str(&spelt) : buf_str(&line));
+        opt_spell(buf_str(&line), log->trainer, &spelt);
+        if (!buf_failed(&spelt)) guest_say(log, buf_str(&spelt));
         buf_free(&line);
         buf_free(&spelt);
         at += n + (at[n] == '\n');
@@ -101,6 +116,13 @@ static glimpse_status open_with(const glimpse_config *cfg, const glimpse_model *
     if (opt_bool(o, OPT_sample_only) && opt_level_of(o, OPT_sample_only) == OPT_LEVEL_FILE)
         FAIL_GOTO(GLIMPSE_E_INVALID, "sample_only in %s comes too late to keep a trainer from training\nhint: give it as the "
                   "flag --sample_only", opt_str(o, OPT_config));
+    if (opt_bool(o, OPT_help)) {
+        buffer b = {0};
+        help_trainer(&b, cfg->all_names);
+        if (!buf_failed(&b)) guest_say(&cfg->log, buf_str(&b));
+        buf_free(&b);
+        FAIL_GOTO(GLIMPSE_E_STATE, "off: --help was asked for");
+    }
     if (opt_int(o, OPT_max_sample_tokens) == 0)
         FAIL_GOTO(GLIMPSE_E_STATE, "off: no tokens to sample were asked for\nhint: --max_sample_tokens 128");
     TRY_GOTO(check_rank(o));
@@ -125,8 +147,9 @@ glimpse *glimpse_open(const glimpse_config *cfg, const glimpse_model *model) {
     if (guest_is_off()) st = status_fail(GLIMPSE_E_STATE, __FILE__, __LINE__, "off, because GLIMPSE=%s", getenv("GLIMPSE"));
     else if (!cfg) st = status_fail(GLIMPSE_E_MEMORY, __FILE__, __LINE__, "off: no configuration, out of memory");
     else st = open_with(cfg, model, &g);
+    guest_return(st, cfg && cfg->log.trainer && cfg->bad >= 0);
     if (st < 0 && st != OTHER_RANK) {
-        guest_say_error(cfg ? &cfg->log : &to_stderr);
+        guest_say_error_of(cfg);
         if (strncmp(status_text(), "off", 3)) guest_say(cfg ? &cfg->log : &to_stderr, "glimpse: off; the training goes on without samples");
     }
     errno = err;
@@ -138,39 +161,44 @@ static bool is_foreign(const glimpse *g) { return g->owner != getpid(); }
 
 glimpse_status glimpse_eval(glimpse *g, int64_t step, double train_loss, double val_loss) {
     if (!g || is_foreign(g)) return GLIMPSE_NOT_DUE;
-    return (g->worker ? worker_eval : inline_eval)(g, step, train_loss, val_loss);
+    return guest_return((g->worker ? worker_eval : inline_eval)(g, step, train_loss, val_loss), g->log.trainer);
 }
 
 glimpse_status glimpse_check(glimpse *g, const int32_t *ids, const int32_t *targets, int32_t B, int32_t T, double loss) {
     if (!g || is_foreign(g)) return GLIMPSE_NOT_DUE;
-    return (g->worker ? worker_check : inline_check)(g, ids, targets, B, T, loss, NULL);
+    return guest_return((g->worker ? worker_check : inline_check)(g, ids, targets, B, T, loss, NULL), g->log.trainer);
 }
 
 glimpse_status glimpse_check_losses(glimpse *g, const int32_t *ids, const int32_t *targets, int32_t B, int32_t T,
                                     const float *losses) {
     if (!g || is_foreign(g)) return GLIMPSE_NOT_DUE;
-    if (!losses) FAIL(GLIMPSE_E_INVALID, "glimpse_check_losses: losses is NULL");
-    return (g->worker ? worker_check : inline_check)(g, ids, targets, B, T, 0, losses);
+    glimpse_status st = losses ? (g->worker ? worker_check : inline_check)(g, ids, targets, B, T, 0, losses)
+                               : status_fail(GLIMPSE_E_INVALID, __FILE__, __LINE__, "glimpse_check_losses: losses is NULL");
+    return guest_return(st, g->log.trainer);
 }
 
 glimpse_status glimpse_drain(glimpse *g) { /* inline: everything was written when the eval returned */
-    return g && g->worker && !is_foreign(g) ? worker_drain(g) : GLIMPSE_OK;
+    return g && g->worker && !is_foreign(g) ? guest_return(worker_drain(g), g->log.trainer) : GLIMPSE_OK;
 }
 
 glimpse_status glimpse_close(glimpse *g) {
     if (!g || is_foreign(g)) return GLIMPSE_OK;
-    return (g->worker ? worker_close : inline_close)(g);
+    bool trainer = g->log.trainer;
+    return guest_return((g->worker ? worker_close : inline_close)(g), trainer);
 }
 
 glimpse_status glimpse_add_hook(glimpse *g, glimpse_hook_fn fn, void *user) {
-    return g && !is_foreign(g) ? guest_add_hook(g, fn, user) : GLIMPSE_OK;
+    return g && !is_foreign(g) ? guest_return(guest_add_hook(g, fn, user), g->log.trainer) : GLIMPSE_OK;
 }
 
-glimpse_status glimpse_add_sampler(glimpse *g, const glimpse_sampler *sampler, void *user) {
-    if (!g || is_foreign(g)) return GLIMPSE_OK;
+static glimpse_status add_sampler(glimpse *g, const glimpse_sampler *sampler, void *user) {
     if (g->worker) FAIL(GLIMPSE_E_STATE, "glimpse_add_sampler: the session is in a worker\nhint: --module lib.so brings a "
                          "sampler to it; or --mode inline");
     return inline_add_sampler(g, sampler, user);
+}
+
+glimpse_status glimpse_add_sampler(glimpse *g, const glimpse_sampler *sampler, void *user) {
+    return g && !is_foreign(g) ? guest_return(add_sampler(g, sampler, user), g->log.trainer) : GLIMPSE_OK;
 }
 
 static glimpse_status request(const char *call, glimpse *g, int score, const glimpse_request *rq, glimpse_record **record) {
@@ -180,11 +208,11 @@ static glimpse_status request(const char *call, glimpse *g, int score, const gli
 }
 
 glimpse_status glimpse_generate(glimpse *g, const glimpse_request *rq, glimpse_record **record) {
-    return request("glimpse_generate", g, 0, rq, record);
+    return guest_return(request("glimpse_generate", g, 0, rq, record), !g || g->log.trainer);
 }
 
 glimpse_status glimpse_score(glimpse *g, const glimpse_request *rq, glimpse_record **record) {
-    return request("glimpse_score", g, 1, rq, record);
+    return guest_return(request("glimpse_score", g, 1, rq, record), !g || g->log.trainer);
 }
 
 const glimpse_piece *glimpse_record_piece(const glimpse_record *record, int32_t id) { return record_piece(record, id); }
@@ -208,7 +236,9 @@ static glimpse_status command_with(const glimpse_config *cfg, session_command wh
     options *o = NULL;
     TRY_GOTO(settle(cfg, true, &api, &o));
     /* a trainer's command line has its training's flags too, also where it is asked to sample only */
-    if (!cfg->log.trainer) say_idle(&cfg->log, o, which == COMMAND_sample && opt_bool(o, OPT_interactive) ? "chat" : session_commands[which].name);
+    const char *name = which == COMMAND_sample && opt_bool(o, OPT_interactive) ? "chat" : session_commands[which].name;
+    if (!cfg->log.trainer) say_idle(&cfg->log, o, name);
+    options_forget_unread(o, name);
     if (which == COMMAND_sample) TRY_GOTO(check_sample(o));
     TRY_GOTO(session_load(&api));
     TRY_GOTO(inline_command(api, which, o, dir, terminal, &cfg->log));
@@ -219,17 +249,26 @@ out:
 
 /* What the shell is told, after the error was said; refused flags give 2 whatever was wrong with them. */
 static int exit_code(const glimpse_config *cfg, glimpse_status st) {
-    static const guest_log to_stderr = {0};
     if (st >= 0) return 0;
-    guest_log log = cfg ? cfg->log : to_stderr;
-    log.trainer = false;
-    guest_say_error(&log);
+    guest_return(st, cfg && cfg->log.trainer && cfg->bad >= 0);
+    guest_say_error_of(cfg);
     return st == GLIMPSE_E_INVALID || (cfg && cfg->bad < 0) ? 2 : 1;
+}
+
+/* --glimpse_help, as text that was asked for: on stdout. */
+static glimpse_status print_help(const glimpse_config *cfg) {
+    buffer b = {0};
+    help_trainer(&b, cfg->all_names);
+    glimpse_status st = buf_failed(&b) ? status_fail(GLIMPSE_E_MEMORY, __FILE__, __LINE__, "no memory for the list of flags")
+                                       : file_write_fd(STDOUT_FILENO, "stdout", b.bytes, b.n);
+    buf_free(&b);
+    return st;
 }
 
 int guest_run(glimpse_config *cfg, const chat_terminal *terminal) {
     int err = errno, code = 0;
-    if (cfg && guest_is_off())
+    if (cfg && cfg->bad >= 0 && opt_bool(cfg->o, OPT_help)) code = exit_code(cfg, print_help(cfg));
+    else if (cfg && guest_is_off())
         guest_say(&cfg->log, "glimpse: off, because GLIMPSE is set to off: nothing was sampled");
     else
         code = exit_code(cfg, cfg ? command_with(cfg, COMMAND_sample, NULL, terminal)

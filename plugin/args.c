@@ -75,16 +75,17 @@ static glimpse_status fail_unknown(const char *word, const flag *f) {
     int n = (int)strcspn(word, "=");
     if (near) FAIL(GLIMPSE_E_INVALID, "unknown flag %.*s\nhint: did you mean --%s%s%s?", n, word,
                    f->prefixed ? "glimpse_" : "", negated ? "no_" : "", near);
-    FAIL(GLIMPSE_E_INVALID, "unknown flag %.*s\nhint: `glimpse --help` lists the flags", n, word);
+    FAIL(GLIMPSE_E_INVALID, f->prefixed ? "unknown flag %.*s\nhint: --glimpse_help lists the flags" : "unknown flag %.*s\nhint: `glimpse --help` "
+         "lists the flags", n, word);
 }
 
 /* Set the flag at argv[*i] and move *i to the last word that belongs to it. */
 static glimpse_status take_flag(options *o, const flag *f, opt_level level, int argc, char **argv, int *i) {
     opt_id id = (opt_id)f->id;
     const opt_info *info = opt_info_of(id);
-    const char *next = *i + 1 < argc ? argv[*i + 1] : NULL;
+    const char *prefix = f->prefixed ? "glimpse_" : "", *next = *i + 1 < argc ? argv[*i + 1] : NULL;
     if (f->negated) {
-        if (f->value) FAIL(GLIMPSE_E_INVALID, "--%s takes no value", f->name);
+        if (f->value) FAIL(GLIMPSE_E_INVALID, "--%s%s takes no value", prefix, f->name);
         return options_set(o, id, "false", level);
     }
     if (f->value) return options_set(o, id, f->value, level);
@@ -94,9 +95,9 @@ static glimpse_status take_flag(options *o, const flag *f, opt_level level, int 
         return options_set(o, id, next, level);
     }
     if (!can_be_value(next)) {
-        if (!next) FAIL(GLIMPSE_E_INVALID, "--%s needs a value, and nothing follows it", f->name);
-        FAIL(GLIMPSE_E_INVALID, "--%s needs a value, and %.60s looks like a flag\nhint: --%s=VALUE takes any value", f->name,
-             next, f->name);
+        if (!next) FAIL(GLIMPSE_E_INVALID, "--%s%s needs a value, and nothing follows it", prefix, f->name);
+        FAIL(GLIMPSE_E_INVALID, "--%s%s needs a value, and %.60s looks like a flag\nhint: --%s%s=VALUE takes any value", prefix,
+             f->name, next, prefix, f->name);
     }
     ++*i;
     if (info->type != OPT_INTS) return options_set(o, id, next, level);
@@ -106,7 +107,7 @@ static glimpse_status take_flag(options *o, const flag *f, opt_level level, int 
         buf_putc(&list, ' ');
         buf_puts(&list, argv[++*i]);
     }
-    glimpse_status st = buf_failed(&list) ? status_fail(GLIMPSE_E_MEMORY, __FILE__, __LINE__, "no memory for --%s", f->name)
+    glimpse_status st = buf_failed(&list) ? status_fail(GLIMPSE_E_MEMORY, __FILE__, __LINE__, "no memory for --%s%s", prefix, f->name)
                                           : options_set(o, id, buf_str(&list), level);
     buf_free(&list);
     return st;

@@ -23,7 +23,7 @@ glimpse_config *glimpse_config_new(void) {
     glimpse_config *cfg = calloc(1, sizeof *cfg);
     options *o = options_new();
     if (!cfg || !o) {
-        status_fail(GLIMPSE_E_MEMORY, __FILE__, __LINE__, "no memory for a configuration");
+        guest_return(status_fail(GLIMPSE_E_MEMORY, __FILE__, __LINE__, "no memory for a configuration"), true);
         free(cfg);
         options_free(o);
         return NULL;
@@ -37,7 +37,7 @@ glimpse_config *glimpse_config_new(void) {
             buffer b = {0};
             buf_puts(&b, "GLIMPSE_ARGS: ");
             buf_puts(&b, status_text());
-            keep_bad(cfg, status_set_text(st, buf_str(&b)));
+            keep_bad(cfg, guest_return(status_set_text(st, buf_str(&b)), false));
             buf_free(&b);
         }
     }
@@ -54,7 +54,7 @@ void glimpse_config_free(glimpse_config *cfg) {
 
 static bool is_flag_scope(const char *name) { return strcmp(name, "flag_scope") == 0 || strcmp(name, "flag-scope") == 0; }
 
-glimpse_status glimpse_set(glimpse_config *cfg, const char *name, const char *value) {
+static glimpse_status set(glimpse_config *cfg, const char *name, const char *value) {
     if (!cfg) FAIL(GLIMPSE_E_MEMORY, "no configuration: out of memory");
     if (!name) FAIL(GLIMPSE_E_INVALID, "glimpse_set: name is NULL");
     if (is_flag_scope(name)) {
@@ -78,6 +78,10 @@ glimpse_status glimpse_set(glimpse_config *cfg, const char *name, const char *va
     return options_set(cfg->o, (opt_id)id, NULL, OPT_LEVEL_FILE);
 }
 
+glimpse_status glimpse_set(glimpse_config *cfg, const char *name, const char *value) {
+    return guest_return(set(cfg, name, value), !cfg || cfg->log.trainer);
+}
+
 const char *glimpse_get(glimpse_config *cfg, const char *name) {
     if (!cfg || !name) return NULL;
     if (is_flag_scope(name)) return cfg->all_names ? "all" : "trainer";
@@ -98,15 +102,19 @@ const char *glimpse_get(glimpse_config *cfg, const char *name) {
     return buf_str(&cfg->shown);
 }
 
-glimpse_status glimpse_parse_args(glimpse_config *cfg, int *argc, char **argv) {
+static glimpse_status parse_args(glimpse_config *cfg, int *argc, char **argv) {
     if (!cfg) FAIL(GLIMPSE_E_MEMORY, "no configuration: out of memory");
     glimpse_status st = args_parse(&cfg->o, cfg->all_names, OPT_LEVEL_FLAG, argc, argv);
     if (st < 0 && argc && argv) cfg->bad_sample_only = args_ask_sample_only(cfg->all_names, *argc, argv);
     return keep_bad(cfg, st);
 }
 
+glimpse_status glimpse_parse_args(glimpse_config *cfg, int *argc, char **argv) {
+    return guest_return(parse_args(cfg, argc, argv), false); /* flags are named as they were written */
+}
+
 int glimpse_is_sample_only(const glimpse_config *cfg) {
-    return cfg && (opt_bool(cfg->o, OPT_sample_only) || opt_bool(cfg->o, OPT_interactive) || cfg->bad_sample_only);
+    return cfg && (opt_bool(cfg->o, OPT_sample_only) || opt_bool(cfg->o, OPT_interactive) || opt_bool(cfg->o, OPT_help) || cfg->bad_sample_only);
 }
 
 void glimpse_set_log(glimpse_config *cfg, glimpse_log_fn fn, void *user) {
@@ -146,10 +154,15 @@ void guest_say(const guest_log *log, const char *text) {
 void guest_say_error(const guest_log *log) {
     buffer b = {0};
     buf_puts(&b, "glimpse: ");
-    if (log && log->trainer) opt_spell_for_trainer(status_text(), &b);
-    else buf_puts(&b, status_text());
+    opt_spell(status_text(), log && log->trainer, &b);
     guest_say(log, buf_failed(&b) ? "glimpse: out of memory" : buf_str(&b));
     buf_free(&b);
+}
+
+void guest_say_error_of(const glimpse_config *cfg) {
+    guest_log log = cfg ? cfg->log : (guest_log){0};
+    log.trainer = log.trainer && cfg->bad >= 0;
+    guest_say_error(&log);
 }
 
 bool guest_is_off(void) {

@@ -71,6 +71,13 @@ void guest_tell(glimpse *g, const char *line) {
     guest_come_in(g, &ours);
 }
 
+void guest_tell_error(glimpse *g) {
+    host_state ours;
+    guest_go_out(g, &ours);
+    guest_say_error(&g->log);
+    guest_come_in(g, &ours);
+}
+
 glimpse_status guest_add_hook(glimpse *g, glimpse_hook_fn fn, void *user) {
     if (!fn) FAIL(GLIMPSE_E_INVALID, "glimpse_add_hook: the function is NULL");
     if (g->busy) FAIL(GLIMPSE_E_STATE, "glimpse_add_hook: called from within a hook");

@@ -44,6 +44,11 @@ struct glimpse_config {
 void guest_say(const guest_log *log, const char *text);
 /* "glimpse: " and the text of this thread's last error, hint and all. */
 void guest_say_error(const guest_log *log);
+/* The same where `cfg` was refused, which names flags as they were written, or is NULL. */
+void guest_say_error_of(const glimpse_config *cfg);
+/* Every public call that can fail returns through this: a failure's text is glimpse_error()'s from now on, with flags spelt as this
+ * command line takes them; what went wrong inside a call that did not fail is nobody's business.  Returns st. */
+glimpse_status guest_return(glimpse_status st, bool trainer);
 /* GLIMPSE=off in the environment. */
 bool guest_is_off(void);
 /* Who reads the lines of a conversation (--interactive); without read_line: plain lines of standard input. */
@@ -114,6 +119,7 @@ glimpse_status guest_end(glimpse *g, glimpse_status st);  /* returns st */
 void guest_go_out(const glimpse *g, host_state *ours);    /* to a function of the host ... */
 void guest_come_in(glimpse *g, const host_state *ours);   /* ... and in again; what it changed is the host's wish */
 void guest_tell(glimpse *g, const char *line);            /* guest_say, out of a call that is under way */
+void guest_tell_error(glimpse *g);                        /* guest_say_error, likewise */
 void guest_run_hooks(glimpse *g, const glimpse_record *record);
 glimpse_status guest_add_hook(glimpse *g, glimpse_hook_fn fn, void *user);
 /* The outcome of an eval: after three failures in a row off, with one line.  Outside of a call. */

@@ -20,7 +20,6 @@ typedef struct inline_guest {
     modules *mods;          /* NULL = none */
     const chat_terminal *terminal; /* of a conversation; NULL = plain lines */
     plain_lines lines;
-    buffer spoken;          /* what the session logged in this call */
     glimpse_logits_fn logits, logits_all; /* the caller's own functions; the session is given those below */
     void *logits_user;
     glimpse_tokenizer tokenizer;
@@ -38,9 +37,7 @@ typedef struct inline_guest {
 /* --- what the session calls -------------------------------------------------------------------------------------- */
 
 static void on_log(void *user, const char *line) {
-    inline_guest *w = user;
-    buf_puts(&w->spoken, line ? line : "");
-    guest_tell(&w->g, line ? line : "");
+    guest_tell(&((inline_guest *)user)->g, line ? line : "");
 }
 
 static void on_record(void *user, const glimpse_record *record) {
@@ -136,25 +133,9 @@ static int on_line(void *user, const char *prompt, const char **line, size_t *n)
 
 /* --- calls ------------------------------------------------------------------------------------------------------- */
 
-static glimpse_status begin(inline_guest *g) {
-    TRY(guest_begin(&g->g));
-    buf_clear(&g->spoken);
-    return GLIMPSE_OK;
-}
-
 static glimpse_status end(inline_guest *g, glimpse_status st) {
     if (st < 0) st = status_set_text(st, g->api->error());
     return guest_end(&g->g, st);
-}
-
-/* A session tells its failures in an eval's own log, but may fail before it can: say what it did not. */
-static void say_if_unsaid(inline_guest *g) {
-    char head[32];
-    size_t n = strcspn(status_text(), "\n");
-    if (n >= sizeof head) n = sizeof head - 1;
-    memcpy(head, status_text(), n);
-    head[n] = 0;
-    if (!strstr(buf_str(&g->spoken), head)) guest_say_error(&g->g.log);
 }
 
 /* --- weights on a GPU -------------------------------------------------------------------------------------------- */
@@ -249,7 +230,7 @@ static glimpse_status refresh_for_eval(inline_guest *g, int64_t step, double tra
     glimpse_status st = next_epoch(g);
     if (st == GLIMPSE_OK) return st;
     c_snprintf(why, sizeof why, "%s", st < 0 ? status_text() : "the trainer's stream is being captured into a graph");
-    g->api->note(g->s, step, train_loss, val_loss, st < 0 ? "failed" : "skipped", why, 0);
+    g->api->note(g->s, step, train_loss, val_loss, st < 0 ? "failed" : "skipped", why, 0, false);
     if (st < 0) status_set_text(st, why);
     return st;
 }
@@ -272,7 +253,7 @@ glimpse_status inline_open(const session_api *api, const options *o, const glimp
     if (m.tokenizer.encode) m.tokenizer.encode = on_encode;
     if (m.tokenizer.decode) m.tokenizer.decode = on_decode;
     m.tokenizer.user = g;
-    begin(g);
+    guest_begin(&g->g);
     glimpse_model shown = *model; /* to modules: the trainer's own, in memory that they can read */
     glimpse_status st = bind_copy(g, o, &m);
     session_host host = host_of(g);
@@ -289,7 +270,6 @@ glimpse_status inline_open(const session_api *api, const options *o, const glimp
         return st;
     }
     free_copy(g);
-    buf_free(&g->spoken);
     free(g);
     return st;
 }
@@ -297,7 +277,7 @@ glimpse_status inline_open(const session_api *api, const options *o, const glimp
 glimpse_status inline_eval(glimpse *guest, int64_t step, double train_loss, double val_loss) {
     inline_guest *g = (inline_guest *)guest;
     if (guest->off) return GLIMPSE_NOT_DUE;
-    TRY(begin(g));
+    TRY(guest_begin(&g->g));
     g->ending = g->asked = false;
     glimpse_status st = refresh_for_eval(g, step, train_loss, val_loss);
     st = st == GLIMPSE_OK ? end(g, g->api->eval(g->s, step, train_loss, val_loss)) : guest_end(guest, st);
@@ -309,7 +289,7 @@ glimpse_status inline_eval(glimpse *guest, int64_t step, double train_loss, doub
         buf_free(&b);
         return GLIMPSE_SKIPPED;
     }
-    if (st < 0) say_if_unsaid(g);
+    if (st < 0 && !g->api->told(g->s)) guest_say_error(&guest->log);
     guest_count(guest, st, step);
     return st;
 }
@@ -320,10 +300,10 @@ glimpse_status inline_check(glimpse *guest, const int32_t *ids, const int32_t *t
     if (guest->off) return GLIMPSE_NOT_DUE;
     if (!ids || !targets || B < 1 || T < 1)
         FAIL(GLIMPSE_E_INVALID, "glimpse_check: ids and targets of B = %d rows and T = %d positions are needed", (int)B, (int)T);
-    TRY(begin(g));
+    TRY(guest_begin(&g->g));
     glimpse_status st = refresh_for(g, "glimpse_check");
     st = st < 0 ? guest_end(guest, st) : end(g, g->api->check(g->s, ids, targets, B, T, loss, losses));
-    if (st < 0) say_if_unsaid(g);
+    if (st < 0) guest_say_error(&guest->log);
     return st;
 }
 
@@ -338,7 +318,7 @@ glimpse_status inline_request(glimpse *guest, int score, const glimpse_request *
     if (!r.ids && !r.text) FAIL(GLIMPSE_E_INVALID, "%s: neither text nor ids", call);
     if (r.ids && r.n_ids < 0) FAIL(GLIMPSE_E_INVALID, "%s: n_ids is %d", call, (int)r.n_ids);
     if (!r.ids && r.text_bytes == 0) r.text_bytes = strlen(r.text);
-    TRY(begin(g));
+    TRY(guest_begin(&g->g));
     glimpse_record *made = NULL;
     glimpse_status st = refresh_for(g, call);
     st = st < 0 ? guest_end(guest, st) : end(g, (score ? g->api->score : g->api->generate)(g->s, &r, &made));
@@ -354,7 +334,7 @@ glimpse_status inline_add_sampler(glimpse *guest, const glimpse_sampler *given, 
     if (!given || given->size < offsetof(glimpse_sampler, reset) || !given->name || !given->apply)
         FAIL(GLIMPSE_E_INVALID, "glimpse_add_sampler: a name and apply are needed\nhint: start from GLIMPSE_SAMPLER_INIT");
     TRY(inline_wrap_sampler(guest, given, user, &vt, &state));
-    glimpse_status st = begin(g);
+    glimpse_status st = guest_begin(&g->g);
     if (st >= 0) st = end(g, g->api->add_sampler(g->s, &vt, state));
     if (st < 0) vt.free(state);
     return st;
@@ -362,14 +342,13 @@ glimpse_status inline_add_sampler(glimpse *guest, const glimpse_sampler *given, 
 
 glimpse_status inline_close(glimpse *guest) {
     inline_guest *g = (inline_guest *)guest;
-    TRY(begin(g));
+    TRY(guest_begin(&g->g));
     glimpse_status st = g->api->close(g->s);
     if (st < 0) status_set_text(st, g->api->error());
     modules_close(g->mods);
     guest_end(guest, st);
-    if (st < 0) say_if_unsaid(g);
+    if (st < 0) guest_say_error(&guest->log);
     free_copy(g);
-    buf_free(&g->spoken);
     free(g->g.hooks);
     free(g);
     return st;
@@ -381,13 +360,12 @@ static glimpse_status outside_begin(inline_guest *g, const session_api *api, con
     guest_init(&g->g, false, log);
     *host = host_of(g);
     if (host->terminal) host->progress = on_progress;
-    return begin(g);
+    return guest_begin(&g->g);
 }
 
 static glimpse_status outside_end(inline_guest *g, glimpse_status st) {
     modules_close(g->mods);
     guest_end(&g->g, st);
-    buf_free(&g->spoken);
     buf_free(&g->lines.bytes);
     return st;
 }

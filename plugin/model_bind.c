@@ -96,7 +96,7 @@ static glimpse_status add(glimpse_model *model, const glimpse_tensor *tensor) {
     return GLIMPSE_OK;
 }
 
-glimpse_status glimpse_bind_tensor(glimpse_model *model, const glimpse_tensor *tensor) {
+static glimpse_status bind_tensor(glimpse_model *model, const glimpse_tensor *tensor) {
     if (!model) FAIL(GLIMPSE_E_INVALID, "glimpse_bind: model is NULL");
     if (!can_bind(model)) /* nothing beyond `size` is ours to read or write */
         FAIL(GLIMPSE_E_INVALID, "glimpse_bind: model.size is %zu\nhint: start from GLIMPSE_MODEL_INIT", model->size);
@@ -115,6 +115,8 @@ glimpse_status glimpse_bind_tensor(glimpse_model *model, const glimpse_tensor *t
     if (model->tensors || grow(model) >= 0) list_of(model)->error = strdup(status_text());
     return st;
 }
+
+glimpse_status glimpse_bind_tensor(glimpse_model *model, const glimpse_tensor *tensor) { return guest_return(bind_tensor(model, tensor), true); }
 
 glimpse_status glimpse_bind(glimpse_model *model, const char *name, const void *data, glimpse_dtype dtype,
                             int32_t n_dims, const int64_t *dims) {
@@ -139,7 +141,7 @@ void glimpse_model_free(glimpse_model *model) {
     model->bind_status = GLIMPSE_OK;
 }
 
-glimpse_status glimpse_model_load(const char *path, glimpse_model *model) {
+static glimpse_status load(const char *path, glimpse_model *model) {
     glimpse_status st;
     const session_api *api;
     glimpse_model said = GLIMPSE_MODEL_INIT;
@@ -172,6 +174,8 @@ glimpse_status glimpse_model_load(const char *path, glimpse_model *model) {
     memcpy(model, &made, sizeof made);
     return GLIMPSE_OK;
 }
+
+glimpse_status glimpse_model_load(const char *path, glimpse_model *model) { return guest_return(load(path, model), true); }
 
 /* Asked of the kernel so that a wrong address is an answer and not a
  * fault; true where the kernel does not answer (a sandbox). */

@@ -77,14 +77,6 @@ static double now_ns(void) {
 }
 static int64_t now_ms(void) { return (int64_t)(now_ns() * 1e-6); }
 
-static void tell_error(worker_guest *w) {
-    buffer b = {0};
-    buf_puts(&b, "glimpse: ");
-    buf_puts(&b, status_text());
-    guest_tell(&w->g, buf_failed(&b) ? "glimpse: out of memory" : buf_str(&b));
-    buf_free(&b);
-}
-
 /* --- posts ------------------------------------------------------------------------------------------------------- */
 
 static post *eval_in_hand(worker_guest *w) { /* the oldest that holds a slot: the one the worker works on, or will next */
@@ -122,6 +114,7 @@ static void add_note(worker_guest *w, int64_t step, double train_loss, double va
         return;
     }
     p->head.status = how;
+    p->head.told = how == NOTE_FAILED; /* by note_failure */
     c_snprintf(p->why, sizeof p->why, "%s", why);
 }
 
@@ -133,6 +126,7 @@ static schedule expected(const worker_guest *w) {
         if (h->kind == MSG_CHECK) continue;
         s.evals++;
         schedule_best(&s, h->step, h->val_loss);
+        if (h->kind == MSG_EVAL || h->status == NOTE_FAILED) s.owed = h->kind != MSG_EVAL;
     }
     return s;
 }
@@ -146,7 +140,7 @@ static void note_failure(worker_guest *w, glimpse_status st, const char *text, i
     w->failed_text = copy;
     w->failed = st;
     status_set_text(st, text);
-    if (say) tell_error(w);
+    if (say) guest_tell_error(&w->g);
     host_state ours;
     guest_go_out(&w->g, &ours);
     guest_count(&w->g, st, step);
@@ -206,6 +200,7 @@ static void bury(worker_guest *w, const char *why) {
     } else if (p) {
         p->head.kind = MSG_NOTE;
         p->head.status = NOTE_FAILED;
+        p->head.told = 1;
         c_snprintf(p->why, sizeof p->why, "the worker died: %s", why);
         buf_printf(&b, "the eval of step %lld failed, the worker died: %s", (long long)p->head.step, why);
         note_failure(w, GLIMPSE_E_WORKER, buf_str(&b), p->head.step, true);
@@ -230,7 +225,7 @@ static void on_done(worker_guest *w, const message *m) {
     w->due = h->due;
     glimpse_status st = (glimpse_status)h->status;
     if (p.head.kind == MSG_CHECK) answer_check(w, h, st, m->payload);
-    else if (st < 0) note_failure(w, st, m->payload, p.head.step, true);
+    else if (st < 0) note_failure(w, st, m->payload, p.head.step, !h->told);
     else if (p.head.kind == MSG_EVAL) w->g.failures = 0;
 }
 
@@ -634,7 +629,7 @@ static glimpse_status eval(worker_guest *w, int64_t step, double train_loss, dou
     int slot = free_slot(w);
     if (slot < 0 || !all_sent(w)) {
         const post *before = slot < 0 ? eval_in_hand(w) : NULL;
-        if (before) c_snprintf(why, sizeof why, "still busy with step %lld (--glimpse_when_busy wait)", (long long)before->head.step);
+        if (before) c_snprintf(why, sizeof why, "still busy with step %lld (--when_busy wait)", (long long)before->head.step);
         else c_snprintf(why, sizeof why, "the worker takes no messages");
         hurry(w);
         add_note(w, step, train_loss, val_loss, NOTE_SKIPPED, why);
@@ -725,6 +720,6 @@ glimpse_status worker_check(glimpse *g, const int32_t *ids, const int32_t *targe
         FAIL(GLIMPSE_E_INVALID, "glimpse_check: ids and targets of B = %d rows and T = %d positions are needed", (int)B, (int)T);
     TRY(guest_begin(g));
     glimpse_status st = check((worker_guest *)g, ids, targets, B, T, loss, losses);
-    if (st < 0) tell_error((worker_guest *)g);
+    if (st < 0) guest_tell_error(g);
     return guest_end(g, st);
 }

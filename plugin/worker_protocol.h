@@ -56,6 +56,7 @@ typedef struct message_head {
     int32_t again;         /* NOTE: a worker before may have recorded it */
     int32_t slot;          /* EVAL, CHECK: of the snapshot; DEVICE_SLOT more = the same on the GPU */
     int64_t posted;        /* EVAL, NOTE: when it was first posted, seconds since 1970 */
+    int32_t told;          /* DONE: 1 = the session has said the error; NOTE: 1 = the guest has */
     schedule due;          /* DONE */
 } message_head;
 enum { DEVICE_SLOT = 2, WORDS_HEAD = 8, WORDS_BYTES = 512, INLINE_BYTES = 8192 };

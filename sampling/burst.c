@@ -133,7 +133,7 @@ glimpse_status burst_run(batch *b, bool *ran) {
         fill_row(b, b->active[i], seen, &m->rows[i]);
         seen += m->rows[i].n_seen;
     }
-    burst_request rq = { m->rows, b->n_active, b->rq->n_top, m->tokens, m->tops, m->n_drawn };
+    burst_request rq = { m->rows, b->n_active, b->rq->n_top, m->tokens, m->tops, m->n_drawn, 0 };
     bool finite = true;
     TRY_GOTO(b->g->be->ops->burst(b->g->be, &rq));
     bool stop = batch_cancelled(b);

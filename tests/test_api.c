@@ -118,10 +118,15 @@ static glimpse_status fake_command(session_command which, const options *o, cons
     return fake.run;
 }
 
+static bool fake_told(const session *s) {
+    (void)s;
+    return fake.log && fake.error && strstr(fake.log, fake.error);
+}
+
 static const session_api fake_api = {
     .version = 1, .build_id = GLIMPSE_BUILD_ID, .error = fake_error, .read_config = fake_read_config, .open = fake_open,
     .eval = fake_eval, .check = fake_check, .generate = fake_request, .score = fake_request, .record_free = record_free,
-    .close = fake_close, .command = fake_command };
+    .close = fake_close, .command = fake_command, .told = fake_told };
 
 static buffer said; /* what the guest logged, one message a line */
 static void keep(void *user, const char *line) {
@@ -528,7 +533,7 @@ TEST(api_run) {
     int runs = fake.runs;
     EXPECT_OK(glimpse_set(cfg, "like", "generate"));
     EXPECT_EQ(glimpse_run(cfg), 2);
-    EXPECT(strstr(buf_str(&said), "glimpse: --prompt is required with --like generate\n"));
+    EXPECT(strstr(buf_str(&said), "glimpse: --glimpse_prompt is required with --glimpse_like generate\n"));
     EXPECT_EQ(fake.runs, runs);
     fake.run = GLIMPSE_NOT_DUE; /* no text in this one */
     EXPECT_OK(glimpse_set(cfg, "prompt", "x"));

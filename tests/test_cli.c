@@ -254,7 +254,7 @@ TEST(cli_says_which_flags_do_nothing) {
         {"score|--prompt|a|--temperature|2", "glimpse: --temperature does nothing in `glimpse score`: it is read by sample, chat and in training\n"},
         {"score|--prompt|a|--temperature|2|--no_sheets",
          "glimpse: --temperature does nothing in `glimpse score`: it is read by sample, chat and in training\n"
-         "glimpse: --sheets does nothing in `glimpse score`: it is read by sample, chat and in training\n"},
+         "glimpse: --no_sheets does nothing in `glimpse score`: it is read by sample, chat and in training\n"},
         {"--requests|f", "glimpse: --requests does nothing in `glimpse sample`: it is read by score\nbanner\n"},
         {"chat|--seed_each_step", "glimpse: --seed_each_step does nothing in `glimpse chat`: it is read by sample and in training\nbanner\n"},
         {"--interactive|--seed_each_step", "glimpse: --seed_each_step does nothing in `glimpse chat`: it is read by sample and in training\nbanner\n"},
@@ -271,6 +271,9 @@ TEST(cli_says_which_flags_do_nothing) {
         {"--negative_prompt|x|--cfg_scale|1.5", "banner\n"},
         {"score|--prompt|a|--batch_size|4", "glimpse: --batch_size does nothing without --lm_eval_tasks or --requests\n"},
         {"score|--requests|f|--batch_size|4", ""},
+        {"--show_heatmaps|--no_files|--no_sheets|--last_k_tokens|3",
+         "glimpse: --show_heatmaps does nothing with --no_files\nglimpse: --last_k_tokens does nothing with --no_files\nbanner\n"},
+        {"chat|--no_files|--sample_file|a.txt|--record_top|4", "glimpse: --sample_file does nothing with --no_files\nbanner\n"},
         {"follow|--palette|viridis|--colorize_output=false", ""},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

@@ -31,7 +31,7 @@ static int shell(const char *words) {
 }
 
 static void expect_in(const buffer *b, const char *what) {
-    test_check(strstr(buf_str(b), what) != NULL, __FILE__, __LINE__, "\"%s\" is in: %s", what, buf_str(b));
+    test_check(strstr(buf_str(b), what) != NULL, __FILE__, __LINE__, "\"%s\" is in: %.2000s", what, buf_str(b));
 }
 
 /* The ends that sampling takes, the same number of parameters, floats with the digits that they have. */
@@ -149,4 +149,143 @@ TEST(cli_report_stopped_or_refused) {
     EXPECT_EQ(shell("ls -A demo | grep redraw"), 1);
     EXPECT_EQ(shell("exec 9< demo; flock 9 && \"$G\" report demo"), 1); /* a run that is alive */
     expect_in(&err, "demo: a run is writing here, its files are as they should be\nhint: to draw them elsewhere, copy");
+}
+
+/* A flag that a command does not read does nothing in it, also where its value is no good. */
+TEST(cli_an_idle_flag_does_nothing) {
+    static const char *const idle[] = {"score --prompt The --probe nowhere", "score --prompt The --lm_eval_tasks nosuch", "eval --lm_eval_tasks nosuch --probe nowhere",
+                                       "chat --no_files --probe nowhere", "report d --single --probe nowhere --top_k 1,2"};
+    EXPECT_EQ(shell(RUN "d"), 0);
+    for (int i = 0; i < 5; i++) {
+        char line[300];
+        snprintf(line, sizeof line, "\"$G\" %s%s", idle[i], i < 4 ? " --checkpoint ckpt" : "");
+        EXPECT_EQ(shell(line), i == 2 ? 2 : 0);
+        expect_in(&err, i == 1 ? "--lm_eval_tasks does nothing" : "--probe does nothing");
+        EXPECT(!strstr(buf_str(&err), "nowhere") && !strstr(buf_str(&err), "cannot open"));
+    }
+    EXPECT_EQ(shell("GLIMPSE_ARGS='--probe nowhere' \"$G\" score --checkpoint ckpt --prompt The"), 0);
+}
+
+/* Logits are there as a whole or not at all, and what stood there before stays till then. */
+TEST(cli_logits_that_fail_leave_nothing) {
+    EXPECT_EQ(shell("ulimit -f 1; \"$G\" score --checkpoint ckpt --prompt \"$(seq 1 99)\" --logits_out n.npy"), 1);
+    expect_in(&err, "File too large");
+    EXPECT_EQ(shell("ls -A | grep npy"), 1);
+    EXPECT_EQ(shell("\"$G\" score --checkpoint ckpt --prompt The --logits_out n.npy && cp n.npy before && ln -s n.npy link.npy"), 0);
+    EXPECT_EQ(shell("ulimit -f 1; \"$G\" score --checkpoint ckpt --prompt \"$(seq 1 99)\" --logits_out n.npy"), 1);
+    EXPECT_EQ(shell("cmp n.npy before && \"$G\" score --checkpoint ckpt --prompt \"$(seq 1 99)\" --logits_out link.npy && ! cmp n.npy before && test -L link.npy"), 0);
+    EXPECT_EQ(shell("ls -A | grep -c npy"), 0);
+    EXPECT_STREQ(buf_str(&out), "2\n");
+    EXPECT_EQ(shell("\"$G\" score --checkpoint ckpt --prompt The --logits_out ckpt"), 2);
+    expect_in(&err, "--logits_out ckpt: it is a directory\nhint: a file in it, ckpt/logits.npy\n");
+    EXPECT_EQ(shell("\"$G\" score --checkpoint ckpt --prompt The --logits_out no/n.npy"), 1);
+    expect_in(&err, "--logits_out no/n.npy: there is no such directory\n");
+}
+
+/* Where nothing can be written is found before the work, and nothing is left. */
+TEST(cli_a_closed_directory_is_found_first) {
+    static const char *const cases[][2] = {
+        {"--checkpoint ckpt --max_new_tokens 3 --out_dir shut/a/b", "--out_dir shut/a/b: nothing can be written in shut: Permission denied\nhint: another --out_dir, or --no_files\n"},
+        {"--checkpoint ckpt --max_new_tokens 3 --out_dir o --sample_file \"$PWD/shut/s.txt\"", "/shut: Permission denied\n"},
+        {"convert ckpt shut/c", "glimpse: shut/c: nothing can be written in shut: Permission denied\n"},
+        {"score --checkpoint ckpt --prompt The --logits_out shut/n.npy", "--logits_out shut/n.npy: nothing can be written in shut: Permission denied\n"},
+        {"eval --checkpoint ckpt --out_dir o --lm_eval_tasks own --lm_eval_data . --lm_eval_results_output shut/r.json", "--lm_eval_results_output shut/r.json: nothing can be written in shut: Permission denied\n"},
+    };
+    if (shell("mkdir -p shut && chmod 555 shut; test \"$(id -u)\" != 0 || setpriv --bounding-set=-dac_override,-dac_read_search sh -c '! touch shut/x'")) SKIP("setpriv is missing");
+    EXPECT_EQ(shell("mkdir own && printf '{\"query\": \"a\", \"choices\": [\"b\", \"c\"], \"gold\": 0}\\n' > own.jsonl"), 0);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char line[1000];
+        snprintf(line, sizeof line, "R='setpriv --bounding-set=-dac_override,-dac_read_search'; test \"$(id -u)\" = 0 || R=; $R \"$G\" %s", cases[i][0]);
+        EXPECT_EQ(shell(line), 1);
+        expect_in(&err, cases[i][1]);
+        EXPECT_EQ(out.n, 0);
+        EXPECT_EQ(shell("ls -A shut o | grep -v :"), 1);
+    }
+}
+
+/* What is in force is said, and what cannot but give the same twice. */
+TEST(cli_settings_that_say_less_than_they_seem) {
+#define SAMPLE "\"$G\" --checkpoint ckpt --no_files --max_new_tokens 6 --ignore_eos "
+    EXPECT_EQ(shell(SAMPLE "--num_samples 1 --top_k 100000,5"), 0);
+    expect_in(&err, ";top_k=100000  (top_k keeps all ");
+    EXPECT(!strstr(buf_str(&err), "top_k=5  (top_k keeps"));
+    EXPECT_EQ(shell("printf '/set top_k 100000\\n/set\\n/set stop x\\n/set dry_multiplier 0.5\\n' | \"$G\" chat --checkpoint ckpt --no_files"), 0);
+    expect_in(&err, "glimpse: top_k = 100000\n  samplers   temperature=0.8;top_k=100000  (top_k keeps all ");
+    expect_in(&err, "\n  top_k = 100000\n");
+    expect_in(&err, "glimpse: stop = \"x\"\n"); /* a text is in quotes, a number is not */
+    expect_in(&err, "glimpse: dry_multiplier = 0.5\n");
+    static const char *const same[][2] = {{"--top_k 1", "--top_k 1 always takes the likeliest token: --num_samples 1 is enough\n"},
+                                          {"--temperature 0", "--temperature 0 always takes the likeliest token: "},
+                                          {"--min_p 1", "these samplers leave one token at a time: "}, {"--top_k 5", NULL}, {"--top_k 1 --num_samples 1", NULL}};
+    for (int i = 0; i < 5; i++) {
+        char line[300];
+        snprintf(line, sizeof line, SAMPLE "--num_samples 2 %s", same[i][0]);
+        EXPECT_EQ(shell(line), 0);
+        if (same[i][1]) expect_in(&err, "hint: the 2 samples are the same, ");
+        if (same[i][1]) expect_in(&err, same[i][1]);
+        else EXPECT(!strstr(buf_str(&err), "are the same"));
+    }
+}
+
+/* A character that a vocabulary of characters lacks: which one, and what changes the text that it stands in. */
+TEST(cli_a_character_that_is_not_known) {
+    uint32_t head[256] = {20240328, 2, 4, 3}; /* llm.c's: magic, version, pieces, the id that ends a text */
+    buffer b = {0};
+    buf_put(&b, head, sizeof head);
+    buf_puts(&b, "\1a\1b\1 \3end");
+    char *path = path_join(test_tmpdir(), "chars.bin");
+    EXPECT_OK(file_write_atomic(path, b.bytes, b.n, false));
+    free(path);
+    buf_free(&b);
+    static const char *const cases[][2] = {
+        {"sample --no_files --max_new_tokens 2 --prompt a:b", "hint: use text like that the model was trained on\nhint: --prompt gives another beginning, or ids: --prompt IDS:464,290\n"},
+        {"sample --no_files --max_new_tokens 2 --prompt a --prompt_format instruction", "hint: --prompt_format instruction writes \"Instruction:\" and \"Response:\" around the text, --prompt_format plain nothing\n"},
+        {"sample --no_files --max_new_tokens 2 --prompts lines", "hint: it is a line of --prompts FILE, "},
+        {"score --prompt a:b", "hint: --prompt gives another text, or ids: "},
+        {"chat --no_files --prompt a:b", "hint: use text like that the model was trained on\n"},
+        {"eval --lm_eval_tasks own --lm_eval_data .", "hint: --lm_eval_tasks chooses the tasks; one of your own can be of such text: `glimpse help eval`\n"},
+    };
+    EXPECT_EQ(shell("echo a:b > lines; printf '{\"query\": \"a:b\", \"choices\": [\"a\", \"b\"], \"gold\": 0}\\n' > own.jsonl; \"$G\" tokenize --tokenizer chars.bin 'ab a'"), 0);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char line[500];
+        snprintf(line, sizeof line, "\"$G\" %s --checkpoint ckpt --tokenizer chars.bin", cases[i][0]);
+        EXPECT_EQ(shell(line), 1);
+        expect_in(&err, i == 1 ? "the character \"I\" (U+0049) at byte 0 is not in the vocabulary" : "the character \":\" (U+003A) at byte 1 is not in the vocabulary");
+        expect_in(&err, cases[i][1]);
+    }
+}
+
+/* A trainer has the list of Glimpse's flags as it takes them, and its own says how to see it. */
+TEST(cli_glimpse_help_in_a_trainer) {
+    EXPECT_EQ(shell("T=\"${G%/*}\"; \"$T/train_gpt\" --help"), 0);
+    expect_in(&out, "\n  --glimpse_help ");
+    EXPECT_EQ(shell("T=\"${G%/*}\"; \"$T/train_gpt\" --glimpse_help"), 0);
+    EXPECT_EQ(err.n, 0);
+    expect_in(&out, "\n  --max_sample_tokens N ");
+    expect_in(&out, "\n  --glimpse_seed N ");
+    expect_in(&out, "\n  --glimpse_[no_]sheets ");
+    expect_in(&out, "--glimpse_max_new_tokens");
+    EXPECT(!strstr(buf_str(&out), " --seed N") && !strstr(buf_str(&out), "--glimpse_requests"));
+    for (const char *at = buf_str(&out), *end; *at; at = end + (*end != 0)) {
+        end = at + strcspn(at, "\n");
+        EXPECT(end - at <= 80);
+    }
+    EXPECT_EQ(shell("ls -A | grep -v txt | grep -v ckpt"), 1); /* nothing was trained */
+    EXPECT_EQ(shell("T=\"${G%/*}\"; GLIMPSE_ARGS=--help \"$T/minimal\""), 0);
+    expect_in(&out, "\n  --glimpse_seed N ");
+    EXPECT_EQ(shell("T=\"${G%/*}\"; \"$T/train_gpt\" --glimpse_sed 3"), 2);
+    expect_in(&err, "hint: did you mean --glimpse_seed?\n");
+    EXPECT_EQ(shell("T=\"${G%/*}\"; \"$T/train_gpt\" --glimpse_xyzzy"), 2);
+    expect_in(&err, "hint: --glimpse_help lists the flags\n");
+}
+
+/* One number of parameters for one model: the padding of its vocabulary is none. */
+TEST(cli_one_count_of_parameters) {
+    EXPECT_EQ(shell("seq 500 > d.txt; T=\"${G%/*}\"; \"$T/train_gpt\" --no_glimpse --data d.txt --steps 1 --layers 1 --heads 1 --channels 16 --context 16 --out_dir o && \"$G\" "
+                    "inspect o && \"$G\" convert o c"), 0);
+    const char *said = strstr(buf_str(&out), " parameters\n"), *params = strstr(buf_str(&out), "\nparams             ");
+    REQUIRE(said && params);
+    while (said[-1] >= '0' && said[-1] <= '9') said--;
+    EXPECT_EQ(atol(said), atol(params + 8));
+    EXPECT_EQ(atol(said), 11 * 16 + 16 * 16 + 12 * 16 * 16 + 13 * 16 + 2 * 16 + 16); /* ten digits and the newline; the end of a text */
 }

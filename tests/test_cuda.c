@@ -87,7 +87,7 @@ TEST(cuda_matmul_shapes) {
 }
 
 /* However a product of many rows is cut into blocks, each of its rows is what it is alone, bit for bit. */
-TEST(cuda_many_rows_have_the_bits_of_one) {
+TEST_LIMIT(cuda_many_rows_have_the_bits_of_one, 240) {
     static const int processors[] = {1, 3, 12, 132};
     static const struct { int in, out, rows; } size_of[] = {{300, 150, 17}, {290, 45, 64}, {640, 164, 13}, {40, 20, 33}, {800, 33, 30}};
     for (int d = 0; d < 3; d++)

@@ -1,5 +1,6 @@
 /* test_emu.c -- the emulation sees what it is there for: a missing barrier in some order, threads that do not meet, a chained
  * kernel that does not wait, failing calls. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "tests/emu/emu.h"
@@ -9,6 +10,7 @@ int emu_run_wrong(int which, const int *input, int *out);
 
 TEST(emu_orders_show_a_missing_barrier) {
     int input[256], sum = 0, wrong = 0, out = 0;
+    unsetenv("GLIMPSE_EMU_ORDER");
     for (int i = 0; i < 256; i++) input[i] = i * i, sum += i * i;
     for (int order = EMU_FORWARD; order <= EMU_RANDOM; order++) {
         emu_schedule(order, 3);
@@ -21,6 +23,24 @@ TEST(emu_orders_show_a_missing_barrier) {
     EXPECT(!emu_problem());
     EXPECT_EQ(emu_device_bytes(), 0);
     EXPECT_EQ(emu_handles(), 0);
+}
+
+TEST(emu_order_of_the_environment) {
+    int input[256], out[2] = {0};
+    for (int i = 0; i < 256; i++) input[i] = i * i;
+    for (int asked = 0; asked < 2; asked++) { /* reverse, where forward and seeds are asked for: wrong in one way */
+        setenv("GLIMPSE_EMU_ORDER", "reverse", 1);
+        emu_schedule(asked ? EMU_RANDOM : EMU_FORWARD, 5);
+        EXPECT_EQ(emu_run_wrong(1, input, &out[asked]), 0);
+    }
+    EXPECT_EQ(out[0], out[1]);
+    unsetenv("GLIMPSE_EMU_ORDER");
+    emu_schedule(EMU_REVERSE, 5);
+    EXPECT_EQ(emu_run_wrong(1, input, &out[1]), 0);
+    EXPECT_EQ(out[0], out[1]);
+    emu_schedule(EMU_FORWARD, 5);
+    EXPECT_EQ(emu_run_wrong(1, input, &out[1]), 0);
+    EXPECT(out[0] != out[1]);
 }
 
 TEST(emu_says_what_is_wrong) {

@@ -3,6 +3,7 @@
 #include "include/internal/file.h"
 #include "include/internal/status.h"
 #include "tests/test.h"
+#include "viz/text.h"
 #include "tests/tiny_gpt.h"
 #include <math.h>
 #include <stdio.h>
@@ -102,6 +103,12 @@ TEST(probes_are_scored_at_every_eval) {
         generator_close(gen);
         model_close(m);
     }
+    for (int k = 0; k < 3; k++) { /* every view says of the first token why it has no number */
+        buffer given = {0};
+        EXPECT_EQ(text_given(&given, &r->record, &p[k]), k < 2);
+        EXPECT_STREQ(buf_str(&given), k == 0 ? "H" : k == 1 ? "A" : "");
+        buf_free(&given);
+    }
     const glimpse_piece *piece = record_piece(&r->record, p[1].tokens[3].id);
     EXPECT(piece && piece->bytes == 1 && piece->text[0] == 'E');
     record_free(&r->record);
@@ -191,6 +198,7 @@ TEST(probes_views_from_the_journal_alone) {
     EXPECT(n[0] > 1000 && !memcmp(was[0], "\x89PNG", 4));
     EXPECT(memmem(was[1], n[1], "\\u003cb>&", 9) && !memchr(was[1], '<', n[1]));
     EXPECT(memmem(was[4], n[4], "probes/answer_logprob/0", 23) != NULL);
+    EXPECT(memmem(was[1], n[1], "\"given\":\"H\"", 11));
     session_host host = { .user = &log, .log = on_log };
     EXPECT_OK(session_report(o, test_tmpdir(), &host));
     for (int i = 0; i < N; i++) {

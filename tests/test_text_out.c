@@ -76,6 +76,7 @@ static options *options_of(const char *dir, const char *samples) {
     for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++)
         EXPECT_OK(options_set(o, (opt_id)opt_find(pairs[i][0], strlen(pairs[i][0])), pairs[i][1], OPT_LEVEL_FLAG));
     options_set_offline(o, true);
+    options_set_trainer(o, false);
     return o;
 }
 

@@ -67,7 +67,7 @@ static void *kill_workers(void *arg) {
 static void pairs(int threads, int seeds) {
     static const struct {
         const char *name, *flags;
-    } modes[] = { { "inline", "--glimpse_mode inline" }, { "worker", "" }, { "killed", "--glimpse_when_busy wait" } };
+    } modes[] = { { "inline", "--glimpse_mode inline" }, { "worker", "--glimpse_close_timeout 3600" }, { "killed", "--glimpse_when_busy wait" } };
     int steps = test_is_full() ? 1000 : test_is_slow_build() ? 40 : 200, n = 0, equal = 0, kills = 0;
     rig_mark();
     for (int seed = 7; seed < 7 + seeds; seed++) {

@@ -254,8 +254,8 @@ TEST(worker_refusals_are_said_once_at_open) {
     glimpse_request q = GLIMPSE_REQUEST_INIT;
     glimpse_record *rec = NULL;
     q.text = "a";
-    EXPECT_ERR(glimpse_generate(r.g, &q, &rec), GLIMPSE_E_STATE, "--mode inline");
-    EXPECT_ERR(glimpse_score(r.g, &q, &rec), GLIMPSE_E_STATE, "--mode inline");
+    EXPECT_ERR(glimpse_generate(r.g, &q, &rec), GLIMPSE_E_STATE, "--glimpse_mode inline");
+    EXPECT_ERR(glimpse_score(r.g, &q, &rec), GLIMPSE_E_STATE, "--glimpse_mode inline");
     glimpse_close(r.g);
     r.gpt.model.logits = no_logits;
     rig_reopen(&r);

@@ -366,6 +366,13 @@ static void put_probe(const glimpse_record *r, const glimpse_sample *s, buffer *
     put_text(out, s->text, s->text_bytes);
     text_member(out, "why", s->why);
     json_int_member(out, "from", s->answer_from);
+    buffer given = {0};
+    if (text_given(&given, r, s)) { /* as a label: it is shown and nothing more */
+        json_key(out, "given");
+        put_text(out, buf_str(&given), given.n);
+    }
+    if (buf_failed(&given)) out->failed = true;
+    buf_free(&given);
     json_key(out, "t");
     buf_putc(out, '[');
     for (int32_t i = 0; i < s->n_tokens; i++) {

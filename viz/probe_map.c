@@ -15,6 +15,7 @@ typedef struct probe_cells {
     size_t prompt_bytes;
     const char *why;    /* NULL = it was scored */
     int32_t n, answer_from;
+    buffer given;       /* the first token, where it is not scored; empty = it is */
     buffer *labels;     /* (n) the tokens, made visible */
     const float *p;     /* (n) the model's probability of the token */
     const int32_t *rank; /* (n) */
@@ -65,6 +66,8 @@ static glimpse_status take_text(arena *a, const glimpse_record *r, const glimpse
         text_token(text, r, t->id);
         TRY(keep(a, text, &labels[i]));
     }
+    buf_clear(text);
+    if (text_given(text, r, s)) TRY(keep(a, text, &cells->given));
     buf_clear(text);
     buf_put(text, s->prompt_text, s->prompt_bytes);
     buf_putc(text, '\t');
@@ -156,6 +159,13 @@ static void draw_row(canvas *c, const probe_map *m, int32_t i, int32_t t, int y,
     canvas_text(c, MAP_X + MAP_W + 8, y + 12, SINCE_W - 8, FONT_SMALL, C_GREY, TEXT_LEFT, buf_str(text), text->n);
 }
 
+static void draw_given(canvas *c, const probe_cells *p, int y) {
+    canvas_text(c, CHART_MARGIN + LABEL_W, y + 12, LABEL_W, FONT_SMALL, C_GREY, TEXT_RIGHT, p->given.bytes, p->given.n);
+    canvas_puts(c, MAP_X, y + 12, MAP_W, FONT_SMALL, C_GREY, TEXT_LEFT, "given: nothing before it to predict it from");
+}
+
+static int32_t rows_of(const probe_cells *p) { return p->n ? p->n + (p->given.n > 0) : 1; }
+
 static void draw_head(canvas *c, const probe_cells *p, int y, buffer *text) {
     int x = CHART_MARGIN;
     const int room = CHART_W - 2 * CHART_MARGIN;
@@ -208,6 +218,11 @@ static void draw_top(canvas *c, const probe_map *m, int32_t texts, buffer *text)
     canvas_text(c, CHART_MARGIN, 27, scale_x - 60 - alarm - CHART_MARGIN, FONT_BOLD, C_INK, TEXT_LEFT, buf_str(text), text->n);
     canvas_puts(c, scale_x + scale_w / 2, 27, 240, FONT_BODY, C_GREY, TEXT_CENTER, "the model's own p");
     chart_bar_lying(c, scale_x, 38, scale_w);
+    if (m->n > 1) {
+        canvas_fill(c, CHART_MARGIN, 38, 4, ROW_H - 1, C_BLACK);
+        canvas_fill(c, CHART_MARGIN + 1, 39, 2, ROW_H - 3, C_WHITE);
+        canvas_puts(c, CHART_MARGIN + 12, 50, 400, FONT_BODY, C_GREY, TEXT_LEFT, "the model's first choice from here on");
+    }
     buf_clear(text);
     buf_printf(text, m->n > 1 ? "%lld" : "step %lld", (long long)m->columns[0].step);
     canvas_text(c, MAP_X, TOP_H - 6, 120, FONT_SMALL, C_GREY, TEXT_LEFT, buf_str(text), text->n);
@@ -226,9 +241,9 @@ glimpse_status chart_probe_map(const probe_map *m, buffer *png) {
     if (!m->n) FAIL(GLIMPSE_E_INVALID, "no text of --probe was scored");
     const probe_column *last = &m->columns[m->n - 1];
     for (; texts < last->n_texts; texts++) {
-        int32_t n = last->texts[texts].n;
-        if (texts && rows + (n ? n : 1) > MOST_ROWS) break;
-        rows += n ? n : 1;
+        int32_t n = rows_of(&last->texts[texts]);
+        if (texts && rows + n > MOST_ROWS) break;
+        rows += n;
     }
     if (rows > MOST_ROWS) rows = MOST_ROWS; /* one text that is longer than all */
     TRY(canvas_new(&c, CHART_W, TOP_H + texts * HEAD_H + rows * ROW_H + 12));
@@ -237,6 +252,7 @@ glimpse_status chart_probe_map(const probe_map *m, buffer *png) {
         const probe_cells *p = &last->texts[i];
         draw_head(&c, p, y + 20, &text);
         y += HEAD_H;
+        if (p->n && p->given.n) draw_given(&c, p, y), y += ROW_H;
         for (int32_t t = 0; t < p->n && y + ROW_H <= c.h; t++, y += ROW_H) draw_row(&c, m, i, t, y, &text);
         if (p->n) continue;
         draw_why(&c, p->why, y + 12, &text);

@@ -124,8 +124,22 @@ void screen_probe_map(screen *s, int first, int last) {
     if (cell > 4) cell = 4;
     int32_t n = m->probe->n_tokens, from = m->probe->answer_from;
     if (n - from < 1 || rows < 1) from = 0;
+    buffer given = {0};
+    const bool has_given = from == 0 && text_given(&given, v->r, m->probe);
+    if (has_given) rows--;
     if (n - from > rows) from = v->token >= from ? v->token < n - rows ? v->token : n - rows : from;
     int row = first + 2;
+    if (has_given && from == 0 && row < last - 1) {
+        row_begin(s, (size_t)v->width);
+        size_t used, fits = text_fit(buf_str(&given), given.n, PROBE_LABEL - 1, &used);
+        row_add(s, PROBE_LABEL - used, PAINT_PLAIN, "");
+        styled_put(&s->t, buf_str(&given), fits, paint_of(PAINT_DIM));
+        s->width = PROBE_LABEL;
+        row_add(s, 1, PAINT_DIM, "given: nothing before it to predict it from");
+        row_end(s, row++, false);
+    }
+    if (buf_failed(&given)) s->t.text.failed = true;
+    buf_free(&given);
     for (int32_t i = from; i < n && row < last - 1; i++, row++) {
         row_begin(s, (size_t)v->width);
         styled label = {0}; /* right-aligned: beside its cells */

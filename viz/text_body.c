@@ -64,6 +64,17 @@ static bool is_special(piece_bytes p) {
     return p.n > 6 && !memcmp(p.s, "\xe2\x9f\xa8", 3) && !memcmp(p.s + p.n - 3, "\xe2\x9f\xa9", 3);
 }
 
+bool text_given(buffer *out, const glimpse_record *r, const glimpse_sample *probe) {
+    if (probe->n_prompt_ids < 1 || probe->n_tokens < 1) return false;
+    const glimpse_token before = {.id = probe->prompt_ids[0]};
+    size_t scored = 0;
+    for (int32_t i = 0; i < probe->n_tokens; i++) scored += bytes_of(r, GLIMPSE_AT(probe->tokens, i)).n;
+    /* BOS is no part of the text, and then the tokens make up all of it. */
+    if (is_special(bytes_of(r, &before)) || scored >= probe->prompt_bytes + probe->text_bytes) return false;
+    text_token(out, r, before.id);
+    return true;
+}
+
 /* Tokens that are part of the text: the EOS that ended it is not. */
 static int32_t text_tokens(const glimpse_sample *s) {
     return s->stop == GLIMPSE_STOP_EOS && s->n_tokens > 0 ? s->n_tokens - 1 : s->n_tokens;

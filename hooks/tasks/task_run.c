@@ -212,6 +212,7 @@ typedef struct request_list {
 
 static glimpse_status where(const task_result *r, int32_t i, glimpse_status st) {
     if (st < 0) {
+        if (st == GLIMPSE_E_TOKENIZER) HINT("--lm_eval_tasks chooses the tasks; one of your own can be of such text: `glimpse help eval`");
         if (r->lines.n) HINT("document %d of %s, line %lld", i, r->file, (long long)r->lines.lines[i].number);
         else HINT("document %d of %s", i, r->file);
     }

@@ -51,7 +51,7 @@ typedef struct value { /* n = 0: nothing set at this level */
 
 struct options {
     value values[OPT_COUNT][LEVELS];
-    bool offline;
+    bool offline, all_names;
 };
 
 const opt_info *opt_info_of(opt_id id) { return (unsigned)id < OPT_COUNT ? &table[id] : NULL; }
@@ -87,11 +87,16 @@ int opt_find(const char *name, size_t bytes) {
     return -1;
 }
 
-void opt_spell_for_trainer(const char *text, buffer *out) {
+void opt_spell(const char *text, bool trainer, buffer *out) {
+    if (!trainer) {
+        buf_puts(out, text);
+        return;
+    }
     for (const char *at = text; *at;) {
         size_t n = strncmp(at, "--", 2) ? 0 : strspn(at + 2, "abcdefghijklmnopqrstuvwxyz_0123456789");
         int id = n ? opt_find(at + 2, n) : -1;
-        if (id >= 0 && !opt_info_of((opt_id)id)->bare) {
+        bool bare = id >= 0 && table[id].bare && strlen(table[id].name) == n && !strncmp(at + 2, table[id].name, n);
+        if (id >= 0 && !bare) {
             buf_puts(out, "--glimpse_");
             buf_put(out, at + 2, n);
             at += 2 + n;
@@ -286,6 +291,7 @@ options *options_copy(const options *o) {
     options *copy = o ? options_new() : NULL;
     if (!copy) return NULL;
     copy->offline = o->offline;
+    copy->all_names = o->all_names;
     for (int id = 0; id < OPT_COUNT; id++)
         for (int level = 0; level < LEVELS; level++)
             if (value_add_all(&copy->values[id][level], &o->values[id][level]) < 0) {
@@ -299,6 +305,10 @@ void options_set_offline(options *o, bool offline) {
     if (o) o->offline = offline;
 }
 bool options_is_offline(const options *o) { return o && o->offline; }
+void options_set_trainer(options *o, bool trainer) {
+    if (o) o->all_names = !trainer;
+}
+bool options_is_trainer(const options *o) { return !o || !o->all_names; }
 
 /* The level in force; OPT_LEVEL_DEFAULT if none is set. */
 static int level_in_force(const options *o, opt_id id) {
@@ -490,6 +500,12 @@ void opt_put_use(opt_id id, buffer *out) {
     buf_putc(out, '.');
 }
 
+/* Asks for files where none are written. */
+static bool asks_for_files(const options *o, opt_id id, const char *command) {
+    if (id == OPT_files || id == OPT_record_top || strcmp(table[id].group, table[OPT_files].group)) return false;
+    return opt_is_read_by(OPT_files, command) && !opt_bool(o, OPT_files) && is_on(o, table[id].name, strlen(table[id].name));
+}
+
 void options_idle(const options *o, const char *command, buffer *out) {
     bool train = strcmp(command, "train") == 0;
     for (int id = 0; id < OPT_COUNT; id++) {
@@ -497,10 +513,17 @@ void options_idle(const options *o, const char *command, buffer *out) {
         size_t n;
         bool met = !list;
         if (opt_level_of(o, (opt_id)id) != OPT_LEVEL_FLAG) continue;
+        bool no = table[id].type == OPT_BOOL && !opt_bool(o, (opt_id)id); /* as it was written */
         if (!opt_is_read_by((opt_id)id, command)) {
-            buf_printf(out, train ? "--%s does nothing in %s: it is " : "--%s does nothing in `glimpse %s`: it is ", table[id].name, train ? "training" : command);
+            buf_puts(out, no ? "--no_" : "--");
+            buf_puts(out, table[id].name);
+            buf_printf(out, train ? " does nothing in %s: it is " : " does nothing in `glimpse %s`: it is ", train ? "training" : command);
             put_readers(out, opt_readers((opt_id)id));
             buf_putc(out, '\n');
+            continue;
+        }
+        if (asks_for_files(o, (opt_id)id, command)) {
+            buf_printf(out, "--%s does nothing with --no_files\n", table[id].name);
             continue;
         }
         while (!met && (word = next_word(&list, ' ', &n))) met = is_on(o, word, n);
@@ -509,6 +532,12 @@ void options_idle(const options *o, const char *command, buffer *out) {
         put_needs(out, needs[id]);
         buf_putc(out, '\n');
     }
+}
+
+void options_forget_unread(options *o, const char *command) {
+    for (int id = 0; id < OPT_COUNT; id++)
+        for (int level = OPT_LEVEL_LIKE + 1; level < LEVELS && !opt_is_read_by((opt_id)id, command); level++)
+            value_free(&o->values[id][level]);
 }
 
 /* --- bytes and back ---------------------------------------------------------------------------------------------- */
@@ -529,7 +558,7 @@ glimpse_status options_pack(const options *o, buffer *out) {
     for (int id = 0; id < OPT_COUNT; id++)
         for (int level = 0; level < LEVELS; level++) entries += o->values[id][level].n > 0;
     buf_put(&b, pack_magic, sizeof pack_magic);
-    buf_putc(&b, o->offline ? 1 : 0);
+    buf_putc(&b, (o->offline ? 1 : 0) | (o->all_names ? 2 : 0));
     put_u32(&b, entries);
     for (int id = 0; id < OPT_COUNT; id++)
         for (int level = 0; level < LEVELS; level++) {
@@ -585,15 +614,16 @@ glimpse_status options_unpack(const void *bytes, size_t n, options **out) {
     glimpse_status st = GLIMPSE_OK;
     reader r = {bytes, n};
     buffer text = {0};
-    unsigned offline, name_n, level;
+    unsigned bits, name_n, level;
     uint32_t entries, items, len;
     options *o = options_new();
     if (!o) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for options");
     const char *magic = take(&r, sizeof pack_magic);
-    if (!magic || memcmp(magic, pack_magic, sizeof pack_magic) != 0 || !take_u8(&r, &offline) || offline > 1 ||
+    if (!magic || memcmp(magic, pack_magic, sizeof pack_magic) != 0 || !take_u8(&r, &bits) || bits > 3 ||
         !take_u32(&r, &entries))
         MALFORMED(r, n);
-    o->offline = offline == 1;
+    o->offline = bits & 1;
+    o->all_names = bits >> 1;
     while (entries--) {
         const char *name = take_u8(&r, &name_n) ? take(&r, name_n) : NULL;
         int id = name ? opt_find(name, name_n) : -1;

@@ -56,9 +56,9 @@ const char *opt_needs(opt_id id);
 struct buffer;
 void opt_put_use(opt_id id, struct buffer *out);
 
-/* A text for people with the flags in it as a trainer's command line takes them: --tokenizer -> --glimpse_tokenizer, but
- * for those taken bare.  Appends. */
-void opt_spell_for_trainer(const char *text, struct buffer *out);
+/* A text for people with the flags in it as the command line at hand takes them.  `trainer`: --tokenizer becomes
+ * --glimpse_tokenizer, but for the names taken bare; a text that is spelt so already stays.  Appends. */
+void opt_spell(const char *text, bool trainer, struct buffer *out);
 
 options *options_new(void);                       /* NULL = out of memory */
 options *options_copy(const options *o);
@@ -66,6 +66,9 @@ void options_free(options *o);
 /* Which column of defaults counts: offline or in training. */
 void options_set_offline(options *o, bool offline);
 bool options_is_offline(const options *o);
+/* Whose command line they stand on: a trainer's (the default), or a program's that takes every name (flag_scope "all"). */
+void options_set_trainer(options *o, bool trainer);
+bool options_is_trainer(const options *o);
 
 /* Check and set.  A value of lower level never replaces one of higher level; within one level a repeatable option's
  * values are added, others replaced.  NULL text takes the value of that level away.  Setting `like` sets that system's
@@ -89,6 +92,8 @@ bool opt_is(const options *o, opt_id id, const char *choice); /* the enum has th
 
 /* What was given by a flag and does nothing in that command: a line for people each, with its '\n'.  Appends. */
 void options_idle(const options *o, const char *command, struct buffer *out);
+/* What that command does not read becomes unset, whoever set it: so it does nothing indeed. */
+void options_forget_unread(options *o, const char *command);
 
 /* All that is set, as bytes and back: how a configuration crosses to another process. */
 glimpse_status options_pack(const options *o, struct buffer *out);

@@ -110,10 +110,12 @@ typedef struct session_api {
     /* One of SESSION_COMMANDS; `dir` NULL = none was given.  Its text goes through host->out. */
     glimpse_status (*command)(session_command which, const options *o, const char *dir, const session_host *host);
     /* Record an eval without sampling: status "skipped" or "failed", `why` for people.  `since`: not 0 if a worker
-     * before may have recorded it at or after this time (seconds since 1970); then that line is left as it stands. */
+     * before may have recorded it at or after this time (seconds since 1970); then that line is left as it stands.
+     * `told`: people know, the log says nothing of it. */
     glimpse_status (*note)(session *s, int64_t step, double train_loss, double val_loss, const char *status, const char *why,
-                           int64_t since);
+                           int64_t since, bool told);
     void (*schedule)(const session *s, schedule *out);
+    bool (*told)(const session *s); /* the error of the last eval, note or check went to the host's log: nobody else need say it */
     /* A sampler of the user's; `state` is given: freed with sampler->free when the session closes, not on a failure. */
     glimpse_status (*add_sampler)(session *s, const glimpse_sampler *sampler, void *state);
     /* `glimpse tokenize`: n bytes of text to lines of tokens, or (decode) of ids to a text.  *out, and *source, the path of a

@@ -13,14 +13,17 @@ typedef struct decide_row {
     draw_key key;
     int32_t steps, eos, n_ops, n_seen, n_drawn, n_more_eos;
     int32_t more_eos[BURST_MORE_EOS];
+    int32_t list_room;      /* candidates that are sorted, at most; 1 .. DECIDE_LIST */
     burst_op ops[BURST_MAX_OPS];
 } decide_row;
 
 typedef struct decide_args {
     const float *logits;    /* (rows, ld) */
     float *changed;         /* (rows, ld) scratch: the row after penalties */
+    const float4 *tiles;    /* (rows, n_tiles) of the logits: tiles.cuh */
+    float4 *changed_tiles;  /* (rows, n_tiles) scratch */
     int64_t ld;
-    int32_t vocab, n_top, room_seen;
+    int32_t vocab, n_tiles, n_top, room_seen;
     device_row *row;        /* advanced */
     decide_row *state;
     seen_id *seen;          /* (rows, room_seen), no id twice */

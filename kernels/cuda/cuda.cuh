@@ -53,6 +53,9 @@ GLIMPSE_HD static inline int part_begin(int kp, int i) {
 }
 static inline int64_t round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
 
+/* Of a temperature's inverse as a float: never infinite, so that a difference of 0 stays 0. */
+static inline GLIMPSE_HD float cuda_inv_t(double inv_t) { return inv_t < 3e38 ? (float)inv_t : 3e38f; }
+
 /* === What kernels are told ======================================================================================= */
 
 typedef struct device_row {
@@ -60,6 +63,7 @@ typedef struct device_row {
     int32_t own_item, prefix_item; /* places in the list of items; -1 = none */
     int32_t active;                /* 0: a burst's row whose sequence has ended */
     int32_t reach;                 /* as backend_row's */
+    float inv_t;                   /* 1 / T of what is drawn from its logits; 1: none, or greedy */
 } device_row;
 
 /* Rows order[first .. first + n) and a segment that all of them read. */
@@ -114,6 +118,7 @@ typedef struct matmul_args {
     int32_t heads, tiles_a_head, rope_tiles;
     int32_t grouped;        /* rows of W and b lie as phase.grouped says; y is in the plain order all the same */
     int32_t head;           /* a phase HEAD: the cap applies */
+    float4 *tiles;          /* HEAD: (rows, n_tiles) statistics of the logits (tiles.cuh), with `line`; NULL = not wanted */
 } matmul_args;
 
 /* === The host's side ============================================================================================= */
@@ -187,6 +192,8 @@ typedef struct cuda_backend {
     int64_t ld_y;
     float *logits, *host_logits; /* (max_logits, ld_logits) */
     int64_t ld_logits;
+    float4 *tiles;          /* (2, tile_rows, V / 16 rounded up): of the first logits, from the head; then room for changes */
+    int32_t tile_rows, n_tiles;
     device_row *rows, *host_rows;
     int32_t *order, *host_order;
     attend_item *items, *host_items;

@@ -159,6 +159,7 @@ void cuda_list_rows(cuda_backend *be, const backend_row *all, row_run *run) {
         r->own_item = r->prefix_item = -1;
         r->active = 1;
         r->reach = rows[i].reach;
+        r->inv_t = 1;
         if (rows[i].pos > last) last = rows[i].pos;
         if (rows[i].want_logits) be->host_line[run->line + run->wanted++] = i;
     }
@@ -286,6 +287,7 @@ static glimpse_status run_head(cuda_backend *be, const cuda_phase *ph, const row
         a.line = be->line + run->line + at;
         a.out = be->logits + (int64_t)(run->line + at) * be->ld_logits;
         a.ld_out = be->ld_logits;
+        if (run->line + at + a.rows <= be->tile_rows) a.tiles = be->tiles + (int64_t)(run->line + at) * be->n_tiles;
         TRY(run_matmul(be, ph, &a));
     }
     return GLIMPSE_OK;
@@ -335,7 +337,8 @@ static bool is_prompt(const cuda_backend *be, const backend_row *rows, int32_t n
     return true;
 }
 
-static glimpse_status forward(cuda_backend *be, const backend_row *rows, int32_t n_rows) {
+/* needs: of the rows wanted, NULL = the logits themselves. */
+static glimpse_status forward(cuda_backend *be, const backend_row *rows, int32_t n_rows, const part_need *needs) {
     bool big = is_prompt(be, rows, n_rows);
     int32_t piece = big ? n_rows : MATMUL_ROWS, line = 0;
     row_run *runs = (row_run *)calloc((size_t)(n_rows / piece + 1), sizeof *runs);
@@ -348,6 +351,7 @@ static glimpse_status forward(cuda_backend *be, const backend_row *rows, int32_t
         runs[n].line = line;
         runs[n].big = big;
         cuda_list_rows(be, rows, &runs[n]);
+        for (int32_t i = 0; needs && i < runs[n].wanted; i++) be->host_rows[at + be->host_line[line + i]].inv_t = cuda_inv_t(needs[line + i].inv_t);
         line += runs[n].wanted;
     }
     TRY_GOTO(cuda_upload_rows(be, n_rows));
@@ -372,7 +376,7 @@ static glimpse_status cuda_forward(backend *self, const backend_row *rows, int32
     int before;
     TRY(rows_check(be->p, &be->cfg, rows, n_rows, be->last, &wanted));
     TRY(cuda_enter(be, &before));
-    glimpse_status st = forward(be, rows, n_rows);
+    glimpse_status st = forward(be, rows, n_rows, NULL);
     if (st >= 0) st = bring_logits(be, 0, wanted);
     cuda_leave(be, before);
     if (st < 0) return st;
@@ -388,7 +392,7 @@ static glimpse_status cuda_parts(backend *self, const backend_row *rows, int32_t
     TRY(rows_check(be->p, &be->cfg, rows, n_rows, be->last, &wanted));
     TRY(cuda_parts_check(be, needs, wanted));
     TRY(cuda_enter(be, &before));
-    glimpse_status st = forward(be, rows, n_rows);
+    glimpse_status st = forward(be, rows, n_rows, needs);
     if (st >= 0) st = cuda_parts_bring(be, needs, wanted, out);
     cuda_leave(be, before);
     return st;
@@ -570,6 +574,9 @@ static glimpse_status open_rows(cuda_backend *be) {
         TRY(cuda_take(be, &be->arrived, "attention", queries, 1, sizeof *be->arrived));
     }
     be->ld_logits = round_up(p->vocab, ROW_ALIGN);
+    be->n_tiles = (p->vocab + 15) / 16;
+    be->tile_rows = be->cfg.max_logits < MATMUL_ROWS ? be->cfg.max_logits : (int32_t)MATMUL_ROWS;
+    TRY(cuda_take(be, &be->tiles, "logits", 2 * (int64_t)be->tile_rows, be->n_tiles, sizeof *be->tiles));
     TRY(cuda_take(be, &be->logits, "logits", be->cfg.max_logits, be->ld_logits, sizeof(float)));
     TRY(cuda_take_pinned(be, &be->host_logits, be->cfg.max_logits, be->ld_logits, sizeof(float)));
     TRY(cuda_take(be, &be->rows, "rows", rows, 1, sizeof *be->rows));

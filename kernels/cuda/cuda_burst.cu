@@ -64,6 +64,7 @@ static glimpse_status check_ops(const burst_row *r, int i) {
 
 static glimpse_status check_burst(cuda_backend *be, const burst_request *rq, backend_row *rows) {
     int32_t wanted = 0;
+    if (be->p->vocab > MASS_MAX_VOCAB) FAIL(GLIMPSE_E_INVALID, "a vocabulary of %d ids, possible are 1 to %d", be->p->vocab, (int)MASS_MAX_VOCAB);
     if (!be->burst || rq->n_rows < 1 || rq->n_rows > be->burst->room || rq->n_top < 0 || rq->n_top > BURST_MAX_TOP)
         FAIL(GLIMPSE_E_INVALID, "a burst of %d rows with %d alternatives", rq->n_rows, rq->n_top);
     for (int32_t i = 0; i < rq->n_rows; i++) {
@@ -107,6 +108,14 @@ static int32_t count_seen(burst_state *b, const burst_row *r, seen_id *out) {
     return n;
 }
 
+/* 1 / T, T what the samplers leave it at; 1 where that is 0. */
+static float inverse_temperature(const burst_row *r) {
+    double t = 1;
+    for (int k = 0; k < r->n_ops; k++)
+        if (r->ops[k].kind == BURST_TEMPERATURE) t *= r->ops[k].v[0];
+    return t > 0 ? cuda_inv_t(1 / t) : 1.0f;
+}
+
 static int32_t rounded_rows(int32_t n, int32_t most) {
     static const int32_t sizes[] = {1, 2, 4, 8, 16, 24, 32, 40, 48, 56, 64};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
@@ -140,6 +149,8 @@ static void list_burst(cuda_backend *be, const burst_request *rq, const backend_
         memcpy(d->more_eos, r->more_eos, sizeof d->more_eos);
         d->n_ops = r->n_ops;
         memcpy(d->ops, r->ops, sizeof d->ops);
+        d->list_room = rq->list_room > 0 && rq->list_room < DECIDE_LIST ? rq->list_room : (int32_t)DECIDE_LIST;
+        be->host_rows[i].inv_t = inverse_temperature(r);
         if (r->n_ops && r->ops[0].kind == BURST_PENALTIES) d->n_seen = count_seen(b, r, b->host_seen + (int64_t)i * b->room_seen);
         if (r->steps > *steps) *steps = r->steps;
         if (r->row.pos + r->steps > last) last = r->row.pos + r->steps;
@@ -174,6 +185,9 @@ glimpse_status cuda_burst_draw(cuda_backend *be, const row_run *run, int32_t n_t
     memset(&a, 0, sizeof a);
     a.logits = be->logits;
     a.changed = b->changed;
+    a.tiles = be->tiles;
+    a.changed_tiles = be->tiles + (int64_t)be->tile_rows * be->n_tiles;
+    a.n_tiles = be->n_tiles;
     a.ld = be->ld_logits;
     a.vocab = be->p->vocab;
     a.n_top = n_top;

@@ -5,103 +5,139 @@
  * are the ids whose key is at most `last` (select.cuh). */
 #include "kernels/cuda/select.cuh"
 
-/* argmax of draw_score over the survivors; ties to the lowest id. */
-static __device__ int draw(const selection &s, draw_key key, uint32_t position, int first, work_space *w) {
-    double best = draw_score(s.l[first], s.max, s.inv_t, key, position, (uint32_t)first);
-    int id = first, counters = (s.n + 127) / 128 * 16;
-    for (int c = thread(); c < counters; c += DECIDE_THREADS) { /* a block of noise is shared by 8 ids */
-        int base = (c >> 4 << 7) + (c & 15);
-        philox_block b = {{position, (uint32_t)c, PURPOSE_DRAW, key.step}};
-        b = philox4x32(b, (uint32_t)key.key, (uint32_t)(key.key >> 32));
-        for (int piece = 0; piece < 8; piece++) {
-            int i = base + piece * 16;
-            if (i >= s.n || !survives(s, s.l[i], i)) continue;
-            uint32_t high = (b.w[piece >> 1] >> (16 * (piece & 1))) & 0xffff;
-            if (draw_score_of(s.l[i], s.max, s.inv_t, gumbel_bound(high)) < best) continue;
-            double noise = gumbel_of_bits(draw_join(high, key, position, (uint32_t)i, PURPOSE_DRAW));
-            double score = draw_score_of(s.l[i], s.max, s.inv_t, noise);
-            if (score > best || (score == best && i < id)) best = score, id = i;
-        }
-    }
+/* The larger score of two, ties to the lower id; over the block. */
+static __device__ int block_winner(double best, int id, work_space *w) {
     for (int m = 16; m; m >>= 1) {
         double o = shuffle_xor(best, m);
         int i = shuffle_xor(id, m);
         if (o > best || (o == best && i < id)) best = o, id = i;
     }
     __syncthreads();
-    if ((thread() & 31) == 0) w->pair[thread() / 32] = best, w->id[thread() / 32] = id;
+    if ((thread() & 31) == 0) w->pair[0][thread() / 32] = best, w->id[thread() / 32] = id;
     __syncthreads();
-    for (int i = 0; i < DECIDE_THREADS / 32; i++)
-        if (w->pair[i] > best || (w->pair[i] == best && w->id[i] < id)) best = w->pair[i], id = w->id[i];
+    best = w->pair[0][thread() & (WARPS - 1)];
+    id = w->id[thread() & (WARPS - 1)];
+    for (int m = WARPS / 2; m; m >>= 1) {
+        double o = shuffle_xor(best, m);
+        int i = shuffle_xor(id, m);
+        if (o > best || (o == best && i < id)) best = o, id = i;
+    }
     return id;
+}
+
+/* argmax of draw_score over the survivors where they are listed. */
+static __device__ int draw_listed(const survivors &s, draw_key key, uint32_t position, work_space *w) {
+    double best = -INFINITY;
+    int id = 0x7fffffff;
+ROLLED
+    for (int i = thread(); i < s.n; i += DECIDE_THREADS) {
+        int mine = id_of(w->list[i]);
+        double score = draw_score(logit_of(w->list[i]), s.max, s.inv_t, key, position, (uint32_t)mine);
+        if (score > best || (score == best && mine < id)) best = score, id = mine;
+    }
+    return block_winner(best, id, w);
+}
+
+/* What a bound in float must fall short of: the score, with room for that float's rounding. */
+static __device__ __forceinline__ float bar_of(double score) { return (float)score - (1e-3f + 1e-6f * fabsf((float)score)); }
+
+/* argmax of draw_score over all survivors.  A block of noise is shared by 8 ids, each of another tile; an upper bound of its
+ * score with the tile's largest logit mostly shows that an id cannot win, and its logit is not read.  The bound as in
+ * decide_lanes.h. */
+static __device__ int draw_row(const survivors &s, draw_key key, uint32_t position, work_space *w) {
+    const float inv = cuda_inv_t(s.inv_t), most = 3.4028234e38f; /* a difference may overflow */
+    const int counters = (s.v.n + 127) / 128 * 16;
+    double best = draw_score(logit_of(s.first), s.max, s.inv_t, key, position, (uint32_t)id_of(s.first));
+    int id = id_of(s.first);
+    float bar = bar_of(best);
+ROLLED
+    for (int c = thread(); c < counters; c += DECIDE_THREADS) {
+        philox_block b = {{position, (uint32_t)c, PURPOSE_DRAW, key.step}};
+        b = philox4x32(b, (uint32_t)key.key, (uint32_t)(key.key >> 32));
+        const int k = c >> 4 << 3, i = k * 16 + (c & 15);
+        unsigned may = 0;
+UNROLL
+        for (int piece = 0; piece < 8; piece++) {
+            float high = (float)(65535 - (int32_t)((b.w[piece >> 1] >> (16 * (piece & 1))) & 0xffff));
+            float noise = fmaf((float)(int32_t)__float_as_uint(high), -0x1.62e430p-24f, 99.12105f);
+            float top = k + piece < s.v.n_tiles ? largest(s.v, k + piece) : -INFINITY;
+            if (!(fmaf(fmaxf(top - s.max, -most), inv, noise) < bar)) may |= 1u << piece;
+        }
+ROLLED
+        for (int piece = 0; may; piece++, may >>= 1) {
+            int mine = i + piece * 16;
+            if (!(may & 1) || mine >= s.v.n) continue;
+            float l = logit_at(s.v, mine);
+            uint32_t high = ((piece >> 1 == 0 ? b.w[0] : piece >> 1 == 1 ? b.w[1] : piece >> 1 == 2 ? b.w[2] : b.w[3]) >> (16 * (piece & 1))) & 0xffff;
+            if (!survives(s, l, mine) || draw_score_of(l, s.max, s.inv_t, gumbel_bound(high)) < best) continue;
+            double score = draw_score_of(l, s.max, s.inv_t, gumbel_of_bits(draw_join(high, key, position, (uint32_t)mine, PURPOSE_DRAW)));
+            if (score > best || (score == best && mine < id)) best = score, id = mine, bar = bar_of(best);
+        }
+    }
+    return block_winner(best, id, w);
 }
 
 static __device__ float penalised(const burst_op &op, float logit, int count) { /* sampling/samplers/penalties.c */
     double l = logit;
     l = l > 0 ? l / op.v[0] : l * op.v[0];
     l -= fma(op.v[1], (double)count, op.v[2]);
-    return (float)l;
+    return l == l ? (float)l : -INFINITY;
 }
 
-/* What the chain's samplers leave: s.last, *n of them; *t the temperature (0 = greedy). */
-static __device__ void apply(const decide_args &a, const decide_row &state, int r, selection &s, int *n, double *t, work_space *w) {
+/* What the chain's samplers leave; *t the temperature (0 = greedy).  False: nothing, a penalty made it so. */
+static __device__ bool apply(const decide_args &a, const decide_row &state, int r, survivors &s, double *warm, double *t, work_space *w) {
     *t = 1;
+ROLLED
     for (int k = 0; k < state.n_ops; k++) {
         const burst_op op = state.ops[k];
         s.inv_t = *t > 0 ? 1.0 / *t : 1.0;
         switch (op.kind) {
-        case BURST_PENALTIES: { /* comes first: the row is dense and its own */
-            float *to = a.changed + r * a.ld, most = -INFINITY;
+        case BURST_PENALTIES: { /* comes first: nothing is left out yet */
             const seen_id *seen = a.seen + (int64_t)r * a.room_seen;
-            for (int i = thread(); i < s.n; i += DECIDE_THREADS) to[i] = s.l[i];
-            __syncthreads();
-            for (int i = thread(); i < state.n_seen; i += DECIDE_THREADS) to[seen[i].id] = penalised(op, s.l[seen[i].id], seen[i].count);
-            __syncthreads();
-            s.l = to;
-            int finite = 0;
-            for (int i = thread(); i < s.n; i += DECIDE_THREADS) {
-                most = to[i] > most ? to[i] : most;
-                finite += to[i] > -INFINITY;
-            }
-            s.max = block_max(most, w);
-            *n = s.max < INFINITY ? (int)block_sum((u64)finite, w->sums) : 0; /* 0: a penalty made it so */
-            if (*n == 0) return;
+            const float inv_t = a.row[r].inv_t;
+            if (!state.n_seen) break;
+            change(s.v, state.n_seen, [=](int i) { return seen[i].id; }, [=](int i, float l) { return penalised(op, l, seen[i].count); },
+                   inv_t, w);
+            const row_facts f = facts_of(s.v, inv_t, w);
+            if (f.bad >= 0 || !(f.max > -INFINITY)) return false;
+            s.max = f.max;
+            s.first = f.first;
+            s.n = f.finite;
+            s.n_list = 0;
+            *warm = f.warm;
             break;
         }
         case BURST_TEMPERATURE:
             if (*t == 0) break;
             *t *= op.v[0];
             if (*t > 0) break;
-            if (*n > 1) s.last = crossing(s, false, 1, 0, w);
-            *n = 1;
+            keep_first(s, 1, w);
             break;
         case BURST_TOP_K:
-            if (op.v[0] >= *n) break;
-            *n = (int)op.v[0];
-            s.last = crossing(s, false, (u64)*n, 0, w);
+            if (op.v[0] < s.n) keep_first(s, (int)op.v[0], w);
             break;
         case BURST_TOP_P:
-        case BURST_MIN_P: {
-            if (*n == 1) break;
-            if (op.kind == BURST_TOP_P) {
-                s.last = op.v[0] > 0 ? crossing(s, true, 0, op.v[0], w) : crossing(s, true, 1, 0, w);
-            } else {
-                double least = det_log(op.v[0]);
-                u64 far = 0;
-                for (int i = thread(); i < s.n; i += DECIDE_THREADS)
-                    if (survives(s, s.l[i], i) && det_scaled(s.l[i], s.max, s.inv_t) >= least && key_of(s.l[i], i) > far)
-                        far = key_of(s.l[i], i);
-                s.last = block_key_max(far, w);
-            }
-            u64 left = 0;
-            for (int i = thread(); i < s.n; i += DECIDE_THREADS) left += survives(s, s.l[i], i);
-            *n = (int)block_sum(left, w->sums);
+            if (s.n > 1) keep_mass(s, op.v[0], w);
             break;
-        }
+        case BURST_MIN_P:
+            if (s.n > 1) keep_near(s, det_log(op.v[0]), w);
+            break;
         default: break;
         }
     }
     s.inv_t = *t > 0 ? 1.0 / *t : 1.0;
+    return true;
+}
+
+/* How many candidates it pays to list at once: for the record and, if nothing else is left out before it, a top_k. */
+static __device__ int wanted_of(const decide_row &state, int n_top, int room) {
+ROLLED
+    for (int k = 0; k < state.n_ops; k++) {
+        double v = state.ops[k].v[0];
+        if (state.ops[k].kind == BURST_TEMPERATURE && v > 0) continue;
+        return state.ops[k].kind == BURST_TOP_K && v <= room && v > n_top ? (int)v : n_top;
+    }
+    return n_top;
 }
 
 /* The token joins the sequence: its next input, its penalties. */
@@ -111,6 +147,7 @@ static __device__ void advance(const decide_args &a, int r, int id, work_space *
     if (id >= 0 && state.n_ops && state.ops[0].kind == BURST_PENALTIES) {
         if (thread() == 0) w->where = -1;
         __syncthreads();
+ROLLED
         for (int i = thread(); i < state.n_seen; i += DECIDE_THREADS)
             if (seen[i].id == id) w->where = i;
         __syncthreads();
@@ -145,90 +182,140 @@ static __device__ void refuse(const decide_args &a, int r, burst_token *token, i
     advance(a, r, -1, w);
 }
 
+/* The ids of the first n_top of the row as it was; the list may hold more. */
+static __device__ void list_tops(survivors &s, int n_top, int wanted, burst_top *tops, work_space *w) {
+    if (!list_first(s, wanted, w) && !list_first(s, n_top, w)) { /* no room: of all ids, exactly those */
+        survivors top = s;
+        keep_first(top, n_top, w);
+        s.n_list = top.n_list;
+        s.passes = top.passes;
+        if (top.n_list < n_top) {
+            const float *row = whole_row(s);
+            __syncthreads();
+            if (thread() == 0) w->count = 0;
+            __syncthreads();
+ROLLED
+            for (int i = thread(); i < s.v.n; i += DECIDE_THREADS)
+                if (survives(top, row[i], i)) w->list[atomicAdd(&w->count, 1)] = key_of(row[i], i);
+            __syncthreads();
+            sort_list(w, n_top); /* longer than it may be: used once */
+        }
+    }
+ROLLED
+    for (int i = thread(); i < n_top; i += DECIDE_THREADS) tops[i].id = id_of(w->list[i]);
+    __syncthreads();
+}
+
+/* Ids of the row as it was that stand before `its`, and the sum of e^(l - max) over them. */
+static __device__ int rank_of(const survivors &raw, const survivors &s, u64 its, double *left, work_space *w) {
+    const row_view &v = raw.v;
+    int above = 0;
+    double sum = 0;
+    if (!s.v.touched && s.n_list > 0 && its <= w->list[s.n_list - 1]) {
+ROLLED
+        for (int i = thread(); i < s.n_list; i += DECIDE_THREADS)
+            if (w->list[i] < its) {
+                above++;
+                sum += (double)expf(logit_of(w->list[i]) - raw.max);
+            }
+    } else {
+ROLLED
+        for (int k = thread(); k < v.n_tiles; k += DECIDE_THREADS) {
+            if (key_of(v.tile[k].x, k * 16) >= its) continue;
+ROLLED
+            for (int id = k * 16; id < k * 16 + 16 && id < v.n; id++)
+                if (v.raw[id] > -INFINITY && key_of(v.raw[id], id) < its) {
+                    above++;
+                    sum += (double)expf(v.raw[id] - raw.max);
+                }
+        }
+    }
+    *left = block_sum(sum, w);
+    return block_sum(above, w);
+}
+
+/* sum of e^((l - max) / T) over the survivors: for the record. */
+static __device__ double kept_sum(survivors &s, double warm, double t, work_space *w) {
+    double sum = 0;
+    if (s.n == 1) return 1;
+    if (s.last == ~(u64)0 && t > 0) return warm;
+    if (s.n <= s.n_list) {
+ROLLED
+        for (int i = thread(); i < s.n; i += DECIDE_THREADS) sum += (double)expf((float)det_scaled(logit_of(w->list[i]), s.max, s.inv_t));
+        return block_sum(sum, w);
+    }
+    const float *row = whole_row(s);
+ROLLED
+    for (int i = thread(); i < s.v.n; i += DECIDE_THREADS)
+        if (survives(s, row[i], i)) sum += (double)expf((float)det_scaled(row[i], s.max, s.inv_t));
+    return block_sum(sum, w);
+}
+
 /* decide_kernel -- statistics, filters, draw, record, advance, for one row a block.
  *
- *   logits (rows, ld) f32 in; changed (rows, ld) f32 scratch; row, state, seen in/out; tokens, tops out
+ *   logits (rows, ld) f32, tiles (rows, n_tiles) in; changed (rows, ld) f32, changed_tiles scratch; row, state, seen in/out;
+ *   tokens, tops out
  *
  * Numerics: the decision (filters and draw) by decide.h in double and fixed point: the CPU's bits.  The record's sums are of
  * float exponentials, added in double: within 1e-6.  A row with NaN or +inf, or of -inf alone: id -1 and which id it was.
- * Reads the row about 4 + 2 times an operation, from L2.  Reference: chain_draw.  Not measured on a chip yet. */
-static __global__ void __launch_bounds__(DECIDE_THREADS) decide_kernel(const decide_args a) {
+ * Reference: chain_draw.  Not measured on a chip yet. */
+static __global__ void __launch_bounds__(DECIDE_THREADS, 1) decide_kernel(const decide_args a) {
     SHARED(work_space, w, 1);
     dependency_wait();
     dependency_launch();
     const int r = (int)blockIdx.x;
     if (!a.row[r].active) return;
-    const decide_row state = a.state[r];
+    const decide_row &state = a.state[r];
     const float *raw = a.logits + r * a.ld;
     burst_token *token = a.tokens + r * BURST_MAX_STEPS + state.n_drawn;
     burst_top *tops = a.tops + ((int64_t)r * BURST_MAX_STEPS + state.n_drawn) * BURST_MAX_TOP;
     const uint32_t position = (uint32_t)a.row[r].pos + 1;
-    selection s = {raw, a.vocab, 0, ~(u64)0, 1.0};
+    const int64_t tiles = (int64_t)r * a.n_tiles;
+    const row_view v = {raw, a.tiles + tiles, a.changed + r * a.ld, a.changed_tiles + tiles, NULL, a.vocab, a.n_tiles, false};
 
-    const row_facts f = facts_of(raw, s.n, w);
-    const int finite = f.finite;
-    s.max = f.max;
-    if (f.bad >= 0 || !(s.max > -INFINITY)) {
+    const row_facts f = facts_of(v, a.row[r].inv_t, w);
+    if (f.bad >= 0 || !(f.max > -INFINITY)) {
         refuse(a, r, token, f.bad, f.bad < 0 ? -INFINITY : raw[f.bad], w);
         return;
     }
-    double sum, moment;
-    moments_of(raw, s.n, s.max, &sum, &moment, w);
-    const double logz = (double)s.max + det_log(sum);
-    const selection whole = s;
+    const double logz = (double)f.max + det_log(f.sum);
+    const survivors whole = {v, f.max, 1.0, f.first, ~(u64)0, f.finite, 0, state.list_room, 0};
+    survivors s = whole;
 
-    int n_top = a.n_top < finite ? a.n_top : finite;
-    if (n_top > 0) {
-        u64 last = n_top < finite ? crossing(whole, false, (u64)n_top, 0, w) : ~(u64)0;
-        __syncthreads();
-        if (thread() == 0) w->count = 0;
-        __syncthreads();
-        for (int i = thread(); i < s.n; i += DECIDE_THREADS)
-            if (raw[i] > -INFINITY && key_of(raw[i], i) <= last) w->list[atomicAdd(&w->count, 1)] = key_of(raw[i], i);
-        __syncthreads();
-        sort_list(w, n_top);
-        for (int i = thread(); i < n_top; i += DECIDE_THREADS) tops[i].id = (int)(uint32_t)w->list[i];
-        __syncthreads();
-    }
+    int n_top = a.n_top < f.finite ? a.n_top : f.finite, wanted = wanted_of(state, n_top, s.room);
+    if (n_top > 0) list_tops(s, n_top, wanted < f.finite ? wanted : f.finite, tops, w);
 
-    int n = finite;
-    double t;
-    apply(a, state, r, s, &n, &t, w);
-    if (n == 0) {
+    double t, warm = f.warm, left;
+    if (!apply(a, state, r, s, &warm, &t, w)) {
         refuse(a, r, token, -1, -INFINITY, w);
         return;
     }
-    selection all = s;
-    all.last = ~(u64)0;
-    int first = (int)(uint32_t)(n == 1 && s.last != ~(u64)0 ? s.last : crossing(s, false, 1, 0, w));
-    int id = n == 1 ? first : draw(s, state.key, position, first, w);
+    const int id = s.n == 1 ? id_of(s.first) : s.n <= s.n_list ? draw_listed(s, state.key, position, w) : draw_row(s, state.key, position, w);
 
-    double warm = t > 0 ? exp_sum(all, w) : 1, kept = s.last == ~(u64)0 && t > 0 ? warm : exp_sum(s, w), left = 0;
-    u64 above = 0, its = key_of(raw[id], id);
-    for (int i = thread(); i < a.vocab; i += DECIDE_THREADS)
-        if (raw[i] > -INFINITY && key_of(raw[i], i) < its) {
-            above++;
-            left += (double)expf(raw[i] - whole.max);
-        }
-    above = block_sum(above, w->sums);
-    left = block_sum(left, w->pair) / sum;
+    if (!(t > 0)) warm = 1;
+    const double kept = kept_sum(s, warm, t, w);
+    const int above = rank_of(whole, s, key_of(raw[id], id), &left, w);
+    left /= f.sum;
+ROLLED
     for (int i = thread(); i < n_top; i += DECIDE_THREADS) {
         int k = tops[i].id;
+        float l = logit_at(s.v, k);
         tops[i].p = det_exp((double)raw[k] - logz);
-        tops[i].p_final = survives(s, s.l[k], k) ? det_exp(det_scaled(s.l[k], s.max, s.inv_t)) / kept : 0;
+        tops[i].p_final = survives(s, l, k) ? det_exp(det_scaled(l, s.max, s.inv_t)) / kept : 0;
     }
     if (thread() == 0) {
-        double entropy = det_log(sum) - moment / sum;
+        const double entropy = det_log(f.sum) - f.moment / f.sum, p = det_exp(det_scaled(logit_at(s.v, id), s.max, s.inv_t));
         token->id = id;
         token->bad_id = -1;
         token->bad_logit = 0;
-        token->rank = (int)above + 1;
-        token->kept = n;
+        token->rank = above + 1;
+        token->kept = s.n;
         token->n_top = n_top;
+        token->passes = s.passes;
         token->logit = raw[id];
         token->logprob = (double)raw[id] - logz;
-        token->p_temp = t > 0 ? det_exp(det_scaled(s.l[id], s.max, s.inv_t)) / warm : id == first;
-        token->p_final = det_exp(det_scaled(s.l[id], s.max, s.inv_t)) / kept;
+        token->p_temp = t > 0 ? p / warm : id == id_of(s.first);
+        token->p_final = p / kept;
         token->left = left < 1 ? left : 1;
         token->entropy = entropy > 0 ? entropy : 0;
     }

@@ -132,7 +132,7 @@ UNROLL
 UNROLL
         for (int j = 0; j < 2; j++) {
             int n = t * 8 + 2 * q + j;
-            if (n < a.rows && tile < a.n_tiles) store_pair(a, tile, n, y[0], y[1], v[j] + bias_of(a, y[0]), v[2 + j] + bias_of(a, y[1]));
+            finish_pair<4>(a, tile, n, n < a.rows && tile < a.n_tiles, y[0], y[1], v[j], v[2 + j]);
         }
     }
 }

@@ -6,8 +6,10 @@
 typedef struct parts_args {
     const float *logits;    /* (rows, ld) */
     float *changed;         /* (rows, ld) scratch: the row without the named ids */
+    const float4 *tiles;    /* (rows, n_tiles) of the logits: tiles.cuh */
+    float4 *changed_tiles;  /* (rows, n_tiles) scratch */
     int64_t ld;
-    int32_t vocab, room, room_named;
+    int32_t vocab, n_tiles, room, room_named;
     const device_need *need; /* (rows) */
     const int32_t *named;   /* (rows, room_named) */
     device_part_facts *facts; /* (rows) */
@@ -17,71 +19,75 @@ typedef struct parts_args {
 
 /* parts_kernel -- facts, prefix and named logits of one row a block.
  *
- *   logits (rows, ld) f32 in; changed scratch; need, named in; facts, listed, named_l out
+ *   logits (rows, ld) f32, tiles (rows, n_tiles) in; changed, changed_tiles scratch; need, named in; facts, listed, named_l out
  *
  * Numerics: the prefix is exact; sums are of float exponentials, added in double: within 1e-6.  A row that is not finite, or of
- * which more would have to be listed than there is room for: facts.n = -1.  Listed in no order.  Reference: tests/test_parts.c;
- * not measured on a chip yet. */
+ * which more would have to be listed than there is room for: facts.n = -1.  Listed in the order of the keys, or in none.
+ * Reference: tests/test_parts.c; not measured on a chip yet. */
 static __global__ void __launch_bounds__(DECIDE_THREADS) parts_kernel(const parts_args a) {
     SHARED(work_space, w, 1);
     dependency_wait();
-    const int r = (int)blockIdx.x, n = a.vocab;
+    const int r = (int)blockIdx.x;
     const device_need need = a.need[r];
     const float *raw = a.logits + r * a.ld;
     const int32_t *named = a.named + (int64_t)r * a.room_named;
     device_part_facts *out = a.facts + r;
-    float *to = a.changed + r * a.ld;
-    const row_facts f = facts_of(raw, n, w);
+    part_id *listed = a.listed + (int64_t)r * a.room;
+    const float inv_t = cuda_inv_t(need.inv_t);
+    const int64_t tiles = (int64_t)r * a.n_tiles;
+    row_view v = {raw, a.tiles + tiles, a.changed + r * a.ld, a.changed_tiles + tiles, NULL, a.vocab, a.n_tiles, false};
+    const row_facts f = facts_of(v, inv_t, w);
     if (f.bad >= 0 || !(f.max > -INFINITY)) {
         if (thread() == 0) out->n = -1;
         return;
     }
-    double sum, moment;
-    moments_of(raw, n, f.max, &sum, &moment, w);
-    selection s = {raw, n, f.max, ~(u64)0, need.inv_t};
-    const double warm = need.inv_t == 1 ? sum : exp_sum(s, w);
-
-    for (int i = thread(); i < n; i += DECIDE_THREADS) to[i] = raw[i];
     for (int i = thread(); i < need.n_named; i += DECIDE_THREADS) a.named_l[(int64_t)r * a.room_named + i] = raw[named[i]];
-    __syncthreads();
-    for (int i = thread(); i < need.n_named; i += DECIDE_THREADS) to[named[i]] = -INFINITY;
-    __syncthreads();
-    const row_facts rest = facts_of(to, n, w);
-    s.l = to;
-    u64 last = ~(u64)0, many = (u64)rest.finite;
-    if (need.k < rest.finite) {
-        last = need.k > 0 ? crossing(s, false, (u64)need.k, 0, w) : 0;
-        many = (u64)need.k;
-    }
-    if (need.span <= 0 && many < (u64)rest.finite) { /* all that is as likely as the best of the rest, but for e^span */
-        u64 far = 0, count = 0;
-        for (int i = thread(); i < n; i += DECIDE_THREADS) {
-            if (!(to[i] > -INFINITY) || (double)to[i] - (double)rest.max < need.span) continue;
-            count++;
-            far = key_of(to[i], i) > far ? key_of(to[i], i) : far;
+    change(v, need.n_named, [=](int i) { return named[i]; }, [](int, float) { return -INFINITY; }, inv_t, w);
+    const row_facts rest = need.n_named > 0 ? facts_of(v, inv_t, w) : f;
+
+    survivors s = {v, rest.max, 1.0, rest.first, ~(u64)0, rest.finite, 0, DECIDE_LIST, 0};
+    int many = rest.finite;
+    bool fits = true;
+    if (need.k < many) {
+        int near = 0;
+        if (need.span <= 0) { /* all that is as likely as the best of the rest, but for e^span */
+            const double span = need.span;
+            const float max = rest.max;
+            near = gather(s, [=](float l, int) { return (double)l - (double)max >= span; }, w);
+            fits = near >= 0;
+            s.n_list = near > 0 ? near : 0;
         }
-        count = block_sum(count, w->sums);
-        far = block_key_max(far, w);
-        if (count > many) many = count, last = far;
+        many = near > need.k ? near : need.k;
+        if (near > need.k) keep_listed(s, near, w);
+        else if (fits && many > 0) keep_first(s, many, w);
+        else s.last = 0;
     }
-    __syncthreads();
-    if (thread() == 0) w->count = 0;
-    __syncthreads();
-    if (many <= (u64)a.room)
-        for (int i = thread(); i < n; i += DECIDE_THREADS)
-            if (to[i] > -INFINITY && key_of(to[i], i) <= last) {
-                part_id *at = a.listed + (int64_t)r * a.room + atomicAdd(&w->count, 1);
+    fits = fits && many <= a.room;
+    if (fits && many <= s.n_list)
+        for (int i = thread(); i < many; i += DECIDE_THREADS) {
+            listed[i].id = id_of(w->list[i]);
+            listed[i].l = raw[id_of(w->list[i])];
+        }
+    else if (fits) {
+        const float *row = whole_row(s);
+        __syncthreads();
+        if (thread() == 0) w->count = 0;
+        __syncthreads();
+        for (int i = thread(); i < a.vocab; i += DECIDE_THREADS)
+            if (survives(s, row[i], i)) {
+                part_id *at = listed + atomicAdd(&w->count, 1);
                 at->id = i;
-                at->l = to[i];
+                at->l = row[i];
             }
+    }
     if (thread() == 0) {
-        out->n = many <= (u64)a.room ? (int)many : -1;
+        out->n = fits ? many : -1;
         out->finite = f.finite;
         out->max = f.max;
-        out->last = last;
-        out->s = sum;
-        out->t = moment;
-        out->s_temp = warm;
+        out->last = s.last;
+        out->s = f.sum;
+        out->t = f.moment;
+        out->s_temp = f.warm;
     }
 }
 
@@ -123,6 +129,7 @@ void cuda_parts_close(cuda_backend *be) {
 }
 
 glimpse_status cuda_parts_check(const cuda_backend *be, const part_need *needs, int32_t n) {
+    if (be->p->vocab > MASS_MAX_VOCAB) FAIL(GLIMPSE_E_INVALID, "a vocabulary of %d ids, possible are 1 to %d", be->p->vocab, (int)MASS_MAX_VOCAB);
     if (!be->parts || n < 1 || n > be->parts->rows) FAIL(GLIMPSE_E_INVALID, "candidates of %d rows", n);
     for (int32_t i = 0; i < n; i++) {
         const part_need *x = &needs[i];
@@ -152,6 +159,9 @@ glimpse_status cuda_parts_bring(cuda_backend *be, const part_need *needs, int32_
     memset(&a, 0, sizeof a);
     a.logits = be->logits;
     a.changed = b->changed;
+    a.tiles = be->tiles;
+    a.changed_tiles = be->tiles + (int64_t)be->tile_rows * be->n_tiles;
+    a.n_tiles = be->n_tiles;
     a.ld = be->ld_logits;
     a.vocab = be->p->vocab;
     a.room = room;

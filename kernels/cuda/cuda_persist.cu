@@ -13,7 +13,7 @@
 #define WAIT_LIMIT_NS 4000000000ull /* longer than any phase or any other process's turn on the GPU */
 
 /* What is not a product, once for all kernels of this file and out of their way: the products' registers are theirs alone. */
-static __device__ NOINLINE void other_tile(const persist_phase &p, int tile) {
+static __device__ OUTLINED void other_tile(const persist_phase &p, int tile) {
     switch (p.kind) {
     case PERSIST_EMBED: embed_row(p.u.embed, tile); break;
     case PERSIST_FINISH: finish_row(p.u.finish, tile); break;

@@ -6,6 +6,7 @@
 
 #include "kernels/cuda/cuda.cuh"
 #include "kernels/cuda/device.cuh"
+#include "kernels/cuda/tiles.cuh"
 
 /* What a lane holds of 32 elements of two rows of weights (g and g + 8): its 8 elements of each, as they lie in memory,
  * and plane P of them as bf16 pairs. */
@@ -105,7 +106,6 @@ static __device__ __forceinline__ void store_one(const matmul_args &a, int n, in
         return;
     }
     if (a.activate) v = activated(a.activation, v);
-    if (a.head) v = softened(v, a.softcap);
     *out = a.store == STORE_ADD ? *out + v : v;
 }
 
@@ -142,6 +142,21 @@ static __device__ __forceinline__ void store_pair(const matmul_args &a, int tile
         store_one(a, n, y0, v0);
         store_one(a, n, y1, v1);
     }
+}
+
+/* The end of a pair of y, by all lanes of a warp (mine: whether there is one): bias, the logits' cap, the store, and of logits
+ * what is known of their tile, whose rows r and r + 8 are with the 8 lanes that are STRIDE apart. */
+template <int STRIDE>
+static __device__ __forceinline__ void finish_pair(const matmul_args &a, int tile, int n, bool mine, int y0, int y1, float v0, float v1) {
+    if (mine) {
+        v0 += bias_of(a, y0);
+        v1 += bias_of(a, y1);
+        if (a.head) v0 = softened(v0, a.softcap), v1 = softened(v1, a.softcap);
+        store_pair(a, tile, n, y0, y1, v0, v1);
+    }
+    if (a.tiles)
+        tile_write<STRIDE>(mine ? a.tiles + (int64_t)n * a.n_tiles + tile : NULL, mine && y0 >= 0, v0, mine && y1 >= 0, v1,
+                           mine ? a.row[a.line[n]].inv_t : 1.0f);
 }
 
 /* The sum of a dot product's parts, `stride` apart: (p0 + p1 + p2 + p3) + (p4 + p5 + p6 + p7), each from the left. */
@@ -247,11 +262,15 @@ UNROLL
         for (int t = 0; t < NT; t++)
             for (int i = 0; i < 4; i++) sums[(warp * 16 + g + (i >> 1) * 8) * COLS + t * 8 + 2 * q + (i & 1)] = c[t][i];
         __syncthreads();
-        for (int i = (int)threadIdx.x; i < 8 * a.rows; i += MATMUL_WARPS * 32) {
-            int n = i / 8, r = i % 8, y0, y1;
-            rows_of_tile(a, tile, r, &y0, &y1);
-            float v0 = sum_of_parts(sums + r * COLS + n, 16 * COLS), v1 = sum_of_parts(sums + (r + 8) * COLS + n, 16 * COLS);
-            store_pair(a, tile, n, y0, y1, v0 + bias_of(a, y0), v1 + bias_of(a, y1));
+        for (int i = (int)threadIdx.x; i < (8 * a.rows + 31) / 32 * 32; i += MATMUL_WARPS * 32) { /* whole warps */
+            int n = i / 8, r = i % 8, y0 = -1, y1 = -1;
+            float v0 = 0, v1 = 0;
+            if (n < a.rows) {
+                rows_of_tile(a, tile, r, &y0, &y1);
+                v0 = sum_of_parts(sums + r * COLS + n, 16 * COLS);
+                v1 = sum_of_parts(sums + (r + 8) * COLS + n, 16 * COLS);
+            }
+            finish_pair<1>(a, tile, n, n < a.rows, y0, y1, v0, v1);
         }
         if (!STAYS) break;
     }

@@ -20,7 +20,8 @@ enum { WARP = 32 };
     T *name = (T *)emu_shared(&name##_key, (size_t)(n) * sizeof(T))
 #define SHARED_DYN(T, name) T *name = (T *)emu_shared_dynamic()
 #define UNROLL
-#define NOINLINE __attribute__((noinline))
+#define ROLLED
+#define OUTLINED __attribute__((noinline))
 
 static inline uint4 load_once(const void *p) { return *(const uint4 *)p; }
 static inline uint4 load_shared_or_global(const void *p) { return *(const uint4 *)p; }
@@ -85,7 +86,8 @@ static inline void mma_bf16(float c[4], const uint32_t a[4], const uint32_t b[2]
 
 #define SHARED(T, name, n) __shared__ T name[n]
 #define UNROLL _Pragma("unroll")
-#define NOINLINE __noinline__
+#define ROLLED _Pragma("unroll 1") /* code that runs once is paid for where it is fetched */
+#define OUTLINED __noinline__
 #define SHARED_DYN(T, name) \
     extern __shared__ __align__(128) unsigned char glimpse_dynamic_shared[]; \
     T *name = (T *)glimpse_dynamic_shared

@@ -444,7 +444,7 @@ static bool serve(worker *w, const message *m) {
         if (st < 0) {
             char why[WHY_BYTES];
             c_snprintf(why, sizeof why, "%s", status_text());
-            w->api->note(w->s, h->step, h->train_loss, h->val_loss, "failed", why, 0);
+            w->api->note(w->s, h->step, h->train_loss, h->val_loss, "failed", why, 0, false);
             status_set_text(st, why);
             break;
         }
@@ -456,7 +456,7 @@ static bool serve(worker *w, const message *m) {
         break;
     case MSG_NOTE:
         st = w->api->note(w->s, h->step, h->train_loss, h->val_loss, h->status == NOTE_FAILED ? "failed" : "skipped",
-                          m->payload, h->again == 1 ? h->posted : 0);
+                          m->payload, h->again == 1 ? h->posted : 0, h->told == 1);
         if (st < 0) st = status_set_text(st, w->api->error());
         break;
     case MSG_CHECK: st = check(w, m); break;
@@ -464,6 +464,7 @@ static bool serve(worker *w, const message *m) {
     }
     message_head done = {.kind = MSG_DONE, .id = h->id, .step = h->step, .status = (int32_t)st};
     w->api->schedule(w->s, &done.due);
+    done.told = st < 0 && w->api->told(w->s);
     const char *text = st < 0 ? status_text() : "";
     tell(w, &done, text, strlen(text));
     return st != GLIMPSE_E_DEVICE;

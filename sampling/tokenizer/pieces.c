@@ -48,9 +48,8 @@ static glimpse_status unknown_character(const pieces_tokenizer *p, const char *t
                                         const char *kind) {
     char what[96];
     describe_character(text, n, at, what, sizeof what);
-    FAIL(GLIMPSE_E_TOKENIZER, "%s is not in the vocabulary (%d %s, %s)\n"
-         "hint: use text like that the model was trained on, or give ids (IDS:464,290)", what, (int)p->index.n_entries, kind,
-         p->base.source);
+    FAIL(GLIMPSE_E_TOKENIZER, "%s is not in the vocabulary (%d %s, %s)\nhint: use text like that the model was trained on", what,
+         (int)p->index.n_entries, kind, p->base.source);
 }
 
 static glimpse_status encode_characters(tokenizer *t, const char *text, size_t n, buffer *ids) {

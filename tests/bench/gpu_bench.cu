@@ -8,7 +8,8 @@
  *   gpu_trainer.cuh: the snapshot, the step that holds one, a run with evals
  *
  * Each row says what it must be, what is aimed at, and PASS or FAIL.  Weights are random, in the device's memory as a trainer's
- * would be.  Usage: gpu_bench [--tiny] [--ours FILE] [model-name-part].  Exit code 0 when all was measured, failed rows too. */
+ * would be.  Usage: gpu_bench [--tiny] [--ours FILE] [a model's name, or a part of it, or trainer].  Exit code 0 when all was
+ * measured, failed rows too. */
 #include "tests/bench/gpu_trainer.cuh"
 
 static FILE *ours; /* what torch_compare.py divides by: a name and milliseconds a line; NULL = nobody asks */
@@ -30,7 +31,7 @@ static void bench_step(const shape *s, int B, bool tiny, double must_be, double 
     int64_t kv = (int64_t)s->L * s->KV * s->hd * 2 * half;
     int64_t bytes = m->weight_bytes + kv * ((int64_t)(B * (at - prompt + 8)) + prompt);
     void *apart = random_memory(m->stream, true, bytes / 2 + 8, 1, 5);
-    burst_request rq = {rows, B, 20, tokens, tops, n_drawn};
+    burst_request rq = {rows, B, 20, tokens, tops, n_drawn, 0};
     double ratio[64], step[64], calib[64];
     for (int r = -2; r < rounds; r++) {
         fill_rows(rows, B, at, BURST_MAX_STEPS, true, s->V);
@@ -68,7 +69,7 @@ static void bench_ways(const shape *s, int B, bool tiny) {
     built *m = (built *)calloc(1, sizeof *m);
     backend *be[3];
     burst_row rows[64];
-    burst_request rq = {rows, B, 20, tokens, tops, n_drawn};
+    burst_request rq = {rows, B, 20, tokens, tops, n_drawn, 0};
     double t[3][64], ratio[64];
     int rounds = tiny ? 2 : 31, prompt = tiny ? 9 : PROMPT, at = tiny ? 12 : CONTEXT, drawn[3] = {0};
     MUST(cudaStreamCreateWithFlags(&m->stream, cudaStreamNonBlocking));
@@ -115,7 +116,7 @@ static void bench_draw(const shape *s, int B, bool tiny, double must_be, double 
     must(backend_cuda.open(&be, &m->p, &cfg));
     must(be->ops->refresh(be));
     cuda_backend *own = (cuda_backend *)(void *)be;
-    burst_request rq = {rows, B, 20, tokens, tops, n_drawn};
+    burst_request rq = {rows, B, 20, tokens, tops, n_drawn, 0};
     cudaEvent_t e[2];
     for (int i = 0; i < 2; i++) MUST(cudaEventCreateWithFlags(&e[i], 0));
     double ratio[64], with[64], without[64];
@@ -168,7 +169,7 @@ static void bench_generate(const shape *s, int B, bool tiny) {
     MUST(cudaStreamCreateWithFlags(&m->stream, cudaStreamNonBlocking));
     build(m, s, false);
     backend *be = open_decoder(m, s, B, prompt, prompt);
-    burst_request rq = {rows, B, 20, tokens, tops, n_drawn};
+    burst_request rq = {rows, B, 20, tokens, tops, n_drawn, 0};
     backend_row in[PROMPT];
     const float *logits;
     int64_t stride;
@@ -207,13 +208,13 @@ int main(int argc, char **argv) {
     const char *which = "", *word = NULL;
     for (int i = 1; i < argc; i++) {
         if (!strcmp(argv[i], "--tiny")) tiny = true;
-        else if (!strcmp(argv[i], "--ours") && i + 1 < argc) ours = fopen(argv[++i], "w");
+        else if (!strcmp(argv[i], "--ours") && i + 1 < argc) ours = fopen(argv[++i], "a");
         else if (!strcmp(argv[i], "--worker") && i + 1 < argc) word = argv[++i];
         else if (argv[i][0] != '-' && !*which) which = argv[i];
         else known = false;
     }
     if (!known) {
-        fprintf(stderr, "usage: gpu_bench [--tiny] [--ours FILE] [part of a model's name]\n");
+        fprintf(stderr, "usage: gpu_bench [--tiny] [--ours FILE] [part of a model's name | trainer]\n");
         return 2;
     }
     if (word) return worker_main(word, tiny);
@@ -235,7 +236,7 @@ int main(int argc, char **argv) {
     for (size_t i = 0; i < sizeof draws / sizeof *draws; i++)
         if (strstr(shapes[draws[i].shape].name, which)) bench_draw(&shapes[draws[i].shape], draws[i].B, false, draws[i].must_be, draws[i].goal);
     for (int B = 1; B <= 64 && strstr(shapes[0].name, which); B *= 64) bench_generate(&shapes[0], B, false);
-    if (!*which) {
+    if (!*which || !strcmp(which, "trainer")) {
         bench_snapshot(false);
         bench_stall(false);
         bench_run(false);

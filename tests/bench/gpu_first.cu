@@ -2,7 +2,8 @@
  * the bits of decide.h the host's, what do a launch, an edge of a graph and a byte cost here, and what do a trainer and its
  * worker feel of each other (gpu_procs.cuh)?
  *
- * Usage: gpu_first [--tiny] [--alone] (--alone: no second process).  Exit code 0 only when every check holds; 2 without a GPU. */
+ * Usage: gpu_first [--tiny] [--alone] [--beside] (--alone: no second process; --beside: what needs one, nothing else).  Exit
+ * code 0 only when every check holds; 2 without a GPU. */
 #include "tests/bench/gpu_procs.cuh"
 
 static int failures;
@@ -231,21 +232,8 @@ static void check_handoff(cudaStream_t s, bool tiny, int blocks) {
     MUST(cudaFree(d));
 }
 
-int main(int argc, char **argv) {
-    bool tiny = false, alone = false, known = true;
-    const char *word = NULL;
-    for (int i = 1; i < argc; i++) {
-        if (!strcmp(argv[i], "--tiny")) tiny = true;
-        else if (!strcmp(argv[i], "--alone")) alone = true;
-        else if (!strcmp(argv[i], "--worker") && i + 1 < argc) word = argv[++i];
-        else known = false;
-    }
-    if (!known) {
-        fprintf(stderr, "usage: gpu_first [--tiny] [--alone]\n");
-        return 2;
-    }
-    if (word) return worker_main(word, tiny);
-    say_device(tiny);
+/* What one process can learn. */
+static void look_alone(bool tiny) {
     cudaStream_t s;
     int sms = 0;
     MUST(cudaStreamCreateWithFlags(&s, cudaStreamNonBlocking));
@@ -285,18 +273,39 @@ int main(int argc, char **argv) {
     MUST(cudaFree(p));
     MUST(cudaFree(sink));
     MUST(cudaStreamDestroy(s));
-    if (!alone) {
-        products p;
-        memset(&p, 0, sizeof p);
-        signal(SIGPIPE, SIG_IGN);
-        products_open(&p, tiny);
-        products_step(&p);
-        say_memory(tiny);
-        say_beside(&p, tiny);
-        say_inside(&p, tiny);
-        check(try_ipc(&p, tiny) == 0, "workers that read through IPC, and workers that fault: the trainer goes on");
-        products_close(&p);
+}
+
+static void look_beside(bool tiny) {
+    products p;
+    memset(&p, 0, sizeof p);
+    products_open(&p, tiny);
+    products_step(&p);
+    say_memory(tiny);
+    check(say_beside(&p, tiny) == 0, "workers that decode beside the trainer");
+    say_inside(&p, tiny);
+    check(try_ipc(&p, tiny) == 0, "workers that read through IPC, and workers that fault: the trainer goes on");
+    products_close(&p);
+}
+
+int main(int argc, char **argv) {
+    bool tiny = false, alone = true, beside = true, known = true;
+    const char *word = NULL;
+    for (int i = 1; i < argc; i++) {
+        if (!strcmp(argv[i], "--tiny")) tiny = true;
+        else if (!strcmp(argv[i], "--alone")) beside = false;
+        else if (!strcmp(argv[i], "--beside")) alone = false;
+        else if (!strcmp(argv[i], "--worker") && i + 1 < argc) word = argv[++i];
+        else known = false;
     }
+    if (!known) {
+        fprintf(stderr, "usage: gpu_first [--tiny] [--alone] [--beside]\n");
+        return 2;
+    }
+    signal(SIGPIPE, SIG_IGN);
+    if (word) return worker_main(word, tiny);
+    say_device(tiny);
+    if (alone) look_alone(tiny);
+    if (beside) look_beside(tiny);
     printf("%s\n", failures ? "NOT as the emulation says: mend this first" : "everything is as the emulation says");
     return failures != 0;
 }

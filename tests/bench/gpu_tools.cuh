@@ -36,6 +36,7 @@ static double median(double *v, int n) {
 /* Says what the numbers were measured on; ends the program where there is no GPU. */
 static void say_device(bool tiny) {
     int n = 0, driver = 0;
+    setvbuf(stdout, NULL, _IOLBF, 0); /* a run that is cut off leaves its lines */
     cudaError_t e = cudaGetDeviceCount(&n);
     if (e != cudaSuccess || n < 1) {
         fprintf(stderr, "no GPU was found (%s): nothing was measured\n", cudaGetErrorString(e));

@@ -58,23 +58,54 @@ def attempt(ours, key, job):
         print(f"     {ROWS[key][1]}: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}", flush=True)
 
 
-def static_step(torch, model, prompt, room):
-    """A decode step behind `prompt` with a StaticCache, as a function without arguments."""
+STEPS = 120  # a StaticCache counts its own steps: one too many would be an address outside of it
+
+
+def static_step(torch, model, prompt):
+    """A decode step behind `prompt` with a StaticCache, as a function without arguments; STEPS times at most."""
     from transformers import StaticCache
-    batch, length = prompt.shape
-    cache = StaticCache(config=model.config, max_cache_len=length + room)
+    length = prompt.shape[1]
+    cache = StaticCache(config=model.config, max_cache_len=length + STEPS)
     model(prompt, past_key_values=cache, use_cache=True)
     token = prompt[:, -1:].clone()
-    position = torch.tensor([length], device=prompt.device)
+    position = torch.tensor([length], device=prompt.device)  # older versions ask for it
 
     def step(run=model):
         return run(token, past_key_values=cache, cache_position=position, use_cache=True).logits
     return step
 
 
-def graph_step(torch, model, prompt):
-    step = static_step(torch, model, prompt, 64)
+def check_static_step(torch, model, prompt):
+    """Does a step give what the whole text gives?  (--dry)"""
+    step = static_step(torch, model, prompt)
+    for k in range(STEPS):
+        logits = step()[:, -1]
+        if k == 0:
+            whole = model(torch.cat([prompt, prompt[:, -1:]], 1)).logits[:, -1]
+            off = (logits - whole).abs().max().item() / whole.abs().max().item()
+            if not off < 0.05:  # bf16
+                sys.exit(f"a step with a StaticCache is off by {off}")
+
+
+def compiled_step(torch, model, prompt, device):
+    step = static_step(torch, model, prompt)
+    dry = device == "cpu"  # that it is one graph is seen without a compiler
+    run = torch.compile(model, fullgraph=True, **(dict(backend="eager") if dry else dict(mode="reduce-overhead")))
+
+    def once():
+        torch.compiler.cudagraph_mark_step_begin()
+        return step(run)
+    for _ in range(5):
+        once()
+    return timed(torch, once, 100 if not dry else 1, device)
+
+
+def graph_step(torch, model, prompt, device):
+    step = static_step(torch, model, prompt)
+    if device == "cpu":
+        return timed(torch, step, 1, device)
     side = torch.cuda.Stream()
+    side.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(side):
         for _ in range(3):
             step()
@@ -82,19 +113,7 @@ def graph_step(torch, model, prompt):
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
         step()
-    return timed(torch, graph.replay, 100, "cuda")
-
-
-def compiled_step(torch, model, prompt, device):
-    step = static_step(torch, model, prompt, 64)
-    run = torch.compile(model, mode="reduce-overhead", fullgraph=True)
-
-    def once():
-        torch.compiler.cudagraph_mark_step_begin()
-        return step(run)
-    for _ in range(5):
-        once()
-    return timed(torch, once, 100 if device == "cuda" else 1, device)
+    return timed(torch, graph.replay, 100, device)
 
 
 def main():
@@ -115,9 +134,9 @@ def main():
     ours = {}
     if arguments:
         with open(arguments[0], encoding="ascii") as lines:
-            ours = {name: float(ms) for name, ms in (line.split() for line in lines)}
+            ours = {line.split()[0]: float(line.split()[1]) for line in lines if len(line.split()) == 2}
     device = "cpu" if dry else "cuda"
-    config = GPT2Config(n_layer=2, n_head=2, n_embd=32, vocab_size=97, n_positions=64) if dry else GPT2Config()
+    config = GPT2Config(n_layer=2, n_head=2, n_embd=32, vocab_size=97, n_positions=160, bos_token_id=0, eos_token_id=0) if dry else GPT2Config()
     length, new = (4, 8) if dry else (128, 256)
     print(f"# torch {torch.__version__}, transformers {transformers.__version__}")
     torch.manual_seed(0)
@@ -132,11 +151,14 @@ def main():
         asked = dict(max_new_tokens=new, min_new_tokens=new, do_sample=True, top_k=5 if dry else 200, temperature=0.8, pad_token_id=0)
         for batch in (1, 64):
             prompt = torch.randint(0, config.vocab_size, (batch, length), device=device)
+            asked["attention_mask"] = torch.ones_like(prompt)
             attempt(ours, f"generate{batch}", lambda p=prompt: timed(torch, lambda: model.generate(p, **asked), 1 if dry else 3, device))
-        behind = torch.randint(0, config.vocab_size, (1, 16 if dry else 256), device=device) # as gpu_bench's steps
-        if not dry:
-            attempt(ours, "graph", lambda: graph_step(torch, model, behind))
+        # about position 256 in the middle, as gpu_bench's steps; what may end the process comes last
+        behind = torch.randint(0, config.vocab_size, (1, 16 if dry else 256 - STEPS // 2), device=device)
+        if dry:
+            check_static_step(torch, model, behind)
         attempt(ours, "compile", lambda: compiled_step(torch, model, behind, device))
+        attempt(ours, "graph", lambda: graph_step(torch, model, behind, device))
 
 
 if __name__ == "__main__":

@@ -19,7 +19,8 @@ extern "C" {
 /* For tests ------------------------------------------------------------------------------------------------------ */
 
 enum { EMU_FORWARD, EMU_REVERSE, EMU_RANDOM };
-/* The order of blocks, of a block's threads and of streams.  seed: of EMU_RANDOM. */
+/* The order of blocks, of a block's threads and of streams.  seed: of EMU_RANDOM.  GLIMPSE_EMU_ORDER=reverse (or forward, or
+ * a seed) in the environment has the last word, in workers too: `GLIMPSE_EMU_ORDER=7 make run-tests T=cuda`. */
 void emu_schedule(int order, uint64_t seed);
 /* The nth CUDA call from now (1 = the next, 0 = none) returns `error`; `forever`: all that follow it too. */
 void emu_fail(long nth, int error, int forever);

@@ -13,7 +13,10 @@
 
 #include "tests/emu/emu.h"
 
-#if !defined(__x86_64__)
+#if defined(__x86_64__) && !defined(EMU_UCONTEXT) /* tests/checks/emu_ucontext.sh */
+#define OWN_SWITCH 1
+#else
+#define OWN_SWITCH 0
 #include <ucontext.h>
 #endif
 
@@ -26,7 +29,7 @@ typedef struct fiber {
     fiber_state state;
     char *stack;
     int waited;         /* for the kernel before, in a chained launch */
-#if defined(__x86_64__)
+#if OWN_SWITCH
     void *sp;
 #else
     ucontext_t context;
@@ -66,12 +69,20 @@ uint64_t emu_random(void) {
     return (x * 0xff51afd7ed558ccdull) >> 32;
 }
 
+/* GLIMPSE_EMU_ORDER=forward, reverse or a seed: that order in every test and every worker, whatever they ask for. */
+static void force_order(uint64_t seed) {
+    const char *asked = getenv("GLIMPSE_EMU_ORDER");
+    if (!asked || !*asked) return;
+    order = !strcmp(asked, "forward") ? EMU_FORWARD : !strcmp(asked, "reverse") ? EMU_REVERSE : EMU_RANDOM;
+    if (order == EMU_RANDOM) random_state = (strtoull(asked, NULL, 10) * 1000003 + seed) * 2 + 1;
+}
+__attribute__((constructor)) static void first_order(void) { force_order(0); }
+
 void emu_schedule(int new_order, uint64_t seed) {
     order = new_order;
     random_state = seed * 2 + 1;
+    force_order(seed);
 }
-
-int emu_order(void) { return order; }
 
 void emu_permutation(int *out, int n) {
     for (int i = 0; i < n; i++) out[i] = order == EMU_REVERSE ? n - 1 - i : i;
@@ -86,7 +97,7 @@ void emu_permutation(int *out, int n) {
 /* Switching ------------------------------------------------------------------------------------------------------ */
 
 static void fiber_main(void);
-#if defined(__x86_64__)
+#if OWN_SWITCH
 static void *main_sp;
 /* Saves what a called function must keep (System V ABI) and changes stacks. */
 void emu_switch_stacks(void **save, void *to);

@@ -4,7 +4,6 @@
 
 #include "tests/emu/emu.h"
 
-int emu_order(void);
 uint64_t emu_random(void);
 void emu_permutation(int *out, int n); /* 0 .. n - 1 in today's order */
 enum { EMU_TOGETHER = 4 }; /* blocks */

@@ -86,14 +86,14 @@ function one_chart(name, lines) {
   box.addEventListener('click', e => go_to(steps[nearest(e)]));
   box.addEventListener('mousemove', e => { const at = nearest(e); show_value(chart, at); });
   box.addEventListener('mouseleave', () => show_value(chart, chart.chosen));
-  const chart = { box, lines, cursor, value, x, chosen: 0 };
+  const chart = { box, lines, cursor, value, x, chosen: 0, named: name === 'loss' }; /* told apart without a sense of colour */
   return chart;
 }
 
 function show_value(chart, at) {
   const now = chart.lines.map(l => l.at.get(at));
   chart.value.replaceChildren(...now.slice(0, 3).map((v, k) => {
-    const s = el('span', '', num(v));
+    const s = el('span', '', chart.named ? el('i', '', chart.lines[k].label + ' ') : null, num(v));
     if (chart.lines.length > 1) s.style.color = 'var(' + SERIES_INK[Math.min(k, SERIES_INK.length - 1)] + ')';
     return s;
   }));

@@ -2,7 +2,7 @@
  * each part.  One function, draw(), brings the page to the state of `view`; a later call overtakes an earlier one. */
 
 const $ = id => document.getElementById(id);
-const view = { step: null, vs: 'before', sample: '', token: -1, colour: 'softmax', prompt: -1, setting: -1, sort: '', grid: false, probes: false, probe: -1, q: '', sheet: true, rows: 10 };
+const view = { step: null, vs: 'before', sample: '', token: -1, colour: 'softmax', prompt: -1, setting: -1, sort: '', grid: false, over: false, probes: false, probe: -1, q: '', sheet: true, rows: 10 };
 let follow = true;      /* at the newest step, and to stay there */
 let panes = [];         /* [{data, sample, side, strip}], what is shown now */
 let drawing = 0;
@@ -21,6 +21,7 @@ function read_address() {
   view.setting = int('setting', -1);
   view.sort = a.get('sort') || '';
   view.grid = a.get('view') === 'all';
+  view.over = a.get('view') === 'over';
   view.probes = a.get('view') === 'probes';
   view.probe = int('probe', -1);
   view.sheet = a.has('sheet') ? a.get('sheet') === '1' : innerWidth > 720;
@@ -39,6 +40,7 @@ function write_address() {
   if (view.setting >= 0) a.set('setting', view.setting);
   if (view.sort) a.set('sort', view.sort);
   if (view.probes) a.set('view', 'probes');
+  else if (view.over) a.set('view', 'over');
   else if (view.grid) a.set('view', 'all');
   if (view.probes && view.probe >= 0) a.set('probe', view.probe);
   if (view.sheet !== innerWidth > 720) a.set('sheet', view.sheet ? '1' : '0');
@@ -68,7 +70,12 @@ function other_step() {
   if (view.vs === 'first') return steps.find(has) ?? null;
   if (view.vs === 'best') { const b = index.get(steps[steps.length - 1]).best_step; return has(b) ? b : null; }
   if (view.vs !== 'before') return has(+view.vs) ? +view.vs : null;
-  for (let i = at - 1; i >= 0; i--) if (has(steps[i])) return steps[i];
+  return sampled_before(at);
+}
+
+/* The last step before the one at that place that was sampled: what a text, and the validation loss, is compared with; or null. */
+function sampled_before(at) {
+  for (let i = at - 1; i >= 0; i--) if (index.get(steps[i]).rows.length) return steps[i];
   return null;
 }
 
@@ -94,7 +101,9 @@ function draw_bar(line, data, other) {
   slider.setAttribute('aria-valuetext', 'step ' + view.step);
   $('back').disabled = at <= 0;
   $('on').disabled = at >= steps.length - 1;
-  $('step-number').replaceChildren('step ', el('b', '', String(view.step)), line.best_step === line.step ? el('span', 'best', ' best') : '');
+  const was = sampled_before(at), by = line.val === null || was === null || index.get(was).val === null ? null : line.val - index.get(was).val;
+  $('step-number').replaceChildren(el('span', '', 'step ', el('b', '', String(view.step)), line.best_step === line.step ? el('span', 'best', ' best') : ''),
+    el('span', 'val', line.val === null ? '' : 'val ' + num(line.val), by === null ? '' : el('span', by > 0 ? 'bad' : 'best', (by > 0 ? ' ▲' : ' ▼') + Math.abs(by).toFixed(3)), by === null ? '' : ' since ' + was));
   $('run-name').textContent = line.name || 'Glimpse';
   document.title = (line.name || 'Glimpse') + ' · step ' + view.step;
   if (data) $('model').textContent = [data.arch, count(data.params), data.dtype + (data.cache !== data.dtype ? ' (cache ' + data.cache + ')' : ''), data.device, line.check === 'ok' ? 'check ✓' : ''].filter(Boolean).join(' · ');
@@ -151,14 +160,18 @@ function draw_side(data) {
   const all = el('button', 'chip' + (view.grid ? ' on' : ''), 'all at once');
   all.type = 'button';
   all.title = 'every sample of the step (g)';
-  all.onclick = () => { view.grid = !view.grid; draw(); };
-  filters.append(el('div', 'sorting', el('label', 'field', 'sort', sort), all));
+  all.onclick = () => { view.grid = !view.grid; view.over = false; draw(); };
+  const over = el('button', 'chip' + (view.over ? ' on' : ''), 'over the steps');
+  over.type = 'button';
+  over.title = 'this sample, a row a step (o)';
+  over.onclick = toggle_over;
+  filters.append(el('div', 'sorting', el('label', 'field', 'sort', sort)), el('div', 'chips views', all, over));
   const by = (/^[-+](.+)$/.exec(view.sort) || [0, 'perplexity'])[1];
   for (const s of sorted_samples(data)) {
     const b = el('button', 'sample' + (key_of(s) === view.sample ? ' on' : ''));
     b.type = 'button';
     if (key_of(s) === view.sample) b.setAttribute('aria-current', 'true');
-    b.append(el('span', 'head', el('b', '', prompts.size > 1 ? quoted(s.prompt, 18) : s.label), el('span', 'metric', num(s.metrics[by]))));
+    b.append(el('span', 'head', el('b', '', prompts.size > 1 ? quoted(s.prompt, 18) : s.label), el('span', 'metric', (by === 'perplexity' ? 'ppl ' : '') + num(s.metrics[by]))));
     b.append(el('span', 'sub', (prompts.size > 1 && settings.size > 1 ? s.label + ' · ' : prompts.size > 1 ? '' : quoted(s.prompt, 12) + ' · ') + 'sample ' + (s.i + 1) + ' of ' + s.of + (s.stop === 'nonfinite' ? ' · not finite' : '')));
     b.append(put(el('span', 'snippet'), s.text.slice(0, 110).replace(/\s+/g, ' ')));
     b.onclick = () => { view.sample = key_of(s); view.token = -1; view.probes = false; draw(); };
@@ -313,7 +326,7 @@ function show_token(pane, i) {
 /* The token that the panel shows when nothing is pointed at: the pinned one, else the most surprising. */
 function rest_token() {
   if (view.probes) return;
-  const pane = panes.find(p => p.side === 'now' && (!view.grid || key_of(p.sample) === view.sample)) || panes[0];
+  const pane = panes.find(p => p.side === 'now' && (view.over ? p.data.step === view.step : !view.grid || key_of(p.sample) === view.sample)) || panes[0];
   if (!pane) { show_token(null, -1); return; }
   show_token(pane, view.token >= 0 ? Math.min(view.token, pane.sample.n - 1) : most_surprising(pane.data, pane.sample));
 }
@@ -328,6 +341,7 @@ function draw_strips() {
     let most = 6;
     for (const p of panes) { const c = columns(p.data, p.sample); for (let i = 0; i < p.sample.n; i++) if (-c.logprob[i] > most) most = -c.logprob[i]; }
     for (const p of panes) {
+      if (!p.strip) continue;
       const r = p.strip.getBoundingClientRect();
       if (r.top < innerHeight && r.bottom > 0) draw_strip(p.strip, p.data, p.sample, view.colour, most, shown_token && shown_token.pane === p ? shown_token.i : -1);
     }
@@ -376,7 +390,8 @@ async function draw() {
   draw_side(data);
   if (view.probes && has_probes()) await draw_probes(data, mine);
   else {
-    if (view.grid && data.samples.length) draw_grid(data);
+    if (view.over) draw_over(data);
+    else if (view.grid && data.samples.length) draw_grid(data);
     else draw_panes(data, other_data);
     draw_scores(data, other_data);
     rest_token();
@@ -434,7 +449,7 @@ function toggle_theme() {
   draw();
 }
 
-const KEYS = [['← →', 'step before, after'], ['Home End', 'first, newest step'], ['j k', 'next, previous sample'], ['g', 'all samples at once'], ['p', 'probes over the steps'], ['d', 'compare with the step before, or not'], [', .', 'previous, next token'], ['s', 'next most surprising token'], ['c', 'next colour mode'], ['h', 'heatmap sheet'], ['/', 'search every step'], ['t', 'light, dark'], ['Esc', 'leave the search; unpin the token']];
+const KEYS = [['← →', 'step before, after'], ['Home End', 'first, newest step'], ['j k', 'next, previous sample'], ['g', 'all samples at once'], ['o', 'this sample over the steps'], ['p', 'probes over the steps'], ['d', 'compare with the step before, or not'], [', .', 'previous, next token'], ['s', 'next most surprising token'], ['c', 'next colour mode'], ['h', 'heatmap sheet'], ['/', 'search every step'], ['t', 'light, dark'], ['Esc', 'leave the search; unpin the token']];
 function show_keys() {
   const box = $('keys');
   if (box.open) return box.close();
@@ -446,6 +461,13 @@ function show_keys() {
 function toggle_sheet() {
   const d = document.querySelector('details.sheet');
   if (d) { d.open = !d.open; if (d.open) d.scrollIntoView({ block: 'nearest' }); }
+}
+
+function toggle_over() {
+  view.over = view.probes || !view.over;
+  view.probes = false;
+  view.token = -1;
+  draw();
 }
 
 function toggle_probes() {
@@ -466,9 +488,10 @@ function on_key(e) {
   if (in_field) return;
   const act = {
     ArrowLeft: () => go_by(-1), ArrowRight: () => go_by(1), Home: () => go_to(steps[0]), End: () => go_to(steps[steps.length - 1]),
-    j: () => go_sample(1), k: () => go_sample(-1), g: () => { view.grid = view.probes || !view.grid; view.probes = false; draw(); },
+    j: () => go_sample(1), k: () => go_sample(-1), g: () => { view.grid = view.probes || view.over || !view.grid; view.probes = view.over = false; draw(); },
+    o: toggle_over,
     p: toggle_probes,
-    d: () => { view.vs = view.vs === 'none' ? 'before' : 'none'; draw(); },
+    d: () => { view.over = false; view.vs = view.vs === 'none' ? 'before' : 'none'; draw(); },
     ',': () => move_token(-1), '.': () => move_token(1), s: next_surprise, h: toggle_sheet, t: toggle_theme, '?': show_keys,
     c: () => { view.colour = MODES[(MODES.indexOf(view.colour) + 1) % MODES.length]; draw(); },
     '/': () => { $('search').focus(); $('search').select(); },
@@ -499,13 +522,14 @@ function wire() {
   $('search').oninput = e => set_search(e.target.value);
   $('keys').onclick = e => { if (e.target === $('keys')) $('keys').close(); };
   document.addEventListener('keydown', on_key);
-  const pane_of = target => { const b = target.closest('.pane'); return b && panes.find(p => p.box === b); };
+  const pane_of = target => { const b = target.closest('.pane, .turn'); return b && panes.find(p => p.box === b); };
   const point = (e, keep) => {
     const t = e.target.closest('.tk'), pane = pane_of(e.target);
     if (!pane) return;
     let i = t ? +t.dataset.i : -1;
-    if (e.target === pane.strip) i = Math.floor(e.offsetX / (pane.strip.step_px || 1));
+    if (pane.strip && e.target === pane.strip) i = Math.floor(e.offsetX / (pane.strip.step_px || 1));
     if (i < 0 || i >= pane.sample.n) return;
+    if (keep && view.over) return go_to(pane.data.step);
     if (keep) {
       $('token').classList.remove('small');
       if (view.grid) { view.sample = key_of(pane.sample); for (const p of panes) p.box.classList.toggle('on', p === pane); }

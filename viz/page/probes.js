@@ -1,7 +1,7 @@
 /* probes.js -- the texts of --probe: for each a map of token x step, coloured by ln p, the step from which on each token is
  * the model's first choice, and the curve of the answer.  Read from report/probes.js when it is looked at. */
 
-const probe_lines = new Map(); /* step -> {step, seq, probes: [{i, prompt, text, why, from, t, l, r}]} */
+const probe_lines = new Map(); /* step -> {step, seq, probes: [{i, prompt, text, why, from, given, t, l, r}]} */
 let probe_least = -10;         /* ln p of the darkest colour: that of a guess among all ids */
 let probes_seq = -1;           /* of the newest line that was there when they were read */
 
@@ -25,7 +25,7 @@ function probes_over_steps() {
     const line = probe_lines.get(step);
     for (const p of line ? line.probes : []) {
       const key = p.i + '\n' + p.prompt + '\t' + p.text;
-      if (!all.has(key)) all.set(key, { i: p.i, prompt: p.prompt, text: p.text, why: p.why, from: p.from, t: p.t, at: [] });
+      if (!all.has(key)) all.set(key, { i: p.i, prompt: p.prompt, text: p.text, why: p.why, from: p.from, given: p.given, t: p.t, at: [] });
       if (p.l.length === all.get(key).t.length) all.get(key).at.unshift({ step, l: p.l, r: p.r });
     }
   }
@@ -98,6 +98,11 @@ function probe_card(probe, data) {
     labels.append(el('li', i < probe.from ? 'given' : '', name));
     from.append(el('li', '', s === null ? '–' : String(s)));
   });
+  if (probe.given) {
+    labels.prepend(el('li', 'given', probe.given.length > 18 ? probe.given.slice(0, 17) + '…' : probe.given));
+    from.prepend(Object.assign(el('li', '', 'given'), { title: 'nothing stands before it to predict it from' }));
+    canvas.style.marginTop = '16px';
+  }
   canvas.style.height = 16 * probe.t.length + 'px';
   canvas.setAttribute('role', 'img');
   canvas.setAttribute('aria-label', 'ln p of ' + probe.t.length + ' tokens at ' + probe.at.length + ' steps');
@@ -112,7 +117,7 @@ function probe_card(probe, data) {
   };
   const say = (k, i) => {
     const a = probe.at[k];
-    note.replaceChildren('step ' + a.step + ' · ', el('b', '', labels.children[i].textContent), a.l[i] === null ? ' · not finite' : ' · ln p ' + num(a.l[i]) + ' · p ' + prob(Math.exp(a.l[i])) + ' · rank ' + a.r[i]);
+    note.replaceChildren('step ' + a.step + ' · ', el('b', '', labels.children[i + (probe.given ? 1 : 0)].textContent), a.l[i] === null ? ' · not finite' : ' · ln p ' + num(a.l[i]) + ' · p ' + prob(Math.exp(a.l[i])) + ' · rank ' + a.r[i]);
   };
   canvas.addEventListener('mousemove', e => say(...where(e)));
   canvas.addEventListener('mouseleave', () => note.replaceChildren('\u00a0'));
