@@ -91,7 +91,7 @@ double oracle_normal(uint64_t *state) {
     return sqrt(-2 * log(u)) * cos(6.283185307179586476925 * v);
 }
 
-int32_t oracle_row(float *l, int32_t most, uint64_t *rng, int kind) {
+int32_t oracle_random_row(float *l, int32_t most, uint64_t *rng, int kind) {
     int32_t n = (int32_t)exp(log(2) + oracle_uniform(rng) * (log(most) - log(2)));
     double scale = exp(oracle_uniform(rng) * 4 - 1.5), shift = oracle_normal(rng) * 20;
     for (int32_t i = 0; i < n; i++) {

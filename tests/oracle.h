@@ -29,6 +29,6 @@ double oracle_normal(uint64_t *state);  /* mean 0, variance 1: Box-Muller */
 
 /* A row of 2 to `most` logits of one of eight kinds: normal, rounded (ties), half of it -inf, denormals, one-hot, Zipf, equal
  * outliers.  Returns how many. */
-int32_t oracle_row(float *l, int32_t most, uint64_t *rng, int kind);
+int32_t oracle_random_row(float *l, int32_t most, uint64_t *rng, int kind);
 
 #endif

@@ -151,7 +151,7 @@ static void against_definitions(const int *which, int n_which, uint64_t rng, int
     int skipped[N_FILTERS] = {0}, cut[N_FILTERS] = {0};
     REQUIRE(l && kept && r.s);
     for (int k = 0; k < rows; k++) {
-        int32_t n = oracle_row(l, V_MOST, &rng, k % 8);
+        int32_t n = oracle_random_row(l, V_MOST, &rng, k % 8);
         r.t = k % 3 ? exp(oracle_uniform(&rng) * 2 - 1) : 1;
         for (int32_t i = 0; i < n; i++) r.s[i] = (item){l[i], i, 0, 0, 0};
         qsort(r.s, (size_t)n, sizeof *r.s, falling);
@@ -480,7 +480,7 @@ TEST(samplers_patched_row_is_as_read) {
     uint64_t rng = 31;
     REQUIRE(l && p);
     for (int r = 0; r < row_count() / 2; r++) {
-        int32_t n = oracle_row(l, V_MOST, &rng, r % 8), top[24], n_top = 0;
+        int32_t n = oracle_random_row(l, V_MOST, &rng, r % 8), top[24], n_top = 0;
         double t = r % 3 ? exp(oracle_uniform(&rng) * 2 - 1) : 1;
         char order[200];
         for (int32_t i = 0; i < n; i++) /* the likeliest are among those that change: the maximum moves */

@@ -90,7 +90,7 @@ static void against_oracle(int what, uint64_t rng, int rows) {
     int skipped = 0, cut = 0;
     REQUIRE(l && kept && o.s);
     for (int r = 0; r < rows; r++) {
-        int32_t n = oracle_row(l, V_MOST, &rng, r % 8);
+        int32_t n = oracle_random_row(l, V_MOST, &rng, r % 8);
         sampler_settings s = SAMPLER_SETTINGS_INIT;
         if (what & WARM) s.temperature = exp(oracle_uniform(&rng) * 3 - 1.5);
         if (what & TOP_K) s.top_k = 1 + (int32_t)exp(oracle_uniform(&rng) * log(n));
@@ -158,7 +158,7 @@ TEST_LIMIT(samplers_record_fields, 120) {
     uint64_t rng = 11;
     REQUIRE(l && o.s && p && warm && top);
     for (int r = 0; r < row_count() / 5; r++) {
-        int32_t n = oracle_row(l, V_MOST, &rng, r % 8), n_top = r % 5 == 0 ? n : r % 5 == 1 ? 0 : 1 + r % 60;
+        int32_t n = oracle_random_row(l, V_MOST, &rng, r % 8), n_top = r % 5 == 0 ? n : r % 5 == 1 ? 0 : 1 + r % 60;
         double t = r % 3 ? exp(oracle_uniform(&rng) * 2 - 1) : 1;
         sampler_settings s = SAMPLER_SETTINGS_INIT;
         s.temperature = t;
