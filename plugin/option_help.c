@@ -64,8 +64,7 @@ void help_text(buffer *b, const opt_info *info, bool trainer) {
         }
         buf_putc(&text, ']');
     }
-    if (trainer) opt_spell_for_trainer(buf_str(&text), b);
-    else buf_puts(b, buf_str(&text));
+    opt_spell(buf_str(&text), trainer, b);
     b->failed |= text.failed;
     buf_free(&text);
     if (*info->aliases) {

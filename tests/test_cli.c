@@ -319,6 +319,7 @@ TEST(cli_bad_flags_end_with_2) {
         {"hello", "glimpse: unexpected word \"hello\"\n"
                   "hint: the commands are sample, eval, score, follow [DIR], review [DIR], report [DIR], chat, tokenize, convert IN OUT, inspect PATH and "
                   "help FLAG; a prompt is given with --prompt\n"},
+        {"samples", "glimpse: unexpected word \"samples\"\nhint: did you mean `glimpse sample`? A prompt is given with --prompt\n"},
         {"report|a|b", "glimpse: unexpected word \"b\"\n"
                   "hint: the commands are sample, eval, score, follow [DIR], review [DIR], report [DIR], chat, tokenize, convert IN OUT, inspect PATH and "
                   "help FLAG; a prompt is given with --prompt\n"},

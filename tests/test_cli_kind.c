@@ -13,6 +13,7 @@
 
 #include "include/internal/buffer.h"
 #include "include/internal/file.h"
+#include "tests/pty.h"
 
 static buffer out, err;
 
@@ -34,6 +35,8 @@ static void expect_in(const buffer *b, const char *what) {
     test_check(strstr(buf_str(b), what) != NULL, __FILE__, __LINE__, "\"%s\" is in: %.2000s", what, buf_str(b));
 }
 
+#define RUN "\"$G\" --checkpoint ckpt --no_sheets --no_tensorboard --max_new_tokens 3 --quiet --out_dir "
+
 /* The ends that sampling takes, the same number of parameters, floats with the digits that they have. */
 TEST(cli_inspect_shows_what_sampling_takes) {
     EXPECT_EQ(shell("cp -rL ckpt c && \"$G\" inspect c"), 0);
@@ -41,9 +44,16 @@ TEST(cli_inspect_shows_what_sampling_takes) {
     expect_in(&out, "\ntokenizer          c/tokenizer.json\n");
     expect_in(&out, "\neos                0\n");
     expect_in(&out, "\nbos                0\n");
+    EXPECT_EQ(shell("sed -i 's/\"eos_token_id\": [0-9]*/\"eos_token_id\": [0, 3, 7]/' c/config.json && \"$G\" inspect c && \"$G\" inspect c --json"), 0);
+    expect_in(&out, "\neos                0\n");
+    expect_in(&out, "\nmore_eos           3, 7\n");
+    expect_in(&out, "\"more_eos\": [3, 7], \"tied\"");
     EXPECT_EQ(shell("cp -rL ckpt c && sed -i '/bos_token_id\\|eos_token_id/d' c/config.json && rm c/tokenizer*.json && \"$G\" inspect c"), 0);
     expect_in(&out, "\ntokenizer          none\n");
     expect_in(&out, "\nbos                none\neos                none\n");
+    EXPECT_EQ(shell("\"$G\" inspect nowhere"), 1);
+    EXPECT_STREQ(buf_str(&err), "glimpse: nowhere: there is no such file or directory\nhint: `glimpse help inspect`\n");
+    EXPECT_EQ(shell(RUN "o && grep -o '\"dtype\":\"f32\",\"cache\":\"f32\"' o/evals.jsonl"), 0); /* in records it is small */
     EXPECT_EQ(shell("mkfifo c/tokenizer.json && \"$G\" inspect c"), 0); /* said, and the model looked at all the same */
     expect_in(&err, "c/tokenizer.json is a pipe, expected a file");
 }
@@ -110,7 +120,6 @@ TEST(cli_convert_takes_a_pattern) {
     expect_in(&err, "no pattern is named \"cl1k\"");
 }
 
-#define RUN "\"$G\" --checkpoint ckpt --no_sheets --no_tensorboard --max_new_tokens 3 --quiet --out_dir "
 
 /* A directory that is not there is said at once, with the run that was perhaps meant; a run that ended is one. */
 TEST(cli_follow_says_what_it_waits_for) {
@@ -288,4 +297,22 @@ TEST(cli_one_count_of_parameters) {
     while (said[-1] >= '0' && said[-1] <= '9') said--;
     EXPECT_EQ(atol(said), atol(params + 8));
     EXPECT_EQ(atol(said), 11 * 16 + 16 * 16 + 12 * 16 * 16 + 13 * 16 + 2 * 16 + 16); /* ten digits and the newline; the end of a text */
+}
+
+/* In a narrow terminal the ids of `glimpse score` stand beside their tokens, and nothing is wider than it. */
+TEST(cli_score_in_a_narrow_terminal) {
+    char program[4096], checkpoint[4096], row[PTY_COLUMNS * PTY_CELL];
+    snprintf(program, sizeof program, "%s/glimpse", test_build_dir());
+    snprintf(checkpoint, sizeof checkpoint, "%s/tests/ref/tasks/ckpt", test_source_dir());
+    pty p;
+    char *argv[] = {program, (char *)"score", (char *)"--checkpoint", checkpoint, (char *)"--prompt", (char *)"The", (char *)"--quiet", NULL};
+    const char *const environment[] = {"TERM=xterm-256color", NULL};
+    if (!pty_start(&p, 60, 24, environment, argv)) SKIP("no pseudo-terminal");
+    EXPECT(pty_wait(&p, "id"));
+    EXPECT_EQ(pty_end(&p), 0);
+    pty_row(&p, 0, row);
+    EXPECT(strstr(row, "ln p") && strstr(row, "  id") && strlen(row) <= 60);
+    pty_row(&p, 1, row);
+    EXPECT(row[0] == ' ' && strlen(row) <= 60 && row[strlen(row) - 1] >= '0' && row[strlen(row) - 1] <= '9');
+    EXPECT(strchr(row, 'T') != NULL);
 }

@@ -92,8 +92,10 @@ void opt_spell(const char *text, bool trainer, buffer *out) {
         buf_puts(out, text);
         return;
     }
+    bool command = false; /* within `glimpse ...`, which is typed as it stands */
     for (const char *at = text; *at;) {
-        size_t n = strncmp(at, "--", 2) ? 0 : strspn(at + 2, "abcdefghijklmnopqrstuvwxyz_0123456789");
+        if (*at == '`') command = !command && !strncmp(at, "`glimpse ", 9);
+        size_t n = command || strncmp(at, "--", 2) ? 0 : strspn(at + 2, "abcdefghijklmnopqrstuvwxyz_0123456789");
         int id = n ? opt_find(at + 2, n) : -1;
         bool bare = id >= 0 && table[id].bare && strlen(table[id].name) == n && !strncmp(at + 2, table[id].name, n);
         if (id >= 0 && !bare) {
