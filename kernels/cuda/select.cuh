@@ -300,6 +300,12 @@ template <class K> static __device__ int gather(const survivors &s, K keep, work
     return n;
 }
 
+/* Those down to bin `bin` whose keys are at most `last`. */
+static __device__ OUTLINED int gather_to(const survivors &s, int bin, u64 last, work_space *w) {
+    const float max = s.max;
+    return gather(s, [=](float l, int id) { return bin_of(max, l) <= bin && key_of(l, id) <= last; }, w);
+}
+
 /* Where a sum over things in the order of their keys reaches `want`: in bin `bin`, `left` of it there.  -1: nowhere. */
 typedef struct crossing {
     int bin;
@@ -406,12 +412,10 @@ static __device__ OUTLINED bool list_first(survivors &s, int k, work_space *w) {
     };
     const float max = s.max;
     crossing c = cross_bins<true>(max, s.v.n_tiles, weigh, (u64)k, 0, w);
-    int n = c.bin < 0 ? gather(s, [](float, int) { return true; }, w) /* fewer tiles than that: all there is */
-                      : gather(s, [=](float l, int) { return bin_of(max, l) <= c.bin; }, w);
+    int n = gather_to(s, c.bin < 0 ? (int)DECIDE_BINS : c.bin, ~(u64)0, w); /* fewer tiles than that: all there is */
     if (n < 0 && c.bin >= 0) { /* many in that bin: as many as must be */
         const u64 tile = cross_key(max, s.v.n_tiles, weigh, c, w);
-        const u64 last = (tile >> 32 << 32) | ((u64)(uint32_t)id_of(tile) * 16 + 15);
-        n = gather(s, [=](float l, int id) { return key_of(l, id) <= last; }, w);
+        n = gather_to(s, DECIDE_BINS, (tile >> 32 << 32) | ((u64)(uint32_t)id_of(tile) * 16 + 15), w);
     }
     if (n < 0) return false;
     s.n_list = n;
@@ -430,9 +434,7 @@ static __device__ OUTLINED void keep_first(survivors &s, int k, work_space *w) {
             return (u64)survives(s, *l, i);
         };
         const crossing c = cross_bins<true>(s.max, s.v.n, weigh, (u64)k, 0, w);
-        const float max = s.max;
-        const u64 last = s.last;
-        int n = gather(s, [=](float l, int id) { return bin_of(max, l) <= c.bin && key_of(l, id) <= last; }, w);
+        int n = gather_to(s, c.bin, s.last, w);
         if (n >= k) {
             s.n_list = n;
             s.last = w->list[k - 1];
@@ -494,9 +496,7 @@ static __device__ OUTLINED void keep_mass(survivors &s, double fraction, work_sp
     };
     const crossing c = cross_bins<false>(s.max, s.v.n, weigh, 0, fraction, w);
     if (c.bin < 0) return;
-    const float max = s.max;
-    const u64 last = s.last;
-    int n = gather(s, [=](float l, int id) { return bin_of(max, l) <= c.bin && key_of(l, id) <= last; }, w);
+    int n = gather_to(s, c.bin, s.last, w);
     if (n > 0) {
         s.n_list = n;
         keep_listed(s, cross_list(s, n, c.want, 0, w), w);
