@@ -127,6 +127,9 @@ static void put_facts(const inspected *x, bool json, buffer *b) {
         buf_printf(b, "%s%d", i ? json ? ", " : " " : before, (int)d->more_eos[i]);
     }
     if (d->n_more_eos) buf_puts(b, json ? "], " : "\n");
+    if (d->n_more_eos || json) buf_puts(b, json ? "\"more_eos\": [" : "more_eos           ");
+    for (int32_t i = 0; i < d->n_more_eos; i++) buf_printf(b, "%s%d", i ? ", " : "", d->more_eos[i]);
+    if (d->n_more_eos || json) buf_puts(b, json ? "], " : "\n");
     bool tied = m->head.data == m->wte.data;
     if (json) buf_printf(b, "\"tied\": %s, \"params\": %lld, \"tensors\": [", tied ? "true" : "false", (long long)m->n_params);
     else buf_printf(b, "%-18s %s\n%-18s %lld\n\n", "tied", tied ? "yes" : "no", "params", (long long)m->n_params);
@@ -285,6 +288,8 @@ out:
 glimpse_status session_files(const file_command *c, const session_host *host) {
     model *m = NULL;
     load_bar bar = {.host = host, .what = "reading"};
+    if (!path_exists(c->in))
+        FAIL(GLIMPSE_E_IO, "%s: there is no such file or directory\nhint: `glimpse help %s`", c->in, c->inspect ? "inspect" : "convert");
     if (!c->inspect) TRY(output_may_be_made(c->out, c->out));
     glimpse_status st = checkpoint_open(c->in, load_bar_step, &bar, &m);
     load_bar_end(&bar);

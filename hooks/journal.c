@@ -15,7 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -52,17 +51,6 @@ static glimpse_status newline_before(const file *f, int64_t end, int64_t *at) {
 }
 
 /* --- opening ------------------------------------------------------------------------------------------------------ */
-
-static void name_run(char run[16]) {
-    uint8_t r[3];
-    if (getrandom(r, sizeof r, GRND_NONBLOCK) != (ssize_t)sizeof r) {
-        struct timespec t;
-        clock_gettime(CLOCK_REALTIME, &t);
-        uint64_t x = ((uint64_t)t.tv_nsec << 20 ^ (uint64_t)t.tv_sec ^ (uint64_t)getpid()) * 0x9E3779B97F4A7C15u;
-        r[0] = (uint8_t)(x >> 56), r[1] = (uint8_t)(x >> 48), r[2] = (uint8_t)(x >> 40);
-    }
-    c_snprintf(run, 16, "%02x%02x%02x", r[0], r[1], r[2]);
-}
 
 /* A run's name is put into file names: only what we write ourselves is taken over. */
 static bool plain_name(const char *s) {
@@ -307,7 +295,7 @@ glimpse_status journal_open_locked(const char *dir, int lock, int64_t first_step
     }
     if (j->f.size == 0) TRY_GOTO(sync_names(dir));
     if (!s.continued && run && plain_name(run)) c_snprintf(s.run, sizeof s.run, "%s", run);
-    else if (!s.continued) name_run(s.run);
+    else if (!s.continued) record_name_run(s.run);
     *state = s;
     *out = j;
     j = NULL;

@@ -90,7 +90,7 @@ static glimpse_status find_tokenizer(const options *o, const session_host *host,
 
 /* Both of 43 and of 200 of 43 are all of them: what is in force. */
 void offline_note_top_k(buffer *b, const char *chain, int32_t top_k, int32_t vocab) {
-    if (top_k >= vocab && strstr(chain, "top_k")) buf_printf(b, "  (top_k keeps all %d tokens: there are no more)", vocab);
+    if (top_k >= vocab && strstr(chain, "top_k")) buf_printf(b, "  (top_k keeps all %d tokens)", vocab);
 }
 
 /* --- what is said before ------------------------------------------------------------------------------------------ */

@@ -212,6 +212,12 @@ out:
     return st;
 }
 
+/* How wide the column of tokens is: what a terminal has left, so that the ids stand beside them. */
+static size_t token_column(const view_style *style) {
+    int left = style->width - 38 - 2 - 6; /* the numbers before it; the id */
+    return left >= 24 ? 24 : left < 5 ? 5 : (size_t)left;
+}
+
 static void put_token(session *s, const glimpse_token *t, const char *piece, size_t n, const view_style *style, buffer *out) {
     double p = exp((double)t->logprob);
     if (opt_bool(s->o, OPT_json)) {
@@ -237,7 +243,8 @@ static void put_token(session *s, const glimpse_token *t, const char *piece, siz
         buf_printf(out, "\x1b[48;5;%dm\x1b[38;5;%dm", color_256_of(ground), ink.r ? 231 : 16);
     buf_put(out, shown.bytes, shown.n);
     if (style->depth == DEPTH_TRUE || style->depth == DEPTH_256) buf_puts(out, "\x1b[0m");
-    if (width < 24) buf_fill(out, ' ', 24 - width);
+    size_t column = token_column(style);
+    if (width < column) buf_fill(out, ' ', column - width);
     buf_printf(out, "  %d\n", t->id);
     out->failed |= shown.failed;
     buf_free(&shown);
@@ -296,7 +303,11 @@ static glimpse_status score_text(session *s) {
     TRY_GOTO(rolling_add(&w, id + given, n_ids - given, given ? id[0] : prefix, s->m->d.max_seq_len - 1, &n)); /* score_ids also runs the last id */
     const score_request *r = rolling_finish(&w, &n);
     if (f.path) TRY_GOTO(npy_open(&f.npy, f.path, (int64_t)(n_ids - given), f.vocab));
-    if (!opt_bool(s->o, OPT_json)) buf_puts(&out, "     ln p        p     rank  entropy  token                     id\n");
+    if (!opt_bool(s->o, OPT_json)) {
+        buf_puts(&out, "     ln p        p     rank  entropy  token");
+        buf_fill(&out, ' ', token_column(&style) - 5 + 2);
+        buf_puts(&out, "id\n");
+    }
     for (int32_t k = 0; k < n; k++) {
         batch_result b = {0};
         TRY_GOTO(score_ids(s->g, r[k].ids, r[k].n, 1, &b));

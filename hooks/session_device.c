@@ -4,18 +4,26 @@
 
 #include "hooks/cuda_library.h"
 #include "include/internal/status.h"
-#include "sampling/checkpoint/save.h"
 #include <string.h>
+
+const char *session_dtype_name(glimpse_dtype dtype) {
+    return dtype == GLIMPSE_BF16 ? "bf16" : dtype == GLIMPSE_F16 ? "f16" : "f32";
+}
 
 /* Why the CPU computes although --device auto would have liked the GPU. */
 static void say_cpu(void *user, const char *why) {
     session_log(user, "glimpse: sampling on the processor: %.*s", (int)strcspn(why, "\n"), why);
 }
 
-static void use_cuda(const model *m, const backend_ops *ops, int32_t device, generator_config *cfg) {
+static void say_gpu(void *user, const char *line) { session_log(user, "glimpse: %s", line); }
+
+static void use_cuda(session *s, const backend_ops *ops, int32_t device, generator_config *cfg) {
     cfg->ops = ops;
     cfg->device = device;
-    if (m->dtype == GLIMPSE_BF16) cfg->cache = GLIMPSE_BF16; /* keys and values as the trainer has them: else f32 */
+    cfg->decode = opt_is(s->o, OPT_cuda_decode, "graph") ? DECODE_GRAPH : opt_is(s->o, OPT_cuda_decode, "persistent") ? DECODE_PERSISTENT : DECODE_AUTO;
+    cfg->note = say_gpu;
+    cfg->say_user = s;
+    if (s->m->dtype == GLIMPSE_BF16) cfg->cache = GLIMPSE_BF16; /* keys and values as the trainer has them: else f32 */
 }
 
 /* auto: the GPU on which a trainer's weights lie; offline, where there is no trainer to disturb, the first one. */
@@ -31,10 +39,9 @@ static void choose_device(session *s, generator_config *cfg) {
         say_cpu(s, status_text());
         return;
     }
-    use_cuda(s->m, ops, device, cfg);
+    use_cuda(s, ops, device, cfg);
     cfg->may_fall_back = true;
     cfg->say = say_cpu;
-    cfg->say_user = s;
     if (!w) return;
     cfg->memory_percent = w->memory_percent;
     cfg->held_bytes = w->held_bytes;
@@ -49,11 +56,11 @@ glimpse_status session_find_device(session *s, generator_config *cfg) {
     if (!cuda_device_of(opt_str(s->o, OPT_device), &device)) return GLIMPSE_OK;
     TRY(cuda_library_load(&ops));
     TRY(cuda_library_probe(device));
-    use_cuda(s->m, ops, device, cfg);
+    use_cuda(s, ops, device, cfg);
     return GLIMPSE_OK;
 }
 
 void session_see_device(session *s) {
     s->facts.device = generator_device(s->g);
-    s->facts.cache = save_dtype_name(generator_cache(s->g));
+    s->facts.cache = session_dtype_name(generator_cache(s->g));
 }

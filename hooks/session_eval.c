@@ -8,16 +8,11 @@
 #include "hooks/prompts.h"
 #include "hooks/text_out.h"
 #include "include/internal/status.h"
+#include "include/internal/threads.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-
-static double now_s(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 /* --- sampling ----------------------------------------------------------------------------------------------------- */
 
@@ -80,7 +75,7 @@ static void show(session *s, owned_record *rec, int64_t step, double t0, const c
     }
     if (st < 0) session_log(s, "glimpse: step %lld: %s\nhint: the numbers are safe in %s/evals.jsonl", (long long)step,
                             status_text(), s->out_dir);
-    if (!s->host.blocked) rec->record.blocked_s = now_s() - t0; /* inline, the trainer waited for the pictures too */
+    if (!s->host.blocked) rec->record.blocked_s = monotonic_s() - t0; /* inline, the trainer waited for the pictures too */
     if (hint) tell(s, &rec->record, where.n ? buf_str(&where) : NULL, hint);
     if (s->host.record) s->host.record(s->host.user, &rec->record);
     buf_free(&where);
@@ -103,7 +98,7 @@ typedef struct eval_found {
 static glimpse_status record_eval(session *s, int64_t step, double train_loss, double val_loss, const char *status,
                                   const char *why, const eval_found *found, double t0, owned_record **out) {
     glimpse_status st = GLIMPSE_OK;
-    double t1 = now_s();
+    double t1 = monotonic_s();
     owned_record *rec = record_new();
     if (!rec) FAIL(GLIMPSE_E_MEMORY, "no memory for a record");
     glimpse_record *r = &rec->record;
@@ -136,7 +131,7 @@ static glimpse_status record_eval(session *s, int64_t step, double train_loss, d
         buf_free(&spelt);
         if (!r->why) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a record");
     }
-    double t2 = now_s();
+    double t2 = monotonic_s();
     r->write_s = record_round(t2 - t1, RECORD_SECONDS_DIGITS);
     r->blocked_s = record_round(s->host.blocked ? s->host.blocked(s->host.user) : t2 - t0, RECORD_SECONDS_DIGITS);
     TRY_GOTO(session_write_line(s, r, out));
@@ -203,7 +198,7 @@ static glimpse_status measure(session *s, int64_t step, eval_found *found) {
 
 glimpse_status session_eval(session *s, int64_t step, double train_loss, double val_loss) {
     glimpse_status st = GLIMPSE_OK, sampled = GLIMPSE_OK;
-    double t0 = now_s(), given_loss = val_loss;
+    double t0 = monotonic_s(), given_loss = val_loss;
     eval_found found = {0};
     owned_record *rec = NULL;
     buffer note = {0}, why = {0};
@@ -263,7 +258,7 @@ out:
 
 glimpse_status session_note(session *s, int64_t step, double train_loss, double val_loss, const char *status,
                             const char *why, int64_t since, bool told) {
-    double t0 = now_s();
+    double t0 = monotonic_s();
     owned_record *rec = NULL;
     const char *hint = told ? NULL : "";
     s->told = false;
@@ -279,7 +274,7 @@ glimpse_status session_note(session *s, int64_t step, double train_loss, double 
 }
 
 glimpse_status session_keep(session *s, int64_t step, batch_result *batch) {
-    double t0 = now_s() - batch->prefill_s - batch->decode_s;
+    double t0 = monotonic_s() - batch->prefill_s - batch->decode_s;
     owned_record *rec = NULL;
     eval_found found = { .batch = *batch };
     TRY(session_have_journal(s, step, 0));

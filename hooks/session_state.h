@@ -61,6 +61,8 @@ void session_say(const session *s, const char *text);        /* as it stands */
 /* session_device.c */
 /* The backend that --device asks for: the CPU's is the default. */
 glimpse_status session_find_device(session *s, generator_config *cfg);
+/* As records name it: "f32", "bf16", "f16". */
+const char *session_dtype_name(glimpse_dtype dtype);
 void session_see_device(session *s); /* into facts: what computes now; where the GPU would not do, auto went on to the CPU */
 
 /* session_journal.c */

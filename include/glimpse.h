@@ -121,11 +121,12 @@ GLIMPSE_API const char *glimpse_get(glimpse_config *cfg, const char *name);
  * configuration says it once and returns NULL. */
 GLIMPSE_API glimpse_status glimpse_parse_args(glimpse_config *cfg, int *argc, char **argv);
 
-/* 1 if --sample_only, --interactive or another flag asks to sample from a checkpoint instead of training. */
+/* 1 if --sample_only, --interactive or another flag asks to sample from a checkpoint instead of training, or --glimpse_help for
+ * the list of flags. */
 GLIMPSE_API int glimpse_is_sample_only(const glimpse_config *cfg);
 
-/* Sample from the checkpoint named by the configuration (else the newest in out_dir): text on stdout, all else on
- * stderr and in out_dir.  Returns a process exit code: 0, 1 (failed, said on stderr) or 2 (bad flags). */
+/* Sample from the checkpoint named by the configuration (else the newest in out_dir), or print what --glimpse_help asks for: text
+ * on stdout, all else on stderr and in out_dir.  Returns a process exit code: 0, 1 (failed, said on stderr) or 2 (bad flags). */
 GLIMPSE_API int glimpse_run(glimpse_config *cfg);
 
 /* Where Glimpse's lines go instead of stderr.  `line` has no newline at its end and may hold several lines.  Called on

@@ -20,6 +20,9 @@
 #include "include/internal/weights_source.h"
 #include "kernels/plan.h"
 
+/* The faster one, measured at each new size of batch; a graph of launches; one kernel whose blocks stay. */
+typedef enum decode_way { DECODE_AUTO, DECODE_GRAPH, DECODE_PERSISTENT } decode_way;
+
 typedef struct backend_config {
     int32_t threads;       /* >= 1 */
     struct pool *pool;     /* the threads to run on instead, borrowed until close; NULL = the backend's own */
@@ -34,6 +37,10 @@ typedef struct backend_config {
     const weights_source *source; /* where refresh finds the weights while source->there; borrowed; NULL = at the plan's */
     double memory_percent; /* above 0: of the device's memory may be taken, less held_bytes, and 1 GiB or 2 % stay free; */
     uint64_t held_bytes;   /* beyond it open is GLIMPSE_E_MEMORY */
+    decode_way decode;     /* of a burst's steps: the same bits */
+    int32_t decode_blocks; /* of the persistent kernel, at most; 0 = as many as run at once */
+    void (*say)(void *user, const char *line); /* what a user should read once, NULL = nobody does; say_user borrowed */
+    void *say_user;
 } backend_config;
 
 typedef struct backend_row {

@@ -7,8 +7,10 @@
 #include <unistd.h>
 
 #include "build_id.h" /* written by the Makefile: GLIMPSE_BUILD_ID */
+#include "include/internal/file.h"
 #include "include/internal/record.h"
 #include "plugin/guest.h"
+#include "plugin/option_help.h"
 
 #define OTHER_RANK ((glimpse_status)-100) /* of glimpse_open alone: off, and no line for it */
 
@@ -114,6 +116,13 @@ static glimpse_status open_with(const glimpse_config *cfg, const glimpse_model *
     if (opt_bool(o, OPT_sample_only) && opt_level_of(o, OPT_sample_only) == OPT_LEVEL_FILE)
         FAIL_GOTO(GLIMPSE_E_INVALID, "sample_only in %s comes too late to keep a trainer from training\nhint: give it as the "
                   "flag --sample_only", opt_str(o, OPT_config));
+    if (opt_bool(o, OPT_help)) {
+        buffer b = {0};
+        help_trainer(&b, cfg->all_names);
+        if (!buf_failed(&b)) guest_say(&cfg->log, buf_str(&b));
+        buf_free(&b);
+        FAIL_GOTO(GLIMPSE_E_STATE, "off: --help was asked for");
+    }
     if (opt_int(o, OPT_max_sample_tokens) == 0)
         FAIL_GOTO(GLIMPSE_E_STATE, "off: no tokens to sample were asked for\nhint: --max_sample_tokens 128");
     TRY_GOTO(check_rank(o));
@@ -246,9 +255,20 @@ static int exit_code(const glimpse_config *cfg, glimpse_status st) {
     return st == GLIMPSE_E_INVALID || (cfg && cfg->bad < 0) ? 2 : 1;
 }
 
+/* --glimpse_help, as text that was asked for: on stdout. */
+static glimpse_status print_help(const glimpse_config *cfg) {
+    buffer b = {0};
+    help_trainer(&b, cfg->all_names);
+    glimpse_status st = buf_failed(&b) ? status_fail(GLIMPSE_E_MEMORY, __FILE__, __LINE__, "no memory for the list of flags")
+                                       : file_write_fd(STDOUT_FILENO, "stdout", b.bytes, b.n);
+    buf_free(&b);
+    return st;
+}
+
 int guest_run(glimpse_config *cfg, const chat_terminal *terminal) {
     int err = errno, code = 0;
-    if (cfg && guest_is_off())
+    if (cfg && cfg->bad >= 0 && opt_bool(cfg->o, OPT_help)) code = exit_code(cfg, print_help(cfg));
+    else if (cfg && guest_is_off())
         guest_say(&cfg->log, "glimpse: off, because GLIMPSE is set to off: nothing was sampled");
     else
         code = exit_code(cfg, cfg ? command_with(cfg, COMMAND_sample, NULL, terminal)

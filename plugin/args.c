@@ -75,18 +75,8 @@ static glimpse_status fail_unknown(const char *word, const flag *f) {
     int n = (int)strcspn(word, "=");
     if (near) FAIL(GLIMPSE_E_INVALID, "unknown flag %.*s\nhint: did you mean --%s%s%s?", n, word,
                    f->prefixed ? "glimpse_" : "", negated ? "no_" : "", near);
-    FAIL(GLIMPSE_E_INVALID, "unknown flag %.*s\nhint: `glimpse --help` lists the flags", n, word);
-}
-
-/* What is wrong with the value is said of the flag as it was written. */
-static glimpse_status set_flag(options *o, const flag *f, const char *value, opt_level level) {
-    glimpse_status st = options_set(o, (opt_id)f->id, value, level);
-    if (st >= 0 || !f->prefixed) return st;
-    buffer b = {0};
-    opt_spell(status_text(), true, &b);
-    if (!buf_failed(&b)) status_set_text(st, buf_str(&b));
-    buf_free(&b);
-    return st;
+    FAIL(GLIMPSE_E_INVALID, f->prefixed ? "unknown flag %.*s\nhint: --glimpse_help lists the flags" : "unknown flag %.*s\nhint: `glimpse --help` "
+         "lists the flags", n, word);
 }
 
 /* Set the flag at argv[*i] and move *i to the last word that belongs to it. */
@@ -96,13 +86,13 @@ static glimpse_status take_flag(options *o, const flag *f, opt_level level, int 
     const char *prefix = f->prefixed ? "glimpse_" : "", *next = *i + 1 < argc ? argv[*i + 1] : NULL;
     if (f->negated) {
         if (f->value) FAIL(GLIMPSE_E_INVALID, "--%s%s takes no value", prefix, f->name);
-        return set_flag(o, f, "false", level);
+        return options_set(o, id, "false", level);
     }
-    if (f->value) return set_flag(o, f, f->value, level);
+    if (f->value) return options_set(o, id, f->value, level);
     if (info->type == OPT_BOOL) {
-        if (!next || !is_truth_word(next)) return set_flag(o, f, "true", level);
+        if (!next || !is_truth_word(next)) return options_set(o, id, "true", level);
         ++*i;
-        return set_flag(o, f, next, level);
+        return options_set(o, id, next, level);
     }
     if (!can_be_value(next)) {
         if (!next) FAIL(GLIMPSE_E_INVALID, "--%s%s needs a value, and nothing follows it", prefix, f->name);
@@ -110,7 +100,7 @@ static glimpse_status take_flag(options *o, const flag *f, opt_level level, int 
              f->name, next, prefix, f->name);
     }
     ++*i;
-    if (info->type != OPT_INTS) return set_flag(o, f, next, level);
+    if (info->type != OPT_INTS) return options_set(o, id, next, level);
     buffer list = {0};
     buf_puts(&list, next);
     while (*i + 1 < argc && is_list_word(argv[*i + 1])) {
@@ -118,7 +108,7 @@ static glimpse_status take_flag(options *o, const flag *f, opt_level level, int 
         buf_puts(&list, argv[++*i]);
     }
     glimpse_status st = buf_failed(&list) ? status_fail(GLIMPSE_E_MEMORY, __FILE__, __LINE__, "no memory for --%s%s", prefix, f->name)
-                                          : set_flag(o, f, buf_str(&list), level);
+                                          : options_set(o, id, buf_str(&list), level);
     buf_free(&list);
     return st;
 }

@@ -114,7 +114,7 @@ glimpse_status glimpse_parse_args(glimpse_config *cfg, int *argc, char **argv) {
 }
 
 int glimpse_is_sample_only(const glimpse_config *cfg) {
-    return cfg && (opt_bool(cfg->o, OPT_sample_only) || opt_bool(cfg->o, OPT_interactive) || cfg->bad_sample_only);
+    return cfg && (opt_bool(cfg->o, OPT_sample_only) || opt_bool(cfg->o, OPT_interactive) || opt_bool(cfg->o, OPT_help) || cfg->bad_sample_only);
 }
 
 void glimpse_set_log(glimpse_config *cfg, glimpse_log_fn fn, void *user) {

@@ -13,7 +13,6 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -350,17 +349,6 @@ static bool all_sent(const worker_guest *w) { return !w->n_posts || w->posts[w->
 
 /* --- open and close ---------------------------------------------------------------------------------------------- */
 
-static void name_run(char run[16]) {
-    uint8_t r[3];
-    if (getrandom(r, sizeof r, GRND_NONBLOCK) != (ssize_t)sizeof r) {
-        struct timespec t;
-        clock_gettime(CLOCK_REALTIME, &t);
-        uint64_t x = ((uint64_t)t.tv_nsec << 20 ^ (uint64_t)t.tv_sec ^ (uint64_t)getpid()) * 0x9E3779B97F4A7C15u;
-        memcpy(r, &x, sizeof r);
-    }
-    c_snprintf(run, 16, "%02x%02x%02x", r[0], r[1], r[2]);
-}
-
 /* What only this process could do. */
 static glimpse_status check_reach(const options *o, const glimpse_model *m) {
     if (m->logits || m->logits_all)
@@ -479,7 +467,7 @@ static glimpse_status prepare(worker_guest *w, const options *o, const glimpse_m
     if (w->dev) find_gpu(w, bus, why);
     hello h = {.gpu = *bus ? bus : NULL, .gpu_why = *why ? why : NULL, .build_id = GLIMPSE_BUILD_ID, .directory = w->directory, .log_back = w->g.log.fn != NULL, .snapshot_bytes = w->snap.bytes, .o = w->o,
                .model = *model, .offsets = w->snap.offsets};
-    name_run(h.run);
+    record_name_run(h.run);
     return hello_pack(&h, &w->hello);
 }
 

@@ -613,12 +613,6 @@ static glimpse_status open_search(beams *b, int32_t index, int32_t n_prompts, in
     return GLIMPSE_OK;
 }
 
-static double seconds(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 /* Searches first .. first + n - 1, numbered by prompt and setting. */
 static glimpse_status run_wave(beams *b, int32_t first, int32_t n, int32_t most_room, batch_result *out) {
     glimpse_status st = GLIMPSE_OK;
@@ -633,11 +627,11 @@ static glimpse_status run_wave(beams *b, int32_t first, int32_t n, int32_t most_
     memset(b->searches, 0, (size_t)n * sizeof *b->searches);
     b->n_searches = n;
     b->n_free = b->used = 0;
-    double t0 = seconds();
+    double t0 = monotonic_s();
     for (int32_t p = p0; p < p1; p++)
         TRY(generator_prefill(b->g, &rq->prompts[p], p - p0, generator_reach(b->g, &rq->prompts[p], rq->max_tokens),
                               b->prompt_logits + (size_t)(p - p0) * (size_t)b->V));
-    double t1 = seconds();
+    double t1 = monotonic_s();
     for (int32_t i = 0; i < n; i++) {
         b->searches[i].prompt = (first + i) / rq->n_settings;
         b->searches[i].setting = (first + i) % rq->n_settings;
@@ -651,7 +645,7 @@ static glimpse_status run_wave(beams *b, int32_t first, int32_t n, int32_t most_
     }
     for (int32_t i = 0; i < n; i++) TRY_GOTO(finish_search(b, &b->searches[i]));
     out->prefill_s += t1 - t0;
-    out->decode_s += seconds() - t1;
+    out->decode_s += monotonic_s() - t1;
 out:
     for (int32_t i = 0; i < b->n_jobs; i++) free(b->jobs[i].text);
     b->n_jobs = 0;

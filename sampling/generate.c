@@ -17,12 +17,6 @@
 enum { PREFILL_ROWS = GENERATOR_PREFILL_ROWS, MAX_WAVE = BATCH_MOST };
 #define WAVE_CACHE_BYTES ((size_t)2 << 30) /* most memory for the cache of one wave */
 
-static double now_s(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 /* --- one wave ----------------------------------------------------------------------------------------------------- */
 
 typedef struct wave {
@@ -206,12 +200,12 @@ static glimpse_status run_wave(batch *b, const kept_cache *kept, int32_t first, 
     int32_t cached = 0;
     w.n_prompts = b->seqs[first + n - 1].prompt + 1 - w.p0;
     w.n_negatives = !batch_guided(b->rq) ? 0 : b->rq->n_negative ? 1 : w.n_prompts;
-    double t0 = now_s(), t1 = t0;
+    double t0 = monotonic_s(), t1 = t0;
     w.prompt_logits = calloc((size_t)(w.n_prompts + w.n_negatives) * (size_t)b->g->m->d.vocab_size, sizeof(float));
     if (!w.prompt_logits) FAIL(GLIMPSE_E_MEMORY, "no memory for the logits of %d prompts", w.n_prompts);
     TRY_GOTO(make_room(&w, &cached));
     TRY_GOTO(place(&w, cached));
-    t1 = now_s();
+    t1 = monotonic_s();
     for (b->n_active = 0; b->n_active < n; b->n_active++) {
         b->active[b->n_active] = &b->seqs[first + b->n_active];
         TRY_GOTO(sequence_begin(b, b->active[b->n_active]));
@@ -225,7 +219,7 @@ static glimpse_status run_wave(batch *b, const kept_cache *kept, int32_t first, 
         TRY_GOTO(sequences_draw(b));
     }
     out->prefill_s += t1 - t0;
-    out->decode_s += now_s() - t1;
+    out->decode_s += monotonic_s() - t1;
     if (kept) b->g->cache_of = kept->owner;
 out:
     for (int32_t i = 0; i < n; i++) sequence_end(b, &b->seqs[first + i]);

@@ -31,6 +31,8 @@ typedef struct generator_config {
     void *say_user;
     double memory_percent;    /* as backend_config's */
     uint64_t held_bytes;
+    decode_way decode;        /* as backend_config's */
+    void (*note)(void *user, const char *line); /* the backend's say, with say_user; NULL = nobody hears it */
 } generator_config;
 
 /* `m` and `t` (NULL = none: ids only) are borrowed until generator_close. */

@@ -123,7 +123,8 @@ glimpse_status generator_backend(generator *g, int32_t rows, int32_t logits, int
     backend_config want = { .threads = g->cfg.threads, .max_rows = rows, .max_logits = logits, .n_strips = strips,
                             .strip_tokens = strip_tokens, .isa = g->cfg.isa, .pool = g->pool,
                             .device = g->cfg.device, .cache = g->cfg.cache, .source = g->cfg.source,
-                            .memory_percent = g->cfg.memory_percent, .held_bytes = g->cfg.held_bytes };
+                            .memory_percent = g->cfg.memory_percent, .held_bytes = g->cfg.held_bytes,
+                            .decode = g->cfg.decode, .say = g->cfg.note, .say_user = g->cfg.say_user };
     glimpse_status st;
     if (g->be && g->be->ops->reopen) { /* the weights stay: they may be gone where they were read */
         st = g->be->ops->reopen(g->be, &want);

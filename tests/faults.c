@@ -50,12 +50,6 @@ uint64_t fault_random(uint64_t *state, uint64_t n) {
     return (z ^ z >> 31) % n;
 }
 
-double fault_now_s(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 /* --- trees -------------------------------------------------------------------------------------------------------- */
 
 static bool is_excepted(const char *path, const char *const *except) {

@@ -13,7 +13,6 @@ void fault_row(bool ok, const char *name, const char *fmt, ...) PRINTF_LIKE(3, 4
 void fault_figure(bool ok, const char *name, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
 uint64_t fault_random(uint64_t *state, uint64_t n); /* in [0, n), splitmix64 */
-double fault_now_s(void);
 
 /* Every file below `dir`, as "path\tbytes\tCRC-32C\n" in order of path; paths that hold one of `except` (up to NULL) are
  * left out.  Returned (free). */

@@ -90,3 +90,19 @@ double oracle_normal(uint64_t *state) {
     double u = 1 - oracle_uniform(state), v = oracle_uniform(state);
     return sqrt(-2 * log(u)) * cos(6.283185307179586476925 * v);
 }
+
+int32_t oracle_row(float *l, int32_t most, uint64_t *rng, int kind) {
+    int32_t n = (int32_t)exp(log(2) + oracle_uniform(rng) * (log(most) - log(2)));
+    double scale = exp(oracle_uniform(rng) * 4 - 1.5), shift = oracle_normal(rng) * 20;
+    for (int32_t i = 0; i < n; i++) {
+        l[i] = (float)(shift + scale * oracle_normal(rng));
+        if (kind == 1) l[i] = roundf(l[i]);
+        if (kind == 2 && oracle_random(rng) % 2) l[i] = -INFINITY;
+        if (kind == 3) l[i] = (float)((double)i * -1e-42); /* denormals */
+        if (kind == 4) l[i] = i == n / 2 ? 0.0f : -100.0f;
+        if (kind == 5) l[i] = (float)(scale * 3 * -log(1 + (double)i)); /* Zipf, sorted: tokenizers put common ids first */
+        if (kind == 6 && i % 1000 == 7) l[i] = 1e4f; /* far outliers that are equal */
+    }
+    if (kind == 2) l[n / 2] = 0;
+    return n;
+}

@@ -27,4 +27,8 @@ uint64_t oracle_random(uint64_t *state);
 double oracle_uniform(uint64_t *state); /* [0, 1), 53 bits */
 double oracle_normal(uint64_t *state);  /* mean 0, variance 1: Box-Muller */
 
+/* A row of 2 to `most` logits of one of eight kinds: normal, rounded (ties), half of it -inf, denormals, one-hot, Zipf, equal
+ * outliers.  Returns how many. */
+int32_t oracle_row(float *l, int32_t most, uint64_t *rng, int kind);
+
 #endif

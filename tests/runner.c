@@ -49,6 +49,14 @@ void test_register(test_case *t) {
 
 const char *test_tmpdir(void) { return tmp_dir; }
 
+const char *test_path(const char *name) {
+    static char path[4][4096];
+    static int k;
+    k = (k + 1) % 4;
+    snprintf(path[k], sizeof path[k], "%s/%s", tmp_dir, name);
+    return path[k];
+}
+
 int test_entries(const char *dir) {
     int n = 0;
     DIR *d = opendir(dir);
@@ -186,19 +194,13 @@ typedef struct job {
     char dir[96];
 } job;
 
-static double now_s(void) {
-    struct timespec ts;
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (double)ts.tv_sec + 1e-9 * (double)ts.tv_nsec;
-}
-
 static void make_dir(char dir[96], int number) {
     snprintf(dir, 96, "%s/%d", tmp_root, number);
     if (mkdir(dir, 0700) < 0) perror(dir);
 }
 
 static bool start(job *j, const test_case *t, int number) {
-    *j = (job){.t = t, .out = memfd_create("test", MFD_CLOEXEC), .started = now_s()};
+    *j = (job){.t = t, .out = memfd_create("test", MFD_CLOEXEC), .started = monotonic_s()};
     make_dir(j->dir, number);
     fflush(NULL);
     pid_t parent = getpid();
@@ -256,7 +258,7 @@ static void finish(job *j, int status, totals *sum) {
     else if (WIFSIGNALED(status)) snprintf(why, sizeof why, ": died of %s", strsignal(WTERMSIG(status)));
     else if (code != 0 && code != EXIT_FAILED && code != EXIT_SKIPPED) snprintf(why, sizeof why, ": exit code %d", code);
     kill(-j->pid, SIGKILL); /* what it left running */
-    report(sum, j->t, code, why, j->out, now_s() - j->started);
+    report(sum, j->t, code, why, j->out, monotonic_s() - j->started);
     close(j->out);
     remove_tree(j->dir);
     j->pid = 0;
@@ -274,7 +276,7 @@ static double share_of_machine(void) {
 }
 
 static void run_parallel(test_case **list, int n, int n_jobs, totals *sum) {
-    double counted = now_s(), share = 1;
+    double counted = monotonic_s(), share = 1;
     job jobs[MAX_JOBS] = {0};
     int next = 0, live = 0;
     while (next < n || live > 0) {
@@ -285,7 +287,7 @@ static void run_parallel(test_case **list, int n, int n_jobs, totals *sum) {
             next++;
         }
         bool ended = false;
-        double passed = now_s() - counted;
+        double passed = monotonic_s() - counted;
         if (passed > 0.2) {
             counted += passed;
             share = share_of_machine();
@@ -364,8 +366,8 @@ int main(int argc, char **argv) {
         for (int i = 0; i < kept; i++) {
             if (!list[i]->run) continue; /* a script replaces the process it runs in */
             make_dir(tmp_dir, i);
-            double started = now_s();
-            report(&sum, list[i], run_here(list[i]), "", -1, now_s() - started);
+            double started = monotonic_s();
+            report(&sum, list[i], run_here(list[i]), "", -1, monotonic_s() - started);
             remove_tree(tmp_dir);
         }
     } else {

@@ -35,6 +35,7 @@ void test_register(test_case *t);
 
 /* A fresh directory of this test's own, absolute, removed afterwards. */
 const char *test_tmpdir(void);
+const char *test_path(const char *name); /* of a name in it; static, four at a time */
 int test_entries(const char *dir); /* how many names are in it, hidden ones not counted; 0 if it cannot be read */
 /* Absolute path of build/MODE, where the libraries, programs and examples are. */
 const char *test_build_dir(void);

@@ -262,6 +262,7 @@ TEST(charts_sheet) {
         else EXPECT_EQ(at(&m, x, y0 + 180 + 2), RED); /* the tick */
     }
     EXPECT(count(&m, BLUE, x0, y0 + 190, m.w, y0 + 270) > 500); /* the entropy's line */
+    EXPECT_EQ(count(&m, RED, 0, 56, m.w, 80), 18 * 13 - 14 * 9); /* the legend says what the red frame is */
     free(m.rgb);
     record_free(&o->record);
 }

@@ -254,7 +254,7 @@ TEST(cli_says_which_flags_do_nothing) {
         {"score|--prompt|a|--temperature|2", "glimpse: --temperature does nothing in `glimpse score`: it is read by sample, chat and in training\n"},
         {"score|--prompt|a|--temperature|2|--no_sheets",
          "glimpse: --temperature does nothing in `glimpse score`: it is read by sample, chat and in training\n"
-         "glimpse: --sheets does nothing in `glimpse score`: it is read by sample, chat and in training\n"},
+         "glimpse: --no_sheets does nothing in `glimpse score`: it is read by sample, chat and in training\n"},
         {"--requests|f", "glimpse: --requests does nothing in `glimpse sample`: it is read by score\nbanner\n"},
         {"chat|--seed_each_step", "glimpse: --seed_each_step does nothing in `glimpse chat`: it is read by sample and in training\nbanner\n"},
         {"--interactive|--seed_each_step", "glimpse: --seed_each_step does nothing in `glimpse chat`: it is read by sample and in training\nbanner\n"},
@@ -319,6 +319,7 @@ TEST(cli_bad_flags_end_with_2) {
         {"hello", "glimpse: unexpected word \"hello\"\n"
                   "hint: the commands are sample, eval, score, follow [DIR], review [DIR], report [DIR], chat, tokenize, convert IN OUT, inspect PATH and "
                   "help FLAG; a prompt is given with --prompt\n"},
+        {"samples", "glimpse: unexpected word \"samples\"\nhint: did you mean `glimpse sample`? A prompt is given with --prompt\n"},
         {"report|a|b", "glimpse: unexpected word \"b\"\n"
                   "hint: the commands are sample, eval, score, follow [DIR], review [DIR], report [DIR], chat, tokenize, convert IN OUT, inspect PATH and "
                   "help FLAG; a prompt is given with --prompt\n"},

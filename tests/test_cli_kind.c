@@ -13,6 +13,7 @@
 
 #include "include/internal/buffer.h"
 #include "include/internal/file.h"
+#include "tests/pty.h"
 
 static buffer out, err;
 
@@ -31,8 +32,10 @@ static int shell(const char *words) {
 }
 
 static void expect_in(const buffer *b, const char *what) {
-    test_check(strstr(buf_str(b), what) != NULL, __FILE__, __LINE__, "\"%s\" is in: %s", what, buf_str(b));
+    test_check(strstr(buf_str(b), what) != NULL, __FILE__, __LINE__, "\"%s\" is in: %.2000s", what, buf_str(b));
 }
+
+#define RUN "\"$G\" --checkpoint ckpt --no_sheets --no_tensorboard --max_new_tokens 3 --quiet --out_dir "
 
 /* The ends that sampling takes, the same number of parameters, floats with the digits that they have. */
 TEST(cli_inspect_shows_what_sampling_takes) {
@@ -41,9 +44,16 @@ TEST(cli_inspect_shows_what_sampling_takes) {
     expect_in(&out, "\ntokenizer          c/tokenizer.json\n");
     expect_in(&out, "\neos                0\n");
     expect_in(&out, "\nbos                0\n");
+    EXPECT_EQ(shell("sed -i 's/\"eos_token_id\": [0-9]*/\"eos_token_id\": [0, 3, 7]/' c/config.json && \"$G\" inspect c && \"$G\" inspect c --json"), 0);
+    expect_in(&out, "\neos                0\n");
+    expect_in(&out, "\nmore_eos           3, 7\n");
+    expect_in(&out, "\"more_eos\": [3, 7], \"tied\"");
     EXPECT_EQ(shell("cp -rL ckpt c && sed -i '/bos_token_id\\|eos_token_id/d' c/config.json && rm c/tokenizer*.json && \"$G\" inspect c"), 0);
     expect_in(&out, "\ntokenizer          none\n");
     expect_in(&out, "\nbos                none\neos                none\n");
+    EXPECT_EQ(shell("\"$G\" inspect nowhere"), 1);
+    EXPECT_STREQ(buf_str(&err), "glimpse: nowhere: there is no such file or directory\nhint: `glimpse help inspect`\n");
+    EXPECT_EQ(shell(RUN "o && grep -o '\"dtype\":\"f32\",\"cache\":\"f32\"' o/evals.jsonl"), 0); /* in records it is small */
     EXPECT_EQ(shell("mkfifo c/tokenizer.json && \"$G\" inspect c"), 0); /* said, and the model looked at all the same */
     expect_in(&err, "c/tokenizer.json is a pipe, expected a file");
 }
@@ -110,7 +120,6 @@ TEST(cli_convert_takes_a_pattern) {
     expect_in(&err, "no pattern is named \"cl1k\"");
 }
 
-#define RUN "\"$G\" --checkpoint ckpt --no_sheets --no_tensorboard --max_new_tokens 3 --quiet --out_dir "
 
 /* A directory that is not there is said at once, with the run that was perhaps meant; a run that ended is one. */
 TEST(cli_follow_says_what_it_waits_for) {
@@ -253,4 +262,57 @@ TEST(cli_a_character_that_is_not_known) {
         expect_in(&err, i == 1 ? "the character \"I\" (U+0049) at byte 0 is not in the vocabulary" : "the character \":\" (U+003A) at byte 1 is not in the vocabulary");
         expect_in(&err, cases[i][1]);
     }
+}
+
+/* A trainer has the list of Glimpse's flags as it takes them, and its own says how to see it. */
+TEST(cli_glimpse_help_in_a_trainer) {
+    EXPECT_EQ(shell("T=\"${G%/*}\"; \"$T/train_gpt\" --help"), 0);
+    expect_in(&out, "\n  --glimpse_help ");
+    EXPECT_EQ(shell("T=\"${G%/*}\"; \"$T/train_gpt\" --glimpse_help"), 0);
+    EXPECT_EQ(err.n, 0);
+    expect_in(&out, "\n  --max_sample_tokens N ");
+    expect_in(&out, "\n  --glimpse_seed N ");
+    expect_in(&out, "\n  --glimpse_[no_]sheets ");
+    expect_in(&out, "--glimpse_max_new_tokens");
+    EXPECT(!strstr(buf_str(&out), " --seed N") && !strstr(buf_str(&out), "--glimpse_requests"));
+    for (const char *at = buf_str(&out), *end; *at; at = end + (*end != 0)) {
+        end = at + strcspn(at, "\n");
+        EXPECT(end - at <= 80);
+    }
+    EXPECT_EQ(shell("ls -A | grep -v txt | grep -v ckpt"), 1); /* nothing was trained */
+    EXPECT_EQ(shell("T=\"${G%/*}\"; GLIMPSE_ARGS=--help \"$T/minimal\""), 0);
+    expect_in(&out, "\n  --glimpse_seed N ");
+    EXPECT_EQ(shell("T=\"${G%/*}\"; \"$T/train_gpt\" --glimpse_sed 3"), 2);
+    expect_in(&err, "hint: did you mean --glimpse_seed?\n");
+    EXPECT_EQ(shell("T=\"${G%/*}\"; \"$T/train_gpt\" --glimpse_xyzzy"), 2);
+    expect_in(&err, "hint: --glimpse_help lists the flags\n");
+}
+
+/* One number of parameters for one model: the padding of its vocabulary is none. */
+TEST(cli_one_count_of_parameters) {
+    EXPECT_EQ(shell("seq 500 > d.txt; T=\"${G%/*}\"; \"$T/train_gpt\" --no_glimpse --data d.txt --steps 1 --layers 1 --heads 1 --channels 16 --context 16 --out_dir o && \"$G\" "
+                    "inspect o && \"$G\" convert o c"), 0);
+    const char *said = strstr(buf_str(&out), " parameters\n"), *params = strstr(buf_str(&out), "\nparams             ");
+    REQUIRE(said && params);
+    while (said[-1] >= '0' && said[-1] <= '9') said--;
+    EXPECT_EQ(atol(said), atol(params + 8));
+    EXPECT_EQ(atol(said), 11 * 16 + 16 * 16 + 12 * 16 * 16 + 13 * 16 + 2 * 16 + 16); /* ten digits and the newline; the end of a text */
+}
+
+/* In a narrow terminal the ids of `glimpse score` stand beside their tokens, and nothing is wider than it. */
+TEST(cli_score_in_a_narrow_terminal) {
+    char program[4096], checkpoint[4096], row[PTY_COLUMNS * PTY_CELL];
+    snprintf(program, sizeof program, "%s/glimpse", test_build_dir());
+    snprintf(checkpoint, sizeof checkpoint, "%s/tests/ref/tasks/ckpt", test_source_dir());
+    pty p;
+    char *argv[] = {program, (char *)"score", (char *)"--checkpoint", checkpoint, (char *)"--prompt", (char *)"The", (char *)"--quiet", NULL};
+    const char *const environment[] = {"TERM=xterm-256color", NULL};
+    if (!pty_start(&p, 60, 24, environment, argv)) SKIP("no pseudo-terminal");
+    EXPECT(pty_wait(&p, "id"));
+    EXPECT_EQ(pty_end(&p), 0);
+    pty_row(&p, 0, row);
+    EXPECT(strstr(row, "ln p") && strstr(row, "  id") && strlen(row) <= 60);
+    pty_row(&p, 1, row);
+    EXPECT(row[0] == ' ' && strlen(row) <= 60 && row[strlen(row) - 1] >= '0' && row[strlen(row) - 1] <= '9');
+    EXPECT(strchr(row, 'T') != NULL);
 }

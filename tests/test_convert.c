@@ -13,14 +13,6 @@
 
 extern const session_api glimpse_session_v1;
 
-static const char *at(const char *name) {
-    static char path[4][4096];
-    static int k;
-    k = (k + 1) % 4;
-    snprintf(path[k], sizeof path[k], "%s/%s", test_tmpdir(), name);
-    return path[k];
-}
-
 static void shell(const char *command) {
     buffer b = {0};
     buf_printf(&b, "cd '%s' && %s", test_tmpdir(), command);
@@ -62,9 +54,9 @@ static void make_model(const char *path) {
 
 TEST(convert_says_names_escaped) {
     buffer said = {0};
-    make_model(at("in"));
+    make_model(test_path("in"));
     shell("echo nothing >in/$(printf 'a\\033[31mRED\\nline').tiktoken");
-    convert(at("in"), at("out\033[31m\nx"), &said);
+    convert(test_path("in"), test_path("out\033[31m\nx"), &said);
     expect_said(&said, "\\x1b[31mRED", true);
     expect_said(&said, "copied unread", true);
     EXPECT(!memchr(said.bytes, '\033', said.n));
@@ -77,20 +69,20 @@ TEST(convert_says_names_escaped) {
 /* What no reader knows stays behind a link that leaves the folder; what one knows is followed, as in a cache. */
 TEST(convert_follows_links_to_what_it_can_read) {
     buffer said = {0};
-    make_model(at("in"));
+    make_model(test_path("in"));
     shell("mkdir -p blobs && echo secret >blobs/shadow && ln -s ../blobs/shadow in/tokenizer.model");
-    convert(at("in"), at("out1"), &said);
+    convert(test_path("in"), test_path("out1"), &said);
     expect_said(&said, "tokenizer.model is not copied", true);
     shell("test ! -e out1/tokenizer.model");
     shell("rm in/tokenizer.model && echo mine >in/other && ln -s other in/tokenizer.model"); /* a link within */
-    convert(at("in"), at("out2"), &said);
+    convert(test_path("in"), test_path("out2"), &said);
     expect_said(&said, "copied unread", true);
     shell("grep -q mine out2/tokenizer.model");
     shell("rm in/tokenizer.model in/other && ln -s ../blobs/shadow in/tokenizer.model && ln -s ../blobs/shadow in/special_tokens_map.json &&"
           "ln -s ../blobs/shadow in/merges.txt && ln -s ../blobs/shadow in/chat_template.jinja && ln -s ../blobs/shadow in/generation_config.json &&"
           "echo '{\"model\":{\"type\":\"WordLevel\",\"vocab\":{\"a\":0,\"b\":1},\"unk_token\":\"b\"}}' >blobs/t && ln -s ../blobs/t in/tokenizer.json &&"
           "echo '{}' >blobs/c && ln -s ../blobs/c in/tokenizer_config.json");
-    convert(at("in"), at("out3"), &said);
+    convert(test_path("in"), test_path("out3"), &said);
     expect_said(&said, "generation_config.json is not copied", true);
     expect_said(&said, "tokenizer.json is not copied", false);
     shell("cmp blobs/t out3/tokenizer.json && cmp blobs/c out3/tokenizer_config.json && ! grep -rq secret out3");
@@ -100,15 +92,15 @@ TEST(convert_follows_links_to_what_it_can_read) {
 TEST(convert_to_llmc_says_where_the_tokenizer_stays) {
     buffer said = {0};
     char want[5000];
-    make_model(at("in"));
-    convert(at("in"), at("none.bin"), &said);
+    make_model(test_path("in"));
+    convert(test_path("in"), test_path("none.bin"), &said);
     expect_said(&said, "tokenizer", false);
     shell("echo '{\"model\":{\"type\":\"WordLevel\",\"vocab\":{\"a\":0,\"b\":1},\"unk_token\":\"b\"}}' >in/tokenizer.json");
-    convert(at("in"), at("out.bin"), &said);
-    snprintf(want, sizeof want, "a .bin holds no tokenizer: %s stays where it is; sampling takes it with --tokenizer %s\n", at("in/tokenizer.json"), at("in/tokenizer.json"));
+    convert(test_path("in"), test_path("out.bin"), &said);
+    snprintf(want, sizeof want, "a .bin holds no tokenizer: %s stays where it is; sampling takes it with --tokenizer %s\n", test_path("in/tokenizer.json"), test_path("in/tokenizer.json"));
     expect_said(&said, want, true);
     shell("echo nothing >in/tokenizer.json");
-    convert(at("in"), at("out2.bin"), &said);
+    convert(test_path("in"), test_path("out2.bin"), &said);
     expect_said(&said, "could not be read", true);
     expect_said(&said, "copied", false);
     buf_free(&said);

@@ -66,3 +66,25 @@ TEST(emu_fails_when_it_is_asked_to) {
     EXPECT_EQ(emu_run_wrong(0, input, &out), 0);
     EXPECT_LT(5, emu_calls());
 }
+
+/* Blocks that are launched together take turns: what one waits for comes, what one does not wait for is not there in some order. */
+TEST(emu_runs_blocks_together) {
+    int input[256] = {0}, out = 0, wrong = 0;
+    for (int order = EMU_FORWARD; order <= EMU_RANDOM; order++) {
+        emu_schedule(order, 5);
+        EXPECT_EQ(emu_run_wrong(5, input, &out), 0);
+        EXPECT_EQ(out, 40);
+        EXPECT_EQ(emu_run_wrong(6, input, &out), 0);
+        wrong += out != 40;
+    }
+    EXPECT_LE(2, wrong);
+    emu_lose_arrival(2); /* all wait in vain, and say so in time */
+    EXPECT_EQ(emu_run_wrong(5, input, &out), 0);
+    EXPECT_EQ(out, -4);
+    EXPECT_EQ(emu_run_wrong(7, input, &out), 720);
+    emu_cooperative(0);
+    EXPECT_EQ(emu_run_wrong(5, input, &out), 801);
+    emu_cooperative(1);
+    EXPECT(!emu_problem());
+    EXPECT_EQ(emu_device_bytes(), 0);
+}

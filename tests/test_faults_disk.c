@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "include/internal/file.h"
+#include "include/internal/threads.h"
 #include "plugin/guest.h"
 #include "tests/faults.h"
 #include "tests/worker_rig.h"
@@ -187,9 +188,9 @@ static bool stall(fault f, int evals, double *median_ms, double *most_ms) {
     double *took = calloc((size_t)evals, sizeof *took), copy[21];
     memset(from, 1, bytes);
     for (int i = 0; i < 21; i++) {
-        double t0 = fault_now_s();
+        double t0 = monotonic_s();
         memcpy(to, from, bytes);
-        copy[i] = fault_now_s() - t0;
+        copy[i] = monotonic_s() - t0;
         if (to[bytes / 2] != 1) abort();
     }
     qsort(copy, 21, sizeof *copy, by_value);
@@ -197,9 +198,9 @@ static bool stall(fault f, int evals, double *median_ms, double *most_ms) {
     for (int i = 0; i < evals && open; i++) {
         struct rusage before, after;
         getrusage(RUSAGE_THREAD, &before);
-        double t0 = fault_now_s();
+        double t0 = monotonic_s();
         glimpse_status st = glimpse_eval(r.g, 2 + i, 2, 1);
-        double t = fault_now_s() - t0 - (st == GLIMPSE_OK ? copy[10] : 0);
+        double t = monotonic_s() - t0 - (st == GLIMPSE_OK ? copy[10] : 0);
         getrusage(RUSAGE_THREAD, &after);
         /* Where another program took the processor, nothing is told of Glimpse; its own waits are voluntary switches. */
         if (after.ru_nivcsw == before.ru_nivcsw) took[kept++] = t;
@@ -209,9 +210,9 @@ static bool stall(fault f, int evals, double *median_ms, double *most_ms) {
     *median_ms = took[kept / 2] * 1e3;
     *most_ms = took[kept ? kept - 1 : 0] * 1e3;
     EXPECT_LE(evals / 2, kept);
-    double t0 = fault_now_s();
+    double t0 = monotonic_s();
     glimpse_close(r.g);
-    EXPECT_LT(fault_now_s() - t0, 10.0); /* close_timeout is 0.2 s: it waits for no disk */
+    EXPECT_LT(monotonic_s() - t0, 10.0); /* close_timeout is 0.2 s: it waits for no disk */
     r.g = NULL;
     if (frozen >= 0) {
         ioctl(frozen, FITHAW, 0);

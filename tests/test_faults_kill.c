@@ -2,6 +2,7 @@
  * acknowledged is in the journal, once; the views are the journal's; nothing is left running, locked or in memory.
  * And workers that die of a signal: each death is one failed eval with its reason. */
 #define _GNU_SOURCE
+#include "include/internal/threads.h"
 #include "tests/faults.h"
 
 #include <dirent.h>
@@ -205,7 +206,7 @@ static void kills_of(const char *name, int total, int of_one, uint64_t seed) {
     char program[4200];
     tally t = {0};
     int shm = shm_files(), n = 0;
-    double t0 = fault_now_s();
+    double t0 = monotonic_s();
     snprintf(program, sizeof program, "%s/glimpse", test_build_dir());
     setenv("GLIMPSE_WORKER", program, 1);
     rig_mark();
@@ -217,7 +218,7 @@ static void kills_of(const char *name, int total, int of_one, uint64_t seed) {
               "lines; views as a report draws them %lld/%d; left: processes %d, shared memory %d, temporary files %lld; %.1f ms each",
               (long long)(t.kills[0] + t.kills[1] + t.kills[2]), (long long)t.kills[0], (long long)t.kills[1], (long long)t.kills[2],
               (long long)t.acked, (long long)t.missing, (long long)t.bad, (long long)t.lines, (long long)t.views, n, !gone,
-              shm_files() - shm, (long long)t.left_tmp, (fault_now_s() - t0) * 1e3 / total);
+              shm_files() - shm, (long long)t.left_tmp, (monotonic_s() - t0) * 1e3 / total);
 }
 
 /* Two at a time: the runner runs them side by side. */

@@ -75,26 +75,6 @@ TEST(samplers_errors) {
     EXPECT(c == NULL);
 }
 
-TEST(samplers_out_of_memory) {
-    sampler_settings s = {0.8, 40, 0.95, 0.05, 1.1, NULL};
-    for (long n = 1; n < 100; n++) {
-        chain *c = NULL, *d = NULL;
-        test_fail_alloc(n);
-        glimpse_status st = chain_open(&s, 100, &c);
-        if (st >= 0) st = chain_clone(c, &d);
-        long seen = test_fail_alloc(0);
-        chain_close(d);
-        chain_close(c);
-        if (seen < n) {
-            EXPECT_OK(st);
-            EXPECT(n > 8);
-            return;
-        }
-        EXPECT_EQ(st, GLIMPSE_E_MEMORY);
-    }
-    EXPECT(!"allocates for ever");
-}
-
 /* Does the chain keep exactly `kept` (ids, -1 ends) of softmax = p, with the renormalised p_final? */
 static void check_kept(const char *order, const double *p, int n, const int *kept, const char *file, int line) {
     float l[32];

@@ -131,22 +131,6 @@ static glimpse_status spy_apply(sampler *s, candidates *c) {
 static void spy_free(sampler *s) { (void)s; }
 static const sampler_ops spy_ops = {"spy", NULL, spy_apply, NULL, NULL, spy_free, NULL};
 
-static int32_t random_row(float *l, uint64_t *rng, int kind) {
-    int32_t n = (int32_t)exp(log(2) + oracle_uniform(rng) * (log(V_MOST) - log(2)));
-    double scale = exp(oracle_uniform(rng) * 4 - 1.5), shift = oracle_normal(rng) * 20;
-    for (int32_t i = 0; i < n; i++) {
-        l[i] = (float)(shift + scale * oracle_normal(rng));
-        if (kind == 1) l[i] = roundf(l[i]);
-        if (kind == 2 && oracle_random(rng) % 2) l[i] = -INFINITY;
-        if (kind == 3) l[i] = (float)((double)i * -1e-42);
-        if (kind == 4) l[i] = i == n / 2 ? 0.0f : -100.0f;
-        if (kind == 5) l[i] = (float)(scale * 3 * -log(1 + (double)i));
-        if (kind == 6 && i % 1000 == 7) l[i] = 1e4f;
-    }
-    if (kind == 2) l[n / 2] = 0;
-    return n;
-}
-
 typedef struct filter {
     const char *name;
     int32_t (*keep)(row *r, double v);
@@ -167,7 +151,7 @@ static void against_definitions(const int *which, int n_which, uint64_t rng, int
     int skipped[N_FILTERS] = {0}, cut[N_FILTERS] = {0};
     REQUIRE(l && kept && r.s);
     for (int k = 0; k < rows; k++) {
-        int32_t n = random_row(l, &rng, k % 8);
+        int32_t n = oracle_row(l, V_MOST, &rng, k % 8);
         r.t = k % 3 ? exp(oracle_uniform(&rng) * 2 - 1) : 1;
         for (int32_t i = 0; i < n; i++) r.s[i] = (item){l[i], i, 0, 0, 0};
         qsort(r.s, (size_t)n, sizeof *r.s, falling);
@@ -415,25 +399,31 @@ TEST(samplers_states_are_cloned_and_reset) {
     chain_close(saved);
 }
 
-TEST(samplers_all_out_of_memory) {
-    sampler_settings s = SAMPLER_SETTINGS_INIT;
-    s.order = ALL;
+/* The first of these allocations fails, then the second, ... until there are none left. */
+static void out_of_memory(const sampler_settings *s, long least) {
     for (long n = 1; n < 300; n++) {
         chain *c = NULL, *d = NULL;
         test_fail_alloc(n);
-        glimpse_status st = chain_open(&s, 100, &c);
+        glimpse_status st = chain_open(s, 100, &c);
         if (st >= 0) st = chain_clone(c, &d);
         long seen = test_fail_alloc(0);
         chain_close(d);
         chain_close(c);
         if (seen < n) {
             EXPECT_OK(st);
-            EXPECT(n > 40);
+            EXPECT(n > least);
             return;
         }
         EXPECT_EQ(st, GLIMPSE_E_MEMORY);
     }
     EXPECT(!"allocates for ever");
+}
+
+TEST(samplers_out_of_memory) {
+    sampler_settings few = {0.8, 40, 0.95, 0.05, 1.1, NULL}, all = SAMPLER_SETTINGS_INIT;
+    all.order = ALL;
+    out_of_memory(&few, 8);
+    out_of_memory(&all, 40);
 }
 
 /* DRY and n-gram bans against the obvious quadratic search. */
@@ -490,7 +480,7 @@ TEST(samplers_patched_row_is_as_read) {
     uint64_t rng = 31;
     REQUIRE(l && p);
     for (int r = 0; r < row_count() / 2; r++) {
-        int32_t n = random_row(l, &rng, r % 8), top[24], n_top = 0;
+        int32_t n = oracle_row(l, V_MOST, &rng, r % 8), top[24], n_top = 0;
         double t = r % 3 ? exp(oracle_uniform(&rng) * 2 - 1) : 1;
         char order[200];
         for (int32_t i = 0; i < n; i++) /* the likeliest are among those that change: the maximum moves */

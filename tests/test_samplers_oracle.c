@@ -81,22 +81,6 @@ static glimpse_status spy_clone(const sampler *s, sampler **out) {
 static void spy_free(sampler *s) { (void)s; }
 static const sampler_ops spy_ops = {"spy", NULL, spy_apply, NULL, spy_clone, spy_free, NULL};
 
-static int32_t random_row(float *l, uint64_t *rng, int kind) {
-    int32_t n = (int32_t)exp(log(2) + oracle_uniform(rng) * (log(V_MOST) - log(2)));
-    double scale = exp(oracle_uniform(rng) * 4 - 1.5), shift = oracle_normal(rng) * 20;
-    for (int32_t i = 0; i < n; i++) {
-        l[i] = (float)(shift + scale * oracle_normal(rng));
-        if (kind == 1) l[i] = roundf(l[i]);
-        if (kind == 2 && oracle_random(rng) % 2) l[i] = -INFINITY;
-        if (kind == 3) l[i] = (float)((double)i * -1e-42); /* denormals */
-        if (kind == 4) l[i] = i == n / 2 ? 0.0f : -100.0f;
-        if (kind == 5) l[i] = (float)(scale * 3 * -log(1 + (double)i)); /* Zipf, sorted: tokenizers put common ids first */
-        if (kind == 6 && i % 1000 == 7) l[i] = 1e4f; /* far outliers that are equal */
-    }
-    if (kind == 2) l[n / 2] = 0;
-    return n;
-}
-
 enum { TOP_K = 1, TOP_P = 2, MIN_P = 4, PENALTY = 8, WARM = 16 };
 
 static void against_oracle(int what, uint64_t rng, int rows) {
@@ -106,7 +90,7 @@ static void against_oracle(int what, uint64_t rng, int rows) {
     int skipped = 0, cut = 0;
     REQUIRE(l && kept && o.s);
     for (int r = 0; r < rows; r++) {
-        int32_t n = random_row(l, &rng, r % 8);
+        int32_t n = oracle_row(l, V_MOST, &rng, r % 8);
         sampler_settings s = SAMPLER_SETTINGS_INIT;
         if (what & WARM) s.temperature = exp(oracle_uniform(&rng) * 3 - 1.5);
         if (what & TOP_K) s.top_k = 1 + (int32_t)exp(oracle_uniform(&rng) * log(n));
@@ -174,7 +158,7 @@ TEST_LIMIT(samplers_record_fields, 120) {
     uint64_t rng = 11;
     REQUIRE(l && o.s && p && warm && top);
     for (int r = 0; r < row_count() / 5; r++) {
-        int32_t n = random_row(l, &rng, r % 8), n_top = r % 5 == 0 ? n : r % 5 == 1 ? 0 : 1 + r % 60;
+        int32_t n = oracle_row(l, V_MOST, &rng, r % 8), n_top = r % 5 == 0 ? n : r % 5 == 1 ? 0 : 1 + r % 60;
         double t = r % 3 ? exp(oracle_uniform(&rng) * 2 - 1) : 1;
         sampler_settings s = SAMPLER_SETTINGS_INIT;
         s.temperature = t;

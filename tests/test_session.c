@@ -8,6 +8,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -369,6 +370,47 @@ TEST(session_prompts) {
     free(file);
     tiny_gpt_free(&g);
     buf_free(&h.log);
+}
+
+/* A sampling that failed is due again, also for whoever goes on with the run: the journal says so. */
+TEST(session_owes_a_sample_across_a_resume) {
+    static const struct {
+        const char *after; /* what happened behind the failure at step 10, before the end: k = skipped, o = sampled */
+        bool owed;
+    } cases[] = {{"", true}, {"k", true}, {"kk", true}, {"o", false}, {"ok", false}};
+    tiny_gpt g;
+    tiny_gpt_make(&g, 1, 1, 16, 60, 32, -1, 12);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        heard h = {0};
+        session_host host = host_of(&h);
+        session *s;
+        char dir[4200];
+        snprintf(dir, sizeof dir, "%s/%zu", test_tmpdir(), i);
+        options *o = OPTS(dir, { "max_sample_tokens", "3" }, { "sheets", "false" });
+        REQUIRE_OK(session_open(o, &g.model, &host, &s));
+        EXPECT_OK(session_eval(s, 0, 3, 3));
+        float kept = g.w[14][3];
+        g.w[14][3] = NAN;
+        EXPECT_ERR(session_eval(s, 10, 3, 2), GLIMPSE_E_NONFINITE, NULL);
+        g.w[14][3] = kept;
+        int64_t step = 20;
+        for (const char *a = cases[i].after; *a; a++, step += 10) {
+            if (*a == 'k') EXPECT_OK(session_note(s, step, NAN, 6, "skipped", "still busy", 0, false));
+            else EXPECT_OK(session_eval(s, step, 3, 6));
+        }
+        EXPECT_EQ(s->due.owed, cases[i].owed);
+        session_close(s);
+        REQUIRE_OK(session_open(o, &g.model, &host, &s));
+        EXPECT_EQ(session_eval(s, step, 3, 6), cases[i].owed ? GLIMPSE_OK : GLIMPSE_NOT_DUE);
+        EXPECT_EQ(session_eval(s, step + 10, 3, 6), GLIMPSE_NOT_DUE);
+        session_close(s);
+        REQUIRE_OK(session_open(o, &g.model, &host, &s)); /* back before the failure: it is left behind */
+        EXPECT_EQ(session_eval(s, 5, 3, 6), GLIMPSE_NOT_DUE);
+        session_close(s);
+        options_free(o);
+        buf_free(&h.log);
+    }
+    tiny_gpt_free(&g);
 }
 
 /* --- requests ------------------------------------------------------------------------------------------------------- */

@@ -17,18 +17,10 @@
 #include "tests/tiny_gpt.h"
 #include "tests/toy_bpe.h"
 
-static const char *at(const char *name) {
-    static char path[4][4096];
-    static int k;
-    k = (k + 1) % 4;
-    snprintf(path[k], sizeof path[k], "%s/%s", test_tmpdir(), name);
-    return path[k];
-}
-
 static tokenizer *reread(const buffer *json) {
     tokenizer *t = NULL;
-    if (!EXPECT_OK(file_write_atomic(at("reread.json"), json->bytes, json->n, false))) return NULL;
-    EXPECT_OK(tokenizer_load(at("reread.json"), &t));
+    if (!EXPECT_OK(file_write_atomic(test_path("reread.json"), json->bytes, json->n, false))) return NULL;
+    EXPECT_OK(tokenizer_load(test_path("reread.json"), &t));
     return t;
 }
 
@@ -168,8 +160,8 @@ TEST(carry_sentencepiece_exact_or_as_it_was) {
         EXPECT_STREQ(why, "");
         REQUIRE(json.n > 0 && (back = reread(&json)) != NULL);
         REQUIRE_OK(tokenizer_to_model(t, &file));
-        REQUIRE_OK(file_write_atomic(at("again.model"), file.bytes, file.n, false));
-        REQUIRE_OK(tokenizer_load(at("again.model"), &model));
+        REQUIRE_OK(file_write_atomic(test_path("again.model"), file.bytes, file.n, false));
+        REQUIRE_OK(tokenizer_load(test_path("again.model"), &model));
         for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
             test_check(same_ids(t, back, texts[i], strlen(texts[i])), __FILE__, __LINE__, "case %d, json: \"%s\"", k, texts[i]);
             test_check(same_ids(t, model, texts[i], strlen(texts[i])), __FILE__, __LINE__, "case %d, model: \"%s\"", k, texts[i]);
@@ -258,26 +250,26 @@ TEST(carry_of_a_gguf_file_the_tokenizer_alone) {
         tiny_gpt_make(&g, 1, 1, 16, 300, 32, -1, 5);
         REQUIRE_OK(model_from_description(&g.model, &m));
         EXPECT_EQ(m->d.eos, -1);
-        write_gguf(at("model.gguf"), equal);
-        EXPECT(gguf_has_tokenizer(at("model.gguf")));
-        REQUIRE_OK(tokenizer_load(at("model.gguf"), &t));
+        write_gguf(test_path("model.gguf"), equal);
+        EXPECT(gguf_has_tokenizer(test_path("model.gguf")));
+        REQUIRE_OK(tokenizer_load(test_path("model.gguf"), &t));
         REQUIRE_OK(token_files_make(t, NULL, m, &f));
         EXPECT_EQ(m->d.eos, 2); /* the configuration says what the tokenizer knows */
         EXPECT_EQ(m->d.bos, 1);
         EXPECT_EQ(*token_files_note(f) != 0, equal);
         if (equal) EXPECT(strstr(token_files_note(f), "tokenizer.model holds the tokenizer, for Glimpse") && strstr(token_files_note(f), "same score"));
-        save_request rq = {.path = at("out"), .replace = true, .beside = f};
+        save_request rq = {.path = test_path("out"), .replace = true, .beside = f};
         REQUIRE_OK(model_save(m, &rq));
-        EXPECT_EQ(test_entries(at("out")), equal ? 3 : 4);
-        REQUIRE_OK(checkpoint_find_tokenizer(at("out"), NULL, NULL, &back));
+        EXPECT_EQ(test_entries(test_path("out")), equal ? 3 : 4);
+        REQUIRE_OK(checkpoint_find_tokenizer(test_path("out"), NULL, NULL, &back));
         EXPECT(strstr(back->source, equal ? "out/tokenizer.model" : "out/tokenizer.json") != NULL);
         static const char *const texts[] = {"hello", "hell he\xc3\xa9", "<s> hello", "  x"};
         for (int i = 0; i < 4; i++) EXPECT(same_ids(t, back, texts[i], strlen(texts[i])));
         buffer config = {0};
-        REQUIRE_OK(file_read_all(at("out/config.json"), 1 << 20, &config));
+        REQUIRE_OK(file_read_all(test_path("out/config.json"), 1 << 20, &config));
         EXPECT(strstr(buf_str(&config), "\"eos_token_id\": 2") != NULL);
         buf_clear(&config);
-        if (!equal && EXPECT_OK(file_read_all(at("out/tokenizer_config.json"), 1 << 20, &config)))
+        if (!equal && EXPECT_OK(file_read_all(test_path("out/tokenizer_config.json"), 1 << 20, &config)))
             EXPECT(strstr(buf_str(&config), "\"eos_token\": \"</s>\"") && strstr(buf_str(&config), "\"bos_token\": \"<s>\""));
         buf_free(&config);
         token_files_free(f);
@@ -298,16 +290,16 @@ TEST(carry_model_load_finds_what_sampling_finds) {
     session_use(&glimpse_session_v1);
     tiny_gpt_make(&g, 1, 1, 16, 60, 32, -1, 5);
     REQUIRE_OK(model_from_description(&g.model, &m));
-    save_request rq = {.path = at("run/snapshots/step_00000007")};
+    save_request rq = {.path = test_path("run/snapshots/step_00000007")};
     REQUIRE_OK(model_save(m, &rq));
-    REQUIRE_OK(checkpoint_find_tokenizer_path(at("run/snapshots/step_00000007"), NULL, &path));
+    REQUIRE_OK(checkpoint_find_tokenizer_path(test_path("run/snapshots/step_00000007"), NULL, &path));
     EXPECT(path == NULL);
-    REQUIRE_OK(file_write_atomic(at("run/meta.pkl"), "x", 1, false));
-    REQUIRE_OK(checkpoint_find_tokenizer_path(at("run/snapshots/step_00000007"), NULL, &path));
+    REQUIRE_OK(file_write_atomic(test_path("run/meta.pkl"), "x", 1, false));
+    REQUIRE_OK(checkpoint_find_tokenizer_path(test_path("run/snapshots/step_00000007"), NULL, &path));
     REQUIRE(path != NULL);
     EXPECT(strstr(path, "run/meta.pkl") != NULL);
     for (int i = 0; i < 2; i++) { /* the snapshot itself, and the run, of which it is the newest */
-        REQUIRE_OK(glimpse_model_load(at(i ? "run" : "run/snapshots/step_00000007"), &d));
+        REQUIRE_OK(glimpse_model_load(test_path(i ? "run" : "run/snapshots/step_00000007"), &d));
         EXPECT(d.tokenizer.path && strstr(d.tokenizer.path, "run/meta.pkl"));
         glimpse_model_free(&d);
         d = (glimpse_model)GLIMPSE_MODEL_INIT;
@@ -329,25 +321,25 @@ TEST(carry_a_tokenizer_json_with_its_neighbours) {
     buffer b = {0};
     tiny_gpt_make(&g, 1, 1, 16, 60, 32, -1, 5);
     REQUIRE_OK(model_from_description(&g.model, &m));
-    REQUIRE_OK(mkdir_p(at("from")));
-    REQUIRE_OK(file_write_atomic(at("from/other.json"), json, strlen(json), false));
-    REQUIRE_OK(tokenizer_load(at("from/other.json"), &t));
+    REQUIRE_OK(mkdir_p(test_path("from")));
+    REQUIRE_OK(file_write_atomic(test_path("from/other.json"), json, strlen(json), false));
+    REQUIRE_OK(tokenizer_load(test_path("from/other.json"), &t));
     EXPECT_EQ(t->eos, 2); /* by its name */
     tokenizer_close(t);
-    REQUIRE_OK(file_write_atomic(at("from/tokenizer_config.json"), config, strlen(config), false));
-    REQUIRE_OK(file_write_atomic(at("from/generation_config.json"), "{}", 2, false));
-    REQUIRE_OK(tokenizer_load(at("from/other.json"), &t));
+    REQUIRE_OK(file_write_atomic(test_path("from/tokenizer_config.json"), config, strlen(config), false));
+    REQUIRE_OK(file_write_atomic(test_path("from/generation_config.json"), "{}", 2, false));
+    REQUIRE_OK(tokenizer_load(test_path("from/other.json"), &t));
     EXPECT_EQ(t->eos, 3);
     EXPECT_EQ(t->bos, -1);
-    REQUIRE_OK(token_files_make(t, at("from"), m, &f));
+    REQUIRE_OK(token_files_make(t, test_path("from"), m, &f));
     EXPECT_STREQ(token_files_note(f), "");
-    save_request rq = {.path = at("out"), .beside = f};
+    save_request rq = {.path = test_path("out"), .beside = f};
     REQUIRE_OK(model_save(m, &rq));
-    EXPECT_EQ(test_entries(at("out")), 5);
-    REQUIRE_OK(file_read_all(at("out/tokenizer.json"), 1 << 20, &b));
+    EXPECT_EQ(test_entries(test_path("out")), 5);
+    REQUIRE_OK(file_read_all(test_path("out/tokenizer.json"), 1 << 20, &b));
     EXPECT_STREQ(buf_str(&b), json);
     buf_clear(&b);
-    REQUIRE_OK(file_read_all(at("out/tokenizer_config.json"), 1 << 20, &b));
+    REQUIRE_OK(file_read_all(test_path("out/tokenizer_config.json"), 1 << 20, &b));
     EXPECT_STREQ(buf_str(&b), config);
     buf_free(&b);
     token_files_free(f);
@@ -362,12 +354,12 @@ TEST_LIMIT(carry_without_memory, 120) {
     model *m = NULL;
     tiny_gpt_make(&g, 1, 1, 16, 300, 32, -1, 5);
     REQUIRE_OK(model_from_description(&g.model, &m));
-    write_gguf(at("model.gguf"), false);
+    write_gguf(test_path("model.gguf"), false);
     static const char *const pieces[] = {"a", "b", "ab", " ", "<s>"};
     static const int32_t bytes[] = {1, 1, 2, 1, 3};
     for (int kind = 0; kind < 2; kind++) {
         tokenizer *t = NULL;
-        if (kind) REQUIRE_OK(tokenizer_load(at("model.gguf"), &t));
+        if (kind) REQUIRE_OK(tokenizer_load(test_path("model.gguf"), &t));
         else REQUIRE_OK(pieces_tokenizer_new(pieces, bytes, 5, -1, "by hand", &t));
         long calls = 0, errors = 0;
         for (long n = 1;; n += test_is_full() || n < 200 ? 1 : 1 + n / 40) {

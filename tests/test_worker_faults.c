@@ -17,16 +17,11 @@
 #include <unistd.h>
 
 #include "include/internal/file.h"
+#include "include/internal/threads.h"
 #include "plugin/cli/cli.h"
 #include "plugin/spawn.h"
 #include "plugin/worker_protocol.h"
 #include "tests/worker_rig.h"
-
-static double now_s(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static bool has(const rig *r, const char *part) {
     if (strstr(buf_str(&r->said), part)) return true;
@@ -200,9 +195,9 @@ TEST(worker_full_stderr_holds_nobody) {
     glimpse_set_log(r.cfg, NULL, NULL);
     rig_reopen(&r);
     glimpse_status st[4] = {-1, -1, -1, -1};
-    double t0 = now_s();
+    double t0 = monotonic_s();
     for (int i = 0; i < 4; i++) st[i] = glimpse_eval(r.g, i, 2, 1);
-    double took = now_s() - t0;
+    double took = monotonic_s() - t0;
     pid_t pid = 0;
     rig_workers(&pid, 1);
     kill(pid, SIGKILL);
@@ -269,15 +264,15 @@ TEST(worker_stopped_holds_nobody) {
     EXPECT_EQ(rig_workers(&pid, 1), 1);
     kill(pid, SIGSTOP);
     EXPECT_OK(glimpse_eval(r.g, 0, 2, 1));
-    double t0 = now_s();
+    double t0 = monotonic_s();
     for (int i = 1; i < 1000; i++) EXPECT_EQ(glimpse_eval(r.g, i, 2, 1), GLIMPSE_SKIPPED);
-    EXPECT_LT(now_s() - t0, 5.0); /* an eval that waited for the worker would wait for ever */
+    EXPECT_LT(monotonic_s() - t0, 5.0); /* an eval that waited for the worker would wait for ever */
     int32_t ids[4] = {0, 1, 2, 3};
     EXPECT_ERR(glimpse_check(r.g, ids, ids, 1, 4, 1), GLIMPSE_E_WORKER, NULL);
-    t0 = now_s();
+    t0 = monotonic_s();
     glimpse_close(r.g);
     r.g = NULL;
-    EXPECT_LT(now_s() - t0, 5.0);
+    EXPECT_LT(monotonic_s() - t0, 5.0);
     has(&r, "glimpse: the worker finishes the eval of step 0 alone");
     kill(pid, SIGCONT);
     EXPECT(rig_wait_workers(0));

@@ -6,6 +6,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "include/internal/threads.h"
 #include "plugin/cli/pace.h"
 #include "tests/worker_rig.h"
 
@@ -57,11 +58,6 @@ static double cpu_s(pid_t pid) {
     if (clock_getcpuclockid(pid, &clock) == 0) clock_gettime(clock, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
-static double now_s(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 static int64_t journal_bytes(const rig *r) {
     char path[4200];
     struct stat s;
@@ -86,18 +82,18 @@ TEST_LIMIT(pace_worker_rests_and_hurries, 300) {
     pid_t pid;
     rig_open(&r, (const char *const[]){"worker_share=0.1", "num_samples=200", "max_sample_tokens=24", "sheets=false", "threads=1", NULL});
     REQUIRE(r.g != NULL && rig_workers(&pid, 1) == 1);
-    double began = now_s();
+    double began = monotonic_s();
     EXPECT_OK(glimpse_eval(r.g, 0, 2, 3));
     EXPECT_OK(glimpse_drain(r.g));
-    double took = now_s() - began;
+    double took = monotonic_s() - began;
     usleep((useconds_t)(1e6 * (took > 0.4 ? 5 * took : 2)));
-    double t0 = now_s(), spent = cpu_s(pid); /* an eval that nobody waits for */
+    double t0 = monotonic_s(), spent = cpu_s(pid); /* an eval that nobody waits for */
     long alone = waits(pid), hurried;
     int64_t before = journal_bytes(&r);
     EXPECT_OK(glimpse_eval(r.g, 10, 2, 3));
     while (journal_bytes(&r) == before) usleep(2000);
     spent = cpu_s(pid) - spent;
-    EXPECT(spent > 0 && spent < 0.5 * (now_s() - t0));
+    EXPECT(spent > 0 && spent < 0.5 * (monotonic_s() - t0));
     EXPECT_OK(glimpse_drain(r.g));
     alone = waits(pid) - alone;
     hurried = waits(pid);

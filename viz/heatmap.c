@@ -48,7 +48,7 @@ glimpse_status chart_heatmap_draw(canvas *c, const glimpse_record *r, const glim
     chart_cells cells;
     buffer text = {0};
     chart_cells_of(chart_token_at(s, i), &cells);
-    TRY(chart_header(c, r, s, i, last_k, "model's own p in grey below"));
+    TRY(chart_header(c, r, s, i, last_k, "cell: p drawn with \xc2\xb7 below: the model's own"));
     chart_bar_standing(c, 900, TOP, 142);
 
     const int n_rows = cells.n > 10 ? 2 : 1, per_row = (cells.n + n_rows - 1) / n_rows;

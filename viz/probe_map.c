@@ -218,6 +218,11 @@ static void draw_top(canvas *c, const probe_map *m, int32_t texts, buffer *text)
     canvas_text(c, CHART_MARGIN, 27, scale_x - 60 - alarm - CHART_MARGIN, FONT_BOLD, C_INK, TEXT_LEFT, buf_str(text), text->n);
     canvas_puts(c, scale_x + scale_w / 2, 27, 240, FONT_BODY, C_GREY, TEXT_CENTER, "the model's own p");
     chart_bar_lying(c, scale_x, 38, scale_w);
+    if (m->n > 1) {
+        canvas_fill(c, CHART_MARGIN, 38, 4, ROW_H - 1, C_BLACK);
+        canvas_fill(c, CHART_MARGIN + 1, 39, 2, ROW_H - 3, C_WHITE);
+        canvas_puts(c, CHART_MARGIN + 12, 50, 400, FONT_BODY, C_GREY, TEXT_LEFT, "the model's first choice from here on");
+    }
     buf_clear(text);
     buf_printf(text, m->n > 1 ? "%lld" : "step %lld", (long long)m->columns[0].step);
     canvas_text(c, MAP_X, TOP_H - 6, 120, FONT_SMALL, C_GREY, TEXT_LEFT, buf_str(text), text->n);

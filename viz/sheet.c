@@ -67,8 +67,11 @@ static void draw_header(sheet *k) {
     canvas_line(&k->c, x, 66.5, x + 26, 66.5, 1.8, C_BLUE);
     x += 34 + canvas_puts(&k->c, x + 34, 71, 90, FONT_BODY, C_GREY, TEXT_LEFT, "entropy");
     canvas_dot(&k->c, x + 20, 66.5, 2.7, C_INK);
-    canvas_puts(&k->c, x + 30, 71, 200, FONT_BODY, C_GREY, TEXT_LEFT, "\xe2\x88\x92ln p, nats");
-
+    x += 54 + canvas_puts(&k->c, x + 30, 71, 200, FONT_BODY, C_GREY, TEXT_LEFT, "\xe2\x88\x92ln p, nats");
+    if (x + 56 < scale_x - 16) {
+        canvas_frame(&k->c, x, 60, 18, 13, 2, C_RED);
+        canvas_puts(&k->c, x + 24, 71, 40, FONT_BODY, C_GREY, TEXT_LEFT, "said");
+    }
     canvas_puts(&k->c, scale_x + scale_w / 2, 27, 240, FONT_BODY, C_GREY, TEXT_CENTER, "the model's own p");
     chart_bar_lying(&k->c, scale_x, 38, scale_w);
 }

@@ -158,6 +158,7 @@ void train_flags_help(const char *program) {
         if (f->type == WHOLE || f->type == REAL) printf(" [%g]", f->standard);
         putchar('\n');
     }
-    puts("\nGlimpse's own, e.g. --max_sample_tokens 200 --sample_each_eval --sample_only --show_heatmaps, are listed by `glimpse --help`;\n"
-         "here all but a few of them are written --glimpse_NAME, because names such as --seed are the trainer's.");
+    puts("  --glimpse_help         Glimpse's own flags in this trainer, e.g. --max_sample_tokens 200 --sample_each_eval --sample_only\n"
+         "                         --show_heatmaps; all but a few are written --glimpse_NAME, because names such as --seed are\n"
+         "                         the trainer's");
 }

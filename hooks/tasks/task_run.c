@@ -3,17 +3,12 @@
 
 #include "hooks/tasks/python_random.h"
 #include "include/internal/status.h"
+#include "include/internal/threads.h"
 #include "sampling/generator.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-
-static double now_s(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 /* --- tokens ------------------------------------------------------------------------------------------------------- */
 
@@ -440,7 +435,7 @@ static glimpse_status take_answers(task_result *r, const request_list *q, const 
 glimpse_status task_run(const task_kind *k, const task_options *o, generator *g, const model *m, tokenizer *t,
                         task_result *out) {
     glimpse_status st = GLIMPSE_OK;
-    double t0 = now_s();
+    double t0 = monotonic_s();
     task_result r = { .kind = *k, .num_fewshot = k->output == TASK_ROLLING || k->apart ? 0 : o->num_fewshot,
                       .seed = o->fewshot_seed, .arena = arena_new() };
     request_list q = { .windows = NULL };
@@ -465,7 +460,7 @@ glimpse_status task_run(const task_kind *k, const task_options *o, generator *g,
     TRY_GOTO(score_requests(g, requests, n, &cfg, answers));
     TRY_GOTO(take_answers(&r, &q, answers));
     TRY_GOTO(aggregate(&r, o->bootstrap, g->pool));
-    r.seconds = now_s() - t0;
+    r.seconds = monotonic_s() - t0;
     *out = r;
     r = (task_result){ .arena = NULL };
 out:

@@ -92,8 +92,10 @@ void opt_spell(const char *text, bool trainer, buffer *out) {
         buf_puts(out, text);
         return;
     }
+    bool command = false; /* within `glimpse ...`, which is typed as it stands */
     for (const char *at = text; *at;) {
-        size_t n = strncmp(at, "--", 2) ? 0 : strspn(at + 2, "abcdefghijklmnopqrstuvwxyz_0123456789");
+        if (*at == '`') command = !command && !strncmp(at, "`glimpse ", 9);
+        size_t n = command || strncmp(at, "--", 2) ? 0 : strspn(at + 2, "abcdefghijklmnopqrstuvwxyz_0123456789");
         int id = n ? opt_find(at + 2, n) : -1;
         bool bare = id >= 0 && table[id].bare && strlen(table[id].name) == n && !strncmp(at + 2, table[id].name, n);
         if (id >= 0 && !bare) {
@@ -513,8 +515,11 @@ void options_idle(const options *o, const char *command, buffer *out) {
         size_t n;
         bool met = !list;
         if (opt_level_of(o, (opt_id)id) != OPT_LEVEL_FLAG) continue;
+        bool no = table[id].type == OPT_BOOL && !opt_bool(o, (opt_id)id); /* as it was written */
         if (!opt_is_read_by((opt_id)id, command)) {
-            buf_printf(out, train ? "--%s does nothing in %s: it is " : "--%s does nothing in `glimpse %s`: it is ", table[id].name, train ? "training" : command);
+            buf_puts(out, no ? "--no_" : "--");
+            buf_puts(out, table[id].name);
+            buf_printf(out, train ? " does nothing in %s: it is " : " does nothing in `glimpse %s`: it is ", train ? "training" : command);
             put_readers(out, opt_readers((opt_id)id));
             buf_putc(out, '\n');
             continue;

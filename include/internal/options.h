@@ -57,7 +57,8 @@ struct buffer;
 void opt_put_use(opt_id id, struct buffer *out);
 
 /* A text for people with the flags in it as the command line at hand takes them.  `trainer`: --tokenizer becomes
- * --glimpse_tokenizer, but for the names taken bare; a text that is spelt so already stays.  Appends. */
+ * --glimpse_tokenizer, but for the names taken bare; a text that is spelt so already stays, and so does a command, `glimpse ...`.
+ * Appends. */
 void opt_spell(const char *text, bool trainer, struct buffer *out);
 
 options *options_new(void);                       /* NULL = out of memory */

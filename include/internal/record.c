@@ -10,6 +10,9 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
 
 /* === Arena ======================================================================================================= */
 
@@ -177,4 +180,15 @@ const glimpse_piece *record_piece(const glimpse_record *record, int32_t id) {
         else hi = mid;
     }
     return lo < record->n_pieces && record->pieces[lo].id == id ? &record->pieces[lo] : NULL;
+}
+
+void record_name_run(char run[16]) {
+    uint8_t r[3];
+    if (getrandom(r, sizeof r, GRND_NONBLOCK) != (ssize_t)sizeof r) {
+        struct timespec t;
+        clock_gettime(CLOCK_REALTIME, &t);
+        uint64_t x = ((uint64_t)t.tv_nsec << 20 ^ (uint64_t)t.tv_sec ^ (uint64_t)getpid()) * 0x9E3779B97F4A7C15u;
+        r[0] = (uint8_t)(x >> 56), r[1] = (uint8_t)(x >> 48), r[2] = (uint8_t)(x >> 40);
+    }
+    c_snprintf(run, 16, "%02x%02x%02x", r[0], r[1], r[2]);
 }

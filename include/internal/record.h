@@ -41,6 +41,9 @@ typedef struct owned_record {
  * Returned: record_free.  NULL = out of memory. */
 owned_record *record_new(void);
 
+/* A name for a run that begins: six random hexadecimal digits. */
+void record_name_run(char run[16]);
+
 /* Free a record made by record_new or record_unpack, and all it points to.  NULL is fine.  What glimpse_record_free and
  * glimpse_record_piece of the public API do. */
 void record_free(glimpse_record *record);

@@ -21,6 +21,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { MAX_THREADS = 256, SPINS = 64 /* about 3 us of `pause` */ };
@@ -152,4 +153,10 @@ void pool_close(pool *p) {
     for (int i = 0; i + 1 < p->n; i++) pthread_join(p->workers[i], NULL);
     free(p->workers);
     free(p);
+}
+
+double monotonic_s(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }

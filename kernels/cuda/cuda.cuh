@@ -5,7 +5,8 @@
  *   cuda_matmul.cu    products of up to 16 rows by tensor cores, cuda_many.cu up to 64, cuBLAS above
  *   cuda_attend.cu    attention in chunks
  *   cuda_decide.cu    a row of logits to a token and its record                     cuda_burst.cu  steps without the host
- *   cuda_parts.cu     of a row what a chain on the host needs
+ *   cuda_parts.cu     of a row what a chain on the host needs                       cuda_steps.cu  a step as a graph or as ...
+ *   cuda_persist.cu   ... one kernel over all phases; rows.cuh, matmul.cuh, attend.cuh: the bodies that it and the others run
  *
  * Numbers.  A product splits what it multiplies into bf16 planes that add up to it (weights exactly: bf16 one plane, f16
  * two, f32 three; activations in two planes, to 2^-17, or three for f32 weights, to 2^-24), multiplies planes on the tensor
@@ -152,6 +153,7 @@ typedef struct vector_use { /* a vector of the plan as f32 on the device */
 
 struct burst_state;
 struct parts_state;
+struct persist_program;
 
 typedef struct device_need {
     int32_t k, n_named;
@@ -204,6 +206,7 @@ typedef struct cuda_backend {
     int32_t *last;          /* rows_check's scratch */
     struct burst_state *burst;
     struct parts_state *parts;
+    struct persist_program *record; /* not NULL: phases are written down there instead of launched */
     void **blocks, **pinned; /* every allocation, for close */
     int32_t n_blocks, n_pinned, room_blocks, room_pinned;
     int32_t n_lasting;      /* the first blocks: what reopen keeps, the weights */
@@ -269,10 +272,18 @@ void cuda_parts_close(cuda_backend *be);
 glimpse_status cuda_parts_check(const cuda_backend *be, const part_need *needs, int32_t n);
 glimpse_status cuda_parts_bring(cuda_backend *be, const part_need *needs, int32_t n, row_part *out);
 
+/* Bytes of shared memory that a product's planes of activations take. */
+static inline size_t planes_bytes(int32_t planes, const matmul_args *a) {
+    return (size_t)planes * (size_t)a->rows * ((size_t)round_up(a->kp, 64) + 32) * sizeof(uint16_t);
+}
+
 /* cuda_burst.cu */
 glimpse_status cuda_burst_open(cuda_backend *be);
 glimpse_status cuda_burst(backend *self, const burst_request *rq);
 void cuda_burst_close(cuda_backend *be);
+
+/* cuda_steps.cu, for tests and benchmarks: blocks that stay, of the newest batch's step; 0 = it is a graph. */
+extern "C" int32_t cuda_decode_blocks(const backend *be);
 
 /* cuda_backend.cu, for cuda_burst.cu: the caller's device is put back where we leave. */
 glimpse_status cuda_enter(cuda_backend *be, int *before);

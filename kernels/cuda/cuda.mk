@@ -14,8 +14,6 @@ endif
 GPU_ARCH := $(or $(GPU_ARCH),80)
 GPU_PTX  ?= $(if $(filter 7% 8%,$(lastword $(GPU_ARCH))),90,$(patsubst %a,%,$(lastword $(GPU_ARCH))))
 CXX_OF   := $(if $(findstring clang,$(CC)),$(subst clang,clang++,$(CC)),$(subst gcc,g++,$(CC)))
-CUDA_FLAGS_cuda_decide := -fmad=false # the decision path: an fma is one that is written
-CUDA_FLAGS_cuda_parts := -fmad=false
 
 # === For chips
 CUDA_CODE = $(foreach a,$(GPU_ARCH),-gencode=arch=compute_$(a)$(,)code=sm_$(a)) $(foreach a,$(GPU_PTX),-gencode=arch=compute_$(a)$(,)code=compute_$(a))
@@ -31,7 +29,8 @@ endif
 CUDA_LIBS = $(wildcard $(CUDA_AT)/lib64 $(CUDA_AT)/targets/$(firstword $(subst -, ,$(ARCH)))-linux/lib $(CUBLAS_LIB))
 CUDA_LINK = $(foreach d,$(CUDA_LIBS),-L$(d) -Wl,-rpath,$(d)) -lcudart_static \
     $(if $(CUBLAS_LIB),-l:$(notdir $(firstword $(wildcard $(CUBLAS_LIB)/libcublas.so.*))),-lcublas)
-CUDA_NVCC = $(if $(shell command -v ccache),ccache) $(NVCC) -std=c++17 -O3 -Iinclude -I. $(CUBLAS_I) $(if $(WERROR),-Werror all-warnings) \
+# An fma is one that is written: the decision path's bits are the host's, and a body's are the same in each kernel that has it.
+CUDA_NVCC = $(if $(shell command -v ccache),ccache) $(NVCC) -std=c++17 -O3 -fmad=false -Iinclude -I. $(CUBLAS_I) $(if $(WERROR),-Werror all-warnings) \
     -Xcompiler -fPIC,-fvisibility=hidden,-fno-threadsafe-statics,-fno-exceptions,-fno-rtti,-Wall,-Wextra,-Wno-unused-function
 CUDA_OBJ  := $(patsubst %.cu,$(B)/cuda/%.o,$(CUDA_SOURCES)) $(B)/obj/kernels/cuda/cuda_module.o \
     $(call obj,kernels/check.c include/internal/status.c include/internal/buffer.c include/internal/utf8.c)
@@ -40,7 +39,7 @@ $(B)/gen/cuda_flags: FORCE
 $(B)/cuda/%.o: %.cu $(B)/gen/cuda_flags
 	@mkdir -p $(@D)
 	@$(call say,NVCC $<)
-	$(CUDA_NVCC) $(CUDA_CODE) $(CUDA_FLAGS_$(*F)) -MMD -MP -MF $(@:.o=.d) -c $< -o $@
+	$(CUDA_NVCC) $(CUDA_CODE) -MMD -MP -MF $(@:.o=.d) -c $< -o $@
 $(B)/libglimpse_cuda.so.$(SO): $(CUDA_OBJ) kernels/cuda/cuda.map
 	$(CC) -shared $(LDFLAGS) -Wl,-soname,$(@F) -Wl,--version-script=kernels/cuda/cuda.map -Wl,-z,defs -Wl,--gc-sections $(filter %.o,$^) \
 	    $(RPATH) $(CUDA_LINK) -lpthread -ldl -lrt -lm -o $@
@@ -71,7 +70,6 @@ RESULTS   ?= tests/bench/results
 GPU_NEEDS = $(filter-out %/cuda_module.o,$(CUDA_OBJ))
 GPU_LINK  = $(CUDA_LINK) -lpthread -ldl -lrt -lm
 GPU_GUEST = $(filter-out $(CUDA_OBJ),$(call obj,$(GUEST)))
-$(B)/cuda/tests/bench/gpu_first.o: CUDA_FLAGS_gpu_first := -fmad=false
 $(B)/tests/gpu_%: $(B)/cuda/tests/bench/gpu_%.o $(GPU_NEEDS) $(GPU_GUEST)
 	@mkdir -p $(@D)
 	$(CC) $^ $(GPU_LINK) -o $@

@@ -231,9 +231,8 @@ static void fill_matmul(const cuda_backend *be, const cuda_phase *ph, const row_
 /* The planes are made by a kernel of their own where they do not fit beside the product, or where blocks that are done
  * would overwrite what others still read. */
 static glimpse_status run_matmul(cuda_backend *be, const cuda_phase *ph, matmul_args *a) {
-    size_t shared = (size_t)ph->planes * (size_t)a->rows * ((size_t)round_up(a->kp, 64) + 32) * sizeof(uint16_t);
     bool many = cuda_many_takes(be, ph->dtype, a);
-    if (many || shared > PROLOGUE_SHARED || (ph->p->kind == PHASE_MATMUL && ph->p->in == ph->p->out)) {
+    if (many || planes_bytes(ph->planes, a) > PROLOGUE_SHARED || (ph->p->kind == PHASE_MATMUL && ph->p->in == ph->p->out)) {
         CUDA(be, cuda_prologue(be, a, ph->planes, be->planes, NULL), "normalising");
         a->planes = be->planes;
         a->ld_planes = be->ld_planes;

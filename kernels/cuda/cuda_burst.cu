@@ -1,32 +1,12 @@
-/* cuda_burst.cu -- up to 16 steps of forward and draw without the host: a step is captured into a CUDA graph once for each
- * batch and reach, and replayed; positions, tokens and ends of sequences live on the device.
+/* cuda_burst.cu -- up to 16 steps of forward and draw without the host: positions, tokens and ends of sequences live on the
+ * device.  How a step is run (as a graph, or by one kernel) cuda_steps.cu finds out once for each batch and reach.
  *
- *   request --lists--> device --[graph: embed .. head, decide: id -> row]--> x steps --> records, one copy back
+ *   request --lists--> device --[step: embed .. head, decide: id -> row]--> x steps --> records, one copy back
  *
  * A batch is rounded up to one of eleven sizes with rows that are not active, and the chunks of attention to powers of two,
- * so few graphs serve a whole eval.  Where a capture is refused the same launches go out one by one.
+ * so few of them serve a whole eval.
  * Called by sampling/burst.c through backend_cuda. */
 #include "kernels/cuda/burst.cuh"
-
-enum { GRAPHS = 8 };
-
-typedef struct graph_entry {
-    int32_t rows, chunks, n_top;
-    cudaGraphExec_t exec;   /* NULL = free */
-} graph_entry;
-
-struct burst_state {
-    graph_entry graph[GRAPHS];
-    int32_t next;           /* the one to give up */
-    bool no_graphs;
-    int32_t room, room_seen;
-    decide_row *state, *host_state, *host_after;
-    seen_id *seen, *host_seen;
-    float *changed;
-    burst_token *tokens, *host_tokens;
-    burst_top *tops, *host_tops;
-    int32_t *mark;          /* (V) 1 + place of an id in the list being made; all 0 between uses */
-};
 
 glimpse_status cuda_burst_open(cuda_backend *be) {
     int32_t rows = be->cfg.max_logits < be->cfg.max_rows ? be->cfg.max_logits : be->cfg.max_rows;
@@ -49,14 +29,14 @@ glimpse_status cuda_burst_open(cuda_backend *be) {
     TRY(cuda_take_pinned(be, &b->host_after, rows, 1, sizeof *b->host_after));
     TRY(cuda_take_pinned(be, &b->host_seen, rows, b->room_seen, sizeof *b->host_seen));
     TRY(cuda_take_pinned(be, &b->host_tokens, rows, BURST_MAX_STEPS, sizeof *b->host_tokens));
-    return cuda_take_pinned(be, &b->host_tops, (int64_t)rows * BURST_MAX_STEPS, BURST_MAX_TOP, sizeof *b->host_tops);
+    TRY(cuda_take_pinned(be, &b->host_tops, (int64_t)rows * BURST_MAX_STEPS, BURST_MAX_TOP, sizeof *b->host_tops));
+    return cuda_steps_open(be);
 }
 
 void cuda_burst_close(cuda_backend *be) {
     burst_state *b = be->burst;
     if (!b) return;
-    for (int i = 0; i < GRAPHS; i++)
-        if (b->graph[i].exec) (void)cudaGraphExecDestroy(b->graph[i].exec);
+    cuda_steps_close(be);
     free(b->mark);
     free(b);
     be->burst = NULL;
@@ -189,11 +169,20 @@ static void list_burst(cuda_backend *be, const burst_request *rq, const backend_
 
 /* === Steps ======================================================================================================= */
 
-static glimpse_status one_step(cuda_backend *be, const row_run *run, int32_t n_top) {
+glimpse_status cuda_burst_upload(cuda_backend *be, int32_t rows) {
+    burst_state *b = be->burst;
+    size_t n = (size_t)rows;
+    TRY(cuda_upload_rows(be, rows));
+    CUDA(be, cudaMemcpyAsync(b->state, b->host_state, n * sizeof *b->state, cudaMemcpyHostToDevice, be->stream), "uploading rows");
+    CUDA(be, cudaMemcpyAsync(b->seen, b->host_seen, n * (size_t)b->room_seen * sizeof *b->seen, cudaMemcpyHostToDevice, be->stream),
+         "uploading rows");
+    return GLIMPSE_OK;
+}
+
+glimpse_status cuda_burst_draw(cuda_backend *be, const row_run *run, int32_t n_top) {
     const burst_state *b = be->burst;
     decide_args a;
     memset(&a, 0, sizeof a);
-    TRY(cuda_run_phases(be, run));
     a.logits = be->logits;
     a.changed = b->changed;
     a.tiles = be->tiles;
@@ -212,63 +201,20 @@ static glimpse_status one_step(cuda_backend *be, const row_run *run, int32_t n_t
     return GLIMPSE_OK;
 }
 
-/* The graph of this batch, captured if it is new.  *exec NULL: this driver does not capture our launches. */
-static glimpse_status find_graph(cuda_backend *be, const row_run *run, int32_t n_top, cudaGraphExec_t *exec) {
-    burst_state *b = be->burst;
-    *exec = NULL;
-    for (int i = 0; i < GRAPHS; i++) {
-        const graph_entry *g = &b->graph[i];
-        if (g->exec && g->rows == run->n && g->chunks == run->chunks && g->n_top == n_top) {
-            *exec = g->exec;
-            return GLIMPSE_OK;
-        }
-    }
-    if (b->no_graphs) return GLIMPSE_OK;
-    cudaGraph_t graph = NULL;
-    CUDA(be, cudaStreamBeginCapture(be->stream, cudaStreamCaptureModeThreadLocal), "capturing a step");
-    glimpse_status st = one_step(be, run, n_top);
-    cudaError_t e = cudaStreamEndCapture(be->stream, &graph);
-    if (e == cudaSuccess && st >= 0) e = cudaGraphInstantiate(exec, graph, 0);
-    if (graph) (void)cudaGraphDestroy(graph);
-    if (st < 0) return st;
-    if (e == cudaErrorNotSupported || e == cudaErrorStreamCaptureUnsupported) {
-        (void)cudaGetLastError();
-        b->no_graphs = true;
-        *exec = NULL;
-        return GLIMPSE_OK;
-    }
-    if (e != cudaSuccess) {
-        *exec = NULL;
-        return cuda_failed(be, e, "capturing a step");
-    }
-    graph_entry *g = &b->graph[b->next];
-    b->next = (b->next + 1) % GRAPHS;
-    if (g->exec) (void)cudaGraphExecDestroy(g->exec);
-    g->exec = *exec;
-    g->rows = run->n;
-    g->chunks = run->chunks;
-    g->n_top = n_top;
-    return GLIMPSE_OK;
+glimpse_status cuda_burst_step(cuda_backend *be, const row_run *run, int32_t n_top) {
+    TRY(cuda_run_phases(be, run));
+    return cuda_burst_draw(be, run, n_top);
 }
 
-static glimpse_status run_burst(cuda_backend *be, const burst_request *rq, const backend_row *rows) {
+/* The lists are on the host: all of the burst's steps, and what they leave brought back. */
+static glimpse_status run_steps(cuda_backend *be, const burst_request *rq, const row_run *run, int32_t steps) {
     burst_state *b = be->burst;
-    row_run run;
-    int32_t steps;
-    cudaGraphExec_t exec = NULL;
-    list_burst(be, rq, rows, &run, &steps);
-    size_t n = (size_t)run.n;
-    TRY(cuda_upload_rows(be, run.n));
-    CUDA(be, cudaMemcpyAsync(b->state, b->host_state, n * sizeof *b->state, cudaMemcpyHostToDevice, be->stream), "uploading rows");
-    CUDA(be, cudaMemcpyAsync(b->seen, b->host_seen, n * (size_t)b->room_seen * sizeof *b->seen, cudaMemcpyHostToDevice, be->stream),
-         "uploading rows");
-    TRY(find_graph(be, &run, rq->n_top, &exec));
-    for (int32_t i = 0; i < steps; i++) {
-        if (exec) CUDA(be, cudaGraphLaunch(exec, be->stream), "a step");
-        else TRY(one_step(be, &run, rq->n_top));
-    }
-    n = (size_t)rq->n_rows;
-    size_t records = n * BURST_MAX_STEPS;
+    struct step_entry *e = NULL;
+    TRY(cuda_burst_upload(be, run->n));
+    TRY(cuda_steps_find(be, run, rq->n_rows, steps, rq->n_top, &e));
+    for (int32_t i = 0; i < steps; i++) TRY(cuda_steps_run(be, e, run));
+    size_t n = (size_t)rq->n_rows, records = n * BURST_MAX_STEPS;
+    TRY(cuda_steps_ask(be));
     CUDA(be, cudaMemcpyAsync(b->host_after, b->state, n * sizeof *b->state, cudaMemcpyDeviceToHost, be->stream), "bringing back tokens");
     CUDA(be, cudaMemcpyAsync(b->host_tokens, b->tokens, records * sizeof *b->tokens, cudaMemcpyDeviceToHost, be->stream),
          "bringing back tokens");
@@ -276,6 +222,19 @@ static glimpse_status run_burst(cuda_backend *be, const burst_request *rq, const
         CUDA(be, cudaMemcpyAsync(b->host_tops, b->tops, records * BURST_MAX_TOP * sizeof *b->tops, cudaMemcpyDeviceToHost, be->stream),
              "bringing back tokens");
     CUDA(be, cudaStreamSynchronize(be->stream), "a burst");
+    return GLIMPSE_OK;
+}
+
+static glimpse_status run_burst(cuda_backend *be, const burst_request *rq, const backend_row *rows) {
+    burst_state *b = be->burst;
+    row_run run;
+    int32_t steps;
+    bool again = false;
+    list_burst(be, rq, rows, &run, &steps);
+    TRY(run_steps(be, rq, &run, steps));
+    TRY(cuda_steps_failed(be, &again));
+    if (again) TRY(run_steps(be, rq, &run, steps));
+    size_t n = (size_t)rq->n_rows;
     for (size_t i = 0; i < n; i++) {
         rq->n_drawn[i] = b->host_after[i].n_drawn;
         for (int32_t k = 0; k < rq->n_drawn[i] && k < BURST_MAX_STEPS; k++) {

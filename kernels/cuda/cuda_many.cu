@@ -5,6 +5,7 @@
  * products (cuda.cuh) are shared by two or eight blocks, whose sums the last one adds: the same bits.  Called by
  * cuda_backend.cu, which has x brought to planes by prologue_kernel first. */
 #include "kernels/cuda/matmul.cuh"
+#include "kernels/cuda/persist.cuh"
 
 enum {
     MANY_WARPS = 8,             /* at most, a tile of 16 rows each */
@@ -201,6 +202,7 @@ template <class W> static cudaError_t launch_columns(cuda_backend *be, const man
 }
 
 cudaError_t cuda_many(cuda_backend *be, glimpse_dtype dtype, const matmul_args *a) {
+    if (be->record) return persist_matmul(be->record, dtype, a); /* there a block's tile is read by all that stay anyway */
     int32_t columns = columns_of(a->rows);
     many_shape m = shape_of(be, dtype, a->n_tiles, a->kp, columns);
     switch (dtype) {

@@ -2,35 +2,15 @@
  * (norms over a head or over all of y, prompts through cuBLAS), and the re-laying of weights.
  * Called by cuda_backend.cu and cuda_weights.cu. */
 #include "kernels/cuda/cuda.cuh"
-#include "kernels/cuda/device.cuh"
-
-typedef struct embed_args {
-    const void *embedding, *positions; /* (V, ld), (T, ld_positions); NULL = none */
-    int64_t ld, ld_positions, ld_out;
-    int32_t dtype, positions_dtype, width;
-    float scale;
-    const device_row *row;
-    float *out;
-} embed_args;
-
-static __device__ __forceinline__ float element_of(const void *p, int dtype, int64_t i) {
-    if (dtype == GLIMPSE_F32) return ((const float *)p)[i];
-    if (dtype == GLIMPSE_BF16) return value_of(((const __nv_bfloat16 *)p)[i]);
-    return value_of(((const __half *)p)[i]);
-}
+#include "kernels/cuda/persist.cuh"
 
 /* embed_kernel -- out = embedding[id] * scale + positions[pos].
  *   embedding (V, ld), positions (T, ld) W in; out (rows, ld_out) f32 out; a block owns a row.
  * Numerics: one product and one sum in f32.  Reference: reference.c, 1e-6.  Not measured on a chip yet. */
-static __global__ void __launch_bounds__(256) embed_kernel(const embed_args a) {
+static __global__ void __launch_bounds__(ROW_THREADS) embed_kernel(const embed_args a) {
     dependency_wait();
     dependency_launch();
-    const device_row r = a.row[blockIdx.x];
-    for (int i = (int)threadIdx.x; i < a.width; i += 256) {
-        float v = element_of(a.embedding, a.dtype, (int64_t)r.id * a.ld + i) * a.scale;
-        if (a.positions) v += element_of(a.positions, a.positions_dtype, (int64_t)r.pos * a.ld_positions + i);
-        a.out[(int64_t)blockIdx.x * a.ld_out + i] = v;
-    }
+    embed_row(a, (int)blockIdx.x);
 }
 
 cudaError_t cuda_embed(cuda_backend *be, const cuda_phase *ph, const row_run *run) {
@@ -52,7 +32,8 @@ cudaError_t cuda_embed(cuda_backend *be, const cuda_phase *ph, const row_run *ru
     a.row = be->rows + run->first;
     a.out = be->buf[p->out] + run->first * be->ld[p->out];
     a.ld_out = be->ld[p->out];
-    return LAUNCH(embed_kernel, dim3((unsigned)run->n), dim3(256), 0, be->stream, be->chained, a);
+    if (be->record) return persist_embed(be->record, &a, run->n);
+    return LAUNCH(embed_kernel, dim3((unsigned)run->n), dim3(ROW_THREADS), 0, be->stream, be->chained, a);
 }
 
 /* cosines_kernel -- the cosine of two rows of the embedding, for each pair of ids; 0 where a row is all zero.
@@ -87,81 +68,29 @@ cudaError_t cuda_cosines(cuda_backend *be, const cuda_phase *embed, int32_t n) {
 /* prologue_kernel -- rows normalised and split into planes of bf16, or kept f32 for cuBLAS.
  *   in (rows, ld_in) f32 in; to (PLANES, rows, ld) bf16 out, or plain (rows, ld) f32 out; a block of eight warps owns a row.
  * Numerics: the same function as the product's own prologue, so the same bits.  Not measured on a chip yet. */
-template <int PLANES>
-static __global__ void __launch_bounds__(256) prologue_kernel(const matmul_args a, uint16_t *to, float *plain, int64_t ld) {
+template <int PLANES> static __global__ void __launch_bounds__(ROW_THREADS) prologue_kernel(const prologue_args a) {
     dependency_wait();
     dependency_launch();
-    const int n = (int)blockIdx.x, from = a.line ? a.line[n] : n;
-    prologue_row<PLANES>(a.in + from * a.ld_in, a.k, a.kp, a.norm, to + n * ld, ld * a.rows, plain ? plain + n * ld : NULL,
-                         (int)threadIdx.x / 32, 8);
+    prologue_of<PLANES>(a, (int)blockIdx.x);
 }
 
-cudaError_t cuda_prologue(cuda_backend *be, const matmul_args *a, int32_t planes, uint16_t *to, float *plain) {
-    dim3 grid((unsigned)a->rows);
-    if (planes == 2) return LAUNCH(prologue_kernel<2>, grid, dim3(256), 0, be->stream, be->chained, *a, to, plain, be->ld_planes);
-    return LAUNCH(prologue_kernel<3>, grid, dim3(256), 0, be->stream, be->chained, *a, to, plain, be->ld_planes);
-}
-
-typedef struct finish_args {
-    float *y;               /* (rows, ld_y) products */
-    const float *low;       /* (rows, ld_y) to be added first, NULL = nothing */
-    const float *bias;      /* NULL = none, or added already */
-    int64_t ld_y, ld_out;
-    int32_t n_y, store, activate, activation, heads;
-    int32_t grouped;        /* y lies as phase.grouped says */
-    device_norm post, q_norm, k_norm;
-    device_rope rope;
-    device_cache cache;
-    const device_row *row;
-    float *out;
-} finish_args;
-
-static __device__ float block_sum(float v, float *shared) {
-    v = warp_sum(v);
-    if ((threadIdx.x & 31) == 0) shared[threadIdx.x / 32] = v;
-    __syncthreads();
-    float s = 0;
-    for (int i = 0; i < 8; i++) s += shared[i];
-    __syncthreads();
-    return s;
-}
-
-/* One head (hd) of y, by a warp: norm, then rotary positions, to `out` (f32) or the cache. */
-static __device__ void finish_head(const finish_args &a, const device_row &r, float *head, const device_norm &norm, int kind,
-                                   int index, float *out) {
-    const int lane = (int)threadIdx.x & 31, hd = a.cache.hd;
-    if (norm.on) {
-        float mean = 0, square = 0;
-        if (!norm.rms) {
-            float sum = 0;
-            for (int i = lane; i < hd; i += 32) sum += head[i];
-            mean = warp_sum(sum) / (float)hd;
-        }
-        for (int i = lane; i < hd; i += 32) square = fmaf(head[i] - mean, head[i] - mean, square);
-        float scale = 1.0f / sqrtf(warp_sum(square) / (float)hd + norm.eps);
-        for (int i = lane; i < hd; i += 32) {
-            float v = (head[i] - mean) * scale;
-            if (norm.w) v *= norm.w[i];
-            if (norm.b) v += norm.b[i];
-            head[i] = v;
-        }
-        sync_warp();
-    }
-    if (kind < 2 && a.rope.cos) {
-        int half = a.rope.dims / 2;
-        for (int i = lane; i < half; i += 32) {
-            float *p = a.rope.interleaved ? &head[2 * i] : &head[i], *q = a.rope.interleaved ? &head[2 * i + 1] : &head[i + half];
-            float2 angle = angle_of(a.rope, r, i);
-            float x0 = *p, x1 = *q;
-            *p = x0 * angle.x - x1 * angle.y;
-            *q = x1 * angle.x + x0 * angle.y;
-        }
-        sync_warp();
-    }
-    for (int i = lane; i < hd; i += 32) {
-        if (kind == 0) out[i] = head[i];
-        else cache_put(a.cache, kind == 1 ? a.cache.k : a.cache.v, cache_at(a.cache, r.strip, index, r.pos) + i, head[i]);
-    }
+cudaError_t cuda_prologue(cuda_backend *be, const matmul_args *m, int32_t planes, uint16_t *to, float *plain) {
+    dim3 grid((unsigned)m->rows);
+    prologue_args a;
+    memset(&a, 0, sizeof a);
+    a.in = m->in;
+    a.line = m->line;
+    a.ld_in = m->ld_in;
+    a.ld = be->ld_planes;
+    a.k = m->k;
+    a.kp = m->kp;
+    a.rows = m->rows;
+    a.norm = m->norm;
+    a.to = to;
+    a.plain = plain;
+    if (be->record) return persist_prologue(be->record, &a, planes);
+    if (planes == 2) return LAUNCH(prologue_kernel<2>, grid, dim3(ROW_THREADS), 0, be->stream, be->chained, a);
+    return LAUNCH(prologue_kernel<3>, grid, dim3(ROW_THREADS), 0, be->stream, be->chained, a);
 }
 
 /* finish_kernel -- what follows a product whose epilogue needs a whole head or a whole row: bias, activation, the norm
@@ -169,57 +98,10 @@ static __device__ void finish_head(const finish_args &a, const device_row &r, fl
  *   y (rows, ld_y) f32 in (overwritten); out (rows, ld_out) f32 in/out, or the caches; a block of 256 owns a row, in
  *   STORE_QKV a warp a head.
  * Numerics: f32, sums by lane and then a fixed tree.  Reference: reference.c, 5e-5.  Not measured on a chip yet. */
-static __global__ void __launch_bounds__(256) finish_kernel(const finish_args a) {
-    SHARED(float, shared, 8);
+static __global__ void __launch_bounds__(ROW_THREADS) finish_kernel(const finish_args a) {
     dependency_wait();
     dependency_launch();
-    const int t = (int)threadIdx.x;
-    const device_row r = a.row[blockIdx.x];
-    float *y = a.y + (int64_t)blockIdx.x * a.ld_y, *out = a.out + (int64_t)blockIdx.x * a.ld_out;
-    const float *low = a.low ? a.low + (int64_t)blockIdx.x * a.ld_y : NULL;
-    for (int i = t; i < a.n_y; i += 256) {
-        float v = y[i];
-        if (low) v += low[i];
-        if (a.bias) v += a.bias[i];
-        if (a.activate && a.store != STORE_GATED) v = activated(a.activation, v);
-        y[i] = v;
-    }
-    __syncthreads();
-    if (a.post.on) {
-        float mean = 0, square = 0;
-        if (!a.post.rms) {
-            float sum = 0;
-            for (int i = t; i < a.n_y; i += 256) sum += y[i];
-            mean = block_sum(sum, shared) / (float)a.n_y;
-        }
-        for (int i = t; i < a.n_y; i += 256) square = fmaf(y[i] - mean, y[i] - mean, square);
-        float scale = 1.0f / sqrtf(block_sum(square, shared) / (float)a.n_y + a.post.eps);
-        for (int i = t; i < a.n_y; i += 256) {
-            float v = (y[i] - mean) * scale;
-            if (a.post.w) v *= a.post.w[i];
-            if (a.post.b) v += a.post.b[i];
-            y[i] = v;
-        }
-        __syncthreads();
-    }
-    if (a.store == STORE_QKV) {
-        int kv = a.cache.kv_heads, all = a.heads + 2 * kv;
-        for (int h = t / 32; h < all && r.active; h += 8) {
-            int kind = h < a.heads ? 0 : h < a.heads + kv ? 1 : 2, index = kind == 0 ? h : kind == 1 ? h - a.heads : h - a.heads - kv;
-            device_norm none;
-            none.on = 0;
-            int at = h * a.cache.hd;
-            if (a.grouped) at = grouped_row(at, a.heads, kv, a.cache.hd);
-            finish_head(a, r, y + at, kind == 0 ? a.q_norm : kind == 1 ? a.k_norm : none, kind, index,
-                        out + (kind == 0 ? h * a.cache.hd : 0));
-        }
-        return;
-    }
-    int n = a.store == STORE_GATED ? a.n_y / 2 : a.n_y;
-    for (int i = t; i < n; i += 256) {
-        if (a.store == STORE_GATED) out[i] = activated(a.activation, y[i]) * y[n + i];
-        else out[i] = a.store == STORE_ADD ? out[i] + y[i] : y[i];
-    }
+    finish_row(a, (int)blockIdx.x);
 }
 
 cudaError_t cuda_finish(cuda_backend *be, const cuda_phase *ph, const row_run *run, const float *low) {
@@ -244,7 +126,8 @@ cudaError_t cuda_finish(cuda_backend *be, const cuda_phase *ph, const row_run *r
     a.row = be->rows + run->first;
     a.out = be->buf[p->out] + run->first * be->ld[p->out];
     a.ld_out = be->ld[p->out];
-    return LAUNCH(finish_kernel, dim3((unsigned)run->n), dim3(256), 0, be->stream, be->chained, a);
+    if (be->record) return persist_finish(be->record, &a, run->n);
+    return LAUNCH(finish_kernel, dim3((unsigned)run->n), dim3(ROW_THREADS), 0, be->stream, be->chained, a);
 }
 
 /* relay_kernel -- a matrix of any strides to row-major rows of `ld` elements: columns [0, width), zeros from `cols` on.

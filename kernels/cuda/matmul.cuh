@@ -1,5 +1,6 @@
-/* matmul.cuh -- what the kernels of a product share: fragments of weights, which rows of y a tile is, and what becomes of a
- * finished value (plan.h's epilogues).  Device code alone; included by cuda_matmul.cu and cuda_many.cu. */
+/* matmul.cuh -- what the kernels of a product share: fragments of weights, which rows of y a tile is, what becomes of a finished
+ * value (plan.h's epilogues), and a product of few rows as a whole, which is cuda_matmul.cu's kernel and a phase of
+ * cuda_persist.cu's.  Device code alone; included by these and cuda_many.cu. */
 #ifndef GLIMPSE_KERNELS_CUDA_MATMUL_CUH
 #define GLIMPSE_KERNELS_CUDA_MATMUL_CUH
 
@@ -186,6 +187,92 @@ UNROLL
                 mma_bf16(c[t], high, b1);
             }
         }
+    }
+}
+
+/* Tiles tile0, tile0 + step, ... of a product of few rows (cuda_matmul.cu says how it is cut), or tile0 alone where the block
+ * does not stay.  wait(): what was asked for before it does not depend on the phase ahead, what follows does; false = leave.  The
+ * sums lie sums_at bytes behind the planes' beginning: at 0 they take the planes' memory, so then there may be one tile.
+ * STAYS: of the first tile what does not fit into registers is asked into L2 before wait. */
+template <class W, int NT, bool STAYS, class Wait>
+static __device__ __forceinline__ void matmul_tiles(const matmul_args &a, int tile0, int step, int sums_at, Wait wait) {
+    typedef weights<W> frag;
+    enum { XP = frag::X_PLANES, U = frag::STEPS, COLS = NT * 8 };
+    SHARED_DYN(unsigned char, shared);
+    const int warp = (int)threadIdx.x / 32, lane = (int)threadIdx.x & 31, g = lane >> 2, q = lane & 3;
+    const int from = part_begin(a.kp, warp), end = part_begin(a.kp, warp + 1);
+    const W *w[2];
+    auto find = [&](int tile) {
+        int y[2];
+        rows_of_tile(a, tile, g, &y[0], &y[1]);
+        for (int h = 0; h < 2; h++) w[h] = y[h] < 0 ? NULL : row_of_weights<W>(a, y[h]);
+    };
+    frag now[U], next[U];
+    auto load = [&](frag (&f)[U], int first) {
+        for (int u = 0; u < U; u++)
+            for (int h = 0; h < 2; h++) {
+                int kb = first + u;
+                if (w[h] && kb < end) f[u].load(h, w[h] + kb * 32 + q * 8);
+                else memset(&f[u].v[h], 0, sizeof f[u].v[h]);
+            }
+    };
+    find(tile0);
+    load(now, from);
+    if (STAYS && q == 0)
+        for (int kb = from + U; kb < end && kb < from + 4 * U; kb++)
+            for (int h = 0; h < 2; h++)
+                if (w[h]) prefetch_line(w[h] + kb * 32);
+    if (!wait()) return;
+
+    const uint16_t *x = a.planes;
+    int64_t ldx = a.ld_planes, plane = ldx * a.rows;
+    if (!x) {
+        uint16_t *mine = (uint16_t *)shared;
+        ldx = (a.kp + 63) / 64 * 64 + 32; /* rows 64 bytes apart modulo 128: no bank is asked twice */
+        plane = ldx * a.rows;
+        const int warps_a_row = a.rows <= 1 ? 8 : a.rows <= 2 ? 4 : a.rows <= 4 ? 2 : 1; /* no warp idles */
+        for (int n = warp / warps_a_row; n < a.rows; n += MATMUL_WARPS / warps_a_row) {
+            int line = a.line ? a.line[n] : n;
+            prologue_row<XP>(a.in + line * a.ld_in, a.k, a.kp, a.norm, mine + n * ldx, plane, NULL, warp % warps_a_row, warps_a_row);
+        }
+        x = mine;
+        __syncthreads();
+    }
+
+    float *sums = (float *)(shared + sums_at); /* (parts, 16, COLS) */
+    for (int tile = tile0; tile < a.n_tiles; tile += step) {
+        float c[NT][4] = {};
+        for (int kb = from; kb < end; kb += U) {
+            load(next, kb + U);
+UNROLL
+            for (int u = 0; u < U; u++) {
+                if (kb + u >= end) break;
+                multiply_block<W, NT>(c, now[u], [&](int p, int n) {
+                    return n < a.rows ? load_shared_or_global(x + p * plane + n * ldx + (kb + u) * 32 + q * 8) : make_uint4(0, 0, 0, 0);
+                });
+            }
+            for (int u = 0; u < U; u++) now[u] = next[u];
+        }
+        if (STAYS && tile + step < a.n_tiles) { /* the next tile's weights are on their way while this one's sums are added */
+            find(tile + step);
+            load(now, from);
+        }
+        __syncthreads(); /* the planes are read, if their memory takes the sums, and the sums of the tile before */
+
+        for (int t = 0; t < NT; t++)
+            for (int i = 0; i < 4; i++) sums[(warp * 16 + g + (i >> 1) * 8) * COLS + t * 8 + 2 * q + (i & 1)] = c[t][i];
+        __syncthreads();
+        for (int i = (int)threadIdx.x; i < (8 * a.rows + 31) / 32 * 32; i += MATMUL_WARPS * 32) { /* whole warps */
+            int n = i / 8, r = i % 8, y0 = -1, y1 = -1;
+            float v0 = 0, v1 = 0;
+            if (n < a.rows) {
+                rows_of_tile(a, tile, r, &y0, &y1);
+                v0 = sum_of_parts(sums + r * COLS + n, 16 * COLS);
+                v1 = sum_of_parts(sums + (r + 8) * COLS + n, 16 * COLS);
+            }
+            finish_pair<1>(a, tile, n, n < a.rows, y0, y1, v0, v1);
+        }
+        if (!STAYS) break;
     }
 }
 

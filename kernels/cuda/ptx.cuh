@@ -25,7 +25,7 @@ enum { WARP = 32 };
 
 static inline uint4 load_once(const void *p) { return *(const uint4 *)p; }
 static inline uint4 load_shared_or_global(const void *p) { return *(const uint4 *)p; }
-static inline void prefetch_line(const void *p) { (void)p; }
+static inline void prefetch_line(const void *p) { (void)*(const volatile char *)p; } /* only what may be read is asked for */
 static inline void copy_async_16(void *shared, const void *global) { memcpy(shared, global, 16); }
 static inline void copy_async_commit() {}
 static inline void copy_async_wait_all() {}
@@ -33,6 +33,16 @@ template <int LEFT> static inline void copy_async_wait() {}
 static inline void dependency_wait() { emu_dependency_wait(); }
 static inline void dependency_launch() {}
 static inline void sync_warp() { emu_sync_warp(); }
+static inline void arrive_release(unsigned *p) { *p += emu_arrives(); }
+static inline unsigned arrive_and_see(unsigned *p) {
+    unsigned before = *p;
+    arrive_release(p);
+    return before;
+}
+static inline unsigned load_acquire(const unsigned *p) { return *p; }
+static inline void set_bits(unsigned *p, unsigned bits) { *p |= bits; }
+static inline void relax() { emu_yield(); }
+static inline uint64_t clock_ns() { return emu_clock_ns(); }
 template <class T> static inline T shuffle_xor(T v, int mask) {
     T all[WARP];
     emu_warp_gather(&v, sizeof v, all);
@@ -119,6 +129,33 @@ static __device__ __forceinline__ void dependency_launch() {
     asm volatile("griddepcontrol.launch_dependents;" : : : "memory");
 #endif
 }
+/* Hand-offs between blocks that run at the same time.  An arrival adds one; what its thread wrote before, and what others of
+ * its block wrote before the __syncthreads() that it left, is seen by a thread whose load_acquire reads that arrival or a later
+ * one (read-modify-writes carry a release on: PTX ISA, "Memory Consistency Model", observation order), and by those that leave
+ * a __syncthreads() with that thread: synchronisation by barriers is part of causality order.  The acquire also drops what the
+ * multiprocessor's L1 holds, so plain loads are enough after it; load_once is for what no block writes. */
+static __device__ __forceinline__ void arrive_release(unsigned *p) {
+    asm volatile("red.release.gpu.global.add.u32 [%0], 1;" : : "l"(p) : "memory");
+}
+static __device__ __forceinline__ unsigned arrive_and_see(unsigned *p) { /* the count before it */
+    unsigned before;
+    asm volatile("atom.acq_rel.gpu.global.add.u32 %0, [%1], 1;" : "=r"(before) : "l"(p) : "memory");
+    return before;
+}
+static __device__ __forceinline__ unsigned load_acquire(const unsigned *p) {
+    unsigned v;
+    asm volatile("ld.acquire.gpu.global.u32 %0, [%1];" : "=r"(v) : "l"(p) : "memory");
+    return v;
+}
+static __device__ __forceinline__ void set_bits(unsigned *p, unsigned bits) {
+    asm volatile("red.relaxed.gpu.global.or.b32 [%0], %1;" : : "l"(p), "r"(bits) : "memory");
+}
+static __device__ __forceinline__ void relax() {} /* the poll's own way to L2 and back is long enough */
+static __device__ __forceinline__ uint64_t clock_ns() {
+    uint64_t t;
+    asm volatile("mov.u64 %0, %%globaltimer;" : "=l"(t));
+    return t;
+}
 static __device__ __forceinline__ void sync_warp() { __syncwarp(); }
 /* The value of lane ^ mask, of lane - by (its own below).  All 32 lanes call. */
 template <class T> static __device__ __forceinline__ T shuffle_xor(T v, int mask) {
@@ -154,22 +191,50 @@ static __device__ __forceinline__ float warp_max(float v) {
     return v;
 }
 
+/* Until done() says so, at most about limit_ns; false: it never did.  One thread calls, for others that wait at a barrier. */
+template <class Done> static __device__ __forceinline__ bool spin_until(uint64_t limit_ns, Done done) {
+    uint64_t start = 0;
+    for (unsigned i = 0; !done(); i++) {
+        relax();
+        if (i % 1024 != 1023) continue; /* the clock is slow to read */
+        uint64_t now = clock_ns();
+        if (!start) start = now;
+        else if (now - start > limit_ns) return false;
+    }
+    return true;
+}
+
 /* One call a launch; `chained`: with programmatic dependent launch, so it may start before the one ahead has ended. */
 template <class... P, class... A>
-static inline cudaError_t launch_kernel(void (*kernel)(P...), dim3 grid, dim3 block, size_t shared, cudaStream_t stream,
-                                        bool chained, A... arguments) {
-    cudaLaunchAttribute attribute;
+static inline cudaError_t launch_with(void (*kernel)(P...), dim3 grid, dim3 block, size_t shared, cudaStream_t stream,
+                                      cudaLaunchAttribute *attribute, A... arguments) {
     cudaLaunchConfig_t config;
-    memset(&attribute, 0, sizeof attribute);
-    attribute.id = cudaLaunchAttributeProgrammaticStreamSerialization;
-    attribute.val.programmaticStreamSerializationAllowed = 1;
     config.gridDim = grid;
     config.blockDim = block;
     config.dynamicSmemBytes = shared;
     config.stream = stream;
-    config.attrs = &attribute;
-    config.numAttrs = chained ? 1 : 0;
+    config.attrs = attribute;
+    config.numAttrs = attribute ? 1 : 0;
     return cudaLaunchKernelEx(&config, kernel, P(arguments)...);
+}
+template <class... P, class... A>
+static inline cudaError_t launch_kernel(void (*kernel)(P...), dim3 grid, dim3 block, size_t shared, cudaStream_t stream,
+                                        bool chained, A... arguments) {
+    cudaLaunchAttribute attribute;
+    memset(&attribute, 0, sizeof attribute);
+    attribute.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+    attribute.val.programmaticStreamSerializationAllowed = 1;
+    return launch_with(kernel, grid, block, shared, stream, chained ? &attribute : NULL, arguments...);
+}
+/* All of its blocks run at the same time, or the launch is refused: they may wait for each other. */
+template <class... P, class... A>
+static inline cudaError_t launch_together(void (*kernel)(P...), dim3 grid, dim3 block, size_t shared, cudaStream_t stream,
+                                          A... arguments) {
+    cudaLaunchAttribute attribute;
+    memset(&attribute, 0, sizeof attribute);
+    attribute.id = cudaLaunchAttributeCooperative;
+    attribute.val.cooperative = 1;
+    return launch_with(kernel, grid, block, shared, stream, &attribute, arguments...);
 }
 #define LAUNCH(kernel, grid, block, shared, stream, chained, ...) \
     launch_kernel(kernel, grid, block, shared, stream, chained, __VA_ARGS__)

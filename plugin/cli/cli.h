@@ -40,10 +40,7 @@ void help_usage(buffer *b);
 void help_commands_man(buffer *b);
 /* The command nearest to a wrong word, NULL = none is near. */
 const char *help_nearest_command(const char *word);
-/* What help.c and help_commands.c share: the options of a command (NULL = all) by group; a paragraph at
- * `indent`, where the cursor is at `column`; roff text. */
-void help_options(buffer *b, const char *command);
-void help_paragraph(buffer *b, const char *text, size_t column, size_t indent);
+/* Roff text. */
 void help_roff(buffer *b, const char *text);
 void help_man(buffer *b);   /* roff, for man(1) */
 

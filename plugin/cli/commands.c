@@ -94,6 +94,12 @@ static int unexpected(const char *word) {
                     "--help` lists them", word);
         return say_error(2);
     }
+    const char *near = help_nearest_command(word);
+    if (near) {
+        status_fail(GLIMPSE_E_INVALID, __FILE__, __LINE__, "unexpected word \"%.60s\"\nhint: did you mean `glimpse %s`? A prompt is given "
+                    "with --prompt", word, near);
+        return say_error(2);
+    }
     buffer known = {0};
     for (int i = 0; i < COMMANDS; i++)
         buf_printf(&known, "%s%s%s, ", session_commands[i].name, *session_commands[i].words ? " " : "", session_commands[i].words);

@@ -7,6 +7,7 @@
 #include "include/internal/nearest.h"
 #include "include/internal/session.h"
 #include "plugin/cli/cli.h"
+#include "plugin/option_help.h"
 
 typedef struct page {
     const char *name;
@@ -74,7 +75,7 @@ static const page pages[] = {
      "DIR/evals.jsonl; DIR is --out_dir unless it is given.", "Standard output has the log; nothing is written.", NULL,
      "glimpse follow out/demo\n"},
     {"review", "review [DIR] [FLAGS]", NULL,
-     "Looks through a run's samples in this terminal, over ssh too: arrows step, / searches, ? lists the keys.",
+     "Looks through a run's samples in this terminal, over ssh too: arrows step, o shows a sample over the steps, / searches, ? lists the keys.",
      "DIR/evals.jsonl; DIR is --out_dir unless it is given.", "Nothing.", NULL,
      "glimpse review out/demo\n"},
     {"report", "report [DIR] [FLAGS]", NULL,
@@ -179,7 +180,7 @@ bool help_command(buffer *b, const char *name) {
     buf_puts(b, strchr(p->example, '\n')[1] ? "\nExamples\n" : "\nExample\n");
     each_line(p->example, put_example, b);
     if (p->flags) buf_printf(b, "\nFlags\n%s", p->flags);
-    else help_options(b, p->name);
+    else help_options(b, p->name, false);
     if (opt_find(name, strlen(name)) >= 0) buf_printf(b, "\nThere is a flag of this name too: `glimpse help --%s`.\n", name);
     return true;
 }

@@ -18,30 +18,18 @@
 #include "examples/train_gpt/adamw.h"
 #include "examples/train_gpt/gpt.h"
 #include "examples/train_gpt/rng64.h"
+#include "include/internal/threads.h"
+#include "tests/bench/bench.h"
 
 /* The demo's model, batch and samples: examples/train_gpt.c's defaults, demo.sh's flags. */
 enum { L = 3, NH = 4, C = 128, V = 64, T = 288, B = 2, PAIRS = 11, MOST = 4096 };
 static const double INTERVAL_S = 5; /* between two evals of the demo */
 
-static double now_s(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 static double own_cpu_s(void) { /* of all threads of this process: what other programs take is not in it */
     struct timespec t;
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
-static int by_value(const void *a, const void *b) {
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-static double median(double *v, int n) {
-    qsort(v, (size_t)n, sizeof *v, by_value);
-    return v[n / 2];
-}
-
 /* The worker (of this trainer: there is one at a time), 0 = none. */
 static pid_t find_worker(void) {
     char path[300], text[1 << 16], mark[64];
@@ -101,10 +89,10 @@ static int32_t ids[B * T];
 static int threads;
 
 static double step(void) {
-    double t0 = now_s();
+    double t0 = monotonic_s();
     gpt_loss_and_grads(&model, ids, ids, B, T);
     adamw_step(&opt, &model, 1e-5f, threads);
-    return now_s() - t0;
+    return monotonic_s() - t0;
 }
 
 /* What an eval writes last of all. */
@@ -137,26 +125,26 @@ static bool measure(const char *dir, const char *share, figures *f) {
     glimpse *g = glimpse_open(cfg, &m);
     pid_t pid = find_worker();
     if (!g || pid <= 0) return printf("no worker: %s\n", glimpse_error()), false;
-    double t0 = now_s(), took_rest;
+    double t0 = monotonic_s(), took_rest;
     int n_rest = 20, pairs = 0;
     for (int eval = 0; eval < PAIRS + 3; eval++) { /* the first three: the worker does not know the interval yet, nor that it may be idle */
-        const double begun = now_s();
+        const double begun = monotonic_s();
         double cpu0 = own_cpu_s();
         for (int k = 0; k < n_rest; k++) rest[k] = step();
         const double cpu_rest = (own_cpu_s() - cpu0) / n_rest;
-        took_rest = now_s() - begun;
+        took_rest = monotonic_s() - begun;
         const int64_t before = index_bytes(dir);
         const double used = cpu_s(pid);
         const glimpse_status st = glimpse_eval(g, eval, 2, 1);
         if (st != GLIMPSE_OK) return printf("eval %d did not begin: %d\n", eval, (int)st), false;
         int k = 0;
         cpu0 = own_cpu_s();
-        t0 = now_s();
+        t0 = monotonic_s();
         do work[k++] = step();
         while (k < MOST && index_bytes(dir) == before);
-        const double cpu_work = (own_cpu_s() - cpu0) / k, wall = now_s() - t0;
+        const double cpu_work = (own_cpu_s() - cpu0) / k, wall = monotonic_s() - t0;
         const double worker = cpu_s(pid) - used;
-        while (now_s() - begun < INTERVAL_S) step();
+        while (monotonic_s() - begun < INTERVAL_S) step();
         n_rest = (int)(INTERVAL_S / 4 / (took_rest / n_rest));
         if (n_rest > MOST) n_rest = MOST;
         if (eval < 3) continue;

@@ -9,15 +9,10 @@
 #include <unistd.h>
 
 #include "include/internal/file.h"
+#include "include/internal/threads.h"
 #include "sampling/checkpoint/checkpoint.h"
 
 enum { C = 1024, L = 10, F = 2816, V = 4096, ROUNDS = 7 };
-
-static double now_s(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
 
 static int rising(const void *a, const void *b) {
     double x = *(const double *)a, y = *(const double *)b;
@@ -81,11 +76,11 @@ int main(void) {
     int code = !make(dir, path, &bytes);
     for (int i = 0; i < ROUNDS && !code; i++) {
         model *m = NULL;
-        double t0 = now_s();
+        double t0 = monotonic_s();
         code = checkpoint_open(dir, NULL, NULL, &m) < 0;
-        double t1 = now_s();
+        double t1 = monotonic_s();
         model_close(m);
-        double t2 = now_s();
+        double t2 = monotonic_s();
         char *memory = aligned_alloc(64, (size_t)(bytes + 63) / 64 * 64);
         int fd = open(path, O_RDONLY);
         for (int64_t at = 0; memory && at < bytes;) {
@@ -94,7 +89,7 @@ int main(void) {
             at += k;
         }
         close(fd);
-        double t3 = now_s();
+        double t3 = monotonic_s();
         free(memory);
         load[i] = t1 - t0, raw[i] = t3 - t2;
     }

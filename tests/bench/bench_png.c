@@ -1,6 +1,8 @@
 /* bench_png.c -- what a picture costs: ours (draw, labels included, and encode) against libpng's palette encoding alone
  * of the same pixels at its fastest setting (level 1, filter none).  The two alternate in one process; what is printed
  * are medians of the paired ratios with a 95 % bootstrap interval.  The must: a token's heatmap has a ratio <= 1. */
+#include "include/internal/threads.h"
+#include "tests/bench/bench.h"
 #include "tests/chart_record.h"
 #include "viz/charts.h"
 
@@ -9,22 +11,6 @@
 #include <time.h>
 
 enum { PAIRS = 201, ROUNDS = 2000 };
-
-static double now_s(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static int by_value(const void *a, const void *b) {
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double median(double *v, int n) {
-    qsort(v, (size_t)n, sizeof *v, by_value);
-    return v[n / 2];
-}
 
 static void take(png_structp png, png_bytep bytes, size_t n) { buf_put(png_get_io_ptr(png), bytes, n); }
 static void flush(png_structp png) { (void)png; }
@@ -55,11 +41,11 @@ static void compare(const char *name, draw_fn ours, void *user, const canvas *sa
     buffer a = {0}, b = {0};
     for (int i = -5; i < PAIRS; i++) {
         buf_clear(&a), buf_clear(&b);
-        const double t0 = now_s();
+        const double t0 = monotonic_s();
         ours(user, &a);
-        const double t1 = now_s();
+        const double t1 = monotonic_s();
         libpng_encode(same, level, strategy, &b);
-        const double t2 = now_s();
+        const double t2 = monotonic_s();
         if (i >= 0) mine[i] = t1 - t0, theirs[i] = t2 - t1, ratio[i] = mine[i] / theirs[i];
     }
     uint64_t state = 1;
@@ -67,7 +53,7 @@ static void compare(const char *name, draw_fn ours, void *user, const canvas *sa
         for (int i = 0; i < PAIRS; i++) again[i] = ratio[(int)(chart_uniform(&state) * PAIRS)];
         boot[k] = median(again, PAIRS);
     }
-    qsort(boot, ROUNDS, sizeof *boot, by_value);
+    median(boot, ROUNDS); /* sorts */
     printf("%-44s ours %8.1f us %7zu B   libpng %8.1f us %7zu B   ratio %.3f [%.3f, %.3f]\n", name, 1e6 * median(mine, PAIRS), a.n,
            1e6 * median(theirs, PAIRS), b.n, median(ratio, PAIRS), boot[ROUNDS * 25 / 1000], boot[ROUNDS * 975 / 1000]);
     buf_free(&a), buf_free(&b);

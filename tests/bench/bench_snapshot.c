@@ -16,24 +16,11 @@
 #include <emmintrin.h>
 #endif
 
+#include "include/internal/threads.h"
 #include "plugin/snapshot.h"
+#include "tests/bench/bench.h"
 
 enum { C = 768, V = 50304, T = 1024, H = 12, PAIRS = 15, OPENS = 7 };
-
-static double now_s(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static int by_value(const void *a, const void *b) {
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-static double median(double *v, int n) {
-    qsort(v, (size_t)n, sizeof *v, by_value);
-    return v[n / 2];
-}
 
 static void stream(void *to, const void *from, size_t bytes) {
 #if defined(__SSE2__)
@@ -111,31 +98,31 @@ int main(int argc, char **argv) {
         glimpse *g = glimpse_open(cfg, &m);
         weights_change(w, n, i);
         for (int half = 0; half < 2; half++) {
-            t0 = now_s();
+            t0 = monotonic_s();
             if (half == (i & 1)) glimpse_eval(g, 0, 2, 1);
             else memcpy(other, w, n * sizeof *w);
-            took[half != (i & 1)] = now_s() - t0;
+            took[half != (i & 1)] = monotonic_s() - t0;
         }
         first[i] = took[0] / took[1];
         glimpse_close(g);
     }
     double f = median(first, OPENS);
     printf("the first eval of %d opens / memcpy %.3f (must <= 1.3)\n", OPENS, f);
-    t0 = now_s();
+    t0 = monotonic_s();
     glimpse *g = glimpse_open(cfg, &m);
-    printf("%zu MiB of weights, open %.0f ms\n", n * sizeof *w >> 20, (now_s() - t0) * 1e3);
+    printf("%zu MiB of weights, open %.0f ms\n", n * sizeof *w >> 20, (monotonic_s() - t0) * 1e3);
     for (int i = 0; g && i < PAIRS; i++) {
         double e, c;
         glimpse_status st = GLIMPSE_OK;
         weights_change(w, n, i);
         for (int half = 0; half < 2; half++) { /* who goes first alternates, but for the first eval */
-            t0 = now_s();
+            t0 = monotonic_s();
             if (half == (i & 1)) {
                 st = glimpse_eval(g, i, 2, 1);
-                e = now_s() - t0;
+                e = monotonic_s() - t0;
             } else {
                 memcpy(other, w, n * sizeof *w);
-                c = now_s() - t0;
+                c = monotonic_s() - t0;
             }
         }
         if (st != GLIMPSE_OK) return printf("eval %d returned %d: %s\n", i, (int)st, glimpse_error()), 1;
@@ -148,11 +135,11 @@ int main(int argc, char **argv) {
     if (snapshot_open(m.tensors, m.n_tensors, 1, NULL, &s) < 0) return 1;
     for (int i = 0; i < PAIRS; i++) {
         weights_change(w, n, i);
-        t0 = now_s();
+        t0 = monotonic_s();
         snapshot_fill(&s, 0);
-        double t1 = now_s();
+        double t1 = monotonic_s();
         stream(s.at, w, n * sizeof *w);
-        streamed[i] = (now_s() - t1) / (t1 - t0);
+        streamed[i] = (monotonic_s() - t1) / (t1 - t0);
     }
     snapshot_close(&s);
     double r = median(ratio, PAIRS);

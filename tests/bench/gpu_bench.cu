@@ -2,7 +2,8 @@
  *
  *   calib   a kernel that reads as many bytes as a step must (weights once, keys and values of every sequence), from the
  *           same memory for the weights; the two alternate, what is printed is the median of ratios of neighbours
- *   step    bursts of 16 steps by the graph, records included, at positions 256 and on behind a shared prompt of 128
+ *   step    bursts of 16 steps, records included, at positions 256 and on behind a shared prompt of 128
+ *   ways    the same by the graph, by the kernel that stays (cuda_persist.cu), and which of them the backend chooses
  *   draw    head + draw + record of 20 / head alone
  *   gpu_trainer.cuh: the snapshot, the step that holds one, a run with evals
  *
@@ -57,6 +58,41 @@ static void bench_step(const shape *s, int B, bool tiny, double must_be, double 
     be->ops->close(be);
     MUST(cudaFree(apart));
     MUST(cudaFree(sink));
+    release(m);
+    MUST(cudaStreamDestroy(m->stream));
+    free(m);
+}
+
+/* A step by the graph and by the persistent kernel, in turns, and what --cuda_decode auto makes of it here. */
+static void bench_ways(const shape *s, int B, bool tiny) {
+    static const decode_way ways[] = {DECODE_GRAPH, DECODE_PERSISTENT, DECODE_AUTO};
+    built *m = (built *)calloc(1, sizeof *m);
+    backend *be[3];
+    burst_row rows[64];
+    burst_request rq = {rows, B, 20, tokens, tops, n_drawn, 0};
+    double t[3][64], ratio[64];
+    int rounds = tiny ? 2 : 31, prompt = tiny ? 9 : PROMPT, at = tiny ? 12 : CONTEXT, drawn[3] = {0};
+    MUST(cudaStreamCreateWithFlags(&m->stream, cudaStreamNonBlocking));
+    build(m, s, false);
+    for (int w = 0; w < 3; w++) be[w] = open_decoder_by(m, s, B, prompt, at, ways[w], 0);
+    for (int r = -2; r < rounds; r++) {
+        for (int w = 0; w < 3; w++) {
+            fill_rows(rows, B, at, BURST_MAX_STEPS, true, s->V);
+            for (int i = 0; i < B; i++) rows[i].row.prefix_tokens = prompt;
+            double t0 = now_ms();
+            must(be[w]->ops->burst(be[w], &rq));
+            if (r >= 0) t[w][r] = (now_ms() - t0) / BURST_MAX_STEPS;
+            drawn[w] = tokens[BURST_MAX_STEPS - 1].id;
+        }
+        if (r >= 0) ratio[r] = t[0][r] / t[1][r];
+    }
+    int32_t blocks = cuda_decode_blocks(be[1]), chosen = cuda_decode_blocks(be[2]);
+    char by[64] = "the graph";
+    if (chosen) snprintf(by, sizeof by, "the persistent kernel on %d blocks", chosen);
+    printf("%-16s B=%-3d graph %.1f us/step, persistent (%d blocks) %.1f us/step, graph / persistent %.2f; chosen here: %s, %.1f us/step%s\n",
+           s->name, B, median(t[0], rounds) * 1e3, blocks, median(t[1], rounds) * 1e3, median(ratio, rounds), by,
+           median(t[2], rounds) * 1e3, drawn[0] == drawn[1] && drawn[0] == drawn[2] ? "" : "; OTHER TOKENS");
+    for (int w = 0; w < 3; w++) be[w]->ops->close(be[w]);
     release(m);
     MUST(cudaStreamDestroy(m->stream));
     free(m);
@@ -186,6 +222,7 @@ int main(int argc, char **argv) {
     say_device(tiny);
     if (tiny) {
         bench_step(&small, 2, true, 0, 0);
+        bench_ways(&small, 2, true);
         bench_draw(&small, 2, true, 0, 0);
         bench_generate(&small, 2, true);
         bench_snapshot(true);
@@ -195,6 +232,7 @@ int main(int argc, char **argv) {
     }
     for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)
         if (strstr(shapes[steps[i].shape].name, which)) bench_step(&shapes[steps[i].shape], steps[i].B, false, steps[i].must_be, steps[i].goal);
+    for (int B = 1; B <= 16 && strstr(shapes[0].name, which); B *= 4) bench_ways(&shapes[0], B, false);
     for (size_t i = 0; i < sizeof draws / sizeof *draws; i++)
         if (strstr(shapes[draws[i].shape].name, which)) bench_draw(&shapes[draws[i].shape], draws[i].B, false, draws[i].must_be, draws[i].goal);
     for (int B = 1; B <= 64 && strstr(shapes[0].name, which); B *= 64) bench_generate(&shapes[0], B, false);

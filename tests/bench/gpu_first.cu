@@ -193,6 +193,45 @@ static double graph_edge_us(cudaStream_t s, bool chained, int nodes, int rounds)
     return median(t, rounds);
 }
 
+/* Rounds in which every block needs what all others wrote in the one before: their arrivals are waited for. */
+static __global__ void __launch_bounds__(256) handoff_kernel(int *x, unsigned *count, int rounds, int *wrong) {
+    int missed = 0;
+    for (int r = 1; r <= rounds; r++) {
+        if (threadIdx.x == 0) x[blockIdx.x] = r;
+        __syncthreads();
+        if (threadIdx.x == 0) {
+            arrive_release(count);
+            if (!spin_until(4000000000ull, [&] { return load_acquire(count) >= gridDim.x * (unsigned)r; })) missed++;
+        }
+        __syncthreads();
+        for (unsigned i = threadIdx.x; i < gridDim.x; i += blockDim.x) missed += x[i] != r && x[i] != r + 1;
+    }
+    if (missed) atomicAdd(wrong, missed);
+}
+static void check_handoff(cudaStream_t s, bool tiny, int blocks) {
+    int rounds = tiny ? 5 : 1000, together = 0, h[2] = {0}, *d = NULL;
+    double t[16];
+    MUST(cudaDeviceGetAttribute(&together, cudaDevAttrCooperativeLaunch, 0));
+    if (!together) {
+        printf("     blocks are not launched together here: no persistent kernel\n");
+        return;
+    }
+    MUST(cudaMalloc((void **)&d, (size_t)(blocks + 2) * sizeof *d));
+    for (int r = 0; r < (tiny ? 1 : 10); r++) {
+        MUST(cudaMemsetAsync(d, 0, (size_t)(blocks + 2) * sizeof *d, s));
+        MUST(cudaStreamSynchronize(s));
+        double t0 = now_ms();
+        MUST(launch_together(handoff_kernel, dim3((unsigned)blocks), dim3(256), 0, s, d + 2, (unsigned *)d, rounds, d + 1));
+        MUST(cudaMemcpyAsync(h, d, sizeof h, cudaMemcpyDeviceToHost, s));
+        MUST(cudaStreamSynchronize(s));
+        t[r] = (now_ms() - t0) * 1e3 / rounds;
+        if (h[1] || h[0] != blocks * rounds) break;
+    }
+    check(h[0] == blocks * rounds && h[1] == 0, "hand-offs between blocks that run together: what all wrote is seen by all");
+    printf("     a hand-off between %d blocks: %.2f us\n", blocks, median(t, tiny ? 1 : 10));
+    MUST(cudaFree(d));
+}
+
 /* What one process can learn. */
 static void look_alone(bool tiny) {
     cudaStream_t s;
@@ -203,6 +242,8 @@ static void look_alone(bool tiny) {
     check_chain(s, false, tiny ? 1 : 64);
     check_chain(s, true, tiny ? 1 : 64);
     check_decide(s, tiny ? 700 : 1 << 20);
+    check_handoff(s, tiny, sms);
+    if (!tiny) check_handoff(s, tiny, 2 * sms);
     int nodes = tiny ? 4 : 200, rounds = tiny ? 2 : 30;
     printf("     an edge of a graph: %.2f us plain, %.2f us with dependent launch\n", graph_edge_us(s, false, nodes, rounds),
            graph_edge_us(s, true, nodes, rounds));
@@ -241,6 +282,7 @@ static void look_beside(bool tiny) {
     products_step(&p);
     say_memory(tiny);
     check(say_beside(&p, tiny) == 0, "workers that decode beside the trainer");
+    say_inside(&p, tiny);
     check(try_ipc(&p, tiny) == 0, "workers that read through IPC, and workers that fault: the trainer goes on");
     products_close(&p);
 }

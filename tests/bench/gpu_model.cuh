@@ -158,8 +158,14 @@ static burst_token tokens[64 * BURST_MAX_STEPS];
 static burst_top tops[64 * BURST_MAX_STEPS * 20];
 static int32_t n_drawn[64];
 
-/* A backend over a model, and keys and values that are not zero: in the prompt's strip, and up to `at` in B others. */
-static backend *open_decoder(built *m, const shape *s, int B, int prompt, int at) {
+static void print_line(void *user, const char *line) {
+    (void)user;
+    printf("     %s\n", line);
+}
+
+/* A backend over a model, and keys and values that are not zero: in the prompt's strip, and up to `at` in B others.  `way` and
+ * `blocks` as backend_config's. */
+static backend *open_decoder_by(built *m, const shape *s, int B, int prompt, int at, decode_way way, int blocks) {
     backend *be = NULL;
     backend_config cfg;
     memset(&cfg, 0, sizeof cfg);
@@ -169,6 +175,9 @@ static backend *open_decoder(built *m, const shape *s, int B, int prompt, int at
     cfg.n_strips = B + 1;
     cfg.strip_tokens = 512;
     cfg.cache = s->half ? GLIMPSE_BF16 : GLIMPSE_F32;
+    cfg.decode = way;
+    cfg.decode_blocks = blocks;
+    cfg.say = print_line;
     MUST(cudaStreamSynchronize(m->stream));
     must(backend_cuda.open(&be, &m->p, &cfg));
     must(be->ops->refresh(be));
@@ -186,5 +195,6 @@ static backend *open_decoder(built *m, const shape *s, int B, int prompt, int at
         }
     return be;
 }
+static backend *open_decoder(built *m, const shape *s, int B, int prompt, int at) { return open_decoder_by(m, s, B, prompt, at, DECODE_AUTO, 0); }
 
 #endif

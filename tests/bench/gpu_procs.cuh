@@ -3,7 +3,8 @@
  *
  *   the device memory that an idle worker holds, with its context, module and a model open
  *   the latency of IPC: a message there and back, a handle opened and closed, bytes read through it
- *   the step of the products alone, and while a worker decodes in bursts by the graph
+ *   the step of the products alone, while a worker decodes in bursts by the graph or by the kernel that stays, and while this
+ *   process does, by that kernel on all multiprocessors, 32 or 16
  *   workers that touch an address that nobody owns, one after another, with the trainer's block open: the trainer goes on
  *
  * worker: gpu_first --worker WORD [--tiny]; a letter on its standard input asks, one on its standard output answers. */
@@ -11,6 +12,7 @@
 #define GLIMPSE_BENCH_GPU_PROCS_CUH
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <spawn.h>
 #include <sys/wait.h>
@@ -42,7 +44,7 @@ static bool put(int fd, const void *from, size_t n) { return write(fd, from, n) 
  * same and read it all, d = decode until the next letter, x = open it and touch what is nobody's.  Ends with its input. */
 static int worker_main(const char *word, bool tiny) {
     const shape *s = tiny ? &small : &shapes[0];
-    int B = strcmp(word, "decode64") == 0 ? (tiny ? 4 : 64) : 1, prompt = tiny ? 9 : PROMPT, at = tiny ? 12 : CONTEXT;
+    int B = strncmp(word, "decode64", 8) == 0 ? (tiny ? 4 : 64) : 1, prompt = tiny ? 9 : PROMPT, at = tiny ? 12 : CONTEXT;
     built *m = (built *)calloc(1, sizeof *m);
     backend *be = NULL;
     unsigned *sink = NULL;
@@ -50,7 +52,7 @@ static int worker_main(const char *word, bool tiny) {
     MUST(cudaMalloc((void **)&sink, 16));
     if (strncmp(word, "plain", 5) != 0) {
         build(m, s, false);
-        be = open_decoder(m, s, B, prompt, at);
+        be = open_decoder_by(m, s, B, prompt, at, strstr(word, "persistent") ? DECODE_PERSISTENT : DECODE_GRAPH, 0);
     }
     char ask = 'm';
     put(1, &ask, 1);
@@ -220,9 +222,9 @@ static void say_memory(bool tiny) {
 
 /* Returns how many things went wrong, as try_ipc. */
 static int say_beside(products *p, bool tiny) {
-    int rounds = tiny ? 2 : 40;
-    static const char *const words[] = {"decode1", "decode64"};
-    for (int w = 0; w < 2; w++) {
+    int rounds = tiny ? 2 : 30;
+    static const char *const words[] = {"decode1-graph", "decode1-persistent", "decode64-graph", "decode64-persistent"};
+    for (int w = 0; w < 4; w++) {
         child c = start(words[w], tiny);
         double alone[64], beside[64], its = 0;
         char d = 'd';
@@ -237,11 +239,64 @@ static int say_beside(products *p, bool tiny) {
             its = ask(&c, 's', NULL, 0);
         }
         double a = median(alone, rounds), b = median(beside, rounds);
-        printf("     a step of products %.2f ms alone, %.2f ms while a worker decodes (%s, %s): %.3f times; its step takes %.0f us\n", a, b,
-               tiny ? small.name : shapes[0].name, w ? "64 samples" : "1 sample", b / a, its * 1e3);
+        printf("     a step of products %.2f ms alone, %.2f ms while a worker decodes (%s, %s, %s): %.3f times; its step takes %.0f us\n", a, b,
+               tiny ? small.name : shapes[0].name, w / 2 ? "64 samples" : "1 sample", w % 2 ? "one kernel" : "graph", b / a, its * 1e3);
         if (finish(&c)) return 1;
     }
     return 0;
+}
+
+/* A thread of the trainer's own process that decodes one sample, burst after burst. */
+typedef struct inside {
+    backend *be;
+    const shape *s;
+    int prompt, at;
+    long bursts;
+    volatile int stop;
+} inside;
+static void decode_inside(inside *d) {
+    burst_row row;
+    burst_request rq = {&row, 1, 20, tokens, tops, n_drawn, 0};
+    fill_rows(&row, 1, d->at, BURST_MAX_STEPS, true, d->s->V);
+    row.row.prefix_tokens = d->prompt;
+    must(d->be->ops->burst(d->be, &rq));
+    d->bursts++;
+}
+static void *keep_decoding(void *of) {
+    inside *d = (inside *)of;
+    while (!d->stop) decode_inside(d);
+    return NULL;
+}
+
+static void say_inside(products *p, bool tiny) {
+    const shape *s = tiny ? &small : &shapes[0];
+    int rounds = tiny ? 2 : 30;
+    static const int blocks[] = {0, 32, 16};
+    built *m = (built *)calloc(1, sizeof *m);
+    MUST(cudaStreamCreateWithFlags(&m->stream, cudaStreamNonBlocking));
+    build(m, s, false);
+    for (int w = 0; w < 3; w++) {
+        inside d = {NULL, s, tiny ? 9 : PROMPT, tiny ? 12 : CONTEXT, 0, 0};
+        pthread_t thread;
+        double alone[64], beside[64];
+        d.be = open_decoder_by(m, s, 1, d.prompt, d.at, DECODE_PERSISTENT, blocks[w]);
+        decode_inside(&d);
+        for (int r = 0; r < rounds; r++) alone[r] = products_step(p);
+        d.bursts = 0;
+        double t0 = now_ms();
+        if (tiny) decode_inside(&d); /* the emulation has one thread */
+        else if (pthread_create(&thread, NULL, keep_decoding, &d)) return;
+        for (int r = 0; r < rounds; r++) beside[r] = products_step(p);
+        d.stop = 1;
+        if (!tiny) pthread_join(thread, NULL);
+        double its = (now_ms() - t0) / (double)(d.bursts * BURST_MAX_STEPS), a = median(alone, rounds), b = median(beside, rounds);
+        printf("     a step of products %.2f ms alone, %.2f ms while this process decodes 1 sample by one kernel on %d blocks: %.3f times; its "
+               "step takes %.0f us\n", a, b, cuda_decode_blocks(d.be), b / a, its * 1e3);
+        d.be->ops->close(d.be);
+    }
+    release(m);
+    MUST(cudaStreamDestroy(m->stream));
+    free(m);
 }
 
 static int try_ipc(products *p, bool tiny) {

@@ -14,6 +14,10 @@ long emu_launches(void) {
 }
 void emu_devices(int n) { (void)n; }
 void emu_driver(int version) { (void)version; }
+void emu_cooperative(int yes) { (void)yes; }
+void emu_lose_arrival(long nth) { (void)nth; }
+void emu_slow_together(int launches) { (void)launches; }
+void emu_round_together(int up) { (void)up; }
 void emu_multiprocessors(int n) { (void)n; }
 void emu_host_may_touch(int yes) { (void)yes; }
 int emu_is_chip(void) { return 1; }

@@ -4,7 +4,8 @@
  * and warp barriers are counted; shared memory is exact and full of NaN; device memory faults when host code touches it;
  * streams are lazy and run in an order that a seed chooses; the n-th CUDA call can fail.  What is wrong in a way that a
  * chip may or may not show (threads that do not meet at a barrier, a launch above its limits, a chained kernel that does
- * not wait) is a *problem*: the launch fails, and emu_problem says it.  One host thread at a time. */
+ * not wait) is a *problem*: the launch fails, and emu_problem says it.  Blocks run one after the other; those that are launched
+ * together, one a multiprocessor, take turns: each runs until it waits for another.  One host thread at a time. */
 #ifndef GLIMPSE_TEST_EMU_H
 #define GLIMPSE_TEST_EMU_H
 
@@ -26,6 +27,10 @@ void emu_fail(long nth, int error, int forever);
 long emu_calls(void);          /* CUDA calls since emu_fail */
 /* The first problem since the last call, NULL = none; forgotten when it is asked for. */
 const char *emu_problem(void);
+void emu_cooperative(int yes); /* does the device launch blocks together? 1 */
+void emu_lose_arrival(long nth); /* the nth arrival of a block at the others from now on (1 = the next) never comes; 0 = none */
+void emu_slow_together(int launches); /* what such a launch takes, in launches of other kernels: 1; an event's clock counts these */
+void emu_round_together(int up); /* 1: such kernels round upwards, so their bits are others */
 size_t emu_device_bytes(void); /* held by cudaMalloc, and pinned */
 int emu_handles(void);         /* streams, events, graphs, cuBLAS handles that are open */
 long emu_launches(void);       /* kernels run so far */
@@ -45,7 +50,7 @@ extern emu_thread *emu_self;   /* the fiber that runs */
 typedef void (*emu_body)(const void *arguments);
 /* Queue a kernel.  `kernel` is what limits are kept for, `arguments` (bytes) are copied.  Returns a cudaError_t. */
 int emu_launch(const void *kernel, emu_body body, const void *arguments, size_t bytes, emu_dim grid, emu_dim block,
-               size_t shared, void *stream, int chained);
+               size_t shared, void *stream, int chained, int together);
 int emu_call(void);            /* counts a CUDA call; the error it must return, or 0 */
 
 void emu_sync_block(void);
@@ -55,6 +60,8 @@ void emu_warp_gather(const void *mine, size_t n, void *all);
 void *emu_shared(const void *key, size_t bytes); /* a __shared__ array; key: one a declaration */
 void *emu_shared_dynamic(void);
 void emu_yield(void);          /* in a loop that waits for another thread */
+unsigned emu_arrives(void);    /* 1, or 0 for the arrival that is lost */
+uint64_t emu_clock_ns(void);   /* moves by 0.1 ms at each yield */
 void emu_dependency_wait(void);
 void emu_say_problem(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 

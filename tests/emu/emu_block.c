@@ -1,4 +1,4 @@
-/* emu_block.c -- one block of a kernel at a time: its threads as fibers, its barriers, its shared memory (emu.h).
+/* emu_block.c -- the blocks of a kernel, one or those that run together: their threads as fibers, barriers, shared memory (emu.h).
  *
  * A fiber runs until it waits or ends.  A barrier opens when as many have arrived as are alive; when a round over all
  * threads moves none of them, they wait for different things: divergence.  A switch is fifteen lines of assembly on
@@ -20,7 +20,7 @@
 #include <ucontext.h>
 #endif
 
-enum { STACK_BYTES = 128 << 10, GUARD_BYTES = 4096, MAX_THREADS = 1024, WARP = 32, MAX_SHARED = 32 };
+enum { STACK_BYTES = 128 << 10, GUARD_BYTES = 4096, MAX_THREADS = 1024, MAX_FIBERS = EMU_TOGETHER * MAX_THREADS, WARP = 32, MAX_SHARED = 32 };
 
 typedef enum fiber_state { READY, AT_BLOCK, AT_WARP, DONE } fiber_state;
 
@@ -43,16 +43,24 @@ typedef struct warp_state {
     unsigned given[2];
 } warp_state;
 
+typedef struct resident { /* a block that runs */
+    fiber *fibers;
+    int n_fibers, alive, arrived;
+    int yielded;        /* a thread waits for another block */
+    warp_state warps[MAX_THREADS / WARP];
+    struct { const void *key; void *memory; } shared[MAX_SHARED];
+    int n_shared;
+    void *dynamic;
+} resident;
+
 emu_thread *emu_self;
-static fiber fibers[MAX_THREADS];
-static warp_state warps[MAX_THREADS / WARP];
-static int n_fibers, alive, arrived;
+static fiber fibers[MAX_FIBERS];
+static resident residents[EMU_TOGETHER];
+static resident *now;   /* whose turn it is */
 static emu_body body;
 static const void *body_arguments;
-static struct { const void *key; void *memory; } shared[MAX_SHARED];
-static int n_shared;
-static void *dynamic;
-static uint64_t random_state = 1;
+static uint64_t random_state = 1, ticks;
+static long lost_arrival;
 static int order;
 
 uint64_t emu_random(void) {
@@ -129,31 +137,31 @@ static void leave(fiber *f) { swapcontext(&f->context, &main_context); }
 #endif
 
 static fiber *self(void) { return (fiber *)(void *)emu_self; }
-static int self_index(void) { return (int)(self() - fibers); }
+static int self_index(void) { return (int)(self() - now->fibers); }
 
 /* Barriers ------------------------------------------------------------------------------------------------------- */
 
 static void open_block_barrier(void) {
-    if (!alive || arrived < alive) return;
-    arrived = 0;
-    for (int i = 0; i < n_fibers; i++)
-        if (fibers[i].state == AT_BLOCK) fibers[i].state = READY;
+    if (!now->alive || now->arrived < now->alive) return;
+    now->arrived = 0;
+    for (int i = 0; i < now->n_fibers; i++)
+        if (now->fibers[i].state == AT_BLOCK) now->fibers[i].state = READY;
 }
 
 static void open_warp_barrier(int w) {
-    warp_state *s = &warps[w];
+    warp_state *s = &now->warps[w];
     if (!s->alive || s->arrived < s->alive) return;
     s->arrived = 0;
     s->parity ^= 1;
     s->given[s->parity] = 0;
-    for (int i = w * WARP; i < (w + 1) * WARP && i < n_fibers; i++)
-        if (fibers[i].state == AT_WARP) fibers[i].state = READY;
+    for (int i = w * WARP; i < (w + 1) * WARP && i < now->n_fibers; i++)
+        if (now->fibers[i].state == AT_WARP) now->fibers[i].state = READY;
 }
 
 void emu_sync_block(void) {
     fiber *f = self();
     f->state = AT_BLOCK;
-    arrived++;
+    now->arrived++;
     open_block_barrier();
     leave(f);
 }
@@ -162,34 +170,41 @@ void emu_sync_warp(void) {
     fiber *f = self();
     int w = self_index() / WARP;
     f->state = AT_WARP;
-    warps[w].arrived++;
+    now->warps[w].arrived++;
     open_warp_barrier(w);
     leave(f);
 }
 
 /* Slots alternate: what is given at one barrier is read before the next but one can overwrite it. */
 void emu_warp_gather(const void *mine, size_t n, void *all) {
-    int i = self_index(), w = i / WARP, p = warps[w].parity;
-    memcpy(warps[w].slot[p][i % WARP], mine, n);
-    warps[w].given[p] |= 1u << (i % WARP);
+    int i = self_index(), w = i / WARP, p = now->warps[w].parity;
+    memcpy(now->warps[w].slot[p][i % WARP], mine, n);
+    now->warps[w].given[p] |= 1u << (i % WARP);
     emu_sync_warp();
     for (int lane = 0; lane < WARP; lane++) {
         unsigned char *to = (unsigned char *)all + (size_t)lane * n;
-        if (warps[w].given[p] >> lane & 1) memcpy(to, warps[w].slot[p][lane], n);
+        if (now->warps[w].given[p] >> lane & 1) memcpy(to, now->warps[w].slot[p][lane], n);
         else memset(to, 0, n);
     }
 }
 
-void emu_yield(void) { leave(self()); }
+void emu_yield(void) {
+    ticks++;
+    now->yielded = 1;
+    leave(self());
+}
+uint64_t emu_clock_ns(void) { return ticks * 100000; }
 void emu_dependency_wait(void) { self()->waited = 1; }
+void emu_lose_arrival(long nth) { lost_arrival = nth; }
+unsigned emu_arrives(void) { return !(lost_arrival && --lost_arrival == 0); }
 
 static void fiber_main(void) {
     body(body_arguments);
     fiber *f = self();
     int w = self_index() / WARP;
     f->state = DONE;
-    alive--;
-    warps[w].alive--;
+    now->alive--;
+    now->warps[w].alive--;
     open_block_barrier();
     open_warp_barrier(w);
     leave(f);
@@ -199,66 +214,45 @@ static void fiber_main(void) {
 /* Shared memory -------------------------------------------------------------------------------------------------- */
 
 void *emu_shared(const void *key, size_t bytes) {
-    for (int i = 0; i < n_shared; i++)
-        if (shared[i].key == key) return shared[i].memory;
-    if (n_shared == MAX_SHARED) {
+    for (int i = 0; i < now->n_shared; i++)
+        if (now->shared[i].key == key) return now->shared[i].memory;
+    if (now->n_shared == MAX_SHARED) {
         emu_say_problem("more than %d __shared__ arrays in one kernel", MAX_SHARED);
-        return shared[0].memory;
+        return now->shared[0].memory;
     }
     void *m = malloc(bytes);
     memset(m, 0xff, bytes);
-    shared[n_shared].key = key;
-    shared[n_shared++].memory = m;
+    now->shared[now->n_shared].key = key;
+    now->shared[now->n_shared++].memory = m;
     return m;
 }
 
-void *emu_shared_dynamic(void) { return dynamic; }
+void *emu_shared_dynamic(void) { return now->dynamic; }
 
-/* A block -------------------------------------------------------------------------------------------------------- */
+/* Blocks --------------------------------------------------------------------------------------------------------- */
 
-static int give_stacks(int n) {
+static int give_stacks(fiber *f, int n) {
     for (int i = 0; i < n; i++) {
-        if (fibers[i].stack) continue;
+        if (f[i].stack) continue;
         char *m = mmap(NULL, STACK_BYTES + GUARD_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         if (m == MAP_FAILED) return 0;
         mprotect(m, GUARD_BYTES, PROT_NONE);
-        fibers[i].stack = m + GUARD_BYTES;
+        f[i].stack = m + GUARD_BYTES;
     }
     return 1;
 }
 
-static int run_rounds(int *turn) {
-    while (alive) {
-        int moved = 0;
-        emu_permutation(turn, n_fibers);
-        for (int k = 0; k < n_fibers; k++) {
-            fiber *f = &fibers[turn[k]];
-            if (f->state != READY) continue;
-            moved = 1;
-            resume(f);
-        }
-        if (!moved) return 0;
-    }
-    return 1;
-}
-
-int emu_run_block(emu_body run, const void *arguments, emu_dim grid, emu_dim size, emu_dim block, size_t dynamic_bytes,
-                  int chained) {
-    static int turn[MAX_THREADS];
-    n_fibers = (int)(size.x * size.y * size.z);
-    if (!give_stacks(n_fibers)) return 0;
-    body = run;
-    body_arguments = arguments;
-    alive = n_fibers;
-    arrived = 0;
-    memset(warps, 0, sizeof warps);
-    dynamic = NULL;
+static int begin_block(resident *r, emu_dim grid, emu_dim size, emu_dim block, size_t dynamic_bytes) {
+    memset(r, 0, sizeof *r);
+    r->fibers = fibers + (r - residents) * MAX_THREADS;
+    r->n_fibers = r->alive = (int)(size.x * size.y * size.z);
+    if (!give_stacks(r->fibers, r->n_fibers)) return 0;
     if (dynamic_bytes) {
-        dynamic = malloc(dynamic_bytes);
-        memset(dynamic, 0xff, dynamic_bytes);
+        r->dynamic = malloc(dynamic_bytes);
+        memset(r->dynamic, 0xff, dynamic_bytes);
     }
-    for (int i = 0; i < n_fibers; i++) {
-        fiber *f = &fibers[i];
+    for (int i = 0; i < r->n_fibers; i++) {
+        fiber *f = &r->fibers[i];
         f->at.thread = (emu_dim){(unsigned)i % size.x, (unsigned)i / size.x % size.y, (unsigned)i / (size.x * size.y)};
         f->at.block = block;
         f->at.block_size = size;
@@ -266,27 +260,72 @@ int emu_run_block(emu_body run, const void *arguments, emu_dim grid, emu_dim siz
         f->state = READY;
         f->waited = 0;
         fiber_start(f);
-        warps[i / WARP].alive++;
+        r->warps[i / WARP].alive++;
     }
-    int ok = run_rounds(turn);
-    if (!ok) {
-        int at_block = 0, at_warp = 0, done = 0;
-        for (int i = 0; i < n_fibers; i++) {
-            at_block += fibers[i].state == AT_BLOCK;
-            at_warp += fibers[i].state == AT_WARP;
-            done += fibers[i].state == DONE;
+    return 1;
+}
+
+/* The block in turn runs to its end, or until one of its threads waits for another block; in random order, sometimes a round
+ * alone.  0: its threads wait for different things. */
+static int run_rounds(int *turn) {
+    now->yielded = 0;
+    while (now->alive && !now->yielded) {
+        int moved = 0;
+        emu_permutation(turn, now->n_fibers);
+        for (int k = 0; k < now->n_fibers; k++) {
+            fiber *f = &now->fibers[turn[k]];
+            if (f->state != READY) continue;
+            moved = 1;
+            resume(f);
         }
-        emu_say_problem("barrier divergence in block (%u, %u, %u): of %d threads %d wait for the block, %d for their warp, %d "
-                        "have ended", block.x, block.y, block.z, n_fibers, at_block, at_warp, done);
+        if (!moved) return 0;
+        if (order == EMU_RANDOM && emu_random() % 8 == 0) break;
     }
-    for (int i = 0; chained && ok && i < n_fibers; i++)
-        if (!fibers[i].waited) {
+    return 1;
+}
+
+static int says_divergence(const resident *r) {
+    int at_block = 0, at_warp = 0, done = 0;
+    const emu_dim b = r->fibers[0].at.block;
+    for (int i = 0; i < r->n_fibers; i++) {
+        at_block += r->fibers[i].state == AT_BLOCK;
+        at_warp += r->fibers[i].state == AT_WARP;
+        done += r->fibers[i].state == DONE;
+    }
+    emu_say_problem("barrier divergence in block (%u, %u, %u): of %d threads %d wait for the block, %d for their warp, %d "
+                    "have ended", b.x, b.y, b.z, r->n_fibers, at_block, at_warp, done);
+    return 0;
+}
+
+static int all_waited(const resident *r) {
+    for (int i = 0; i < r->n_fibers; i++)
+        if (!r->fibers[i].waited) {
             emu_say_problem("thread %d of a chained kernel ended without waiting for the kernel before it", i);
-            ok = 0;
+            return 0;
         }
-    for (int i = 0; i < n_shared; i++) free(shared[i].memory);
-    n_shared = 0;
-    free(dynamic);
-    dynamic = NULL;
+    return 1;
+}
+
+int emu_run_blocks(emu_body run, const void *arguments, emu_dim grid, emu_dim size, const emu_dim *blocks, int n, size_t dynamic_bytes,
+                   int chained) {
+    static int turn[MAX_THREADS];
+    int ok = 1, begun = 0, which[EMU_TOGETHER];
+    body = run;
+    body_arguments = arguments;
+    while (begun < n && ok) ok = begin_block(&residents[begun], grid, size, blocks[begun], dynamic_bytes), begun++;
+    for (int left = n; left && ok;) {
+        left = 0;
+        emu_permutation(which, n);
+        for (int k = 0; k < n && ok; k++) {
+            now = &residents[which[k]];
+            if (now->alive && !run_rounds(turn)) ok = says_divergence(now);
+            left += now->alive > 0;
+        }
+    }
+    for (int i = 0; i < begun; i++) {
+        if (chained && ok) ok = all_waited(&residents[i]);
+        for (int j = 0; j < residents[i].n_shared; j++) free(residents[i].shared[j].memory);
+        free(residents[i].dynamic);
+    }
     return ok;
 }

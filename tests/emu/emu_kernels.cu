@@ -30,7 +30,23 @@ static __global__ void half_warp_kernel(int *to) { /* lanes that have ended are 
     if (t == 0) *to = sum;
 }
 
-/* which: 0 reduce with barriers, 1 without, 2 divergent, 3 chained without a wait, 4 half a warp.  The cudaError_t of the
+/* Four blocks, of which each needs what all have written: handed over by arrivals, or by hope. */
+static __global__ void together_kernel(int *x, unsigned *count, int handed, int *to) {
+    SHARED(int, came, 1);
+    int t = (int)threadIdx.x, sum = 0;
+    if (t == 0) x[blockIdx.x] = (int)blockIdx.x + 1;
+    __syncthreads();
+    if (t == 0) {
+        arrive_release(count);
+        *came = !handed || spin_until(1000000000, [&] { return load_acquire(count) >= gridDim.x; });
+    }
+    __syncthreads();
+    for (int i = 0; i < 4; i++) sum += x[i];
+    if (t == 0) to[blockIdx.x] = *came ? sum : -1;
+}
+
+/* which: 0 reduce with barriers, 1 without, 2 divergent, 3 chained without a wait, 4 half a warp, 5 blocks together,
+ * 6 without a hand-off, 7 more of them than run together; of 5 to 7 *out is the sum of what four blocks saw.  The cudaError_t of the
  * synchronisation; *out = what the kernel wrote. */
 extern "C" int emu_run_wrong(int which, const int *input, int *out) {
     cudaStream_t s;
@@ -40,15 +56,25 @@ extern "C" int emu_run_wrong(int which, const int *input, int *out) {
     if (e == cudaSuccess) e = cudaMalloc((void **)&to, sizeof *to);
     if (e == cudaSuccess) e = cudaMemcpyAsync(from, input, 256 * sizeof *from, cudaMemcpyHostToDevice, s);
     if (e != cudaSuccess) return e;
+    if (which >= 5 && e == cudaSuccess) e = cudaMemsetAsync(from, 0, 256 * sizeof *from, s);
     switch (which) {
     case 0: e = LAUNCH(reduce_kernel, dim3(1), dim3(256), 0, s, false, from, to, 1); break;
     case 1: e = LAUNCH(reduce_kernel, dim3(1), dim3(256), 0, s, false, from, to, 0); break;
     case 2: e = LAUNCH(divergent_kernel, dim3(1), dim3(32), 0, s, false, to); break;
     case 3: e = LAUNCH(hasty_kernel, dim3(1), dim3(32), 0, s, true, to); break;
+    case 5:
+    case 6:
+    case 7:
+        e = launch_together(together_kernel, dim3(which == 7 ? 5 : 4), dim3(64), 0, s, from, (unsigned *)from + 8, which == 5, from + 16);
+        break;
     default: e = LAUNCH(half_warp_kernel, dim3(1), dim3(32), 0, s, false, to); break;
     }
-    if (e == cudaSuccess) e = cudaMemcpyAsync(out, to, sizeof *out, cudaMemcpyDeviceToHost, s);
+    int each[4] = {0};
+    if (e == cudaSuccess)
+        e = which < 5 ? cudaMemcpyAsync(out, to, sizeof *out, cudaMemcpyDeviceToHost, s)
+                      : cudaMemcpyAsync(each, from + 16, sizeof each, cudaMemcpyDeviceToHost, s);
     if (e == cudaSuccess) e = cudaStreamSynchronize(s);
+    if (which >= 5) *out = each[0] + each[1] + each[2] + each[3];
     (void)cudaFree(from);
     (void)cudaFree(to);
     (void)cudaStreamDestroy(s);

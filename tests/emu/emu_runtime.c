@@ -7,6 +7,7 @@
 #include <cuda_runtime.h>
 
 #include <dlfcn.h>
+#include <fenv.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,14 +29,14 @@ typedef struct operation {
 } operation;
 
 struct emu_stream { operation *first, *last; struct emu_graph *capturing; };
-struct emu_event { long recorded, done; };
+struct emu_event { long recorded, done, at; /* at: what had run by then */ };
 struct emu_graph { operation *first, *last; };
 
 static struct { char *map, *p; size_t bytes, mapped; int pinned; } blocks[MAX_BLOCKS_OF_MEMORY];
 static struct emu_stream *streams[MAX_STREAMS];
 static struct { const void *kernel; int bytes; } limits[MAX_LIMITS];
-static int n_limits, handles, devices = 1, driver = 13000, sticky, host_may_touch;
-static long calls, fail_at, launches;
+static int n_limits, handles, devices = 1, driver = 13000, sticky, host_may_touch, cooperative = 1, together_costs = 1, round_up;
+static long calls, fail_at, launches, busy;
 static int fail_with, fail_forever;
 static char problem[512];
 
@@ -69,6 +70,9 @@ void emu_count_handle(int by) { handles += by; }
 int emu_is_chip(void) { return 0; }
 void emu_devices(int n) { devices = n; }
 void emu_driver(int version) { driver = version; }
+void emu_cooperative(int yes) { cooperative = yes; }
+void emu_slow_together(int n) { together_costs = n; }
+void emu_round_together(int up) { round_up = up; }
 static int multiprocessors = 4;
 void emu_multiprocessors(int n) { multiprocessors = n; }
 
@@ -127,7 +131,8 @@ cudaError_t cudaSetDevice(int device) {
 cudaError_t cudaDeviceGetAttribute(int *value, cudaDeviceAttr a, int device) {
     CALL();
     (void)device;
-    *value = a == cudaDevAttrMultiProcessorCount ? multiprocessors : a == cudaDevAttrComputeCapabilityMajor ? 9
+    *value = a == cudaDevAttrMultiProcessorCount ? multiprocessors : a == cudaDevAttrCooperativeLaunch ? cooperative
+             : a == cudaDevAttrComputeCapabilityMajor ? 9
              : a == cudaDevAttrMaxSharedMemoryPerBlockOptin ? SHARED_MOST : a == cudaDevAttrL2CacheSize ? 60 << 20 : 0;
     return cudaSuccess;
 }
@@ -312,7 +317,7 @@ static void step(struct emu_stream *s) {
     operation *o = s->first;
     s->first = o->next;
     if (!s->first) s->last = NULL;
-    if (o->record) o->record->done = o->ticket;
+    if (o->record) o->record->done = o->ticket, o->record->at = busy;
     else if (!o->wait && !sticky) o->run(o->data);
     free(o);
 }
@@ -401,7 +406,7 @@ cudaError_t cudaEventSynchronize(cudaEvent_t e) {
 }
 cudaError_t cudaEventElapsedTime(float *ms, cudaEvent_t a, cudaEvent_t b) {
     CALL();
-    *ms = 1;
+    *ms = (float)(b->at - a->at) + 1;
     return a->done && b->done ? cudaSuccess : cudaErrorNotReady;
 }
 
@@ -468,7 +473,13 @@ int emu_function_limit(const void *kernel, cudaFuncAttribute attribute, int valu
     return cudaSuccess;
 }
 
-typedef struct launch { emu_body body; emu_dim grid, block; size_t shared; int chained; unsigned char arguments[1024] __attribute__((aligned(16))); } launch;
+int emu_occupancy(int *blocks) {
+    CALL();
+    *blocks = 1; /* of EMU_TOGETHER multiprocessors */
+    return cudaSuccess;
+}
+
+typedef struct launch { emu_body body; emu_dim grid, block; size_t shared; int chained, together; unsigned char arguments[1024] __attribute__((aligned(16))); } launch;
 
 static void run_launch(void *data) {
     launch *l = data;
@@ -476,18 +487,24 @@ static void run_launch(void *data) {
     int *turn = malloc((size_t)n * sizeof *turn);
     emu_permutation(turn, n);
     launches++;
-    for (int i = 0; i < n && !sticky; i++) {
-        unsigned b = (unsigned)turn[i];
-        emu_dim at = {b % l->grid.x, b / l->grid.x % l->grid.y, b / (l->grid.x * l->grid.y)};
-        if (!emu_run_block(l->body, l->arguments, l->grid, l->block, at, l->shared, l->chained)) sticky = cudaErrorLaunchFailure;
+    busy += l->together ? together_costs : 1;
+    for (int i = 0, each = l->together ? n : 1; i < n && !sticky; i += each) {
+        emu_dim at[EMU_TOGETHER];
+        for (int k = 0; k < each; k++) {
+            unsigned b = (unsigned)turn[i + k];
+            at[k] = (emu_dim){b % l->grid.x, b / l->grid.x % l->grid.y, b / (l->grid.x * l->grid.y)};
+        }
+        if (l->together && round_up) fesetround(FE_UPWARD);
+        if (!emu_run_blocks(l->body, l->arguments, l->grid, l->block, at, each, l->shared, l->chained)) sticky = cudaErrorLaunchFailure;
+        if (round_up) fesetround(FE_TONEAREST);
     }
     free(turn);
 }
 
 int emu_launch(const void *kernel, emu_body body, const void *arguments, size_t bytes, emu_dim grid, emu_dim block,
-               size_t shared, void *stream, int chained) {
+               size_t shared, void *stream, int chained, int together) {
     CALL();
-    launch l = {.body = body, .grid = grid, .block = block, .shared = shared, .chained = chained};
+    launch l = {.body = body, .grid = grid, .block = block, .shared = shared, .chained = chained, .together = together};
     size_t threads = (size_t)block.x * block.y * block.z, limit = SHARED_DEFAULT;
     for (int i = 0; i < n_limits; i++)
         if (limits[i].kernel == kernel && limits[i].bytes > SHARED_DEFAULT) limit = (size_t)limits[i].bytes;
@@ -497,6 +514,8 @@ int emu_launch(const void *kernel, emu_body body, const void *arguments, size_t 
                         "%zu bytes of arguments", grid.x, grid.y, grid.z, threads, shared, limit, bytes);
         return cudaErrorInvalidConfiguration;
     }
+    if (together && !cooperative) return cudaErrorNotSupported;
+    if (together && (size_t)grid.x * grid.y * grid.z > EMU_TOGETHER) return cudaErrorCooperativeLaunchTooLarge;
     memcpy(l.arguments, arguments, bytes);
     return emu_enqueue(stream, run_launch, &l, sizeof l);
 }

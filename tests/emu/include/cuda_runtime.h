@@ -23,7 +23,8 @@ typedef enum cudaError {
     cudaSuccess = 0, cudaErrorInvalidValue = 1, cudaErrorMemoryAllocation = 2, cudaErrorInitializationError = 3,
     cudaErrorInvalidConfiguration = 9, cudaErrorInsufficientDriver = 35, cudaErrorNoDevice = 100, cudaErrorInvalidDevice = 101,
     cudaErrorInvalidResourceHandle = 400, cudaErrorNotReady = 600, cudaErrorIllegalAddress = 700,
-    cudaErrorLaunchOutOfResources = 701, cudaErrorLaunchFailure = 719, cudaErrorNotSupported = 801,
+    cudaErrorLaunchOutOfResources = 701, cudaErrorLaunchFailure = 719, cudaErrorCooperativeLaunchTooLarge = 720,
+    cudaErrorNotSupported = 801,
     cudaErrorStreamCaptureUnsupported = 900, cudaErrorStreamCaptureInvalidated = 901, cudaErrorUnknown = 999
 } cudaError_t;
 
@@ -38,7 +39,7 @@ typedef enum cudaMemcpyKind {
 } cudaMemcpyKind;
 typedef enum cudaDeviceAttr {
     cudaDevAttrMultiProcessorCount = 16, cudaDevAttrComputeCapabilityMajor = 75, cudaDevAttrComputeCapabilityMinor = 76,
-    cudaDevAttrL2CacheSize = 38, cudaDevAttrMaxSharedMemoryPerBlockOptin = 97
+    cudaDevAttrL2CacheSize = 38, cudaDevAttrCooperativeLaunch = 95, cudaDevAttrMaxSharedMemoryPerBlockOptin = 97
 } cudaDeviceAttr;
 typedef enum cudaFuncAttribute { cudaFuncAttributeMaxDynamicSharedMemorySize = 8 } cudaFuncAttribute;
 typedef enum cudaStreamCaptureMode {
@@ -97,6 +98,7 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t g, cudaStream_t s);
 cudaError_t cudaGraphDestroy(cudaGraph_t g);
 cudaError_t cudaGraphExecDestroy(cudaGraphExec_t g);
 int emu_function_limit(const void *kernel, cudaFuncAttribute attribute, int value);
+int emu_occupancy(int *blocks);
 
 #ifdef __cplusplus
 }
@@ -106,7 +108,7 @@ int emu_function_limit(const void *kernel, cudaFuncAttribute attribute, int valu
 #define __global__
 #define __device__
 #define __host__
-#define __forceinline__ inline __attribute__((always_inline))
+#define __forceinline__ inline
 #define __launch_bounds__(...)
 
 struct dim3 {
@@ -145,8 +147,10 @@ static inline int atomicMax(int *p, int v) { int old = *p; if (v > old) *p = v; 
 static inline int atomicMin(int *p, int v) { int old = *p; if (v < old) *p = v; return old; }
 static inline int atomicOr(int *p, int v) { int old = *p; *p = old | v; return old; }
 
-typedef enum cudaLaunchAttributeID { cudaLaunchAttributeProgrammaticStreamSerialization = 6 } cudaLaunchAttributeID;
-typedef union cudaLaunchAttributeValue { char pad[64]; int programmaticStreamSerializationAllowed; } cudaLaunchAttributeValue;
+typedef enum cudaLaunchAttributeID {
+    cudaLaunchAttributeCooperative = 2, cudaLaunchAttributeProgrammaticStreamSerialization = 6
+} cudaLaunchAttributeID;
+typedef union cudaLaunchAttributeValue { char pad[64]; int cooperative, programmaticStreamSerializationAllowed; } cudaLaunchAttributeValue;
 typedef struct cudaLaunchAttribute { cudaLaunchAttributeID id; cudaLaunchAttributeValue val; } cudaLaunchAttribute;
 typedef struct cudaLaunchConfig_t {
     dim3 gridDim, blockDim;
@@ -181,14 +185,20 @@ template <class... P> struct emu_kernel_call {
 template <class... P, class... A>
 static inline cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t *c, void (*kernel)(P...), A... a) {
     emu_kernel_call<P...> call = {kernel, emu_pack_all<P...>(P(a)...)};
-    int chained = 0;
-    for (unsigned i = 0; i < c->numAttrs; i++)
+    int chained = 0, together = 0;
+    for (unsigned i = 0; i < c->numAttrs; i++) {
         if (c->attrs[i].id == cudaLaunchAttributeProgrammaticStreamSerialization)
             chained = c->attrs[i].val.programmaticStreamSerializationAllowed;
+        else if (c->attrs[i].id == cudaLaunchAttributeCooperative) together = c->attrs[i].val.cooperative;
+    }
     return (cudaError_t)emu_launch((const void *)kernel, emu_kernel_call<P...>::run, &call, sizeof call,
                                    emu_dim{c->gridDim.x, c->gridDim.y, c->gridDim.z},
                                    emu_dim{c->blockDim.x, c->blockDim.y, c->blockDim.z}, c->dynamicSmemBytes, c->stream,
-                                   chained);
+                                   chained, together);
+}
+template <class... P>
+static inline cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessor(int *blocks, void (*)(P...), int, size_t) {
+    return (cudaError_t)emu_occupancy(blocks);
 }
 template <class... P> static inline cudaError_t cudaFuncSetAttribute(void (*kernel)(P...), cudaFuncAttribute a, int v) {
     return (cudaError_t)emu_function_limit((const void *)kernel, a, v);

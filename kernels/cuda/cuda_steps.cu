@@ -1,0 +1,265 @@
+/* cuda_steps.cu -- how a decode step of a batch is run: captured once into a CUDA graph of chained launches, or written down once
+ * for the persistent kernel (cuda_persist.cu), whichever is faster here.  Called by cuda_burst.cu, which knows the batch.
+ *
+ *   new batch --> capture the graph, write the program --> a few steps by each, in turns: same bits? --> the faster, from then on
+ *                                                               \--> no: the graph, said once
+ *   a kernel that waited too long, or cannot be launched --> the graph for everything, said once; the burst is run again
+ *
+ * Where a capture is refused the launches go out one by one.  Both ways run the same bodies over the same rows; running a step
+ * again writes the same keys and values, so the trial leaves nothing behind but its time.  Not measured on a chip yet. */
+#include "kernels/cuda/burst.cuh"
+#include "kernels/cuda/persist.cuh"
+
+enum { ENTRIES = 8, TRIAL_STEPS = 2, TRIAL_ROUNDS = 3, BLOCKS_A_PROCESSOR = 2 };
+
+typedef struct step_entry {
+    int32_t rows, chunks, n_top; /* rows 0 = free */
+    cudaGraphExec_t exec;   /* NULL = the launches go out one by one */
+    persist_step step;
+    int32_t most_blocks;    /* that run at once; 0 = there is no program */
+    bool chosen;            /* step.blocks says it: 0 = by the graph */
+} step_entry;
+
+typedef struct step_state {
+    step_entry entry[ENTRIES];
+    int32_t next;           /* the one to give up */
+    bool no_graphs, no_persist;
+    int32_t room;           /* phases of a program */
+    persist_phase *programs, *host_program; /* (ENTRIES, room), (room) */
+    unsigned *count, *host_count;
+    cudaEvent_t begin, end;
+} step_state;
+
+/* === Life ======================================================================================================== */
+
+static void say(const cuda_backend *be, const char *what) {
+    if (be->cfg.say) be->cfg.say(be->cfg.say_user, what);
+}
+
+glimpse_status cuda_steps_open(cuda_backend *be) {
+    step_state *s = (step_state *)calloc(1, sizeof *s);
+    int together = 0;
+    if (!s) FAIL(GLIMPSE_E_MEMORY, "no memory for %zu bytes", sizeof *s);
+    be->burst->steps = s;
+    s->no_persist = true;
+    if (be->cfg.decode == DECODE_GRAPH) return GLIMPSE_OK;
+    CUDA(be, cudaDeviceGetAttribute(&together, cudaDevAttrCooperativeLaunch, be->device), "asking about the device");
+    s->room = 3 * be->p->n_phases; /* a prologue and an end for each product */
+    if (!together || s->room > PERSIST_PHASES) {
+        if (be->cfg.decode == DECODE_PERSISTENT)
+            say(be, together ? "--cuda_decode persistent: this model has too many layers for it; steps are graphs"
+                             : "--cuda_decode persistent: this GPU does not launch a kernel's blocks all at once; steps are graphs");
+        return GLIMPSE_OK;
+    }
+    TRY(cuda_take(be, &s->programs, "decoding", (int64_t)ENTRIES * s->room, 1, sizeof *s->programs));
+    TRY(cuda_take(be, &s->count, "decoding", 1, 1, sizeof *s->count));
+    TRY(cuda_take_pinned(be, &s->host_program, s->room, 1, sizeof *s->host_program));
+    TRY(cuda_take_pinned(be, &s->host_count, 1, 1, sizeof *s->host_count));
+    CUDA(be, cudaEventCreateWithFlags(&s->begin, 0), "opening an event");
+    CUDA(be, cudaEventCreateWithFlags(&s->end, 0), "opening an event");
+    s->no_persist = false;
+    return GLIMPSE_OK;
+}
+
+void cuda_steps_close(cuda_backend *be) {
+    step_state *s = be->burst->steps;
+    if (!s) return;
+    for (int i = 0; i < ENTRIES; i++)
+        if (s->entry[i].exec) (void)cudaGraphExecDestroy(s->entry[i].exec);
+    if (s->begin) (void)cudaEventDestroy(s->begin);
+    if (s->end) (void)cudaEventDestroy(s->end);
+    free(s);
+    be->burst->steps = NULL;
+}
+
+/* No persistent kernel from now on, for a reason that is said once. */
+static void give_up(cuda_backend *be, const char *why) {
+    be->burst->steps->no_persist = true;
+    say(be, why);
+}
+
+/* === A step ====================================================================================================== */
+
+/* A launch that this device or its present use does not allow: nothing was queued, nothing is broken. */
+static bool is_refusal(cudaError_t e) {
+    return e == cudaErrorCooperativeLaunchTooLarge || e == cudaErrorNotSupported || e == cudaErrorLaunchOutOfResources;
+}
+
+/* One step by the graph (blocks 0) or by so many blocks that stay. */
+static glimpse_status run_one(cuda_backend *be, const step_entry *e, const row_run *run, int32_t blocks) {
+    if (blocks && !be->burst->steps->no_persist) {
+        persist_step step = e->step;
+        step.blocks = blocks;
+        cudaError_t error = persist_launch(be, &step);
+        if (error == cudaSuccess) return cuda_burst_draw(be, run, e->n_top);
+        if (!is_refusal(error)) return cuda_failed(be, error, "a step");
+        (void)cudaGetLastError();
+        give_up(be, "the GPU did not launch the decoding kernel's blocks all at once; steps are graphs from now on");
+    }
+    if (!e->exec) return cuda_burst_step(be, run, e->n_top);
+    CUDA(be, cudaGraphLaunch(e->exec, be->stream), "a step");
+    return GLIMPSE_OK;
+}
+
+glimpse_status cuda_steps_run(cuda_backend *be, step_entry *e, const row_run *run) { return run_one(be, e, run, e->step.blocks); }
+
+glimpse_status cuda_steps_ask(cuda_backend *be) {
+    step_state *s = be->burst->steps;
+    if (s->no_persist) return GLIMPSE_OK;
+    CUDA(be, cudaMemcpyAsync(s->host_count, s->count, sizeof *s->count, cudaMemcpyDeviceToHost, be->stream), "bringing back tokens");
+    return GLIMPSE_OK;
+}
+
+/* Its counts are as no launch may find them: zero again, also attention's, which has no other owner. */
+static glimpse_status clear_counts(cuda_backend *be) {
+    int64_t queries = (be->cfg.max_rows < MATMUL_ROWS ? be->cfg.max_rows : (int64_t)MATMUL_ROWS) * be->most_heads;
+    CUDA(be, cudaMemsetAsync(be->burst->steps->count, 0, sizeof(unsigned), be->stream), "a burst");
+    if (queries) CUDA(be, cudaMemsetAsync(be->arrived, 0, (size_t)queries * sizeof *be->arrived, be->stream), "a burst");
+    return GLIMPSE_OK;
+}
+
+glimpse_status cuda_steps_failed(cuda_backend *be, bool *again) {
+    step_state *s = be->burst->steps;
+    *again = !s->no_persist && *s->host_count != 0;
+    if (!*again) return GLIMPSE_OK;
+    give_up(be, "the decoding kernel waited 4 s for a part of itself; the burst is run again, and steps are graphs from now on");
+    return clear_counts(be);
+}
+
+/* === Finding out ================================================================================================= */
+
+static glimpse_status capture(cuda_backend *be, const row_run *run, int32_t n_top, cudaGraphExec_t *exec) {
+    step_state *s = be->burst->steps;
+    cudaGraph_t graph = NULL;
+    *exec = NULL;
+    if (s->no_graphs) return GLIMPSE_OK;
+    CUDA(be, cudaStreamBeginCapture(be->stream, cudaStreamCaptureModeThreadLocal), "capturing a step");
+    glimpse_status st = cuda_burst_step(be, run, n_top);
+    cudaError_t e = cudaStreamEndCapture(be->stream, &graph);
+    if (e == cudaSuccess && st >= 0) e = cudaGraphInstantiate(exec, graph, 0);
+    if (graph) (void)cudaGraphDestroy(graph);
+    if (st < 0) return st;
+    if (e == cudaSuccess) return GLIMPSE_OK;
+    *exec = NULL;
+    if (e != cudaErrorNotSupported && e != cudaErrorStreamCaptureUnsupported) return cuda_failed(be, e, "capturing a step");
+    (void)cudaGetLastError();
+    s->no_graphs = true;
+    return GLIMPSE_OK;
+}
+
+/* The same walk over the plan, written down: e->most_blocks says whether it can be run. */
+static glimpse_status write_program(cuda_backend *be, const row_run *run, step_entry *e) {
+    step_state *s = be->burst->steps;
+    int32_t at = (int32_t)(e - s->entry), blocks = 0;
+    persist_program p;
+    memset(&p, 0, sizeof p);
+    p.phases = s->host_program;
+    p.room = s->room;
+    p.rows = run->n;
+    p.dtype = -1;
+    be->record = &p;
+    glimpse_status st = cuda_run_phases(be, run);
+    be->record = NULL;
+    TRY(st);
+    if (p.refused || p.dtype < 0) return GLIMPSE_OK;
+    persist_phase *to = s->programs + (int64_t)at * s->room;
+    CUDA(be, cudaMemcpyAsync(to, p.phases, (size_t)p.n * sizeof *to, cudaMemcpyHostToDevice, be->stream), "writing a program");
+    CUDA(be, cudaStreamSynchronize(be->stream), "writing a program"); /* the memory it was copied from is the next one's */
+    e->step.phases = to;
+    e->step.n = p.n;
+    e->step.rows = p.rows;
+    e->step.dtype = p.dtype;
+    e->step.shared = p.shared;
+    e->step.count = s->count;
+    CUDA(be, persist_occupancy(be, &e->step, &blocks), "asking about a kernel");
+    if (blocks > BLOCKS_A_PROCESSOR) blocks = BLOCKS_A_PROCESSOR;
+    e->most_blocks = blocks * be->multiprocessors;
+    if (be->cfg.decode_blocks > 0 && e->most_blocks > be->cfg.decode_blocks) e->most_blocks = be->cfg.decode_blocks;
+    return GLIMPSE_OK;
+}
+
+/* TRIAL_STEPS from the burst's beginning: how long, the bits of the logits that they end with, whether it gave up. */
+static glimpse_status try_way(cuda_backend *be, const step_entry *e, const row_run *run, int32_t active, int32_t blocks, float *ms,
+                              uint64_t *bits, bool *stuck) {
+    step_state *s = be->burst->steps;
+    TRY(cuda_burst_upload(be, run->n));
+    CUDA(be, cudaEventRecord(s->begin, be->stream), "timing steps");
+    for (int i = 0; i < TRIAL_STEPS; i++) TRY(run_one(be, e, run, blocks));
+    CUDA(be, cudaEventRecord(s->end, be->stream), "timing steps");
+    TRY(cuda_steps_ask(be));
+    if (bits)
+        CUDA(be, cudaMemcpyAsync(be->host_logits, be->logits, (size_t)active * (size_t)be->ld_logits * sizeof(float),
+                                 cudaMemcpyDeviceToHost, be->stream), "bringing back logits");
+    CUDA(be, cudaStreamSynchronize(be->stream), "timing steps");
+    CUDA(be, cudaEventElapsedTime(ms, s->begin, s->end), "timing steps");
+    TRY(cuda_steps_failed(be, stuck));
+    if (!bits) return GLIMPSE_OK;
+    *bits = 14695981039346656037ull; /* FNV-1a, by words */
+    for (int32_t r = 0; r < active; r++)
+        for (int32_t i = 0; i < be->p->vocab; i++) {
+            uint32_t word;
+            memcpy(&word, &be->host_logits[r * be->ld_logits + i], sizeof word);
+            *bits = (*bits ^ word) * 1099511628211ull;
+        }
+    return GLIMPSE_OK;
+}
+
+/* By the graph, by one block a multiprocessor, by as many as run at once: in turns, the first round to warm up and to compare
+ * bits, the best of the others counts.  The graph where they are alike. */
+static glimpse_status choose(cuda_backend *be, step_entry *e, const row_run *run, int32_t active) {
+    step_state *s = be->burst->steps;
+    const int32_t few = be->multiprocessors < e->most_blocks ? be->multiprocessors : e->most_blocks;
+    const int32_t ways[] = {0, few, e->most_blocks};
+    const int n = few < e->most_blocks ? 3 : 2;
+    float best[3] = {0};
+    uint64_t bits[3];
+    for (int round = 0; round < TRIAL_ROUNDS; round++)
+        for (int w = 0; w < n; w++) {
+            float ms = 0;
+            bool stuck = false;
+            TRY(try_way(be, e, run, active, ways[w], &ms, round ? NULL : &bits[w], &stuck));
+            if (s->no_persist) return cuda_burst_upload(be, run->n);
+            if (!round && bits[w] != bits[0]) {
+                give_up(be, "the decoding kernel's logits are not the graph's, bit for bit; steps are graphs from now on");
+                return cuda_burst_upload(be, run->n);
+            }
+            if (round && (round == 1 || ms < best[w])) best[w] = ms;
+        }
+    int chosen = 0;
+    for (int w = 1; w < n; w++)
+        if (best[w] < best[chosen]) chosen = w;
+    e->step.blocks = ways[chosen];
+    e->chosen = true;
+    return cuda_burst_upload(be, run->n);
+}
+
+glimpse_status cuda_steps_find(cuda_backend *be, const row_run *run, int32_t active, int32_t steps, int32_t n_top, step_entry **out) {
+    step_state *s = be->burst->steps;
+    step_entry *e = NULL;
+    for (int i = 0; i < ENTRIES && !e; i++)
+        if (s->entry[i].rows == run->n && s->entry[i].chunks == run->chunks && s->entry[i].n_top == n_top) e = &s->entry[i];
+    if (!e) {
+        e = &s->entry[s->next];
+        s->next = (s->next + 1) % ENTRIES;
+        if (e->exec) (void)cudaGraphExecDestroy(e->exec);
+        memset(e, 0, sizeof *e);
+        TRY(capture(be, run, n_top, &e->exec));
+        if (!s->no_persist && run->n <= MATMUL_FEW) TRY(write_program(be, run, e));
+        e->rows = run->n;
+        e->chunks = run->chunks;
+        e->n_top = n_top;
+        if (!e->most_blocks) e->chosen = true;
+        else if (be->cfg.decode == DECODE_PERSISTENT) e->chosen = true, e->step.blocks = e->most_blocks;
+    }
+    *out = e;
+    if (!e->chosen && !s->no_persist && steps >= TRIAL_STEPS) TRY(choose(be, e, run, active));
+    return GLIMPSE_OK;
+}
+
+extern "C" int32_t cuda_decode_blocks(const backend *self) {
+    const cuda_backend *be = (const cuda_backend *)(const void *)self;
+    const step_state *s = be->burst ? be->burst->steps : NULL;
+    if (!s || s->no_persist) return 0;
+    const step_entry *e = &s->entry[(s->next + ENTRIES - 1) % ENTRIES]; /* the newest */
+    return e->step.blocks;
+}

@@ -1,0 +1,164 @@
+/* test_told.c -- what people and callers are told: an eval that failed once in the log and once in glimpse_error(), flags as the
+ * program at hand takes them, a directory that cannot be written when Glimpse is opened. */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "include/internal/file.h"
+#include "plugin/guest.h"
+#include "tests/worker_rig.h"
+
+extern const session_api glimpse_session_v1;
+
+static int times(const char *text, const char *part) {
+    int n = 0;
+    for (const char *at = text; (at = strstr(at, part)); at += strlen(part)) n++;
+    return n;
+}
+
+static void expect_once(const rig *r, const char *part) {
+    int n = times(buf_str(&r->said), part);
+    test_check(n == 1, __FILE__, __LINE__, "\"%s\" is said %d times:\n%s", part, n, buf_str(&r->said));
+}
+
+TEST_LIMIT(told_once_that_an_eval_failed, 120) {
+    session_use(&glimpse_session_v1);
+    for (int mode = 0; mode < 8; mode++) {
+        rig r;
+        rig_open(&r, (const char *const[]){mode % 2 ? "mode=inline" : "mode=worker", mode / 2 % 2 ? "quiet=true" : "quiet=false",
+                                           mode / 4 ? "sample_start_tokens=IDS:1000000" : "sample_start_tokens=z{", NULL});
+        REQUIRE(r.g != NULL);
+        buf_clear(&r.said);
+        glimpse_status st = glimpse_eval(r.g, 7, 3, 3);
+        if (st >= 0) st = glimpse_drain(r.g);
+        EXPECT(st < 0);
+        char error[2048];
+        snprintf(error, sizeof error, "%s", glimpse_error());
+        char *hint = strchr(error, '\n');
+        EXPECT_EQ(hint != NULL, mode < 4);
+        if (hint) {
+            *hint++ = 0;
+            expect_once(&r, hint);
+            EXPECT(strstr(hint, "--glimpse_tokenizer") || !strstr(hint, "--tokenizer"));
+        }
+        error[24] = 0; /* a terminal wraps what is longer */
+        expect_once(&r, error);
+        expect_once(&r, "failed");
+        EXPECT_STREQ(rig_status(&r, 7), "failed");
+        rig_close(&r);
+    }
+}
+
+TEST_LIMIT(told_once_that_a_worker_died, 120) {
+    rig r;
+    pid_t pid = 0;
+    rig_open(&r, NULL);
+    REQUIRE(r.g != NULL);
+    EXPECT_OK(glimpse_eval(r.g, 0, 2, 3));
+    EXPECT_OK(glimpse_drain(r.g));
+    EXPECT_EQ(rig_workers(&pid, 1), 1);
+    kill(pid, SIGSTOP);
+    EXPECT_OK(glimpse_eval(r.g, 10, 2, 2));
+    kill(pid, SIGKILL);
+    EXPECT(rig_wait_end(pid));
+    EXPECT_ERR(glimpse_eval(r.g, 20, 2, 2.5), GLIMPSE_E_WORKER, "step 10 failed"); /* and is owed: 2.5 is no best */
+    EXPECT_OK(glimpse_drain(r.g));
+    EXPECT_STREQ(rig_status(&r, 10), "failed");
+    EXPECT_STREQ(rig_status(&r, 20), "ok");
+    expect_once(&r, "died");
+    rig_close(&r);
+}
+
+TEST(told_at_open_what_cannot_be_written) {
+    session_use(&glimpse_session_v1);
+    for (int which = 0; which < 3; which++) {
+        rig r;
+        char path[4200], want[4400];
+        rig_prepare(&r, (const char *const[]){"mode=inline", NULL});
+        EXPECT_OK(mkdir_p(r.dir));
+        snprintf(path, sizeof path, "%s/%s", r.dir, which ? "evals.jsonl" : "file");
+        if (which == 1) EXPECT_OK(mkdir_p(path));
+        else EXPECT_OK(file_write_atomic(path, "", 0, false));
+        snprintf(want, sizeof want, which == 0 ? "--glimpse_out_dir %s/in: %s is no directory" : which == 1 ? "%s cannot be written: it is no file" : "--glimpse_out_dir %s: nothing can be written in", which == 2 ? r.dir : path, path);
+        if (which == 0) {
+            strcat(path, "/in");
+            EXPECT_OK(glimpse_set(r.cfg, "out_dir", path));
+        }
+        if (which == 2) { /* the last: this process stays nobody */
+            EXPECT_EQ(chmod(r.dir, 0555), 0);
+            if (!geteuid()) EXPECT_EQ(setresuid(65534, 65534, 65534), 0);
+        }
+        buf_clear(&r.said);
+        rig_reopen(&r);
+        EXPECT(r.g == NULL);
+        expect_once(&r, want);
+        if (which) expect_once(&r, "hint: another --glimpse_out_dir");
+        expect_once(&r, "off; the training goes on");
+        EXPECT(strstr(glimpse_error(), want) != NULL);
+        EXPECT_EQ(glimpse_eval(r.g, 0, 1, 1), GLIMPSE_NOT_DUE);
+        rig_close(&r);
+    }
+}
+
+TEST(told_error_is_that_of_the_last_call_that_failed) {
+    rig r;
+    EXPECT_STREQ(glimpse_error(), "");
+    session_use(&glimpse_session_v1);
+    (void)status_fail(GLIMPSE_E_IO, __FILE__, __LINE__, "an inner matter");
+    rig_open(&r, (const char *const[]){"mode=inline", NULL});
+    REQUIRE(r.g != NULL);
+    EXPECT_OK(glimpse_eval(r.g, 0, 3, 3));
+    EXPECT_STREQ(glimpse_error(), ""); /* whatever was tried on the way */
+    EXPECT_ERR(glimpse_set(r.cfg, "top_k", "many"), GLIMPSE_E_INVALID, NULL);
+    char kept[512];
+    snprintf(kept, sizeof kept, "%s", glimpse_error());
+    EXPECT(strstr(kept, "many") != NULL);
+    EXPECT_OK(glimpse_eval(r.g, 10, 3, 2));
+    EXPECT_OK(glimpse_set(r.cfg, "top_k", "5"));
+    EXPECT(glimpse_eval(r.g, 20, 3, 4) >= 0);
+    EXPECT_STREQ(glimpse_error(), kept);
+    rig_close(&r);
+}
+
+TEST(told_flags_as_the_program_takes_them) {
+    static const char text[] = "--checkpoint and --prompt, not --sample_only, --glimpse_seed, --unknown or --";
+    for (int trainer = 0; trainer < 2; trainer++) {
+        buffer b = {0}, again = {0};
+        opt_spell(text, trainer, &b);
+        EXPECT_STREQ(buf_str(&b), trainer ? "--glimpse_checkpoint and --glimpse_prompt, not --sample_only, --glimpse_seed, --unknown or --" : text);
+        opt_spell(buf_str(&b), trainer, &again);
+        EXPECT_STREQ(buf_str(&again), buf_str(&b));
+        buf_free(&b), buf_free(&again);
+    }
+    /* A trainer that samples only: an error of the session, which knows nothing of command lines. */
+    session_use(&glimpse_session_v1);
+    for (int all = 0; all < 2; all++) {
+        glimpse_config *cfg = glimpse_config_new();
+        char dir[4200];
+        snprintf(dir, sizeof dir, "%s/empty", test_tmpdir());
+        EXPECT_OK(mkdir_p(dir));
+        EXPECT_OK(glimpse_set(cfg, "flag_scope", all ? "all" : "trainer"));
+        EXPECT_OK(glimpse_set(cfg, "sample_only", "true"));
+        EXPECT_OK(glimpse_set(cfg, "out_dir", dir));
+        EXPECT(glimpse_run(cfg) > 0);
+        EXPECT(strstr(glimpse_error(), all ? "--checkpoint" : "--glimpse_checkpoint") != NULL);
+        glimpse_config_free(cfg);
+    }
+    /* What a person wrote stands as it was written. */
+    static const char *const lines[][2] = {{"--glimpse_top_k", "--glimpse_top_k needs a value"},
+                                           {"--max_sample_tokens|--seed", "--max_sample_tokens needs a value, and --seed looks like a flag"},
+                                           {"--glimpse_top_p|--seed", "--glimpse_top_p needs a value, and --seed looks like a flag\nhint: --glimpse_top_p=VALUE"}};
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+        char words[64], *argv[4] = {(char *)(uintptr_t)"train"};
+        int argc = 1;
+        snprintf(words, sizeof words, "%s", lines[i][0]);
+        for (char *w = strtok(words, "|"); w; w = strtok(NULL, "|")) argv[argc++] = w;
+        glimpse_config *cfg = glimpse_config_new();
+        EXPECT_ERR(glimpse_parse_args(cfg, &argc, argv), GLIMPSE_E_INVALID, lines[i][1]);
+        EXPECT(strstr(glimpse_error(), lines[i][1]) != NULL);
+        glimpse_config_free(cfg);
+    }
+}
