@@ -92,8 +92,8 @@ static const setting settings[] = {
 enum { SETTINGS = sizeof settings / sizeof *settings };
 
 /* What a record says of the row as it was, in double. */
-typedef struct oracle_row { double logz, entropy, left; } oracle_row;
-static oracle_row oracle_of(const float *l, int V, int id) {
+typedef struct row_numbers { double logz, entropy, left; } row_numbers;
+static row_numbers oracle_of(const float *l, int V, int id) {
     double max = -INFINITY, s = 0, t = 0, above = 0;
     for (int i = 0; i < V; i++) max = l[i] > max ? (double)l[i] : max;
     for (int i = 0; i < V; i++) {
@@ -102,7 +102,7 @@ static oracle_row oracle_of(const float *l, int V, int id) {
         if (e > 0) t += d * e;
         if (candidate_key(l[i], i) < candidate_key(l[id], id)) above += e;
     }
-    return (oracle_row){max + log(s), log(s) - t / s, above / s};
+    return (row_numbers){max + log(s), log(s) - t / s, above / s};
 }
 
 /* Every row through one setting, n_top and room for the list; *passes the most over a row. */
@@ -140,7 +140,7 @@ static void check_rows(rows_model *x, const setting *set, int n_top, int room, c
                                    want.kept, want.n_top);
             if (!same) continue;
             const float *l = x->logits + (int64_t)k * x->V;
-            oracle_row o = oracle_of(l, x->V, got->id);
+            row_numbers o = oracle_of(l, x->V, got->id);
             EXPECT(got->logit == l[got->id]);
             EXPECT_NEAR(got->logprob, (double)l[got->id] - o.logz, 1e-6 * (1 + fabs(o.logz)));
             EXPECT_NEAR(got->left, o.left, 1e-6);
