@@ -46,5 +46,6 @@ cp "$TMP/python3" "$TMP/bin/"
 run 0 'nvidia-smi says nothing' gpu-bench "$TMP/fine"
 run 0 '^PASS compared 5$' gpu-bench "$TMP/fine"
 run 0 '^0 failed, 6 passed' gpu-bench "$TMP/fine"
+run 1 '^1 failed, 0 passed' gpu-bench "$TMP/lacks"
 run 1 '^PASS compared 0$' gpu-bench "$TMP/wrong" 2>/dev/null
 exit $bad

@@ -71,7 +71,10 @@ run_bench() {
     clocks before
     if [ -n "$tiny" ]; then step 100 "$1" --tiny --ours "$tmp/ours"
     else
-        for part in 'gpt2-124M bf16' llama-8B gpt2-1.5B 'gpt2-124M f32' trainer; do step 150 "$1" --ours "$tmp/ours" "$part"; done
+        for part in 'gpt2-124M bf16' llama-8B gpt2-1.5B 'gpt2-124M f32' trainer; do
+            step 150 "$1" --ours "$tmp/ours" "$part"
+            [ $code != 2 ] || return
+        done
     fi
     clocks after
     python=$(command -v python3 || command -v python)
