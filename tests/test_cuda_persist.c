@@ -70,7 +70,7 @@ static glimpse_status one_burst(backend *be, const setup *t, left *out) {
         rows[i] = (burst_row){.row = r, .key = (uint64_t)i * 7919 + 1, .key_step = 3, .steps = t->steps - (i == 1), .eos = i % 5 == 4 ? 7 : -1,
                               .n_ops = 2, .ops = {{BURST_PENALTIES, {1.2, 0, 0.1}}, {BURST_TOP_K, {9}}}, .seen = seen, .n_seen = PROMPT};
     }
-    burst_request rq = {rows, t->n, 2, out->tokens, out->tops, out->n};
+    burst_request rq = {rows, t->n, 2, out->tokens, out->tops, out->n, 0};
     TRY(be->ops->burst(be, &rq));
     backend_row after[MOST];
     const float *logits;
