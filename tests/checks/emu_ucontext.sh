@@ -26,10 +26,10 @@ int main(void) {
     int ran = 0;
     for (int order = EMU_FORWARD; order <= EMU_RANDOM; order++) {
         emu_schedule(order, 3);
-        wrong += !emu_run_block(sums, &ran, (emu_dim){1, 1, 1}, (emu_dim){96, 1, 1}, (emu_dim){0, 0, 0}, 64, 0);
+        wrong += !emu_run_blocks(sums, &ran, (emu_dim){1, 1, 1}, (emu_dim){96, 1, 1}, &(emu_dim){0, 0, 0}, 1, 64, 0);
     }
     wrong += said != 0 || ran != 270;
-    wrong += emu_run_block(apart, &ran, (emu_dim){1, 1, 1}, (emu_dim){32, 1, 1}, (emu_dim){0, 0, 0}, 0, 0) || said != 1;
+    wrong += emu_run_blocks(apart, &ran, (emu_dim){1, 1, 1}, (emu_dim){32, 1, 1}, &(emu_dim){0, 0, 0}, 1, 0, 0) || said != 1;
     printf("%d wrong, %d threads ran, %d problems\n", wrong, ran, said);
     return wrong != 0;
 }
