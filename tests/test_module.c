@@ -268,7 +268,7 @@ TEST(module_is_named_where_a_sampler_cannot_go) {
     glimpse_sampler s = GLIMPSE_SAMPLER_INIT;
     rig_open(&r, NULL);
     REQUIRE(r.g != NULL);
-    EXPECT_ERR(glimpse_add_sampler(r.g, &s, NULL), GLIMPSE_E_STATE, "hint: --module lib.so brings a sampler to it");
+    EXPECT_ERR(glimpse_add_sampler(r.g, &s, NULL), GLIMPSE_E_STATE, "hint: --glimpse_module lib.so brings a sampler to it");
     rig_close(&r);
 }
 

@@ -122,7 +122,7 @@ TEST(text_out_of_a_run_that_fails) {
     char *ours = path_join(test_tmpdir(), "late");
     o = options_of(ours, "1");
     buf_clear(&s.out);
-    char *texts = path_join(test_tmpdir(), "taken_by_a_directory"); /* the views fail */
+    char *texts = path_join(test_tmpdir(), "taken_by_a_directory.txt"); /* the views fail */
     EXPECT_OK(mkdir_p(texts));
     EXPECT_OK(options_set(o, OPT_sample_file, texts, OPT_LEVEL_FLAG));
     session_run(o, &host);
