@@ -39,7 +39,11 @@ int main(int argc, char **argv) {
 
     glimpse_config *cfg = glimpse_config_new();
     glimpse_parse_args(cfg, &argc, argv);
-    if (glimpse_is_sample_only(cfg)) return glimpse_run(cfg);
+    if (glimpse_is_sample_only(cfg)) {
+        int code = glimpse_run(cfg);
+        glimpse_config_free(cfg);
+        return code;
+    }
     glimpse_model model = GLIMPSE_MODEL_INIT;
     model.n_layers = L, model.n_heads = NH, model.channels = C, model.vocab_size = V, model.max_seq_len = T;
     model.tokenizer.pieces = pieces, model.tokenizer.piece_bytes = piece_bytes, model.tokenizer.n_pieces = V;

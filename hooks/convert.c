@@ -252,6 +252,19 @@ static void say_tokenizer_stays(const session_host *host, const char *path, bool
     buf_free(&b);
 }
 
+/* A directory is made of any name but one in .bin: one that promises another form is a mistake. */
+static glimpse_status check_name(const file_command *c) {
+    static const char *const promises[] = {".gguf", ".pt", ".pth", ".safetensors", ".ckpt", ".npz"};
+    size_t n = strlen(c->out);
+    for (size_t i = 0; !c->format && i < sizeof promises / sizeof *promises; i++) {
+        size_t k = strlen(promises[i]);
+        if (n > k && !strcmp(c->out + n - k, promises[i]))
+            FAIL(GLIMPSE_E_INVALID, "%s: no %s is written, but a directory with model.safetensors, config.json and the tokenizer, or llm.c's file\n"
+                 "hint: a name without %s, or one that ends in .bin", c->out, promises[i], promises[i]);
+    }
+    return GLIMPSE_OK;
+}
+
 static glimpse_status convert(model *m, const file_command *c, const session_host *host) {
     static const char *const dtypes[] = {"f32", "bf16", "f16"}, *const formats[] = {"safetensors", "llmc"};
     load_bar bar = {.host = host, .what = "writing"};
@@ -273,7 +286,8 @@ static glimpse_status convert(model *m, const file_command *c, const session_hos
     st = model_save(m, &rq);
     load_bar_end(&bar);
     text_escape(&b, c->out, strlen(c->out), TEXT_ONE_LINE);
-    buf_printf(&b, ": %s, %.2f M parameters\n", m->arch, (double)m->n_params / 1e6);
+    buf_printf(&b, ": %s, %.2f M parameters, %s\n", m->arch, (double)m->n_params / 1e6,
+               save_is_llmc(&rq) ? "as llm.c's file" : "a directory in Hugging Face's layout");
     if (st >= 0) st = put(host, &b);
     if (st >= 0 && save_is_llmc(&rq)) say_tokenizer_stays(host, from, readable);
     else if (st >= 0 && *token_files_note(beside)) say(host, token_files_note(beside));
@@ -290,6 +304,7 @@ glimpse_status session_files(const file_command *c, const session_host *host) {
     load_bar bar = {.host = host, .what = "reading"};
     if (!path_exists(c->in))
         FAIL(GLIMPSE_E_IO, "%s: there is no such file or directory\nhint: `glimpse help %s`", c->in, c->inspect ? "inspect" : "convert");
+    if (!c->inspect) TRY(check_name(c));
     if (!c->inspect) TRY(output_may_be_made(c->out, c->out));
     glimpse_status st = checkpoint_open(c->in, load_bar_step, &bar, &m);
     load_bar_end(&bar);

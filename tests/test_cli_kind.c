@@ -191,6 +191,20 @@ TEST(cli_logits_that_fail_leave_nothing) {
     expect_in(&err, "--logits_out no/n.npy: there is no such directory\n");
 }
 
+/* A name that promises a form which convert does not write is refused, and nothing is left. */
+TEST(cli_convert_refuses_a_name_of_another_form) {
+    static const char *const names[] = {"c.gguf", "c.pt", "c.safetensors"};
+    char line[100];
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        snprintf(line, sizeof line, "\"$G\" convert ckpt %s", names[i]);
+        EXPECT_EQ(shell(line), 2);
+        expect_in(&err, "is written, but a directory with model.safetensors");
+    }
+    EXPECT_EQ(shell("ls c.*"), 2);
+    EXPECT_EQ(shell("\"$G\" convert ckpt c"), 0);
+    expect_in(&out, "parameters, a directory in Hugging Face's layout\n");
+}
+
 /* Where nothing can be written is found before the work, and nothing is left. */
 TEST(cli_a_closed_directory_is_found_first) {
     static const char *const cases[][2] = {

@@ -291,7 +291,8 @@ static void add_change(log_view *v, const char *name, double from, double to, vo
     addf(v, 0, PAINT_DIM, " \xc2\xb7 %s %s\xe2\x86\x92%s", name, a, b);
 }
 
-static void digest(log_view *v, const glimpse_record *before, const glimpse_sample *s) {
+/* Of one sample; `among`: others are shown, so it says which. */
+static void digest(log_view *v, const glimpse_record *before, const glimpse_sample *s, bool among) {
     const glimpse_sample *o = text_same_sample(before, s);
     if (!o) return;
     int32_t same = 0;
@@ -299,7 +300,7 @@ static void digest(log_view *v, const glimpse_record *before, const glimpse_samp
            GLIMPSE_AT(s->tokens, same)->id == GLIMPSE_AT(o->tokens, same)->id)
         same++;
     begin_row(v, INDENT);
-    addf(v, 0, PAINT_DIM, "since %lld: ", (long long)before->step);
+    addf(v, 0, PAINT_DIM, "since %lld%s: ", (long long)before->step, among ? ", first sample" : "");
     double by = v->r->val_loss - before->val_loss;
     if (!v->labelled && isfinite(by)) addf(v, 0, PAINT_DIM, "val %s%.3f \xc2\xb7 ", by > 0 ? "\xe2\x96\xb2" : "\xe2\x96\xbc", fabs(by));
     if (same == s->n_tokens && same == o->n_tokens && same != 1) addf(v, 0, PAINT_DIM, "all %d tokens same", (int)same);
@@ -480,7 +481,7 @@ glimpse_status view_terminal(const glimpse_record *r, const glimpse_record *befo
         sample_text(&v, s, rows < 1 ? 1 : rows);
         sample_numbers(&v, s);
     }
-    if (n) digest(&v, before, GLIMPSE_AT(r->samples, shown[0]));
+    if (n) digest(&v, before, GLIMPSE_AT(r->samples, shown[0]), n > 1);
     scores(&v);
     advice(&v, shown, n);
     if (n) where_the_rest_is(&v, n, where);
