@@ -122,11 +122,6 @@ static void put_facts(const inspected *x, bool json, buffer *b) {
             buf_printf(b, " (%d rows are stored, %d of them padding)", (int)x->stored, (int)(x->stored - d->vocab_size));
         buf_puts(b, json ? ", " : "\n");
     }
-    for (int32_t i = 0; i < d->n_more_eos; i++) {
-        const char *before = json ? "\"more_eos\": [" : "more_eos           ";
-        buf_printf(b, "%s%d", i ? json ? ", " : " " : before, (int)d->more_eos[i]);
-    }
-    if (d->n_more_eos) buf_puts(b, json ? "], " : "\n");
     if (d->n_more_eos || json) buf_puts(b, json ? "\"more_eos\": [" : "more_eos           ");
     for (int32_t i = 0; i < d->n_more_eos; i++) buf_printf(b, "%s%d", i ? ", " : "", d->more_eos[i]);
     if (d->n_more_eos || json) buf_puts(b, json ? "], " : "\n");

@@ -101,7 +101,7 @@ void guest_count(glimpse *g, glimpse_status st, int64_t step) {
         g->failures = 0;
         return;
     }
-    if (++g->failures < FAILURES_IN_A_ROW) return;
+    if (g->off || ++g->failures < FAILURES_IN_A_ROW) return; /* evals in flight may still fail: it is said once */
     g->off = true;
     buffer b = {0};
     buf_printf(&b, "glimpse: off after %d failures in a row, the last at step %lld; training goes on", FAILURES_IN_A_ROW,

@@ -277,6 +277,27 @@ TEST_LIMIT(cuda_persistent_never_hangs, 300) {
     tiny_free(&m);
 }
 
+/* Batches that share a kernel need unlike amounts of its shared memory: each step has what it needs, in any order. */
+TEST(cuda_persistent_batches_share_a_kernel) {
+    static left got;
+    static const int batches[] = {8, 1, 4, 8};
+    shape s = LLAMA;
+    tiny m;
+    s.channels = 256;
+    tiny_build(&m, &s, 5);
+    setup t = {.p = &m.p, .n = 8, .steps = 3, .decode = DECODE_PERSISTENT};
+    backend *be = open_one(&t);
+    REQUIRE(be);
+    for (int i = 0; i < 4; i++) {
+        t.n = batches[i];
+        EXPECT_OK(one_burst(be, &t, &got));
+        EXPECT_LT(0, cuda_decode_blocks(be));
+    }
+    be->ops->close(be);
+    no_problem("batches that share a kernel");
+    tiny_free(&m);
+}
+
 /* Other bits than the graph's, here by another way of rounding: the graph is kept, and that is said. */
 TEST(cuda_persistent_of_other_bits) {
     if (emu_is_chip()) SKIP("a chip rounds as it does");

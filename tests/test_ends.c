@@ -142,6 +142,7 @@ TEST(ends_of_a_description) {
         tiny_gpt_free(&t);
     }
     REQUIRE(m);
+    EXPECT_EQ(m->d.n_more_eos, 1); /* each once */
     EXPECT(model_ends(&m->d, 5) && model_ends(&m->d, 7) && !model_ends(&m->d, 6) && !model_ends(&m->d, -1));
     /* Padding that holds one of them is none. */
     m->d.vocab_size = 128, m->n_params = 100000, m->d.more_eos[0] = 120;

@@ -97,6 +97,7 @@ void opt_spell(const char *text, bool trainer, buffer *out) {
         if (*at == '`') command = !command && !strncmp(at, "`glimpse ", 9);
         size_t n = command || strncmp(at, "--", 2) ? 0 : strspn(at + 2, "abcdefghijklmnopqrstuvwxyz_0123456789");
         int id = n ? opt_find(at + 2, n) : -1;
+        if (id < 0 && n > 3 && !strncmp(at + 2, "no_", 3)) id = opt_find(at + 5, n - 3);
         bool bare = id >= 0 && table[id].bare && strlen(table[id].name) == n && !strncmp(at + 2, table[id].name, n);
         if (id >= 0 && !bare) {
             buf_puts(out, "--glimpse_");

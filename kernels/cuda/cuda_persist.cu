@@ -184,7 +184,8 @@ cudaError_t persist_occupancy(cuda_backend *be, const persist_step *s, int32_t *
     *blocks = 0;
     if (s->shared + fixed > be->shared_most) return cudaSuccess;
     step_kernel k = kernel_of(s);
-    cudaError_t e = cudaFuncSetAttribute(k, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)s->shared);
+    /* One limit a kernel, whatever the steps that share it need: theirs differ with the batch. */
+    cudaError_t e = cudaFuncSetAttribute(k, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)(be->shared_most - fixed));
     if (e == cudaSuccess) e = cudaOccupancyMaxActiveBlocksPerMultiprocessor(&n, k, PERSIST_THREADS, s->shared);
     if (e == cudaSuccess) *blocks = n;
     return e;

@@ -331,6 +331,9 @@ glimpse_status model_from_description(const glimpse_model *description, model **
     if (!m->name) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a name");
     m->d.arch = m->arch, m->d.name = m->name;
     TRY_GOTO(check_common(&m->d));
+    int32_t ends[1 + GLIMPSE_MORE_EOS] = {m->d.eos}; /* each once: a whole list, its first id included, is fine */
+    memcpy(ends + 1, m->d.more_eos, sizeof m->d.more_eos);
+    model_set_ends(&m->d, ends, 1 + m->d.n_more_eos);
     if (!m->is_function) {
         if (!family)
             FAIL_GOTO(GLIMPSE_E_UNSUPPORTED, "model.arch \"%s\" is not known; known: %s\n"

@@ -507,7 +507,7 @@ int emu_launch(const void *kernel, emu_body body, const void *arguments, size_t 
     launch l = {.body = body, .grid = grid, .block = block, .shared = shared, .chained = chained, .together = together};
     size_t threads = (size_t)block.x * block.y * block.z, limit = SHARED_DEFAULT;
     for (int i = 0; i < n_limits; i++)
-        if (limits[i].kernel == kernel && limits[i].bytes > SHARED_DEFAULT) limit = (size_t)limits[i].bytes;
+        if (limits[i].kernel == kernel) limit = (size_t)limits[i].bytes;
     if (!threads || threads > 1024 || !grid.x || !grid.y || !grid.z || grid.y > 65535 || grid.z > 65535 || shared > limit ||
         bytes > sizeof l.arguments) {
         emu_say_problem("a launch of (%u, %u, %u) blocks of %zu threads with %zu bytes of shared memory, %zu are allowed, and "
