@@ -25,7 +25,7 @@ static void put_legend(const glimpse_record *r, const glimpse_sample *s, color_m
                        styled *t, buffer *out) {
     styled_clear(t);
     styled_puts(t, " ", PAINT_PLAIN);
-    text_legend(r, s, mode, style, t);
+    text_legend(r, s, mode, style, SIZE_MAX, t);
     styled_puts(t, "\n", PAINT_PLAIN);
     styled_emit(t, 0, t->text.n, style->depth, out);
 }
@@ -114,7 +114,7 @@ glimpse_status view_stream_legend(const glimpse_record *pieces, const view_style
     styled t = {0};
     size_t before = out->n;
     const glimpse_record none = {.size = sizeof none};
-    text_legend(pieces ? pieces : &none, first_sample(pieces), mode, style, &t);
+    text_legend(pieces ? pieces : &none, first_sample(pieces), mode, style, SIZE_MAX, &t);
     if (mode != style->mode)
         styled_printf(&t, PAINT_DIM, "  (%s needs the finished text)", color_mode_name(style->mode));
     styled_puts(&t, "\n", PAINT_PLAIN);
