@@ -238,6 +238,7 @@ glimpse_status session_run(const options *given, const session_host *host) {
                       strerror_r(w.error, room, sizeof room), s->out_dir);
         }
     }
+    if (st >= 0 && s->before && host->out && !opt_bool(given, OPT_quiet)) text_out_legend(&w, &s->before->record, stream);
     if (st >= 0 && s->before && !opt_bool(given, OPT_quiet)) session_advise(s, s->before->record.samples, s->before->record.n_samples);
     if (st >= 0) TRY_GOTO(offline_say_where(s));
 out:

@@ -30,6 +30,8 @@ void text_out_text(text_out *w, const char *text, size_t n);
  *     --------------- prompt 1 of 2   top_k=5   sample 1 of 3
  * with the prompt and the setting only where there are several. */
 void text_out_samples(text_out *w, const glimpse_record *r);
+/* For people: what the colours meant that were just shown; nothing where there were none. */
+void text_out_legend(text_out *w, const glimpse_record *r, bool streamed);
 void text_out_free(text_out *w);
 
 #endif

@@ -371,6 +371,7 @@ TEST(text_legend_says_what_the_colours_are) {
     EXPECT_STREQ(legend_of(m, COLOR_MINMAX, 59), "minmax          lowest \xe2\x80\xa6 highest logit of each sample");
     EXPECT_STREQ(legend_of(m, COLOR_MINMAX, 40), "minmax          lowest \xe2\x80\xa6 highest logit");
     EXPECT_STREQ(legend_of(m, COLOR_SOFTMAX, 100), "softmax                  p 0 \xe2\x80\xa6 1, at the temperature");
+    EXPECT_STREQ(legend_of(m, COLOR_TOPK, 100), "topk                  p 0 \xe2\x80\xa6 1, the model's own");
     EXPECT_STREQ(legend_of(m, COLOR_RANK, 100), "rank                  rank 200 \xe2\x80\xa6 2 (1 plain)");
     m->s[0].n_tokens = 0; /* no numbers */
     EXPECT_STREQ(legend_of(m, COLOR_MINMAX, 100), "minmax                  lowest \xe2\x80\xa6 highest logit of each sample");
@@ -416,6 +417,10 @@ TEST(text_one_line) {
     EXPECT_OK(view_terminal(&r, NULL, NULL, &plain, &b)); /* the same for a record without samples */
     EXPECT_STREQ(buf_str(&b), "glimpse 750: no sample, val 2.51 \xe2\x89\xa5 best 2.47 @ 500 (--sample_each_eval)\n");
     buf_clear(&b);
+    const view_style narrow = {.depth = DEPTH_NONE, .width = 60, .terminal = true};
+    EXPECT_OK(view_one_line(&r, &narrow, &b));
+    EXPECT_STREQ(buf_str(&b), "glimpse 750: no sample, val 2.51 \xe2\x89\xa5 best 2.47 @ 500\n  (--sample_each_eval)\n");
+    buf_clear(&b);
     r.val_loss = 2.4712;
     EXPECT_OK(view_one_line(&r, &plain, &b)); /* digits enough to see why */
     EXPECT_STREQ(buf_str(&b), "glimpse 750: no sample, val 2.471 \xe2\x89\xa5 best 2.470 @ 500 (--sample_each_eval)\n");
@@ -444,7 +449,7 @@ TEST(text_stream) {
     }
     buffer out = {0};
     style.mode = COLOR_MINMAX;
-    EXPECT_OK(view_stream_legend(&m->r, &style, &out));
+    EXPECT_OK(view_legend(&m->r, &style, true, &out));
     EXPECT(!strncmp(buf_str(&out), "softmax ", 8) && strstr(buf_str(&out), "(minmax needs the finished text)"));
     buf_free(&out);
     free(m);

@@ -109,14 +109,15 @@ glimpse_status view_stream_token(const glimpse_record *pieces, const glimpse_tok
     return GLIMPSE_OK;
 }
 
-glimpse_status view_stream_legend(const glimpse_record *pieces, const view_style *style, buffer *out) {
-    color_mode mode = stream_mode(style->mode);
+glimpse_status view_legend(const glimpse_record *r, const view_style *style, bool streamed, buffer *out) {
+    const color_mode mode = streamed ? stream_mode(style->mode) : style->mode;
     styled t = {0};
     size_t before = out->n;
-    const glimpse_record none = {.size = sizeof none};
-    text_legend(pieces ? pieces : &none, first_sample(pieces), mode, style, SIZE_MAX, &t);
-    if (mode != style->mode)
-        styled_printf(&t, PAINT_DIM, "  (%s needs the finished text)", color_mode_name(style->mode));
+    char note[64] = "";
+    if (mode != style->mode) c_snprintf(note, sizeof note, "  (%s needs the finished text)", color_mode_name(style->mode));
+    const size_t columns = style->width > 1 ? (size_t)style->width - 1 : SIZE_MAX, room = columns > strlen(note) ? columns - strlen(note) : 0;
+    text_legend(r, r->n_samples == 1 ? r->samples : NULL, mode, style, room, &t);
+    if (room) styled_puts(&t, note, PAINT_DIM);
     styled_puts(&t, "\n", PAINT_PLAIN);
     styled_emit(&t, 0, t.text.n, style->depth, out);
     bool failed = styled_failed(&t);

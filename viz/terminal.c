@@ -509,7 +509,7 @@ glimpse_status view_terminal(const glimpse_record *r, const glimpse_record *befo
     return text_done(failed, out, start, "the log of an eval");
 }
 
-/* === One line =================================================================================================== */
+/* === One line, of a terminal that is wide enough ================================================================== */
 
 glimpse_status view_one_line(const glimpse_record *r, const view_style *style, buffer *out) {
     styled t = {0};
@@ -543,8 +543,15 @@ glimpse_status view_one_line(const glimpse_record *r, const view_style *style, b
         styled_puts(&t, "  ", PAINT_PLAIN);
         styled_puts(&t, "MODEL CHECK FAILED", PAINT_ALARM);
     }
-    styled_puts(&t, "\n", PAINT_PLAIN);
-    styled_emit(&t, 0, t.text.n, style->depth, out);
+    /* On a terminal that is narrower it goes on in the next row, two columns in. */
+    size_t columns = style->terminal && style->width > MIN_WIDTH ? (size_t)style->width - 1 : SIZE_MAX;
+    for (size_t at = 0, next; at < t.text.n; at += next) {
+        size_t len = text_wrap(t.text.bytes + at, t.text.n - at, at ? columns - INDENT : columns, &next);
+        while (at + next < t.text.n && len && t.text.bytes[at + len - 1] == ' ') len--;
+        if (at) buf_puts(out, "  ");
+        styled_emit(&t, at, at + len, style->depth, out);
+        buf_putc(out, '\n');
+    }
     bool failed = styled_failed(&t) || buf_failed(out);
     styled_free(&t);
     return text_done(failed, out, start, "a line");

@@ -246,7 +246,7 @@ void text_legend(const glimpse_record *r, const glimpse_sample *s, color_mode mo
         break;
     default:
         legend_add(&l, "p 0 \xe2\x80\xa6 1");
-        legend_add(&l, mode == COLOR_SOFTMAX_TOP_K ? ", among the kept" : ", at the temperature");
+        legend_add(&l, mode == COLOR_SOFTMAX_TOP_K ? ", among the kept" : mode == COLOR_TOPK ? ", the model's own" : ", at the temperature");
         break;
     }
 }

@@ -47,8 +47,8 @@ void view_clear_line(const view_style *style, buffer *out);
  * gives the vocabulary's size and, in its first sample, temperature and top_k.  The modes that need the finished sample show as softmax. */
 glimpse_status view_stream_token(const glimpse_record *pieces, const glimpse_token *t, const char *bytes, size_t n,
                                  const view_style *style, buffer *held, buffer *out);
-/* The legend's line for streamed text, which says so where the mode shows as softmax. */
-glimpse_status view_stream_legend(const glimpse_record *pieces, const view_style *style, buffer *out);
+/* A line that says what the colours of a record's samples mean; of text that was streamed also where its mode shows as softmax. */
+glimpse_status view_legend(const glimpse_record *r, const view_style *style, bool streamed, buffer *out);
 
 typedef enum chart_type { CHART_HEATMAP, CHART_BARCHART } chart_type;
 
