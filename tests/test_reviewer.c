@@ -163,7 +163,7 @@ TEST(reviewer_steps_samples_tokens) {
     pty_keys(&screen, "d");
     EXPECT(pty_wait(&screen, "against step 250, the last sampled"));
     pty_keys(&screen, "d");
-    static const char *const modes[] = {"softmax_top_k", "rank 5", "dot_product", "entropy", "the most probable", "minmax", "softmax"};
+    static const char *const modes[] = {"p 0 \xe2\x80\xa6 1, at the temperature", "softmax_top_k", "rank 5", "dot_product", "entropy", "the most probable", "minmax"};
     EXPECT(pty_wait(&screen, "3 of 24"));
     for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
         pty_keys(&screen, "c");
@@ -173,12 +173,44 @@ TEST(reviewer_steps_samples_tokens) {
     EXPECT(pty_wait(&screen, "Losses"));
     pty_keys(&screen, "mp");
     EXPECT(pty_wait(&screen, "no texts of --probe"));
+    pty_keys(&screen, "q"); /* back; so from every page; at the top it leaves */
+    EXPECT(pty_wait(&screen, "of 24"));
+    for (const char *page = "mo?pd"; *page; page++) {
+        const char key[] = {*page, 0};
+        pty_keys(&screen, key);
+        EXPECT(pty_wait(&screen, NULL) && !pty_shows(&screen, "of 24"));
+        pty_keys(&screen, "q");
+        EXPECT(pty_wait(&screen, "of 24"));
+    }
     pty_keys(&screen, "q");
     int status = pty_end(&screen);
     EXPECT(WIFEXITED(status) && WEXITSTATUS(status) == 0);
     EXPECT(!screen.alternate && !screen.cursor_hidden);
     EXPECT_EQ(screen.foreign, 0); /* the model's \x07 and U+202E are among the texts */
     EXPECT(screen.colors[2] > 0 && !screen.colors[0] && !screen.colors[1]);
+}
+
+/* The colours are those of the run's own log, unless the command line names others. */
+TEST(reviewer_opens_in_the_mode_of_the_run) {
+    static const char *const modes[][3] = {{"minmax", NULL, "highest logit of each sample"}, {"entropy", NULL, "nats"}, {"all", NULL, "highest logit of each sample"},
+                                           {"topk", NULL, "the most probable"}, {"entropy", "softmax", "at the temperature"}};
+    const char *path = path_of("evals.jsonl");
+    for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
+        made m;
+        char as_recorded[80];
+        if (!EXPECT(make(&m, 250 * (int64_t)i, "9f2c1a", 24))) return;
+        snprintf(as_recorded, sizeof as_recorded, "{\"colorize_mode\":\"%s\"}", modes[i][0]);
+        m.o->record.views = as_recorded;
+        append(path, &m, 0);
+        record_free(&m.o->record);
+        const char *const env[] = {"TERM=xterm-256color", "COLORTERM=truecolor", NULL};
+        char *argv[] = {program(), (char *)"review", (char *)(uintptr_t)test_tmpdir(), (char *)"--colorize_mode", (char *)(uintptr_t)modes[i][1], NULL};
+        if (!modes[i][1]) argv[3] = NULL;
+        if (!EXPECT(pty_start(&screen, 80, 24, env, argv))) return;
+        EXPECT(pty_wait(&screen, modes[i][2]));
+        pty_keys(&screen, "q");
+        pty_end(&screen);
+    }
 }
 
 /* The change of the loss, the diff and the numbers are against the last step that was sampled, as in the log. */

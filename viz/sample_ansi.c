@@ -21,18 +21,46 @@ static void put_text(const glimpse_record *r, const glimpse_sample *s, color_mod
     styled_emit_guarded(t, style->depth, out);
 }
 
+/* Columns that a legend may have: a terminal's, or any number. */
+static size_t columns_of(const view_style *style) { return style->terminal && style->width > 1 ? (size_t)style->width - 1 : SIZE_MAX; }
+
 static void put_legend(const glimpse_record *r, const glimpse_sample *s, color_mode mode, const view_style *style,
                        styled *t, buffer *out) {
     styled_clear(t);
     styled_puts(t, " ", PAINT_PLAIN);
-    text_legend(r, s, mode, style, SIZE_MAX, t);
+    text_legend(r, s, mode, style, columns_of(style) - 1, t);
     styled_puts(t, "\n", PAINT_PLAIN);
     styled_emit(t, 0, t->text.n, style->depth, out);
 }
 
-glimpse_status view_sample_ansi(const glimpse_record *r, const view_style *style, buffer *out) {
+static void put_sample(const glimpse_record *r, const glimpse_sample *s, const view_style *style, styled *t, buffer *out) {
     static const color_mode all[] = {COLOR_MINMAX, COLOR_SOFTMAX, COLOR_SOFTMAX_TOP_K, COLOR_DOT_PRODUCT, COLOR_RANK};
     bool colored = style->colorize && style->depth != DEPTH_NONE;
+    if (colored && style->mode == COLOR_ALL)
+        for (size_t m = 0; m < sizeof all / sizeof *all; m++) {
+            if (m) buf_putc(out, '\n');
+            put_legend(r, s, all[m], style, t, out);
+            put_text(r, s, all[m], style, t, out);
+        }
+    else {
+        put_text(r, s, style->mode, style, t, out);
+        if (colored) {
+            buf_putc(out, '\n');
+            put_legend(r, s, style->mode, style, t, out);
+        }
+    }
+}
+
+glimpse_status view_sample_text(const glimpse_record *r, const glimpse_sample *s, const view_style *style, buffer *out) {
+    styled t = {0};
+    size_t before = out->n;
+    put_sample(r, s, style, &t, out);
+    bool failed = styled_failed(&t);
+    styled_free(&t);
+    return text_done(failed, out, before, "a coloured text");
+}
+
+glimpse_status view_sample_ansi(const glimpse_record *r, const view_style *style, buffer *out) {
     styled t = {0};
     size_t before = out->n;
     for (int32_t i = 0; i < r->n_samples; i++) {
@@ -40,19 +68,7 @@ glimpse_status view_sample_ansi(const glimpse_record *r, const view_style *style
         styled_clear(&t);
         text_entry_head(r, s, &t);
         styled_emit(&t, 0, t.text.n, style->depth, out);
-        if (colored && style->mode == COLOR_ALL)
-            for (size_t m = 0; m < sizeof all / sizeof *all; m++) {
-                if (m) buf_putc(out, '\n');
-                put_legend(r, s, all[m], style, &t, out);
-                put_text(r, s, all[m], style, &t, out);
-            }
-        else {
-            put_text(r, s, style->mode, style, &t, out);
-            if (colored) {
-                buf_putc(out, '\n');
-                put_legend(r, s, style->mode, style, &t, out);
-            }
-        }
+        put_sample(r, s, style, &t, out);
         buf_puts(out, "\n\n");
     }
     if (!text_is(r->status, "ok")) {
@@ -73,18 +89,19 @@ static color_mode stream_mode(color_mode mode) {
     return mode == COLOR_SOFTMAX_TOP_K || mode == COLOR_RANK || mode == COLOR_ENTROPY ? mode : COLOR_SOFTMAX;
 }
 
-static const glimpse_sample *first_sample(const glimpse_record *r) { return r && r->n_samples > 0 ? r->samples : NULL; }
+color_scale view_stream_scale(const view_style *style, int32_t vocab, int32_t top_k) {
+    const glimpse_sample any = {.size = sizeof any, .temperature = 1, .top_k = top_k};
+    return color_scale_of(stream_mode(style->mode), &any, vocab);
+}
 
-glimpse_status view_stream_token(const glimpse_record *pieces, const glimpse_token *t, const char *bytes, size_t n,
+glimpse_status view_stream_token(const color_scale *scale, const glimpse_token *t, const char *bytes, size_t n,
                                  const view_style *style, buffer *held, buffer *out) {
-    const glimpse_sample none = {.size = sizeof none, .temperature = 1}, *s = first_sample(pieces);
     paint p = paint_of(PAINT_PLAIN);
     double v;
-    if (t && bytes && style->colorize) {
-        color_scale scale = color_scale_of(stream_mode(style->mode), s ? s : &none, pieces ? pieces->vocab_size : 0);
+    if (scale && t && bytes && style->colorize) {
         if (n > 6 && !memcmp(bytes, "\xe2\x9f\xa8", 3) && !memcmp(bytes + n - 3, "\xe2\x9f\xa9", 3))
             p = paint_of(PAINT_SPECIAL);
-        else if (color_scale_value(&scale, t, &v)) p = (paint){PAINT_GROUND, style->colors, (float)v};
+        else if (color_scale_value(scale, t, &v)) p = (paint){PAINT_GROUND, style->colors, (float)v};
     }
     size_t before = out->n;
     styled line = {0};
@@ -109,14 +126,16 @@ glimpse_status view_stream_token(const glimpse_record *pieces, const glimpse_tok
     return GLIMPSE_OK;
 }
 
-glimpse_status view_legend(const glimpse_record *r, const view_style *style, bool streamed, buffer *out) {
-    const color_mode mode = streamed ? stream_mode(style->mode) : style->mode;
+glimpse_status view_stream_legend(const view_style *style, int32_t vocab, int32_t top_k, buffer *out) {
+    color_mode mode = stream_mode(style->mode);
     styled t = {0};
     size_t before = out->n;
+    const glimpse_sample any = {.size = sizeof any, .temperature = 1, .top_k = top_k};
+    const glimpse_record of = {.size = sizeof of, .vocab_size = vocab};
     char note[64] = "";
     if (mode != style->mode) c_snprintf(note, sizeof note, "  (%s needs the finished text)", color_mode_name(style->mode));
-    const size_t columns = style->width > 1 ? (size_t)style->width - 1 : SIZE_MAX, room = columns > strlen(note) ? columns - strlen(note) : 0;
-    text_legend(r, r->n_samples == 1 ? r->samples : NULL, mode, style, room, &t);
+    const size_t columns = columns_of(style), room = columns > strlen(note) ? columns - strlen(note) : 0;
+    text_legend(&of, &any, mode, style, room, &t);
     if (room) styled_puts(&t, note, PAINT_DIM);
     styled_puts(&t, "\n", PAINT_PLAIN);
     styled_emit(&t, 0, t.text.n, style->depth, out);

@@ -280,7 +280,8 @@ void screen_help(screen *s, int first, int last) {
         {"/  n N", "find text or /pattern/ in all steps; next, previous"},
         {"p", "the texts of --probe over the steps"},
         {"m", "all numbers of this step and sample"},
-        {"? q Esc", "this page; quit; back"},
+        {"q Esc", "back to the sample; there q leaves, Esc ends the search"},
+        {"?", "this page"},
     };
     for (size_t i = 0; i < sizeof keys / sizeof *keys && first + (int)i < last; i++) {
         row_begin(s, (size_t)s->v->width);
