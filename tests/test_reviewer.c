@@ -190,6 +190,37 @@ TEST(reviewer_steps_samples_tokens) {
     EXPECT(screen.colors[2] > 0 && !screen.colors[0] && !screen.colors[1]);
 }
 
+/* The token drawn has a row among its alternatives, marked, whatever its rank and the room there is. */
+TEST(reviewer_shows_the_token_drawn) {
+    static const int sizes[][2] = {{80, 24}, {80, 18}, {60, 16}, {100, 30}, {140, 20}, {200, 60}};
+    owned_record *o = chart_record(200, 60, 10, "top_k=60");
+    REQUIRE(o);
+    buffer rows[60] = {{0}};
+    int far = 0;
+    for (size_t z = 0; z < sizeof sizes / sizeof *sizes; z++)
+        for (int32_t i = 0; i < 200; i++) {
+            screen_view v = {.width = sizes[z][0], .height = sizes[z][1], .style = {.colorize = true}, .name = "demo", .r = &o->record, .n = 1, .token = i,
+                             .match_from = -1, .match_to = -1};
+            int64_t top = 0;
+            const glimpse_token *t = GLIMPSE_AT(GLIMPSE_AT(o->record.samples, 0)->tokens, i);
+            char rank[32];
+            int marks = 0, ranks = 0;
+            snprintf(rank, sizeof rank, "rank %d", (int)t->rank);
+            EXPECT_OK(screen_draw(&v, &top, rows));
+            for (int k = 0; k < v.height; k++) {
+                const char *mark = strstr(buf_str(&rows[k]), "\xe2\x96\xb8");
+                marks += mark != NULL;
+                ranks += mark && strstr(mark, rank);
+            }
+            EXPECT_EQ(marks, 1);
+            EXPECT(t->rank <= 10 || ranks == 1);
+            far += t->rank > 10;
+        }
+    EXPECT(far > 0);
+    for (int k = 0; k < 60; k++) buf_free(&rows[k]);
+    record_free(&o->record);
+}
+
 /* The colours are those of the run's own log, unless the command line names others. */
 TEST(reviewer_opens_in_the_mode_of_the_run) {
     static const char *const modes[][3] = {{"minmax", NULL, "highest logit of each sample"}, {"entropy", NULL, "nats"}, {"all", NULL, "highest logit of each sample"},
