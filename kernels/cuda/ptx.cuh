@@ -87,11 +87,12 @@ static inline void mma_bf16(float c[4], const uint32_t a[4], const uint32_t b[2]
     extern __shared__ __align__(128) unsigned char glimpse_dynamic_shared[]; \
     T *name = (T *)glimpse_dynamic_shared
 
-/* 16 bytes that this kernel reads once: through the read-only path, not kept in L1. */
+/* 16 bytes that this kernel reads once: not kept in L1.  Not ld.global.nc: what a kernel may write no rule would order, so ptxas
+ * moves such loads behind the wait that stands after them (seen with 13.0: tests/checks/sass.sh), and nothing is asked for early. */
 static __device__ __forceinline__ uint4 load_once(const void *p) {
     uint4 v;
-    asm volatile("ld.global.nc.L1::no_allocate.v4.u32 {%0, %1, %2, %3}, [%4];"
-                 : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w) : "l"(p));
+    asm volatile("ld.global.L1::no_allocate.v4.u32 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w) : "l"(p) : "memory");
     return v;
 }
 /* 16 bytes at a generic address. */
