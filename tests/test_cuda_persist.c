@@ -170,14 +170,14 @@ static void expect_alike(const left *a, const left *b, const char *what) {
     test_check(!memcmp(a->after, b->after, sizeof a->after), __FILE__, __LINE__, "%s: another cache", what);
 }
 
-static void check_alike(const shape *s, int n, int steps, int prefix, glimpse_dtype cache, int order, const char *what) {
+static void check_alike(const shape *s, int n, int steps, int prefix, glimpse_dtype cache, int order, int seed, const char *what) {
     static left graph, persistent;
     tiny m;
     tiny_build(&m, s, 5);
     setup t = {.p = &m.p, .n = n, .steps = steps, .prefix = prefix, .cache = cache};
     for (int way = 0; way < 2; way++) {
         t.decode = way ? DECODE_PERSISTENT : DECODE_GRAPH;
-        emu_schedule(order, (uint64_t)n + 3);
+        emu_schedule(order, (uint64_t)seed);
         backend *be = open_one(&t);
         if (!be) continue;
         EXPECT_OK(one_burst(be, &t, way ? &persistent : &graph));
@@ -220,17 +220,50 @@ TEST_LIMIT(cuda_persistent_is_the_graph, 600) {
                 shape s = all[v];
                 s.dtype = dtypes[d];
                 snprintf(what, sizeof what, "%s, dtype %d, %d sequences", names[v], (int)s.dtype, batches[b]);
-                check_alike(&s, batches[b], batches[b] > 8 ? 2 : 3, (v + b) % 2 == 0, d == 1 ? GLIMPSE_BF16 : GLIMPSE_F32, round % 3, what);
+                check_alike(&s, batches[b], batches[b] > 8 ? 2 : 3, (v + b) % 2 == 0, d == 1 ? GLIMPSE_BF16 : GLIMPSE_F32, round % 3, round, what);
             }
 }
 
-/* By every order of blocks and threads, sequences that end within the burst among them. */
-TEST_LIMIT(cuda_persistent_in_any_order, 300) {
+/* By every order of blocks and threads, several random ones among them, with sequences that end within the burst. */
+TEST_LIMIT(cuda_persistent_in_any_order, 600) {
     shape s = SHAPE_GPT2;
-    for (int order = 0; order < 3; order++) {
-        s.dtype = (glimpse_dtype)order;
-        check_alike(&s, test_is_full() ? 5 : 2, test_is_full() ? BURST_MAX_STEPS : 6, 1, GLIMPSE_F32, order, "a burst");
+    for (int i = 0; i < (test_is_full() ? 40 : 5); i++) {
+        char what[40];
+        snprintf(what, sizeof what, "a burst, order %d", i);
+        s.dtype = (glimpse_dtype)(i % 3);
+        check_alike(&s, test_is_full() ? 1 + i % 8 : 2, test_is_full() ? 1 + i * 5 % BURST_MAX_STEPS : 4, 1, GLIMPSE_F32, i < 3 ? i : EMU_RANDOM, i, what);
     }
+}
+
+/* As little shared memory as sm_86 and sm_89 have: the kernel that stays fits but for heads that only just fit alone, where the
+ * step is a graph. */
+TEST_LIMIT(cuda_persistent_in_99_KiB, 120) {
+    if (emu_is_chip()) SKIP("a chip has what it has");
+    static left graph, persistent;
+    static const struct { int hd, rows; glimpse_dtype dtype; bool stays; } shapes[] = {
+        {16, 16, GLIMPSE_F32, true}, {160, 2, GLIMPSE_F32, true}, {176, 2, GLIMPSE_F32, false}, {256, 9, GLIMPSE_BF16, true}, {16, 64, GLIMPSE_F16, false}};
+    emu_shared_most(99 << 10);
+    for (int i = 0; i < (int)(sizeof shapes / sizeof *shapes); i++) {
+        char what[60];
+        shape s = LLAMA;
+        tiny m;
+        snprintf(what, sizeof what, "heads of %d, %d rows, dtype %d", shapes[i].hd, shapes[i].rows, shapes[i].dtype);
+        s.layers = 1, s.heads = 2, s.kv_heads = 1, s.hd = shapes[i].hd, s.channels = 512, s.dtype = shapes[i].dtype;
+        tiny_build(&m, &s, 5);
+        setup t = {.p = &m.p, .n = shapes[i].rows, .steps = 2, .prefix = 1, .cache = s.dtype == GLIMPSE_BF16 ? GLIMPSE_BF16 : GLIMPSE_F32};
+        for (int way = 0; way < 2; way++) {
+            t.decode = way ? DECODE_PERSISTENT : DECODE_GRAPH;
+            backend *be = open_one(&t);
+            REQUIRE(be);
+            EXPECT_OK(one_burst(be, &t, way ? &persistent : &graph));
+            test_check((cuda_decode_blocks(be) > 0) == (way && shapes[i].stays), __FILE__, __LINE__, "%s: %d blocks", what, cuda_decode_blocks(be));
+            be->ops->close(be);
+        }
+        expect_alike(&persistent, &graph, what);
+        no_problem(what);
+        tiny_free(&m);
+    }
+    emu_shared_most(227 << 10);
 }
 
 /* Bursts of every length in one launch, whatever is drawn by and however sequences end: the graph's bits, and those of a launch
@@ -244,7 +277,8 @@ TEST_LIMIT(cuda_persistent_bursts, 600) {
     tiny_build(&m, &s, 5);
     for (int steps = 1; steps <= BURST_MAX_STEPS; steps++)
         for (int ends = 0; ends < ENDS; ends++, round++) {
-            if (!test_is_full() && (steps + 2 * ends) % 5 != 1 && !(ends == ALL_AT_ONCE && steps == BURST_MAX_STEPS)) continue;
+            static const int some[ENDS] = {1, 5, 7, BURST_MAX_STEPS, 4, 3};
+            if (!test_is_full() && steps != some[ends]) continue;
             char what[96];
             setup t = {.p = &m.p, .n = 3 + 2 * (round % 2), .steps = steps, .prefix = 1, .chain = (steps + ends) % CHAINS, .ends = BY_LENGTH};
             snprintf(what, sizeof what, "%d steps, chain %d, ends %d", steps, t.chain, ends);
@@ -333,16 +367,15 @@ TEST_LIMIT(cuda_decode_is_chosen, 300) {
     tiny_free(&m);
 }
 
-/* Every CUDA call in turn, the trial's and the launches' among them: a status, nothing held, a good burst after. */
-TEST_LIMIT(cuda_persistent_every_call_fails, 300) {
-    if (emu_is_chip()) SKIP("a chip does not fail when it is asked to");
+/* Every CUDA call in turn, the trial's and the launch's among them: a status, nothing held, a good burst after. */
+static void check_faults(decode_way decode, int every) {
     static left want, got;
     static const struct { int error, forever; } how[] = {{2, 0}, {700, 1}, {719, 0}, {801, 0}, {999, 1}};
     shape s = LLAMA;
     s.layers = 1;
     tiny m;
     tiny_build(&m, &s, 5);
-    setup t = {.p = &m.p, .n = 1, .steps = 2, .decode = DECODE_AUTO};
+    setup t = {.p = &m.p, .n = 1, .steps = 2, .decode = decode};
     emu_fail(0, 0, 0);
     backend *be = open_one(&t);
     REQUIRE(be);
@@ -350,9 +383,9 @@ TEST_LIMIT(cuda_persistent_every_call_fails, 300) {
     EXPECT_OK(one_burst(be, &t, &want));
     long calls = emu_calls() - before;
     be->ops->close(be);
-    EXPECT_LT(60, calls);
-    for (long n = 1; n <= calls; n += test_is_full() ? 1 : 3) {
-        int k = (int)(n % 5);
+    EXPECT_LT(decode == DECODE_AUTO ? 60 : 20, calls);
+    for (long n = 1; n <= calls; n += every) {
+        int k = (int)(n / every % 5);
         if (!(be = open_one(&t))) break;
         said[0] = 0;
         emu_fail(n, how[k].error, how[k].forever);
@@ -368,6 +401,12 @@ TEST_LIMIT(cuda_persistent_every_call_fails, 300) {
         (void)emu_problem();
     }
     tiny_free(&m);
+}
+
+TEST_LIMIT(cuda_persistent_every_call_fails, 300) {
+    if (emu_is_chip()) SKIP("a chip does not fail when it is asked to");
+    check_faults(DECODE_AUTO, test_is_full() ? 1 : 7);
+    check_faults(DECODE_PERSISTENT, 1);
 }
 
 /* An arrival that never comes: all blocks leave in time, the burst is run again as a graph, which is said once. */
