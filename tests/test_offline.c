@@ -285,7 +285,7 @@ TEST(offline_chat_reads_back) {
 TEST(offline_samples_in_colour) {
     static const char *const legends[][2] = {
         {"entropy", "  colours    entropy "}, {"softmax", "  colours    softmax "}, {"softmax_top_k", "p among the kept 0"},
-        {"minmax", "p 0 \xe2\x80\xa6 1  (minmax needs the finished text)\n"},
+        {"minmax", "p 0 \xe2\x80\xa6 1, at the temperature  (minmax needs the finished text)\n"},
         {"dot_product", "(dot_product needs the finished text)\n"}, {"rank", "rank 50 \xe2\x80\xa6 2 (1 plain)\n"},
     };
     char line[300];
