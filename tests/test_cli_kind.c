@@ -250,6 +250,24 @@ TEST(cli_settings_that_say_less_than_they_seem) {
     }
 }
 
+/* A value that is not taken: which flag or which file's key, the value, what is taken; and nothing says twice who speaks. */
+TEST(cli_a_bad_value_says_where) {
+    static const char *const cases[][2] = {
+        {"echo '{\"top_k\": \"a\"}' > c.json; \"$G\" --checkpoint ckpt --config c.json", "glimpse: c.json: top_k = \"a\": expected whole numbers from 0 to 2147483647\n"},
+        {"echo '{\"temperature\": [1, \"hot\"]}' > c.json; \"$G\" --checkpoint ckpt --config c.json", "glimpse: c.json: temperature = \"1,hot\": expected a number from 0 to 100\n"},
+        {"echo '{\"top_kk\": 3}' > c.json; \"$G\" --checkpoint ckpt --config c.json", "glimpse: c.json: there is no option \"top_kk\"\nhint: did you mean top_k?\n"},
+        {"\"$G\" --checkpoint ckpt --top-k=a", "glimpse: --top_k = \"a\": expected whole numbers from 0 to 2147483647\n"},
+        {"GLIMPSE_ARGS='--top_k a' \"$G\" --checkpoint ckpt", "glimpse: GLIMPSE_ARGS: --top_k = \"a\": expected whole numbers from 0 to 2147483647\n"},
+        {"\"$G\" --checkpoint ckpt --samplers foo=3", "glimpse: no sampler is called 'foo'\nhint: there are logit_bias, "},
+        {"\"$G\" score --checkpoint ckpt", "glimpse: no text is given to score\nhint: "},
+        {"\"$G\" eval --checkpoint ckpt", "glimpse: no task is named\nhint: "},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        EXPECT_EQ(shell(cases[i][0]), 2);
+        test_check(!strncmp(buf_str(&err), cases[i][1], strlen(cases[i][1])), __FILE__, __LINE__, "\"%s\" begins: %.500s", cases[i][1], buf_str(&err));
+    }
+}
+
 /* A character that a vocabulary of characters lacks: which one, and what changes the text that it stands in. */
 TEST(cli_a_character_that_is_not_known) {
     uint32_t head[256] = {20240328, 2, 4, 3}; /* llm.c's: magic, version, pieces, the id that ends a text */

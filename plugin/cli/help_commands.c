@@ -243,7 +243,7 @@ void help_commands_man(buffer *b) {
 const char *help_nearest_command(const char *word) {
     const char *near = NULL;
     size_t n = strlen(word);
-    int best = n < 5 ? 2 : (int)n * 2 / 5 + 1; /* as far as a flag may be */
+    int best = nearest_limit(n) + 1;
     for (size_t i = 0; i < PAGES; i++) {
         int far = n < 60 ? edit_distance(word, n, pages[i].name, strlen(pages[i].name)) : best;
         if (n >= 3 && n < strlen(pages[i].name) && !strncmp(word, pages[i].name, n)) far = 1;
