@@ -121,12 +121,15 @@ TEST(cli_convert_takes_a_pattern) {
 }
 
 
-/* A directory that is not there is said at once, with the run that was perhaps meant; a run that ended is one. */
+/* A directory that is not there yet is waited for, and the run that was perhaps meant is named; a run that ended is one. */
 TEST(cli_follow_says_what_it_waits_for) {
-    EXPECT_EQ(shell(RUN "runs/demo && timeout 10 \"$G\" follow runs/dmeo"), 1);
-    expect_in(&err, "glimpse: runs/dmeo: there is no such directory\nhint: did you mean runs/demo?\n");
-    EXPECT_EQ(shell("timeout 10 \"$G\" follow elsewhere/entirely"), 1);
-    expect_in(&err, "there is no such directory\nhint: `glimpse follow DIR` takes the out_dir of a run\n");
+    EXPECT_EQ(shell(RUN "runs/demo && timeout 1 \"$G\" follow runs/dmeo"), 124);
+    EXPECT_STREQ(buf_str(&err), "glimpse: waiting for runs/dmeo: there is no such directory yet; Ctrl-C leaves\nhint: did you mean runs/demo?\n");
+    EXPECT_EQ(shell("timeout -s INT 1 \"$G\" follow elsewhere/entirely & sleep 0.4; mkdir -p elsewhere && cp -r runs/demo elsewhere/entirely; wait $!"), 124);
+    EXPECT_STREQ(buf_str(&err), "glimpse: waiting for elsewhere/entirely: there is no such directory yet; Ctrl-C leaves\n");
+    expect_in(&out, "step 0");
+    EXPECT_EQ(shell("timeout 10 \"$G\" follow err.txt"), 2);
+    expect_in(&err, "err.txt is no directory\nhint: `glimpse follow DIR` takes the out_dir of a run\n");
     EXPECT_EQ(shell("timeout 1 \"$G\" follow runs"), 124);
     expect_in(&err, "glimpse: waiting for runs/evals.jsonl, which comes with the first eval; Ctrl-C leaves\nhint: did you mean runs/demo?\n");
     EXPECT_EQ(shell("timeout 1 \"$G\" follow runs/demo"), 124);
