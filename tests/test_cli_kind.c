@@ -253,6 +253,18 @@ TEST(cli_settings_that_say_less_than_they_seem) {
     }
 }
 
+/* How many tokens there can be, and that a sample stops for want of room. */
+TEST(cli_a_full_context_is_said) {
+    EXPECT_EQ(shell("\"$G\" --checkpoint ckpt --ignore_eos --prompt IDS:1,2 --num_samples 1 --max_new_tokens 96 --no_sheets --no_tensorboard --out_dir o > text && "
+                    "grep -o '\"rank\"' o/evals.jsonl | wc -l"), 0); /* the context has 96 */
+    EXPECT_STREQ(buf_str(&out), "95\n");
+    expect_in(&err, "  sampling   95 tokens, 1 x 1 sample, seed 1337  (then the context is full; --max_sample_tokens is 96)\n");
+    expect_in(&err, "glimpse: the sample stops where the model's context of 96 tokens is full\n");
+    EXPECT_EQ(shell("\"$G\" --checkpoint ckpt --no_files --ignore_eos --prompt IDS:1,2 --num_samples 2 --max_new_tokens 4"), 0);
+    expect_in(&err, "  sampling   4 tokens, 1 x 2 samples, seed 1337\n");
+    EXPECT(!strstr(buf_str(&err), "is full"));
+}
+
 /* A value that is not taken: which flag or which file's key, the value, what is taken; and nothing says twice who speaks. */
 TEST(cli_a_bad_value_says_where) {
     static const char *const cases[][2] = {
