@@ -150,8 +150,11 @@ out:
 static void say_full(const session *s, const glimpse_record *r) {
     int32_t full = 0;
     for (int32_t i = 0; i < r->n_samples; i++) full += GLIMPSE_AT(r->samples, i)->stop == GLIMPSE_STOP_CONTEXT;
-    if (full && r->n_samples == 1) session_log(s, "glimpse: the sample stops where the model's context of %d tokens is full", s->m->d.max_seq_len);
-    else if (full) session_log(s, "glimpse: %d of the %d samples stop%s where the model's context of %d tokens is full", full, r->n_samples, full == 1 ? "s" : "", s->m->d.max_seq_len);
+    buffer which = {0};
+    if (full == r->n_samples) buf_printf(&which, full == 1 ? "the sample stops" : "all %d samples stop", full);
+    else buf_printf(&which, "%d of the %d samples stop%s", full, r->n_samples, full == 1 ? "s" : "");
+    if (full) session_log(s, "glimpse: %s where the model's context of %d tokens is full", buf_str(&which), s->m->d.max_seq_len);
+    buf_free(&which);
 }
 
 /* What the batch would refuse is refused now, before a word is said. */
