@@ -153,7 +153,7 @@ static glimpse_status answer_requests(session *s, const char *path) {
     score_answer *answers = NULL;
     buffer out = {0};
     int32_t n;
-    TRY_GOTO(json_lines_read(strcmp(path, "-") ? path : "/dev/stdin", &l));
+    TRY_GOTO(json_lines_read(path, &l));
     as = calloc((size_t)l.n, sizeof *as);
     if (!as) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for %d requests", l.n);
     for (int32_t i = 0; i < l.n; i++) {

@@ -265,6 +265,16 @@ TEST(cli_a_full_context_is_said) {
     EXPECT(!strstr(buf_str(&err), "is full"));
 }
 
+/* Requests and texts come from standard input of any kind. */
+TEST(cli_score_reads_a_pipe) {
+    EXPECT_EQ(shell("printf '{\"context\": \"The\", \"continuation\": \" cat\"}\\n' | \"$G\" score --checkpoint ckpt --quiet --requests -"), 0);
+    EXPECT(!strncmp(buf_str(&out), "{\"logprob\": -", 13));
+    EXPECT_EQ(shell("echo '{' | \"$G\" score --checkpoint ckpt --quiet --requests -"), 1);
+    expect_in(&err, "glimpse: standard input:1: ");
+    EXPECT_EQ(shell("printf 'The cat' | \"$G\" score --checkpoint ckpt --prompt -"), 0);
+    expect_in(&err, "glimpse: 4 tokens, ");
+}
+
 /* A value that is not taken: which flag or which file's key, the value, what is taken; and nothing says twice who speaks. */
 TEST(cli_a_bad_value_says_where) {
     static const char *const cases[][2] = {

@@ -206,6 +206,26 @@ TEST_LIMIT(trainer_corpus, 120) {
     corpus_free(&data);
 }
 
+/* The demo's probes are texts of its own letters. */
+TEST(trainer_probes_are_written_in_the_stories_letters) {
+    corpus data;
+    char path[512], error[CORPUS_ERROR];
+    snprintf(path, sizeof path, "%s/examples/probes.txt", test_source_dir());
+    REQUIRE(corpus_from_stories(&data, 1 << 16, 1337, CORPUS_AUTO, error) == 0);
+    FILE *f = fopen(path, "rb");
+    REQUIRE(f != NULL);
+    int letters = 0;
+    for (int c; (c = fgetc(f)) != EOF;) {
+        bool known = c == '\t' || c == '\n'; /* of the format */
+        for (int i = 0; i < data.vocab_size && !known; i++) known = data.piece_bytes[i] == 1 && data.pieces[i][0] == (char)c;
+        test_check(known, __FILE__, __LINE__, "'%c' is a letter of the stories", c);
+        letters++;
+    }
+    EXPECT(letters > 100);
+    fclose(f);
+    corpus_free(&data);
+}
+
 /* Stories: no brace, dollar or newline left over, all within bounds. Every word is in Hunspell's
  * American dictionary, where that program is. */
 TEST_LIMIT(trainer_stories, 120) {
