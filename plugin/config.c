@@ -131,7 +131,7 @@ void guest_say(const guest_log *log, const char *text) {
     }
     int err = errno;
     buffer b = {0};
-    buf_puts(&b, text);
+    guest_for_stderr(text, &b);
     buf_putc(&b, '\n');
     signal_guard guard;
     signal_guard_enter(&guard);
