@@ -34,11 +34,6 @@ static inline void dependency_wait() { emu_dependency_wait(); }
 static inline void dependency_launch() {}
 static inline void sync_warp() { emu_sync_warp(); }
 static inline void arrive_release(unsigned *p) { *p += emu_arrives(); }
-static inline unsigned arrive_and_see(unsigned *p) {
-    unsigned before = *p;
-    arrive_release(p);
-    return before;
-}
 static inline unsigned load_acquire(const unsigned *p) { return *p; }
 static inline void set_bits(unsigned *p, unsigned bits) { *p |= bits; }
 static inline void relax() { emu_yield(); }
@@ -137,11 +132,6 @@ static __device__ __forceinline__ void dependency_launch() {
  * multiprocessor's L1 holds, so plain loads are enough after it; load_once is for what no block writes. */
 static __device__ __forceinline__ void arrive_release(unsigned *p) {
     asm volatile("red.release.gpu.global.add.u32 [%0], 1;" : : "l"(p) : "memory");
-}
-static __device__ __forceinline__ unsigned arrive_and_see(unsigned *p) { /* the count before it */
-    unsigned before;
-    asm volatile("atom.acq_rel.gpu.global.add.u32 %0, [%1], 1;" : "=r"(before) : "l"(p) : "memory");
-    return before;
 }
 static __device__ __forceinline__ unsigned load_acquire(const unsigned *p) {
     unsigned v;
