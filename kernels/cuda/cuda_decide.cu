@@ -330,6 +330,8 @@ ROLLED
     advance(a, r, id, w);
 }
 
+cudaError_t cuda_decide_prepare() { return load_kernel(decide_kernel); }
+
 cudaError_t cuda_decide(cuda_backend *be, const decide_args *a, int32_t n_rows) {
     return LAUNCH(decide_kernel, dim3((unsigned)n_rows), dim3(DECIDE_THREADS), 0, be->stream, be->chained, *a);
 }
