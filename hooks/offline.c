@@ -153,7 +153,8 @@ static glimpse_status rehearse(const session *s, const batch_request *rq) {
     return GLIMPSE_OK;
 }
 
-static glimpse_status announce(session *s, const char *checkpoint, int32_t *sequences, prompt_list *prompts) {
+/* True for `stream` where one text comes, token by token. */
+static glimpse_status announce(session *s, const char *checkpoint, text_out *w, bool *stream, prompt_list *prompts) {
     batch_request rq = {0};
     arena *a = arena_new();
     if (!a) FAIL(GLIMPSE_E_MEMORY, "no memory for a batch");
@@ -162,11 +163,12 @@ static glimpse_status announce(session *s, const char *checkpoint, int32_t *sequ
     glimpse_status st = session_settings(s->o, s->m, s->t, a, &rq);
     if (st >= 0) st = prompt_list_make(s->o, s->m, s->t, rq.max_tokens, prompts);
     if (st >= 0) {
-        *sequences = prompts->n * rq.n_settings * rq.num_samples;
+        *stream = prompts->n * rq.n_settings * rq.num_samples == 1 && !opt_count(s->o, OPT_stop) && s->host.out;
         rq.prompts = prompts->prompts;
         rq.n_prompts = prompts->n;
         st = rehearse(s, &rq);
         if (st >= 0 && !opt_bool(s->o, OPT_quiet)) st = offline_banner(s, checkpoint, &rq, prompts);
+        if (st >= 0) text_out_begin(w, rq.settings[0].top_k, *stream);
     }
     arena_free(a);
     return st;
@@ -217,12 +219,10 @@ glimpse_status session_run(const options *given, const session_host *host) {
     prompt_list prompts = {0};
     if (opt_bool(given, OPT_files)) TRY_GOTO(session_may_write(given));
     TRY_GOTO(offline_open(given, host, &checkpoint, &s));
-    int32_t sequences = 0;
-    TRY_GOTO(announce(s, checkpoint, &sequences, &prompts));
-    s->prompts = &prompts;
     w.s = s;
-    w.style = session_terminal_style(s, true);
-    bool stream = sequences == 1 && !opt_count(s->o, OPT_stop) && host->out;
+    bool stream = false;
+    TRY_GOTO(announce(s, checkpoint, &w, &stream, &prompts));
+    s->prompts = &prompts;
     if (stream) {
         s->text = &w;
         text_out_text(&w, prompts.prompts[0].text, prompts.prompts[0].bytes);

@@ -21,7 +21,7 @@ void text_out_token(void *user, int32_t sequence, const glimpse_token *t) {
     if (model_ends(&w->s->m->d, t->id) && !opt_bool(w->s->o, OPT_ignore_eos)) return;
     buf_clear(&w->piece);
     if (piece_text(w->s->t, t->id, &w->piece) >= 0)
-        view_stream_token(NULL, t, w->piece.bytes, w->piece.n, &w->style, &w->held, &w->out);
+        view_stream_token(&w->scale, t, w->piece.bytes, w->piece.n, &w->style, &w->held, &w->out);
     put_out(w);
 }
 
@@ -46,6 +46,24 @@ void text_out_text(text_out *w, const char *text, size_t n) {
     view_stream_token(NULL, &no_token, text, n, &style, &w->held, &w->out);
     view_stream_token(NULL, &no_token, NULL, 0, &style, &w->held, &w->out);
     put_out(w);
+}
+
+void text_out_begin(text_out *w, int32_t top_k, bool stream) {
+    const session *s = w->s;
+    const color_mode told = w->style.mode;
+    buffer b = {0};
+    w->style = session_terminal_style(s, true);
+    w->scale = view_stream_scale(&w->style, s->m->d.vocab_size, top_k);
+    if (!stream || !w->style.colorize || w->style.depth == DEPTH_NONE || opt_bool(s->o, OPT_quiet)) return;
+    if (w->told && told == w->style.mode) return;
+    w->told = true;
+    view_style style = session_terminal_style(s, false);
+    buf_puts(&b, "  colours    ");
+    if (view_stream_legend(&style, s->m->d.vocab_size, top_k, &b) >= 0 && !buf_failed(&b)) {
+        b.bytes[b.n - 1] = 0; /* whose newline session_say adds */
+        session_say(s, buf_str(&b));
+    }
+    buf_free(&b);
 }
 
 /* Which sample follows; what is the same for all is left away. */
@@ -78,16 +96,21 @@ void text_out_samples(text_out *w, const glimpse_record *r) {
     for (int32_t i = 0; i < r->n_samples && !w->error; i++) {
         const glimpse_sample *s = GLIMPSE_AT(r->samples, i);
         if (r->n_samples > 1) put_header(w, r, s);
+        if (w->style.colorize && w->style.depth != DEPTH_NONE) { /* whole: in any mode, its legend below */
+            view_sample_text(r, s, &w->style, &w->out);
+            put_out(w);
+            continue;
+        }
         text_out_text(w, s->prompt_text, s->prompt_bytes);
         for (int32_t k = 0; k < s->n_tokens; k++) {
             const glimpse_token *t = GLIMPSE_AT(s->tokens, k);
             const glimpse_piece *p = record_piece(r, t->id);
             if (k == s->n_tokens - 1 && s->stop == GLIMPSE_STOP_EOS) break;
-            if (s->stop == GLIMPSE_STOP_STRING && !w->style.colorize) break;
-            if (p) view_stream_token(r, t, p->text, (size_t)p->bytes, &w->style, &w->held, &w->out);
+            if (s->stop == GLIMPSE_STOP_STRING) break;
+            if (p) view_stream_token(NULL, t, p->text, (size_t)p->bytes, &w->style, &w->held, &w->out);
         }
-        if (s->stop == GLIMPSE_STOP_STRING && !w->style.colorize) text_out_text(w, s->text, s->text_bytes);
-        view_stream_token(r, &no_token, NULL, 0, &w->style, &w->held, &w->out);
+        if (s->stop == GLIMPSE_STOP_STRING) text_out_text(w, s->text, s->text_bytes);
+        view_stream_token(NULL, &no_token, NULL, 0, &w->style, &w->held, &w->out);
         buf_putc(&w->out, '\n');
         put_out(w);
         w->open = false;

@@ -8,16 +8,22 @@
 #define GLIMPSE_HOOKS_TEXT_OUT_H
 
 #include "hooks/session_state.h"
+#include "viz/colors.h"
 
-typedef struct text_out { /* start from {0} with s and style */
+typedef struct text_out { /* start from {0} with s; text_out_begin sets what follows */
     session *s;
     view_style style;
+    color_scale scale;    /* of a token that streams */
     buffer held, out, piece;
+    bool told;            /* the legend */
     bool open;            /* a text was begun and not ended */
     bool mid_line;        /* what was last shown is no newline */
     int error;            /* errno of the output, which then gets no more; the samples are drawn and recorded all the same */
 } text_out;
 
+/* The session's options as they are now decide the colours; where text is to stream in colour, the legend is
+ * told (stderr), once for each mode. */
+void text_out_begin(text_out *w, int32_t top_k, bool stream);
 /* on_token of a batch; `user` is the text_out.  The token that ends the text is not shown. */
 void text_out_token(void *user, int32_t sequence, const glimpse_token *t);
 /* End an open text: what is held back of a character that was never completed, and a newline.  Else nothing. */
@@ -26,7 +32,7 @@ void text_out_end(text_out *w);
 void text_out_leave_line(text_out *w);
 /* Text that is no token's, which it opens: without colour. */
 void text_out_text(text_out *w, const char *text, size_t n);
-/* The samples of a record: of one its bare text; of several, each behind a line that says which it is,
+/* The samples of a record: of one its bare text (in colour, with the legend, where colours are on); of several, each behind a line that says which it is,
  *     --------------- prompt 1 of 2   top_k=5   sample 1 of 3
  * with the prompt and the setting only where there are several. */
 void text_out_samples(text_out *w, const glimpse_record *r);

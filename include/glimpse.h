@@ -295,6 +295,7 @@ GLIMPSE_API glimpse *glimpse_open(const glimpse_config *cfg, const glimpse_model
 
 /* Call at each evaluation with the losses (NAN = not known).  Samples if an eval is due: always at the first one, when
  * the validation loss improved or is not finite, or with --sample_each_eval.  Says one line in any case.
+ * `step` is at most 2^53 in size (GLIMPSE_E_INVALID).
  * Returns GLIMPSE_OK, GLIMPSE_NOT_DUE, GLIMPSE_SKIPPED or an error (also that of an earlier posted eval).  After three
  * failures in a row Glimpse switches itself off, with one line; training goes on. */
 GLIMPSE_API glimpse_status glimpse_eval(glimpse *g, int64_t step, double train_loss, double val_loss);

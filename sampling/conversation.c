@@ -94,8 +94,6 @@ glimpse_status conversation_rewind(conversation *c, int32_t n) {
     return GLIMPSE_OK;
 }
 
-void conversation_reset(conversation *c) { c->n = c->cached = 0; }
-
 const int32_t *conversation_ids(const conversation *c, int32_t *n) {
     *n = c->n;
     return c->ids;

@@ -32,9 +32,8 @@ glimpse_status conversation_append(conversation *c, const int32_t *ids, int32_t 
  * ends as GLIMPSE_STOP_CANCELLED.  out: one sample, the caller's (batch_result_free).  GLIMPSE_E_STATE: nothing was appended
  * yet.  On an error the ids are as they were. */
 glimpse_status conversation_generate(conversation *c, int32_t max_tokens, batch_result *out);
-/* Keep the first n ids alone; n 0 .. conversation_ids.  reset: none. */
+/* Keep the first n ids alone; n 0 .. conversation_ids. */
 glimpse_status conversation_rewind(conversation *c, int32_t n);
-void conversation_reset(conversation *c);
 /* All ids so far (*n); borrowed until the next call. */
 const int32_t *conversation_ids(const conversation *c, int32_t *n);
 /* So many more ids fit the context. */

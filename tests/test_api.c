@@ -338,6 +338,21 @@ TEST(api_guards_the_host) {
     glimpse_config_free(cfg);
 }
 
+/* A step that no line of a journal could give back never comes to one. */
+TEST(api_steps_are_the_whole_numbers_of_json) {
+    glimpse_model m = small_model();
+    glimpse_config *cfg = config_with("max_sample_tokens", "8");
+    glimpse *g = glimpse_open(cfg, &m);
+    REQUIRE(g != NULL);
+    static const int64_t beyond[] = {INT64_MAX, INT64_MIN, ((int64_t)1 << 53) + 1, -((int64_t)1 << 53) - 1};
+    for (size_t i = 0; i < sizeof beyond / sizeof *beyond; i++) EXPECT_ERR(glimpse_eval(g, beyond[i], 1, 1), GLIMPSE_E_INVALID, "2^53");
+    EXPECT_EQ(fake.evals, 0);
+    EXPECT_OK(glimpse_eval(g, (int64_t)1 << 53, 1, 1));
+    EXPECT_OK(glimpse_close(g));
+    glimpse_config_free(cfg);
+    glimpse_model_free(&m);
+}
+
 TEST(api_three_failures_in_a_row_switch_off) {
     glimpse_model m = small_model();
     glimpse_config *cfg = config_with("max_sample_tokens", "8");

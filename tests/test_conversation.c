@@ -95,7 +95,7 @@ TEST(conversation_is_one_long_prompt) {
         REQUIRE_OK(conversation_rewind(c, n1)); /* back to the first answer, and another second turn */
         REQUIRE_OK(conversation_append(c, turns[2], 3));
         expect_as_one_prompt(&s, c, &rq);
-        conversation_reset(c);
+        REQUIRE_OK(conversation_rewind(c, 0));
         REQUIRE_OK(conversation_append(c, turns[1], 2));
         expect_as_one_prompt(&s, c, &rq);
         conversation_ids(c, &n);

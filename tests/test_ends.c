@@ -203,6 +203,9 @@ static void expect_ends(const glimpse_model *d, const char *want) {
     buf_free(&b);
 }
 
+#define SEVENTEEN "[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17]"
+#define TEN "2,8,2,8,2,8,2,8,2,8,"
+#define MANY TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN
 TEST(ends_in_configurations) {
     static const struct {
         const char *ends, *generation, *want;
@@ -217,6 +220,8 @@ TEST(ends_in_configurations) {
         {"[2, 8]", "{\"eos_token_id\": []}", "2 8"},
         {"[2, 8]", "{}", "2 8"},
         {"[2, 8]", "no JSON", "2 8"}, /* as there */
+        {SEVENTEEN, "{\"eos_token_id\": 9}", "9"}, /* what does not count is not refused */
+        {"[" MANY MANY "7]", NULL, "2 8 7"},
         {"[2, 8]", "[1, 2]", "2 8"},
         {"[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16]", NULL, "1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16"},
     };
@@ -226,8 +231,8 @@ TEST(ends_in_configurations) {
         expect_ends(&m->d, cases[i].want);
         model_close(m);
     }
-    EXPECT_ERR(open_with("[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17]", NULL, &m), GLIMPSE_E_UNSUPPORTED, "more than 16 different ids");
-    EXPECT_ERR(open_with("2", "{\"eos_token_id\":[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17]}", &m), GLIMPSE_E_UNSUPPORTED,
+    EXPECT_ERR(open_with(SEVENTEEN, NULL, &m), GLIMPSE_E_UNSUPPORTED, "more than 16 different ids");
+    EXPECT_ERR(open_with("2", "{\"eos_token_id\":" SEVENTEEN "}", &m), GLIMPSE_E_UNSUPPORTED,
                "generation_config.json: eos_token_id lists more than 16");
 }
 

@@ -279,3 +279,33 @@ TEST(offline_chat_reads_back) {
     EXPECT(!strncmp(buf_str(&out), buf_str(&answers), (size_t)(first + 1 - out.bytes)));
     buf_free(&saved), buf_free(&answers);
 }
+
+/* In colour: what streams is coloured in every mode that can be known of a token alone, and the legend says which it is; what is
+ * shown when it is finished, in the mode that was asked for, its legend below. */
+TEST(offline_samples_in_colour) {
+    static const char *const legends[][2] = {
+        {"entropy", "  colours    entropy "}, {"softmax", "  colours    softmax "}, {"softmax_top_k", "p among the kept 0"},
+        {"minmax", "p 0 \xe2\x80\xa6 1  (minmax needs the finished text)\n"},
+        {"dot_product", "(dot_product needs the finished text)\n"}, {"rank", "rank 50 \xe2\x80\xa6 2 (1 plain)\n"},
+    };
+    char line[300];
+    for (size_t i = 0; i < sizeof legends / sizeof *legends; i++) {
+        snprintf(line, sizeof line, QUICK "--no_files --prompt The --num_samples 1 --top_k 50 --colorize_output --color always --colorize_mode %s", legends[i][0]);
+        EXPECT_EQ(program(line), 0);
+        buffer plain = {0};
+        buf_put(&plain, err.bytes, err.n);
+        for (char *at; (at = strstr(buf_str(&plain), "\x1b["));) { /* the legend's own paint */
+            size_t n = strcspn(at, "m") + 1;
+            memmove(at, at + n, strlen(at + n) + 1);
+        }
+        test_check(strstr(buf_str(&plain), legends[i][1]) != NULL, __FILE__, __LINE__, "%s: \"%s\" is in: %s", legends[i][0], legends[i][1], buf_str(&plain));
+        EXPECT_LT(strcmp(legends[i][0], "rank") ? 4 : 0, times(&out, "\x1b[0m")); /* each that ends a character; or those that are not the first choice */
+        buf_free(&plain);
+    }
+    EXPECT_EQ(program(QUICK "--no_files --quiet --prompt The --num_samples 2 --colorize_output --color always"), 0);
+    EXPECT_EQ(err.n, 0);
+    EXPECT_EQ(times(&out, "minmax "), 2);
+    EXPECT_EQ(times(&out, "logit "), 2);
+    EXPECT_EQ(program(QUICK "--no_files --quiet --prompt The --num_samples 1 --colorize_output --color always --colorize_mode all --stop nowhere"), 0);
+    EXPECT_EQ(times(&out, "minmax ") + times(&out, "dot_product ") + times(&out, "softmax_top_k "), 3);
+}

@@ -5,7 +5,6 @@
 
 #include "include/internal/file.h"
 #include "include/internal/utf8.h"
-#include "sampling/tokenizer/text_stream.h"
 #include "sampling/tokenizer/tokenizer.h"
 #include "tests/oracle.h"
 #include "tests/test.h"
@@ -320,44 +319,4 @@ TEST(tokenizer_functions) {
     buf_free(&ids);
     buf_free(&out);
     tokenizer_close(t);
-}
-
-/* === The stream === */
-TEST(tokenizer_text_stream_passes_whole_characters) {
-    uint64_t rng = 3;
-    static char text[1200];
-    for (int k = 0; k < count(300, 3000, 30000); k++) {
-        size_t n;
-        if (k % 2) n = random_text(&rng, text, 60);
-        else for (n = 0; n < 100; n++) text[n] = (char)(oracle_random(&rng) % 3 ? 0x80 | oracle_random(&rng) : oracle_random(&rng));
-        text_stream s = {0};
-        buffer out = {0};
-        for (size_t at = 0; at < n;) {
-            size_t part = 1 + oracle_random(&rng) % 5;
-            if (part > n - at) part = n - at;
-            text_stream_put(&s, text + at, part, &out);
-            at += part;
-            /* All but an unfinished character has come out, and what came out ends where a character does. */
-            if (!EXPECT_EQ(out.n, utf8_complete_prefix(text, at))) break;
-        }
-        text_stream_end(&s, &out);
-        EXPECT(out.n == n && !memcmp(out.bytes, text, n));
-        buf_free(&out);
-    }
-}
-
-TEST(tokenizer_text_stream_does_not_wait_for_ever) {
-    text_stream s = {0};
-    buffer out = {0};
-    text_stream_put(&s, "\xf0\x9f", 2, &out);
-    EXPECT_EQ(out.n, 0);
-    text_stream_put(&s, "a", 1, &out); /* no continuation: all three are settled */
-    EXPECT_EQ(out.n, 3);
-    text_stream_put(&s, "\xff", 1, &out);
-    EXPECT_EQ(out.n, 4);
-    text_stream_put(&s, "\xe2\x82", 2, &out);
-    text_stream_end(&s, &out);
-    EXPECT_EQ(out.n, 6);
-    EXPECT_EQ(s.n, 0);
-    buf_free(&out);
 }

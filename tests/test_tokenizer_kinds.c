@@ -1,5 +1,5 @@
 /* test_tokenizer_kinds.c -- every kind of tokenizer file against the ids of its own system (tests/ref/tokenizer_freeze.py), texts
- * back from ids, streams that never split a character, files that lie, and texts that are hard for a quadratic encoder. */
+ * back from ids, files that lie, and texts that are hard for a quadratic encoder. */
 #define _GNU_SOURCE
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,7 +8,6 @@
 
 #include "include/internal/file.h"
 #include "include/internal/utf8.h"
-#include "sampling/tokenizer/text_stream.h"
 #include "sampling/tokenizer/tokenizer.h"
 #include "tests/hf_files.h"
 #include "tests/hostile.h"
@@ -34,24 +33,6 @@ static void put_ids(const buffer *ids, buffer *out) {
     for (size_t i = 0; i < ids->n / 4; i++) buf_printf(out, i ? " %d" : "%d", ((const int *)(const void *)ids->bytes)[i]);
 }
 
-/* A stream of one token after another: whole characters at each step, the same bytes in the end as the pieces. */
-static void check_stream(const char *name, tokenizer *t, const buffer *ids) {
-    buffer out = {0}, piece = {0}, whole = {0};
-    text_stream s = {0};
-    bool begun = false, any = t->ops->decode_next != NULL;
-    for (size_t i = 0; i < ids->n / 4; i++) {
-        int32_t id = ((const int32_t *)(const void *)ids->bytes)[i];
-        buf_clear(&piece);
-        EXPECT_OK(any ? t->ops->decode_next(t, id, &begun, &piece) : tokenizer_decode(t, id, &piece));
-        buf_put(&whole, buf_str(&piece), piece.n);
-        text_stream_put(&s, buf_str(&piece), piece.n, &out);
-        test_check(utf8_complete_prefix(buf_str(&out), out.n) == out.n, __FILE__, __LINE__, "%s: token %zu splits a character", name, i);
-    }
-    text_stream_end(&s, &out);
-    test_check(out.n == whole.n && (!out.n || !memcmp(out.bytes, whole.bytes, out.n)), __FILE__, __LINE__, "%s: a stream loses bytes", name);
-    buf_free(&out), buf_free(&piece), buf_free(&whole);
-}
-
 /* One line: "N ids", perhaps "= text". */
 static void check_line(const char *name, tokenizer *t, const char *line, const char *end, const buffer *texts) {
     char *after;
@@ -69,7 +50,6 @@ static void check_line(const char *name, tokenizer *t, const char *line, const c
     else buf_put(&want, buf_str(text), text->n);
     test_check(strstr(name, "chain") || (want.n == back.n && (!want.n || !memcmp(want.bytes, back.bytes, want.n))), __FILE__, __LINE__,
                "%s: text %ld comes back as \"%s\", expected \"%s\"", name, n, buf_str(&back), buf_str(&want));
-    check_stream(name, t, &ids);
     buf_free(&ids), buf_free(&have), buf_free(&back), buf_free(&want);
 }
 

@@ -370,11 +370,12 @@ TEST(text_stream) {
     static const char *const p[] = {"a", "\xe2\x82", "\xac", "\x1b[2J", " b\n", "\xf0\x9f"};
     made *m = make(p, NULL, 6);
     view_style style = {.depth = DEPTH_NONE};
+    const color_scale scale = view_stream_scale(&style, m->r.vocab_size, 0);
     for (int pass = 0; pass < 2; pass++) {
         buffer held = {0}, out = {0};
         style.token_boundary = pass ? "|" : NULL;
         for (int i = 0; i < 6; i++)
-            EXPECT_OK(view_stream_token(&m->r, &m->tokens[i], p[i], strlen(p[i]), &style, &held, &out));
+            EXPECT_OK(view_stream_token(&scale, &m->tokens[i], p[i], strlen(p[i]), &style, &held, &out));
         EXPECT_EQ(held.n, 2);
         EXPECT_OK(view_stream_token(NULL, NULL, NULL, 0, &style, &held, &out));
         EXPECT_EQ(held.n, 0);
@@ -383,8 +384,12 @@ TEST(text_stream) {
     }
     buffer out = {0};
     style.mode = COLOR_MINMAX;
-    EXPECT_OK(view_stream_legend(&m->r, &style, &out));
+    EXPECT_OK(view_stream_legend(&style, m->r.vocab_size, 0, &out));
     EXPECT(!strncmp(buf_str(&out), "softmax ", 8) && strstr(buf_str(&out), "(minmax needs the finished text)"));
+    buf_clear(&out);
+    style.mode = COLOR_RANK; /* the ranks of the setting, not of none */
+    EXPECT_OK(view_stream_legend(&style, m->r.vocab_size, 50, &out));
+    EXPECT_STREQ(strstr(buf_str(&out), "  rank"), "  rank 50 \xe2\x80\xa6 2 (1 plain)\n");
     buf_free(&out);
     free(m);
 }

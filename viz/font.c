@@ -24,7 +24,6 @@ static const char *const file_names[FILES] = {
 };
 static const int face_pixels[FONT_FACES] = {13, 13, 11};
 static const int face_cells[FONT_FACES] = {8, 8, 7};
-static const int face_lines[FONT_FACES] = {16, 16, 14};
 
 typedef struct slot {
     uint32_t key; /* 1 + code point, face in the upper bits; 0 = free */
@@ -45,7 +44,6 @@ static struct {
 } fonts = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 int font_cell(font_face face) { return face_cells[face]; }
-int font_line(font_face face) { return face_lines[face]; }
 
 static FT_Face open_at(const char *dir, const char *name) {
     char path[4096];

@@ -20,9 +20,8 @@ typedef struct font_glyph {
     const uint8_t *cover;  /* (height, width) 0 .. 255; borrowed until font_unlock */
 } font_glyph;
 
-/* Pixels from one cell to the next, and from one line to the next, of a face. */
+/* Pixels from one cell to the next of a face. */
 int font_cell(font_face face);
-int font_line(font_face face);
 
 /* Glyphs are read between the two; the lock is held meanwhile. */
 void font_lock(void);

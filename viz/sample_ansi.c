@@ -30,9 +30,34 @@ static void put_legend(const glimpse_record *r, const glimpse_sample *s, color_m
     styled_emit(t, 0, t->text.n, style->depth, out);
 }
 
-glimpse_status view_sample_ansi(const glimpse_record *r, const view_style *style, buffer *out) {
+static void put_sample(const glimpse_record *r, const glimpse_sample *s, const view_style *style, styled *t, buffer *out) {
     static const color_mode all[] = {COLOR_MINMAX, COLOR_SOFTMAX, COLOR_SOFTMAX_TOP_K, COLOR_DOT_PRODUCT, COLOR_RANK};
     bool colored = style->colorize && style->depth != DEPTH_NONE;
+    if (colored && style->mode == COLOR_ALL)
+        for (size_t m = 0; m < sizeof all / sizeof *all; m++) {
+            if (m) buf_putc(out, '\n');
+            put_legend(r, s, all[m], style, t, out);
+            put_text(r, s, all[m], style, t, out);
+        }
+    else {
+        put_text(r, s, style->mode, style, t, out);
+        if (colored) {
+            buf_putc(out, '\n');
+            put_legend(r, s, style->mode, style, t, out);
+        }
+    }
+}
+
+glimpse_status view_sample_text(const glimpse_record *r, const glimpse_sample *s, const view_style *style, buffer *out) {
+    styled t = {0};
+    size_t before = out->n;
+    put_sample(r, s, style, &t, out);
+    bool failed = styled_failed(&t);
+    styled_free(&t);
+    return text_done(failed, out, before, "a coloured text");
+}
+
+glimpse_status view_sample_ansi(const glimpse_record *r, const view_style *style, buffer *out) {
     styled t = {0};
     size_t before = out->n;
     for (int32_t i = 0; i < r->n_samples; i++) {
@@ -40,19 +65,7 @@ glimpse_status view_sample_ansi(const glimpse_record *r, const view_style *style
         styled_clear(&t);
         text_entry_head(r, s, &t);
         styled_emit(&t, 0, t.text.n, style->depth, out);
-        if (colored && style->mode == COLOR_ALL)
-            for (size_t m = 0; m < sizeof all / sizeof *all; m++) {
-                if (m) buf_putc(out, '\n');
-                put_legend(r, s, all[m], style, &t, out);
-                put_text(r, s, all[m], style, &t, out);
-            }
-        else {
-            put_text(r, s, style->mode, style, &t, out);
-            if (colored) {
-                buf_putc(out, '\n');
-                put_legend(r, s, style->mode, style, &t, out);
-            }
-        }
+        put_sample(r, s, style, &t, out);
         buf_puts(out, "\n\n");
     }
     if (!text_is(r->status, "ok")) {
@@ -73,18 +86,19 @@ static color_mode stream_mode(color_mode mode) {
     return mode == COLOR_SOFTMAX_TOP_K || mode == COLOR_RANK || mode == COLOR_ENTROPY ? mode : COLOR_SOFTMAX;
 }
 
-static const glimpse_sample *first_sample(const glimpse_record *r) { return r && r->n_samples > 0 ? r->samples : NULL; }
+color_scale view_stream_scale(const view_style *style, int32_t vocab, int32_t top_k) {
+    const glimpse_sample any = {.size = sizeof any, .temperature = 1, .top_k = top_k};
+    return color_scale_of(stream_mode(style->mode), &any, vocab);
+}
 
-glimpse_status view_stream_token(const glimpse_record *pieces, const glimpse_token *t, const char *bytes, size_t n,
+glimpse_status view_stream_token(const color_scale *scale, const glimpse_token *t, const char *bytes, size_t n,
                                  const view_style *style, buffer *held, buffer *out) {
-    const glimpse_sample none = {.size = sizeof none, .temperature = 1}, *s = first_sample(pieces);
     paint p = paint_of(PAINT_PLAIN);
     double v;
-    if (t && bytes && style->colorize) {
-        color_scale scale = color_scale_of(stream_mode(style->mode), s ? s : &none, pieces ? pieces->vocab_size : 0);
+    if (scale && t && bytes && style->colorize) {
         if (n > 6 && !memcmp(bytes, "\xe2\x9f\xa8", 3) && !memcmp(bytes + n - 3, "\xe2\x9f\xa9", 3))
             p = paint_of(PAINT_SPECIAL);
-        else if (color_scale_value(&scale, t, &v)) p = (paint){PAINT_GROUND, style->colors, (float)v};
+        else if (color_scale_value(scale, t, &v)) p = (paint){PAINT_GROUND, style->colors, (float)v};
     }
     size_t before = out->n;
     styled line = {0};
@@ -109,12 +123,13 @@ glimpse_status view_stream_token(const glimpse_record *pieces, const glimpse_tok
     return GLIMPSE_OK;
 }
 
-glimpse_status view_stream_legend(const glimpse_record *pieces, const view_style *style, buffer *out) {
+glimpse_status view_stream_legend(const view_style *style, int32_t vocab, int32_t top_k, buffer *out) {
     color_mode mode = stream_mode(style->mode);
     styled t = {0};
     size_t before = out->n;
-    const glimpse_record none = {.size = sizeof none};
-    text_legend(pieces ? pieces : &none, first_sample(pieces), mode, style, &t);
+    const glimpse_sample any = {.size = sizeof any, .temperature = 1, .top_k = top_k};
+    const glimpse_record of = {.size = sizeof of, .vocab_size = vocab};
+    text_legend(&of, &any, mode, style, &t);
     if (mode != style->mode)
         styled_printf(&t, PAINT_DIM, "  (%s needs the finished text)", color_mode_name(style->mode));
     styled_puts(&t, "\n", PAINT_PLAIN);

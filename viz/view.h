@@ -42,13 +42,20 @@ glimpse_status view_terminal(const glimpse_record *r, const glimpse_record *befo
 glimpse_status view_one_line(const glimpse_record *r, const view_style *style, buffer *out);
 /* On a terminal, what makes way for a line of the log: a progress bar that stands there is wiped.  Else nothing. */
 void view_clear_line(const view_style *style, buffer *out);
-/* One token while text streams: escape codes around, control characters made visible, incomplete UTF-8 held back in
- * `held` until it is whole; bytes = NULL at the end shows what is still held and frees it.  `pieces` (may be NULL)
- * gives the vocabulary's size and, in its first sample, temperature and top_k.  The modes that need the finished sample show as softmax. */
-glimpse_status view_stream_token(const glimpse_record *pieces, const glimpse_token *t, const char *bytes, size_t n,
+/* One finished sample without its head: the text in style's mode, behind it the legend (mode `all`: once for each of the
+ * fork's modes, `topk`: its table).  Appends. */
+glimpse_status view_sample_text(const glimpse_record *r, const glimpse_sample *s, const view_style *style, buffer *out);
+
+struct color_scale; /* colors.h */
+/* What tokens are coloured by while text streams, when no sample is finished yet: the modes that need one (minmax,
+ * dot_product, all) and the table of topk show as softmax.  `vocab` ids, the setting's top_k (0 = off). */
+struct color_scale view_stream_scale(const view_style *style, int32_t vocab, int32_t top_k);
+/* One token while text streams, on that scale (NULL = plain): escape codes around, control characters made visible,
+ * incomplete UTF-8 held back in `held` until it is whole; bytes = NULL at the end shows what is still held and frees it. */
+glimpse_status view_stream_token(const struct color_scale *scale, const glimpse_token *t, const char *bytes, size_t n,
                                  const view_style *style, buffer *held, buffer *out);
 /* The legend's line for streamed text, which says so where the mode shows as softmax. */
-glimpse_status view_stream_legend(const glimpse_record *pieces, const view_style *style, buffer *out);
+glimpse_status view_stream_legend(const view_style *style, int32_t vocab, int32_t top_k, buffer *out);
 
 typedef enum chart_type { CHART_HEATMAP, CHART_BARCHART } chart_type;
 

@@ -130,8 +130,10 @@ glimpse_status config_find(const char *dir, glimpse_model *d, config_facts *fact
     TRY_GOTO(config_read(path, d, facts));
     if (!strcmp(path_base(path), "config.json") && holds(dir, "generation_config.json")) {
         if (!(beside = path_join(dir, "generation_config.json"))) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a path");
-        TRY_GOTO(config_read_generation(beside, d));
+        TRY_GOTO(config_read_generation(beside, d, facts));
     }
+    if (facts->ends_left_out)
+        FAIL_GOTO(GLIMPSE_E_UNSUPPORTED, "%s: eos_token_id lists more than %d different ids", beside ? beside : path, 1 + GLIMPSE_MORE_EOS);
     *found = path;
     path = NULL;
 out:

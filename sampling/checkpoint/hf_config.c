@@ -132,20 +132,18 @@ static int32_t token_id(const hf_reader *r, const char *key) {
 }
 
 /* eos_token_id, an id or a list of them: each ends a text.  What is no id at all (null, a text) leaves the description alone. */
-static glimpse_status ends_of_text(const hf_reader *r) {
-    enum { MOST = 256 };
+static void ends_of_text(const hf_reader *r) {
     const json_node *v = hf_value(r, "eos_token_id");
-    bool list = v && v->kind == JSON_ARRAY;
-    int32_t ids[MOST], n = 0;
+    bool list = v && v->kind == JSON_ARRAY, none = true;
     for (const json_node *e = list ? json_first(v) : v; e; e = list ? json_next(v, e) : NULL) {
         int64_t id;
         if (!json_i64(e, &id) || id < 0 || id >= r->d->vocab_size) continue;
-        if (n == MOST) FAIL(GLIMPSE_E_UNSUPPORTED, "%s: eos_token_id lists more than %d ids", r->name, MOST);
-        ids[n++] = (int32_t)id;
+        if (none) {
+            model_set_ends(r->d, NULL, 0); /* what another file or object said */
+            r->facts->ends_left_out = none = false;
+        }
+        if (!model_add_end(r->d, id)) r->facts->ends_left_out = true;
     }
-    if (n && !model_set_ends(r->d, ids, n))
-        FAIL(GLIMPSE_E_UNSUPPORTED, "%s: eos_token_id lists more than %d different ids", r->name, 1 + GLIMPSE_MORE_EOS);
-    return GLIMPSE_OK;
 }
 
 glimpse_status config_from_json(const char *name, const json_node *root, glimpse_model *d, config_facts *facts) {
@@ -165,11 +163,12 @@ glimpse_status config_from_json(const char *name, const json_node *root, glimpse
     }
     TRY(hf_architecture(&r, type != NULL));
     d->bos = token_id(&r, "bos_token_id");
-    TRY(ends_of_text(&r));
+    ends_of_text(&r);
     if (r.root == root) return GLIMPSE_OK;
     r.root = root; /* the ids may stand outside */
     if (d->bos < 0) d->bos = token_id(&r, "bos_token_id");
-    return d->eos < 0 ? ends_of_text(&r) : GLIMPSE_OK;
+    if (d->eos < 0) ends_of_text(&r);
+    return GLIMPSE_OK;
 }
 
 /* The file's object, with `text` its memory. */
@@ -189,11 +188,11 @@ glimpse_status config_read(const char *path, glimpse_model *d, config_facts *fac
     return st;
 }
 
-glimpse_status config_read_generation(const char *path, glimpse_model *d) {
+glimpse_status config_read_generation(const char *path, glimpse_model *d, config_facts *facts) {
     buffer b = {0};
     json_tree t = {0};
     glimpse_status st = parse_file(path, &b, &t);
-    if (st >= 0) st = ends_of_text(&(hf_reader){path, t.nodes, d, NULL});
+    if (st >= 0) ends_of_text(&(hf_reader){path, t.nodes, d, facts});
     else if (st != GLIMPSE_E_MEMORY) st = GLIMPSE_OK;
     json_free(&t);
     buf_free(&b);

@@ -13,6 +13,7 @@ typedef struct config_facts {
     char model_type[32];
     bool tied; /* the head is the embedding, whatever lm_head.weight there is */
     bool tying_known;
+    bool ends_left_out; /* eos_token_id lists more ids than a description holds */
     bool nested; /* the text model of one that also sees */
     config_has qkv_bias, out_bias, mlp_bias, qk_norm;
 } config_facts;
@@ -25,7 +26,7 @@ glimpse_status config_from_json(const char *name, const json_node *root, glimpse
 
 /* generation_config.json, which lies beside config.json: as in transformers' generate its eos_token_id, where it has one, counts
  * and not config.json's.  One that is no JSON counts as absent, as there. */
-glimpse_status config_read_generation(const char *path, glimpse_model *d);
+glimpse_status config_read_generation(const char *path, glimpse_model *d, config_facts *facts);
 
 /* Look for it where the tensors lie: dir/config.json, dir/model_config.json, ../model_config.json; dir/generation_config.json where it
  * is.  *found: its path,

@@ -129,14 +129,6 @@ glimpse_status weights_strip(weight_list *l, const char *prefix) {
     return any ? reindex(l) : GLIMPSE_OK;
 }
 
-glimpse_status weights_rename(weight_list *l, weight *w, const char *to) {
-    char *name = strdup(to);
-    if (!name) FAIL(GLIMPSE_E_MEMORY, "no memory for a list of tensors");
-    free(w->name);
-    w->name = name;
-    return reindex(l);
-}
-
 glimpse_status weights_drop(weight_list *l, weight *w) {
     free(w->name);
     *w = l->w[--l->n];
@@ -152,14 +144,6 @@ glimpse_status weights_drop_all(weight_list *l, const char *prefix) {
     if (kept == l->n) return GLIMPSE_OK;
     l->n = kept;
     return reindex(l);
-}
-
-void weights_describe(const weight_list *l, int most, char *out, size_t cap) {
-    buffer b = {0};
-    for (int32_t i = 0; i < l->n && i < most; i++) buf_printf(&b, "%s%.80s", i ? ", " : "", l->w[i].name);
-    if (l->n > most) buf_printf(&b, ", ... (%d in all)", (int)l->n);
-    c_snprintf(out, cap, "%s", buf_str(&b));
-    buf_free(&b);
 }
 
 void weights_free(weight_list *l) {

@@ -51,14 +51,10 @@ int64_t weight_elements(const int64_t *dims, int32_t n_dims);
 weight *weights_find(const weight_list *l, const char *name);
 /* Give every name that begins with `prefix` the one without it; GLIMPSE_E_FORMAT if two become one. */
 glimpse_status weights_strip(weight_list *l, const char *prefix);
-/* Rename one; `to` is copied. */
-glimpse_status weights_rename(weight_list *l, weight *w, const char *to);
 /* Take one out. */
 glimpse_status weights_drop(weight_list *l, weight *w);
 /* Take out all whose names begin with `prefix`. */
 glimpse_status weights_drop_all(weight_list *l, const char *prefix);
-/* Up to `most` names, "a, b, c, ... (148 in all)", into out. */
-void weights_describe(const weight_list *l, int most, char *out, size_t cap);
 
 /* Read what is the model's.  d: the description; its tensors are filled in here.  *out is *returned*.
  * GLIMPSE_E_FORMAT: a file changed or ended.  GLIMPSE_E_MODEL: a tensor is missing, unknown or of another shape. */

@@ -48,16 +48,20 @@ bool model_ends(const glimpse_model *d, int32_t id) {
     return d->eos == id;
 }
 
+bool model_add_end(glimpse_model *d, int64_t id) {
+    if (id < 0 || id >= d->vocab_size || model_ends(d, (int32_t)id)) return true;
+    if (d->eos < 0) d->eos = (int32_t)id;
+    else if (d->n_more_eos == GLIMPSE_MORE_EOS) return false;
+    else d->more_eos[d->n_more_eos++] = (int32_t)id;
+    return true;
+}
+
 bool model_set_ends(glimpse_model *d, const int32_t *ids, int32_t n) {
+    bool all = true;
     d->eos = -1;
     d->n_more_eos = 0;
-    for (int32_t i = 0; i < n; i++) {
-        if (ids[i] < 0 || ids[i] >= d->vocab_size || model_ends(d, ids[i])) continue;
-        if (d->eos < 0) d->eos = ids[i];
-        else if (d->n_more_eos == GLIMPSE_MORE_EOS) return false;
-        else d->more_eos[d->n_more_eos++] = ids[i];
-    }
-    return true;
+    for (int32_t i = 0; i < n; i++) all = model_add_end(d, ids[i]) && all;
+    return all;
 }
 
 /* The least one can know of a size that was left at 0: what the tensors say.  0 = nothing. */

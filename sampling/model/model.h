@@ -50,8 +50,9 @@ glimpse_status model_complete(glimpse_model *d);
 /* Whether a text ends with this id: the description's `eos` or one of `more_eos`. */
 bool model_ends(const glimpse_model *d, int32_t id);
 /* What a file lists as ends of a text becomes eos and more_eos: without those outside the vocabulary (some files name one) and
- * those that come again.  False: there are more than a description holds. */
+ * those that come again.  False: there are more than a description holds, which has the first of them. */
 bool model_set_ends(glimpse_model *d, const int32_t *ids, int32_t n);
+bool model_add_end(glimpse_model *d, int64_t id); /* one more */
 /* The window of a layer in tokens, 0 = it sees everything. */
 int32_t model_window(const glimpse_model *d, int32_t layer);
 

@@ -3,7 +3,7 @@
  * A tokenizer is a vtable and its data.  Kinds: bytes (id = byte), pieces (llm.c's .bin, V byte strings of a trainer,
  * nanoGPT's meta.pkl, tiktoken's ranks, tekken.json), sentencepiece (its .model, llama2.c's tokenizer.bin, GGUF), Hugging
  * Face's tokenizer.json, functions of a trainer.  Ids decode to *bytes*: a token may end inside a UTF-8 character, and
- * text_stream (text_stream.h) waits for the rest. */
+ * whoever shows them waits for the rest (utf8_complete_prefix). */
 #ifndef GLIMPSE_SAMPLING_TOKENIZER_H
 #define GLIMPSE_SAMPLING_TOKENIZER_H
 
