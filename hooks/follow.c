@@ -125,18 +125,18 @@ static void tell(const follower *f, const char *words, const char *path, const c
     buf_printf(&b, "glimpse: %s", words);
     text_escape(&b, path, strlen(path), TEXT_ONE_LINE);
     buf_puts(&b, end);
-    if (!buf_failed(&b) && host->log) host->log(host->user, buf_str(&b));
+    if (!buf_failed(&b)) session_tell(host, buf_str(&b));
     buf_free(&b);
 }
 
 static void tell_first(const follower *f) {
     char *meant = run_dir_meant(f->dir);
     buffer end = {0};
-    buf_puts(&end, ", which comes with the first eval; Ctrl-C leaves");
+    buf_puts(&end, path_exists(f->dir) ? ", which comes with the first eval; Ctrl-C leaves" : ": there is no such directory yet; Ctrl-C leaves");
     if (meant) buf_puts(&end, "\nhint: did you mean ");
     if (meant) text_escape(&end, meant, strlen(meant), TEXT_ONE_LINE);
     if (meant) buf_putc(&end, '?');
-    tell(f, "waiting for ", f->path, buf_str(&end));
+    tell(f, "waiting for ", path_exists(f->dir) ? f->path : f->dir, buf_str(&end));
     buf_free(&end);
     free(meant);
 }
@@ -161,7 +161,7 @@ glimpse_status session_follow(const options *o, const char *dir, const session_h
     follower f = { .as_if = { .o = (options *)(uintptr_t)o, .host = *host }, .dir = dir };
     buffer boundary = {0};
     TRY_GOTO(view_style_of(o, &f.as_if.style, &boundary));
-    TRY_GOTO(run_dir_check(dir, "follow"));
+    if (path_exists(dir)) TRY_GOTO(run_dir_check(dir, "follow")); /* a run that is started later makes it */
     f.path = path_join(dir, "evals.jsonl");
     if (!f.path) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a file name");
     TRY_GOTO(look(&f, true));

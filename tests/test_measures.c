@@ -267,7 +267,7 @@ TEST(text_advice_of_every_kind) {
     s->stop = GLIMPSE_STOP_LENGTH;
     advised(&o->record, NULL); /* at the limits: none */
     m[0].value = 0.31;
-    advised(&o->record, "31 % of the 4-grams repeat: repetition_penalty=1.1 may help");
+    advised(&o->record, "31 % of the 4-grams repeat: --glimpse_repetition_penalty 1.1 may help");
     m[1].value = 0.02;
     advised(&o->record, "2 % is no UTF-8: is this the tokenizer it was trained with?");
     m[0].value = m[1].value = NAN;

@@ -32,6 +32,7 @@ typedef struct decide_args {
     burst_top *tops;        /* (rows, BURST_MAX_STEPS, BURST_MAX_TOP) */
 } decide_args;
 
+cudaError_t cuda_decide_prepare();
 cudaError_t cuda_decide(cuda_backend *be, const decide_args *a, int32_t n_rows);
 
 struct step_entry;

@@ -246,7 +246,8 @@ glimpse_status cuda_weights_open(cuda_backend *be);
 glimpse_status cuda_caches_open(cuda_backend *be); /* angles and caches: what hangs on the config's room */
 glimpse_status cuda_weights_refresh(cuda_backend *be);
 
-/* cuda_rows.cu, cuda_matmul.cu, cuda_attend.cu: one launch each. */
+/* cuda_rows.cu, cuda_matmul.cu, cuda_attend.cu: one launch each; prepare: their kernels are loaded, before a stream is captured. */
+cudaError_t cuda_rows_prepare();
 cudaError_t cuda_embed(cuda_backend *be, const cuda_phase *ph, const row_run *run);
 cudaError_t cuda_prologue(cuda_backend *be, const matmul_args *a, int32_t planes, uint16_t *to, float *plain);
 cudaError_t cuda_finish(cuda_backend *be, const cuda_phase *ph, const row_run *run, const float *low);

@@ -30,6 +30,7 @@ glimpse_status cuda_burst_open(cuda_backend *be) {
     TRY(cuda_take_pinned(be, &b->host_seen, rows, b->room_seen, sizeof *b->host_seen));
     TRY(cuda_take_pinned(be, &b->host_tokens, rows, BURST_MAX_STEPS, sizeof *b->host_tokens));
     TRY(cuda_take_pinned(be, &b->host_tops, (int64_t)rows * BURST_MAX_STEPS, BURST_MAX_TOP, sizeof *b->host_tops));
+    CUDA(be, cuda_decide_prepare(), "loading kernels");
     return cuda_steps_open(be);
 }
 

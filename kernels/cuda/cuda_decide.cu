@@ -26,6 +26,8 @@ static __global__ void __launch_bounds__(DECIDE_THREADS, 1) decide_kernel(const 
     (void)draw_token(a, (int)blockIdx.x, w);
 }
 
+cudaError_t cuda_decide_prepare() { return load_kernel(decide_kernel); }
+
 cudaError_t cuda_decide(cuda_backend *be, const decide_args *a, int32_t n_rows) {
     if (be->record) return persist_draw(be->record, a, n_rows);
     return LAUNCH(decide_kernel, dim3((unsigned)n_rows), dim3(DECIDE_THREADS), 0, be->stream, be->chained, *a);

@@ -227,6 +227,13 @@ static inline cudaError_t launch_together(void (*kernel)(P...), dim3 grid, dim3 
     attribute.val.cooperative = 1;
     return launch_with(kernel, grid, block, shared, stream, &attribute, arguments...);
 }
+/* Its code is on the device from now on (CUDA Programming Guide, "Lazy Loading": this is what forces it), so that a capture is not the
+ * first to meet it; its blocks may take `shared` bytes (0: what any kernel may).  Of every kernel, where the backend is opened. */
+template <class... P> static inline cudaError_t load_kernel(void (*kernel)(P...), size_t shared = 0) {
+    cudaFuncAttributes a;
+    cudaError_t e = shared ? cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)shared) : cudaSuccess;
+    return e == cudaSuccess ? cudaFuncGetAttributes(&a, kernel) : e;
+}
 #define LAUNCH(kernel, grid, block, shared, stream, chained, ...) \
     launch_kernel(kernel, grid, block, shared, stream, chained, __VA_ARGS__)
 
