@@ -397,6 +397,51 @@ TEST(cli_messages_fit_the_terminal) {
     EXPECT(!strncmp(row, "  newest checkpoint in --out_dir is", 35));
 }
 
+/* A run that began anew in a directory, shorter than the one before: its own checkpoint is taken, and always named. */
+TEST(cli_the_checkpoint_of_this_run) {
+#define TRAIN "\"${G%/*}/train_gpt\" --layers 1 --heads 1 --channels 16 --context 32 --eval_batches 1 --out_dir o --max_sample_tokens 2 --glimpse_mode inline --glimpse_no_sheets "
+    static const char *const commands[] = {"\"$G\" --no_files --max_new_tokens 2 --num_samples 1 --out_dir o", "\"$G\" score --prompt a --out_dir o", "\"$G\" inspect o",
+                                           "\"$G\" convert o c"};
+    EXPECT_EQ(shell(TRAIN "--steps 4 > log && touch -d '1 hour ago' o/model_00000004.bin && " TRAIN "--steps 2 >> log"), 0);
+    for (int i = 0; i < 4; i++) {
+        EXPECT_EQ(shell(commands[i]), 0);
+        expect_in(&err, "glimpse: o/model_00000002.bin is taken, of the run in o/evals.jsonl; o/model_00000004.bin is an older run's\nhint: --checkpoint names another\n");
+        expect_in(i > 1 ? &out : &err, i == 0 ? "  model      o/model_00000002.bin " : i == 1 ? "glimpse: checkpoint o/model_00000002.bin\n" :
+                                       i == 2 ? "path               o/model_00000002.bin\n" : "layout, from o/model_00000002.bin\n");
+    }
+    EXPECT_EQ(shell("\"$G\" inspect o/model_00000004.bin"), 0);
+    EXPECT_EQ(err.n, 0);
+    EXPECT_EQ(shell("touch -d '1 hour ago' o/model_00000002.bin; \"$G\" inspect o"), 0); /* nothing is known of either: the highest step */
+    expect_in(&out, "path               o/model_00000004.bin\n");
+    EXPECT_EQ(err.n, 0);
+}
+
+/* The table of tensors fits a terminal; in a file it is one line a tensor, whole. */
+TEST(cli_inspect_fits_the_terminal) {
+    static const struct {
+        int width;
+        const char *shows, *not;
+    } cases[] = {{80, "transformer.h.0.attn.c_attn.weight  F32  16 x 48", "mean          std"}, {140, "mean          std", "  min -"}};
+    char program[4096], checkpoint[4096], row[PTY_COLUMNS * PTY_CELL];
+    snprintf(program, sizeof program, "%s/glimpse", test_build_dir());
+    snprintf(checkpoint, sizeof checkpoint, "%s/o", test_tmpdir());
+    REQUIRE(EXPECT_EQ(shell(TRAIN "--steps 1"), 0)); /* 16 tensors: the test's screen does not scroll */
+    char *argv[] = {program, (char *)"inspect", checkpoint, NULL};
+    const char *const environment[] = {"TERM=xterm-256color", NULL};
+    for (int i = 0; i < 2; i++) {
+        pty p;
+        if (!pty_start(&p, cases[i].width, 64, environment, argv)) SKIP("no pseudo-terminal");
+        EXPECT(pty_wait(&p, "every number is finite"));
+        EXPECT_EQ(pty_end(&p), 0);
+        test_check(pty_shows(&p, cases[i].shows) && !pty_shows(&p, cases[i].not), __FILE__, __LINE__, "%d columns show \"%s\"", cases[i].width, cases[i].shows);
+        for (int k = 0; k < p.height; k++) {
+            pty_row(&p, k, row);
+            bool tensor = strstr(row, "mean") || strstr(row, "F32");
+            if (tensor) EXPECT(strlen(row) <= (size_t)cases[i].width && strlen(row) > 15 && row[0] != '.');
+        }
+    }
+}
+
 /* In a narrow terminal the ids of `glimpse score` stand beside their tokens, and nothing is wider than it. */
 TEST(cli_score_in_a_narrow_terminal) {
     char program[4096], checkpoint[4096], row[PTY_COLUMNS * PTY_CELL];
