@@ -28,7 +28,7 @@ static glimpse_status put(const session_host *host, buffer *b) {
 static void say(const session_host *host, const char *line) {
     buffer b = {0};
     text_escape(&b, line, strlen(line), TEXT_ONE_LINE);
-    if (!buf_failed(&b) && host->log) host->log(host->user, buf_str(&b));
+    if (!buf_failed(&b)) session_tell(host, buf_str(&b));
     buf_free(&b);
 }
 

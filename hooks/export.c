@@ -2,6 +2,7 @@
 #include "hooks/export.h"
 
 #include "hooks/journal.h"
+#include "hooks/session_state.h"
 #include "include/internal/file.h"
 #include "include/internal/status.h"
 #include "viz/html.h"
@@ -39,7 +40,7 @@ static glimpse_status write_export(const char *dir, const char *name, bool singl
     buf_printf(&said, "glimpse: %lld eval%s, %.1f MB, in %s", (long long)e.evals, e.evals == 1 ? "" : "s", (double)e.bytes.n * 1e-6, path);
     if (unread) buf_printf(&said, "; %lld line%s of evals.jsonl %s of Glimpse's and %s passed over", (long long)unread,
                            unread == 1 ? "" : "s", unread == 1 ? "is none" : "are none", unread == 1 ? "was" : "were");
-    if (!buf_failed(&said) && host->log) host->log(host->user, buf_str(&said));
+    if (!buf_failed(&said)) session_tell(host, buf_str(&said));
 out:
     buf_free(&e.bytes);
     buf_free(&e.index);

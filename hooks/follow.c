@@ -125,7 +125,7 @@ static void tell(const follower *f, const char *words, const char *path, const c
     buf_printf(&b, "glimpse: %s", words);
     text_escape(&b, path, strlen(path), TEXT_ONE_LINE);
     buf_puts(&b, end);
-    if (!buf_failed(&b) && host->log) host->log(host->user, buf_str(&b));
+    if (!buf_failed(&b)) session_tell(host, buf_str(&b));
     buf_free(&b);
 }
 

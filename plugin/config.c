@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "include/internal/file.h"
+#include "include/internal/wrap.h"
 #include "plugin/guest.h"
 
 /* Keep the first error of flags: glimpse_open or glimpse_run will say it. */
@@ -155,8 +156,11 @@ void guest_say_error(const guest_log *log) {
     buffer b = {0};
     buf_puts(&b, "glimpse: ");
     opt_spell(status_text(), log && log->trainer, &b);
-    guest_say(log, buf_failed(&b) ? "glimpse: out of memory" : buf_str(&b));
+    buffer lines = {0};
+    wrap_lines(&lines, buf_str(&b), log && log->fn ? 0 : wrap_columns(STDERR_FILENO));
+    guest_say(log, buf_failed(&b) || buf_failed(&lines) ? "glimpse: out of memory" : buf_str(&lines));
     buf_free(&b);
+    buf_free(&lines);
 }
 
 void guest_say_error_of(const glimpse_config *cfg) {

@@ -91,6 +91,42 @@ static bool start(pty *p, int width, int height, const char *env1, const char *e
     return EXPECT(pty_start(p, width, height, env, argv));
 }
 
+/* === The banner in a terminal ===================================================================================== */
+
+TEST(banner_breaks_at_blanks) {
+    char checkpoint[4200], row[PTY_COLUMNS * PTY_CELL];
+    snprintf(checkpoint, sizeof checkpoint, "%s/tests/ref/tasks/ckpt", test_source_dir());
+    static pty p;
+    char *argv[] = {program(), (char *)"--checkpoint", checkpoint, (char *)"--prompt", (char *)"The", (char *)"--no_files", (char *)"--max_new_tokens", (char *)"4",
+                    (char *)"--seed", (char *)"7", NULL};
+    const char *const env[] = {"TERM=xterm-256color", NULL};
+    if (!EXPECT(pty_start(&p, 50, 40, env, argv))) return;
+    EXPECT_EQ(pty_end(&p), 0);
+    int rows = 0;
+    for (int i = 0; i < 40; i++) { /* what goes on stands under its words, and the last column stays free: nothing was cut by the terminal */
+        pty_row(&p, i, row);
+        if (strstr(row, "sampling ")) break;
+        if (!strncmp(row, "             ", 13)) EXPECT(row[13] != ' ' && strlen(row) < 50), rows++;
+    }
+    EXPECT(rows >= 1);
+    EXPECT(pty_shows(&p, "--help"));
+}
+
+/* Coloured text on a terminal says what its colours mean; one that streams, why it shows another mode. */
+TEST(offline_colours_have_a_legend) {
+    char checkpoint[4200];
+    snprintf(checkpoint, sizeof checkpoint, "%s/tests/ref/tasks/ckpt", test_source_dir());
+    static pty p;
+    for (int n = 1; n <= 2; n++) {
+        char *argv[] = {program(), (char *)"--checkpoint", checkpoint, (char *)"--prompt", (char *)"The", (char *)"--no_files", (char *)"--max_new_tokens", (char *)"4",
+                        (char *)"--colorize_output", (char *)"--num_samples", (char *)(n == 1 ? "1" : "2"), NULL};
+        const char *const env[] = {"TERM=xterm-256color", "COLORTERM=truecolor", NULL};
+        if (!EXPECT(pty_start(&p, 100, 40, env, argv))) return;
+        EXPECT_EQ(pty_end(&p), 0);
+        EXPECT(pty_shows(&p, n == 1 ? "(minmax needs the finished text)" : "highest logit of each sample") && p.colors[2] > 0);
+    }
+}
+
 /* === Review in a terminal ======================================================================================= */
 
 static pty screen;

@@ -144,7 +144,9 @@ static int sample_head(screen *s, const glimpse_sample *sample, int row) {
     row_addf(s, 1, PAINT_DIM, "T=%.4g", sample->temperature);
     add_metric(s, "ppl", text_metric(sample, "perplexity"), text_short);
     add_metric(s, "spelling", text_metric(sample, "spelling_token_rate"), text_share);
-    add_metric(s, "repeats", text_metric(sample, "repetition"), text_share);
+    bool tokens;
+    const double repeats = text_repeats(sample, &tokens);
+    add_metric(s, TEXT_REPEATS(tokens), repeats, text_share);
     row_addf(s, 2, sample->stop == GLIMPSE_STOP_NONFINITE ? PAINT_BAD : PAINT_DIM, "stop %s", text_stop_name(sample->stop));
     row_addf(s, 2, PAINT_DIM, "seed=%llu", (unsigned long long)sample->seed); /* last: it is the same at every step */
     s->columns = (size_t)v->width;
@@ -210,8 +212,8 @@ static void bottom(screen *s, const glimpse_sample *sample, int row, bool with_l
             row_add(s, 1, PAINT_COME, "come");
         } else if (sample && v->style.depth != DEPTH_NONE) {
             styled legend = {0};
-            text_legend(v->r, sample, v->style.mode, &v->style, &legend);
-            styled_copy(&s->t, &legend, 0, text_fit(buf_str(&legend.text), legend.text.n, room(s), NULL));
+            text_legend(v->r, sample, v->style.mode, &v->style, room(s), &legend);
+            styled_copy(&s->t, &legend, 0, legend.text.n);
             styled_free(&legend);
         }
         row_end(s, row - 1 - (keys_wanted(v) > 1), false);

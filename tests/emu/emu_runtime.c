@@ -34,7 +34,7 @@ struct emu_graph { operation *first, *last; };
 
 static struct { char *map, *p; size_t bytes, mapped; int pinned; } blocks[MAX_BLOCKS_OF_MEMORY];
 static struct emu_stream *streams[MAX_STREAMS];
-static struct { const void *kernel; int bytes; } limits[MAX_LIMITS];
+static struct limits { const void *kernel; int bytes, loaded; } limits[MAX_LIMITS];
 static int n_limits, handles, devices = 1, driver = 13000, sticky, host_may_touch, cooperative = 1, together_costs = 1, round_up;
 static long calls, fail_at, launches, busy;
 static int fail_with, fail_forever;
@@ -461,15 +461,28 @@ cudaError_t cudaMemsetAsync(void *to, int value, size_t bytes, cudaStream_t s) {
 
 /* Kernels -------------------------------------------------------------------------------------------------------- */
 
-int emu_function_limit(const void *kernel, cudaFuncAttribute attribute, int value) {
-    CALL();
-    if (attribute != cudaFuncAttributeMaxDynamicSharedMemorySize || value > SHARED_MOST) return cudaErrorInvalidValue;
+/* Its place among the kernels that were met, -1: no room. */
+static int place_of(const void *kernel) {
     int i = 0;
     while (i < n_limits && limits[i].kernel != kernel) i++;
-    if (i == MAX_LIMITS) return cudaErrorInvalidValue;
-    if (i == n_limits) n_limits++;
-    limits[i].kernel = kernel;
+    if (i == MAX_LIMITS) return -1;
+    if (i == n_limits) limits[n_limits++] = (struct limits){kernel, SHARED_DEFAULT, 0};
+    return i;
+}
+
+int emu_function_limit(const void *kernel, cudaFuncAttribute attribute, int value) {
+    CALL();
+    int i = place_of(kernel);
+    if (attribute != cudaFuncAttributeMaxDynamicSharedMemorySize || value > SHARED_MOST || i < 0) return cudaErrorInvalidValue;
     limits[i].bytes = value;
+    return cudaSuccess;
+}
+
+int emu_load(const void *kernel) {
+    CALL();
+    int i = place_of(kernel);
+    if (i < 0) return cudaErrorInvalidValue;
+    limits[i].loaded = 1;
     return cudaSuccess;
 }
 
@@ -505,9 +518,13 @@ int emu_launch(const void *kernel, emu_body body, const void *arguments, size_t 
                size_t shared, void *stream, int chained, int together) {
     CALL();
     launch l = {.body = body, .grid = grid, .block = block, .shared = shared, .chained = chained, .together = together};
-    size_t threads = (size_t)block.x * block.y * block.z, limit = SHARED_DEFAULT;
-    for (int i = 0; i < n_limits; i++)
-        if (limits[i].kernel == kernel) limit = (size_t)limits[i].bytes;
+    size_t threads = (size_t)block.x * block.y * block.z, limit;
+    int at = place_of(kernel);
+    if (at < 0) return cudaErrorInvalidValue;
+    limit = (size_t)limits[at].bytes;
+    /* A driver loads code where it is first met (CUDA_MODULE_LOADING=LAZY), which may want what a capture forbids. */
+    if (stream && ((cudaStream_t)stream)->capturing && !limits[at].loaded) emu_say_problem("a kernel that is first met in a capture");
+    limits[at].loaded = 1;
     if (!threads || threads > 1024 || !grid.x || !grid.y || !grid.z || grid.y > 65535 || grid.z > 65535 || shared > limit ||
         bytes > sizeof l.arguments) {
         emu_say_problem("a launch of (%u, %u, %u) blocks of %zu threads with %zu bytes of shared memory, %zu are allowed, and "
