@@ -13,7 +13,6 @@
 
 #include "include/internal/buffer.h"
 #include "include/internal/file.h"
-#include "plugin/guest.h"
 #include "tests/pty.h"
 
 static buffer out, err;
@@ -359,28 +358,6 @@ TEST(cli_one_count_of_parameters) {
 
 /* Messages on a terminal break between words, what is to be copied not at all; in a file they are whole (all the other tests). */
 TEST(cli_messages_fit_the_terminal) {
-    static const struct {
-        int width;
-        const char *text, *shown;
-    } cases[] = {
-        {0, "glimpse: a line that nobody breaks", "glimpse: a line that nobody breaks"},
-        {34, "glimpse: a line that nobody breaks", "glimpse: a line that nobody breaks"},
-        {33, "glimpse: a line that nobody breaks", "glimpse: a line that nobody\n  breaks"},
-        {20, "hint: one two three four five\nhint: six", "hint: one two three\n  four five\nhint: six"},
-        {20, "hint: `one two three four` five", "hint: `one two three four`\n  five"},
-        {20, "hint: a `one two` three", "hint: a `one two`\n  three"},
-        {24, "  model      one two three", "  model      one two\n             three"},
-        {20, "a/very/long/path/that/has/no/blank and more", "a/very/long/path/that/has/no/blank\n  and more"},
-        {20, "\r\x1b[Kglimpse: one two thr", "\r\x1b[Kglimpse: one two thr"},
-        {20, "\r                   \rglimpse: one two thr four", "\r                   \rglimpse: one two thr\n  four"},
-        {20, "\xe4\xbd\xa0\xe5\xa5\xbd \xe4\xbd\xa0\xe5\xa5\xbd \xe4\xbd\xa0\xe5\xa5\xbd \xe4\xbd\xa0\xe5\xa5\xbd \xff", "\xe4\xbd\xa0\xe5\xa5\xbd \xe4\xbd\xa0\xe5\xa5\xbd \xe4\xbd\xa0\xe5\xa5\xbd \xe4\xbd\xa0\xe5\xa5\xbd\n  \xff"},
-    };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        buffer b = {0};
-        guest_wrap(cases[i].text, cases[i].width, &b);
-        EXPECT_STREQ(buf_str(&b), cases[i].shown);
-        buf_free(&b);
-    }
     char program[4096], row[PTY_COLUMNS * PTY_CELL];
     snprintf(program, sizeof program, "%s/glimpse", test_build_dir());
     pty p;
