@@ -253,6 +253,27 @@ TEST(cli_settings_that_say_less_than_they_seem) {
     }
 }
 
+/* Each of several ends stops a text that streams, an answer of a chat and samples side by side, and is not shown. */
+TEST(cli_any_end_stops_what_streams) {
+#define GREEDY "--checkpoint c --no_files --temperature 0 --max_new_tokens 8 "
+    EXPECT_EQ(shell("cp -rL ckpt c; \"$G\" " GREEDY "--num_samples 1 --prompt The"), 0);
+    char *whole = strdup(buf_str(&out)), *cut = strstr(whole, " old"); /* id 312, the third token */
+    REQUIRE(whole && cut);
+    snprintf(cut, 2, "\n");
+    EXPECT_EQ(shell("sed -i 's/\"eos_token_id\": [0-9]*/\"eos_token_id\": [399, 312]/' c/config.json; \"$G\" " GREEDY "--num_samples 1 --prompt The"), 0);
+    EXPECT_STREQ(buf_str(&out), whole);
+    EXPECT_EQ(shell("printf 'The\\n' | \"$G\" chat " GREEDY), 0);
+    EXPECT_STREQ(buf_str(&out), whole + strlen("The"));
+    expect_in(&err, "ended by the model\n");
+    EXPECT_EQ(shell("\"$G\" " GREEDY "--num_samples 2 --prompt The"), 0);
+    char two[200];
+    snprintf(two, sizeof two, "--------------- sample 1 of 2\n%s--------------- sample 2 of 2\n%s", whole, whole);
+    EXPECT_STREQ(buf_str(&out), two);
+    EXPECT_EQ(shell("\"$G\" " GREEDY "--num_samples 1 --prompt The --ignore_eos"), 0);
+    expect_in(&out, " old old");
+    free(whole);
+}
+
 /* How many tokens there can be, and that a sample stops for want of room. */
 TEST(cli_a_full_context_is_said) {
     EXPECT_EQ(shell("\"$G\" --checkpoint ckpt --ignore_eos --prompt IDS:1,2 --num_samples 1 --max_new_tokens 96 --no_sheets --no_tensorboard --out_dir o > text && "
