@@ -6,6 +6,7 @@ ifeq ($(origin CC),default)
 CC := $(firstword $(wildcard $(CURDIR)/build/deps/tools/gcc) gcc)
 endif
 export PATH := $(if $(wildcard build/deps/tools),$(CURDIR)/build/deps/tools:)$(PATH)
+CROSS  := $(patsubst %gcc,%,$(filter %-gcc,$(CC)))# CC=aarch64-linux-gnu-gcc: its ld, ar and objcopy
 B      := build/$(MODE)
 , := ,
 VERSION := $(shell sed -n 's/.*GLIMPSE_VERSION_STRING "\(.*\)".*/\1/p' include/glimpse.h)
@@ -84,8 +85,7 @@ say = $(if $(V)$(findstring s,$(SHORT)),,echo "  $(1)")
 JOBS := $(if $(findstring j,$(MAKEFLAGS)),,-j$(shell nproc))
 
 .PHONY: all help info deps test test-all run-tests bench parity fuzz faults hostile demo run-demo llmc install uninstall clean FORCE
-.DELETE_ON_ERROR:
-.SECONDARY:
+.DELETE_ON_ERROR .SECONDARY:
 all: $(LIBRARIES) $(PROGRAMS) $(EXAMPLES) $(MODULES)
 
 # Everything is compiled anew when a flag changes; the build id changes when a source of the libraries does, so that
@@ -123,9 +123,9 @@ $(B)/%.so: $(B)/%.so.$(SO)
 	ln -sf $(<F) $@
 # One object, its inner names made local: a trainer that links it statically may have a buf_put of its own.
 $(B)/libglimpse.a: $(call obj,$(GUEST)) $(B)/gen/sources
-	ld -r $(filter %.o,$^) -o $(B)/obj/libglimpse.o
-	objcopy --localize-hidden $(B)/obj/libglimpse.o
-	rm -f $@; ar rcs $@ $(B)/obj/libglimpse.o
+	$(CROSS)ld -r $(filter %.o,$^) -o $(B)/obj/libglimpse.o
+	$(CROSS)objcopy --localize-hidden $(B)/obj/libglimpse.o
+	rm -f $@; $(CROSS)ar rcs $@ $(B)/obj/libglimpse.o
 
 # === Programs
 $(B)/glimpse: $(call obj,$(PROGRAM) $(GUEST)) $(LIBRARIES)

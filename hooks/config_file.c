@@ -65,8 +65,9 @@ glimpse_status session_read_config(options *o, const char *path) {
     cJSON_ArrayForEach(e, all) {
         glimpse_status one = set_one(o, e);
         if (one < 0) {
-            HINT("in %s", path);
-            st = one;
+            buf_clear(&text);
+            buf_printf(&text, "%s: %s", path, status_text());
+            st = status_set_text(one, buf_str(&text));
             goto out;
         }
     }

@@ -122,11 +122,11 @@ static void tell(const follower *f, const char *words, const char *path, const c
 static void tell_first(const follower *f) {
     char *meant = run_dir_meant(f->dir);
     buffer end = {0};
-    buf_puts(&end, ", which comes with the first eval; Ctrl-C leaves");
+    buf_puts(&end, path_exists(f->dir) ? ", which comes with the first eval; Ctrl-C leaves" : ": there is no such directory yet; Ctrl-C leaves");
     if (meant) buf_puts(&end, "\nhint: did you mean ");
     if (meant) text_escape(&end, meant, strlen(meant), TEXT_ONE_LINE);
     if (meant) buf_putc(&end, '?');
-    tell(f, "waiting for ", f->path, buf_str(&end));
+    tell(f, "waiting for ", path_exists(f->dir) ? f->path : f->dir, buf_str(&end));
     buf_free(&end);
     free(meant);
 }
@@ -151,7 +151,7 @@ glimpse_status session_follow(const options *o, const char *dir, const session_h
     follower f = { .as_if = { .o = (options *)(uintptr_t)o, .host = *host }, .dir = dir };
     buffer boundary = {0};
     TRY_GOTO(view_style_of(o, &f.as_if.style, &boundary));
-    TRY_GOTO(run_dir_check(dir, "follow"));
+    if (path_exists(dir)) TRY_GOTO(run_dir_check(dir, "follow")); /* a run that is started later makes it */
     f.path = path_join(dir, "evals.jsonl");
     if (!f.path) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a file name");
     TRY_GOTO(look(&f, true));

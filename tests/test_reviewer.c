@@ -477,7 +477,7 @@ TEST(reviewer_refuses_what_is_no_terminal) {
     buffer out = {0};
     add_step(path_of("evals.jsonl"), 0, "9f2c1a");
     EXPECT_EQ(WEXITSTATUS(sh("$G review . 2>&1 </dev/null", &out)), 1);
-    EXPECT(strstr(buf_str(&out), "glimpse: glimpse review is for a terminal, and stdout is none\nhint: "));
+    EXPECT(strstr(buf_str(&out), "glimpse: `glimpse review` is for a terminal, and stdout is none\nhint: "));
     EXPECT(!strchr(buf_str(&out), 27));
     EXPECT_EQ(WEXITSTATUS(sh("$G review nowhere 2>&1 </dev/null", &out)), 1);
     EXPECT(strstr(buf_str(&out), "nowhere: there is no such directory\nhint: "));

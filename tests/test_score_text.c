@@ -93,7 +93,7 @@ static npy read_npy(const char *path) {
 
 static double log_softmax(const float *row, long long vocab, int id) {
     double most = -INFINITY, sum = 0;
-    for (long long i = 0; i < vocab; i++) most = fmax(most, (double)row[i]);
+    for (long long i = 0; i < vocab; i++) most = (double)row[i] > most ? (double)row[i] : most; /* fmax: gcc 12 for arm64 fails within itself */
     for (long long i = 0; i < vocab; i++) sum += exp((double)row[i] - most);
     return (double)row[id] - most - log(sum);
 }

@@ -450,11 +450,11 @@ TEST(text_stream) {
     }
     buffer out = {0};
     style.mode = COLOR_MINMAX;
-    EXPECT_OK(view_stream_legend(&style, m->r.vocab_size, 0, &out));
+    EXPECT_OK(view_stream_legend(&style, m->r.vocab_size, 0, 100, &out));
     EXPECT(!strncmp(buf_str(&out), "softmax ", 8) && strstr(buf_str(&out), "(minmax needs the finished text)"));
     buf_clear(&out);
     style.mode = COLOR_RANK; /* the ranks of the setting, not of none */
-    EXPECT_OK(view_stream_legend(&style, m->r.vocab_size, 50, &out));
+    EXPECT_OK(view_stream_legend(&style, m->r.vocab_size, 50, 100, &out));
     EXPECT_STREQ(strstr(buf_str(&out), "  rank"), "  rank 50 \xe2\x80\xa6 2 (1 plain)\n");
     buf_free(&out);
     free(m);

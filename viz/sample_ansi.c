@@ -126,7 +126,7 @@ glimpse_status view_stream_token(const color_scale *scale, const glimpse_token *
     return GLIMPSE_OK;
 }
 
-glimpse_status view_stream_legend(const view_style *style, int32_t vocab, int32_t top_k, buffer *out) {
+glimpse_status view_stream_legend(const view_style *style, int32_t vocab, int32_t top_k, size_t columns, buffer *out) {
     color_mode mode = stream_mode(style->mode);
     styled t = {0};
     size_t before = out->n;
@@ -134,9 +134,8 @@ glimpse_status view_stream_legend(const view_style *style, int32_t vocab, int32_
     const glimpse_record of = {.size = sizeof of, .vocab_size = vocab};
     char note[64] = "";
     if (mode != style->mode) c_snprintf(note, sizeof note, "  (%s needs the finished text)", color_mode_name(style->mode));
-    const size_t columns = columns_of(style), room = columns > strlen(note) ? columns - strlen(note) : 0;
-    text_legend(&of, &any, mode, style, room, &t);
-    if (room) styled_puts(&t, note, PAINT_DIM);
+    text_legend(&of, &any, mode, style, columns > strlen(note) ? columns - strlen(note) : 0, &t);
+    styled_puts(&t, note, PAINT_DIM);
     styled_puts(&t, "\n", PAINT_PLAIN);
     styled_emit(&t, 0, t.text.n, style->depth, out);
     bool failed = styled_failed(&t);

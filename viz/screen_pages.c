@@ -258,13 +258,14 @@ static void all_numbers(number_list *l) {
     }
     if (r->n_dataset) heading(l, "Dataset");
     for (int32_t i = 0; i < r->n_dataset; i++)
-        number(l, r->dataset[i].name, r->dataset[i].value, b ? metric_of(b->dataset, b->n_dataset, r->dataset[i].name) : NAN, "");
+        if (text_shows_metric(r->dataset[i].name)) number(l, r->dataset[i].name, r->dataset[i].value, b ? metric_of(b->dataset, b->n_dataset, r->dataset[i].name) : NAN, "");
     if (v->sample >= r->n_samples) return;
     const glimpse_sample *s = GLIMPSE_AT(r->samples, v->sample);
     c_snprintf(name, sizeof name, "Sample %d of %d", (int)v->sample + 1, (int)r->n_samples);
     heading(l, name);
     const glimpse_sample *o = text_same_sample(b, s);
     for (int32_t i = 0; i < s->n_metrics; i++) {
+        if (!text_shows_metric(s->metrics[i].name)) continue;
         number(l, s->metrics[i].name, s->metrics[i].value, o ? metric_of(o->metrics, o->n_metrics, s->metrics[i].name) : NAN, "");
     }
 }

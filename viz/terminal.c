@@ -351,16 +351,17 @@ static double unknown_share(const glimpse_record *r, const glimpse_sample *s) {
 
 /* What a person may want to change, from the metrics of the samples shown; one row at most. */
 static bool advice_of(const glimpse_record *r, const glimpse_sample *s, char out[160]) {
+    const char *ours = text_is(r->kind, "train") ? "--glimpse_" : "--"; /* as it is typed there */
     bool tokens;
     double repeats = text_repeats(s, &tokens), invalid = text_metric(s, "invalid_utf8_rate"), unknown = unknown_share(r, s);
     if (s->n_tokens == 1 && s->stop == GLIMPSE_STOP_EOS)
-        c_snprintf(out, 160, "hint: the model ended the text at once: ignore_eos, or another prompt");
+        c_snprintf(out, 160, "hint: the model ended the text at once: %signore_eos, or another prompt", ours);
     else if (invalid > 0.01)
         c_snprintf(out, 160, "hint: %.0f %% is no UTF-8: is this the tokenizer it was trained with?", 100 * invalid);
     else if (unknown > 0.01)
         c_snprintf(out, 160, "hint: %.0f %% of the tokens are UNK: is this the tokenizer it was trained with?", 100 * unknown);
     else if (repeats > (tokens ? 0.6 : 0.3))
-        c_snprintf(out, 160, "hint: %.0f %% of the 4-grams repeat: repetition_penalty=1.1 may help", 100 * repeats);
+        c_snprintf(out, 160, "hint: %.0f %% of the 4-grams repeat: %srepetition_penalty 1.1 may help", 100 * repeats, ours);
     else return false;
     return true;
 }

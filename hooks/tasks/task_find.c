@@ -189,8 +189,8 @@ glimpse_status task_file(const task_kind *k, const char *dir, bool shots, char *
     if (!k->dataset)
         FAIL(GLIMPSE_E_IO, "%s: there is no %s/%s%s%s.jsonl; a line has %s", k->name, dir, k->name, shots ? "_" : "",
              shots ? split : "", k->fields);
-    FAIL(GLIMPSE_E_IO, "%s: there is no %s/%s/%s.jsonl; a line has %s\nhint: python3 -c \"from datasets import load_dataset; "
-         "load_dataset(%s, split='%s').to_json('%s/%s/%s.jsonl')\"", k->name, dir, k->name, split, k->fields, k->dataset, split,
+    FAIL(GLIMPSE_E_IO, "%s: there is no %s/%s/%s.jsonl; a line has %s\nhint: `python3 -c \"from datasets import load_dataset; "
+         "load_dataset(%s, split='%s').to_json('%s/%s/%s.jsonl')\"`", k->name, dir, k->name, split, k->fields, k->dataset, split,
          dir, k->name, split);
 }
 

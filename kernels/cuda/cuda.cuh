@@ -5,8 +5,8 @@
  *   cuda_matmul.cu    products of up to 16 rows by tensor cores, cuda_many.cu up to 64, cuBLAS above
  *   cuda_attend.cu    attention in chunks
  *   cuda_decide.cu    a row of logits to a token and its record                     cuda_burst.cu  steps without the host
- *   cuda_parts.cu     of a row what a chain on the host needs                       cuda_steps.cu  a step as a graph or as ...
- *   cuda_persist.cu   ... one kernel over all phases; rows.cuh, matmul.cuh, attend.cuh: the bodies that it and the others run
+ *   cuda_parts.cu     of a row what a chain on the host needs                       cuda_steps.cu  steps as graphs or as ...
+ *   cuda_persist.cu   ... one kernel for all of a burst; rows.cuh, matmul.cuh, attend.cuh, draw.cuh: bodies that it and the others run
  *
  * Numbers.  A product splits what it multiplies into bf16 planes that add up to it (weights exactly: bf16 one plane, f16
  * two, f32 three; activations in two planes, to 2^-17, or three for f32 weights, to 2^-24), multiplies planes on the tensor
@@ -246,7 +246,8 @@ glimpse_status cuda_weights_open(cuda_backend *be);
 glimpse_status cuda_caches_open(cuda_backend *be); /* angles and caches: what hangs on the config's room */
 glimpse_status cuda_weights_refresh(cuda_backend *be);
 
-/* cuda_rows.cu, cuda_matmul.cu, cuda_attend.cu: one launch each. */
+/* cuda_rows.cu, cuda_matmul.cu, cuda_attend.cu: one launch each; prepare: their kernels are loaded, before a stream is captured. */
+cudaError_t cuda_rows_prepare();
 cudaError_t cuda_embed(cuda_backend *be, const cuda_phase *ph, const row_run *run);
 cudaError_t cuda_prologue(cuda_backend *be, const matmul_args *a, int32_t planes, uint16_t *to, float *plain);
 cudaError_t cuda_finish(cuda_backend *be, const cuda_phase *ph, const row_run *run, const float *low);

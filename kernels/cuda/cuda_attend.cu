@@ -59,7 +59,7 @@ cudaError_t cuda_attend(cuda_backend *be, const cuda_phase *ph, const row_run *r
 template <class C> static cudaError_t prepare(const cuda_backend *be, bool half) {
     size_t bytes = shared_bytes(MAX_HEAD_SIZE, half);
     if (bytes > be->shared_most - 256) bytes = be->shared_most - 256; /* what the fixed arrays take */
-    return cudaFuncSetAttribute(attend_kernel<C>, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)bytes);
+    return load_kernel(attend_kernel<C>, bytes);
 }
 
 cudaError_t cuda_attend_prepare(cuda_backend *be) {

@@ -543,6 +543,7 @@ static glimpse_status open_device(cuda_backend *be) {
     CUDA(be, cuda_matmul_prepare(be), "loading kernels");
     CUDA(be, cuda_many_prepare(), "loading kernels");
     CUDA(be, cuda_attend_prepare(be), "loading kernels");
+    CUDA(be, cuda_rows_prepare(), "loading kernels");
     return GLIMPSE_OK;
 }
 

@@ -213,9 +213,8 @@ cudaError_t cuda_many(cuda_backend *be, glimpse_dtype dtype, const matmul_args *
 }
 
 template <class W> static cudaError_t prepare() {
-    cudaError_t e[] = {cudaFuncSetAttribute(many_kernel<W, 2>, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)shared_bytes<W, 2>(MANY_WARPS)),
-                       cudaFuncSetAttribute(many_kernel<W, 4>, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)shared_bytes<W, 4>(MANY_WARPS)),
-                       cudaFuncSetAttribute(many_kernel<W, 8>, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)shared_bytes<W, 8>(MANY_WARPS))};
+    cudaError_t e[] = {load_kernel(many_kernel<W, 2>, shared_bytes<W, 2>(MANY_WARPS)), load_kernel(many_kernel<W, 4>, shared_bytes<W, 4>(MANY_WARPS)),
+                       load_kernel(many_kernel<W, 8>, shared_bytes<W, 8>(MANY_WARPS))};
     return e[0] != cudaSuccess ? e[0] : e[1] != cudaSuccess ? e[1] : e[2];
 }
 

@@ -49,13 +49,9 @@ cudaError_t cuda_matmul(cuda_backend *be, glimpse_dtype dtype, const matmul_args
 
 cudaError_t cuda_matmul_prepare(cuda_backend *be) {
     (void)be;
-    cudaError_t e[] = {
-        cudaFuncSetAttribute(matmul_kernel<float, 1>, cudaFuncAttributeMaxDynamicSharedMemorySize, PROLOGUE_SHARED),
-        cudaFuncSetAttribute(matmul_kernel<float, 2>, cudaFuncAttributeMaxDynamicSharedMemorySize, PROLOGUE_SHARED),
-        cudaFuncSetAttribute(matmul_kernel<__nv_bfloat16, 1>, cudaFuncAttributeMaxDynamicSharedMemorySize, PROLOGUE_SHARED),
-        cudaFuncSetAttribute(matmul_kernel<__nv_bfloat16, 2>, cudaFuncAttributeMaxDynamicSharedMemorySize, PROLOGUE_SHARED),
-        cudaFuncSetAttribute(matmul_kernel<__half, 1>, cudaFuncAttributeMaxDynamicSharedMemorySize, PROLOGUE_SHARED),
-        cudaFuncSetAttribute(matmul_kernel<__half, 2>, cudaFuncAttributeMaxDynamicSharedMemorySize, PROLOGUE_SHARED)};
+    cudaError_t e[] = {load_kernel(matmul_kernel<float, 1>, PROLOGUE_SHARED), load_kernel(matmul_kernel<float, 2>, PROLOGUE_SHARED),
+                       load_kernel(matmul_kernel<__nv_bfloat16, 1>, PROLOGUE_SHARED), load_kernel(matmul_kernel<__nv_bfloat16, 2>, PROLOGUE_SHARED),
+                       load_kernel(matmul_kernel<__half, 1>, PROLOGUE_SHARED), load_kernel(matmul_kernel<__half, 2>, PROLOGUE_SHARED)};
     for (size_t i = 0; i < sizeof e / sizeof *e; i++)
         if (e[i] != cudaSuccess) return e[i];
     return cudaSuccess;

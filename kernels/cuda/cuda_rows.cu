@@ -130,6 +130,13 @@ cudaError_t cuda_finish(cuda_backend *be, const cuda_phase *ph, const row_run *r
     return LAUNCH(finish_kernel, dim3((unsigned)run->n), dim3(ROW_THREADS), 0, be->stream, be->chained, a);
 }
 
+cudaError_t cuda_rows_prepare() {
+    cudaError_t e[] = {load_kernel(embed_kernel), load_kernel(prologue_kernel<2>), load_kernel(prologue_kernel<3>), load_kernel(finish_kernel)};
+    for (size_t i = 0; i < sizeof e / sizeof *e; i++)
+        if (e[i] != cudaSuccess) return e[i];
+    return cudaSuccess;
+}
+
 /* relay_kernel -- a matrix of any strides to row-major rows of `ld` elements: columns [0, width), zeros from `cols` on.
  *   from (rows, cols) W in; to (rows, ld) W out; a thread an element, 32 x 32 a block.
  * Numerics: bits are copied.  Once an eval; not measured on a chip yet. */

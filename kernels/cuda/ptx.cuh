@@ -34,11 +34,6 @@ static inline void dependency_wait() { emu_dependency_wait(); }
 static inline void dependency_launch() {}
 static inline void sync_warp() { emu_sync_warp(); }
 static inline void arrive_release(unsigned *p) { *p += emu_arrives(); }
-static inline unsigned arrive_and_see(unsigned *p) {
-    unsigned before = *p;
-    arrive_release(p);
-    return before;
-}
 static inline unsigned load_acquire(const unsigned *p) { return *p; }
 static inline void set_bits(unsigned *p, unsigned bits) { *p |= bits; }
 static inline void relax() { emu_yield(); }
@@ -92,11 +87,12 @@ static inline void mma_bf16(float c[4], const uint32_t a[4], const uint32_t b[2]
     extern __shared__ __align__(128) unsigned char glimpse_dynamic_shared[]; \
     T *name = (T *)glimpse_dynamic_shared
 
-/* 16 bytes that this kernel reads once: through the read-only path, not kept in L1. */
+/* 16 bytes that this kernel reads once: not kept in L1.  Not ld.global.nc: what a kernel may write no rule would order, so ptxas
+ * moves such loads behind the wait that stands after them (seen with 13.0: tests/checks/sass.sh), and nothing is asked for early. */
 static __device__ __forceinline__ uint4 load_once(const void *p) {
     uint4 v;
-    asm volatile("ld.global.nc.L1::no_allocate.v4.u32 {%0, %1, %2, %3}, [%4];"
-                 : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w) : "l"(p));
+    asm volatile("ld.global.L1::no_allocate.v4.u32 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w) : "l"(p) : "memory");
     return v;
 }
 /* 16 bytes at a generic address. */
@@ -136,11 +132,6 @@ static __device__ __forceinline__ void dependency_launch() {
  * multiprocessor's L1 holds, so plain loads are enough after it; load_once is for what no block writes. */
 static __device__ __forceinline__ void arrive_release(unsigned *p) {
     asm volatile("red.release.gpu.global.add.u32 [%0], 1;" : : "l"(p) : "memory");
-}
-static __device__ __forceinline__ unsigned arrive_and_see(unsigned *p) { /* the count before it */
-    unsigned before;
-    asm volatile("atom.acq_rel.gpu.global.add.u32 %0, [%1], 1;" : "=r"(before) : "l"(p) : "memory");
-    return before;
 }
 static __device__ __forceinline__ unsigned load_acquire(const unsigned *p) {
     unsigned v;
@@ -235,6 +226,13 @@ static inline cudaError_t launch_together(void (*kernel)(P...), dim3 grid, dim3 
     attribute.id = cudaLaunchAttributeCooperative;
     attribute.val.cooperative = 1;
     return launch_with(kernel, grid, block, shared, stream, &attribute, arguments...);
+}
+/* Its code is on the device from now on (CUDA Programming Guide, "Lazy Loading": this is what forces it), so that a capture is not the
+ * first to meet it; its blocks may take `shared` bytes (0: what any kernel may).  Of every kernel, where the backend is opened. */
+template <class... P> static inline cudaError_t load_kernel(void (*kernel)(P...), size_t shared = 0) {
+    cudaFuncAttributes a;
+    cudaError_t e = shared ? cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)shared) : cudaSuccess;
+    return e == cudaSuccess ? cudaFuncGetAttributes(&a, kernel) : e;
 }
 #define LAUNCH(kernel, grid, block, shared, stream, chained, ...) \
     launch_kernel(kernel, grid, block, shared, stream, chained, __VA_ARGS__)

@@ -71,7 +71,7 @@ static const page pages[] = {
      "glimpse score --checkpoint gpt2_124M.bin --prompt \"Once upon a time\" --json\n"},
     {"follow", "follow [DIR] [FLAGS]", NULL,
      "The coloured log of a run as it comes, from its last eval on, drawn for this terminal; Ctrl-C ends it. In a directory without "
-     "a run it waits for one; where no run is writing any more it says so, and waits for the next.",
+     "a run, or that is not there yet, it waits for one; where no run is writing any more it says so, and waits for the next.",
      "DIR/evals.jsonl; DIR is --out_dir unless it is given.", "Standard output has the log; nothing is written.", NULL,
      "glimpse follow out/demo\n"},
     {"review", "review [DIR] [FLAGS]", NULL,
@@ -243,7 +243,7 @@ void help_commands_man(buffer *b) {
 const char *help_nearest_command(const char *word) {
     const char *near = NULL;
     size_t n = strlen(word);
-    int best = n < 5 ? 2 : (int)n * 2 / 5 + 1; /* as far as a flag may be */
+    int best = nearest_limit(n) + 1;
     for (size_t i = 0; i < PAGES; i++) {
         int far = n < 60 ? edit_distance(word, n, pages[i].name, strlen(pages[i].name)) : best;
         if (n >= 3 && n < strlen(pages[i].name) && !strncmp(word, pages[i].name, n)) far = 1;

@@ -17,7 +17,7 @@
 #include "tests/driver/fake_cuda.h"
 #include "tests/emu/emu_block.h"
 
-enum { MAX_BLOCKS_OF_MEMORY = 4096, MAX_STREAMS = 16, MAX_LIMITS = 256, SHARED_DEFAULT = 48 << 10, SHARED_MOST = 227 << 10 };
+enum { MAX_BLOCKS_OF_MEMORY = 4096, MAX_STREAMS = 16, MAX_LIMITS = 256, SHARED_DEFAULT = 48 << 10 };
 
 typedef struct operation {
     struct operation *next;
@@ -34,7 +34,7 @@ struct emu_graph { operation *first, *last; };
 
 static struct { char *map, *p; size_t bytes, mapped; int pinned; } blocks[MAX_BLOCKS_OF_MEMORY];
 static struct emu_stream *streams[MAX_STREAMS];
-static struct { const void *kernel; int bytes; } limits[MAX_LIMITS];
+static struct limits { const void *kernel; int bytes, loaded; } limits[MAX_LIMITS];
 static int n_limits, handles, devices = 1, driver = 13000, sticky, host_may_touch, cooperative = 1, together_costs = 1, round_up;
 static long calls, fail_at, launches, busy;
 static int fail_with, fail_forever;
@@ -73,7 +73,9 @@ void emu_driver(int version) { driver = version; }
 void emu_cooperative(int yes) { cooperative = yes; }
 void emu_slow_together(int n) { together_costs = n; }
 void emu_round_together(int up) { round_up = up; }
-static int multiprocessors = 4;
+static int multiprocessors = 4, shared_most = 227 << 10;
+void emu_shared_most(int bytes) { shared_most = bytes; }
+size_t emu_shared_limit(void) { return (size_t)shared_most; }
 void emu_multiprocessors(int n) { multiprocessors = n; }
 
 int emu_call(void) {
@@ -133,7 +135,7 @@ cudaError_t cudaDeviceGetAttribute(int *value, cudaDeviceAttr a, int device) {
     (void)device;
     *value = a == cudaDevAttrMultiProcessorCount ? multiprocessors : a == cudaDevAttrCooperativeLaunch ? cooperative
              : a == cudaDevAttrComputeCapabilityMajor ? 9
-             : a == cudaDevAttrMaxSharedMemoryPerBlockOptin ? SHARED_MOST : a == cudaDevAttrL2CacheSize ? 60 << 20 : 0;
+             : a == cudaDevAttrMaxSharedMemoryPerBlockOptin ? shared_most : a == cudaDevAttrL2CacheSize ? 60 << 20 : 0;
     return cudaSuccess;
 }
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp *out, int device) {
@@ -144,7 +146,7 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp *out, int device) {
     out->totalGlobalMem = (size_t)1 << 30;
     out->major = 9;
     out->multiProcessorCount = multiprocessors;
-    out->sharedMemPerBlockOptin = SHARED_MOST;
+    out->sharedMemPerBlockOptin = shared_most;
     return cudaSuccess;
 }
 
@@ -461,15 +463,28 @@ cudaError_t cudaMemsetAsync(void *to, int value, size_t bytes, cudaStream_t s) {
 
 /* Kernels -------------------------------------------------------------------------------------------------------- */
 
-int emu_function_limit(const void *kernel, cudaFuncAttribute attribute, int value) {
-    CALL();
-    if (attribute != cudaFuncAttributeMaxDynamicSharedMemorySize || value > SHARED_MOST) return cudaErrorInvalidValue;
+/* Its place among the kernels that were met, -1: no room. */
+static int place_of(const void *kernel) {
     int i = 0;
     while (i < n_limits && limits[i].kernel != kernel) i++;
-    if (i == MAX_LIMITS) return cudaErrorInvalidValue;
-    if (i == n_limits) n_limits++;
-    limits[i].kernel = kernel;
+    if (i == MAX_LIMITS) return -1;
+    if (i == n_limits) limits[n_limits++] = (struct limits){kernel, SHARED_DEFAULT, 0};
+    return i;
+}
+
+int emu_function_limit(const void *kernel, cudaFuncAttribute attribute, int value) {
+    CALL();
+    int i = place_of(kernel);
+    if (attribute != cudaFuncAttributeMaxDynamicSharedMemorySize || value > shared_most || i < 0) return cudaErrorInvalidValue;
     limits[i].bytes = value;
+    return cudaSuccess;
+}
+
+int emu_load(const void *kernel) {
+    CALL();
+    int i = place_of(kernel);
+    if (i < 0) return cudaErrorInvalidValue;
+    limits[i].loaded = 1;
     return cudaSuccess;
 }
 
@@ -505,9 +520,13 @@ int emu_launch(const void *kernel, emu_body body, const void *arguments, size_t 
                size_t shared, void *stream, int chained, int together) {
     CALL();
     launch l = {.body = body, .grid = grid, .block = block, .shared = shared, .chained = chained, .together = together};
-    size_t threads = (size_t)block.x * block.y * block.z, limit = SHARED_DEFAULT;
-    for (int i = 0; i < n_limits; i++)
-        if (limits[i].kernel == kernel) limit = (size_t)limits[i].bytes;
+    size_t threads = (size_t)block.x * block.y * block.z, limit;
+    int at = place_of(kernel);
+    if (at < 0) return cudaErrorInvalidValue;
+    limit = (size_t)limits[at].bytes;
+    /* A driver loads code where it is first met (CUDA_MODULE_LOADING=LAZY), which may want what a capture forbids. */
+    if (stream && ((cudaStream_t)stream)->capturing && !limits[at].loaded) emu_say_problem("a kernel that is first met in a capture");
+    limits[at].loaded = 1;
     if (!threads || threads > 1024 || !grid.x || !grid.y || !grid.z || grid.y > 65535 || grid.z > 65535 || shared > limit ||
         bytes > sizeof l.arguments) {
         emu_say_problem("a launch of (%u, %u, %u) blocks of %zu threads with %zu bytes of shared memory, %zu are allowed, and "

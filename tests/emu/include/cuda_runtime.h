@@ -42,6 +42,7 @@ typedef enum cudaDeviceAttr {
     cudaDevAttrL2CacheSize = 38, cudaDevAttrCooperativeLaunch = 95, cudaDevAttrMaxSharedMemoryPerBlockOptin = 97
 } cudaDeviceAttr;
 typedef enum cudaFuncAttribute { cudaFuncAttributeMaxDynamicSharedMemorySize = 8 } cudaFuncAttribute;
+typedef struct cudaFuncAttributes { size_t sharedSizeBytes, localSizeBytes; int numRegs; } cudaFuncAttributes;
 typedef enum cudaStreamCaptureMode {
     cudaStreamCaptureModeGlobal = 0, cudaStreamCaptureModeThreadLocal = 1, cudaStreamCaptureModeRelaxed = 2
 } cudaStreamCaptureMode;
@@ -98,6 +99,7 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t g, cudaStream_t s);
 cudaError_t cudaGraphDestroy(cudaGraph_t g);
 cudaError_t cudaGraphExecDestroy(cudaGraphExec_t g);
 int emu_function_limit(const void *kernel, cudaFuncAttribute attribute, int value);
+int emu_load(const void *kernel);
 int emu_occupancy(int *blocks);
 
 #ifdef __cplusplus
@@ -199,6 +201,10 @@ static inline cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t *c, void (
 template <class... P>
 static inline cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessor(int *blocks, void (*)(P...), int, size_t) {
     return (cudaError_t)emu_occupancy(blocks);
+}
+template <class... P> static inline cudaError_t cudaFuncGetAttributes(cudaFuncAttributes *out, void (*kernel)(P...)) {
+    *out = cudaFuncAttributes{0, 0, 32};
+    return (cudaError_t)emu_load((const void *)kernel);
 }
 template <class... P> static inline cudaError_t cudaFuncSetAttribute(void (*kernel)(P...), cudaFuncAttribute a, int v) {
     return (cudaError_t)emu_function_limit((const void *)kernel, a, v);
