@@ -275,7 +275,7 @@ def checks(browser, folder):
     b.wait(DRAWN % 0)
     check(b.js("view.probes && shown_token.i === 3 && shown_token.pane.data.step === 0"), "a click in the map goes to its step and token")
     check(b.js("document.querySelectorAll('.probe script, .probe img, .probe iframe, .probe a, .probe style, .probe b b').length === 0 && window.pwned === undefined"), "hostile probes leave the page's structure as it is")
-    check(b.js("!/drawn|survivors|p at T/.test(document.getElementById('token').textContent) && ![...document.querySelectorAll('#token [title]')].some(e => e.title.includes('drawn'))"), "a probe's panel tells nothing that was drawn")
+    check(b.js("!/drawn|kept|p at T/.test(document.getElementById('token').textContent) && ![...document.querySelectorAll('#token [title]')].some(e => e.title.includes('drawn'))"), "a probe's panel tells nothing that was drawn")
     b.key("p"); b.wait("document.querySelectorAll('.probe').length === 0")
     b.key("End"); b.wait(DRAWN % 1250)
     # Search: a text, a pattern, a pattern that is none; a found place is gone to.

@@ -179,7 +179,7 @@ function draw_side(data) {
     if (key_of(s) === view.sample) b.setAttribute('aria-current', 'true');
     b.append(el('span', 'head', el('b', '', prompts.size > 1 ? quoted(s.prompt, 18) : s.label), el('span', 'metric', (by === 'perplexity' ? 'ppl ' : '') + num(s.metrics[by]))));
     b.append(el('span', 'sub', (prompts.size > 1 && settings.size > 1 ? s.label + ' · ' : prompts.size > 1 ? '' : quoted(s.prompt, 12) + ' · ') + 'sample ' + (s.i + 1) + ' of ' + s.of + (s.stop === 'nonfinite' ? ' · not finite' : '')));
-    b.append(put(el('span', 'snippet'), s.text.slice(0, 110).replace(/\s+/g, ' ')));
+    b.append(put(el('span', 'snippet'), s.text.trim() ? s.text.slice(0, 110).replace(/\s+/g, ' ') : label_of(s.text, 60)));
     b.onclick = () => { view.sample = key_of(s); view.token = -1; view.probes = false; draw(); };
     list.append(el('li', '', b));
   }
