@@ -218,6 +218,10 @@ def checks(browser, folder):
     b.key("d"); b.wait("document.querySelectorAll('#panes .pane').length === 1")
     b.key("d"); b.wait("document.querySelectorAll('#panes .pane').length === 2")
     b.key("g"); b.wait("document.querySelectorAll('#panes .pane').length === 16")
+    b.key("Escape"); b.wait("document.querySelectorAll('#panes .pane').length === 2 && !view.grid")
+    b.key("o"); b.wait("document.querySelectorAll('.turn').length > 0")
+    b.key("Escape"); b.wait("document.querySelectorAll('#panes .pane').length === 2 && !view.over")
+    b.key("g"); b.wait("document.querySelectorAll('#panes .pane').length === 16")
     b.key("g"); b.wait("document.querySelectorAll('#panes .pane').length === 2")
     check(b.js("view.colour === 'entropy' && !location.hash.includes('colour') && document.querySelector('.legend').textContent.includes('entropy')"), "opens in the run's own mode")
     for mode in ("none", "softmax", "minmax", "softmax_top_k", "rank", "dot_product", "entropy"):
