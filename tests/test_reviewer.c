@@ -175,10 +175,10 @@ TEST(reviewer_steps_samples_tokens) {
     EXPECT(pty_wait(&screen, "no texts of --probe"));
     pty_keys(&screen, "q"); /* back; so from every page; at the top it leaves */
     EXPECT(pty_wait(&screen, "of 24"));
-    for (const char *page = "mo?pd"; *page; page++) {
-        const char key[] = {*page, 0};
-        pty_keys(&screen, key);
-        EXPECT(pty_wait(&screen, NULL) && !pty_shows(&screen, "of 24"));
+    static const char *const pages[][2] = {{"m", "Losses"}, {"o", "what this sample said"}, {"?", "find text or /pattern/"}, {"p", "no texts of --probe"}, {"d", "against step 250"}};
+    for (size_t i = 0; i < sizeof pages / sizeof *pages; i++) {
+        pty_keys(&screen, pages[i][0]);
+        EXPECT(pty_wait(&screen, pages[i][1]));
         pty_keys(&screen, "q");
         EXPECT(pty_wait(&screen, "of 24"));
     }
