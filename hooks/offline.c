@@ -2,6 +2,7 @@
  * goes to the host's output, everything else to its log, the files to out_dir. */
 #include "hooks/load_bar.h"
 #include "hooks/prompts.h"
+#include "hooks/run_dir.h"
 #include "hooks/session_state.h"
 #include "hooks/text_out.h"
 #include "include/internal/file.h"
@@ -62,6 +63,11 @@ glimpse_status offline_claim(session *s, int *lock) {
 out:
     free(base);
     return st;
+}
+
+void offline_say_checkpoint(const session *s, const char *checkpoint) {
+    const char *given = opt_str(s->o, OPT_checkpoint);
+    if (!opt_bool(s->o, OPT_quiet) && (!given || strcmp(given, checkpoint))) session_log(s, "glimpse: checkpoint %s", checkpoint);
 }
 
 glimpse_status offline_say_where(const session *s) {
@@ -196,8 +202,11 @@ glimpse_status offline_open(const options *given, const session_host *host, char
     model *m = NULL;
     tokenizer *t = NULL;
     session *s = NULL;
+    buffer taken = {0};
     const char *from = opt_str(given, OPT_checkpoint);
-    TRY(checkpoint_find_newest(from ? from : opt_str(given, OPT_out_dir), &checkpoint));
+    TRY(run_dir_checkpoint(from ? from : opt_str(given, OPT_out_dir), &checkpoint, &taken));
+    if (taken.n && host->log && !opt_bool(given, OPT_quiet)) host->log(host->user, buf_str(&taken));
+    buf_free(&taken);
     load_bar bar = {.host = host, .what = "reading"};
     st = checkpoint_open(checkpoint, load_bar_step, &bar, &m);
     load_bar_end(&bar);

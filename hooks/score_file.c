@@ -349,6 +349,7 @@ glimpse_status session_score_file(const options *o, const session_host *host) {
     if (opt_count(o, OPT_sample_start_tokens) > 1) FAIL(GLIMPSE_E_INVALID, "--prompt is given several times: `glimpse score` takes one text");
     if (opt_has(o, OPT_logits_out)) TRY_GOTO(npy_may_write("--logits_out", opt_str(o, OPT_logits_out)));
     TRY_GOTO(offline_open(o, host, &checkpoint, &s));
+    offline_say_checkpoint(s, checkpoint);
     if (requests && !s->t) FAIL_GOTO(GLIMPSE_E_TOKENIZER, "without a tokenizer no request can be scored\nhint: --tokenizer FILE");
     TRY_GOTO(requests ? answer_requests(s, requests) : score_text(s));
 out:

@@ -3,10 +3,8 @@
 #include "hooks/session_state.h"
 
 #include "hooks/text_out.h"
-#include "include/internal/wrap.h"
 #include <stdarg.h>
 #include <string.h>
-#include <unistd.h>
 
 void session_say(const session *s, const char *text) {
     if (!s->host.log) return;
@@ -19,16 +17,8 @@ void session_say(const session *s, const char *text) {
     buf_free(&b);
 }
 
-/* A terminal's lines are broken at blanks; a file, a pipe and a caller's own log get them as they are. */
-static void wrapped(const session_host *host, const char *text, buffer *out) {
-    wrap_lines(out, text, host->terminal ? wrap_columns(STDERR_FILENO) : 0);
-}
-
 void session_tell(const session_host *host, const char *text) {
-    buffer b = {0};
-    wrapped(host, text, &b);
-    if (!buf_failed(&b) && host->log) host->log(host->user, buf_str(&b));
-    buf_free(&b);
+    if (host->log) host->log(host->user, text);
 }
 
 void session_log(const session *s, const char *fmt, ...) {
@@ -38,13 +28,11 @@ void session_log(const session *s, const char *fmt, ...) {
     va_start(args, fmt);
     buf_vprintf(&b, fmt, args);
     va_end(args);
-    buffer spelt = {0}, lines = {0};
+    buffer spelt = {0};
     opt_spell(buf_str(&b), options_is_trainer(s->o), &spelt);
-    wrapped(&s->host, buf_str(&spelt), &lines);
-    if (!buf_failed(&spelt) && !buf_failed(&lines)) session_say(s, buf_str(&lines));
+    if (!buf_failed(&spelt)) session_say(s, buf_str(&spelt));
     buf_free(&b);
     buf_free(&spelt);
-    buf_free(&lines);
 }
 
 void session_log_lines(const session *s, const char *lines) {

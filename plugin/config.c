@@ -124,6 +124,16 @@ void glimpse_set_log(glimpse_config *cfg, glimpse_log_fn fn, void *user) {
 
 /* --- speaking ---------------------------------------------------------------------------------------------------- */
 
+/* An eval's log, "glimpse  step 750 ...", perhaps in colour: it was drawn for this terminal, in rows of its own. */
+static bool is_drawn(const char *text) {
+    const char *name = strstr(text, "glimpse");
+    if (!name || strcspn(text, "\n") < (size_t)(name - text)) return false;
+    name += strlen("glimpse");
+    return !strncmp(name + wrap_escape(name, strlen(name)), "  ", 2);
+}
+
+void guest_for_stderr(const char *text, buffer *out) { wrap_lines(out, text, is_drawn(text) ? 0 : wrap_columns(STDERR_FILENO)); }
+
 void guest_say(const guest_log *log, const char *text) {
     if (log && log->fn) {
         log->fn(log->user, text);
@@ -156,11 +166,8 @@ void guest_say_error(const guest_log *log) {
     buffer b = {0};
     buf_puts(&b, "glimpse: ");
     opt_spell(status_text(), log && log->trainer, &b);
-    buffer lines = {0};
-    wrap_lines(&lines, buf_str(&b), log && log->fn ? 0 : wrap_columns(STDERR_FILENO));
-    guest_say(log, buf_failed(&b) || buf_failed(&lines) ? "glimpse: out of memory" : buf_str(&lines));
+    guest_say(log, buf_failed(&b) ? "glimpse: out of memory" : buf_str(&b));
     buf_free(&b);
-    buf_free(&lines);
 }
 
 void guest_say_error_of(const glimpse_config *cfg) {

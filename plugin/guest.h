@@ -3,7 +3,7 @@
  *   config.c      options by name, GLIMPSE_ARGS, what to say          args.c    flags out of argv
  *   model_bind.c  the description and its tensors                     api.c     glimpse_open ... glimpse_score
  *   inline.c      a session in this process                           loader.c  finds libglimpse_session.so.0
- *   module.c      libraries of the user's (--module)                 wrap_lines.c  messages on a terminal
+ *   module.c      libraries of the user's (--module)
  *   worker_client.c  a session in a process of its own, with snapshot.c, worker_protocol.c, spawn.c
  *   guard.c       what stands around every call
  *
@@ -42,6 +42,8 @@ struct glimpse_config {
 
 /* Say one message (it may hold several lines).  stderr gets it in one write with a newline. */
 void guest_say(const guest_log *log, const char *text);
+/* Appends a message as stderr gets it: its lines broken between words where that is a terminal (include/internal/wrap.h). */
+void guest_for_stderr(const char *text, buffer *out);
 /* "glimpse: " and the text of this thread's last error, hint and all. */
 void guest_say_error(const guest_log *log);
 /* The same where `cfg` was refused, which names flags as they were written, or is NULL. */
@@ -62,12 +64,6 @@ int guest_run(glimpse_config *cfg, const chat_terminal *terminal);
 /* One of the session's commands, in DIR (NULL = out_dir).  Returns an exit code, the error said. */
 /* `stop`, set by a signal handler: a command that leaves things behind ends by itself; NULL = never. */
 int guest_command(const glimpse_config *cfg, session_command which, const char *dir, atomic_int *stop);
-
-/* === wrap_lines.c === */
-/* Appends a message as stderr gets it: wrapped where that is a terminal. */
-void guest_for_stderr(const char *text, buffer *out);
-/* Appends `text`, its lines that are wider than `width` broken between words; 0 = no line is. */
-void guest_wrap(const char *text, int width, buffer *out);
 
 /* === args.c === */
 /* Take flags out of argv[0..*argc) into `o`; on failure nothing changed.  `all`: every name is ours, and an unknown one

@@ -13,7 +13,6 @@
 
 #include "include/internal/buffer.h"
 #include "include/internal/file.h"
-#include "plugin/guest.h"
 #include "tests/pty.h"
 
 static buffer out, err;
@@ -254,6 +253,27 @@ TEST(cli_settings_that_say_less_than_they_seem) {
     }
 }
 
+/* Each of several ends stops a text that streams, an answer of a chat and samples side by side, and is not shown. */
+TEST(cli_any_end_stops_what_streams) {
+#define GREEDY "--checkpoint c --no_files --temperature 0 --max_new_tokens 8 "
+    EXPECT_EQ(shell("cp -rL ckpt c; \"$G\" " GREEDY "--num_samples 1 --prompt The"), 0);
+    char *whole = strdup(buf_str(&out)), *cut = strstr(whole, " old"); /* id 312, the third token */
+    REQUIRE(whole && cut);
+    snprintf(cut, 2, "\n");
+    EXPECT_EQ(shell("sed -i 's/\"eos_token_id\": [0-9]*/\"eos_token_id\": [399, 312]/' c/config.json; \"$G\" " GREEDY "--num_samples 1 --prompt The"), 0);
+    EXPECT_STREQ(buf_str(&out), whole);
+    EXPECT_EQ(shell("printf 'The\\n' | \"$G\" chat " GREEDY), 0);
+    EXPECT_STREQ(buf_str(&out), whole + strlen("The"));
+    expect_in(&err, "ended by the model\n");
+    EXPECT_EQ(shell("\"$G\" " GREEDY "--num_samples 2 --prompt The"), 0);
+    char two[200];
+    snprintf(two, sizeof two, "--------------- sample 1 of 2\n%s--------------- sample 2 of 2\n%s", whole, whole);
+    EXPECT_STREQ(buf_str(&out), two);
+    EXPECT_EQ(shell("\"$G\" " GREEDY "--num_samples 1 --prompt The --ignore_eos"), 0);
+    expect_in(&out, " old old");
+    free(whole);
+}
+
 /* How many tokens there can be, and that a sample stops for want of room. */
 TEST(cli_a_full_context_is_said) {
     EXPECT_EQ(shell("\"$G\" --checkpoint ckpt --ignore_eos --prompt IDS:1,2 --num_samples 1 --max_new_tokens 96 --no_sheets --no_tensorboard --out_dir o > text && "
@@ -359,28 +379,6 @@ TEST(cli_one_count_of_parameters) {
 
 /* Messages on a terminal break between words, what is to be copied not at all; in a file they are whole (all the other tests). */
 TEST(cli_messages_fit_the_terminal) {
-    static const struct {
-        int width;
-        const char *text, *shown;
-    } cases[] = {
-        {0, "glimpse: a line that nobody breaks", "glimpse: a line that nobody breaks"},
-        {34, "glimpse: a line that nobody breaks", "glimpse: a line that nobody breaks"},
-        {33, "glimpse: a line that nobody breaks", "glimpse: a line that nobody\n  breaks"},
-        {20, "hint: one two three four five\nhint: six", "hint: one two three\n  four five\nhint: six"},
-        {20, "hint: `one two three four` five", "hint: `one two three four`\n  five"},
-        {20, "hint: a `one two` three", "hint: a `one two`\n  three"},
-        {24, "  model      one two three", "  model      one two\n             three"},
-        {20, "a/very/long/path/that/has/no/blank and more", "a/very/long/path/that/has/no/blank\n  and more"},
-        {20, "\r\x1b[Kglimpse: one two thr", "\r\x1b[Kglimpse: one two thr"},
-        {20, "\r                   \rglimpse: one two thr four", "\r                   \rglimpse: one two thr\n  four"},
-        {20, "\xe4\xbd\xa0\xe5\xa5\xbd \xe4\xbd\xa0\xe5\xa5\xbd \xe4\xbd\xa0\xe5\xa5\xbd \xe4\xbd\xa0\xe5\xa5\xbd \xff", "\xe4\xbd\xa0\xe5\xa5\xbd \xe4\xbd\xa0\xe5\xa5\xbd \xe4\xbd\xa0\xe5\xa5\xbd \xe4\xbd\xa0\xe5\xa5\xbd\n  \xff"},
-    };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        buffer b = {0};
-        guest_wrap(cases[i].text, cases[i].width, &b);
-        EXPECT_STREQ(buf_str(&b), cases[i].shown);
-        buf_free(&b);
-    }
     char program[4096], row[PTY_COLUMNS * PTY_CELL];
     snprintf(program, sizeof program, "%s/glimpse", test_build_dir());
     pty p;
@@ -395,6 +393,51 @@ TEST(cli_messages_fit_the_terminal) {
     EXPECT_STREQ(row, "hint: --checkpoint names a file or a directory; unset, the");
     pty_row(&p, 2, row);
     EXPECT(!strncmp(row, "  newest checkpoint in --out_dir is", 35));
+}
+
+/* A run that began anew in a directory, shorter than the one before: its own checkpoint is taken, and always named. */
+TEST(cli_the_checkpoint_of_this_run) {
+#define TRAIN "\"${G%/*}/train_gpt\" --layers 1 --heads 1 --channels 16 --context 32 --eval_batches 1 --out_dir o --max_sample_tokens 2 --glimpse_mode inline --glimpse_no_sheets "
+    static const char *const commands[] = {"\"$G\" --no_files --max_new_tokens 2 --num_samples 1 --out_dir o", "\"$G\" score --prompt a --out_dir o", "\"$G\" inspect o",
+                                           "\"$G\" convert o c"};
+    EXPECT_EQ(shell(TRAIN "--steps 4 > log && touch -d '1 hour ago' o/model_00000004.bin && " TRAIN "--steps 2 >> log"), 0);
+    for (int i = 0; i < 4; i++) {
+        EXPECT_EQ(shell(commands[i]), 0);
+        expect_in(&err, "glimpse: o/model_00000002.bin is taken, of the run in o/evals.jsonl; o/model_00000004.bin is an older run's\nhint: --checkpoint names another\n");
+        expect_in(i > 1 ? &out : &err, i == 0 ? "  model      o/model_00000002.bin " : i == 1 ? "glimpse: checkpoint o/model_00000002.bin\n" :
+                                       i == 2 ? "path               o/model_00000002.bin\n" : "layout, from o/model_00000002.bin\n");
+    }
+    EXPECT_EQ(shell("\"$G\" inspect o/model_00000004.bin"), 0);
+    EXPECT_EQ(err.n, 0);
+    EXPECT_EQ(shell("touch -d '1 hour ago' o/model_00000002.bin; \"$G\" inspect o"), 0); /* nothing is known of either: the highest step */
+    expect_in(&out, "path               o/model_00000004.bin\n");
+    EXPECT_EQ(err.n, 0);
+}
+
+/* The table of tensors fits a terminal; in a file it is one line a tensor, whole. */
+TEST(cli_inspect_fits_the_terminal) {
+    static const struct {
+        int width;
+        const char *shows, *not;
+    } cases[] = {{80, "transformer.h.0.attn.c_attn.weight  F32  16 x 48", "mean          std"}, {140, "mean          std", "  min -"}};
+    char program[4096], checkpoint[4096], row[PTY_COLUMNS * PTY_CELL];
+    snprintf(program, sizeof program, "%s/glimpse", test_build_dir());
+    snprintf(checkpoint, sizeof checkpoint, "%s/o", test_tmpdir());
+    REQUIRE(EXPECT_EQ(shell(TRAIN "--steps 1"), 0)); /* 16 tensors: the test's screen does not scroll */
+    char *argv[] = {program, (char *)"inspect", checkpoint, NULL};
+    const char *const environment[] = {"TERM=xterm-256color", NULL};
+    for (int i = 0; i < 2; i++) {
+        pty p;
+        if (!pty_start(&p, cases[i].width, 64, environment, argv)) SKIP("no pseudo-terminal");
+        EXPECT(pty_wait(&p, "every number is finite"));
+        EXPECT_EQ(pty_end(&p), 0);
+        test_check(pty_shows(&p, cases[i].shows) && !pty_shows(&p, cases[i].not), __FILE__, __LINE__, "%d columns show \"%s\"", cases[i].width, cases[i].shows);
+        for (int k = 0; k < p.height; k++) {
+            pty_row(&p, k, row);
+            bool tensor = strstr(row, "mean") || strstr(row, "F32");
+            if (tensor) EXPECT(strlen(row) <= (size_t)cases[i].width && strlen(row) > 15 && row[0] != '.');
+        }
+    }
 }
 
 /* In a narrow terminal the ids of `glimpse score` stand beside their tokens, and nothing is wider than it. */

@@ -353,6 +353,10 @@ TEST(wrap_breaks_at_blanks_alone) {
     EXPECT_STREQ(wrapped("  chain  top_k=200;top_p=0.9;min_p=0.05;x", 30), "  chain  top_k=200;top_p=0.9;\n         min_p=0.05;x");
     EXPECT_STREQ(wrapped("\xc3\xa9\xc3\xa9\xc3\xa9 ab", 6), "\xc3\xa9\xc3\xa9\xc3\xa9 ab");
     EXPECT_STREQ(wrapped("\xe6\x97\xa5\xe6\x97\xa5 ab", 6), "\xe6\x97\xa5\xe6\x97\xa5\n  ab");
+    EXPECT_STREQ(wrapped("hint: a `one two` three", 20), "hint: a `one two`\n  three"); /* to be copied */
+    EXPECT_STREQ(wrapped("hint: `one two three four` five", 20), "hint:\n  `one two three four`\n  five");
+    EXPECT_STREQ(wrapped("\r\x1b[Kglimpse: one two thr", 20), "\r\x1b[Kglimpse: one two thr");
+    EXPECT_STREQ(wrapped("\r                   \rglimpse: one two thr four", 20), "\r                   \rglimpse: one two thr\n  four");
     /* Whatever the width: the words, in their order, and no line too wide but by one word. */
     static const char text[] = "  model      out/demo/model_00001238.bin  gpt2, 3 layers, 4 heads, 128 channels\nglimpse: no run is writing to out/demo";
     for (size_t columns = 41; columns < 130; columns++) { /* narrower, the path is too wide for the place behind its name */

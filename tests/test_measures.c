@@ -12,6 +12,7 @@
 #include "tests/tiny_gpt.h"
 #include "tests/worker_rig.h"
 #include "viz/csv.h"
+#include "viz/html.h"
 #include "viz/tensorboard.h"
 #include "viz/text.h"
 
@@ -217,6 +218,25 @@ TEST(tensorboard_has_scores_data_and_memorised_spans) {
     EXPECT_OK(events_of(&o->record, &b));
     for (size_t i = 0; i < sizeof tags / sizeof *tags; i++) EXPECT(memmem(b.bytes, b.n, tags[i], strlen(tags[i])) != NULL);
     buf_free(&b);
+    record_free(&o->record);
+}
+
+/* distinct_1 and lexical_diversity are one number: people are shown it once, the table for spreadsheets has both columns. */
+TEST(views_show_a_number_once) {
+    static const glimpse_metric twice[] = {{"distinct_1", 0.123}, {"lexical_diversity", 0.123}};
+    owned_record *o = with_measures();
+    REQUIRE(o);
+    glimpse_sample *s = (glimpse_sample *)(uintptr_t)o->record.samples;
+    s->metrics = o->record.dataset = twice, s->n_metrics = o->record.n_dataset = 2;
+    buffer all = {0}, csv = {0};
+    EXPECT_OK(events_of(&o->record, &all));
+    EXPECT_OK(html_index_line(&o->record, COLOR_MINMAX, &all));
+    EXPECT_OK(html_step(&o->record, false, &all));
+    EXPECT(memmem(all.bytes, all.n, "lexical_diversity", 17) && !memmem(all.bytes, all.n, "distinct_1", 10));
+    EXPECT(!memmem(all.bytes, all.n, "[,", 2) && !memmem(all.bytes, all.n, ",]", 2) && !memmem(all.bytes, all.n, "{,", 2));
+    csv_header(&csv);
+    EXPECT(strstr(buf_str(&csv), ",distinct_1,") && strstr(buf_str(&csv), ",lexical_diversity,"));
+    buf_free(&all), buf_free(&csv);
     record_free(&o->record);
 }
 

@@ -113,6 +113,8 @@ bool text_check_failed(const glimpse_record *r);
 
 /* A metric of the sample by name, NAN if it has none; perplexity and mean_entropy are computed if they are not there. */
 double text_metric(const glimpse_sample *s, const char *name);
+/* Whether people are shown it: distinct_1 is lexical_diversity by another name, the same number always, and that one is. */
+bool text_shows_metric(const char *name);
 bool text_has_metric(const glimpse_sample *s, const char *name); /* it was measured, be it that the text gives no number */
 /* What people's views call its repeats: the metric repetition, of 4-grams of words; of a text that has no four words, and then
  * *tokens is true, repetition_tokens.  NAN if neither is known. */

@@ -13,6 +13,8 @@ const char *text_stop_name(glimpse_stop stop) {
     return (unsigned)stop < sizeof names / sizeof *names ? names[stop] : "unknown";
 }
 
+bool text_shows_metric(const char *name) { return !text_is(name, "distinct_1"); }
+
 double text_metric(const glimpse_sample *s, const char *name) {
     for (int32_t i = 0; i < s->n_metrics; i++)
         if (text_is(s->metrics[i].name, name)) return s->metrics[i].value;

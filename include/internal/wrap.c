@@ -1,4 +1,5 @@
 /* wrap.c -- see wrap.h. */
+#define _GNU_SOURCE
 #include "include/internal/wrap.h"
 
 #include "include/internal/utf8.h"
@@ -14,11 +15,23 @@ size_t wrap_columns(int fd) {
     return w.ws_col - 1U; /* some terminals wrap on reaching the last one */
 }
 
+size_t wrap_escape(const char *s, size_t n) {
+    size_t i = 2;
+    if (n < 2 || s[0] != 27 || s[1] != '[') return 0;
+    while (i < n && (s[i] < '@' || s[i] > '~')) i++;
+    return i < n ? i + 1 : n;
+}
+
 /* Columns of a word: from U+1100 on characters may be wide, and count so. */
 static size_t width_of(const char *s, size_t n) {
     size_t width = 0;
     for (size_t at = 0; at < n;) {
         uint32_t cp;
+        const size_t escape = wrap_escape(s + at, n - at);
+        if (escape) {
+            at += escape;
+            continue;
+        }
         int len = utf8_decode(s + at, n - at, &cp);
         width += len > 0 && cp >= 0x1100 && (cp < 0x2000 || cp >= 0x2E80) ? 2 : 1;
         at += len > 0 ? (size_t)len : 1;
@@ -36,6 +49,16 @@ static size_t hang_of(const char *line, size_t n) {
     return at <= MOST_HANG ? at : 2;
 }
 
+/* Bytes up to the next blank that may become a line break: none within backquotes. */
+static size_t word_bytes(const char *s, size_t n) {
+    size_t i = 0;
+    for (; i < n && s[i] != ' '; i++) {
+        const char *close = s[i] == '`' ? memchr(s + i + 1, '`', n - i - 1) : NULL;
+        if (close) i = (size_t)(close - s);
+    }
+    return i;
+}
+
 /* Bytes of a list "a=1;b=2;..." that fit, up to behind a semicolon: it alone is broken within; 0 = none do. */
 static size_t part_of_list(const char *s, size_t n, size_t columns) {
     size_t part = 0;
@@ -50,7 +73,7 @@ static void wrap_line(buffer *out, const char *line, size_t n, size_t columns) {
     for (size_t at = 0; at < n;) {
         size_t gap = strspn(line + at, " "), word;
         if (gap > n - at) gap = n - at;
-        word = strcspn(line + at + gap, " \n");
+        word = word_bytes(line + at + gap, n - at - gap);
         size_t width = width_of(line + at + gap, word);
         const size_t room = used + gap < columns ? columns - used - gap : 0;
         const size_t part = width > columns - hang ? part_of_list(line + at + gap, word, room) : 0;
@@ -76,7 +99,10 @@ void wrap_lines(buffer *out, const char *text, size_t columns) {
     }
     for (;;) {
         size_t n = strcspn(text, "\n");
-        wrap_line(out, text, n, columns);
+        const char *wiped = memrchr(text, '\r', n); /* what stood on the line goes first */
+        size_t head = wiped ? (size_t)(wiped + 1 - text) : 0;
+        buf_put(out, text, head);
+        wrap_line(out, text + head, n - head, columns);
         text += n;
         if (!*text) return;
         buf_putc(out, *text++);
