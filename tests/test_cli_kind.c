@@ -240,6 +240,15 @@ TEST(cli_settings_that_say_less_than_they_seem) {
     expect_in(&err, "\n  top_k = 100000\n");
     expect_in(&err, "glimpse: stop = \"x\"\n"); /* a text is in quotes, a number is not */
     expect_in(&err, "glimpse: dry_multiplier = 0.5\n");
+    EXPECT_EQ(shell(SAMPLE "--samplers 'top_k=5;temperature=0.5' --temperature 0.7"), 0); /* the chain's own value, not the flag's */
+    expect_in(&err, "  samplers   top_k=5;temperature=0.5\n");
+    expect_in(&err, "glimpse: --temperature is 0.7, and --samplers says temperature=0.5, which counts\n");
+    EXPECT(!strstr(buf_str(&err), "top_k is"));
+    EXPECT_EQ(shell(SAMPLE "--samplers 'dry=0.8,base:2;temperature' --dry_base 3 --temperature 0.7"), 0);
+    expect_in(&err, "glimpse: --dry_base is 3, and --samplers says dry's base=2, which counts\n");
+    EXPECT(!strstr(buf_str(&err), "--temperature is"));
+    EXPECT_EQ(shell(SAMPLE "--top_k 1,5 --num_samples 2"), 0);
+    expect_in(&err, "hint: the 2 samples of top_k=1 are the same, --top_k 1 always takes the likeliest token\n");
     static const char *const same[][2] = {{"--top_k 1", "--top_k 1 always takes the likeliest token: --num_samples 1 is enough\n"},
                                           {"--temperature 0", "--temperature 0 always takes the likeliest token: "},
                                           {"--min_p 1", "these samplers leave one token at a time: "}, {"--top_k 5", NULL}, {"--top_k 1 --num_samples 1", NULL}};
