@@ -315,12 +315,27 @@ TEST(cli_a_bad_value_says_where) {
         {"GLIMPSE_ARGS='--top_k a' \"$G\" --checkpoint ckpt", "glimpse: GLIMPSE_ARGS: --top_k = \"a\": expected whole numbers from 0 to 2147483647\n"},
         {"\"$G\" --checkpoint ckpt --samplers foo=3", "glimpse: no sampler is called 'foo'\nhint: there are logit_bias, "},
         {"\"$G\" score --checkpoint ckpt", "glimpse: no text is given to score\nhint: "},
+        {"\"$G\" --checkpoint ckpt ckpt", "glimpse: unexpected word \"ckpt\"\nhint: `glimpse --checkpoint ckpt` samples from it; "},
         {"\"$G\" eval --checkpoint ckpt", "glimpse: no task is named\nhint: "},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         EXPECT_EQ(shell(cases[i][0]), 2);
         test_check(!strncmp(buf_str(&err), cases[i][1], strlen(cases[i][1])), __FILE__, __LINE__, "\"%s\" begins: %.500s", cases[i][1], buf_str(&err));
     }
+}
+
+/* A file that a flag names and that is not there: which flag. */
+TEST(cli_a_missing_file_says_whose) {
+    static const char *const cases[][2] = {{"--prompts no", "--prompts: cannot open no: "}, {"--prompt FILE:no", "--prompt: cannot open no: "}, {"--antislop no", "--antislop: cannot open no: "},
+                                           {"--config no", "--config: cannot open no: "}, {"--dataset no --dataset_benchmarks", "--dataset: cannot open no: "}, {"--probe no", "--probe: cannot open no: "}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char line[200];
+        snprintf(line, sizeof line, "\"$G\" --checkpoint ckpt --quiet --no_files %s", cases[i][0]);
+        EXPECT(shell(line) != 0);
+        expect_in(&err, cases[i][1]);
+    }
+    EXPECT_EQ(shell("\"$G\" score --checkpoint ckpt --quiet --requests no"), 1);
+    EXPECT_STREQ(buf_str(&err), "glimpse: --requests: there is no no\n");
 }
 
 /* A character that a vocabulary of characters lacks: which one, and what changes the text that it stands in. */
