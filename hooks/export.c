@@ -3,6 +3,7 @@
 
 #include "hooks/journal.h"
 #include "hooks/session_state.h"
+#include "hooks/views.h"
 #include "include/internal/file.h"
 #include "include/internal/status.h"
 #include "viz/html.h"
@@ -16,8 +17,12 @@ typedef struct exported {
 
 static glimpse_status single_step(void *user, owned_record *r) {
     exported *e = user;
+    view_plan plan = {0};
     e->evals++;
-    return html_single_step(&r->record, &e->index, &e->probes, &e->bytes);
+    TRY(view_plan_of(&r->record, &plan));
+    glimpse_status st = html_single_step(&r->record, plan.style.mode, &e->index, &e->probes, &e->bytes);
+    view_plan_free(&plan);
+    return st;
 }
 
 static glimpse_status openai_step(void *user, owned_record *r) {

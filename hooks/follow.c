@@ -35,17 +35,6 @@ static void say(follower *f, const buffer *b) {
     if (b->n && !f->error && host->out) f->error = host->out(host->user, b->bytes, b->n);
 }
 
-/* The style of the run, as far as the command line says nothing else. */
-static view_style style_for(const follower *f, const view_plan *run) {
-    const options *o = f->as_if.o;
-    view_style style = session_terminal_style(&f->as_if, true);
-    if (!opt_is_set(o, OPT_colorize_output)) style.colorize = run->style.colorize;
-    if (!opt_is_set(o, OPT_colorize_mode)) style.mode = run->style.mode;
-    if (!opt_is_set(o, OPT_palette)) style.colors = run->style.colors;
-    if (!opt_is_set(o, OPT_token_boundary)) style.token_boundary = run->style.token_boundary;
-    return style;
-}
-
 /* The newest record with samples before eval i: what its digest compares with.  Returned, NULL = none. */
 static owned_record *samples_before(follower *f, int64_t i, const char *run) {
     buffer line = {0};
@@ -74,7 +63,8 @@ static glimpse_status show(follower *f, int64_t i) {
     if (read < 0) goto out; /* damaged: passed over, as by every reader of the journal */
     const glimpse_record *r = &o->record;
     TRY_GOTO(view_plan_of(r, &run));
-    view_style style = style_for(f, &run);
+    view_style style = session_terminal_style(&f->as_if, true);
+    view_style_of_run(f->as_if.o, &run, &style);
     if (r->n_samples) {
         before = samples_before(f, i, r->run);
         buf_printf(&where, "%s/evals/step_%08lld/sample.txt", f->dir, (long long)r->step);

@@ -409,6 +409,37 @@ TEST_LIMIT(cuda_persistent_every_call_fails, 300) {
     check_faults(DECODE_PERSISTENT, 1);
 }
 
+/* Whatever a capture fails of, the device answers afterwards: the same tokens by launches, said once. */
+TEST_LIMIT(cuda_a_capture_may_fail, 120) {
+    if (emu_is_chip()) SKIP("a chip does not fail when it is asked to");
+    static left want, got;
+    shape s = LLAMA;
+    s.layers = 1;
+    tiny m;
+    int fell_back = 0;
+    tiny_build(&m, &s, 5);
+    setup t = {.p = &m.p, .n = 1, .steps = 2, .decode = DECODE_GRAPH};
+    for (long n = 0; n < 30; n++) {
+        backend *be = open_one(&t);
+        REQUIRE(be);
+        said[0] = 0;
+        emu_fail(n, n % 2 ? 900 : 2, 0);
+        glimpse_status st = one_burst(be, &t, n ? &got : &want);
+        emu_fail(0, 0, 0);
+        if (strstr(said, "launched one by one")) {
+            EXPECT_OK(st);
+            EXPECT_OK(one_burst(be, &t, &got)); /* and it is not broken */
+            fell_back++;
+        }
+        if (st >= 0) expect_alike(&got, n ? &want : &got, "a capture that failed");
+        be->ops->close(be);
+        (void)emu_problem();
+    }
+    EXPECT_LT(5, fell_back);
+    EXPECT_EQ(emu_handles(), 0);
+    tiny_free(&m);
+}
+
 /* An arrival that never comes: all blocks leave in time, the burst is run again as a graph, which is said once. */
 TEST_LIMIT(cuda_persistent_never_hangs, 300) {
     if (emu_is_chip()) SKIP("a chip loses no arrivals");

@@ -230,7 +230,7 @@ TEST(views_show_a_number_once) {
     s->metrics = o->record.dataset = twice, s->n_metrics = o->record.n_dataset = 2;
     buffer all = {0}, csv = {0};
     EXPECT_OK(events_of(&o->record, &all));
-    EXPECT_OK(html_index_line(&o->record, &all));
+    EXPECT_OK(html_index_line(&o->record, COLOR_MINMAX, &all));
     EXPECT_OK(html_step(&o->record, false, &all));
     EXPECT(memmem(all.bytes, all.n, "lexical_diversity", 17) && !memmem(all.bytes, all.n, "distinct_1", 10));
     EXPECT(!memmem(all.bytes, all.n, "[,", 2) && !memmem(all.bytes, all.n, ",]", 2) && !memmem(all.bytes, all.n, "{,", 2));

@@ -141,13 +141,14 @@ static void put_scores(const glimpse_record *r, buffer *out) {
     if (r->n_dataset) buf_putc(out, ']');
 }
 
-glimpse_status html_index_line(const glimpse_record *r, buffer *out) {
+glimpse_status html_index_line(const glimpse_record *r, color_mode mode, buffer *out) {
     enum { MOST = 64 };
     const char *names[MOST];
     int n = 0;
     size_t from = out->n;
     buf_puts(out, "glimpse_eval({");
     eval_members(r, out);
+    text_member(out, "colour", color_mode_name(mode));
     for (int32_t i = 0; i < r->n_samples; i++) {
         const glimpse_sample *s = GLIMPSE_AT(r->samples, i);
         for (int32_t k = 0; k < s->n_metrics && n < MOST; k++)

@@ -21,11 +21,14 @@ static void put_text(const glimpse_record *r, const glimpse_sample *s, color_mod
     styled_emit_guarded(t, style->depth, out);
 }
 
+/* Columns that a legend may have: a terminal's, or any number. */
+static size_t columns_of(const view_style *style) { return style->terminal && style->width > 1 ? (size_t)style->width - 1 : SIZE_MAX; }
+
 static void put_legend(const glimpse_record *r, const glimpse_sample *s, color_mode mode, const view_style *style,
                        styled *t, buffer *out) {
     styled_clear(t);
     styled_puts(t, " ", PAINT_PLAIN);
-    text_legend(r, s, mode, style, SIZE_MAX, t);
+    text_legend(r, s, mode, style, columns_of(style) - 1, t);
     styled_puts(t, "\n", PAINT_PLAIN);
     styled_emit(t, 0, t->text.n, style->depth, out);
 }

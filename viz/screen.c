@@ -190,11 +190,23 @@ static void key_rows(screen *s, int last) {
             if (!fits && row < last) break; /* it begins the next row */
             if (!fits) continue;
             row_add(s, some ? 2 : 0, PAINT_STRONG, keys[i][0]);
-            row_add(s, 1, PAINT_DIM, keys[i][1]);
+            const bool below = s->v->page != SCREEN_SAMPLE || s->v->diff;
+            row_add(s, 1, PAINT_DIM, below && *keys[i][0] == 'q' ? "back" : keys[i][1]);
             some = true;
         }
         row_end(s, row, false);
     }
+}
+
+/* The scale of the charts' colours, whose fourths are powers of ten. */
+static void probe_legend(screen *s) {
+    const screen_view *v = s->v;
+    row_add(s, 0, PAINT_DIM, "the model's own p, by step  \xe2\x89\xa4");
+    row_add(s, 0, PAINT_DIM, "1e-4 ");
+    for (int i = 0; i < 16 && room(s) > 6 && v->style.depth != DEPTH_NONE; i++)
+        styled_put(&s->t, " ", 1, (paint){PAINT_GROUND, v->style.colors, (float)i / 15}), s->width++;
+    if (v->style.depth == DEPTH_NONE) row_add(s, 0, PAINT_DIM, "\xe2\x96\x91\xe2\x96\x92\xe2\x96\x93\xe2\x96\x88");
+    row_add(s, 1, PAINT_DIM, "1, by powers of ten");
 }
 
 static void bottom(screen *s, const glimpse_sample *sample, int row, bool with_legend) {
@@ -203,9 +215,7 @@ static void bottom(screen *s, const glimpse_sample *sample, int row, bool with_l
         row_begin(s, (size_t)v->width);
         blanks(s, 1);
         if (v->page == SCREEN_PROBES) {
-            row_add(s, 0, PAINT_DIM, "p of each token, by step  0 ");
-            for (int i = 0; i < 16 && room(s) > 6; i++) styled_put(&s->t, " ", 1, (paint){PAINT_GROUND, v->style.colors, (float)i / 15}), s->width++;
-            row_add(s, 1, PAINT_DIM, "1");
+            probe_legend(s);
         } else if (v->diff && sample && v->page == SCREEN_SAMPLE) {
             if (v->before) row_addf(s, 0, PAINT_DIM, "against step %lld, the last sampled: ", (long long)v->before->step);
             row_add(s, 0, PAINT_GONE, "gone");

@@ -145,12 +145,13 @@ static glimpse_status capture(cuda_backend *be, const row_run *run, int32_t n_to
     cudaError_t e = cudaStreamEndCapture(be->stream, &graph);
     if (e == cudaSuccess && st >= 0) e = cudaGraphInstantiate(exec, graph, 0);
     if (graph) (void)cudaGraphDestroy(graph);
-    if (st < 0) return st;
-    if (e == cudaSuccess) return GLIMPSE_OK;
+    if (e == cudaSuccess && st >= 0) return GLIMPSE_OK;
     *exec = NULL;
-    if (e != cudaErrorNotSupported && e != cudaErrorStreamCaptureUnsupported) return cuda_failed(be, e, "capturing a step");
     (void)cudaGetLastError();
+    CUDA(be, cudaStreamSynchronize(be->stream), "capturing a step"); /* nothing was queued: a device that answers is well */
+    be->broken = false;
     s->no_graphs = true;
+    say(be, "the GPU did not take a step as a graph; its kernels are launched one by one from now on");
     return GLIMPSE_OK;
 }
 

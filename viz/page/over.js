@@ -64,7 +64,7 @@ function draw_over(data) {
     }
     box.replaceChildren(el('header', 'title', el('h1', '', sample ? quoted(sample.prompt, 40) + ' over the steps' : 'over the steps'),
       sample ? el('span', 'facts', [sample.label, 'T ' + sample.temperature, 'sample ' + (sample.i + 1) + ' of ' + sample.of].join(' · ')) : null,
-      sample && !['minmax', 'dot_product'].includes(view.colour) ? legend(data, sample) : null), list);
+      sample ? legend(data, scale_of(view.colour, data, sample).spread ? null : sample) : null), list);
   }
   for (const [step, row] of over_rows) {
     row.classList.toggle('on', step === view.step);

@@ -28,12 +28,16 @@ function make_paints(dark) {
 }
 const level = v => Math.round(Math.max(0, Math.min(1, v)) * (LEVELS - 1));
 
+/* A probability on the scale of the pictures (viz/charts.h): by powers of ten from 1e-4 to 1. */
+const log_colour = p => rgb(viridis(p > 1e-4 ? 1 + Math.log10(p) / 4 : 0));
+
 const MODES = ['softmax', 'minmax', 'softmax_top_k', 'rank', 'dot_product', 'entropy', 'none'];
 
-/* The scale of a mode over one sample: value(i) in 0..1 or NaN = plain; lo, hi and what they are, for the legend. */
+/* The scale of a mode over one sample: value(i) in 0..1 or NaN = plain; lo, hi and what they are, for the legend, in the
+ * same words at every step; spread: the sample's own lowest and highest, where the scale is between them. */
 function scale_of(mode, data, sample) {
   const c = columns(data, sample), T = sample.temperature > 0 ? sample.temperature : 1;
-  const spread = get => {
+  const spread = (get, shown) => { /* `shown`: what makes the number one of the journal's again */
     let lo = NaN, hi = NaN;
     for (let i = 0; i < sample.n; i++) {
       const x = get(i);
@@ -41,12 +45,12 @@ function scale_of(mode, data, sample) {
       if (!(lo <= x)) lo = x;
       if (!(hi >= x)) hi = x;
     }
-    return { value: i => (get(i) - lo) / (hi - lo + 1e-6), lo: num(lo), hi: num(hi) };
+    return { value: i => (get(i) - lo) / (hi - lo + 1e-6), lo: 'lowest', hi: 'highest', spread: isFinite(lo) ? minus((lo * shown).toFixed(1)) + ' … ' + minus((hi * shown).toFixed(1)) : '' };
   };
   switch (mode) {
-  case 'minmax': return { ...spread(i => c.logit[i] / T), what: 'logit ÷ T, this sample' };
-  case 'dot_product': return { ...spread(i => c.dot[i]), what: 'cosine to the token before' };
-  case 'softmax_top_k': return { value: i => c.p_final[i], lo: '0', hi: '1', what: 'p among the survivors' };
+  case 'minmax': return { ...spread(i => c.logit[i] / T, T), what: 'logit of each sample' };
+  case 'dot_product': return { ...spread(i => c.dot[i], 1), what: 'cosine to the token before, of each sample' };
+  case 'softmax_top_k': return { value: i => c.p_final[i], lo: '0', hi: '1', what: 'p among the kept' };
   case 'entropy': {
     const most = Math.log(data.vocab);
     return { value: i => c.entropy[i] / most, lo: '0', hi: num(most), what: 'entropy, nats' };
@@ -151,7 +155,7 @@ function fact(name, value, title) {
 function bar_row(text, p, pf, cls, note) {
   const fill = el('span', 'fill'), last = el('span', 'last');
   fill.style.width = (100 * p).toFixed(2) + '%';
-  fill.style.backgroundColor = rgb(viridis(Math.max(0, 1 + Math.log10(Math.max(p, 1e-4)) / 4)));
+  fill.style.backgroundColor = log_colour(p);
   last.style.left = (100 * Math.min(pf, 1)).toFixed(2) + '%';
   const row = el('li', cls, el('span', 'piece', text), el('span', 'bar', fill, pf > 0 ? last : null), el('span', 'p', note || prob(p)));
   row.title = 'the model’s own p ' + prob(p) + (pf > 0 ? ', p it was drawn with ' + prob(pf) : pf === pf ? ', filtered out' : '');
