@@ -351,6 +351,21 @@ TEST(text_terminal_of_blanks) {
     free(m);
 }
 
+/* In colours a blank has a ground, also where it ends the text. */
+TEST(text_terminal_last_blank) {
+    static const char *const p[] = {"Hi", " "};
+    made *m = make(p, NULL, 2);
+    const view_style style = {.depth = DEPTH_TRUE, .colorize = true, .mode = COLOR_SOFTMAX, .width = 80};
+    buffer b = {0};
+    char want[80];
+    const rgb half = palette_rgb(PALETTE_VIRIDIS, 0.5), ink = rgb_text_on(half);
+    c_snprintf(want, sizeof want, "38;2;%d;%d;%d;48;2;%d;%d;%dm \x1b[0m\n", ink.r, ink.g, ink.b, half.r, half.g, half.b);
+    EXPECT_OK(view_terminal(&m->r, NULL, NULL, &style, &b));
+    EXPECT(strstr(buf_str(&b), want) != NULL);
+    buf_free(&b);
+    free(m);
+}
+
 static const char *legend_of(const made *m, color_mode mode, size_t columns) {
     static char text[400];
     const view_style style = {.depth = DEPTH_NONE};

@@ -90,7 +90,7 @@ static void end_row(log_view *v) {
 /* Safe text over as many rows as it takes, at most `rows`; an ellipsis where it is cut. */
 static void put_wrapped(log_view *v, const styled *t, int rows) {
     size_t columns = v->columns - INDENT, at = 0, n = t->text.n;
-    while (n && (t->text.bytes[n - 1] == '\n' || t->text.bytes[n - 1] == ' ')) n--; /* nothing that ink would show */
+    while (n && (t->text.bytes[n - 1] == '\n' || (t->text.bytes[n - 1] == ' ' && v->style->depth == DEPTH_NONE))) n--; /* nothing that one would see */
     for (int row = 0; row < rows && at < n; row++) {
         size_t next, len = text_wrap(t->text.bytes + at, n - at, columns, &next);
         bool cut = row == rows - 1 && at + next < n;
@@ -407,9 +407,10 @@ static void scores(log_view *v) {
 
 static void legend(log_view *v, const glimpse_sample *s) {
     begin_row(v, INDENT);
-    text_legend(v->r, s, v->style->mode, v->style, room(v), &v->line);
+    const bool all = v->style->mode == COLOR_ALL; /* where the others are is more to the point than the numbers */
+    text_legend(v->r, all ? NULL : s, v->style->mode, v->style, room(v), &v->line);
     v->width = text_width(buf_str(&v->line.text), v->line.text.n);
-    if (v->style->mode == COLOR_ALL) add(v, 2, PAINT_DIM, "(the other modes: sample.ansi)");
+    if (all) add(v, 2, PAINT_DIM, "(the other modes: sample.ansi)");
     end_row(v);
 }
 

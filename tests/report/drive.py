@@ -218,6 +218,10 @@ def checks(browser, folder):
     b.key("d"); b.wait("document.querySelectorAll('#panes .pane').length === 1")
     b.key("d"); b.wait("document.querySelectorAll('#panes .pane').length === 2")
     b.key("g"); b.wait("document.querySelectorAll('#panes .pane').length === 16")
+    b.key("Escape"); b.wait("document.querySelectorAll('#panes .pane').length === 2 && !view.grid")
+    b.key("o"); b.wait("document.querySelectorAll('.turn').length > 0")
+    b.key("Escape"); b.wait("document.querySelectorAll('#panes .pane').length === 2 && !view.over")
+    b.key("g"); b.wait("document.querySelectorAll('#panes .pane').length === 16")
     b.key("g"); b.wait("document.querySelectorAll('#panes .pane').length === 2")
     check(b.js("view.colour === 'entropy' && !location.hash.includes('colour') && document.querySelector('.legend').textContent.includes('entropy')"), "opens in the run's own mode")
     for mode in ("none", "softmax", "minmax", "softmax_top_k", "rank", "dot_product", "entropy"):
@@ -275,7 +279,7 @@ def checks(browser, folder):
     b.wait(DRAWN % 0)
     check(b.js("view.probes && shown_token.i === 3 && shown_token.pane.data.step === 0"), "a click in the map goes to its step and token")
     check(b.js("document.querySelectorAll('.probe script, .probe img, .probe iframe, .probe a, .probe style, .probe b b').length === 0 && window.pwned === undefined"), "hostile probes leave the page's structure as it is")
-    check(b.js("!/drawn|survivors|p at T/.test(document.getElementById('token').textContent) && ![...document.querySelectorAll('#token [title]')].some(e => e.title.includes('drawn'))"), "a probe's panel tells nothing that was drawn")
+    check(b.js("!/drawn|kept|p at T/.test(document.getElementById('token').textContent) && ![...document.querySelectorAll('#token [title]')].some(e => e.title.includes('drawn'))"), "a probe's panel tells nothing that was drawn")
     b.key("p"); b.wait("document.querySelectorAll('.probe').length === 0")
     b.key("End"); b.wait(DRAWN % 1250)
     # Search: a text, a pattern, a pattern that is none; a found place is gone to.

@@ -15,7 +15,7 @@ function over_row(step) {
   go.type = 'button';
   go.setAttribute('aria-label', 'go to step ' + step);
   go.onclick = () => { view.over = false; go_to(step); };
-  const said = el('div', 'said'), box = el('li', 'turn', go, said);
+  const said = el('div', 'said'), box = el('li', row ? 'turn' : 'turn bare', go, said);
   if (!row) put(said.appendChild(el('span', line.status === 'failed' ? 'bad' : 'facts')), line.rows.length ? 'no such sample' : (line.status === 'failed' ? 'failed: ' : 'no sample: ') + (line.why || ''));
   box.said = row ? said : null;
   box.step = step;

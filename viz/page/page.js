@@ -179,7 +179,7 @@ function draw_side(data) {
     if (key_of(s) === view.sample) b.setAttribute('aria-current', 'true');
     b.append(el('span', 'head', el('b', '', prompts.size > 1 ? quoted(s.prompt, 18) : s.label), el('span', 'metric', (by === 'perplexity' ? 'ppl ' : '') + num(s.metrics[by]))));
     b.append(el('span', 'sub', (prompts.size > 1 && settings.size > 1 ? s.label + ' · ' : prompts.size > 1 ? '' : quoted(s.prompt, 12) + ' · ') + 'sample ' + (s.i + 1) + ' of ' + s.of + (s.stop === 'nonfinite' ? ' · not finite' : '')));
-    b.append(put(el('span', 'snippet'), s.text.slice(0, 110).replace(/\s+/g, ' ')));
+    b.append(put(el('span', 'snippet'), s.text.trim() ? s.text.slice(0, 110).replace(/\s+/g, ' ') : label_of(s.text, 60)));
     b.onclick = () => { view.sample = key_of(s); view.token = -1; view.probes = false; draw(); };
     list.append(el('li', '', b));
   }
@@ -251,7 +251,7 @@ function draw_below(data, sample, was, other_data) {
       img.onerror = () => a.replaceWith(el('p', 'facts', 'the picture is not there: `glimpse report DIR` draws it anew'));
       sheet.append(a);
     };
-    sheet.append(el('summary', '', 'heatmap sheet', el('span', 'facts', '  the likeliest tokens at each place, by the model’s own p')));
+    sheet.append(el('summary', '', 'heatmap sheet', el('span', 'facts', '  the likeliest tokens at each place, by the model’s own p; a click shows it in full')));
     sheet.ontoggle = () => { view.sheet = sheet.open; show(); write_address(); };
     show();
     below.append(sheet);
@@ -457,7 +457,7 @@ function toggle_theme() {
   draw();
 }
 
-const KEYS = [['← →', 'step before, after'], ['Home End', 'first, newest step'], ['j k', 'next, previous sample'], ['g', 'all samples at once'], ['o', 'this sample over the steps'], ['p', 'probes over the steps'], ['d', 'compare with the step before, or not'], [', .', 'previous, next token'], ['s', 'next most surprising token'], ['c', 'next colour mode'], ['h', 'heatmap sheet'], ['/', 'search every step'], ['t', 'light, dark'], ['Esc', 'leave the search; unpin the token']];
+const KEYS = [['← →', 'step before, after'], ['Home End', 'first, newest step'], ['j k', 'next, previous sample'], ['g', 'all samples at once'], ['o', 'this sample over the steps'], ['p', 'probes over the steps'], ['d', 'compare with the step before, or not'], [', .', 'previous, next token'], ['s', 'next most surprising token'], ['c', 'next colour mode'], ['h', 'heatmap sheet'], ['/', 'search every step'], ['t', 'light, dark'], ['Esc', 'leave the search; back to the sample; unpin the token']];
 function show_keys() {
   const box = $('keys');
   if (box.open) return box.close();
@@ -490,7 +490,8 @@ function on_key(e) {
   const in_field = /^(INPUT|SELECT|TEXTAREA)$/.test(e.target.tagName) && e.target.id !== 'slider';
   if (e.key === 'Escape') {
     if (e.target === $('search')) { $('search').value = ''; set_search(''); $('search').blur(); }
-    else if (!$('keys').open) { view.token = -1; if (view.probes) draw(); rest_token(); write_address(); }
+    else if (!$('keys').open && (view.probes || view.over || view.grid)) { view.probes = view.over = view.grid = false; view.token = -1; draw(); }
+    else if (!$('keys').open) { view.token = -1; rest_token(); write_address(); }
     return;
   }
   if (in_field) return;

@@ -175,9 +175,9 @@ function token_panel(data, sample, i, rows, step_note) {
     fact('probability', prob(Math.exp(c.logprob[i])), 'the model’s own, before temperature and filters'),
     fact('−ln p', num(-c.logprob[i]), 'nats'),
     fact('entropy', num(c.entropy[i]), 'of the model’s own distribution, nats'),
-    ...scored ? [] : [fact('p drawn with', prob(c.p_final[i]), 'among the survivors of the filters, at the temperature'),
+    ...scored ? [] : [fact('p drawn with', prob(c.p_final[i]), 'among the ids that the filters kept, at the temperature'),
       fact('p at T ' + sample.temperature, prob(c.p_temp[i]), 'after temperature, before the filters'),
-      fact('survivors', String(c.kept[i]), 'how many ids the filters left')],
+      fact('kept', String(c.kept[i]), 'how many ids the filters left')],
     fact('mass above', prob(c.left[i]), 'probability of the ids ranked above it')));
   const list = el('ol', 'bars');
   let seen = false;
@@ -188,10 +188,10 @@ function token_panel(data, sample, i, rows, step_note) {
     const mine = place === c.id[i], p = p_of_code(c.p[i * k + j]), pf = scored ? NaN : p_of_code(c.pf[i * k + j]);
     if (j >= shown && !mine) continue;
     seen = seen || mine;
-    if (mine && j >= shown) list.append(el('li', 'gap', '⋮'));
+    if (mine && j >= shown) list.append(el('li', 'gap', '⋮ rank ' + c.rank[i]));
     list.append(bar_row(piece_label(data, place, 22), p, pf, mine ? 'chosen' : pf > 0 || scored ? '' : 'filtered'));
   }
-  if (!seen) list.append(el('li', 'gap', '⋮'), bar_row(piece_label(data, c.id[i], 22), Math.exp(c.logprob[i]), scored ? NaN : c.p_final[i], 'chosen'));
+  if (!seen) list.append(el('li', 'gap', '⋮ rank ' + c.rank[i]), bar_row(piece_label(data, c.id[i], 22), Math.exp(c.logprob[i]), scored ? NaN : c.p_final[i], 'chosen'));
   out.push(list);
   if (k > rows) out.push(Object.assign(el('button', 'more', k - rows + ' more'), { type: 'button', id: 'more' }));
   else if (rows > 10 && k > 10) out.push(Object.assign(el('button', 'more', 'fewer'), { type: 'button', id: 'more' }));
