@@ -27,6 +27,7 @@ static glimpse_status put(const session_host *host, buffer *b) {
 /* A line that may hold names of files. */
 static void say(const session_host *host, const char *line) {
     buffer b = {0};
+    buf_puts(&b, "glimpse: ");
     text_escape(&b, line, strlen(line), TEXT_ONE_LINE);
     if (!buf_failed(&b)) session_tell(host, buf_str(&b));
     buf_free(&b);

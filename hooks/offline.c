@@ -95,8 +95,14 @@ static glimpse_status find_tokenizer(const options *o, const session_host *host,
 }
 
 /* Both of 43 and of 200 of 43 are all of them: what is in force. */
-void offline_note_top_k(buffer *b, const char *chain, int32_t top_k, int32_t vocab) {
-    if (top_k >= vocab && strstr(chain, "top_k")) buf_printf(b, "  (top_k keeps all %d tokens)", vocab);
+int64_t offline_top_k_of(const char *chain) {
+    const char *at = strstr(chain, "top_k=");
+    int64_t k;
+    return at && parse_i64(at + 6, strspn(at + 6, "0123456789"), &k) ? k : 0;
+}
+
+void offline_note_top_k(buffer *b, const char *chain, int32_t vocab) {
+    if (offline_top_k_of(chain) >= vocab) buf_printf(b, "  (top_k keeps all %d tokens)", vocab);
 }
 
 /* --- what is said before ------------------------------------------------------------------------------------------ */
@@ -128,7 +134,7 @@ glimpse_status offline_banner(session *s, const char *checkpoint, const batch_re
         TRY_GOTO(generator_chain(s->g, rq, i, &c));
         bool nothing = rq->beams.width > 1 && !rq->beams.sample && !strcmp(chain_string(c), "temperature=1");
         buf_printf(&b, "\n  samplers   %s", nothing ? "none (beam search draws nothing without --beam_sample)" : chain_string(c));
-        if (!nothing) offline_note_top_k(&b, chain_string(c), rq->settings[i].top_k, m->d.vocab_size);
+        if (!nothing) offline_note_top_k(&b, chain_string(c), m->d.vocab_size);
         chain_close(c);
     }
     if (rq->beams.width > 1) {
@@ -205,8 +211,10 @@ glimpse_status offline_open(const options *given, const session_host *host, char
     buffer taken = {0};
     const char *from = opt_str(given, OPT_checkpoint);
     TRY(run_dir_checkpoint(from ? from : opt_str(given, OPT_out_dir), &checkpoint, &taken));
-    if (taken.n && host->log && !opt_bool(given, OPT_quiet)) host->log(host->user, buf_str(&taken));
-    buf_free(&taken);
+    buffer spelt = {0};
+    opt_spell(buf_str(&taken), options_is_trainer(given), &spelt);
+    if (spelt.n && host->log && !opt_bool(given, OPT_quiet)) host->log(host->user, buf_str(&spelt));
+    buf_free(&taken), buf_free(&spelt);
     load_bar bar = {.host = host, .what = "reading"};
     st = checkpoint_open(checkpoint, load_bar_step, &bar, &m);
     load_bar_end(&bar);

@@ -73,7 +73,7 @@ glimpse_status probes_open(const char *path, const model *m, tokenizer *t, probe
     buffer text = {0};
     probe_list *list = NULL;
     if (!t) FAIL(GLIMPSE_E_TOKENIZER, "--probe %s: without a tokenizer no text can be scored\nhint: --tokenizer FILE", path);
-    TRY(file_read_all(path, MOST_BYTES, &text));
+    TRY(status_prefix(file_read_all(path, MOST_BYTES, &text), "--probe"));
     list = calloc(1, sizeof *list);
     if (list) list->a = arena_new();
     if (list && list->a) list->probes = arena_alloc(list->a, MOST_PROBES * sizeof *list->probes);

@@ -153,6 +153,7 @@ static glimpse_status answer_requests(session *s, const char *path) {
     score_answer *answers = NULL;
     buffer out = {0};
     int32_t n;
+    if (strcmp(path, "-") && !path_exists(path)) FAIL_GOTO(GLIMPSE_E_IO, "--requests: there is no %s", path);
     TRY_GOTO(json_lines_read(path, &l));
     as = calloc((size_t)l.n, sizeof *as);
     if (!as) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for %d requests", l.n);
@@ -201,7 +202,7 @@ static glimpse_status text_to_score(const session *s, buffer *ids) {
         return GLIMPSE_OK;
     }
     if (!s->t) FAIL_GOTO(GLIMPSE_E_TOKENIZER, "without a tokenizer no text can be scored\nhint: --tokenizer FILE, or IDS:1,2,3");
-    if (!strncmp(spec, "FILE:", 5)) TRY_GOTO(file_read_all(spec + 5, MOST_TEXT, &t));
+    if (!strncmp(spec, "FILE:", 5)) TRY_GOTO(status_prefix(file_read_all(spec + 5, MOST_TEXT, &t), "--prompt"));
     else if (!strcmp(spec, "-")) TRY_GOTO(file_read_fd(STDIN_FILENO, "standard input", MOST_TEXT, &t));
     else if (opt_bool(s->o, OPT_escapes)) TRY_GOTO(unescape(spec, strlen(spec), &t));
     else buf_puts(&t, spec);

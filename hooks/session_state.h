@@ -118,7 +118,8 @@ struct prompt_list;
 /* What is said before: model, tokenizer, prompts, chain. */
 /* Behind a chain in a line for people: that its top_k cuts nothing off a vocabulary of so many. */
 void offline_say_checkpoint(const session *s, const char *checkpoint); /* where it was looked for: which one was taken */
-void offline_note_top_k(buffer *b, const char *chain, int32_t top_k, int32_t vocab);
+int64_t offline_top_k_of(const char *chain); /* what a chain, as it is printed, keeps; 0 = it has no top_k */
+void offline_note_top_k(buffer *b, const char *chain, int32_t vocab);
 glimpse_status offline_banner(session *s, const char *checkpoint, const batch_request *rq, const struct prompt_list *prompts);
 glimpse_status session_chat(const options *o, const session_host *host);       /* chat.c: --interactive */
 /* A batch that was sampled already, recorded and shown as eval number `step`.  Its texts are measured in place. */

@@ -34,13 +34,7 @@ glimpse_config *glimpse_config_new(void) {
     const char *text = getenv("GLIMPSE_ARGS");
     if (text) {
         glimpse_status st = args_parse_text(&cfg->o, OPT_LEVEL_ENV, text);
-        if (st < 0) {
-            buffer b = {0};
-            buf_puts(&b, "GLIMPSE_ARGS: ");
-            buf_puts(&b, status_text());
-            keep_bad(cfg, guest_return(status_set_text(st, buf_str(&b)), false));
-            buf_free(&b);
-        }
+        if (st < 0) keep_bad(cfg, guest_return(status_prefix(st, "GLIMPSE_ARGS"), false));
     }
     return cfg;
 }

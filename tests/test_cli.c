@@ -318,11 +318,11 @@ TEST(cli_bad_flags_end_with_2) {
         {"-n|3", "glimpse: unknown flag -n\nhint: flags begin with two hyphens; `glimpse --help` lists them\n"},
         {"hello", "glimpse: unexpected word \"hello\"\n"
                   "hint: the commands are sample, eval, score, follow [DIR], review [DIR], report [DIR], chat, tokenize, convert IN OUT, inspect PATH and "
-                  "help FLAG; a prompt is given with --prompt\n"},
-        {"samples", "glimpse: unexpected word \"samples\"\nhint: did you mean `glimpse sample`? A prompt is given with --prompt\n"},
+                  "help FLAG; a prompt is given with --prompt, in quotes\n"},
+        {"samples", "glimpse: unexpected word \"samples\"\nhint: did you mean `glimpse sample`? A prompt is given with --prompt, in quotes\n"},
         {"report|a|b", "glimpse: unexpected word \"b\"\n"
                   "hint: the commands are sample, eval, score, follow [DIR], review [DIR], report [DIR], chat, tokenize, convert IN OUT, inspect PATH and "
-                  "help FLAG; a prompt is given with --prompt\n"},
+                  "help FLAG; a prompt is given with --prompt, in quotes\n"},
         {"--like|generate", "glimpse: --prompt is required with --like generate\n"},
         {"--max_new_tokens|0", "glimpse: max_sample_tokens is 0: nothing to sample\n"},
         {"--prompt|a|--x\x1b[2J", "glimpse: unknown flag --x\\x1b[2J\nhint: `glimpse --help` lists the flags\n"},

@@ -240,6 +240,15 @@ TEST(cli_settings_that_say_less_than_they_seem) {
     expect_in(&err, "\n  top_k = 100000\n");
     expect_in(&err, "glimpse: stop = \"x\"\n"); /* a text is in quotes, a number is not */
     expect_in(&err, "glimpse: dry_multiplier = 0.5\n");
+    EXPECT_EQ(shell(SAMPLE "--samplers 'top_k=5;temperature=0.5' --temperature 0.7"), 0); /* the chain's own value, not the flag's */
+    expect_in(&err, "  samplers   top_k=5;temperature=0.5\n");
+    expect_in(&err, "glimpse: --temperature is 0.7, and --samplers says temperature=0.5, which counts\n");
+    EXPECT(!strstr(buf_str(&err), "top_k is"));
+    EXPECT_EQ(shell(SAMPLE "--samplers 'dry=0.8,base:2;temperature' --dry_base 3 --temperature 0.7"), 0);
+    expect_in(&err, "glimpse: --dry_base is 3, and --samplers says dry's base=2, which counts\n");
+    EXPECT(!strstr(buf_str(&err), "--temperature is"));
+    EXPECT_EQ(shell(SAMPLE "--top_k 1,5 --num_samples 2"), 0);
+    expect_in(&err, "hint: the 2 samples of top_k=1 are the same, --top_k 1 always takes the likeliest token\n");
     static const char *const same[][2] = {{"--top_k 1", "--top_k 1 always takes the likeliest token: --num_samples 1 is enough\n"},
                                           {"--temperature 0", "--temperature 0 always takes the likeliest token: "},
                                           {"--min_p 1", "these samplers leave one token at a time: "}, {"--top_k 5", NULL}, {"--top_k 1 --num_samples 1", NULL}};
@@ -306,12 +315,27 @@ TEST(cli_a_bad_value_says_where) {
         {"GLIMPSE_ARGS='--top_k a' \"$G\" --checkpoint ckpt", "glimpse: GLIMPSE_ARGS: --top_k = \"a\": expected whole numbers from 0 to 2147483647\n"},
         {"\"$G\" --checkpoint ckpt --samplers foo=3", "glimpse: no sampler is called 'foo'\nhint: there are logit_bias, "},
         {"\"$G\" score --checkpoint ckpt", "glimpse: no text is given to score\nhint: "},
+        {"\"$G\" --checkpoint ckpt ckpt", "glimpse: unexpected word \"ckpt\"\nhint: `glimpse --checkpoint ckpt` samples from it; "},
         {"\"$G\" eval --checkpoint ckpt", "glimpse: no task is named\nhint: "},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         EXPECT_EQ(shell(cases[i][0]), 2);
         test_check(!strncmp(buf_str(&err), cases[i][1], strlen(cases[i][1])), __FILE__, __LINE__, "\"%s\" begins: %.500s", cases[i][1], buf_str(&err));
     }
+}
+
+/* A file that a flag names and that is not there: which flag. */
+TEST(cli_a_missing_file_says_whose) {
+    static const char *const cases[][2] = {{"--prompts no", "--prompts: cannot open no: "}, {"--prompt FILE:no", "--prompt: cannot open no: "}, {"--antislop no", "--antislop: cannot open no: "},
+                                           {"--config no", "--config: cannot open no: "}, {"--dataset no --dataset_benchmarks", "--dataset: cannot open no: "}, {"--probe no", "--probe: cannot open no: "}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char line[200];
+        snprintf(line, sizeof line, "\"$G\" --checkpoint ckpt --quiet --no_files %s", cases[i][0]);
+        EXPECT(shell(line) != 0);
+        expect_in(&err, cases[i][1]);
+    }
+    EXPECT_EQ(shell("\"$G\" score --checkpoint ckpt --quiet --requests no"), 1);
+    EXPECT_STREQ(buf_str(&err), "glimpse: --requests: there is no no\n");
 }
 
 /* A character that a vocabulary of characters lacks: which one, and what changes the text that it stands in. */

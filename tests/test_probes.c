@@ -162,7 +162,7 @@ TEST(probes_that_are_not_there_are_said) {
     session *s;
     EXPECT_OK(options_set(o, OPT_out_dir, test_tmpdir(), OPT_LEVEL_FLAG));
     EXPECT_OK(options_set(o, OPT_probe, "/nowhere/probes.txt", OPT_LEVEL_FLAG));
-    EXPECT_ERR(session_open(o, &g.model, &host, &s), GLIMPSE_E_IO, "/nowhere/probes.txt");
+    EXPECT_ERR(session_open(o, &g.model, &host, &s), GLIMPSE_E_IO, "--probe: cannot open /nowhere/probes.txt: No such file or directory");
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         char *path = probe_file(texts[i], strlen(texts[i]));
         EXPECT_OK(options_set(o, OPT_probe, path, OPT_LEVEL_FLAG));

@@ -122,7 +122,7 @@ glimpse_status task_find(const char *name, const char *dir, arena *a, task_kind 
     bool described = json && path_is_file(json);
     if (!described && !(lines && path_is_file(lines))) {
         const char *near = NULL;
-        int best = 4;
+        int best = nearest_limit(strlen(name)) + 1;
         for (int i = 0; i < n_task_kinds; i++) {
             int far = edit_distance(name, strlen(name), task_kinds[i].name, strlen(task_kinds[i].name));
             if (far < best) best = far, near = task_kinds[i].name;

@@ -4,6 +4,10 @@ CUDA_SOURCES := $(wildcard kernels/cuda/*.cu)
 EMU_SOURCES  := $(wildcard tests/emu/*.c)
 NVCC     ?= $(or $(firstword $(shell command -v nvcc) $(wildcard $(or $(CUDA_HOME),/usr/local/cuda)/bin/nvcc)),nvcc)
 CUDA_AT  := $(patsubst %/bin/,%,$(dir $(NVCC)))
+# A link, or a wrapper, of another folder: the compiler knows where its toolkit is.
+ifeq ($(CUDA)$(wildcard $(CUDA_AT)/include/cuda_runtime.h $(CUDA_AT)/targets/*/include/cuda_runtime.h),1)
+CUDA_AT  := $(or $(realpath $(shell $(NVCC) --dryrun -x cu -c /dev/null 2>&1 | sed -n 's/^\#$$ TOP=//p')),$(CUDA_AT))
+endif
 # Machine code for this machine's GPU, without one of sm_80, and PTX that every later chip compiles at load: never below 90,
 # since code for 80 does not wait in a chained launch, which chips from 90 on are given (ptx.cuh).  A letter behind the number
 # would tie PTX to one chip.
@@ -69,7 +73,7 @@ $(call obj,$(EMU_SOURCES)): INCLUDES = -Itests/emu/include -Iinclude -I.
 RESULTS   ?= tests/bench/results
 GPU_NEEDS = $(filter-out %/cuda_module.o,$(CUDA_OBJ))
 GPU_LINK  = $(CUDA_LINK) -lpthread -ldl -lrt -lm
-GPU_GUEST = $(filter-out $(CUDA_OBJ),$(call obj,$(GUEST)))
+GPU_GUEST = $(filter-out $(CUDA_OBJ),$(call obj,$(GUEST) plugin/cli/import.c))
 $(B)/tests/gpu_%: $(B)/cuda/tests/bench/gpu_%.o $(GPU_NEEDS) $(GPU_GUEST)
 	@mkdir -p $(@D)
 	$(CC) $^ $(GPU_LINK) -o $@
@@ -102,7 +106,7 @@ GPU_SAVE = B='$(B)' CC='$(CC)' MODE='$(MODE)' NVCC='$(NVCC)' ARCHS='$(GPU_ARCH),
 EMU_OR = $(B)/tests/$(if $(EMULATE),emu,gpu)
 ## gpu-first: on a GPU before anything else: do ptx.cuh and decide.h do what the emulation says; what edges, bytes and a worker cost
 gpu-first:
-	+@$(call GPU_PARTS,$(B)/tests/emu_first,$(B)/tests/gpu_first)
+	+@$(call GPU_PARTS,$(B)/tests/emu_first $(B)/tests/driver/libcuda.so.1,$(B)/tests/gpu_first)
 	@$(GPU_SAVE) $(EMU_OR)_first
 ## gpu-test: the tests of the CUDA backend on a GPU instead of the emulation, and compute-sanitizer over small sizes
 gpu-test: GPU_RUNNER = $(B)/tests/$(if $(HAS_LIBS),runner_gpu,runner_bare)
@@ -111,8 +115,8 @@ gpu-test:
 	@$(GPU_SAVE) $(EMU_OR)_first $(EMU_OR)_bench $(if $(EMULATE),$(B)/tests/emu_bare,$(GPU_RUNNER))
 ## gpu-bench: the table: decoding, drawing, snapshots and a training's time, each beside what it must be; PyTorch where it is
 gpu-bench:
-	+@$(call GPU_PARTS,$(B)/tests/emu_bench,$(B)/tests/gpu_bench $(if $(HAS_LIBS),$(LIBRARIES) $(B)/glimpse))
-	@$(GPU_SAVE) $(EMU_OR)_bench $(if $(HAS_LIBS),'$(CURDIR)/$(B)/glimpse')
+	+@$(call GPU_PARTS,$(B)/tests/emu_bench $(B)/tests/driver/libcuda.so.1 $(GPU_TWIN) $(GPU_BESIDE),$(B)/tests/gpu_bench $(if $(HAS_LIBS),$(LIBRARIES) $(B)/glimpse))
+	@$(GPU_SAVE) $(EMU_OR)_bench $(if $(HAS_LIBS),'$(CURDIR)/$(B)/$(if $(EMULATE),tests/gpu/)glimpse')
 ## gpu-carry: gather in build/carry the headers and libraries of the session, for a machine with a GPU and no network
 gpu-carry:
 	@sh tests/setup/gpu_carry.sh build/carry

@@ -5,7 +5,11 @@
  *   cuda_burst_step --record--> phases (pinned) --copy--> device:  persist_kernel: for each step: for each phase: wait, my tiles, arrive
  *
  * The bodies are those of the kernels (rows.cuh, matmul.cuh, attend.cuh, draw.cuh) and so are the bits: the files are compiled
- * without contraction (cuda.mk), and no sum depends on the block that makes it. */
+ * without contraction (cuda.mk), and no sum depends on the block that makes it.
+ *
+ * More than 16 rows are the graph's: cuda_many.cu cuts their products otherwise (up to 128 rows of W a block, parts that blocks
+ * share and add through counters of their own, up to 96 KiB of stages).  A kernel with that body besides would have the
+ * larger's registers and shared memory at every batch, and edges weigh less where keys and values of many rows are read. */
 #include "kernels/cuda/draw.cuh"
 #include "kernels/cuda/matmul.cuh"
 #include "kernels/cuda/persist.cuh"
@@ -54,7 +58,8 @@ template <> struct at_once<__nv_bfloat16, 1> { enum { BLOCKS = 2 }; }; /* which 
  * Grid: at most as many blocks as run at once (launched together, or not at all); 256 threads each.
  * A block that has waited for WAIT_LIMIT_NS sets PERSIST_STUCK: every block leaves, the host sees it after the burst.  The
  * limit is of one wait and not of a launch: what a wait can take hangs on a phase and on the turns of other processes, a
- * launch on the model and the number of steps besides, and the first wait that runs out ends them all.
+ * launch on the model and the number of steps besides, and the first wait that runs out ends them all.  The multiprocessors
+ * are held for a burst: other processes get them in their turns, but under MPS, which has none, they wait until it is over.
  * Numerics: those of the phases.  Registers (nvcc 13.0, sm_80 and sm_90a): 128 for bf16 and up to 8 rows, so two blocks a
  * multiprocessor; 162 to 188 for the others, one block; nothing spilled, 440 bytes of stack, the draw's.  The draw's shared
  * memory is the most that a small model's step needs: 41 KiB.  Compiled, not measured on a chip yet. */

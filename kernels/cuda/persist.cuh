@@ -40,8 +40,7 @@ typedef struct persist_program {
     size_t shared;          /* bytes that a block needs */
     int32_t rows;
     int32_t dtype;          /* of every product's weights */
-    bool refused;           /* what the kernel cannot do: weights of two dtypes, more than MATMUL_FEW rows (there a step is bytes, not
-                               edges, and cuda_many.cu's blocks have a shape of their own), too many phases */
+    bool refused;           /* what the kernel cannot do: weights of two dtypes, more than MATMUL_FEW rows, too many phases */
 } persist_program;
 
 /* In place of a launch.  They only write down: a program that does not fit is `refused`. */

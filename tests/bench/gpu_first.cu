@@ -281,9 +281,11 @@ static void look_beside(bool tiny) {
     products_open(&p, tiny);
     products_step(&p);
     say_memory(tiny);
+    check(try_snapshot(tiny) == 0, "a snapshot that a worker reads is the step's");
+    check(try_ipc(&p, tiny) == 0, "workers that read through IPC");
     check(say_beside(&p, tiny) == 0, "workers that decode beside the trainer");
     say_inside(&p, tiny);
-    check(try_ipc(&p, tiny) == 0, "workers that read through IPC, and workers that fault: the trainer goes on");
+    check(try_faults(&p, tiny) == 0, "workers that fault: the trainer goes on");
     products_close(&p);
 }
 

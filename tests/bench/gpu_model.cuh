@@ -160,7 +160,7 @@ static int32_t n_drawn[64];
 
 static void print_line(void *user, const char *line) {
     (void)user;
-    printf("     %s\n", line);
+    fprintf(stderr, "     %s\n", line); /* a worker's standard output is its answers */
 }
 
 /* A backend over a model, and keys and values that are not zero: in the prompt's strip, and up to `at` in B others.  `way` and

@@ -2,16 +2,21 @@
  * weights in one block of memory), and starts itself again as the worker.  What is learnt:
  *
  *   the device memory that an idle worker holds, with its context, module and a model open
+ *   a snapshot by Glimpse's own two sides (plugin/device.h, cli/import.h): does the worker see the step's weights, all of them?
  *   the latency of IPC: a message there and back, a handle opened and closed, bytes read through it
  *   the step of the products alone, while a worker decodes in bursts by the graph or by the kernel that stays, and while this
  *   process does, by that kernel on all multiprocessors, 32 or 16
- *   workers that touch an address that nobody owns, one after another, with the trainer's block open: the trainer goes on
+ *   workers that touch an address that nobody owns, one after another, with the trainer's block open: the trainer goes on (last:
+ *   a driver that takes it badly ends no other part; few: each is an Xid in the machine's log)
  *
- * worker: gpu_first --worker WORD [--tiny]; a letter on its standard input asks, one on its standard output answers. */
+ * worker: gpu_first --worker WORD [--tiny]; a letter on its standard input asks, one on its standard output answers.  What does not
+ * answer within ANSWER_S is given up.  Over the emulation the driver for tests, where it is on the library path, has the memory. */
 #ifndef GLIMPSE_BENCH_GPU_PROCS_CUH
 #define GLIMPSE_BENCH_GPU_PROCS_CUH
 
+#include <dlfcn.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <spawn.h>
@@ -19,8 +24,15 @@
 #include <unistd.h>
 
 #include "tests/bench/gpu_model.cuh"
+extern "C" {
+#include <glimpse_llmc.h>
+#include "plugin/cli/import.h"
+#include "plugin/device.h"
+#include "tests/driver/fake_cuda.h"
+}
 
 extern char **environ;
+enum { ANSWER_S = 90, FAULTS = 10 };
 
 /* === The worker ================================================================================================== */
 
@@ -31,6 +43,8 @@ static __global__ void __launch_bounds__(32) stray_kernel(int *at) {
 
 static bool get(int fd, void *to, size_t n) {
     for (char *at = (char *)to; n;) {
+        struct pollfd p = {fd, POLLIN, 0};
+        if (fd && poll(&p, 1, ANSWER_S * 1000) <= 0) return false; /* 0: a worker's questions may take their time */
         ssize_t k = read(fd, at, n);
         if (k <= 0) return false;
         at += k;
@@ -40,14 +54,51 @@ static bool get(int fd, void *to, size_t n) {
 }
 static bool put(int fd, const void *from, size_t n) { return write(fd, from, n) == (ssize_t)n; }
 
+/* A word that depends on every bit. */
+static uint64_t sum_of(const void *from, size_t bytes) {
+    uint64_t x = bytes, word;
+    for (size_t at = 0; at + 8 <= bytes; at += 8) {
+        memcpy(&word, (const char *)from + at, 8);
+        x = draw_mix(x ^ word);
+    }
+    return x;
+}
+
+/* Letter g: the offer that follows, opened as the worker of a session does (answers whether); letter G: slot 0 of it, waited for,
+ * copied to the host and let go (answers milliseconds and its sum). */
+static bool answer_snapshot(char ask, import **gpu, int64_t *bytes) {
+    uint64_t address, sum = 0;
+    double ms = -1;
+    if (ask == 'g') {
+        device_offer offer;
+        if (!get(0, &offer, sizeof offer) || !get(0, bytes, sizeof *bytes)) return false;
+        double t0 = now_ms();
+        if (import_open(&offer, (size_t)*bytes, gpu) >= 0) ms = now_ms() - t0;
+        else fprintf(stderr, "     the worker cannot open the snapshot: %s\n", status_text());
+    } else if (*gpu) {
+        void *host = malloc((size_t)*bytes);
+        double t0 = now_ms();
+        if (host && import_begin(*gpu, 0, (size_t)*bytes, &address) >= 0) {
+            if (import_copy(*gpu, host, (size_t)*bytes) >= 0) ms = now_ms() - t0, sum = sum_of(host, (size_t)*bytes);
+            import_end(*gpu);
+        }
+        if (ms < 0) fprintf(stderr, "     the worker cannot read the snapshot: %s\n", status_text());
+        free(host);
+    }
+    return put(1, &ask, 1) && put(1, &ms, sizeof ms) && (ask == 'g' || put(1, &sum, sizeof sum));
+}
+
 /* What a worker may be asked: m = an echo, o = open the handle that follows and close it (answers 'o' and milliseconds), r = the
- * same and read it all, d = decode until the next letter, x = open it and touch what is nobody's.  Ends with its input. */
+ * same and read it all, d = decode until the next letter, g, G = answer_snapshot, x = open it and touch what is nobody's.  Ends
+ * with its input. */
 static int worker_main(const char *word, bool tiny) {
     const shape *s = tiny ? &small : &shapes[0];
     int B = strncmp(word, "decode64", 8) == 0 ? (tiny ? 4 : 64) : 1, prompt = tiny ? 9 : PROMPT, at = tiny ? 12 : CONTEXT;
     built *m = (built *)calloc(1, sizeof *m);
     backend *be = NULL;
     unsigned *sink = NULL;
+    import *gpu = NULL;
+    int64_t slot_bytes = 0;
     MUST(cudaStreamCreateWithFlags(&m->stream, cudaStreamNonBlocking));
     MUST(cudaMalloc((void **)&sink, 16));
     if (strncmp(word, "plain", 5) != 0) {
@@ -74,6 +125,9 @@ static int worker_main(const char *word, bool tiny) {
             } while (read(0, &stop, 1) < 0);
             fcntl(0, F_SETFL, 0);
             ms = (now_ms() - t0) / (double)(bursts * BURST_MAX_STEPS);
+        } else if (ask == 'g' || ask == 'G') {
+            if (!answer_snapshot(ask, &gpu, &slot_bytes)) return 3;
+            continue;
         } else if (ask != 'm') {
             cudaIpcMemHandle_t h;
             void *theirs = NULL;
@@ -82,6 +136,9 @@ static int worker_main(const char *word, bool tiny) {
             double t0 = now_ms();
             MUST(cudaIpcOpenMemHandle(&theirs, h, cudaIpcMemLazyEnablePeerAccess)); /* says why not, and ends */
             if (ask == 'x') {
+#if defined(GLIMPSE_EMULATION)
+                return 0; /* it would end as it should, but by a signal */
+#endif
                 MUST(LAUNCH(stray_kernel, dim3(1), dim3(32), 0, m->stream, false, (int *)(uintptr_t)0x10));
                 cudaError_t e = cudaStreamSynchronize(m->stream);
                 return e == cudaSuccess ? 4 : 0; /* without closing anything, as a process that dies */
@@ -97,6 +154,7 @@ static int worker_main(const char *word, bool tiny) {
         }
         if (!put(1, &ask, 1) || (ask != 'm' && !put(1, &ms, sizeof ms))) return 3;
     }
+    import_close(gpu);
     if (be) be->ops->close(be);
     release(m);
     MUST(cudaStreamDestroy(m->stream));
@@ -135,12 +193,17 @@ static child start(const char *word, bool tiny) {
     if (c.pid > 0 && !get(c.from, &hello, 1)) fprintf(stderr, "a worker (%s) ended before it was ready\n", word);
     return c;
 }
-/* Its exit status. */
+/* Its exit status; one that does not end is ended. */
 static int finish(child *c) {
     int status = -1;
     if (c->to >= 0) close(c->to);
     if (c->from >= 0) close(c->from);
-    if (c->pid > 0) waitpid(c->pid, &status, 0);
+    if (c->pid <= 0) return 128;
+    double began = now_ms();
+    while (!waitpid(c->pid, &status, WNOHANG)) {
+        if (now_ms() - began > 20e3) kill(c->pid, SIGKILL);
+        usleep(2000);
+    }
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
 }
 
@@ -299,25 +362,139 @@ static void say_inside(products *p, bool tiny) {
     free(m);
 }
 
-static int try_ipc(products *p, bool tiny) {
-    cudaIpcMemHandle_t h;
-    int64_t bytes = tiny ? 1 << 16 : (int64_t)1 << 30;
-    void *block = random_memory(p->stream, true, bytes / 2, 1, 9);
-    cudaError_t e = cudaIpcGetMemHandle(&h, block);
-    MUST(cudaStreamSynchronize(p->stream));
-    if (e != cudaSuccess) {
-        (void)cudaGetLastError();
-        printf("     CUDA IPC: %s: weights will go through the host's memory here\n", cudaGetErrorString(e));
-        MUST(cudaFree(block));
+/* A block of weights, described as one tensor, and a place for its copy on the device.  False: there is no driver here. */
+typedef struct held_block {
+    cudaStream_t stream;
+    void *weights;
+    int64_t bytes;
+    device *d;
+    device_part part;
+    device_offer offer;
+    fake_cuda *fake; /* the emulation's */
+} held_block;
+
+static void *driver_memory(held_block *h) {
+    void *p = NULL;
+#if defined(GLIMPSE_EMULATION)
+    void *library = dlopen("libcuda.so.1", RTLD_NOW);
+    if (library) h->fake = (fake_cuda *)dlsym(library, "fake_cuda");
+    if (h->fake) {
+        h->fake->init();
+        return (void *)(uintptr_t)h->fake->take((size_t)h->bytes);
+    }
+#endif
+    MUST(cudaMalloc(&p, (size_t)h->bytes));
+    return p;
+}
+static void write_weights(held_block *h, unsigned seed) {
+    MUST(LAUNCH(fill_kernel, dim3(h->bytes > 131072 ? 1024 : 4), dim3(256), 0, h->stream, false, h->weights, 1, h->bytes / 2, 1.0f, seed));
+    if (h->fake) MUST(cudaStreamSynchronize(h->stream)); /* the emulation's streams are not the driver's */
+}
+
+static bool hold(held_block *h, int64_t bytes) {
+    glimpse_model m = GLIMPSE_MODEL_INIT;
+    memset(h, 0, sizeof *h);
+    MUST(cudaStreamCreateWithFlags(&h->stream, cudaStreamNonBlocking));
+    h->bytes = bytes;
+    h->weights = driver_memory(h);
+    write_weights(h, 11);
+    MUST(cudaStreamSynchronize(h->stream));
+    glimpse_tensor t = GLIMPSE_TENSOR_INIT;
+    t.name = "weights";
+    t.data = h->weights;
+    t.dtype = GLIMPSE_BF16;
+    t.n_dims = 1;
+    t.dims[0] = bytes / 2;
+    m.tensors = &t;
+    m.n_tensors = 1;
+    m.stream = h->fake ? NULL : h->stream;
+    const driver *loaded;
+    h->part.from = h->weights;
+    h->part.offset = 0;
+    h->part.bytes = (size_t)bytes;
+    if (driver_load(false, &loaded) >= 0 && device_open(&m, &h->d) >= 0 && h->d &&
+        device_offer_slots(h->d, (size_t)bytes, 1, 100, &h->offer) >= 0)
+        return true;
+    printf("     a copy of the weights on the GPU was not tried: %s\n", status_text());
+    return false;
+}
+static void let_go(held_block *h) {
+    device_close(h->d, false);
+    if (!h->fake) MUST(cudaFree(h->weights));
+    MUST(cudaStreamDestroy(h->stream));
+}
+
+/* The two sides of a snapshot: a new step's weights are written behind work that takes a while, copied and offered while nobody waits;
+ * what the worker reads must be that step's, to the last bit, and stay so while the next step overwrites the weights. */
+static int try_snapshot(bool tiny) {
+    held_block h;
+    int wrong = 0, rounds = tiny ? 3 : 12;
+    double read_ms[16], opened = -1;
+    int64_t bytes = tiny ? 1 << 16 : (int64_t)64 << 20;
+    if (!hold(&h, bytes)) {
+        let_go(&h);
         return 0;
     }
-    int rounds = 50, wrong = 0, faults = tiny ? 2 : 100;
+    child c = start("plain", tiny);
+    char letter = 'g', answer = 0;
+    bool asked = put(c.to, &letter, 1) && put(c.to, &h.offer, sizeof h.offer) && put(c.to, &bytes, sizeof bytes) && get(c.from, &answer, 1) &&
+                 get(c.from, &opened, sizeof opened);
+    void *host = malloc((size_t)bytes);
+    for (int r = 0; asked && opened >= 0 && r < rounds; r++) {
+        uint64_t sum = 0, want;
+        double ms = -1;
+        for (int i = 0; i < 20; i++) write_weights(&h, (unsigned)(1000 + i)); /* the step's weights come late */
+        write_weights(&h, (unsigned)(17 + r));
+        must(device_copy_across(h.d, &h.part, 1, 0));
+        if (h.fake) h.fake->run(); /* it runs what somebody in its process waits for */
+        write_weights(&h, 3); /* the next step, which waits for the copy */
+        letter = 'G';
+        asked = put(c.to, &letter, 1) && get(c.from, &answer, 1) && get(c.from, &ms, sizeof ms) && get(c.from, &sum, sizeof sum);
+        write_weights(&h, (unsigned)(17 + r));
+        MUST(cudaMemcpyAsync(host, h.weights, (size_t)bytes, cudaMemcpyDeviceToHost, h.stream));
+        MUST(cudaStreamSynchronize(h.stream));
+        want = sum_of(host, (size_t)bytes);
+        wrong += !asked || ms < 0 || sum != want;
+        read_ms[r] = ms;
+    }
+    if (!asked || opened < 0) printf("     the worker did not open the snapshot: weights will go through the host's memory here\n");
+    else
+        printf("     a snapshot of %.0f MiB: opened by the worker in %.2f ms, waited for, read to the host and let go in %.2f ms; %d of %d were not "
+               "the step's weights\n", (double)bytes / 1048576, opened, median(read_ms, rounds), wrong, rounds);
+    free(host);
+    wrong += finish(&c) != 0;
+    let_go(&h);
+    return wrong;
+}
+
+/* A block of the trainer's that others open; its handle.  False: there is no IPC here, said. */
+static bool shared_block(held_block *b, products *p, bool tiny, cudaIpcMemHandle_t *h) {
+    memset(b, 0, sizeof *b);
+    b->stream = p->stream;
+    b->bytes = tiny ? 1 << 16 : (int64_t)1 << 30;
+    b->weights = driver_memory(b);
+    write_weights(b, 9);
+    cudaError_t e = cudaIpcGetMemHandle(h, b->weights);
+    MUST(cudaStreamSynchronize(p->stream));
+    if (e == cudaSuccess) return true;
+    (void)cudaGetLastError();
+    printf("     CUDA IPC: %s: weights will go through the host's memory here\n", cudaGetErrorString(e));
+    if (!b->fake) MUST(cudaFree(b->weights));
+    return false;
+}
+
+static int try_ipc(products *p, bool tiny) {
+    cudaIpcMemHandle_t h;
+    held_block b;
+    if (!shared_block(&b, p, tiny, &h)) return 0;
+    int64_t bytes = b.bytes;
+    int rounds = 50, wrong = 0;
     double echo[64], opened[64], through[64];
     child c = start("plain", tiny);
     if (ask(&c, 'o', &h, bytes) < 0) {
         printf("     CUDA IPC: another process cannot open a handle here: weights will go through the host's memory\n");
         finish(&c);
-        MUST(cudaFree(block));
+        if (!b.fake) MUST(cudaFree(b.weights));
         return 0;
     }
     for (int i = 0; i < rounds; i++) {
@@ -331,25 +508,31 @@ static int try_ipc(products *p, bool tiny) {
     printf("     IPC: a message there and back %.0f us; a handle of %.0f MiB opened and closed %.0f us; read through it at %.0f GB/s\n",
            median(echo, rounds), (double)bytes / 1048576, median(opened, rounds), (double)bytes / (median(through, rounds) * 1e6));
 
+    if (!b.fake) MUST(cudaFree(b.weights));
+    return wrong;
+}
+
+static int try_faults(products *p, bool tiny) {
+    cudaIpcMemHandle_t h;
+    held_block b;
+    int faults = tiny ? 2 : (int)FAULTS, lost = 0, other = 0;
+    if (!shared_block(&b, p, tiny, &h)) return 0;
     products_step(p);
     uint64_t before = products_sum(p);
-    int lost = 0, other = 0;
-    double began = now_ms();
     for (int i = 0; i < faults; i++) {
         child bad = start("plain", tiny);
         char x = 'x';
-        bool asked = put(bad.to, &x, 1) && put(bad.to, &h, sizeof h) && put(bad.to, &bytes, sizeof bytes);
+        bool asked = put(bad.to, &x, 1) && put(bad.to, &h, sizeof h) && put(bad.to, &b.bytes, sizeof b.bytes);
         products_step(p); /* ends the program where it fails */
         if (!asked) lost++;
-        if (i >= 9 && now_ms() - began > 150e3) faults = i + 1; /* where processes start slowly */
         int code = finish(&bad);
         lost += code != 0;
         other += products_sum(p) != before;
     }
     printf("     %d workers touched an address of nobody's with the trainer's memory open: %d did not fault, %d times the trainer's product "
            "was another\n", faults, lost, other);
-    MUST(cudaFree(block));
-    return wrong + lost + other;
+    if (!b.fake) MUST(cudaFree(b.weights));
+    return lost + other;
 }
 
 #endif

@@ -20,11 +20,15 @@ if [ -f "$B/libglimpse_cuda.so" ]; then
     found=$(nm -D --defined-only "$B/libglimpse_cuda.so" | awk '{ print $3 }')
     [ "$found" = glimpse_cuda_v1 ] || { echo "libglimpse_cuda.so exports: $found"; bad=1; }
 fi
-# The programs for a GPU, over the emulation with tiny shapes; a sanitizer, which takes minutes there, has the tests.
+# The programs for a GPU, over the emulation and the driver for tests with tiny shapes, a worker and its trainer among them; a
+# sanitizer, which takes minutes there, has the tests.
+case $B in /*) at=$B ;; *) at=$(pwd)/$B ;; esac
+export LD_LIBRARY_PATH="$at/tests/driver" GLIMPSE_WORKER="$at/tests/gpu/glimpse"
 for p in first bench; do
     [ "$MODE" = release ] || break
     [ -x "$B/tests/emu_$p" ] || continue
     "$B/tests/emu_$p" --tiny >"$TMP/$p" 2>&1 || { echo "emu_$p --tiny failed"; cat "$TMP/$p"; bad=1; }
+    grep -q 'not tried\|not measured\|did not open\|will go through' "$TMP/$p" && { echo "emu_$p --tiny left something out"; cat "$TMP/$p"; bad=1; }
     "$B/tests/emu_$p" --no_such_flag >/dev/null 2>&1 && { echo "emu_$p took a flag that it does not have"; bad=1; }
 done
 ! command -v python3 >/dev/null || python3 -c 'import ast, sys; ast.parse(open(sys.argv[1]).read())' tests/bench/torch_compare.py || bad=1

@@ -10,6 +10,7 @@ trap 'rm -rf "$tmp"' EXIT
 mkdir -p "$RESULTS" || exit 1
 file=$RESULTS/$name-$(date -u +%Y%m%d-%H%M%S).txt
 tiny=${EMULATE:+--tiny}
+[ -z "${EMULATE:-}" ] || export LD_LIBRARY_PATH="$B/tests/driver" # CUDA's driver for tests
 [ -z "${CUBLAS:-}" ] || export LD_LIBRARY_PATH="$CUBLAS${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
 
 smi() { timeout 20 nvidia-smi --query-gpu="$1" --format=csv,noheader 2>/dev/null || echo 'nvidia-smi says nothing'; }
