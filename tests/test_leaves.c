@@ -170,7 +170,7 @@ TEST(buffer_floats_are_short) {
     static const struct {
         float value;
         const char *text;
-    } cases[] = {{1e-5f, "1e-05"}, {1e-12f, "1e-12"}, {10000, "10000"}, {500000, "500000"}, {1e6f, "1e+06"}, {16777217, "16777216"},
+    } cases[] = {{1e-5f, "1e-05"}, {1e-12f, "1e-12"}, {10000, "10000"}, {500000, "500000"}, {1e6f, "1e+06"}, {16777216, "16777216"},
                  {0.1f, "0.1"}, {0.3f, "0.3"}, {1.0f / 3, "0.33333334"}, {0, "0"}, {-INFINITY, "-inf"}, {NAN, "nan"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         buffer b = {0};
