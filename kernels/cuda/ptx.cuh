@@ -20,6 +20,7 @@ enum { WARP = 32 };
     T *name = (T *)emu_shared(&name##_key, (size_t)(n) * sizeof(T))
 #define SHARED_DYN(T, name) T *name = (T *)emu_shared_dynamic()
 #define UNROLL
+#define UNROLL_8
 #define ROLLED
 #define OUTLINED __attribute__((noinline))
 
@@ -39,6 +40,7 @@ static inline unsigned arrive_and_see(unsigned *p) {
     arrive_release(p);
     return before;
 }
+static inline int count_and_see(int32_t *p) { return (*p)++; }
 static inline unsigned load_acquire(const unsigned *p) { return *p; }
 static inline void set_bits(unsigned *p, unsigned bits) { *p |= bits; }
 static inline void relax() { emu_yield(); }
@@ -86,6 +88,7 @@ static inline void mma_bf16(float c[4], const uint32_t a[4], const uint32_t b[2]
 
 #define SHARED(T, name, n) __shared__ T name[n]
 #define UNROLL _Pragma("unroll")
+#define UNROLL_8 _Pragma("unroll 8") /* the loads of eight rounds are on their way together */
 #define ROLLED _Pragma("unroll 1") /* code that runs once is paid for where it is fetched */
 #define OUTLINED __noinline__
 #define SHARED_DYN(T, name) \
@@ -143,6 +146,8 @@ static __device__ __forceinline__ unsigned arrive_and_see(unsigned *p) { /* the 
     asm volatile("atom.acq_rel.gpu.global.add.u32 %0, [%1], 1;" : "=r"(before) : "l"(p) : "memory");
     return before;
 }
+/* The same for counts that nobody waits for: of what those before it wrote, the last of all may read everything. */
+static __device__ __forceinline__ int count_and_see(int32_t *p) { return (int)arrive_and_see((unsigned *)p); }
 static __device__ __forceinline__ unsigned load_acquire(const unsigned *p) {
     unsigned v;
     asm volatile("ld.acquire.gpu.global.u32 %0, [%1];" : "=r"(v) : "l"(p) : "memory");
