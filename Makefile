@@ -85,8 +85,7 @@ say = $(if $(V)$(findstring s,$(SHORT)),,echo "  $(1)")
 JOBS := $(if $(findstring j,$(MAKEFLAGS)),,-j$(shell nproc))
 
 .PHONY: all help info deps test test-all run-tests bench parity fuzz faults hostile demo run-demo llmc install uninstall clean FORCE
-.DELETE_ON_ERROR:
-.SECONDARY:
+.DELETE_ON_ERROR .SECONDARY:
 all: $(LIBRARIES) $(PROGRAMS) $(EXAMPLES) $(MODULES)
 
 # Everything is compiled anew when a flag changes; the build id changes when a source of the libraries does, so that

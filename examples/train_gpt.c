@@ -85,6 +85,18 @@ static int load_data(trainer *t) {
     return rc < 0 ? complain(error) : 0;
 }
 
+/* The checkpoint's shape is the model's: a flag that says another one is an error, not passed over. */
+static int check_shape(const trainer *t, int64_t step, const gpt_config *c) {
+    const train_flags *f = &t->flags;
+    const struct { const char *flag; long asked, has; } shape[] = {
+        {"layers", f->layers, c->n_layers}, {"heads", f->heads, c->n_heads}, {"channels", f->channels, c->channels}, {"context", f->context, c->max_seq_len}};
+    for (int i = 0; i < 4; i++)
+        if (train_flag_given(f, shape[i].flag) && shape[i].asked != shape[i].has)
+            return fprintf(stderr, "train_gpt: --%s is %ld, and %s/model_%08lld.bin, from which --resume goes on, has %ld; hint: without --%s its shape is taken, without --resume "
+                           "a new run begins\n", shape[i].flag, shape[i].asked, t->out_dir, (long long)step, shape[i].has, shape[i].flag), -1;
+    return 0;
+}
+
 /* A new model from the flags, or the newest checkpoint. */
 static int make_model(trainer *t) {
     const train_flags *f = &t->flags;
@@ -95,6 +107,7 @@ static int make_model(trainer *t) {
                     .channels = (int)f->channels, .padded_vocab = (t->data.vocab_size + 15) / 16 * 16};
     if (f->resume && step < 0) return fprintf(stderr, "train_gpt: --resume: no model_*.bin with its state_*.bin in %s\n", t->out_dir), -1;
     if (step >= 0 && checkpoint_read_config(t->out_dir, step, &c, error) < 0) return complain(error);
+    if (step >= 0 && check_shape(t, step, &c) < 0) return -1;
     if (!gpt_config_ok(&c, &why)) return complain(why);
     if (c.vocab_size != t->data.vocab_size)
         return fprintf(stderr, "train_gpt: the checkpoint has %d tokens, the data %d: give the --data and --tokens it was trained on\n", c.vocab_size, t->data.vocab_size), -1;
@@ -105,6 +118,7 @@ static int make_model(trainer *t) {
     if (step >= 0) {
         if (checkpoint_load(t->out_dir, step, &t->model, &t->opt, &t->progress, error) < 0) return complain(error);
         training_upload(&t->model, &t->opt);
+        printf("resumed from %s/model_%08lld.bin\n", t->out_dir, (long long)step);
         return 0;
     }
     uint64_t rng = rng64_seed((uint64_t)f->seed, 0);
@@ -316,7 +330,7 @@ int main(int argc, char **argv) {
             goto out;
         }
     }
-    if (train_flags_parse(&t.flags, argc, argv) < 0) goto out;
+    if (train_flags_parse(&t.flags, argc, argv, t.config) < 0) goto out;
     if (t.flags.help) {
         train_flags_help(argv[0]);
         rc = 0;

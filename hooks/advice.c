@@ -73,7 +73,9 @@ static bool advise_copies(const session *s, const glimpse_sample *samples, int32
         if (x->n_beams || !x->n_tokens || was_drawn(x) || was_drawn(y) || !same_ids(x, y)) continue;
         const char *why = x->temperature <= 0 ? "--temperature 0 always takes the likeliest token" :
                           x->top_k == 1 ? "--top_k 1 always takes the likeliest token" : "these samplers leave one token at a time";
-        session_log(s, "hint: the %d samples are the same, %s: --num_samples 1 is enough", x->n_samples, why);
+        bool alone = GLIMPSE_AT(samples, 0)->setting == GLIMPSE_AT(samples, n - 1)->setting; /* else the others are not the same */
+        if (alone) session_log(s, "hint: the %d samples are the same, %s: --num_samples 1 is enough", x->n_samples, why);
+        else session_log(s, "hint: the %d samples of %s are the same, %s", x->n_samples, x->label, why);
         return true;
     }
     return false;

@@ -44,7 +44,7 @@ static glimpse_status show_settings(const chat *c) {
     chain *chain = NULL;
     TRY(generator_chain(c->s->g, &c->rq, 0, &chain));
     buf_printf(&b, "  samplers   %s", chain_string(chain));
-    offline_note_top_k(&b, chain_string(chain), c->rq.settings[0].top_k, c->s->m->d.vocab_size);
+    offline_note_top_k(&b, chain_string(chain), c->s->m->d.vocab_size);
     buf_printf(&b, "\n  length     %d tokens, seed %llu", c->rq.max_tokens, (unsigned long long)c->rq.seed);
     chain_close(chain);
     for (int id = 0; id < OPT_COUNT; id++)

@@ -53,7 +53,7 @@ glimpse_status session_read_config(options *o, const char *path) {
     buffer text = {0};
     cJSON *all = NULL;
     const cJSON *e;
-    TRY_GOTO(file_read_all(path, MAX_CONFIG, &text));
+    TRY_GOTO(status_prefix(file_read_all(path, MAX_CONFIG, &text), "--config"));
     all = cJSON_ParseWithLength(buf_str(&text), text.n);
     if (!all) {
         const char *at = cJSON_GetErrorPtr();
@@ -64,11 +64,7 @@ glimpse_status session_read_config(options *o, const char *path) {
     if (!cJSON_IsObject(all)) FAIL_GOTO(GLIMPSE_E_FORMAT, "%s: a JSON object of options was expected", path);
     cJSON_ArrayForEach(e, all) {
         glimpse_status one = set_one(o, e);
-        if (one < 0) {
-            HINT("in %s", path);
-            st = one;
-            goto out;
-        }
+        TRY_GOTO(status_prefix(one, path));
     }
 out:
     cJSON_Delete(all);

@@ -3,9 +3,11 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "hooks/load_bar.h"
 #include "hooks/own_output.h"
+#include "hooks/run_dir.h"
 #include "hooks/session_state.h"
 #include "include/internal/file.h"
 #include "include/internal/status.h"
@@ -25,8 +27,9 @@ static glimpse_status put(const session_host *host, buffer *b) {
 /* A line that may hold names of files. */
 static void say(const session_host *host, const char *line) {
     buffer b = {0};
+    buf_puts(&b, "glimpse: ");
     text_escape(&b, line, strlen(line), TEXT_ONE_LINE);
-    if (!buf_failed(&b) && host->log) host->log(host->user, buf_str(&b));
+    if (!buf_failed(&b)) session_tell(host, buf_str(&b));
     buf_free(&b);
 }
 
@@ -130,10 +133,34 @@ static void put_facts(const inspected *x, bool json, buffer *b) {
     else buf_printf(b, "%-18s %s\n%-18s %lld\n\n", "tied", tied ? "yes" : "no", "params", (long long)m->n_params);
 }
 
-static void put_tensor(const saved_tensor *t, const stats *s, bool json, bool first, buffer *b) {
+/* The table's columns: as it stands in a file; or fitted to a terminal, in two lines a tensor where one is too wide. */
+typedef struct columns {
+    int name, shape;
+    bool two_lines;
+} columns;
+
+static int put_shape(const saved_tensor *t, bool json, char shape[64]) {
+    if (t->dims[1]) return c_snprintf(shape, 64, json ? "%lld, %lld" : "%lld x %lld", (long long)t->dims[0], (long long)t->dims[1]);
+    return c_snprintf(shape, 64, "%lld", (long long)t->dims[0]);
+}
+
+static columns columns_for(const tensor_list *l, const session_host *host) {
+    columns c = {52, 16, false};
     char shape[64];
-    if (t->dims[1]) c_snprintf(shape, sizeof shape, json ? "%lld, %lld" : "%lld x %lld", (long long)t->dims[0], (long long)t->dims[1]);
-    else c_snprintf(shape, sizeof shape, "%lld", (long long)t->dims[0]);
+    if (!host->out_terminal) return c;
+    c = (columns){6, 5, false};
+    for (int32_t i = 0; i < l->n; i++) {
+        int name = l->t[i].m.data ? (int)strlen(l->t[i].name) : 0, n = put_shape(&l->t[i], false, shape);
+        if (name > c.name) c.name = name;
+        if (n > c.shape) c.shape = n;
+    }
+    c.two_lines = c.name + 1 + 4 + 1 + c.shape + 4 * 13 > terminal_columns(STDOUT_FILENO);
+    return c;
+}
+
+static void put_tensor(const saved_tensor *t, const stats *s, const columns *c, bool json, bool first, buffer *b) {
+    char shape[64];
+    put_shape(t, json, shape);
     const double v[] = {s->min, s->max, s->mean, s->std};
     static const char *const names[] = {"min", "max", "mean", "std"};
     if (json) {
@@ -143,11 +170,13 @@ static void put_tensor(const saved_tensor *t, const stats *s, bool json, bool fi
         buf_printf(b, ", \"nan\": %lld, \"inf\": %lld}", (long long)s->nan, (long long)s->inf);
         return;
     }
-    buf_printf(b, "%-52s %-4s %16s", t->name, save_dtype_name(t->dtype), shape);
+    if (c->two_lines) buf_printf(b, "%s  %s  %s\n ", t->name, save_dtype_name(t->dtype), shape);
+    else buf_printf(b, "%-*s %-4s %*s", c->name, t->name, save_dtype_name(t->dtype), c->shape, shape);
     for (int i = 0; i < 4; i++) {
         buffer n = {0};
         put_number(&n, v[i], false);
-        buf_printf(b, " %12s", buf_str(&n));
+        if (c->two_lines) buf_printf(b, " %s %-*s", names[i], i < 3 ? 13 : 0, buf_str(&n));
+        else buf_printf(b, " %12s", buf_str(&n));
         buf_free(&n);
     }
     if (s->nan || s->inf) buf_printf(b, "  %lld NaN, %lld inf", (long long)s->nan, (long long)s->inf);
@@ -156,38 +185,37 @@ static void put_tensor(const saved_tensor *t, const stats *s, bool json, bool fi
 
 /* The tokenizer that sampling would find; one that cannot be read is said, its model is looked at all the same. */
 static glimpse_status find_ends(inspected *x, const session_host *host) {
-    char *found = NULL;
-    glimpse_status st = checkpoint_find_newest(x->path, &found);
-    if (st >= 0 && (st = checkpoint_find_tokenizer(found, NULL, NULL, &x->t)) < 0 && st != GLIMPSE_E_MEMORY) {
+    glimpse_status st = checkpoint_find_tokenizer(x->path, NULL, NULL, &x->t);
+    if (st < 0 && st != GLIMPSE_E_MEMORY) {
         buffer why = {0};
         buf_printf(&why, "the tokenizer: %.*s", (int)strcspn(status_text(), "\n"), status_text());
         if (!buf_failed(&why)) say(host, buf_str(&why));
         buf_free(&why);
         st = GLIMPSE_OK;
     }
-    free(found);
     x->stored = x->m->d.vocab_size;
     if (x->t) model_drop_padding(x->m, x->t->vocab_size);
     tokenizer_ends(x->t, x->m->d.vocab_size, &x->m->d.bos, &x->m->d.eos);
     return st;
 }
 
-static glimpse_status inspect(model *m, const file_command *c, const session_host *host) {
+static glimpse_status inspect(model *m, const char *path, const file_command *c, const session_host *host) {
     glimpse_status st = GLIMPSE_OK;
-    inspected x = {.m = m, .path = c->in};
+    inspected x = {.m = m, .path = path};
     tensor_list l = {0};
     buffer b = {0};
     int64_t bad = 0;
     TRY_GOTO(find_ends(&x, host));
     put_facts(&x, c->json, &b);
-    if (!c->json)
-        buf_printf(&b, "%-52s %-4s %16s %12s %12s %12s %12s\n", "tensor", "type", "shape", "min", "max", "mean", "std");
     TRY_GOTO(save_list(m, SAVE_AS_IS, &l));
+    columns table = columns_for(&l, host);
+    if (!c->json && !table.two_lines)
+        buf_printf(&b, "%-*s %-4s %*s %12s %12s %12s %12s\n", table.name, "tensor", "type", table.shape, "shape", "min", "max", "mean", "std");
     for (int32_t i = 0, shown = 0; i < l.n; i++) {
         stats s;
         if (!l.t[i].m.data) continue; /* the zeros of a bias that GPT-2's files must have */
         TRY_GOTO(measure(&l.t[i], &s));
-        put_tensor(&l.t[i], &s, c->json, shown++ == 0, &b);
+        put_tensor(&l.t[i], &s, &table, c->json, shown++ == 0, &b);
         bad += s.nan + s.inf;
         if (b.n > 1 << 16) TRY_GOTO(put(host, &b));
     }
@@ -203,16 +231,16 @@ out:
 
 /* === convert === */
 /* The tokenizer that is named, or the one that sampling from this checkpoint would find; one that is found and cannot be read
- * goes along unread.  *in, *from: what is read, of the model and of the tokenizer (NULL: none); *readable: the latter can be. */
-static glimpse_status find_files(model *m, const file_command *c, token_files **out, char **in, char **from, bool *readable) {
+ * goes along unread.  in: the
+ * checkpoint; *from: what is read of the tokenizer (NULL: none), *readable: it can be. */
+static glimpse_status find_files(model *m, const char *in, const file_command *c, token_files **out, char **from, bool *readable) {
     glimpse_status st = GLIMPSE_OK;
     tokenizer *t = NULL;
-    char *found = NULL, *path = NULL, *beside = NULL;
-    TRY_GOTO(checkpoint_find_newest(c->in, &found));
+    char *path = NULL, *beside = NULL;
     bool given = c->tokenizer && !path_is_dir(c->tokenizer);
     if (given) path = strdup(c->tokenizer);
     else if (c->tokenizer) TRY_GOTO(tokenizer_find_path((const char *const[]){c->tokenizer}, 1, &path));
-    else if ((st = checkpoint_find_tokenizer_path(found, NULL, &path)) < 0) {
+    else if ((st = checkpoint_find_tokenizer_path(in, NULL, &path)) < 0) {
         if (st != GLIMPSE_E_TOKENIZER) goto out;
         path = NULL, st = GLIMPSE_OK; /* there is none */
     }
@@ -225,12 +253,11 @@ static glimpse_status find_files(model *m, const file_command *c, token_files **
         free(why);
         goto out;
     }
-    if (!(beside = path_is_dir(found) ? strdup(found) : path_dir(found))) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a path");
+    if (!(beside = path_is_dir(in) ? strdup(in) : path_dir(in))) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a path");
     st = token_files_make(t, beside, m, out);
     *readable = t != NULL;
 out:
     tokenizer_close(t);
-    *in = found;
     *from = path;
     free(beside);
     return st;
@@ -260,7 +287,7 @@ static glimpse_status check_name(const file_command *c) {
     return GLIMPSE_OK;
 }
 
-static glimpse_status convert(model *m, const file_command *c, const session_host *host) {
+static glimpse_status convert(model *m, const char *in, const file_command *c, const session_host *host) {
     static const char *const dtypes[] = {"f32", "bf16", "f16"}, *const formats[] = {"safetensors", "llmc"};
     load_bar bar = {.host = host, .what = "writing"};
     token_files *beside = NULL;
@@ -271,24 +298,25 @@ static glimpse_status convert(model *m, const file_command *c, const session_hos
         if (!strcmp(c->format, formats[i])) rq.format = (save_format)(i + 1);
     if (c->dtype && !rq.dtype) FAIL(GLIMPSE_E_INVALID, "--dtype is \"%.40s\"; possible are f32, bf16, f16", c->dtype);
     if (c->format && !rq.format) FAIL(GLIMPSE_E_INVALID, "--format is \"%.40s\"; possible are safetensors, llmc", c->format);
-    char *in = NULL, *from = NULL;
+    char *from = NULL;
     bool readable = false;
     buffer b = {0};
-    glimpse_status st = find_files(m, c, &beside, &in, &from, &readable);
+    glimpse_status st = find_files(m, in, c, &beside, &from, &readable);
     if (st < 0) goto out;
     rq.beside = beside;
     rq.inputs[0] = c->in, rq.inputs[1] = in, rq.inputs[2] = from;
     st = model_save(m, &rq);
     load_bar_end(&bar);
     text_escape(&b, c->out, strlen(c->out), TEXT_ONE_LINE);
-    buf_printf(&b, ": %s, %.2f M parameters, %s\n", m->arch, (double)m->n_params / 1e6,
+    buf_printf(&b, ": %s, %.2f M parameters, %s", m->arch, (double)m->n_params / 1e6,
                save_is_llmc(&rq) ? "as llm.c's file" : "a directory in Hugging Face's layout");
+    if (strcmp(in, c->in)) buf_puts(&b, ", from "), text_escape(&b, in, strlen(in), TEXT_ONE_LINE);
+    buf_putc(&b, '\n');
     if (st >= 0) st = put(host, &b);
     if (st >= 0 && save_is_llmc(&rq)) say_tokenizer_stays(host, from, readable);
     else if (st >= 0 && *token_files_note(beside)) say(host, token_files_note(beside));
 out:
     buf_free(&b);
-    free(in);
     free(from);
     token_files_free(beside);
     return st;
@@ -301,10 +329,15 @@ glimpse_status session_files(const file_command *c, const session_host *host) {
         FAIL(GLIMPSE_E_IO, "%s: there is no such file or directory\nhint: `glimpse help %s`", c->in, c->inspect ? "inspect" : "convert");
     if (!c->inspect) TRY(check_name(c));
     if (!c->inspect) TRY(output_may_be_made(c->out, c->out));
-    glimpse_status st = checkpoint_open(c->in, load_bar_step, &bar, &m);
+    char *found = NULL;
+    buffer told = {0};
+    TRY(run_dir_checkpoint(c->in, &found, &told));
+    if (told.n && host->log) host->log(host->user, buf_str(&told));
+    glimpse_status st = checkpoint_open(found, load_bar_step, &bar, &m);
     load_bar_end(&bar);
-    if (st < 0) return st;
-    st = c->inspect ? inspect(m, c, host) : convert(m, c, host);
+    if (st >= 0) st = c->inspect ? inspect(m, found, c, host) : convert(m, found, c, host);
     model_close(m);
+    free(found);
+    buf_free(&told);
     return st;
 }

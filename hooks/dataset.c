@@ -91,7 +91,7 @@ glimpse_status dataset_open(const char *path, int32_t vocab, dataset **out) {
     d->vocab = vocab;
     if (ends_with(path, ".jsonl")) TRY_GOTO(read_json_lines(d, path));
     else {
-        TRY_GOTO(file_open_read(path, &d->f));
+        TRY_GOTO(status_prefix(file_open_read(path, &d->f), "--dataset"));
         TRY_GOTO(read_header(d, path));
     }
     *out = d;

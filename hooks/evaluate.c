@@ -288,9 +288,10 @@ glimpse_status session_evaluate(const options *o, const session_host *host) {
     task_result *r = calloc(MOST_TASKS, sizeof *r);
     if (!r) FAIL(GLIMPSE_E_MEMORY, "no memory for the tasks");
     if (!opt_has(o, OPT_lm_eval_tasks))
-        FAIL_GOTO(GLIMPSE_E_INVALID, "glimpse eval: no task is named\nhint: --lm_eval_tasks hellaswag,arc_easy --lm_eval_data DIR");
+        FAIL_GOTO(GLIMPSE_E_INVALID, "no task is named\nhint: --lm_eval_tasks hellaswag,arc_easy --lm_eval_data DIR");
     if (!opt_has(o, OPT_lm_eval_results_output)) TRY_GOTO(session_may_write(o));
     TRY_GOTO(offline_open(o, host, &checkpoint, &s));
+    offline_say_checkpoint(s, checkpoint);
     free(s->run_name);
     s->facts.run_name = s->run_name = strdup(checkpoint);
     if (!s->run_name) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a file name");

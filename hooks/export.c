@@ -2,6 +2,8 @@
 #include "hooks/export.h"
 
 #include "hooks/journal.h"
+#include "hooks/session_state.h"
+#include "hooks/views.h"
 #include "include/internal/file.h"
 #include "include/internal/status.h"
 #include "viz/html.h"
@@ -15,8 +17,12 @@ typedef struct exported {
 
 static glimpse_status single_step(void *user, owned_record *r) {
     exported *e = user;
+    view_plan plan = {0};
     e->evals++;
-    return html_single_step(&r->record, &e->index, &e->probes, &e->bytes);
+    TRY(view_plan_of(&r->record, &plan));
+    glimpse_status st = html_single_step(&r->record, plan.style.mode, &e->index, &e->probes, &e->bytes);
+    view_plan_free(&plan);
+    return st;
 }
 
 static glimpse_status openai_step(void *user, owned_record *r) {
@@ -39,7 +45,7 @@ static glimpse_status write_export(const char *dir, const char *name, bool singl
     buf_printf(&said, "glimpse: %lld eval%s, %.1f MB, in %s", (long long)e.evals, e.evals == 1 ? "" : "s", (double)e.bytes.n * 1e-6, path);
     if (unread) buf_printf(&said, "; %lld line%s of evals.jsonl %s of Glimpse's and %s passed over", (long long)unread,
                            unread == 1 ? "" : "s", unread == 1 ? "is none" : "are none", unread == 1 ? "was" : "were");
-    if (!buf_failed(&said) && host->log) host->log(host->user, buf_str(&said));
+    if (!buf_failed(&said)) session_tell(host, buf_str(&said));
 out:
     buf_free(&e.bytes);
     buf_free(&e.index);

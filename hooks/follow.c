@@ -35,17 +35,6 @@ static void say(follower *f, const buffer *b) {
     if (b->n && !f->error && host->out) f->error = host->out(host->user, b->bytes, b->n);
 }
 
-/* The style of the run, as far as the command line says nothing else. */
-static view_style style_for(const follower *f, const view_plan *run) {
-    const options *o = f->as_if.o;
-    view_style style = session_terminal_style(&f->as_if, true);
-    if (!opt_is_set(o, OPT_colorize_output)) style.colorize = run->style.colorize;
-    if (!opt_is_set(o, OPT_colorize_mode)) style.mode = run->style.mode;
-    if (!opt_is_set(o, OPT_palette)) style.colors = run->style.colors;
-    if (!opt_is_set(o, OPT_token_boundary)) style.token_boundary = run->style.token_boundary;
-    return style;
-}
-
 /* The newest record with samples before eval i: what its digest compares with.  Returned, NULL = none. */
 static owned_record *samples_before(follower *f, int64_t i, const char *run) {
     buffer line = {0};
@@ -74,7 +63,8 @@ static glimpse_status show(follower *f, int64_t i) {
     if (read < 0) goto out; /* damaged: passed over, as by every reader of the journal */
     const glimpse_record *r = &o->record;
     TRY_GOTO(view_plan_of(r, &run));
-    view_style style = style_for(f, &run);
+    view_style style = session_terminal_style(&f->as_if, true);
+    view_style_of_run(f->as_if.o, &run, &style);
     if (r->n_samples) {
         before = samples_before(f, i, r->run);
         buf_printf(&where, "%s/evals/step_%08lld/sample.txt", f->dir, (long long)r->step);
@@ -125,18 +115,18 @@ static void tell(const follower *f, const char *words, const char *path, const c
     buf_printf(&b, "glimpse: %s", words);
     text_escape(&b, path, strlen(path), TEXT_ONE_LINE);
     buf_puts(&b, end);
-    if (!buf_failed(&b) && host->log) host->log(host->user, buf_str(&b));
+    if (!buf_failed(&b)) session_tell(host, buf_str(&b));
     buf_free(&b);
 }
 
 static void tell_first(const follower *f) {
     char *meant = run_dir_meant(f->dir);
     buffer end = {0};
-    buf_puts(&end, ", which comes with the first eval; Ctrl-C leaves");
+    buf_puts(&end, path_exists(f->dir) ? ", which comes with the first eval; Ctrl-C leaves" : ": there is no such directory yet; Ctrl-C leaves");
     if (meant) buf_puts(&end, "\nhint: did you mean ");
     if (meant) text_escape(&end, meant, strlen(meant), TEXT_ONE_LINE);
     if (meant) buf_putc(&end, '?');
-    tell(f, "waiting for ", f->path, buf_str(&end));
+    tell(f, "waiting for ", path_exists(f->dir) ? f->path : f->dir, buf_str(&end));
     buf_free(&end);
     free(meant);
 }
@@ -161,7 +151,7 @@ glimpse_status session_follow(const options *o, const char *dir, const session_h
     follower f = { .as_if = { .o = (options *)(uintptr_t)o, .host = *host }, .dir = dir };
     buffer boundary = {0};
     TRY_GOTO(view_style_of(o, &f.as_if.style, &boundary));
-    TRY_GOTO(run_dir_check(dir, "follow"));
+    if (path_exists(dir)) TRY_GOTO(run_dir_check(dir, "follow")); /* a run that is started later makes it */
     f.path = path_join(dir, "evals.jsonl");
     if (!f.path) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a file name");
     TRY_GOTO(look(&f, true));

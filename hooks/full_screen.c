@@ -57,10 +57,10 @@ static void give(full_screen *t) {
 glimpse_status full_screen_open(const session_host *host, full_screen **out) {
     const char *term = getenv("TERM");
     if (!host->out || !host->out_terminal || !isatty(STDIN_FILENO))
-        FAIL(GLIMPSE_E_STATE, "glimpse review is for a terminal, and %s is none\nhint: `glimpse follow` writes a log, `glimpse "
+        FAIL(GLIMPSE_E_STATE, "`glimpse review` is for a terminal, and %s is none\nhint: `glimpse follow` writes a log, `glimpse "
              "report --single` a page in one file", host->out_terminal ? "stdin" : "stdout");
     if (!term || !*term || !strcmp(term, "dumb"))
-        FAIL(GLIMPSE_E_STATE, "glimpse review cannot draw on a terminal of TERM=%s\nhint: TERM=xterm-256color, or `glimpse follow`", term ? term : "");
+        FAIL(GLIMPSE_E_STATE, "`glimpse review` cannot draw on a terminal of TERM=%s\nhint: TERM=xterm-256color, or `glimpse follow`", term ? term : "");
     full_screen *t = calloc(1, sizeof *t);
     if (!t) FAIL(GLIMPSE_E_MEMORY, "no memory for a screen");
     t->host = host;

@@ -227,7 +227,6 @@ static glimpse_status model_metrics(list *l, const glimpse_sample *s, bool all) 
     put(l, "mean_rank", rank / n);
     put(l, "rank1_share", first / n);
     put(l, "eos_stop", s->stop == GLIMPSE_STOP_EOS);
-    if (!all) return GLIMPSE_OK;
     glimpse_status st = GLIMPSE_OK;
     double x;
     int32_t *ids = malloc(((size_t)s->n_tokens + 1) * sizeof *ids);
@@ -235,6 +234,7 @@ static glimpse_status model_metrics(list *l, const glimpse_sample *s, bool all) 
     for (int32_t i = 0; i < s->n_tokens; i++) ids[i] = GLIMPSE_AT(s->tokens, i)->id;
     TRY_GOTO(share_of_runs(ids, s->n_tokens, 4, true, &x));
     put(l, "repetition_tokens", x);
+    if (!all) goto out;
     TRY_GOTO(longest_repeat(ids, s->n_tokens, &x));
     put(l, "longest_repeat", x);
 out:

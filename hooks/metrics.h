@@ -26,7 +26,7 @@
 #include "hooks/spelling.h"
 #include "include/internal/record.h"
 
-/* Measure `s` and hang the result on it, rounded; memory from `a`.  Always the model's own, repetition and
+/* Measure `s` and hang the result on it, rounded; memory from `a`.  Always the model's own but longest_repeat, repetition and
  * invalid_utf8_rate; `all` adds the rest, those of spelling if `sp` is not NULL.  On failure `s` is as it was. */
 glimpse_status metrics_of_sample(glimpse_sample *s, bool all, speller *sp, arena *a);
 

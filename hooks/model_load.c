@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hooks/run_dir.h"
 #include "hooks/session_state.h"
 #include "include/internal/file.h"
 #include "include/internal/status.h"
@@ -54,7 +55,8 @@ glimpse_status session_load_model(const char *path, glimpse_model *description, 
     loaded *l = calloc(1, sizeof *l);
     char *found = NULL;
     if (!l) FAIL(GLIMPSE_E_MEMORY, "no memory for a model");
-    TRY_GOTO(checkpoint_open(path, NULL, NULL, &l->m));
+    TRY_GOTO(run_dir_checkpoint(path, &found, NULL));
+    TRY_GOTO(checkpoint_open(found, NULL, NULL, &l->m));
     const tensor_family *family = family_find(l->m->arch);
     if (!family) FAIL_GOTO(GLIMPSE_E_INTERNAL, "architecture %s has no table of tensors", l->m->arch);
     l->tensors = calloc((size_t)family->n_rules * ((size_t)l->m->d.n_layers + 1), sizeof *l->tensors);
@@ -67,7 +69,6 @@ glimpse_status session_load_model(const char *path, glimpse_model *description, 
         for (int32_t layer = 0; layer < (rule_in_layer(rule) ? l->m->d.n_layers : 1); layer++)
             TRY_GOTO(add(l, rule, rule_in_layer(rule) ? layer : LAYER_NONE));
     }
-    TRY_GOTO(checkpoint_find_newest(path, &found)); /* as it was opened */
     if (checkpoint_find_tokenizer_path(found, NULL, &l->tokenizer) < 0) l->tokenizer = NULL; /* the trainer may have its own */
     *description = l->m->d;
     description->tensors = l->tensors, description->n_tensors = l->n, description->cap_tensors = 0;

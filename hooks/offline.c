@@ -2,6 +2,7 @@
  * goes to the host's output, everything else to its log, the files to out_dir. */
 #include "hooks/load_bar.h"
 #include "hooks/prompts.h"
+#include "hooks/run_dir.h"
 #include "hooks/session_state.h"
 #include "hooks/text_out.h"
 #include "include/internal/file.h"
@@ -64,6 +65,11 @@ out:
     return st;
 }
 
+void offline_say_checkpoint(const session *s, const char *checkpoint) {
+    const char *given = opt_str(s->o, OPT_checkpoint);
+    if (!opt_bool(s->o, OPT_quiet) && (!given || strcmp(given, checkpoint))) session_log(s, "glimpse: checkpoint %s", checkpoint);
+}
+
 glimpse_status offline_say_where(const session *s) {
     if (s->views_missing)
         FAIL(GLIMPSE_E_IO, "views are missing in %s; all numbers and texts are in its evals.jsonl\nhint: glimpse report %s draws them later",
@@ -89,8 +95,14 @@ static glimpse_status find_tokenizer(const options *o, const session_host *host,
 }
 
 /* Both of 43 and of 200 of 43 are all of them: what is in force. */
-void offline_note_top_k(buffer *b, const char *chain, int32_t top_k, int32_t vocab) {
-    if (top_k >= vocab && strstr(chain, "top_k")) buf_printf(b, "  (top_k keeps all %d tokens)", vocab);
+int64_t offline_top_k_of(const char *chain) {
+    const char *at = strstr(chain, "top_k=");
+    int64_t k;
+    return at && parse_i64(at + 6, strspn(at + 6, "0123456789"), &k) ? k : 0;
+}
+
+void offline_note_top_k(buffer *b, const char *chain, int32_t vocab) {
+    if (offline_top_k_of(chain) >= vocab) buf_printf(b, "  (top_k keeps all %d tokens)", vocab);
 }
 
 /* --- what is said before ------------------------------------------------------------------------------------------ */
@@ -109,15 +121,20 @@ glimpse_status offline_banner(session *s, const char *checkpoint, const batch_re
         buf_putc(&b, '\n');
     }
     glimpse_status st = GLIMPSE_OK;
-    buf_printf(&b, "  sampling   %d token%s, %d x %d sample%s, seed %llu", rq->max_tokens, rq->max_tokens == 1 ? "" : "s", rq->n_settings,
+    int32_t room = prompts->n || rq->max_tokens < m->d.max_seq_len ? 0 : m->d.max_seq_len - 1; /* of a conversation, whose first text has a token */
+    for (int32_t i = 0; i < prompts->n; i++)
+        if (batch_room(rq, &prompts->prompts[i], m->d.max_seq_len) > room) room = batch_room(rq, &prompts->prompts[i], m->d.max_seq_len);
+    if (!room) room = rq->max_tokens;
+    buf_printf(&b, "  sampling   %d token%s, %d x %d sample%s, seed %llu", room, room == 1 ? "" : "s", rq->n_settings,
                rq->num_samples, rq->num_samples == 1 ? "" : "s",
                (unsigned long long)rq->seed);
+    if (room < rq->max_tokens) buf_printf(&b, "  (then the context is full; --max_sample_tokens is %d)", rq->max_tokens);
     for (int32_t i = 0; i < rq->n_settings; i++) {
         chain *c = NULL;
         TRY_GOTO(generator_chain(s->g, rq, i, &c));
         bool nothing = rq->beams.width > 1 && !rq->beams.sample && !strcmp(chain_string(c), "temperature=1");
         buf_printf(&b, "\n  samplers   %s", nothing ? "none (beam search draws nothing without --beam_sample)" : chain_string(c));
-        if (!nothing) offline_note_top_k(&b, chain_string(c), rq->settings[i].top_k, m->d.vocab_size);
+        if (!nothing) offline_note_top_k(&b, chain_string(c), m->d.vocab_size);
         chain_close(c);
     }
     if (rq->beams.width > 1) {
@@ -140,6 +157,17 @@ out:
 }
 
 /* --- the run ------------------------------------------------------------------------------------------------------ */
+
+/* Samples that did not end by themselves nor where they were told to. */
+static void say_full(const session *s, const glimpse_record *r) {
+    int32_t full = 0;
+    for (int32_t i = 0; i < r->n_samples; i++) full += GLIMPSE_AT(r->samples, i)->stop == GLIMPSE_STOP_CONTEXT;
+    buffer which = {0};
+    if (full == r->n_samples) buf_printf(&which, full == 1 ? "the sample stops" : "all %d samples stop", full);
+    else buf_printf(&which, "%d of the %d samples stop%s", full, r->n_samples, full == 1 ? "s" : "");
+    if (full) session_log(s, "glimpse: %s where the model's context of %d tokens is full", buf_str(&which), s->m->d.max_seq_len);
+    buf_free(&which);
+}
 
 /* What the batch would refuse is refused now, before a word is said. */
 static glimpse_status rehearse(const session *s, const batch_request *rq) {
@@ -180,8 +208,13 @@ glimpse_status offline_open(const options *given, const session_host *host, char
     model *m = NULL;
     tokenizer *t = NULL;
     session *s = NULL;
+    buffer taken = {0};
     const char *from = opt_str(given, OPT_checkpoint);
-    TRY(checkpoint_find_newest(from ? from : opt_str(given, OPT_out_dir), &checkpoint));
+    TRY(run_dir_checkpoint(from ? from : opt_str(given, OPT_out_dir), &checkpoint, &taken));
+    buffer spelt = {0};
+    opt_spell(buf_str(&taken), options_is_trainer(given), &spelt);
+    if (spelt.n && host->log && !opt_bool(given, OPT_quiet)) host->log(host->user, buf_str(&spelt));
+    buf_free(&taken), buf_free(&spelt);
     load_bar bar = {.host = host, .what = "reading"};
     st = checkpoint_open(checkpoint, load_bar_step, &bar, &m);
     load_bar_end(&bar);
@@ -238,6 +271,7 @@ glimpse_status session_run(const options *given, const session_host *host) {
                       strerror_r(w.error, room, sizeof room), s->out_dir);
         }
     }
+    if (st >= 0 && s->before && !opt_bool(given, OPT_quiet)) say_full(s, &s->before->record);
     if (st >= 0 && s->before && !opt_bool(given, OPT_quiet)) session_advise(s, s->before->record.samples, s->before->record.n_samples);
     if (st >= 0) TRY_GOTO(offline_say_where(s));
 out:

@@ -1,6 +1,7 @@
 /* probes.c -- see probes.h. */
 #include "hooks/probes.h"
 
+#include "hooks/tasks/task_run.h"
 #include "include/internal/file.h"
 #include "include/internal/status.h"
 #include "viz/text.h"
@@ -27,8 +28,8 @@ struct probe_list {
 static glimpse_status encode_probe(probe_list *list, probe *p, const model *m, tokenizer *t) {
     glimpse_status st = GLIMPSE_OK;
     buffer ids = {0};
-    int32_t bos = m->d.bos >= 0 ? m->d.bos : t->bos;
-    if (bos >= 0 && bos < m->d.vocab_size) buf_put(&ids, &bos, sizeof bos);
+    int32_t bos = m->d.bos >= 0 ? m->d.bos : t->bos, first = p->prompt_bytes ? bos : task_prefix_id(m, t);
+    if (first >= 0 && first < m->d.vocab_size) buf_put(&ids, &first, sizeof first);
     if (p->prompt_bytes) st = tokenizer_encode(t, p->prompt, p->prompt_bytes, &ids);
     p->n_before_text = (int32_t)(ids.n / sizeof(int32_t));
     if (st >= 0) st = tokenizer_encode(t, p->text, p->text_bytes, &ids);
@@ -72,7 +73,7 @@ glimpse_status probes_open(const char *path, const model *m, tokenizer *t, probe
     buffer text = {0};
     probe_list *list = NULL;
     if (!t) FAIL(GLIMPSE_E_TOKENIZER, "--probe %s: without a tokenizer no text can be scored\nhint: --tokenizer FILE", path);
-    TRY(file_read_all(path, MOST_BYTES, &text));
+    TRY(status_prefix(file_read_all(path, MOST_BYTES, &text), "--probe"));
     list = calloc(1, sizeof *list);
     if (list) list->a = arena_new();
     if (list && list->a) list->probes = arena_alloc(list->a, MOST_PROBES * sizeof *list->probes);

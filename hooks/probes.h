@@ -1,8 +1,9 @@
 /* probes.h -- texts of the user's own that are scored, not generated, at every eval: when did the model learn what?
  *
- * --probe FILE holds a text a line, or a prompt and its answer with a tab between them.  The model reads the line as it
- * would in training: after its BOS where it has one, else the first token is given and not scored.  A prompt and its
- * answer are encoded apart, since that is how a sample goes on from a prompt.
+ * --probe FILE holds a text a line, or a prompt and its answer with a tab between them; there are no comments: "# include" is a
+ * text as any.  A text stands where `glimpse score` puts it, behind BOS or, without one, EOS (task_prefix_id); a prompt where a
+ * sample's prompt stands, behind BOS or nothing; without anything before it the first token is given and not scored.  A prompt
+ * and its answer are encoded apart, since that is how a sample goes on from a prompt.
  *
  * A probe of a record is a glimpse_sample whose `stop` is SCORED:
  *   prompt       number of the line among those that are not empty, from 0

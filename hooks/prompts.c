@@ -184,7 +184,7 @@ static glimpse_status one_option(const options *o, prompt_list *p, int32_t i, co
     }
     bool instruction = opt_is(o, OPT_prompt_format, "instruction");
     if (before && !instruction) buf_puts(&text, before);
-    if (!strncmp(spec, "FILE:", 5)) TRY_GOTO(file_read_all(spec + 5, MAX_PROMPT, &text));
+    if (!strncmp(spec, "FILE:", 5)) TRY_GOTO(status_prefix(file_read_all(spec + 5, MAX_PROMPT, &text), "--prompt"));
     else if (!strcmp(spec, "-") && !before) {
         if (!options_is_offline(o))
             FAIL_GOTO(GLIMPSE_E_INVALID, "the prompt - (standard input) belongs to the trainer here\nhint: use FILE:path");
@@ -245,7 +245,7 @@ glimpse_status prompt_list_make(const options *o, const model *m, tokenizer *t, 
             buf_put(&specs, &s, sizeof s);
         }
     if (path) {
-        TRY_GOTO(file_read_all(path, MAX_PROMPT, &lines));
+        TRY_GOTO(status_prefix(file_read_all(path, MAX_PROMPT, &lines), "--prompts"));
         TRY_GOTO(split_lines(&lines, &specs));
     }
     size_t n = specs.n / sizeof(char *);

@@ -126,7 +126,7 @@ static glimpse_status append_line(const char *folder, const char *name, const bu
     return st;
 }
 
-static glimpse_status append_index(const char *dir, const glimpse_record *r, bool anew, bool probes_anew) {
+static glimpse_status append_index(const char *dir, const glimpse_record *r, color_mode mode, bool anew, bool probes_anew) {
     glimpse_status st = GLIMPSE_OK;
     buffer line = {0};
     char *folder = path_join(dir, "report");
@@ -137,7 +137,7 @@ static glimpse_status append_index(const char *dir, const glimpse_record *r, boo
         TRY_GOTO(append_line(folder, "probes.js", &line, probes_anew));
         buf_clear(&line);
     }
-    TRY_GOTO(html_index_line(r, &line)); /* last: the page finds what it names */
+    TRY_GOTO(html_index_line(r, mode, &line)); /* last: the page finds what it names */
     TRY_GOTO(append_line(folder, "index.js", &line, anew));
 out:
     buf_free(&line);
@@ -250,7 +250,7 @@ glimpse_status review_append(const view_plan *p, const char *dir, const glimpse_
     for (int i = 0; i < 3; i++) {
         glimpse_status st = GLIMPSE_OK;
         const bool wanted = i == 0 ? p->report : i == 1 || p->tensorboard, anew = wanted && views_redraw_begins(redraw, names[i]);
-        if (i == 0 && wanted) st = append_index(dir, r, anew, r->n_probes && views_redraw_begins(redraw, "report/probes.js"));
+        if (i == 0 && wanted) st = append_index(dir, r, p->style.mode, anew, r->n_probes && views_redraw_begins(redraw, "report/probes.js"));
         if (i == 1) st = append_csv(dir, r, anew);
         if (i == 2 && wanted) st = append_events(p, dir, r, anew);
         if (st >= 0 || first < 0) continue;
@@ -290,7 +290,7 @@ glimpse_status review_ends_with(const view_plan *p, const char *dir, const glimp
         free(path);
         path = NULL;
         if ((i == 0 && !p->report) || (i == 2 && !p->tensorboard)) continue;
-        if (i == 0) TRY_GOTO(html_index_line(r, &bytes));
+        if (i == 0) TRY_GOTO(html_index_line(r, p->style.mode, &bytes));
         if (i == 1) TRY_GOTO(csv_lines(r, &bytes));
         if (i == 2) events_close(r, &bytes);
         if (i == 2) TRY_GOTO(each_event_file(dir, keep_last, &path));

@@ -47,6 +47,9 @@ typedef struct reviewer {
     int64_t n_rows;
     buffer map, map_steps;
     over_steps over;
+    const options *o;
+    view_plan run;           /* what the run is drawn with, from the first eval that was read */
+    bool styled;
     buffer sampled;          /* a byte an eval, of the first so many: 0 = not known yet, else 1 + whether it has samples */
 } reviewer;
 
@@ -102,6 +105,17 @@ static bool is_sampled(reviewer *w, int64_t i) {
     return *known == 2;
 }
 
+/* The colours of the run's own log, unless the command line names others; keys change them from there. */
+static glimpse_status look_as_the_run(reviewer *w) {
+    view_style *style = &w->v.style;
+    TRY(view_plan_of(w->v.r, &w->run));
+    view_style_of_run(w->o, &w->run, style);
+    style->colorize = true;
+    if (style->mode == COLOR_ALL) style->mode = COLOR_MINMAX; /* the first of them, as in the log */
+    w->styled = true;
+    return GLIMPSE_OK;
+}
+
 /* Read what the view says is to be seen. */
 static glimpse_status load(reviewer *w) {
     screen_view *v = &w->v;
@@ -127,6 +141,7 @@ static glimpse_status load(reviewer *w) {
         v->problem = buf_str(&w->problem);
         return GLIMPSE_OK;
     }
+    if (!w->styled) TRY(look_as_the_run(w));
     if (v->page == SCREEN_PROBES) return GLIMPSE_OK;
     if (v->sample >= v->r->n_samples && v->r->n_samples) v->sample = v->r->n_samples - 1;
     const glimpse_sample *s = sample_of(w);
@@ -384,10 +399,10 @@ static bool pressed(reviewer *w, uint32_t key, glimpse_status *st) {
     buf_clear(&w->said);
     if (w->kind) return typed(w, key), true;
     switch (key) {
-    case 'q': return false;
-    case KEY_ESCAPE:
+    case 'q': case KEY_ESCAPE: /* back; at the top the one leaves, the other ends the search */
         if (v->page != SCREEN_SAMPLE) turn_to(w, v->page);
         else if (v->diff) v->diff = false;
+        else if (key == 'q') return false;
         else end_search(w);
         break;
     case KEY_LEFT: go_to(w, v->at - 1); break;
@@ -510,7 +525,7 @@ glimpse_status session_review(const options *o, const char *dir, const session_h
     TRY_GOTO(view_style_of(o, &as_if.style, &boundary));
     w.v.style = session_terminal_style(&as_if, true);
     w.v.style.colorize = true;
-    if (!opt_is_set(o, OPT_colorize_mode) || w.v.style.mode == COLOR_ALL) w.v.style.mode = COLOR_SOFTMAX; /* compares across evals */
+    w.o = o;
     TRY_GOTO(run_dir_check_begun(dir, "review"));
     TRY_GOTO(evals_open(path, &w.x));
     w.v.at = evals_count(w.x) - 1;
@@ -525,6 +540,7 @@ out:
     evals_close(w.x);
     buf_free(&w.hits), buf_free(&w.line), buf_free(&w.problem), buf_free(&w.said), buf_free(&w.map), buf_free(&w.map_steps), buf_free(&w.sampled);
     buf_free(&boundary);
+    view_plan_free(&w.run);
     free(path);
     return st;
 }

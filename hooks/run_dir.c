@@ -1,4 +1,5 @@
 /* run_dir.c -- see run_dir.h. */
+#define _GNU_SOURCE
 #include "hooks/run_dir.h"
 
 #include <dirent.h>
@@ -6,10 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "include/internal/file.h"
 #include "include/internal/flock_holder.h"
 #include "include/internal/nearest.h"
+#include "sampling/checkpoint/checkpoint.h"
 
 enum { MOST_ENTRIES = 10000 };
 
@@ -74,6 +77,33 @@ glimpse_status run_dir_check_begun(const char *dir, const char *command) {
                     dir);
     free(meant);
     return GLIMPSE_E_IO;
+}
+
+/* When the journal of training in it began, seconds since 1970, by the time of its first line; 0 = there is none. */
+static int64_t begun(const char *dir) {
+    static const char kind[] = ",\"kind\":\"train\",", stamp[] = ",\"time\":\""; /* no text within a line can hold these bytes */
+    char head[1024] = "", *path = path_join(dir, "evals.jsonl"), *at;
+    struct tm t = {0};
+    file f = FILE_INIT;
+    int64_t seconds = 0;
+    if (path && path_is_file(path) && file_open_read(path, &f) >= 0) {
+        size_t n = f.size < (int64_t)sizeof head - 1 ? (size_t)f.size : sizeof head - 1;
+        if (file_read_at(&f, 0, head, n) >= 0) head[n] = 0;
+        at = strstr(head, kind) ? strstr(head, stamp) : NULL;
+        if (at && strptime(at + sizeof stamp - 1, "%Y-%m-%dT%H:%M:%SZ", &t)) seconds = timegm(&t);
+    }
+    file_close(&f);
+    free(path);
+    return seconds;
+}
+
+glimpse_status run_dir_checkpoint(const char *path, char **found, buffer *told) {
+    char *further;
+    TRY(checkpoint_find_since(path, path_is_dir(path) ? begun(path) : 0, found, &further));
+    if (told && further)
+        buf_printf(told, "glimpse: %s is taken, of the run in %s/evals.jsonl; %s is an older run's\nhint: --checkpoint names another", *found, path, further);
+    free(further);
+    return GLIMPSE_OK;
 }
 
 run_writer run_dir_writer(const char *dir) {

@@ -153,7 +153,8 @@ static glimpse_status answer_requests(session *s, const char *path) {
     score_answer *answers = NULL;
     buffer out = {0};
     int32_t n;
-    TRY_GOTO(json_lines_read(strcmp(path, "-") ? path : "/dev/stdin", &l));
+    if (strcmp(path, "-") && !path_exists(path)) FAIL_GOTO(GLIMPSE_E_IO, "--requests: there is no %s", path);
+    TRY_GOTO(json_lines_read(path, &l));
     as = calloc((size_t)l.n, sizeof *as);
     if (!as) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for %d requests", l.n);
     for (int32_t i = 0; i < l.n; i++) {
@@ -201,7 +202,7 @@ static glimpse_status text_to_score(const session *s, buffer *ids) {
         return GLIMPSE_OK;
     }
     if (!s->t) FAIL_GOTO(GLIMPSE_E_TOKENIZER, "without a tokenizer no text can be scored\nhint: --tokenizer FILE, or IDS:1,2,3");
-    if (!strncmp(spec, "FILE:", 5)) TRY_GOTO(file_read_all(spec + 5, MOST_TEXT, &t));
+    if (!strncmp(spec, "FILE:", 5)) TRY_GOTO(status_prefix(file_read_all(spec + 5, MOST_TEXT, &t), "--prompt"));
     else if (!strcmp(spec, "-")) TRY_GOTO(file_read_fd(STDIN_FILENO, "standard input", MOST_TEXT, &t));
     else if (opt_bool(s->o, OPT_escapes)) TRY_GOTO(unescape(spec, strlen(spec), &t));
     else buf_puts(&t, spec);
@@ -342,13 +343,14 @@ glimpse_status session_score_file(const options *o, const session_host *host) {
     session *s = NULL;
     const char *requests = opt_str(o, OPT_requests);
     if (!requests && !opt_is_set(o, OPT_sample_start_tokens))
-        FAIL(GLIMPSE_E_INVALID, "glimpse score: no text is given\nhint: --prompt TEXT, --prompt FILE:path, --prompt -, or --requests FILE");
+        FAIL(GLIMPSE_E_INVALID, "no text is given to score\nhint: --prompt TEXT, --prompt FILE:path, --prompt -, or --requests FILE");
     if (requests && opt_level_of(o, OPT_sample_start_tokens) == OPT_LEVEL_FLAG)
-        FAIL(GLIMPSE_E_INVALID, "glimpse score: --requests and --prompt: one at a time");
-    if (requests && opt_has(o, OPT_logits_out)) FAIL(GLIMPSE_E_INVALID, "glimpse score: --logits_out is for a text, and there are --requests");
-    if (opt_count(o, OPT_sample_start_tokens) > 1) FAIL(GLIMPSE_E_INVALID, "glimpse score: --prompt is given several times: one text at a time");
+        FAIL(GLIMPSE_E_INVALID, "--requests and --prompt: `glimpse score` takes one of them");
+    if (requests && opt_has(o, OPT_logits_out)) FAIL(GLIMPSE_E_INVALID, "--logits_out is for a text, and there are --requests");
+    if (opt_count(o, OPT_sample_start_tokens) > 1) FAIL(GLIMPSE_E_INVALID, "--prompt is given several times: `glimpse score` takes one text");
     if (opt_has(o, OPT_logits_out)) TRY_GOTO(npy_may_write("--logits_out", opt_str(o, OPT_logits_out)));
     TRY_GOTO(offline_open(o, host, &checkpoint, &s));
+    offline_say_checkpoint(s, checkpoint);
     if (requests && !s->t) FAIL_GOTO(GLIMPSE_E_TOKENIZER, "without a tokenizer no request can be scored\nhint: --tokenizer FILE");
     TRY_GOTO(requests ? answer_requests(s, requests) : score_text(s));
 out:

@@ -17,6 +17,10 @@ void session_say(const session *s, const char *text) {
     buf_free(&b);
 }
 
+void session_tell(const session_host *host, const char *text) {
+    if (host->log) host->log(host->user, text);
+}
+
 void session_log(const session *s, const char *fmt, ...) {
     if (!s->host.log) return;
     buffer b = {0};

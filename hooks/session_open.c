@@ -92,8 +92,8 @@ out:
     return st;
 }
 
-/* What an eval will cost, said once: samples, files, and whose tokenizer shows them. */
-static void announce(const session *s) {
+/* What an eval will cost, said once: samples, files, and whose tokenizer shows them.  `all`: a top_k that keeps all tokens, 0 = none. */
+static void announce(const session *s, int64_t all) {
     const options *o = s->o;
     opt_id each = opt_int(o, OPT_num_beams) > 1 ? OPT_num_return_sequences : OPT_num_samples;
     int64_t n = opt_count(o, OPT_top_k) * opt_int(o, each), tokens = opt_int(o, OPT_max_sample_tokens);
@@ -110,13 +110,14 @@ static void announce(const session *s) {
                       "model.tokenizer");
     if (s->t && s->t->vocab_size != s->m->d.vocab_size)
         buf_printf(&b, "; the model has %d: is this the one it is trained with?", s->m->d.vocab_size);
+    if (all) buf_printf(&b, "; top_k=%lld keeps all %d tokens", (long long)all, s->m->d.vocab_size);
     if (!buf_failed(&b)) session_log(s, "%s", buf_str(&b));
     buf_free(&b);
 }
 
 /* What every eval will ask of the options, once: a misspelt sampler or a file that is not there is said at open, not an hour
  * later at the first eval. */
-static glimpse_status rehearse(session *s) {
+static glimpse_status rehearse(session *s, int64_t *all) {
     glimpse_status st = GLIMPSE_OK;
     prompt_list prompts = {0};
     batch_request rq = {0};
@@ -133,6 +134,7 @@ static glimpse_status rehearse(session *s) {
             session_log(s, "glimpse: %s", status_text());
         if (st < 0) goto out;
         if (c && i == 0) session_log_lines(s, chain_idle(c));
+        if (c && !*all && offline_top_k_of(chain_string(c)) >= s->m->d.vocab_size) *all = offline_top_k_of(chain_string(c));
         chain_close(c);
         c = NULL;
     }
@@ -154,13 +156,14 @@ glimpse_status session_open(const options *o, const glimpse_model *d, const sess
         return st;
     }
     session *s;
+    int64_t all = 0;
     TRY(session_open_model(o, m, t, "train", opt_str(o, OPT_out_dir), host, &s));
-    st = rehearse(s);
+    st = rehearse(s, &all);
     if (st < 0) {
         session_close(s);
         return st;
     }
-    announce(s);
+    announce(s, all);
     *out = s;
     return GLIMPSE_OK;
 }

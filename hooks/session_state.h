@@ -57,6 +57,7 @@ struct session {
 void session_log(const session *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void session_log_lines(const session *s, const char *lines); /* each line of a text */
 void session_say(const session *s, const char *text);        /* as it stands */
+void session_tell(const session_host *host, const char *text); /* the same where there is no session */
 
 /* session_device.c */
 /* The backend that --device asks for: the CPU's is the default. */
@@ -116,7 +117,9 @@ void session_advise(const session *s, const glimpse_sample *samples, int32_t n);
 struct prompt_list;
 /* What is said before: model, tokenizer, prompts, chain. */
 /* Behind a chain in a line for people: that its top_k cuts nothing off a vocabulary of so many. */
-void offline_note_top_k(buffer *b, const char *chain, int32_t top_k, int32_t vocab);
+void offline_say_checkpoint(const session *s, const char *checkpoint); /* where it was looked for: which one was taken */
+int64_t offline_top_k_of(const char *chain); /* what a chain, as it is printed, keeps; 0 = it has no top_k */
+void offline_note_top_k(buffer *b, const char *chain, int32_t vocab);
 glimpse_status offline_banner(session *s, const char *checkpoint, const batch_request *rq, const struct prompt_list *prompts);
 glimpse_status session_chat(const options *o, const session_host *host);       /* chat.c: --interactive */
 /* A batch that was sampled already, recorded and shown as eval number `step`.  Its texts are measured in place. */
@@ -140,6 +143,7 @@ glimpse_status session_review(const options *o, const char *dir, const session_h
 glimpse_status session_read_config(options *o, const char *path);
 
 /* The session's style, for the log's terminal or for the output's, as it is now. */
+int terminal_columns(int fd); /* 100 where it does not say */
 view_style session_terminal_style(const session *s, bool for_out);
 
 #endif

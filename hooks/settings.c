@@ -44,7 +44,7 @@ static glimpse_status phrases_and_guidance(const options *o, const model *m, tok
     if (list) {
         phrase_list *phrases;
         st = phrases_read(list, opt_float(o, OPT_antislop_strength), a, &phrases);
-        if (st < 0) HINT("--antislop");
+        st = status_prefix(st, "--antislop");
         TRY(st);
         rq->phrases = phrases_count(phrases) ? phrases : NULL;
         rq->phrase_retries = (int32_t)opt_int(o, OPT_antislop_retries);

@@ -10,7 +10,7 @@ static const char *env(void *user, const char *name) {
     return getenv(name);
 }
 
-static int columns(int fd) {
+int terminal_columns(int fd) {
     struct winsize w;
     if (!ioctl(fd, TIOCGWINSZ, &w) && w.ws_col >= 20) return w.ws_col < 1000 ? w.ws_col : 1000;
     return 100;
@@ -27,6 +27,6 @@ view_style session_terminal_style(const session *s, bool for_out) {
     view_style style = s->style;
     style.terminal = terminal;
     style.depth = color_depth_of(when, ask, terminal, env, NULL);
-    style.width = terminal ? columns(for_out ? STDOUT_FILENO : STDERR_FILENO) : 100;
+    style.width = terminal ? terminal_columns(for_out ? STDOUT_FILENO : STDERR_FILENO) : 100;
     return style;
 }

@@ -58,8 +58,9 @@ void text_out_begin(text_out *w, int32_t top_k, bool stream) {
     if (w->told && told == w->style.mode) return;
     w->told = true;
     view_style style = session_terminal_style(s, false);
+    const size_t before = 13, columns = style.terminal && style.width > 40 ? (size_t)style.width - 1 : 200;
     buf_puts(&b, "  colours    ");
-    if (view_stream_legend(&style, s->m->d.vocab_size, top_k, &b) >= 0 && !buf_failed(&b)) {
+    if (view_stream_legend(&style, s->m->d.vocab_size, top_k, columns - before, &b) >= 0 && !buf_failed(&b)) {
         b.bytes[b.n - 1] = 0; /* whose newline session_say adds */
         session_say(s, buf_str(&b));
     }
@@ -92,6 +93,17 @@ static void put_header(text_out *w, const glimpse_record *r, const glimpse_sampl
     buf_puts(&w->out, *paint ? "\x1b[0m\n" : "\n");
 }
 
+static void put_plain(text_out *w, const glimpse_record *r, const glimpse_sample *s) {
+    for (int32_t k = 0; k < s->n_tokens && s->stop != GLIMPSE_STOP_STRING; k++) {
+        const glimpse_token *t = GLIMPSE_AT(s->tokens, k);
+        const glimpse_piece *p = record_piece(r, t->id);
+        if (k == s->n_tokens - 1 && s->stop == GLIMPSE_STOP_EOS) break;
+        if (p) view_stream_token(NULL, t, p->text, (size_t)p->bytes, &w->style, &w->held, &w->out);
+    }
+    if (s->stop == GLIMPSE_STOP_STRING) text_out_text(w, s->text, s->text_bytes);
+    view_stream_token(NULL, &no_token, NULL, 0, &w->style, &w->held, &w->out);
+}
+
 void text_out_samples(text_out *w, const glimpse_record *r) {
     for (int32_t i = 0; i < r->n_samples && !w->error; i++) {
         const glimpse_sample *s = GLIMPSE_AT(r->samples, i);
@@ -102,15 +114,7 @@ void text_out_samples(text_out *w, const glimpse_record *r) {
             continue;
         }
         text_out_text(w, s->prompt_text, s->prompt_bytes);
-        for (int32_t k = 0; k < s->n_tokens; k++) {
-            const glimpse_token *t = GLIMPSE_AT(s->tokens, k);
-            const glimpse_piece *p = record_piece(r, t->id);
-            if (k == s->n_tokens - 1 && s->stop == GLIMPSE_STOP_EOS) break;
-            if (s->stop == GLIMPSE_STOP_STRING) break;
-            if (p) view_stream_token(NULL, t, p->text, (size_t)p->bytes, &w->style, &w->held, &w->out);
-        }
-        if (s->stop == GLIMPSE_STOP_STRING) text_out_text(w, s->text, s->text_bytes);
-        view_stream_token(NULL, &no_token, NULL, 0, &w->style, &w->held, &w->out);
+        put_plain(w, r, s);
         buf_putc(&w->out, '\n');
         put_out(w);
         w->open = false;

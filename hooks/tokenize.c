@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hooks/run_dir.h"
 #include "include/internal/buffer.h"
 #include "include/internal/file.h"
 #include "include/internal/status.h"
@@ -65,7 +66,7 @@ static glimpse_status look_for(const session_tokenize *job, char **path) {
     const char *where = job->checkpoint ? job->checkpoint : job->out_dir;
     char *found = NULL;
     *path = NULL;
-    if (checkpoint_find_newest(where, &found) >= 0) TRY_GOTO(checkpoint_find_tokenizer_path(found, job->out_dir, path));
+    if (run_dir_checkpoint(where, &found, NULL) >= 0) TRY_GOTO(checkpoint_find_tokenizer_path(found, job->out_dir, path));
     else if (job->checkpoint && !path_is_dir(where)) TRY_GOTO(checkpoint_find_newest(where, &found)); /* says what is wrong */
     else TRY_GOTO(tokenizer_find_path((const char *const[]){where, "."}, 2, path));
     if (!*path)

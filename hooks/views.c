@@ -102,6 +102,13 @@ out:
     return st;
 }
 
+void view_style_of_run(const options *o, const view_plan *run, view_style *style) {
+    if (!opt_is_set(o, OPT_colorize_output)) style->colorize = run->style.colorize;
+    if (!opt_is_set(o, OPT_colorize_mode)) style->mode = run->style.mode;
+    if (!opt_is_set(o, OPT_palette)) style->colors = run->style.colors;
+    if (!opt_is_set(o, OPT_token_boundary)) style->token_boundary = run->style.token_boundary;
+}
+
 void view_plan_free(view_plan *p) {
     free(p->sample_file);
     buf_free(&p->boundary);

@@ -31,6 +31,9 @@ typedef struct view_plan {
     buffer boundary;
 } view_plan;
 glimpse_status view_plan_of(const glimpse_record *r, view_plan *out);
+/* What the run was drawn with, as far as `o` (a command line) says nothing else: `style` has those of `o`; the boundary is borrowed
+ * from `run`. */
+void view_style_of_run(const options *o, const view_plan *run, view_style *style);
 void view_plan_free(view_plan *p);
 
 /* Drawing anew from a journal (report, or a run whose texts are stale): each growing file is begun anew where it first

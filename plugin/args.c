@@ -84,15 +84,17 @@ static glimpse_status take_flag(options *o, const flag *f, opt_level level, int 
     opt_id id = (opt_id)f->id;
     const opt_info *info = opt_info_of(id);
     const char *prefix = f->prefixed ? "glimpse_" : "", *next = *i + 1 < argc ? argv[*i + 1] : NULL;
+    char written[NAME_BYTES + 16];
+    c_snprintf(written, sizeof written, "--%s%s", prefix, f->name);
     if (f->negated) {
         if (f->value) FAIL(GLIMPSE_E_INVALID, "--%s%s takes no value", prefix, f->name);
         return options_set(o, id, "false", level);
     }
-    if (f->value) return options_set(o, id, f->value, level);
+    if (f->value) return options_set_as(o, id, written, f->value, level);
     if (info->type == OPT_BOOL) {
         if (!next || !is_truth_word(next)) return options_set(o, id, "true", level);
         ++*i;
-        return options_set(o, id, next, level);
+        return options_set_as(o, id, written, next, level);
     }
     if (!can_be_value(next)) {
         if (!next) FAIL(GLIMPSE_E_INVALID, "--%s%s needs a value, and nothing follows it", prefix, f->name);
@@ -100,7 +102,7 @@ static glimpse_status take_flag(options *o, const flag *f, opt_level level, int 
              f->name, next, prefix, f->name);
     }
     ++*i;
-    if (info->type != OPT_INTS) return options_set(o, id, next, level);
+    if (info->type != OPT_INTS) return options_set_as(o, id, written, next, level);
     buffer list = {0};
     buf_puts(&list, next);
     while (*i + 1 < argc && is_list_word(argv[*i + 1])) {
@@ -108,7 +110,7 @@ static glimpse_status take_flag(options *o, const flag *f, opt_level level, int 
         buf_puts(&list, argv[++*i]);
     }
     glimpse_status st = buf_failed(&list) ? status_fail(GLIMPSE_E_MEMORY, __FILE__, __LINE__, "no memory for --%s%s", prefix, f->name)
-                                          : options_set(o, id, buf_str(&list), level);
+                                          : options_set_as(o, id, written, buf_str(&list), level);
     buf_free(&list);
     return st;
 }

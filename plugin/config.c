@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "include/internal/file.h"
+#include "include/internal/wrap.h"
 #include "plugin/guest.h"
 
 /* Keep the first error of flags: glimpse_open or glimpse_run will say it. */
@@ -33,13 +34,7 @@ glimpse_config *glimpse_config_new(void) {
     const char *text = getenv("GLIMPSE_ARGS");
     if (text) {
         glimpse_status st = args_parse_text(&cfg->o, OPT_LEVEL_ENV, text);
-        if (st < 0) {
-            buffer b = {0};
-            buf_puts(&b, "GLIMPSE_ARGS: ");
-            buf_puts(&b, status_text());
-            keep_bad(cfg, guest_return(status_set_text(st, buf_str(&b)), false));
-            buf_free(&b);
-        }
+        if (st < 0) keep_bad(cfg, guest_return(status_prefix(st, "GLIMPSE_ARGS"), false));
     }
     return cfg;
 }
@@ -123,6 +118,16 @@ void glimpse_set_log(glimpse_config *cfg, glimpse_log_fn fn, void *user) {
 
 /* --- speaking ---------------------------------------------------------------------------------------------------- */
 
+/* An eval's log, "glimpse  step 750 ...", perhaps in colour: it was drawn for this terminal, in rows of its own. */
+static bool is_drawn(const char *text) {
+    const char *name = strstr(text, "glimpse");
+    if (!name || strcspn(text, "\n") < (size_t)(name - text)) return false;
+    name += strlen("glimpse");
+    return !strncmp(name + wrap_escape(name, strlen(name)), "  ", 2);
+}
+
+void guest_for_stderr(const char *text, buffer *out) { wrap_lines(out, text, is_drawn(text) ? 0 : wrap_columns(STDERR_FILENO)); }
+
 void guest_say(const guest_log *log, const char *text) {
     if (log && log->fn) {
         log->fn(log->user, text);
@@ -130,7 +135,7 @@ void guest_say(const guest_log *log, const char *text) {
     }
     int err = errno;
     buffer b = {0};
-    buf_puts(&b, text);
+    guest_for_stderr(text, &b);
     buf_putc(&b, '\n');
     signal_guard guard;
     signal_guard_enter(&guard);

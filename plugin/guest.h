@@ -42,6 +42,8 @@ struct glimpse_config {
 
 /* Say one message (it may hold several lines).  stderr gets it in one write with a newline. */
 void guest_say(const guest_log *log, const char *text);
+/* Appends a message as stderr gets it: its lines broken between words where that is a terminal (include/internal/wrap.h). */
+void guest_for_stderr(const char *text, buffer *out);
 /* "glimpse: " and the text of this thread's last error, hint and all. */
 void guest_say_error(const guest_log *log);
 /* The same where `cfg` was refused, which names flags as they were written, or is NULL. */

@@ -593,8 +593,7 @@ static glimpse_status finish_search(beams *b, search *s) {
 static glimpse_status open_search(beams *b, int32_t index, int32_t n_prompts, int32_t most_room) {
     search *s = &b->searches[index];
     const batch_prompt *p = &b->rq->prompts[s->prompt];
-    s->room = b->g->m->d.max_seq_len - p->n_ids + 1;
-    if (s->room > b->rq->max_tokens) s->room = b->rq->max_tokens;
+    s->room = batch_room(b->rq, p, b->g->m->d.max_seq_len);
     for (int32_t k = 0; k < b->width; k++) {
         size_t row = (size_t)index * (size_t)b->width + (size_t)k;
         slot *in = &s->slots[k];

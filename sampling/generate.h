@@ -87,6 +87,12 @@ static inline size_t batch_stop_bytes(const batch_request *rq, int32_t i) {
     return rq->stop_bytes ? rq->stop_bytes[i] : strlen(rq->stops[i]);
 }
 static inline bool batch_guided(const batch_request *rq) { return rq->guidance != 0 && rq->guidance != 1; }
+/* The most tokens that a sample of this prompt can have in a context of so many: the last is drawn from the row of the context's
+ * last token. */
+static inline int32_t batch_room(const batch_request *rq, const batch_prompt *p, int32_t context) {
+    int32_t negative = !batch_guided(rq) ? 0 : rq->n_negative ? rq->n_negative : 1, room = context - (negative > p->n_ids ? negative : p->n_ids) + 1;
+    return room < rq->max_tokens ? room : rq->max_tokens;
+}
 
 typedef struct batch_result {
     glimpse_sample *samples;  /* (n_samples), order: prompt, setting, sample; owned by the arena */

@@ -25,9 +25,7 @@ glimpse_status sequence_init(batch *b, int32_t i) {
         s->negative = rq->n_negative ? rq->negative_ids : &p->ids[p->n_ids - 1];
         s->n_negative = rq->n_negative ? rq->n_negative : 1;
     }
-    int32_t longer = s->n_negative > p->n_ids ? s->n_negative : p->n_ids;
-    s->room = context - longer + 1; /* the last is drawn from the row of the context's last token */
-    if (s->room > rq->max_tokens) s->room = rq->max_tokens;
+    s->room = batch_room(rq, p, context);
     s->tokens = arena_alloc(b->a, (size_t)s->room * sizeof *s->tokens);
     s->tops = arena_alloc(b->a, (size_t)s->room * (size_t)rq->n_top * sizeof *s->tops + 1);
     if (rq->phrases) s->text_ends = arena_alloc(b->a, (size_t)s->room * sizeof *s->text_ends);

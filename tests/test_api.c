@@ -239,7 +239,7 @@ TEST(api_open_says_once_why_it_is_off) {
     EXPECT(glimpse_parse_args(cfg, &argc, argv) < 0);
     EXPECT_STREQ(buf_str(&said), "");
     EXPECT(glimpse_open(cfg, &m) == NULL);
-    EXPECT_STREQ(buf_str(&said), "glimpse: chart_type = \"pie\": expected heatmap or barchart\nglimpse: off; the training goes on without samples\n");
+    EXPECT_STREQ(buf_str(&said), "glimpse: --chart_type = \"pie\": expected heatmap or barchart\nglimpse: off; the training goes on without samples\n");
     EXPECT_EQ(glimpse_run(cfg), 2);
     EXPECT_EQ(fake.opened + fake.runs, 0);
     glimpse_config_free(cfg);

@@ -114,7 +114,7 @@ TEST(args_errors_leave_everything_alone) {
         {"--max_sample_tokens|5|--glimpse_xyzzy|3", "unknown flag --glimpse_xyzzy", false},
         {"--max_sample_tokens|5|--glimpse_top-kk=3", "unknown flag --glimpse_top-kk\nhint: did you mean --glimpse_top_k?", false},
         {"--max_sample_tokens|5|--glimpse_", "unknown flag --glimpse_", false},
-        {"--max_sample_tokens|5|--max_sample_tokens|many", "max_sample_tokens = \"many\"", false},
+        {"--max_sample_tokens|5|--max_sample_tokens|many", "--max_sample_tokens = \"many\": expected", false},
         {"--max_sample_tokens|5|--chart_type|pie", "heatmap or barchart", false},
         {"--max_sample_tokens|5|--max_sample_tokens", "nothing follows it", false},
         {"--max_sample_tokens|5|--sample_start_tokens|--seed|5", "--seed looks like a flag", false},
@@ -123,7 +123,9 @@ TEST(args_errors_leave_everything_alone) {
         {"--max_sample_tokens|5|--no_sample_each_eval=1", "takes no value", false},
         {"--max_sample_tokens|5|--sample_each_eval=maybe", "expected true", false},
         {"--max_sample_tokens|5|--max_sample_tokens|-3", "from 0 to", false},
-        {"--max_sample_tokens|5|--glimpse_threads|many", "threads", false},
+        {"--max_sample_tokens|5|--glimpse_threads|many", "--glimpse_threads = \"many\": expected auto or a whole number from 0 to 256", false},
+        {"--max_sample_tokens|5|--glimpse_top-k=a", "--glimpse_top_k = \"a\": expected whole numbers from 0 to", false},
+        {"--max_sample_tokens|5|--max-new-tokens|a", "--max_new_tokens = \"a\": expected", true},
         {"--max_sample_tokens|5|--temprature|3", "did you mean --temperature?", true},
         {"--max_sample_tokens|5|--no_sheet", "did you mean --no_sheets?", true},
         {"--max_sample_tokens|5|--temp|3", "did you mean --temperature?", true},
@@ -282,7 +284,7 @@ TEST(args_environment) {
                                          {"--prompt \"open", "GLIMPSE_ARGS: a quote is not closed"},
                                          {"--num_samples 2 stray", "GLIMPSE_ARGS: \"stray\" is not a flag"},
                                          {"-- --seed 3", "GLIMPSE_ARGS: \"--\" is not a flag"},
-                                         {"--num_samples 0", "GLIMPSE_ARGS: num_samples = \"0\""}};
+                                         {"--num_samples 0", "GLIMPSE_ARGS: --num_samples = \"0\""}};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         setenv("GLIMPSE_ARGS", bad[i][0], 1);
         glimpse_config *cfg = glimpse_config_new();

@@ -311,18 +311,18 @@ TEST(cli_bad_flags_end_with_2) {
         {"convert|a", "glimpse: paths are missing\nhint: glimpse convert IN OUT\n"},
         {"--topk|3", "glimpse: unknown flag --topk\nhint: did you mean --top_k?\n"},
         {"--xyzzy=3", "glimpse: unknown flag --xyzzy\nhint: `glimpse --help` lists the flags\n"},
-        {"--temperature|hot", "glimpse: temperature = \"hot\": expected a number from 0 to 100\n"},
+        {"--temperature|hot", "glimpse: --temperature = \"hot\": expected a number from 0 to 100\n"},
         {"--top_k", "glimpse: --top_k needs a value, and nothing follows it\n"},
         {"--prompt|--seed|3", "glimpse: --prompt needs a value, and --seed looks like a flag\nhint: --prompt=VALUE takes any value\n"},
-        {"--device|tpu", "glimpse: device = \"tpu\": expected auto, cpu, cuda, cuda:0, cuda:1, cuda:2, cuda:3, cuda:4, cuda:5, cuda:6 or cuda:7\n"},
+        {"--device|tpu", "glimpse: --device = \"tpu\": expected auto, cpu, cuda, cuda:0, cuda:1, cuda:2, cuda:3, cuda:4, cuda:5, cuda:6 or cuda:7\n"},
         {"-n|3", "glimpse: unknown flag -n\nhint: flags begin with two hyphens; `glimpse --help` lists them\n"},
         {"hello", "glimpse: unexpected word \"hello\"\n"
                   "hint: the commands are sample, eval, score, follow [DIR], review [DIR], report [DIR], chat, tokenize, convert IN OUT, inspect PATH and "
-                  "help FLAG; a prompt is given with --prompt\n"},
-        {"samples", "glimpse: unexpected word \"samples\"\nhint: did you mean `glimpse sample`? A prompt is given with --prompt\n"},
+                  "help FLAG; a prompt is given with --prompt, in quotes\n"},
+        {"samples", "glimpse: unexpected word \"samples\"\nhint: did you mean `glimpse sample`? A prompt is given with --prompt, in quotes\n"},
         {"report|a|b", "glimpse: unexpected word \"b\"\n"
                   "hint: the commands are sample, eval, score, follow [DIR], review [DIR], report [DIR], chat, tokenize, convert IN OUT, inspect PATH and "
-                  "help FLAG; a prompt is given with --prompt\n"},
+                  "help FLAG; a prompt is given with --prompt, in quotes\n"},
         {"--like|generate", "glimpse: --prompt is required with --like generate\n"},
         {"--max_new_tokens|0", "glimpse: max_sample_tokens is 0: nothing to sample\n"},
         {"--prompt|a|--x\x1b[2J", "glimpse: unknown flag --x\\x1b[2J\nhint: `glimpse --help` lists the flags\n"},

@@ -121,12 +121,15 @@ TEST(cli_convert_takes_a_pattern) {
 }
 
 
-/* A directory that is not there is said at once, with the run that was perhaps meant; a run that ended is one. */
+/* A directory that is not there yet is waited for, and the run that was perhaps meant is named; a run that ended is one. */
 TEST(cli_follow_says_what_it_waits_for) {
-    EXPECT_EQ(shell(RUN "runs/demo && timeout 10 \"$G\" follow runs/dmeo"), 1);
-    expect_in(&err, "glimpse: runs/dmeo: there is no such directory\nhint: did you mean runs/demo?\n");
-    EXPECT_EQ(shell("timeout 10 \"$G\" follow elsewhere/entirely"), 1);
-    expect_in(&err, "there is no such directory\nhint: `glimpse follow DIR` takes the out_dir of a run\n");
+    EXPECT_EQ(shell(RUN "runs/demo && timeout 1 \"$G\" follow runs/dmeo"), 124);
+    EXPECT_STREQ(buf_str(&err), "glimpse: waiting for runs/dmeo: there is no such directory yet; Ctrl-C leaves\nhint: did you mean runs/demo?\n");
+    EXPECT_EQ(shell("timeout -s INT 1 \"$G\" follow elsewhere/entirely & sleep 0.4; mkdir -p elsewhere && cp -r runs/demo elsewhere/entirely; wait $!"), 124);
+    EXPECT_STREQ(buf_str(&err), "glimpse: waiting for elsewhere/entirely: there is no such directory yet; Ctrl-C leaves\n");
+    expect_in(&out, "step 0");
+    EXPECT_EQ(shell("timeout 10 \"$G\" follow err.txt"), 2);
+    expect_in(&err, "err.txt is no directory\nhint: `glimpse follow DIR` takes the out_dir of a run\n");
     EXPECT_EQ(shell("timeout 1 \"$G\" follow runs"), 124);
     expect_in(&err, "glimpse: waiting for runs/evals.jsonl, which comes with the first eval; Ctrl-C leaves\nhint: did you mean runs/demo?\n");
     EXPECT_EQ(shell("timeout 1 \"$G\" follow runs/demo"), 124);
@@ -237,6 +240,15 @@ TEST(cli_settings_that_say_less_than_they_seem) {
     expect_in(&err, "\n  top_k = 100000\n");
     expect_in(&err, "glimpse: stop = \"x\"\n"); /* a text is in quotes, a number is not */
     expect_in(&err, "glimpse: dry_multiplier = 0.5\n");
+    EXPECT_EQ(shell(SAMPLE "--samplers 'top_k=5;temperature=0.5' --temperature 0.7"), 0); /* the chain's own value, not the flag's */
+    expect_in(&err, "  samplers   top_k=5;temperature=0.5\n");
+    expect_in(&err, "glimpse: --temperature is 0.7, and --samplers says temperature=0.5, which counts\n");
+    EXPECT(!strstr(buf_str(&err), "top_k is"));
+    EXPECT_EQ(shell(SAMPLE "--samplers 'dry=0.8,base:2;temperature' --dry_base 3 --temperature 0.7"), 0);
+    expect_in(&err, "glimpse: --dry_base is 3, and --samplers says dry's base=2, which counts\n");
+    EXPECT(!strstr(buf_str(&err), "--temperature is"));
+    EXPECT_EQ(shell(SAMPLE "--top_k 1,5 --num_samples 2"), 0);
+    expect_in(&err, "hint: the 2 samples of top_k=1 are the same, --top_k 1 always takes the likeliest token\n");
     static const char *const same[][2] = {{"--top_k 1", "--top_k 1 always takes the likeliest token: --num_samples 1 is enough\n"},
                                           {"--temperature 0", "--temperature 0 always takes the likeliest token: "},
                                           {"--min_p 1", "these samplers leave one token at a time: "}, {"--top_k 5", NULL}, {"--top_k 1 --num_samples 1", NULL}};
@@ -248,6 +260,82 @@ TEST(cli_settings_that_say_less_than_they_seem) {
         if (same[i][1]) expect_in(&err, same[i][1]);
         else EXPECT(!strstr(buf_str(&err), "are the same"));
     }
+}
+
+/* Each of several ends stops a text that streams, an answer of a chat and samples side by side, and is not shown. */
+TEST(cli_any_end_stops_what_streams) {
+#define GREEDY "--checkpoint c --no_files --temperature 0 --max_new_tokens 8 "
+    EXPECT_EQ(shell("cp -rL ckpt c; \"$G\" " GREEDY "--num_samples 1 --prompt The"), 0);
+    char *whole = strdup(buf_str(&out)), *cut = strstr(whole, " old"); /* id 312, the third token */
+    REQUIRE(whole && cut);
+    snprintf(cut, 2, "\n");
+    EXPECT_EQ(shell("sed -i 's/\"eos_token_id\": [0-9]*/\"eos_token_id\": [399, 312]/' c/config.json; \"$G\" " GREEDY "--num_samples 1 --prompt The"), 0);
+    EXPECT_STREQ(buf_str(&out), whole);
+    EXPECT_EQ(shell("printf 'The\\n' | \"$G\" chat " GREEDY), 0);
+    EXPECT_STREQ(buf_str(&out), whole + strlen("The"));
+    expect_in(&err, "ended by the model\n");
+    EXPECT_EQ(shell("\"$G\" " GREEDY "--num_samples 2 --prompt The"), 0);
+    char two[200];
+    snprintf(two, sizeof two, "--------------- sample 1 of 2\n%s--------------- sample 2 of 2\n%s", whole, whole);
+    EXPECT_STREQ(buf_str(&out), two);
+    EXPECT_EQ(shell("\"$G\" " GREEDY "--num_samples 1 --prompt The --ignore_eos"), 0);
+    expect_in(&out, " old old");
+    free(whole);
+}
+
+/* How many tokens there can be, and that a sample stops for want of room. */
+TEST(cli_a_full_context_is_said) {
+    EXPECT_EQ(shell("\"$G\" --checkpoint ckpt --ignore_eos --prompt IDS:1,2 --num_samples 1 --max_new_tokens 96 --no_sheets --no_tensorboard --out_dir o > text && "
+                    "grep -o '\"rank\"' o/evals.jsonl | wc -l"), 0); /* the context has 96 */
+    EXPECT_STREQ(buf_str(&out), "95\n");
+    expect_in(&err, "  sampling   95 tokens, 1 x 1 sample, seed 1337  (then the context is full; --max_sample_tokens is 96)\n");
+    expect_in(&err, "glimpse: the sample stops where the model's context of 96 tokens is full\n");
+    EXPECT_EQ(shell("\"$G\" --checkpoint ckpt --no_files --ignore_eos --prompt IDS:1,2 --num_samples 2 --max_new_tokens 4"), 0);
+    expect_in(&err, "  sampling   4 tokens, 1 x 2 samples, seed 1337\n");
+    EXPECT(!strstr(buf_str(&err), "is full"));
+}
+
+/* Requests and texts come from standard input of any kind. */
+TEST(cli_score_reads_a_pipe) {
+    EXPECT_EQ(shell("printf '{\"context\": \"The\", \"continuation\": \" cat\"}\\n' | \"$G\" score --checkpoint ckpt --quiet --requests -"), 0);
+    EXPECT(!strncmp(buf_str(&out), "{\"logprob\": -", 13));
+    EXPECT_EQ(shell("echo '{' | \"$G\" score --checkpoint ckpt --quiet --requests -"), 1);
+    expect_in(&err, "glimpse: standard input:1: ");
+    EXPECT_EQ(shell("printf 'The cat' | \"$G\" score --checkpoint ckpt --prompt -"), 0);
+    expect_in(&err, "glimpse: 4 tokens, ");
+}
+
+/* A value that is not taken: which flag or which file's key, the value, what is taken; and nothing says twice who speaks. */
+TEST(cli_a_bad_value_says_where) {
+    static const char *const cases[][2] = {
+        {"echo '{\"top_k\": \"a\"}' > c.json; \"$G\" --checkpoint ckpt --config c.json", "glimpse: c.json: top_k = \"a\": expected whole numbers from 0 to 2147483647\n"},
+        {"echo '{\"temperature\": [1, \"hot\"]}' > c.json; \"$G\" --checkpoint ckpt --config c.json", "glimpse: c.json: temperature = \"1,hot\": expected a number from 0 to 100\n"},
+        {"echo '{\"top_kk\": 3}' > c.json; \"$G\" --checkpoint ckpt --config c.json", "glimpse: c.json: there is no option \"top_kk\"\nhint: did you mean top_k?\n"},
+        {"\"$G\" --checkpoint ckpt --top-k=a", "glimpse: --top_k = \"a\": expected whole numbers from 0 to 2147483647\n"},
+        {"GLIMPSE_ARGS='--top_k a' \"$G\" --checkpoint ckpt", "glimpse: GLIMPSE_ARGS: --top_k = \"a\": expected whole numbers from 0 to 2147483647\n"},
+        {"\"$G\" --checkpoint ckpt --samplers foo=3", "glimpse: no sampler is called 'foo'\nhint: there are logit_bias, "},
+        {"\"$G\" score --checkpoint ckpt", "glimpse: no text is given to score\nhint: "},
+        {"\"$G\" --checkpoint ckpt ckpt", "glimpse: unexpected word \"ckpt\"\nhint: `glimpse --checkpoint ckpt` samples from it; "},
+        {"\"$G\" eval --checkpoint ckpt", "glimpse: no task is named\nhint: "},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        EXPECT_EQ(shell(cases[i][0]), 2);
+        test_check(!strncmp(buf_str(&err), cases[i][1], strlen(cases[i][1])), __FILE__, __LINE__, "\"%s\" begins: %.500s", cases[i][1], buf_str(&err));
+    }
+}
+
+/* A file that a flag names and that is not there: which flag. */
+TEST(cli_a_missing_file_says_whose) {
+    static const char *const cases[][2] = {{"--prompts no", "--prompts: cannot open no: "}, {"--prompt FILE:no", "--prompt: cannot open no: "}, {"--antislop no", "--antislop: cannot open no: "},
+                                           {"--config no", "--config: cannot open no: "}, {"--dataset no --dataset_benchmarks", "--dataset: cannot open no: "}, {"--probe no", "--probe: cannot open no: "}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char line[200];
+        snprintf(line, sizeof line, "\"$G\" --checkpoint ckpt --quiet --no_files %s", cases[i][0]);
+        EXPECT(shell(line) != 0);
+        expect_in(&err, cases[i][1]);
+    }
+    EXPECT_EQ(shell("\"$G\" score --checkpoint ckpt --quiet --requests no"), 1);
+    EXPECT_STREQ(buf_str(&err), "glimpse: --requests: there is no no\n");
 }
 
 /* A character that a vocabulary of characters lacks: which one, and what changes the text that it stands in. */
@@ -311,6 +399,69 @@ TEST(cli_one_count_of_parameters) {
     while (said[-1] >= '0' && said[-1] <= '9') said--;
     EXPECT_EQ(atol(said), atol(params + 8));
     EXPECT_EQ(atol(said), 11 * 16 + 16 * 16 + 12 * 16 * 16 + 13 * 16 + 2 * 16 + 16); /* ten digits and the newline; the end of a text */
+}
+
+/* Messages on a terminal break between words, what is to be copied not at all; in a file they are whole (all the other tests). */
+TEST(cli_messages_fit_the_terminal) {
+    char program[4096], row[PTY_COLUMNS * PTY_CELL];
+    snprintf(program, sizeof program, "%s/glimpse", test_build_dir());
+    pty p;
+    char *argv[] = {program, (char *)"--out_dir", (char *)"nowhere-at-all", NULL};
+    const char *const environment[] = {"TERM=xterm-256color", NULL};
+    if (!pty_start(&p, 60, 24, environment, argv)) SKIP("no pseudo-terminal");
+    EXPECT(pty_wait(&p, "--out_dir is"));
+    pty_end(&p);
+    pty_row(&p, 0, row);
+    EXPECT_STREQ(row, "glimpse: nowhere-at-all: there is no such file or directory");
+    pty_row(&p, 1, row);
+    EXPECT_STREQ(row, "hint: --checkpoint names a file or a directory; unset, the");
+    pty_row(&p, 2, row);
+    EXPECT(!strncmp(row, "  newest checkpoint in --out_dir is", 35));
+}
+
+/* A run that began anew in a directory, shorter than the one before: its own checkpoint is taken, and always named. */
+TEST(cli_the_checkpoint_of_this_run) {
+#define TRAIN "\"${G%/*}/train_gpt\" --layers 1 --heads 1 --channels 16 --context 32 --eval_batches 1 --out_dir o --max_sample_tokens 2 --glimpse_mode inline --glimpse_no_sheets "
+    static const char *const commands[] = {"\"$G\" --no_files --max_new_tokens 2 --num_samples 1 --out_dir o", "\"$G\" score --prompt a --out_dir o", "\"$G\" inspect o",
+                                           "\"$G\" convert o c"};
+    EXPECT_EQ(shell(TRAIN "--steps 4 > log && touch -d '1 hour ago' o/model_00000004.bin && " TRAIN "--steps 2 >> log"), 0);
+    for (int i = 0; i < 4; i++) {
+        EXPECT_EQ(shell(commands[i]), 0);
+        expect_in(&err, "glimpse: o/model_00000002.bin is taken, of the run in o/evals.jsonl; o/model_00000004.bin is an older run's\nhint: --checkpoint names another\n");
+        expect_in(i > 1 ? &out : &err, i == 0 ? "  model      o/model_00000002.bin " : i == 1 ? "glimpse: checkpoint o/model_00000002.bin\n" :
+                                       i == 2 ? "path               o/model_00000002.bin\n" : "layout, from o/model_00000002.bin\n");
+    }
+    EXPECT_EQ(shell("\"$G\" inspect o/model_00000004.bin"), 0);
+    EXPECT_EQ(err.n, 0);
+    EXPECT_EQ(shell("touch -d '1 hour ago' o/model_00000002.bin; \"$G\" inspect o"), 0); /* nothing is known of either: the highest step */
+    expect_in(&out, "path               o/model_00000004.bin\n");
+    EXPECT_EQ(err.n, 0);
+}
+
+/* The table of tensors fits a terminal; in a file it is one line a tensor, whole. */
+TEST(cli_inspect_fits_the_terminal) {
+    static const struct {
+        int width;
+        const char *shows, *not;
+    } cases[] = {{80, "transformer.h.0.attn.c_attn.weight  F32  16 x 48", "mean          std"}, {140, "mean          std", "  min -"}};
+    char program[4096], checkpoint[4096], row[PTY_COLUMNS * PTY_CELL];
+    snprintf(program, sizeof program, "%s/glimpse", test_build_dir());
+    snprintf(checkpoint, sizeof checkpoint, "%s/o", test_tmpdir());
+    REQUIRE(EXPECT_EQ(shell(TRAIN "--steps 1"), 0)); /* 16 tensors: the test's screen does not scroll */
+    char *argv[] = {program, (char *)"inspect", checkpoint, NULL};
+    const char *const environment[] = {"TERM=xterm-256color", NULL};
+    for (int i = 0; i < 2; i++) {
+        pty p;
+        if (!pty_start(&p, cases[i].width, 64, environment, argv)) SKIP("no pseudo-terminal");
+        EXPECT(pty_wait(&p, "every number is finite"));
+        EXPECT_EQ(pty_end(&p), 0);
+        test_check(pty_shows(&p, cases[i].shows) && !pty_shows(&p, cases[i].not), __FILE__, __LINE__, "%d columns show \"%s\"", cases[i].width, cases[i].shows);
+        for (int k = 0; k < p.height; k++) {
+            pty_row(&p, k, row);
+            bool tensor = strstr(row, "mean") || strstr(row, "F32");
+            if (tensor) EXPECT(strlen(row) <= (size_t)cases[i].width && strlen(row) > 15 && row[0] != '.');
+        }
+    }
 }
 
 /* In a narrow terminal the ids of `glimpse score` stand beside their tokens, and nothing is wider than it. */

@@ -271,7 +271,7 @@ TEST(cuda_burst_not_finite) {
 }
 
 /* A burst against forward and the CPU's chain, step by step, on the same backend: the same tokens. */
-static void check_bursts(const shape *s, int seed, const char *what) {
+static void check_bursts(const shape *s, int seed, int order, const char *what) {
     enum { PROMPT = 9, SEQS = 3, STEPS = 21 };
     tiny m;
     tiny_build(&m, s, (uint64_t)seed);
@@ -329,7 +329,7 @@ static void check_bursts(const shape *s, int seed, const char *what) {
             who[active++] = k;
         }
         burst_request rq = {b, active, 2, tokens, tops, n, 0};
-        emu_schedule((seed + round) % 3, (uint64_t)seed);
+        emu_schedule(order < 0 ? (seed + round) % 3 : EMU_RANDOM, (uint64_t)(order < 0 ? seed : order + 7 * round));
         if (!EXPECT_OK(be->ops->burst(be, &rq))) break;
         for (int i = 0; i < active; i++)
             for (int j = 0; j < n[i]; j++) burst[who[i]][++done[who[i]]] = tokens[i * BURST_MAX_STEPS + j].id;
@@ -350,11 +350,22 @@ static void check_bursts(const shape *s, int seed, const char *what) {
 
 TEST_LIMIT(cuda_bursts_are_steps, 120) {
     shape gpt2 = SHAPE_GPT2;
-    check_bursts(&gpt2, 1, "GPT-2");
+    check_bursts(&gpt2, 1, -1, "GPT-2");
     shape llama = {.layers = 2, .heads = 4, .kv_heads = 2, .hd = 16, .channels = 64, .ffn = 40, .vocab = 37, .tokens = 96,
                    .dtype = GLIMPSE_BF16, .norm = GLIMPSE_RMSNORM, .gated = true, .activation = GLIMPSE_SILU, .split = true,
                    .rope_dims = 16, .rope_scale = 1, .scale = 0.25f, .embed_scale = 1, .qk_norm = true, .window = 12};
-    check_bursts(&llama, 2, "Llama with norms of heads and a window");
+    check_bursts(&llama, 2, -1, "Llama with norms of heads and a window");
+}
+
+TEST_LIMIT(cuda_bursts_in_random_orders, 300) {
+    shape s = SHAPE_GPT2;
+    s.layers = 1;
+    for (int order = 0; order < (test_is_full() ? 24 : 2); order++) {
+        char what[40];
+        s.dtype = (glimpse_dtype)(order % 3);
+        snprintf(what, sizeof what, "order %d", order);
+        check_bursts(&s, 1 + order, order, what);
+    }
 }
 
 TEST(cuda_burst_refuses) {

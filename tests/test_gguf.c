@@ -272,8 +272,8 @@ static void key_f32(buffer *b, const char *name, float v) {
     put_string(b, name), put(b, 6, 4), put(b, u, 4);
 }
 
-/* ends: also eos, eot (of a turn) and eom (of a message). */
-static void make_gguf_of(buffer *b, bool ends) {
+/* ends: also eos, eot (of a turn) and eom (of a message).  texts (n_texts): the vocabulary, NULL = two pieces. */
+static void make_gguf_with(buffer *b, bool ends, const char *const *texts, int n_texts) {
     static const struct {
         const char *gguf, *hf;
     } names[] = {
@@ -289,8 +289,9 @@ static void make_gguf_of(buffer *b, bool ends) {
     key_u32(b, "llama.feed_forward_length", F), key_u32(b, "llama.attention.head_count", H),
         key_f32(b, "llama.attention.layer_norm_rms_epsilon", 1e-5f);
     key_f32(b, "llama.rope.freq_base", 10000);
-    put_string(b, "tokenizer.ggml.tokens"), put(b, 9, 4), put(b, 8, 4), put(b, 2, 8), put_string(b, "a"),
-        put_string(b, "");
+    static const char *const two[] = {"a", ""};
+    put_string(b, "tokenizer.ggml.tokens"), put(b, 9, 4), put(b, 8, 4), put(b, texts ? (uint64_t)n_texts : 2, 8);
+    for (int i = 0; i < (texts ? n_texts : 2); i++) put_string(b, (texts ? texts : two)[i]);
     for (int i = 0; i < 3 + 9 * L; i++) {
         char name[64], hf[96];
         int k = (i - 3) % 9, l = (i - 3) / 9, dims[2], j = 0;
@@ -320,7 +321,40 @@ static void make_gguf_of(buffer *b, bool ends) {
     buf_free(&data);
 }
 
+static void make_gguf_of(buffer *b, bool ends) { make_gguf_with(b, ends, NULL, 0); }
 static void make_gguf(buffer *b) { make_gguf_of(b, false); }
+
+/* What llama.cpp stops at by the texts of the vocabulary (llama-vocab.cpp, special_eog_ids), its two exceptions too. */
+TEST(gguf_ends_by_their_texts) {
+    static const struct {
+        const char *texts[8];
+        bool named; /* eos 2, eot 9, eom 7 */
+        const char *want;
+    } cases[] = {
+        {{"a", "<|im_start|>", "<|im_end|>", "<|endoftext|>", "b"}, false, "2 3"},
+        {{"<|eot_id|>", "<|eom_id|>", "<|end_of_text|>", "<|begin_of_text|>"}, false, "0 1 2"},
+        {{"a", "<end_of_turn>", "<eos>", "</s>"}, true, "2 9 7 1 3"},
+        {{"a", "<|im_end|> ", "x<|im_end|>", "<|IM_END|>", "<|end_header_id|>"}, false, "-1"},
+        {{"a", "<|end|>", "<|return|>"}, false, "1 2"},
+        {{"a", "<|end|>", "<|return|>", "<|call|>"}, false, "2 3"}, /* there it closes a message */
+        {{"<|calls|>", "<|end|>", "<|flush|>"}, false, "0 2"},
+        {{"</s>", "<turn|>", "<|tool_response>"}, false, "1 2"},    /* there it is a token as any */
+        {{"<|fim_pad|>", "<|repo_name|>", "<|file_sep|>", "<|fim_prefix|>", "<|endoftext|>", "<PAD>"}, false, "4 0 1 2"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        buffer b = {0}, got = {0};
+        model *m = NULL;
+        int n = 0;
+        while (n < 8 && cases[i].texts[n]) n++;
+        make_gguf_with(&b, cases[i].named, cases[i].texts, n);
+        REQUIRE_OK(checkpoint_open(hf_save(hf_dir("gguf"), "m.gguf", b.bytes, b.n), NULL, NULL, &m));
+        buf_printf(&got, "%d", m->d.eos);
+        for (int k = 0; k < m->d.n_more_eos; k++) buf_printf(&got, " %d", m->d.more_eos[k]);
+        EXPECT_STREQ(buf_str(&got), cases[i].want);
+        model_close(m);
+        buf_free(&b), buf_free(&got);
+    }
+}
 
 TEST(gguf_ends_of_turns_and_messages) {
     buffer b = {0};

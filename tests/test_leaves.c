@@ -9,6 +9,7 @@
 #include "include/internal/nearest.h"
 #include "include/internal/status.h"
 #include "include/internal/utf8.h"
+#include "include/internal/wrap.h"
 #include "tests/oracle.h"
 #include "tests/test.h"
 
@@ -330,6 +331,47 @@ TEST(utf8_controls) {
         if (!utf8_is_control(controls[i])) EXPECT_EQ(controls[i], -1);
     for (size_t i = 0; i < sizeof shown / sizeof *shown; i++)
         if (utf8_is_control(shown[i])) EXPECT_EQ(shown[i], -1);
+}
+
+/* === messages on a narrow terminal === */
+static const char *wrapped(const char *text, size_t columns) {
+    static char got[4096];
+    buffer b = {0};
+    wrap_lines(&b, text, columns);
+    snprintf(got, sizeof got, "%s", buf_str(&b));
+    buf_free(&b);
+    return got;
+}
+
+TEST(wrap_breaks_at_blanks_alone) {
+    EXPECT_STREQ(wrapped("glimpse: one two  three\nhint: four", 0), "glimpse: one two  three\nhint: four");
+    EXPECT_STREQ(wrapped("glimpse: one two  three\nhint: four\n", 80), "glimpse: one two  three\nhint: four\n");
+    EXPECT_STREQ(wrapped("glimpse: one two  three\nhint: four", 18), "glimpse: one two\n  three\nhint: four");
+    EXPECT_STREQ(wrapped("  model      file  gpt2, 3 layers, 4 heads", 30), "  model      file  gpt2, 3\n             layers, 4 heads");
+    /* a path stays whole, a list is cut behind a semicolon, an accent is one column, a wide character two */
+    EXPECT_STREQ(wrapped("see runs/a/very/long/path/sample.txt now", 20), "see\n  runs/a/very/long/path/sample.txt\n  now");
+    EXPECT_STREQ(wrapped("  chain  top_k=200;top_p=0.9;min_p=0.05;x", 30), "  chain  top_k=200;top_p=0.9;\n         min_p=0.05;x");
+    EXPECT_STREQ(wrapped("\xc3\xa9\xc3\xa9\xc3\xa9 ab", 6), "\xc3\xa9\xc3\xa9\xc3\xa9 ab");
+    EXPECT_STREQ(wrapped("\xe6\x97\xa5\xe6\x97\xa5 ab", 6), "\xe6\x97\xa5\xe6\x97\xa5\n  ab");
+    EXPECT_STREQ(wrapped("hint: a `one two` three", 20), "hint: a `one two`\n  three"); /* to be copied */
+    EXPECT_STREQ(wrapped("hint: `one two three four` five", 20), "hint:\n  `one two three four`\n  five");
+    EXPECT_STREQ(wrapped("\r\x1b[Kglimpse: one two thr", 20), "\r\x1b[Kglimpse: one two thr");
+    EXPECT_STREQ(wrapped("\r                   \rglimpse: one two thr four", 20), "\r                   \rglimpse: one two thr\n  four");
+    /* Whatever the width: the words, in their order, and no line too wide but by one word. */
+    static const char text[] = "  model      out/demo/model_00001238.bin  gpt2, 3 layers, 4 heads, 128 channels\nglimpse: no run is writing to out/demo";
+    for (size_t columns = 41; columns < 130; columns++) { /* narrower, the path is too wide for the place behind its name */
+        const char *got = wrapped(text, columns), *from = text;
+        for (const char *at = got; *at; at += strcspn(at, "\n") + (at[strcspn(at, "\n")] == '\n')) {
+            const size_t n = strcspn(at, "\n"), blanks = strspn(at, " ");
+            if (n > columns && memchr(at + blanks, ' ', n - blanks)) EXPECT(!"a line of several words is too wide");
+        }
+        for (const char *at = got; *at; at++) {
+            if (*at == ' ' || *at == '\n') continue;
+            while (*from == ' ' || *from == '\n') from++;
+            EXPECT_EQ(*at, *from++);
+        }
+        EXPECT_EQ(*from, 0);
+    }
 }
 
 /* === the oracle itself === */

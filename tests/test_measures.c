@@ -12,6 +12,7 @@
 #include "tests/tiny_gpt.h"
 #include "tests/worker_rig.h"
 #include "viz/csv.h"
+#include "viz/html.h"
 #include "viz/tensorboard.h"
 #include "viz/text.h"
 
@@ -220,6 +221,25 @@ TEST(tensorboard_has_scores_data_and_memorised_spans) {
     record_free(&o->record);
 }
 
+/* distinct_1 and lexical_diversity are one number: people are shown it once, the table for spreadsheets has both columns. */
+TEST(views_show_a_number_once) {
+    static const glimpse_metric twice[] = {{"distinct_1", 0.123}, {"lexical_diversity", 0.123}};
+    owned_record *o = with_measures();
+    REQUIRE(o);
+    glimpse_sample *s = (glimpse_sample *)(uintptr_t)o->record.samples;
+    s->metrics = o->record.dataset = twice, s->n_metrics = o->record.n_dataset = 2;
+    buffer all = {0}, csv = {0};
+    EXPECT_OK(events_of(&o->record, &all));
+    EXPECT_OK(html_index_line(&o->record, COLOR_MINMAX, &all));
+    EXPECT_OK(html_step(&o->record, false, &all));
+    EXPECT(memmem(all.bytes, all.n, "lexical_diversity", 17) && !memmem(all.bytes, all.n, "distinct_1", 10));
+    EXPECT(!memmem(all.bytes, all.n, "[,", 2) && !memmem(all.bytes, all.n, ",]", 2) && !memmem(all.bytes, all.n, "{,", 2));
+    csv_header(&csv);
+    EXPECT(strstr(buf_str(&csv), ",distinct_1,") && strstr(buf_str(&csv), ",lexical_diversity,"));
+    buf_free(&all), buf_free(&csv);
+    record_free(&o->record);
+}
+
 /* One row, dim, cut to the terminal's width. */
 TEST(text_terminal_row_of_scores) {
     owned_record *o = with_measures();
@@ -267,7 +287,7 @@ TEST(text_advice_of_every_kind) {
     s->stop = GLIMPSE_STOP_LENGTH;
     advised(&o->record, NULL); /* at the limits: none */
     m[0].value = 0.31;
-    advised(&o->record, "31 % of the 4-grams repeat: repetition_penalty=1.1 may help");
+    advised(&o->record, "31 % of the 4-grams repeat: --glimpse_repetition_penalty 1.1 may help");
     m[1].value = 0.02;
     advised(&o->record, "2 % is no UTF-8: is this the tokenizer it was trained with?");
     m[0].value = m[1].value = NAN;

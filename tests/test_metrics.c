@@ -43,6 +43,7 @@ TEST(metrics_of_the_model) {
     EXPECT_NEAR(of(s.metrics, s.n_metrics, "rank1_share"), 2 / 3.0, 1e-6);
     EXPECT_NEAR(of(s.metrics, s.n_metrics, "eos_stop"), 1, 0);
     EXPECT(isnan(of(s.metrics, s.n_metrics, "repetition"))); /* two words have no 4-gram */
+    EXPECT(there(s.metrics, s.n_metrics, "repetition_tokens")); /* what the log shows of a text without four words */
     EXPECT(!there(s.metrics, s.n_metrics, "lexical_diversity"));
     REQUIRE_OK(metrics_of_sample(&s, true, NULL, a));
     EXPECT_NEAR(of(s.metrics, s.n_metrics, "longest_repeat"), 1, 0);

@@ -284,8 +284,8 @@ TEST(offline_chat_reads_back) {
  * shown when it is finished, in the mode that was asked for, its legend below. */
 TEST(offline_samples_in_colour) {
     static const char *const legends[][2] = {
-        {"entropy", "  colours    entropy "}, {"softmax", "  colours    softmax "}, {"softmax_top_k", "p among the kept 0"},
-        {"minmax", "p 0 \xe2\x80\xa6 1  (minmax needs the finished text)\n"},
+        {"entropy", "  colours    entropy "}, {"softmax", "  colours    softmax "}, {"softmax_top_k", "p 0 \xe2\x80\xa6 1, among the kept\n"},
+        {"minmax", "p 0 \xe2\x80\xa6 1, at the temperature  (minmax needs the finished text)\n"},
         {"dot_product", "(dot_product needs the finished text)\n"}, {"rank", "rank 50 \xe2\x80\xa6 2 (1 plain)\n"},
     };
     char line[300];

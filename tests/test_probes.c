@@ -118,6 +118,40 @@ TEST(probes_are_scored_at_every_eval) {
     tiny_gpt_free(&g);
 }
 
+/* A text is scored as by `glimpse score`: behind the model's EOS where it has no BOS, its first token too.  A prompt stands where a
+ * sample's prompt does, with nothing before it. */
+TEST(probes_stand_behind_the_end_of_a_text) {
+    tiny_gpt g;
+    buffer log = {0};
+    options *o;
+    tiny_gpt_make(&g, 2, 2, 16, 60, 48, 7, 1);
+    char *path = probe_file("HELLO\nAB\tCDE\n# A\n", 17);
+    session *s = open_with(&g, path, &log, &o);
+    REQUIRE(s);
+    EXPECT_OK(session_eval(s, 0, 3, 3));
+    session_close(s);
+    owned_record *r = last_line();
+    REQUIRE(r && r->record.n_probes == 3);
+    const glimpse_sample *p = r->record.probes;
+    EXPECT(p[0].n_prompt_ids == 1 && p[0].prompt_ids[0] == 7 && p[0].n_tokens == 5 && p[0].answer_from == 0);
+    EXPECT(p[1].n_tokens == 4 && p[1].answer_from == 1);
+    EXPECT_STREQ(p[2].text, "# A"); /* no comment */
+    model *m;
+    generator *gen;
+    double loss;
+    REQUIRE_OK(model_from_description(&g.model, &m));
+    REQUIRE_OK(generator_open(m, NULL, &(generator_config){ .threads = 1 }, &gen));
+    REQUIRE_OK(score_losses(gen, &(int32_t){7}, &p[0].tokens[0].id, 1, 1, &loss));
+    EXPECT(fabs(loss + (double)p[0].tokens[0].logprob) <= 1e-4 * loss);
+    generator_close(gen);
+    model_close(m);
+    record_free(&r->record);
+    options_free(o);
+    buf_free(&log);
+    free(path);
+    tiny_gpt_free(&g);
+}
+
 TEST(probes_that_are_not_there_are_said) {
     tiny_gpt g;
     buffer log = {0};
@@ -128,7 +162,7 @@ TEST(probes_that_are_not_there_are_said) {
     session *s;
     EXPECT_OK(options_set(o, OPT_out_dir, test_tmpdir(), OPT_LEVEL_FLAG));
     EXPECT_OK(options_set(o, OPT_probe, "/nowhere/probes.txt", OPT_LEVEL_FLAG));
-    EXPECT_ERR(session_open(o, &g.model, &host, &s), GLIMPSE_E_IO, "/nowhere/probes.txt");
+    EXPECT_ERR(session_open(o, &g.model, &host, &s), GLIMPSE_E_IO, "--probe: cannot open /nowhere/probes.txt: No such file or directory");
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         char *path = probe_file(texts[i], strlen(texts[i]));
         EXPECT_OK(options_set(o, OPT_probe, path, OPT_LEVEL_FLAG));

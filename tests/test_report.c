@@ -51,7 +51,7 @@ TEST(report_data_is_a_script_whatever_the_text) {
         o->record.why = o->record.run_name = o->record.arch = hostile[i];
         buffer b = {0}, line = {0};
         EXPECT_OK(html_step(&o->record, true, &b));
-        EXPECT_OK(html_index_line(&o->record, &line));
+        EXPECT_OK(html_index_line(&o->record, COLOR_MINMAX, &line));
         cJSON *j = literal(&b, "glimpse_step("), *k = literal(&line, "glimpse_eval(");
         const cJSON *text = cJSON_GetObjectItemCaseSensitive(cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(j, "samples"), 0), "text");
         EXPECT(cJSON_IsString(text));
@@ -84,7 +84,7 @@ TEST(report_in_one_file_whatever_the_text) {
         o->record.step = i;
         o->record.probes = o->record.samples;
         o->record.n_probes = 1;
-        EXPECT_OK(html_single_step(&o->record, &index, &probes, &page));
+        EXPECT_OK(html_single_step(&o->record, COLOR_MINMAX, &index, &probes, &page));
         record_free(&o->record);
     }
     EXPECT_OK(html_single_end(&index, &probes, &page));

@@ -91,6 +91,42 @@ static bool start(pty *p, int width, int height, const char *env1, const char *e
     return EXPECT(pty_start(p, width, height, env, argv));
 }
 
+/* === The banner in a terminal ===================================================================================== */
+
+TEST(banner_breaks_at_blanks) {
+    char checkpoint[4200], row[PTY_COLUMNS * PTY_CELL];
+    snprintf(checkpoint, sizeof checkpoint, "%s/tests/ref/tasks/ckpt", test_source_dir());
+    static pty p;
+    char *argv[] = {program(), (char *)"--checkpoint", checkpoint, (char *)"--prompt", (char *)"The", (char *)"--no_files", (char *)"--max_new_tokens", (char *)"4",
+                    (char *)"--seed", (char *)"7", NULL};
+    const char *const env[] = {"TERM=xterm-256color", NULL};
+    if (!EXPECT(pty_start(&p, 50, 40, env, argv))) return;
+    EXPECT_EQ(pty_end(&p), 0);
+    int rows = 0;
+    for (int i = 0; i < 40; i++) { /* what goes on stands under its words, and the last column stays free: nothing was cut by the terminal */
+        pty_row(&p, i, row);
+        if (strstr(row, "sampling ")) break;
+        if (!strncmp(row, "             ", 13)) EXPECT(row[13] != ' ' && strlen(row) < 50), rows++;
+    }
+    EXPECT(rows >= 1);
+    EXPECT(pty_shows(&p, "--help"));
+}
+
+/* Coloured text on a terminal says what its colours mean; one that streams, why it shows another mode. */
+TEST(offline_colours_have_a_legend) {
+    char checkpoint[4200];
+    snprintf(checkpoint, sizeof checkpoint, "%s/tests/ref/tasks/ckpt", test_source_dir());
+    static pty p;
+    for (int n = 1; n <= 2; n++) {
+        char *argv[] = {program(), (char *)"--checkpoint", checkpoint, (char *)"--prompt", (char *)"The", (char *)"--no_files", (char *)"--max_new_tokens", (char *)"4",
+                        (char *)"--colorize_output", (char *)"--num_samples", (char *)(n == 1 ? "1" : "2"), NULL};
+        const char *const env[] = {"TERM=xterm-256color", "COLORTERM=truecolor", NULL};
+        if (!EXPECT(pty_start(&p, 100, 40, env, argv))) return;
+        EXPECT_EQ(pty_end(&p), 0);
+        EXPECT(pty_shows(&p, n == 1 ? "(minmax needs the finished text)" : "highest logit of each sample") && p.colors[2] > 0);
+    }
+}
+
 /* === Review in a terminal ======================================================================================= */
 
 static pty screen;
@@ -127,7 +163,7 @@ TEST(reviewer_steps_samples_tokens) {
     pty_keys(&screen, "d");
     EXPECT(pty_wait(&screen, "against step 250, the last sampled"));
     pty_keys(&screen, "d");
-    static const char *const modes[] = {"softmax_top_k", "rank 5", "dot_product", "entropy", "the most probable", "minmax", "softmax"};
+    static const char *const modes[] = {"p 0 \xe2\x80\xa6 1, at the temperature", "softmax_top_k", "rank 5", "dot_product", "entropy", "the most probable", "minmax"};
     EXPECT(pty_wait(&screen, "3 of 24"));
     for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
         pty_keys(&screen, "c");
@@ -137,12 +173,97 @@ TEST(reviewer_steps_samples_tokens) {
     EXPECT(pty_wait(&screen, "Losses"));
     pty_keys(&screen, "mp");
     EXPECT(pty_wait(&screen, "no texts of --probe"));
+    pty_keys(&screen, "q"); /* back; so from every page; at the top it leaves */
+    EXPECT(pty_wait(&screen, "of 24"));
+    for (const char *page = "mo?pd"; *page; page++) {
+        const char key[] = {*page, 0};
+        pty_keys(&screen, key);
+        EXPECT(pty_wait(&screen, NULL) && !pty_shows(&screen, "of 24"));
+        pty_keys(&screen, "q");
+        EXPECT(pty_wait(&screen, "of 24"));
+    }
     pty_keys(&screen, "q");
     int status = pty_end(&screen);
     EXPECT(WIFEXITED(status) && WEXITSTATUS(status) == 0);
     EXPECT(!screen.alternate && !screen.cursor_hidden);
     EXPECT_EQ(screen.foreign, 0); /* the model's \x07 and U+202E are among the texts */
     EXPECT(screen.colors[2] > 0 && !screen.colors[0] && !screen.colors[1]);
+}
+
+/* The token drawn has a row among its alternatives, marked, whatever its rank and the room there is. */
+TEST(reviewer_shows_the_token_drawn) {
+    static const int sizes[][2] = {{80, 24}, {80, 18}, {60, 16}, {100, 30}, {140, 20}, {200, 60}};
+    owned_record *o = chart_record(200, 60, 10, "top_k=60");
+    REQUIRE(o);
+    buffer rows[60] = {{0}};
+    int far = 0;
+    for (size_t z = 0; z < sizeof sizes / sizeof *sizes; z++)
+        for (int32_t i = 0; i < 200; i++) {
+            screen_view v = {.width = sizes[z][0], .height = sizes[z][1], .style = {.colorize = true}, .name = "demo", .r = &o->record, .n = 1, .token = i,
+                             .match_from = -1, .match_to = -1};
+            int64_t top = 0;
+            const glimpse_token *t = GLIMPSE_AT(GLIMPSE_AT(o->record.samples, 0)->tokens, i);
+            char rank[32];
+            int marks = 0, ranks = 0;
+            snprintf(rank, sizeof rank, "rank %d", (int)t->rank);
+            EXPECT_OK(screen_draw(&v, &top, rows));
+            for (int k = 0; k < v.height; k++) {
+                const char *mark = strstr(buf_str(&rows[k]), "\xe2\x96\xb8");
+                marks += mark != NULL;
+                ranks += mark && strstr(mark, rank);
+            }
+            EXPECT_EQ(marks, 1);
+            EXPECT(t->rank <= 10 || ranks == 1);
+            far += t->rank > 10;
+        }
+    EXPECT(far > 0);
+    for (int k = 0; k < 60; k++) buf_free(&rows[k]);
+    record_free(&o->record);
+}
+
+/* The map of the probes has the colours of probes.png and of the page: p by powers of ten, 1e-4 to 1. */
+TEST(reviewer_probes_on_the_scale_of_the_charts) {
+    owned_record *o = chart_record(4, 5, 5, "top_k=5");
+    REQUIRE(o);
+    static const float p[4] = {1, 0.01F, 1e-4F, 1e-9F};
+    static const double at[4] = {1, 0.5, 0, 0};
+    const int64_t steps[1] = {250};
+    screen_view v = {.width = 80, .height = 24, .style = {.colorize = true, .depth = DEPTH_TRUE}, .page = SCREEN_PROBES, .name = "demo", .r = &o->record, .n = 1,
+                     .match_from = -1, .match_to = -1, .probes = {.probe = o->record.samples, .n = 1, .n_columns = 1, .p = p, .steps = steps}};
+    buffer rows[24] = {{0}};
+    int64_t top = 0;
+    EXPECT_OK(screen_draw(&v, &top, rows));
+    for (int i = 0; i < 4; i++) {
+        char want[40];
+        const rgb c = palette_rgb(PALETTE_VIRIDIS, at[i]);
+        snprintf(want, sizeof want, "48;2;%d;%d;%dm", c.r, c.g, c.b);
+        EXPECT(strstr(buf_str(&rows[5 + i]), want) != NULL);
+    }
+    for (int k = 0; k < 24; k++) buf_free(&rows[k]);
+    record_free(&o->record);
+}
+
+/* The colours are those of the run's own log, unless the command line names others. */
+TEST(reviewer_opens_in_the_mode_of_the_run) {
+    static const char *const modes[][3] = {{"minmax", NULL, "highest logit of each sample"}, {"entropy", NULL, "nats"}, {"all", NULL, "highest logit of each sample"},
+                                           {"topk", NULL, "the most probable"}, {"entropy", "softmax", "at the temperature"}};
+    const char *path = path_of("evals.jsonl");
+    for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
+        made m;
+        char as_recorded[80];
+        if (!EXPECT(make(&m, 250 * (int64_t)i, "9f2c1a", 24))) return;
+        snprintf(as_recorded, sizeof as_recorded, "{\"colorize_mode\":\"%s\"}", modes[i][0]);
+        m.o->record.views = as_recorded;
+        append(path, &m, 0);
+        record_free(&m.o->record);
+        const char *const env[] = {"TERM=xterm-256color", "COLORTERM=truecolor", NULL};
+        char *argv[] = {program(), (char *)"review", (char *)(uintptr_t)test_tmpdir(), (char *)"--colorize_mode", (char *)(uintptr_t)modes[i][1], NULL};
+        if (!modes[i][1]) argv[3] = NULL;
+        if (!EXPECT(pty_start(&screen, 80, 24, env, argv))) return;
+        EXPECT(pty_wait(&screen, modes[i][2]));
+        pty_keys(&screen, "q");
+        pty_end(&screen);
+    }
 }
 
 /* The change of the loss, the diff and the numbers are against the last step that was sampled, as in the log. */
@@ -356,7 +477,7 @@ TEST(reviewer_refuses_what_is_no_terminal) {
     buffer out = {0};
     add_step(path_of("evals.jsonl"), 0, "9f2c1a");
     EXPECT_EQ(WEXITSTATUS(sh("$G review . 2>&1 </dev/null", &out)), 1);
-    EXPECT(strstr(buf_str(&out), "glimpse: glimpse review is for a terminal, and stdout is none\nhint: "));
+    EXPECT(strstr(buf_str(&out), "glimpse: `glimpse review` is for a terminal, and stdout is none\nhint: "));
     EXPECT(!strchr(buf_str(&out), 27));
     EXPECT_EQ(WEXITSTATUS(sh("$G review nowhere 2>&1 </dev/null", &out)), 1);
     EXPECT(strstr(buf_str(&out), "nowhere: there is no such directory\nhint: "));

@@ -55,6 +55,7 @@ TEST(samplers_string) {
 
 TEST(samplers_errors) {
     EXPECT_ERR(open_status("topk=5"), GLIMPSE_E_INVALID, "the nearest is top_k");
+    EXPECT_ERR(open_status("foo=3"), GLIMPSE_E_INVALID, "no sampler is called 'foo'\nhint: there are logit_bias, ");
     EXPECT_ERR(open_status("temprature=5"), GLIMPSE_E_INVALID, "the nearest is temperature");
     EXPECT_ERR(open_status("temperature=-1"), GLIMPSE_E_INVALID, "temperature is -1");
     EXPECT_ERR(open_status("temperature=1e-9"), GLIMPSE_E_INVALID, "1e-6 to 1e6");

@@ -206,6 +206,26 @@ TEST_LIMIT(trainer_corpus, 120) {
     corpus_free(&data);
 }
 
+/* The demo's probes are texts of its own letters. */
+TEST(trainer_probes_are_written_in_the_stories_letters) {
+    corpus data;
+    char path[512], error[CORPUS_ERROR];
+    snprintf(path, sizeof path, "%s/examples/probes.txt", test_source_dir());
+    REQUIRE(corpus_from_stories(&data, 1 << 16, 1337, CORPUS_AUTO, error) == 0);
+    FILE *f = fopen(path, "rb");
+    REQUIRE(f != NULL);
+    int letters = 0;
+    for (int c; (c = fgetc(f)) != EOF;) {
+        bool known = c == '\t' || c == '\n'; /* of the format */
+        for (int i = 0; i < data.vocab_size && !known; i++) known = data.piece_bytes[i] == 1 && data.pieces[i][0] == (char)c;
+        test_check(known, __FILE__, __LINE__, "'%c' is a letter of the stories", c);
+        letters++;
+    }
+    EXPECT(letters > 100);
+    fclose(f);
+    corpus_free(&data);
+}
+
 /* Stories: no brace, dollar or newline left over, all within bounds. Every word is in Hunspell's
  * American dictionary, where that program is. */
 TEST_LIMIT(trainer_stories, 120) {
@@ -324,12 +344,47 @@ TEST(trainer_survives_a_bad_directory) {
     EXPECT_EQ(run_trainer("--out empty --resume"), 1);
 }
 
+/* What --resume goes on from is said; its shape is the model's, and a flag that contradicts it an error.  Of two runs' checkpoints
+ * in a directory the later run's is taken, though the other went further. */
+TEST(trainer_resumes_what_it_says) {
+    size_t n = 0;
+    REQUIRE(run_trainer("--out a --steps 6") == 0);
+    REQUIRE(run_trainer("--out a --steps 3") == 0);
+    EXPECT_EQ(run_trainer("--out a --steps 4 --resume"), 0);
+    char *out = slurp("stdout", &n);
+    EXPECT(out && strstr(out, "resumed from a/model_00000003.bin\n") != NULL);
+    free(out);
+    EXPECT_EQ(run_trainer("--out a --steps 8 --resume --layers 2"), 1);
+    char *err = slurp("stderr", &n);
+    EXPECT(err && strstr(err, "--layers is 2, and a/model_00000004.bin, from which --resume goes on, has 1; hint: without --layers") != NULL);
+    free(err);
+    char command[1024];
+    snprintf(command, sizeof command, "cd '%s' && '%s/train_gpt' --no_glimpse --out a --resume --steps 4 >stdout", test_tmpdir(), test_build_dir());
+    EXPECT_EQ(system(command), 0); /* without a word of its shape */
+    out = slurp("stdout", &n);
+    EXPECT(out && strstr(out, "model 1 layers, 2 heads, 16 channels, context 32") != NULL);
+    free(out);
+}
+
 TEST(trainer_names_the_nearest_flag) {
     size_t n = 0;
     EXPECT_EQ(run_trainer("--weight-decai 0.1"), 2);
     char *err = slurp("stderr", &n);
-    EXPECT(err && strstr(err, "--weight_decay") != NULL);
+    EXPECT(err && strstr(err, "did you mean --weight_decay?") != NULL);
     free(err);
+    static const char *const others[][2] = {{"--temperature 0.5", "unknown flag --temperature; Glimpse's is written --glimpse_temperature"},
+                                            {"--top-k=3", "Glimpse's is written --glimpse_top_k"},
+                                            {"--xyzzy 3", "unknown flag --xyzzy (--help lists the trainer's, --glimpse_help Glimpse's)"},
+                                            {"--layer 3", "did you mean --layers?"}};
+    for (int i = 0; i < 4; i++) {
+        char command[1024];
+        snprintf(command, sizeof command, "cd '%s' && '%s/train_gpt' %s 2>stderr", test_tmpdir(), test_build_dir(), others[i][0]);
+        EXPECT(system(command) != 0);
+        err = slurp("stderr", &n);
+        test_check(err && strstr(err, others[i][1]) != NULL, __FILE__, __LINE__, "\"%s\" is in: %s", others[i][1], err ? err : "");
+        free(err);
+    }
+    EXPECT_EQ(run_trainer("--temperature 0.5"), 2); /* without Glimpse it is nobody's */
     EXPECT_EQ(run_trainer("--lr nan"), 2);
     EXPECT_EQ(run_trainer("--layers 1.5"), 2);
     EXPECT_EQ(run_trainer("--steps"), 2);

@@ -224,7 +224,7 @@ TEST(text_sample_ansi_spans) {
     c_snprintf(rest, sizeof rest, "48;2;%d;%d;%dm\xe2\x82\xac\x1b[0;3;38;2;118;118;118m\xe2\x9f\xa8" "eos\xe2\x9f\xa9\x1b[0m\n", third.r,
                third.g, third.b);
     EXPECT(strstr(body, rest) != NULL);
-    EXPECT(strstr(body, "p 0 \xe2\x80\xa6 1\x1b[0m\n\n\n") != NULL); /* the legend ends the entry */
+    EXPECT(strstr(body, "p 0 \xe2\x80\xa6 1, at the temperature\x1b[0m\n\n\n") != NULL); /* the legend ends the entry */
     buf_free(&b);
 
     style.mode = COLOR_ALL;
@@ -318,6 +318,83 @@ static int trailing_blanks(const buffer *b, bool head) {
     return found;
 }
 
+/* A text that ink would not show has a row all the same, and numbers that such a text does not have say so. */
+TEST(text_terminal_of_blanks) {
+    static const char *const p[] = {"\n", "\n", " ", "\t", "\n"}, *const s[] = {"SS", "SS", "SS", "SS", "SS"};
+    static const glimpse_metric blanks[] = {{"repetition", NAN}, {"spelling_token_rate", NAN}}, one_word[] = {{"repetition", NAN}, {"repetition_tokens", 0.96}};
+    made *m = make(p, NULL, 5);
+    m->s[0].metrics = blanks, m->s[0].n_metrics = 2;
+    buffer b = {0};
+    for (int colored = 0; colored < 2; colored++) {
+        view_style style = plain;
+        style.colorize = colored;
+        style.depth = colored ? DEPTH_TRUE : DEPTH_NONE;
+        EXPECT_OK(view_terminal(&m->r, NULL, NULL, &style, &b));
+        EXPECT(strstr(buf_str(&b), "\xe2\x86\xb5\xe2\x86\xb5\xe2\x90\xa3\xe2\x86\x92\xe2\x86\xb5") != NULL);
+        EXPECT(colored || strstr(buf_str(&b), "   spelling -   repeats -   stop") != NULL);
+        buf_free(&b);
+    }
+    m->s[0].prompt_text = "Say:", m->s[0].prompt_bytes = 4;
+    EXPECT_OK(view_terminal(&m->r, NULL, NULL, &plain, &b));
+    EXPECT(strstr(buf_str(&b), "  Say:\xe2\x86\xb5\xe2\x86\xb5\xe2\x90\xa3\xe2\x86\x92\xe2\x86\xb5\n") != NULL);
+    buf_free(&b);
+    m->s[0].n_tokens = 0, m->s[0].text_bytes = 0;
+    EXPECT_OK(view_terminal(&m->r, NULL, NULL, &plain, &b));
+    EXPECT(strstr(buf_str(&b), "(no text)\n") != NULL);
+    buf_free(&b);
+    free(m);
+    m = make(s, NULL, 5); /* one word: no 4-gram of words, and yet it repeats */
+    m->s[0].metrics = one_word, m->s[0].n_metrics = 2;
+    EXPECT_OK(view_terminal(&m->r, NULL, NULL, &plain, &b));
+    EXPECT(strstr(buf_str(&b), "   token repeats .96   stop") != NULL && strstr(buf_str(&b), "hint: 96 % of the 4-grams repeat") != NULL);
+    buf_free(&b);
+    free(m);
+}
+
+/* In colours a blank has a ground, also where it ends the text. */
+TEST(text_terminal_last_blank) {
+    static const char *const p[] = {"Hi", " "};
+    made *m = make(p, NULL, 2);
+    const view_style style = {.depth = DEPTH_TRUE, .colorize = true, .mode = COLOR_SOFTMAX, .width = 80};
+    buffer b = {0};
+    char want[80];
+    const rgb half = palette_rgb(PALETTE_VIRIDIS, 0.5), ink = rgb_text_on(half);
+    c_snprintf(want, sizeof want, "38;2;%d;%d;%d;48;2;%d;%d;%dm \x1b[0m\n", ink.r, ink.g, ink.b, half.r, half.g, half.b);
+    EXPECT_OK(view_terminal(&m->r, NULL, NULL, &style, &b));
+    EXPECT(strstr(buf_str(&b), want) != NULL);
+    buf_free(&b);
+    free(m);
+}
+
+static const char *legend_of(const made *m, color_mode mode, size_t columns) {
+    static char text[400];
+    const view_style style = {.depth = DEPTH_NONE};
+    styled t = {0};
+    text_legend(&m->r, m->s, mode, &style, columns, &t);
+    EXPECT(text_width(buf_str(&t.text), t.text.n) <= columns);
+    c_snprintf(text, sizeof text, "%s", buf_str(&t.text));
+    styled_free(&t);
+    return text;
+}
+
+/* The same words whatever the sample, its numbers behind them; at any width whole pieces. */
+TEST(text_legend_says_what_the_colours_are) {
+    static const char *const p[] = {"a", "b", "c"};
+    made *m = make(p, NULL, 3);
+    EXPECT_STREQ(legend_of(m, COLOR_MINMAX, 100), "minmax                  lowest \xe2\x80\xa6 highest logit of each sample (0.0 \xe2\x80\xa6 2.0)");
+    EXPECT_STREQ(legend_of(m, COLOR_MINMAX, 65), "minmax                  lowest \xe2\x80\xa6 highest logit of each sample");
+    EXPECT_STREQ(legend_of(m, COLOR_MINMAX, 59), "minmax          lowest \xe2\x80\xa6 highest logit of each sample");
+    EXPECT_STREQ(legend_of(m, COLOR_MINMAX, 40), "minmax          lowest \xe2\x80\xa6 highest logit");
+    EXPECT_STREQ(legend_of(m, COLOR_SOFTMAX, 100), "softmax                  p 0 \xe2\x80\xa6 1, at the temperature");
+    EXPECT_STREQ(legend_of(m, COLOR_TOPK, 100), "topk                  p 0 \xe2\x80\xa6 1, the model's own");
+    EXPECT_STREQ(legend_of(m, COLOR_RANK, 100), "rank                  rank 200 \xe2\x80\xa6 2 (1 plain)");
+    m->s[0].n_tokens = 0; /* no numbers */
+    EXPECT_STREQ(legend_of(m, COLOR_MINMAX, 100), "minmax                  lowest \xe2\x80\xa6 highest logit of each sample");
+    for (int mode = COLOR_MINMAX; mode <= COLOR_ALL; mode++)
+        for (size_t columns = 0; columns < 120; columns++) legend_of(m, (color_mode)mode, columns);
+    free(m);
+}
+
 TEST(text_no_trailing_blanks) {
     static const char *const p[] = {"Once", " upon", " a", " time", " there", " was", " a", " little", " girl", " who"};
     made *m = make(p, NULL, 10);
@@ -355,6 +432,10 @@ TEST(text_one_line) {
     EXPECT_OK(view_terminal(&r, NULL, NULL, &plain, &b)); /* the same for a record without samples */
     EXPECT_STREQ(buf_str(&b), "glimpse 750: no sample, val 2.51 \xe2\x89\xa5 best 2.47 @ 500 (--sample_each_eval)\n");
     buf_clear(&b);
+    const view_style narrow = {.depth = DEPTH_NONE, .width = 60, .terminal = true};
+    EXPECT_OK(view_one_line(&r, &narrow, &b));
+    EXPECT_STREQ(buf_str(&b), "glimpse 750: no sample, val 2.51 \xe2\x89\xa5 best 2.47 @ 500\n  (--sample_each_eval)\n");
+    buf_clear(&b);
     r.val_loss = 2.4712;
     EXPECT_OK(view_one_line(&r, &plain, &b)); /* digits enough to see why */
     EXPECT_STREQ(buf_str(&b), "glimpse 750: no sample, val 2.471 \xe2\x89\xa5 best 2.470 @ 500 (--sample_each_eval)\n");
@@ -384,11 +465,11 @@ TEST(text_stream) {
     }
     buffer out = {0};
     style.mode = COLOR_MINMAX;
-    EXPECT_OK(view_stream_legend(&style, m->r.vocab_size, 0, &out));
+    EXPECT_OK(view_stream_legend(&style, m->r.vocab_size, 0, 100, &out));
     EXPECT(!strncmp(buf_str(&out), "softmax ", 8) && strstr(buf_str(&out), "(minmax needs the finished text)"));
     buf_clear(&out);
     style.mode = COLOR_RANK; /* the ranks of the setting, not of none */
-    EXPECT_OK(view_stream_legend(&style, m->r.vocab_size, 50, &out));
+    EXPECT_OK(view_stream_legend(&style, m->r.vocab_size, 50, 100, &out));
     EXPECT_STREQ(strstr(buf_str(&out), "  rank"), "  rank 50 \xe2\x80\xa6 2 (1 plain)\n");
     buf_free(&out);
     free(m);

@@ -45,7 +45,7 @@ glimpse_status chart_barchart_draw(canvas *c, const glimpse_record *r, const gli
     chart_cells cells;
     buffer text = {0};
     chart_cells_of(chart_token_at(s, i), &cells);
-    TRY(chart_header(c, r, s, i, last_k, "grey marks: the model's own p"));
+    TRY(chart_header(c, r, s, i, last_k, "bars: p drawn with \xc2\xb7 marks: the model's own"));
     draw_axis(c);
 
     const int columns = cells.n + (cells.others > 0);

@@ -151,7 +151,7 @@ glimpse_status chart_header(canvas *c, const glimpse_record *r, const glimpse_sa
     const int right = c->w - CHART_MARGIN;
     buffer line = {0};
     chart_number h, nll;
-    buf_printf(&line, "H %s   " MINUS "ln p %s", chart_fixed(t->entropy, 2, h), chart_fixed(t->logprob == 0 ? 0 : -t->logprob, 2, nll));
+    buf_printf(&line, "H %s   " MINUS "ln p %s nats", chart_fixed(t->entropy, 2, h), chart_fixed(t->logprob == 0 ? 0 : -t->logprob, 2, nll));
     int used = canvas_text(c, right, 27, 300, FONT_BODY, C_INK, TEXT_RIGHT, buf_str(&line), line.n) + 24;
     const int alarm = chart_alarm(c, r, right - used, 27);
     if (alarm) used += alarm + 24;

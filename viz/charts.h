@@ -40,7 +40,7 @@ int chart_color(double p); /* index of the palette */
 
 /* The last_k ids before token i (prompt, then sample), "…" before them if there are more, "▸" after them.  Appends. */
 void chart_context(const glimpse_record *r, const glimpse_sample *s, int32_t i, int32_t last_k, buffer *out);
-/* "step 250 · prompt 0 · top_k 5", " · sample 2/3" where there are several.  Appends. */
+/* "step 250 · prompt 1 · top_k 5", " · sample 2 of 3" where there are several.  Appends. */
 void chart_title(const glimpse_record *r, const glimpse_sample *s, buffer *out);
 
 /* The two lines above a token's chart; fails for want of memory alone. */

@@ -92,14 +92,15 @@ static void put_more(const glimpse_record *r, buffer *out) {
     buffer name = {0};
     json_key(out, "more");
     buf_putc(out, '[');
-    for (int32_t i = 0; i < r->n_scores + r->n_dataset; i++) {
+    for (int32_t i = 0, shown = 0; i < r->n_scores + r->n_dataset; i++) {
         const glimpse_task_score *s = i < r->n_scores ? GLIMPSE_AT(r->scores, i) : NULL;
         const glimpse_metric *m = s ? NULL : &r->dataset[i - r->n_scores];
+        if (m && !text_shows_metric(m->name)) continue;
         buf_clear(&name);
         buf_puts(&name, s ? s->task : "dataset");
         buf_putc(&name, ' ');
         buf_puts(&name, s ? s->metric : m->name);
-        buf_puts(out, i ? ",[" : "[");
+        buf_puts(out, shown++ ? ",[" : "[");
         put_text(out, buf_str(&name), name.n);
         buf_putc(out, ',');
         json_num(out, s ? s->value : m->value, 5);
@@ -129,8 +130,9 @@ static void put_scores(const glimpse_record *r, buffer *out) {
     }
     if (r->n_scores) buf_putc(out, ']');
     if (r->n_dataset) json_key(out, "dataset"), buf_putc(out, '[');
-    for (int32_t i = 0; i < r->n_dataset; i++) {
-        buf_puts(out, i ? ",[" : "[");
+    for (int32_t i = 0, shown = 0; i < r->n_dataset; i++) {
+        if (!text_shows_metric(r->dataset[i].name)) continue;
+        buf_puts(out, shown++ ? ",[" : "[");
         put_cstr(out, r->dataset[i].name);
         buf_putc(out, ',');
         json_num(out, r->dataset[i].value, RECORD_LOSS_DIGITS);
@@ -139,17 +141,18 @@ static void put_scores(const glimpse_record *r, buffer *out) {
     if (r->n_dataset) buf_putc(out, ']');
 }
 
-glimpse_status html_index_line(const glimpse_record *r, buffer *out) {
+glimpse_status html_index_line(const glimpse_record *r, color_mode mode, buffer *out) {
     enum { MOST = 64 };
     const char *names[MOST];
     int n = 0;
     size_t from = out->n;
     buf_puts(out, "glimpse_eval({");
     eval_members(r, out);
+    text_member(out, "colour", color_mode_name(mode));
     for (int32_t i = 0; i < r->n_samples; i++) {
         const glimpse_sample *s = GLIMPSE_AT(r->samples, i);
         for (int32_t k = 0; k < s->n_metrics && n < MOST; k++)
-            if (name_at(names, n, s->metrics[k].name) == n) names[n++] = s->metrics[k].name;
+            if (text_shows_metric(s->metrics[k].name) && name_at(names, n, s->metrics[k].name) == n) names[n++] = s->metrics[k].name;
     }
     if (r->n_probes) json_int_member(out, "probes", r->n_probes);
     if (r->n_scores || r->n_dataset) put_more(r, out);
@@ -292,8 +295,9 @@ static void put_sample(const glimpse_record *r, const glimpse_sample *s, bool sh
     if (s->n_beams) json_int_member(out, "beams", s->n_beams), json_num_member(out, "beam_score", s->beam_score, 6);
     json_key(out, "metrics");
     buf_putc(out, '{');
-    for (int32_t i = 0; i < s->n_metrics; i++) {
-        if (i) buf_putc(out, ',');
+    for (int32_t i = 0, shown = 0; i < s->n_metrics; i++) {
+        if (!text_shows_metric(s->metrics[i].name)) continue;
+        if (shown++) buf_putc(out, ',');
         put_cstr(out, s->metrics[i].name);
         buf_putc(out, ':');
         json_num(out, s->metrics[i].value, RECORD_LOSS_DIGITS);

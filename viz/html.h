@@ -40,8 +40,9 @@ enum { HTML_FILES = 3 };
 /* The files that never change, i = 0 .. HTML_FILES - 1; borrowed for ever. */
 html_file html_file_at(int i);
 
-/* An eval's line of the index: its losses, the metrics of each sample, its task scores and dataset's numbers.  Appends. */
-glimpse_status html_index_line(const glimpse_record *r, buffer *out);
+/* An eval's line of the index: its losses, the metrics of each sample, its task scores and dataset's numbers; `mode`: the run's
+ * --colorize_mode, in which the page opens.  Appends. */
+glimpse_status html_index_line(const glimpse_record *r, color_mode mode, buffer *out);
 /* An eval's probes, for the map over the steps; nothing if it has none.  Appends. */
 glimpse_status html_probes_line(const glimpse_record *r, buffer *out);
 /* An eval's data file; `sheets`: there is a picture of each sample beside it.  Appends. */
@@ -50,7 +51,7 @@ glimpse_status html_step(const glimpse_record *r, bool sheets, buffer *out);
 /* The page in one file: begin, then each eval (its data; its lines are kept for the index and the probes), then
  * end.  Both buffers are the caller's, {0} at first.  Pictures stay outside.  Append. */
 glimpse_status html_single_begin(buffer *out);
-glimpse_status html_single_step(const glimpse_record *r, buffer *index, buffer *probes, buffer *out);
+glimpse_status html_single_step(const glimpse_record *r, color_mode mode, buffer *index, buffer *probes, buffer *out);
 glimpse_status html_single_end(const buffer *index, const buffer *probes, buffer *out);
 
 #endif

@@ -48,23 +48,22 @@ static void put_argument(const buffer *call, buffer *out) {
     else out->failed = true;
 }
 
-static glimpse_status keep_line(glimpse_status (*line)(const glimpse_record *r, buffer *out), const glimpse_record *r, buffer *kept) {
-    buffer call = {0};
-    glimpse_status st = line(r, &call);
-    if (st >= 0 && call.n) {
+/* The argument of a line of index.js or probes.js among those kept; `made`: what became of the line. */
+static glimpse_status keep_line(glimpse_status made, buffer *call, buffer *kept) {
+    if (made >= 0 && call->n) {
         buf_puts(kept, kept->n ? ",\n" : "");
-        put_argument(&call, kept);
-        st = done(kept, true);
+        put_argument(call, kept);
+        made = done(kept, true);
     }
-    buf_free(&call);
-    return st;
+    buf_clear(call);
+    return made;
 }
 
-glimpse_status html_single_step(const glimpse_record *r, buffer *index, buffer *probes, buffer *out) {
+glimpse_status html_single_step(const glimpse_record *r, color_mode mode, buffer *index, buffer *probes, buffer *out) {
     glimpse_status st = GLIMPSE_OK;
     buffer call = {0};
-    TRY_GOTO(keep_line(html_index_line, r, index));
-    TRY_GOTO(keep_line(html_probes_line, r, probes));
+    TRY_GOTO(keep_line(html_index_line(r, mode, &call), &call, index));
+    TRY_GOTO(keep_line(html_probes_line(r, &call), &call, probes));
     TRY_GOTO(html_step(r, false, &call));
     buf_printf(out, "<script type=\"application/json\" id=\"glimpse-step-%08lld\">", (long long)r->step);
     put_argument(&call, out);

@@ -212,7 +212,7 @@ static void draw_top(canvas *c, const probe_map *m, int32_t texts, buffer *text)
     const probe_column *last = &m->columns[m->n - 1];
     const int alarm = draw_alarm(c, last->check_failed, scale_x - 40, 27);
     buf_clear(text);
-    buf_printf(text, "step %lld \xc2\xb7 %d", (long long)last->step, (int)texts);
+    buf_printf(text, "probes \xc2\xb7 step %lld \xc2\xb7 %d", (long long)last->step, (int)texts);
     if (texts < last->of) buf_printf(text, " of %d", (int)last->of);
     buf_puts(text, last->of == 1 ? " text" : " texts");
     canvas_text(c, CHART_MARGIN, 27, scale_x - 60 - alarm - CHART_MARGIN, FONT_BOLD, C_INK, TEXT_LEFT, buf_str(text), text->n);

@@ -21,11 +21,14 @@ static void put_text(const glimpse_record *r, const glimpse_sample *s, color_mod
     styled_emit_guarded(t, style->depth, out);
 }
 
+/* Columns that a legend may have: a terminal's, or any number. */
+static size_t columns_of(const view_style *style) { return style->terminal && style->width > 1 ? (size_t)style->width - 1 : SIZE_MAX; }
+
 static void put_legend(const glimpse_record *r, const glimpse_sample *s, color_mode mode, const view_style *style,
                        styled *t, buffer *out) {
     styled_clear(t);
     styled_puts(t, " ", PAINT_PLAIN);
-    text_legend(r, s, mode, style, t);
+    text_legend(r, s, mode, style, columns_of(style) - 1, t);
     styled_puts(t, "\n", PAINT_PLAIN);
     styled_emit(t, 0, t->text.n, style->depth, out);
 }
@@ -123,15 +126,16 @@ glimpse_status view_stream_token(const color_scale *scale, const glimpse_token *
     return GLIMPSE_OK;
 }
 
-glimpse_status view_stream_legend(const view_style *style, int32_t vocab, int32_t top_k, buffer *out) {
+glimpse_status view_stream_legend(const view_style *style, int32_t vocab, int32_t top_k, size_t columns, buffer *out) {
     color_mode mode = stream_mode(style->mode);
     styled t = {0};
     size_t before = out->n;
     const glimpse_sample any = {.size = sizeof any, .temperature = 1, .top_k = top_k};
     const glimpse_record of = {.size = sizeof of, .vocab_size = vocab};
-    text_legend(&of, &any, mode, style, &t);
-    if (mode != style->mode)
-        styled_printf(&t, PAINT_DIM, "  (%s needs the finished text)", color_mode_name(style->mode));
+    char note[64] = "";
+    if (mode != style->mode) c_snprintf(note, sizeof note, "  (%s needs the finished text)", color_mode_name(style->mode));
+    text_legend(&of, &any, mode, style, columns > strlen(note) ? columns - strlen(note) : 0, &t);
+    styled_puts(&t, note, PAINT_DIM);
     styled_puts(&t, "\n", PAINT_PLAIN);
     styled_emit(&t, 0, t.text.n, style->depth, out);
     bool failed = styled_failed(&t);

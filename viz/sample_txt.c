@@ -129,6 +129,7 @@ static void score_fields(const glimpse_record *r, styled *out) {
     for (int32_t i = 0; i < r->n_scores + r->n_dataset; i++) {
         const glimpse_task_score *s = i < r->n_scores ? GLIMPSE_AT(r->scores, i) : NULL;
         const glimpse_metric *m = s ? NULL : &r->dataset[i - r->n_scores];
+        if (m && !text_shows_metric(m->name)) continue;
         buffer line = {0};
         if (s) buf_printf(&line, "%s %s ", s->task, s->metric);
         else buf_printf(&line, "%s ", m->name);

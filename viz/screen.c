@@ -144,7 +144,9 @@ static int sample_head(screen *s, const glimpse_sample *sample, int row) {
     row_addf(s, 1, PAINT_DIM, "T=%.4g", sample->temperature);
     add_metric(s, "ppl", text_metric(sample, "perplexity"), text_short);
     add_metric(s, "spelling", text_metric(sample, "spelling_token_rate"), text_share);
-    add_metric(s, "repeats", text_metric(sample, "repetition"), text_share);
+    bool tokens;
+    const double repeats = text_repeats(sample, &tokens);
+    add_metric(s, TEXT_REPEATS(tokens), repeats, text_share);
     row_addf(s, 2, sample->stop == GLIMPSE_STOP_NONFINITE ? PAINT_BAD : PAINT_DIM, "stop %s", text_stop_name(sample->stop));
     row_addf(s, 2, PAINT_DIM, "seed=%llu", (unsigned long long)sample->seed); /* last: it is the same at every step */
     s->columns = (size_t)v->width;
@@ -188,11 +190,23 @@ static void key_rows(screen *s, int last) {
             if (!fits && row < last) break; /* it begins the next row */
             if (!fits) continue;
             row_add(s, some ? 2 : 0, PAINT_STRONG, keys[i][0]);
-            row_add(s, 1, PAINT_DIM, keys[i][1]);
+            const bool below = s->v->page != SCREEN_SAMPLE || s->v->diff;
+            row_add(s, 1, PAINT_DIM, below && *keys[i][0] == 'q' ? "back" : keys[i][1]);
             some = true;
         }
         row_end(s, row, false);
     }
+}
+
+/* The scale of the charts' colours, whose fourths are powers of ten. */
+static void probe_legend(screen *s) {
+    const screen_view *v = s->v;
+    row_add(s, 0, PAINT_DIM, "the model's own p, by step  \xe2\x89\xa4");
+    row_add(s, 0, PAINT_DIM, "1e-4 ");
+    for (int i = 0; i < 16 && room(s) > 6 && v->style.depth != DEPTH_NONE; i++)
+        styled_put(&s->t, " ", 1, (paint){PAINT_GROUND, v->style.colors, (float)i / 15}), s->width++;
+    if (v->style.depth == DEPTH_NONE) row_add(s, 0, PAINT_DIM, "\xe2\x96\x91\xe2\x96\x92\xe2\x96\x93\xe2\x96\x88");
+    row_add(s, 1, PAINT_DIM, "1, by powers of ten");
 }
 
 static void bottom(screen *s, const glimpse_sample *sample, int row, bool with_legend) {
@@ -201,17 +215,15 @@ static void bottom(screen *s, const glimpse_sample *sample, int row, bool with_l
         row_begin(s, (size_t)v->width);
         blanks(s, 1);
         if (v->page == SCREEN_PROBES) {
-            row_add(s, 0, PAINT_DIM, "p of each token, by step  0 ");
-            for (int i = 0; i < 16 && room(s) > 6; i++) styled_put(&s->t, " ", 1, (paint){PAINT_GROUND, v->style.colors, (float)i / 15}), s->width++;
-            row_add(s, 1, PAINT_DIM, "1");
+            probe_legend(s);
         } else if (v->diff && sample && v->page == SCREEN_SAMPLE) {
             if (v->before) row_addf(s, 0, PAINT_DIM, "against step %lld, the last sampled: ", (long long)v->before->step);
             row_add(s, 0, PAINT_GONE, "gone");
             row_add(s, 1, PAINT_COME, "come");
         } else if (sample && v->style.depth != DEPTH_NONE) {
             styled legend = {0};
-            text_legend(v->r, sample, v->style.mode, &v->style, &legend);
-            styled_copy(&s->t, &legend, 0, text_fit(buf_str(&legend.text), legend.text.n, room(s), NULL));
+            text_legend(v->r, sample, v->style.mode, &v->style, room(s), &legend);
+            styled_copy(&s->t, &legend, 0, legend.text.n);
             styled_free(&legend);
         }
         row_end(s, row - 1 - (keys_wanted(v) > 1), false);

@@ -1,5 +1,6 @@
 /* screen_pages.c -- the parts of a screen beside the text: the selected token, the map of the probes, the numbers of an eval,
  * the keys (screen.h). */
+#include "viz/charts.h"
 #include "viz/screen_row.h"
 
 #include <math.h>
@@ -26,8 +27,8 @@ static void bar(screen *s, size_t columns, double p, paint_kind kind) {
     }
 }
 
-static void candidate_row(screen *s, const glimpse_token *t, int32_t k, size_t columns) {
-    const glimpse_candidate *c = &t->top[k];
+/* `rank`: in the place of the bar, of the token drawn where it stands apart from its neighbours; 0 = the bar. */
+static void candidate_row(screen *s, const glimpse_token *t, const glimpse_candidate *c, int32_t rank, size_t columns) {
     bool chosen = c->id == t->id;
     char p[32], left[32];
     size_t label = columns < 60 ? 12 : 18;
@@ -41,7 +42,12 @@ static void candidate_row(screen *s, const glimpse_token *t, int32_t k, size_t c
     size_t rest = columns > s->width + 2 ? columns - s->width - 2 : 0;
     bool both = columns >= 60; /* what it was drawn from, too */
     size_t wide = both ? rest - 9 : rest;
-    bar(s, wide > 50 ? 50 : wide, c->p, chosen ? PAINT_BAD : PAINT_BAR);
+    if (wide > 50) wide = 50;
+    if (rank) {
+        const size_t end = s->width + wide;
+        row_addf(s, 0, PAINT_BAD, "rank %d", (int)rank);
+        while (s->width < end && row_add(s, 0, PAINT_PLAIN, " ")) {}
+    } else bar(s, wide, c->p, chosen ? PAINT_BAD : PAINT_BAR);
     if (both) {
         prob_text(left, c->p_final);
         row_addf(s, 1, PAINT_DIM, "%6s", c->p_final > 0 ? left : "\xe2\x80\x93");
@@ -82,17 +88,25 @@ void screen_token(screen *s, int first, int n, size_t columns) {
         row_addf(s, 1, PAINT_DIM, "at T %s", temp);
         row_addf(s, 2, PAINT_DIM, "of %d kept %s", (int)t->kept, final);
         row_end(s, row++, false);
-        row++;
     }
-    bool chosen = false;
-    for (int32_t k = 0; k < t->n_top && row < first + n; k++, row++) {
-        candidate_row(s, t, k, columns);
-        row_end(s, row, false);
-        chosen = chosen || t->top[k].id == t->id;
-    }
-    if (!chosen && row < first + n && t->n_top > 0) {
+    if (first + n - row > (n >= 8 ? 5 : t->n_top)) { /* what the columns are, where it costs no alternative one would look for */
+        if (narrow && first + n - row > t->n_top + 1) row++;
         row_begin(s, columns);
-        row_addf(s, 1, PAINT_DIM, "\xe2\x80\xa6 its rank is %d", (int)t->rank);
+        row_addf(s, 2, PAINT_DIM, "%-*s %6s", narrow ? 12 : 18, "token", "p");
+        if (!narrow) row_add_right(s, PAINT_DIM, "drawn with");
+        row_end(s, row++, false);
+    }
+    /* The token drawn has a row in any case: the last one, where it stands beyond what there is room for. */
+    int32_t rows = first + n - row, chosen = 0;
+    while (chosen < t->n_top && t->top[chosen].id != t->id) chosen++;
+    const bool apart = t->n_top > 0 && (chosen == t->n_top || chosen >= rows);
+    for (int32_t k = 0; k < t->n_top && k < rows - apart; k++) {
+        candidate_row(s, t, &t->top[k], 0, columns);
+        row_end(s, row++, false);
+    }
+    if (apart && row < first + n) {
+        const glimpse_candidate said = {.id = t->id, .p = expf(t->logprob), .p_final = t->p_final};
+        candidate_row(s, t, &said, t->rank, columns);
         row_end(s, row, false);
     }
 }
@@ -153,9 +167,10 @@ void screen_probe_map(screen *s, int first, int last) {
         for (int64_t k = 0; k < m->n_columns * cell && s->width < s->columns; k++, s->width++) {
             float p = m->p[k / cell * n + i];
             static const char *const shades[] = {" ", "\xe2\x96\x91", "\xe2\x96\x92", "\xe2\x96\x93", "\xe2\x96\x88"};
+            const double x = chart_scale((double)p);
             if (!isfinite(p)) styled_puts(&s->t, "\xc2\xb7", PAINT_DIM);
-            else if (v->style.depth == DEPTH_NONE) styled_puts(&s->t, shades[p >= 0.8F ? 4 : p >= 0.4F ? 3 : p >= 0.1F ? 2 : p >= 0.01F], PAINT_PLAIN);
-            else styled_put(&s->t, " ", 1, (paint){PAINT_GROUND, v->style.colors, p});
+            else if (v->style.depth == DEPTH_NONE) styled_puts(&s->t, shades[(int)(x * 4 + 0.5)], PAINT_PLAIN);
+            else styled_put(&s->t, " ", 1, (paint){PAINT_GROUND, v->style.colors, (float)x});
         }
         row_end(s, row, false);
     }
@@ -243,13 +258,14 @@ static void all_numbers(number_list *l) {
     }
     if (r->n_dataset) heading(l, "Dataset");
     for (int32_t i = 0; i < r->n_dataset; i++)
-        number(l, r->dataset[i].name, r->dataset[i].value, b ? metric_of(b->dataset, b->n_dataset, r->dataset[i].name) : NAN, "");
+        if (text_shows_metric(r->dataset[i].name)) number(l, r->dataset[i].name, r->dataset[i].value, b ? metric_of(b->dataset, b->n_dataset, r->dataset[i].name) : NAN, "");
     if (v->sample >= r->n_samples) return;
     const glimpse_sample *s = GLIMPSE_AT(r->samples, v->sample);
     c_snprintf(name, sizeof name, "Sample %d of %d", (int)v->sample + 1, (int)r->n_samples);
     heading(l, name);
     const glimpse_sample *o = text_same_sample(b, s);
     for (int32_t i = 0; i < s->n_metrics; i++) {
+        if (!text_shows_metric(s->metrics[i].name)) continue;
         number(l, s->metrics[i].name, s->metrics[i].value, o ? metric_of(o->metrics, o->n_metrics, s->metrics[i].name) : NAN, "");
     }
 }
@@ -280,7 +296,8 @@ void screen_help(screen *s, int first, int last) {
         {"/  n N", "find text or /pattern/ in all steps; next, previous"},
         {"p", "the texts of --probe over the steps"},
         {"m", "all numbers of this step and sample"},
-        {"? q Esc", "this page; quit; back"},
+        {"q Esc", "back to the sample; there q leaves, Esc ends the search"},
+        {"?", "this page"},
     };
     for (size_t i = 0; i < sizeof keys / sizeof *keys && first + (int)i < last; i++) {
         row_begin(s, (size_t)s->v->width);

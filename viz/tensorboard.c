@@ -190,6 +190,7 @@ static double metric_of(const glimpse_sample *s, const char *name) {
 /* The metrics of the setting whose first sample is `first`: the mean over its samples of every prompt. */
 static void setting_metrics(const glimpse_record *r, const glimpse_sample *first, bool several, buffer *out) {
     for (int32_t m = 0; m < first->n_metrics; m++) {
+        if (!text_shows_metric(first->metrics[m].name)) continue;
         double sum = 0;
         int n = 0;
         for (int32_t i = 0; i < r->n_samples; i++) {
@@ -281,7 +282,8 @@ glimpse_status events_of(const glimpse_record *r, buffer *out) {
         const glimpse_task_score *s = GLIMPSE_AT(r->scores, i);
         named_scalar(r, "lm_eval/", s->task, "/", s->metric, s->value, out);
     }
-    for (int32_t i = 0; i < r->n_dataset; i++) named_scalar(r, "dataset/", r->dataset[i].name, "", "", r->dataset[i].value, out);
+    for (int32_t i = 0; i < r->n_dataset; i++)
+        if (text_shows_metric(r->dataset[i].name)) named_scalar(r, "dataset/", r->dataset[i].name, "", "", r->dataset[i].value, out);
     for (int32_t i = 0; i < r->n_samples; i++) sample_text(r, GLIMPSE_AT(r->samples, i), out);
     for (int32_t i = 0; i < r->n_probes; i++) probe_scalars(r, GLIMPSE_AT(r->probes, i), out);
     if (!buf_failed(out)) return GLIMPSE_OK;

@@ -6,7 +6,7 @@
  *       ▁▁▂▁▁▃▁▁▇▁▂▁▁▁▂▅▁▁▁▂ entropy 1.8   ppl 5.9   spelling .97   repeats .03   stop length
  *       since 200: first 11 tokens same · ppl 7.2→5.9 · spelling .93→.97
  *       … 2 more: out/demo/evals/step_00000250/sample.txt
- *       minmax ████████  logit −3.1 … 14.2
+ *       minmax ████████  lowest … highest logit of each sample (−3.1 … 14.2)
  *
  * At most 24 rows whatever the model says, at any width from 20 columns on: what does not fit is left out from the end
  * of its line, whole pieces at a time.  The first sample of up to four prompt-and-setting pairs is shown.  The sparkline
@@ -90,7 +90,7 @@ static void end_row(log_view *v) {
 /* Safe text over as many rows as it takes, at most `rows`; an ellipsis where it is cut. */
 static void put_wrapped(log_view *v, const styled *t, int rows) {
     size_t columns = v->columns - INDENT, at = 0, n = t->text.n;
-    while (n && (t->text.bytes[n - 1] == '\n' || t->text.bytes[n - 1] == ' ')) n--; /* nothing that ink would show */
+    while (n && (t->text.bytes[n - 1] == '\n' || (t->text.bytes[n - 1] == ' ' && v->style->depth == DEPTH_NONE))) n--; /* nothing that one would see */
     for (int row = 0; row < rows && at < n; row++) {
         size_t next, len = text_wrap(t->text.bytes + at, n - at, columns, &next);
         bool cut = row == rows - 1 && at + next < n;
@@ -222,6 +222,20 @@ static void squeeze_newlines(const styled *t, styled *out) {
     }
 }
 
+/* A text that no ink would show is written out: ↵↵↵, behind the prompt if that is to be seen. */
+static bool put_blank_text(const log_view *v, const glimpse_sample *s, styled *out) {
+    if (!text_is_blank(s->text, s->text_bytes)) return false;
+    glimpse_sample prompt = *s;
+    buffer marks = {0};
+    prompt.n_tokens = 0, prompt.text_bytes = 0;
+    text_body(v->r, &prompt, COLOR_SOFTMAX, true, PROMPT_TAIL, v->style, NULL, out);
+    text_visible(&marks, s->text, s->text_bytes, 2 * v->columns);
+    styled_put(out, s->text_bytes ? buf_str(&marks) : "(no text)", s->text_bytes ? marks.n : strlen("(no text)"), paint_of(PAINT_DIM));
+    if (buf_failed(&marks)) out->text.failed = true;
+    buf_free(&marks);
+    return true;
+}
+
 static void sample_text(log_view *v, const glimpse_sample *s, int rows) {
     color_mode mode = v->style->mode == COLOR_ALL ? COLOR_MINMAX : v->style->mode;
     bool colored = v->style->colorize && v->style->depth != DEPTH_NONE;
@@ -230,7 +244,8 @@ static void sample_text(log_view *v, const glimpse_sample *s, int rows) {
         text_topk_table(v->r, s, rows - 1, v->columns - INDENT, v->style, &t);
         if (s->n_tokens > rows - 1) v->shortened = true;
         put_wrapped(v, &t, rows);
-    } else {
+    } else if (put_blank_text(v, s, &t)) put_wrapped(v, &t, rows < 2 ? rows : 2);
+    else {
         text_body(v->r, s, mode, colored, PROMPT_TAIL, v->style, NULL, &t);
         squeeze_newlines(&t, &squeezed);
         put_wrapped(v, &squeezed, rows);
@@ -255,10 +270,10 @@ static void sparkline(log_view *v, const glimpse_sample *s, int cells) {
     }
 }
 
+/* "-": it is measured, but of such a text it means nothing. */
 static void add_number(log_view *v, size_t gap, const char *name, double x, void (*format)(char[32], double)) {
-    char text[32];
-    if (!isfinite(x)) return;
-    format(text, x);
+    char text[32] = "-";
+    if (isfinite(x)) format(text, x);
     addf(v, gap, PAINT_DIM, "%s %s", name, text);
 }
 
@@ -266,11 +281,13 @@ static void sample_numbers(log_view *v, const glimpse_sample *s) {
     begin_row(v, INDENT);
     /* As wide as leaves room for the numbers after it. */
     sparkline(v, s, v->columns < 70 ? 10 : v->columns < 99 ? 12 : v->columns < 110 ? 20 : 32);
-    add_number(v, s->n_tokens > 0, "entropy", text_metric(s, "mean_entropy"), text_short);
+    if (s->n_tokens > 0) add_number(v, 1, "entropy", text_metric(s, "mean_entropy"), text_short);
     size_t gap = v->columns < 99 ? 2 : 3;
-    add_number(v, gap, "ppl", text_metric(s, "perplexity"), text_short);
-    add_number(v, gap, "spelling", text_metric(s, "spelling_token_rate"), text_share);
-    add_number(v, gap, "repeats", text_metric(s, "repetition"), text_share);
+    bool tokens;
+    double repeats = text_repeats(s, &tokens);
+    if (s->n_tokens > 0) add_number(v, gap, "ppl", text_metric(s, "perplexity"), text_short);
+    if (text_has_metric(s, "spelling_token_rate")) add_number(v, gap, "spelling", text_metric(s, "spelling_token_rate"), text_share);
+    if (text_has_metric(s, "repetition")) add_number(v, gap, TEXT_REPEATS(tokens), repeats, text_share);
     addf(v, gap, s->stop == GLIMPSE_STOP_NONFINITE ? PAINT_BAD : PAINT_DIM, "stop %s", text_stop_name(s->stop));
     end_row(v);
     if (s->why && v->rows_left > 4) {
@@ -308,7 +325,9 @@ static void digest(log_view *v, const glimpse_record *before, const glimpse_samp
     else addf(v, 0, PAINT_DIM, "first %d token%s same", (int)same, same == 1 ? "" : "s");
     add_change(v, "ppl", text_metric(o, "perplexity"), text_metric(s, "perplexity"), text_short);
     add_change(v, "spelling", text_metric(o, "spelling_token_rate"), text_metric(s, "spelling_token_rate"), text_share);
-    add_change(v, "repeats", text_metric(o, "repetition"), text_metric(s, "repetition"), text_share);
+    bool tokens, before_tokens;
+    double repeats = text_repeats(s, &tokens), repeats_before = text_repeats(o, &before_tokens);
+    if (tokens == before_tokens) add_change(v, TEXT_REPEATS(tokens), repeats_before, repeats, text_share);
     end_row(v);
 }
 
@@ -332,15 +351,17 @@ static double unknown_share(const glimpse_record *r, const glimpse_sample *s) {
 
 /* What a person may want to change, from the metrics of the samples shown; one row at most. */
 static bool advice_of(const glimpse_record *r, const glimpse_sample *s, char out[160]) {
-    double repeats = text_metric(s, "repetition"), invalid = text_metric(s, "invalid_utf8_rate"), unknown = unknown_share(r, s);
+    const char *ours = text_is(r->kind, "train") ? "--glimpse_" : "--"; /* as it is typed there */
+    bool tokens;
+    double repeats = text_repeats(s, &tokens), invalid = text_metric(s, "invalid_utf8_rate"), unknown = unknown_share(r, s);
     if (s->n_tokens == 1 && s->stop == GLIMPSE_STOP_EOS)
-        c_snprintf(out, 160, "hint: the model ended the text at once: ignore_eos, or another prompt");
+        c_snprintf(out, 160, "hint: the model ended the text at once: %signore_eos, or another prompt", ours);
     else if (invalid > 0.01)
         c_snprintf(out, 160, "hint: %.0f %% is no UTF-8: is this the tokenizer it was trained with?", 100 * invalid);
     else if (unknown > 0.01)
         c_snprintf(out, 160, "hint: %.0f %% of the tokens are UNK: is this the tokenizer it was trained with?", 100 * unknown);
-    else if (repeats > 0.3)
-        c_snprintf(out, 160, "hint: %.0f %% of the 4-grams repeat: repetition_penalty=1.1 may help", 100 * repeats);
+    else if (repeats > (tokens ? 0.6 : 0.3))
+        c_snprintf(out, 160, "hint: %.0f %% of the 4-grams repeat: %srepetition_penalty 1.1 may help", 100 * repeats, ours);
     else return false;
     return true;
 }
@@ -386,12 +407,11 @@ static void scores(log_view *v) {
 
 static void legend(log_view *v, const glimpse_sample *s) {
     begin_row(v, INDENT);
-    text_legend(v->r, s, v->style->mode, v->style, &v->line);
-    if (v->style->mode == COLOR_ALL) styled_puts(&v->line, "  (the other modes: sample.ansi)", PAINT_DIM);
-    size_t used, fits = text_fit(buf_str(&v->line.text), v->line.text.n, v->columns, &used);
-    styled_emit(&v->line, 0, fits, v->style->depth, v->out);
-    buf_putc(v->out, '\n');
-    v->rows_left--;
+    const bool all = v->style->mode == COLOR_ALL; /* where the others are is more to the point than the numbers */
+    text_legend(v->r, all ? NULL : s, v->style->mode, v->style, room(v), &v->line);
+    v->width = text_width(buf_str(&v->line.text), v->line.text.n);
+    if (all) add(v, 2, PAINT_DIM, "(the other modes: sample.ansi)");
+    end_row(v);
 }
 
 static void where_the_rest_is(log_view *v, int32_t shown, const char *where) {
@@ -491,7 +511,7 @@ glimpse_status view_terminal(const glimpse_record *r, const glimpse_record *befo
     return text_done(failed, out, start, "the log of an eval");
 }
 
-/* === One line =================================================================================================== */
+/* === One line, of a terminal that is wide enough ================================================================== */
 
 glimpse_status view_one_line(const glimpse_record *r, const view_style *style, buffer *out) {
     styled t = {0};
@@ -525,8 +545,15 @@ glimpse_status view_one_line(const glimpse_record *r, const view_style *style, b
         styled_puts(&t, "  ", PAINT_PLAIN);
         styled_puts(&t, "MODEL CHECK FAILED", PAINT_ALARM);
     }
-    styled_puts(&t, "\n", PAINT_PLAIN);
-    styled_emit(&t, 0, t.text.n, style->depth, out);
+    /* On a terminal that is narrower it goes on in the next row, two columns in. */
+    size_t columns = style->terminal && style->width > MIN_WIDTH ? (size_t)style->width - 1 : SIZE_MAX;
+    for (size_t at = 0, next; at < t.text.n; at += next) {
+        size_t len = text_wrap(t.text.bytes + at, t.text.n - at, at ? columns - INDENT : columns, &next);
+        while (at + next < t.text.n && len && t.text.bytes[at + len - 1] == ' ') len--;
+        if (at) buf_puts(out, "  ");
+        styled_emit(&t, at, at + len, style->depth, out);
+        buf_putc(out, '\n');
+    }
     bool failed = styled_failed(&t) || buf_failed(out);
     styled_free(&t);
     return text_done(failed, out, start, "a line");

@@ -97,8 +97,10 @@ void text_body(const glimpse_record *r, const glimpse_sample *s, color_mode mode
                const view_style *style, size_t *ends, styled *out);
 /* A piece as a label of at most `columns`, blanks visible, cut with an ellipsis, filled up with blanks if `fill`. */
 void text_piece(styled *out, const glimpse_record *r, int32_t id, size_t columns, bool fill, paint p);
-/* "minmax [bar] logit -3.1 .. 14.2": what the colours of a sample mean.  `s` NULL: of any sample. */
-void text_legend(const glimpse_record *r, const glimpse_sample *s, color_mode mode, const view_style *style, styled *out);
+/* "minmax [bar] lowest .. highest logit of each sample (-3.1 .. 14.2)": what the colours mean, in the same words at every
+ * eval; the numbers are those of `s` (NULL = none).  Of its pieces as many as fit `columns`, from the first on. */
+void text_legend(const glimpse_record *r, const glimpse_sample *s, color_mode mode, const view_style *style, size_t columns,
+                 styled *out);
 /* The table of mode topk, rows 0 .. n_rows - 1, with a heading; lines cut at `columns` (0 = never). */
 void text_topk_table(const glimpse_record *r, const glimpse_sample *s, int32_t n_rows, size_t columns,
                      const view_style *style, styled *out);
@@ -111,6 +113,15 @@ bool text_check_failed(const glimpse_record *r);
 
 /* A metric of the sample by name, NAN if it has none; perplexity and mean_entropy are computed if they are not there. */
 double text_metric(const glimpse_sample *s, const char *name);
+/* Whether people are shown it: distinct_1 is lexical_diversity by another name, the same number always, and that one is. */
+bool text_shows_metric(const char *name);
+bool text_has_metric(const glimpse_sample *s, const char *name); /* it was measured, be it that the text gives no number */
+/* What people's views call its repeats: the metric repetition, of 4-grams of words; of a text that has no four words, and then
+ * *tokens is true, repetition_tokens.  NAN if neither is known. */
+double text_repeats(const glimpse_sample *s, bool *tokens);
+#define TEXT_REPEATS(tokens) ((tokens) ? "token repeats" : "repeats")
+/* Nothing, or blanks and ends of lines alone: ink would not show it. */
+bool text_is_blank(const char *s, size_t n);
 /* The sample of another eval (NULL = none) with the same prompt, setting and number; NULL = it has none. */
 const glimpse_sample *text_same_sample(const glimpse_record *r, const glimpse_sample *s);
 void text_short(char out[32], double x); /* "1.04", "5.9", "123" */

@@ -13,6 +13,8 @@ const char *text_stop_name(glimpse_stop stop) {
     return (unsigned)stop < sizeof names / sizeof *names ? names[stop] : "unknown";
 }
 
+bool text_shows_metric(const char *name) { return !text_is(name, "distinct_1"); }
+
 double text_metric(const glimpse_sample *s, const char *name) {
     for (int32_t i = 0; i < s->n_metrics; i++)
         if (text_is(s->metrics[i].name, name)) return s->metrics[i].value;
@@ -25,6 +27,18 @@ double text_metric(const glimpse_sample *s, const char *name) {
     }
     sum /= s->n_tokens;
     return perplexity ? exp(sum) : sum;
+}
+
+bool text_has_metric(const glimpse_sample *s, const char *name) {
+    for (int32_t i = 0; i < s->n_metrics; i++)
+        if (text_is(s->metrics[i].name, name)) return true;
+    return false;
+}
+
+double text_repeats(const glimpse_sample *s, bool *tokens) {
+    const double words = text_metric(s, "repetition"), ids = text_metric(s, "repetition_tokens");
+    *tokens = !isfinite(words) && isfinite(ids);
+    return *tokens ? ids : words;
 }
 
 const glimpse_sample *text_same_sample(const glimpse_record *r, const glimpse_sample *s) {
@@ -101,7 +115,7 @@ static bool pieces_make_text(const glimpse_record *r, const glimpse_sample *s, s
     return false;
 }
 
-static bool is_blank(const char *s, size_t n) {
+bool text_is_blank(const char *s, size_t n) {
     for (size_t i = 0; i < n; i++)
         if (!strchr(" \t\r\n", s[i]) || !s[i]) return false;
     return true;
@@ -111,7 +125,7 @@ static bool is_blank(const char *s, size_t n) {
 static void put_prompt(const glimpse_sample *s, size_t most, paint p, styled *out) {
     const char *text = s->prompt_text;
     size_t n = s->prompt_bytes;
-    if (!n || is_blank(text, n)) return;
+    if (!n || text_is_blank(text, n)) return;
     if (n > most) {
         text += n - most;
         n = most;
@@ -169,47 +183,73 @@ void text_body(const glimpse_record *r, const glimpse_sample *s, color_mode mode
 
 /* === Legend ===================================================================================================== */
 
-static void put_number(styled *out, double x) {
-    char text[32];
-    c_snprintf(text, sizeof text, "%.1f", fabs(x));
-    styled_printf(out, PAINT_DIM, "%s%s", x < 0 && strcmp(text, "0.0") ? "\xe2\x88\x92" : "", text); /* U+2212 */
+typedef struct legend {
+    styled *out;
+    size_t columns; /* left */
+    bool full;      /* a piece did not fit: none follows */
+} legend;
+
+static void legend_add(legend *l, const char *piece) {
+    size_t w = text_width(piece, strlen(piece));
+    if (l->full || w > l->columns) {
+        l->full = true;
+        return;
+    }
+    styled_puts(l->out, piece, PAINT_DIM);
+    l->columns -= w;
 }
 
-void text_legend(const glimpse_record *r, const glimpse_sample *s, color_mode mode, const view_style *style,
+static void signed_text(char out[32], double x) {
+    char text[32];
+    c_snprintf(text, sizeof text, "%.1f", fabs(x));
+    c_snprintf(out, 32, "%s%s", x < 0 && strcmp(text, "0.0") ? "\xe2\x88\x92" : "", text); /* U+2212 */
+}
+
+/* The numbers between which a mode spreads its colours over one sample; nothing if it has none. */
+static void legend_spread(legend *l, const glimpse_record *r, const glimpse_sample *s, color_mode mode) {
+    if (!s) return;
+    color_scale scale = color_scale_of(mode, s, r->vocab_size);
+    if (!isfinite(scale.lo)) return;
+    const double unit = mode == COLOR_MINMAX ? scale.temperature : 1; /* shown raw, as the journal has them */
+    char lo[32], hi[32], text[80];
+    signed_text(lo, scale.lo * unit), signed_text(hi, scale.hi * unit);
+    c_snprintf(text, sizeof text, " (%s \xe2\x80\xa6 %s)", lo, hi);
+    legend_add(l, text);
+}
+
+void text_legend(const glimpse_record *r, const glimpse_sample *s, color_mode mode, const view_style *style, size_t columns,
                  styled *out) {
     if (mode == COLOR_ALL) mode = COLOR_MINMAX;
-    styled_printf(out, PAINT_DIM, "%s ", color_mode_name(mode));
-    int cells = style->width > 0 && style->width < 60 ? 8 : 16;
-    for (int i = 0; i < cells; i++)
+    legend l = {.out = out, .columns = columns};
+    char text[64];
+    const size_t cells = columns < 36 ? 4 : columns < 60 ? 8 : 16;
+    legend_add(&l, color_mode_name(mode));
+    legend_add(&l, " ");
+    l.full = l.full || l.columns < cells;
+    for (size_t i = 0; i < cells && !l.full; i++, l.columns--)
         styled_put(out, " ", 1, (paint){PAINT_GROUND, style->colors, (float)i / (float)(cells - 1)});
-    styled_puts(out, "  ", PAINT_PLAIN);
+    legend_add(&l, " ");
     switch (mode) {
     case COLOR_MINMAX:
-    case COLOR_DOT_PRODUCT: {
-        const char *what = mode == COLOR_MINMAX ? "logit" : "cosine";
-        color_scale scale = s ? color_scale_of(mode, s, r->vocab_size) : (color_scale){.lo = NAN};
-        if (!s || !isfinite(scale.lo)) {
-            styled_printf(out, PAINT_DIM, "%s range of each", what);
-            break;
-        }
-        double unit = mode == COLOR_MINMAX ? scale.temperature : 1; /* shown raw, as the journal has them */
-        styled_printf(out, PAINT_DIM, "%s ", what);
-        put_number(out, scale.lo * unit);
-        styled_puts(out, " \xe2\x80\xa6 ", PAINT_DIM);
-        put_number(out, scale.hi * unit);
+    case COLOR_DOT_PRODUCT:
+        legend_add(&l, mode == COLOR_MINMAX ? "lowest \xe2\x80\xa6 highest logit" : "lowest \xe2\x80\xa6 highest cosine");
+        if (mode == COLOR_DOT_PRODUCT) legend_add(&l, " to the token before,");
+        legend_add(&l, " of each sample");
+        legend_spread(&l, r, s, mode);
         break;
-    }
-    case COLOR_RANK: {
-        int32_t k = s && s->top_k > 2 ? s->top_k : 2;
-        if (s) styled_printf(out, PAINT_DIM, "rank %d \xe2\x80\xa6 2 (1 plain)", k);
-        else styled_puts(out, "rank k \xe2\x80\xa6 2 (1 plain)", PAINT_DIM);
+    case COLOR_RANK:
+        c_snprintf(text, sizeof text, "rank %d \xe2\x80\xa6 2", s && s->top_k > 2 ? (int)s->top_k : 2);
+        legend_add(&l, s ? text : "rank k \xe2\x80\xa6 2");
+        legend_add(&l, " (1 plain)");
         break;
-    }
     case COLOR_ENTROPY:
-        if (r->vocab_size > 1) styled_printf(out, PAINT_DIM, "0 \xe2\x80\xa6 %.1f nats", log((double)r->vocab_size));
+        c_snprintf(text, sizeof text, "0 \xe2\x80\xa6 %.1f nats", r->vocab_size > 1 ? log((double)r->vocab_size) : 0);
+        if (r->vocab_size > 1) legend_add(&l, text);
         break;
-    case COLOR_SOFTMAX_TOP_K: styled_puts(out, "p among the kept 0 \xe2\x80\xa6 1", PAINT_DIM); break;
-    default: styled_puts(out, "p 0 \xe2\x80\xa6 1", PAINT_DIM); break;
+    default:
+        legend_add(&l, "p 0 \xe2\x80\xa6 1");
+        legend_add(&l, mode == COLOR_SOFTMAX_TOP_K ? ", among the kept" : mode == COLOR_TOPK ? ", the model's own" : ", at the temperature");
+        break;
     }
 }
 

@@ -1,4 +1,5 @@
 /* gpt_checkpoint.c -- see gpt_checkpoint.h.  Little-endian, as every machine this runs on. */
+#define _GNU_SOURCE
 #include "examples/train_gpt/gpt_checkpoint.h"
 
 #include <dirent.h>
@@ -6,6 +7,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "examples/train_gpt/safe_file.h"
 
@@ -58,18 +60,22 @@ int checkpoint_save(const char *dir, const gpt *model, const adamw *opt, const t
     return 0;
 }
 
+static int is_later(struct timespec a, struct timespec b) { return a.tv_sec != b.tv_sec ? a.tv_sec > b.tv_sec : a.tv_nsec > b.tv_nsec; }
+
 int64_t checkpoint_newest(const char *dir) {
     int64_t newest = -1;
+    struct timespec last = {0};
     DIR *d = opendir(dir);
     if (!d) return -1;
     for (struct dirent *e; (e = readdir(d));) {
         long long step;
         char tail, path[SAFE_PATH];
-        if (strlen(e->d_name) != 18 || sscanf(e->d_name, "model_%8lld.bi%c", &step, &tail) != 2 || tail != 'n' || step <= newest) continue;
-        FILE *f = file_name(path, dir, "state", step) == 0 ? fopen(path, "rb") : NULL;
-        if (!f) continue;
-        fclose(f);
+        struct stat state, model;
+        if (strlen(e->d_name) != 18 || sscanf(e->d_name, "model_%8lld.bi%c", &step, &tail) != 2 || tail != 'n') continue;
+        if (file_name(path, dir, "state", step) < 0 || stat(path, &state) < 0 || file_name(path, dir, "model", step) < 0 || stat(path, &model) < 0) continue;
+        if (newest >= 0 && !is_later(model.st_mtim, last) && (is_later(last, model.st_mtim) || step <= newest)) continue;
         newest = step;
+        last = model.st_mtim;
     }
     closedir(d);
     return newest;

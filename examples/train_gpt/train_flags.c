@@ -47,6 +47,7 @@ static const flag table[] = {
     {"help", NULL, SWITCH, AT(help), 0, 0, 0, "this list"},
 };
 enum { FLAGS = sizeof table / sizeof *table };
+_Static_assert(FLAGS <= 32, "a bit of `given` for each");
 
 /* Levenshtein distance of names shorter than 32. */
 static int distance(const char *a, const char *b) {
@@ -72,15 +73,20 @@ static const flag *find(const char *name) {
     return NULL;
 }
 
-static int unknown(const char *name) {
-    const flag *nearest = table;
-    for (int i = 1; i < FLAGS; i++)
-        if (distance(name, table[i].name) < distance(name, nearest->name)) nearest = &table[i];
-    fprintf(stderr, "train_gpt: unknown flag --%.64s; the nearest is --%s (--help lists all; Glimpse's are written --glimpse_NAME)\n", name, nearest->name);
+/* --temperature is Glimpse's and wants its prefix; --layer was meant as --layers; anything else is in one of two lists. */
+static int unknown(const char *name, glimpse_config *theirs) {
+    const flag *nearest = NULL;
+    int least = strlen(name) < 5 ? 1 : (int)strlen(name) * 2 / 5;
+    for (int i = 0; i < FLAGS; i++)
+        if (distance(name, table[i].name) <= least) nearest = &table[i], least = distance(name, nearest->name) - 1;
+    if (theirs && glimpse_set(theirs, name, NULL) >= 0) fprintf(stderr, "train_gpt: unknown flag --%.64s; Glimpse's is written --glimpse_%.64s (--help lists the trainer's)\n", name, name);
+    else if (nearest) fprintf(stderr, "train_gpt: unknown flag --%.64s; did you mean --%s? (--help lists all)\n", name, nearest->name);
+    else fprintf(stderr, "train_gpt: unknown flag --%.64s (--help lists the trainer's, --glimpse_help Glimpse's)\n", name);
     return -1;
 }
 
 static int store(train_flags *flags, const flag *f, const char *value) {
+    flags->given |= 1ul << (f - table);
     char *field = (char *)flags + f->offset, *end;
     if (f->type == STRING) {
         memcpy(field, &value, sizeof value);
@@ -118,7 +124,7 @@ static void set_defaults(train_flags *flags) {
 }
 
 /* One flag at argv[*i]; moves *i over its value. */
-static int parse_one(train_flags *flags, int argc, char **argv, int *i) {
+static int parse_one(train_flags *flags, int argc, char **argv, int *i, glimpse_config *theirs) {
     const char *arg = argv[*i], *equals = strchr(arg, '=');
     char name[40];
     size_t n = equals ? (size_t)(equals - arg) : strlen(arg);
@@ -129,7 +135,7 @@ static int parse_one(train_flags *flags, int argc, char **argv, int *i) {
     snprintf(name, sizeof name, "%.*s", (int)(n - 2), arg + 2);
     for (char *c = name; *c; c++) *c = *c == '-' ? '_' : *c;
     const flag *f = find(name);
-    if (!f) return unknown(name);
+    if (!f) return unknown(name, theirs);
     if (equals) return store(flags, f, equals + 1);
     if (f->type == SWITCH) return store(flags, f, "true");
     if (*i + 1 >= argc) {
@@ -139,10 +145,12 @@ static int parse_one(train_flags *flags, int argc, char **argv, int *i) {
     return store(flags, f, argv[++*i]);
 }
 
-int train_flags_parse(train_flags *flags, int argc, char **argv) {
+int train_flag_given(const train_flags *flags, const char *name) { return (int)(flags->given >> (find(name) - table) & 1); }
+
+int train_flags_parse(train_flags *flags, int argc, char **argv, glimpse_config *theirs) {
     set_defaults(flags);
     for (int i = 1; i < argc; i++)
-        if (parse_one(flags, argc, argv, &i) < 0) return -1;
+        if (parse_one(flags, argc, argv, &i, theirs) < 0) return -1;
     if (flags->tokens && strcmp(flags->tokens, "chars") != 0 && strcmp(flags->tokens, "bytes") != 0) {
         fprintf(stderr, "train_gpt: --tokens takes chars or bytes, not \"%.64s\"\n", flags->tokens);
         return -1;

@@ -4,6 +4,7 @@
 #include "include/internal/file.h"
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define MOST_LINE ((size_t)16 << 20)
 #define MOST_FILE ((size_t)2 << 30)
@@ -53,9 +54,10 @@ static glimpse_status add_line(json_lines *l, size_t *cap, char *s, size_t n, in
 glimpse_status json_lines_read(const char *path, json_lines *out) {
     glimpse_status st = GLIMPSE_OK;
     size_t cap = 0;
-    json_lines l = { .path = strdup(path) };
+    bool from_stdin = !strcmp(path, "-"); /* a pipe, too */
+    json_lines l = { .path = strdup(from_stdin ? "standard input" : path) };
     if (!l.path) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a file name");
-    TRY_GOTO(file_read_all(path, MOST_FILE, &l.bytes));
+    TRY_GOTO(from_stdin ? file_read_fd(STDIN_FILENO, l.path, MOST_FILE, &l.bytes) : file_read_all(path, MOST_FILE, &l.bytes));
     sha256_hex(l.bytes.bytes, l.bytes.n, l.sha256);
     int64_t number = 1;
     size_t from = l.bytes.n >= 3 && !memcmp(l.bytes.bytes, "\xEF\xBB\xBF", 3) ? 3 : 0; /* a mark of byte order */

@@ -122,7 +122,7 @@ glimpse_status task_find(const char *name, const char *dir, arena *a, task_kind 
     bool described = json && path_is_file(json);
     if (!described && !(lines && path_is_file(lines))) {
         const char *near = NULL;
-        int best = 4;
+        int best = nearest_limit(strlen(name)) + 1;
         for (int i = 0; i < n_task_kinds; i++) {
             int far = edit_distance(name, strlen(name), task_kinds[i].name, strlen(task_kinds[i].name));
             if (far < best) best = far, near = task_kinds[i].name;
@@ -189,8 +189,8 @@ glimpse_status task_file(const task_kind *k, const char *dir, bool shots, char *
     if (!k->dataset)
         FAIL(GLIMPSE_E_IO, "%s: there is no %s/%s%s%s.jsonl; a line has %s", k->name, dir, k->name, shots ? "_" : "",
              shots ? split : "", k->fields);
-    FAIL(GLIMPSE_E_IO, "%s: there is no %s/%s/%s.jsonl; a line has %s\nhint: python3 -c \"from datasets import load_dataset; "
-         "load_dataset(%s, split='%s').to_json('%s/%s/%s.jsonl')\"", k->name, dir, k->name, split, k->fields, k->dataset, split,
+    FAIL(GLIMPSE_E_IO, "%s: there is no %s/%s/%s.jsonl; a line has %s\nhint: `python3 -c \"from datasets import load_dataset; "
+         "load_dataset(%s, split='%s').to_json('%s/%s/%s.jsonl')\"`", k->name, dir, k->name, split, k->fields, k->dataset, split,
          dir, k->name, split);
 }
 

@@ -20,3 +20,5 @@ int edit_distance(const char *a, size_t na, const char *b, size_t nb) {
     }
     return rows[na % 3][nb];
 }
+
+int nearest_limit(size_t bytes) { return bytes < 5 ? 1 : (int)bytes * 2 / 5; }

@@ -116,7 +116,7 @@ const char *opt_nearest(const char *name, size_t bytes) {
     if (!name || bytes < 2 || bytes > NAME_BYTES) return NULL;
     char plain[NAME_BYTES]; /* hyphens are underscores */
     for (size_t i = 0; i < bytes; i++) plain[i] = name[i] == '-' ? '_' : name[i];
-    int limit = bytes < 5 ? 1 : (int)bytes * 2 / 5, least = limit + 1;
+    int limit = nearest_limit(bytes), least = limit + 1;
     for (int id = 0; id < OPT_COUNT; id++) {
         const char *known = table[id].name, *aliases = table[id].aliases;
         size_t n = strlen(known);
@@ -205,11 +205,11 @@ static void put_expected(buffer *b, const opt_info *info) {
     }
 }
 
-static glimpse_status refuse(const opt_info *info, const char *text, size_t n) {
+static glimpse_status refuse(const opt_info *info, const char *written, const char *text, size_t n) {
     buffer b = {0};
     put_expected(&b, info);
     int shown = n > SHOWN_BYTES ? SHOWN_BYTES : (int)n;
-    status_fail(GLIMPSE_E_INVALID, __FILE__, __LINE__, "%s = \"%.*s%s\": expected %s", info->name, shown, text,
+    status_fail(GLIMPSE_E_INVALID, __FILE__, __LINE__, "%s = \"%.*s%s\": expected %s", written ? written : info->name, shown, text,
                 n > SHOWN_BYTES ? "..." : "", buf_str(&b));
     buf_free(&b);
     return GLIMPSE_E_INVALID;
@@ -235,43 +235,43 @@ static bool int_in_range(const opt_info *info, const char *text, size_t n) {
     return parse_i64(text, n, &i) && (double)i >= info->min && (double)i <= info->max;
 }
 
-/* Check one text and add it to `v` in its plain form. */
-static glimpse_status check_into(const opt_info *info, const char *text, value *v) {
+/* Check one text and add it to `v` in its plain form; `written`: as in options_set_as. */
+static glimpse_status check_into(const opt_info *info, const char *written, const char *text, value *v) {
     size_t n = strlen(text);
     const char *why;
     bool yes;
     double x;
     switch (info->type) {
     case OPT_BOOL:
-        if (!bool_of(text, n, &yes)) return refuse(info, text, n);
+        if (!bool_of(text, n, &yes)) return refuse(info, written, text, n);
         text = yes ? "true" : "false";
         n = strlen(text);
         break;
     case OPT_INT:
         if (!(info->choices && is_choice(info->choices, text, n)) && !int_in_range(info, text, n))
-            return refuse(info, text, n);
+            return refuse(info, written, text, n);
         break;
     case OPT_FLOAT:
-        if (!parse_double(text, n, &x) || !(x >= info->min && x <= info->max)) return refuse(info, text, n);
+        if (!parse_double(text, n, &x) || !(x >= info->min && x <= info->max)) return refuse(info, written, text, n);
         break;
     case OPT_ENUM:
         why = missing_reason(info, text, n);
-        if (!why && !is_choice(info->choices, text, n)) return refuse(info, text, n);
+        if (!why && !is_choice(info->choices, text, n)) return refuse(info, written, text, n);
         break;
     case OPT_STRING:
     case OPT_STRINGS:
-        if ((double)n < info->min || (double)n > info->max) return refuse(info, text, n);
+        if ((double)n < info->min || (double)n > info->max) return refuse(info, written, text, n);
         break;
     case OPT_INTS:
         for (const char *p = text; *p;) {
             size_t gap = strspn(p, ", \t"), len = strcspn(p + gap, ", \t");
             p += gap;
             if (len == 0) break;
-            if (!int_in_range(info, p, len)) return refuse(info, text, n);
+            if (!int_in_range(info, p, len)) return refuse(info, written, text, n);
             TRY(value_add(v, p, len));
             p += len;
         }
-        return v->n ? GLIMPSE_OK : refuse(info, text, n);
+        return v->n ? GLIMPSE_OK : refuse(info, written, text, n);
     }
     why = missing_reason(info, text, n);
     if (why) FAIL(GLIMPSE_E_UNSUPPORTED, "--%s%s%s: %s", info->name, info->type == OPT_BOOL ? "" : "=",
@@ -328,7 +328,7 @@ static glimpse_status like_apply(options *o) {
     const char *like = opt_str(o, OPT_like);
     for (size_t i = 0; like && i < sizeof like_values / sizeof *like_values; i++)
         if (strcmp(like_values[i].like, like) == 0)
-            TRY_GOTO(check_into(&table[like_values[i].id], like_values[i].text, &fresh[like_values[i].id]));
+            TRY_GOTO(check_into(&table[like_values[i].id], NULL, like_values[i].text, &fresh[like_values[i].id]));
     for (int id = 0; id < OPT_COUNT; id++) {
         value old = o->values[id][OPT_LEVEL_LIKE];
         o->values[id][OPT_LEVEL_LIKE] = fresh[id];
@@ -339,7 +339,9 @@ out:
     return st;
 }
 
-glimpse_status options_set(options *o, opt_id id, const char *text, opt_level level) {
+glimpse_status options_set(options *o, opt_id id, const char *text, opt_level level) { return options_set_as(o, id, NULL, text, level); }
+
+glimpse_status options_set_as(options *o, opt_id id, const char *written, const char *text, opt_level level) {
     glimpse_status st = GLIMPSE_OK;
     if (!o) FAIL(GLIMPSE_E_MEMORY, "no configuration: out of memory");
     if ((unsigned)id >= OPT_COUNT || level <= OPT_LEVEL_DEFAULT || level > OPT_LEVEL_FLAG)
@@ -347,7 +349,7 @@ glimpse_status options_set(options *o, opt_id id, const char *text, opt_level le
     value fresh = {0}, *slot = &o->values[id][level], old;
     if (text) {
         if (table[id].type == OPT_STRINGS) TRY_GOTO(value_add_all(&fresh, slot));
-        TRY_GOTO(check_into(&table[id], text, &fresh));
+        TRY_GOTO(check_into(&table[id], written, text, &fresh));
     }
     old = *slot, *slot = fresh, fresh = old;
     if (id == OPT_like && (st = like_apply(o)) < 0) old = *slot, *slot = fresh, fresh = old;
@@ -640,7 +642,7 @@ glimpse_status options_unpack(const void *bytes, size_t n, options **out) {
             buf_clear(&text);
             buf_put(&text, p, len);
             if (buf_failed(&text)) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for options");
-            TRY_GOTO(check_into(&table[id], buf_str(&text), &o->values[id][level]));
+            TRY_GOTO(check_into(&table[id], NULL, buf_str(&text), &o->values[id][level]));
         }
     }
     if (r.left) MALFORMED(r, n);

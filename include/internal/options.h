@@ -76,6 +76,8 @@ bool options_is_trainer(const options *o);
  * own defaults at OPT_LEVEL_LIKE, which is not for callers.  Texts are kept raw: escapes are the session's to read.
  * GLIMPSE_E_INVALID: the message names option, value and range.  On failure nothing changed. */
 glimpse_status options_set(options *o, opt_id id, const char *text, opt_level level);
+/* The same; `written` is how the message names it, "--glimpse_top_k"; NULL = by its name, "top_k". */
+glimpse_status options_set_as(options *o, opt_id id, const char *written, const char *text, opt_level level);
 bool opt_is_set(const options *o, opt_id id);     /* by anybody, default apart */
 opt_level opt_level_of(const options *o, opt_id id);
 

@@ -124,4 +124,11 @@ glimpse_status status_set_text(glimpse_status code, const char *from) {
     return code;
 }
 
+glimpse_status status_prefix(glimpse_status code, const char *before) {
+    char whole[TEXT_BYTES];
+    if (code >= 0) return code;
+    snprintf(whole, sizeof whole, "%s: %s", before, text);
+    return status_set_text(code, whole);
+}
+
 void status_clear(void) { text[0] = where[0] = 0; }

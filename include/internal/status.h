@@ -61,6 +61,9 @@
 glimpse_status status_fail(glimpse_status code, const char *file, int line, const char *fmt, ...) PRINTF_LIKE(4, 5);
 void status_hint(const char *fmt, ...) PRINTF_LIKE(1, 2);
 
+/* An error's text with "BEFORE: " in front, the flag or the file that it is about; returns `code`, untouched if it is no error. */
+glimpse_status status_prefix(glimpse_status code, const char *before);
+
 /* This thread's last text, "" when there is none; borrowed until the next failure in this thread. */
 const char *status_text(void);
 

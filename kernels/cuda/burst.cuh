@@ -5,7 +5,8 @@
 
 #include "kernels/cuda/cuda.cuh"
 
-enum { DECIDE_THREADS = 512, DECIDE_BINS = 2048, DECIDE_LIST = 2048 };
+/* Threads as the persistent kernel's: the sums of a record depend on how many share a row. */
+enum { DECIDE_THREADS = 256, DECIDE_BINS = 2048, DECIDE_LIST = 2048 };
 
 typedef struct seen_id { int32_t id, count; } seen_id;
 
@@ -50,10 +51,10 @@ typedef struct burst_state {
 
 /* cuda_burst.cu: the lists of a burst, from the host's memory, which stays as it is: again and the burst begins anew. */
 glimpse_status cuda_burst_upload(cuda_backend *be, int32_t rows);
-/* Every phase and the draw, launched one by one. */
+/* Every phase and the draw, launched one by one, or written down (be->record). */
 glimpse_status cuda_burst_step(cuda_backend *be, const row_run *run, int32_t n_top);
-/* The draw alone. */
-glimpse_status cuda_burst_draw(cuda_backend *be, const row_run *run, int32_t n_top);
+/* The states, tokens and alternatives of so many rows to the host, queued. */
+glimpse_status cuda_burst_bring(cuda_backend *be, int32_t rows, int32_t n_top);
 
 /* cuda_steps.cu */
 glimpse_status cuda_steps_open(cuda_backend *be);
@@ -61,8 +62,8 @@ void cuda_steps_close(cuda_backend *be);
 /* The way of this batch, found out if it is new, with the lists on the device as they were before; `active` of its rows have a
  * sequence, which goes on for at most `steps`. */
 glimpse_status cuda_steps_find(cuda_backend *be, const row_run *run, int32_t active, int32_t steps, int32_t n_top, struct step_entry **out);
-/* One step, queued. */
-glimpse_status cuda_steps_run(cuda_backend *be, struct step_entry *e, const row_run *run);
+/* So many steps, queued. */
+glimpse_status cuda_steps_run(cuda_backend *be, struct step_entry *e, const row_run *run, int32_t active, int32_t steps);
 /* Queued behind a burst's steps; after the synchronisation: must the burst be run again, another way? */
 glimpse_status cuda_steps_ask(cuda_backend *be);
 glimpse_status cuda_steps_failed(cuda_backend *be, bool *again);

@@ -5,8 +5,8 @@
  *   cuda_matmul.cu    products of up to 16 rows by tensor cores, cuda_many.cu up to 64, cuBLAS above
  *   cuda_attend.cu    attention in chunks
  *   cuda_decide.cu    a row of logits to a token and its record                     cuda_burst.cu  steps without the host
- *   cuda_parts.cu     of a row what a chain on the host needs                       cuda_steps.cu  a step as a graph or as ...
- *   cuda_persist.cu   ... one kernel over all phases; rows.cuh, matmul.cuh, attend.cuh: the bodies that it and the others run
+ *   cuda_parts.cu     of a row what a chain on the host needs                       cuda_steps.cu  steps as graphs or as ...
+ *   cuda_persist.cu   ... one kernel for all of a burst; rows.cuh, matmul.cuh, attend.cuh, draw.cuh: bodies that it and the others run
  *
  * Numbers.  A product splits what it multiplies into bf16 planes that add up to it (weights exactly: bf16 one plane, f16
  * two, f32 three; activations in two planes, to 2^-17, or three for f32 weights, to 2^-24), multiplies planes on the tensor

@@ -1,5 +1,5 @@
 /* cuda_burst.cu -- up to 16 steps of forward and draw without the host: positions, tokens and ends of sequences live on the
- * device.  How a step is run (as a graph, or by one kernel) cuda_steps.cu finds out once for each batch and reach.
+ * device.  How they are run (a graph a step, or one kernel for all of them) cuda_steps.cu finds out once for each batch and reach.
  *
  *   request --lists--> device --[step: embed .. head, decide: id -> row]--> x steps --> records, one copy back
  *
@@ -180,9 +180,10 @@ glimpse_status cuda_burst_upload(cuda_backend *be, int32_t rows) {
     return GLIMPSE_OK;
 }
 
-glimpse_status cuda_burst_draw(cuda_backend *be, const row_run *run, int32_t n_top) {
+glimpse_status cuda_burst_step(cuda_backend *be, const row_run *run, int32_t n_top) {
     const burst_state *b = be->burst;
     decide_args a;
+    TRY(cuda_run_phases(be, run));
     memset(&a, 0, sizeof a);
     a.logits = be->logits;
     a.changed = b->changed;
@@ -202,26 +203,26 @@ glimpse_status cuda_burst_draw(cuda_backend *be, const row_run *run, int32_t n_t
     return GLIMPSE_OK;
 }
 
-glimpse_status cuda_burst_step(cuda_backend *be, const row_run *run, int32_t n_top) {
-    TRY(cuda_run_phases(be, run));
-    return cuda_burst_draw(be, run, n_top);
+glimpse_status cuda_burst_bring(cuda_backend *be, int32_t rows, int32_t n_top) {
+    burst_state *b = be->burst;
+    size_t n = (size_t)rows, records = n * BURST_MAX_STEPS;
+    CUDA(be, cudaMemcpyAsync(b->host_after, b->state, n * sizeof *b->state, cudaMemcpyDeviceToHost, be->stream), "bringing back tokens");
+    CUDA(be, cudaMemcpyAsync(b->host_tokens, b->tokens, records * sizeof *b->tokens, cudaMemcpyDeviceToHost, be->stream),
+         "bringing back tokens");
+    if (n_top)
+        CUDA(be, cudaMemcpyAsync(b->host_tops, b->tops, records * BURST_MAX_TOP * sizeof *b->tops, cudaMemcpyDeviceToHost, be->stream),
+             "bringing back tokens");
+    return GLIMPSE_OK;
 }
 
 /* The lists are on the host: all of the burst's steps, and what they leave brought back. */
 static glimpse_status run_steps(cuda_backend *be, const burst_request *rq, const row_run *run, int32_t steps) {
-    burst_state *b = be->burst;
     struct step_entry *e = NULL;
     TRY(cuda_burst_upload(be, run->n));
     TRY(cuda_steps_find(be, run, rq->n_rows, steps, rq->n_top, &e));
-    for (int32_t i = 0; i < steps; i++) TRY(cuda_steps_run(be, e, run));
-    size_t n = (size_t)rq->n_rows, records = n * BURST_MAX_STEPS;
+    TRY(cuda_steps_run(be, e, run, rq->n_rows, steps));
     TRY(cuda_steps_ask(be));
-    CUDA(be, cudaMemcpyAsync(b->host_after, b->state, n * sizeof *b->state, cudaMemcpyDeviceToHost, be->stream), "bringing back tokens");
-    CUDA(be, cudaMemcpyAsync(b->host_tokens, b->tokens, records * sizeof *b->tokens, cudaMemcpyDeviceToHost, be->stream),
-         "bringing back tokens");
-    if (rq->n_top)
-        CUDA(be, cudaMemcpyAsync(b->host_tops, b->tops, records * BURST_MAX_TOP * sizeof *b->tops, cudaMemcpyDeviceToHost, be->stream),
-             "bringing back tokens");
+    TRY(cuda_burst_bring(be, rq->n_rows, rq->n_top));
     CUDA(be, cudaStreamSynchronize(be->stream), "a burst");
     return GLIMPSE_OK;
 }

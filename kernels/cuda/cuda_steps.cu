@@ -1,5 +1,6 @@
-/* cuda_steps.cu -- how a decode step of a batch is run: captured once into a CUDA graph of chained launches, or written down once
- * for the persistent kernel (cuda_persist.cu), whichever is faster here.  Called by cuda_burst.cu, which knows the batch.
+/* cuda_steps.cu -- how the decode steps of a batch are run: one captured into a CUDA graph of chained launches, launched for each;
+ * or one written down for the persistent kernel (cuda_persist.cu), launched once for all of a burst; whichever is faster here.
+ * Called by cuda_burst.cu, which knows the batch.
  *
  *   new batch --> capture the graph, write the program --> a few steps by each, in turns: same bits? --> the faster, from then on
  *                                                               \--> no: the graph, said once
@@ -15,9 +16,9 @@ enum { ENTRIES = 8, TRIAL_STEPS = 2, TRIAL_ROUNDS = 3, BLOCKS_A_PROCESSOR = 2 };
 typedef struct step_entry {
     int32_t rows, chunks, n_top; /* rows 0 = free */
     cudaGraphExec_t exec;   /* NULL = the launches go out one by one */
-    persist_step step;
+    persist_run program;
     int32_t most_blocks;    /* that run at once; 0 = there is no program */
-    bool chosen;            /* step.blocks says it: 0 = by the graph */
+    bool chosen;            /* program.blocks says it: 0 = by the graph */
 } step_entry;
 
 typedef struct step_state {
@@ -26,7 +27,7 @@ typedef struct step_state {
     bool no_graphs, no_persist;
     int32_t room;           /* phases of a program */
     persist_phase *programs, *host_program; /* (ENTRIES, room), (room) */
-    unsigned *count, *host_count;
+    unsigned *words, *host_words; /* (PERSIST_WORDS) */
     cudaEvent_t begin, end;
 } step_state;
 
@@ -44,7 +45,7 @@ glimpse_status cuda_steps_open(cuda_backend *be) {
     s->no_persist = true;
     if (be->cfg.decode == DECODE_GRAPH) return GLIMPSE_OK;
     CUDA(be, cudaDeviceGetAttribute(&together, cudaDevAttrCooperativeLaunch, be->device), "asking about the device");
-    s->room = 3 * be->p->n_phases; /* a prologue and an end for each product */
+    s->room = 3 * be->p->n_phases + 1; /* a prologue and an end for each product; the draw */
     if (!together || s->room > PERSIST_PHASES) {
         if (be->cfg.decode == DECODE_PERSISTENT)
             say(be, together ? "--cuda_decode persistent: this model has too many layers for it; steps are graphs"
@@ -52,9 +53,9 @@ glimpse_status cuda_steps_open(cuda_backend *be) {
         return GLIMPSE_OK;
     }
     TRY(cuda_take(be, &s->programs, "decoding", (int64_t)ENTRIES * s->room, 1, sizeof *s->programs));
-    TRY(cuda_take(be, &s->count, "decoding", 1, 1, sizeof *s->count));
+    TRY(cuda_take(be, &s->words, "decoding", PERSIST_WORDS, 1, sizeof *s->words));
     TRY(cuda_take_pinned(be, &s->host_program, s->room, 1, sizeof *s->host_program));
-    TRY(cuda_take_pinned(be, &s->host_count, 1, 1, sizeof *s->host_count));
+    TRY(cuda_take_pinned(be, &s->host_words, PERSIST_WORDS, 1, sizeof *s->host_words));
     CUDA(be, cudaEventCreateWithFlags(&s->begin, 0), "opening an event");
     CUDA(be, cudaEventCreateWithFlags(&s->end, 0), "opening an event");
     s->no_persist = false;
@@ -85,42 +86,48 @@ static bool is_refusal(cudaError_t e) {
     return e == cudaErrorCooperativeLaunchTooLarge || e == cudaErrorNotSupported || e == cudaErrorLaunchOutOfResources;
 }
 
-/* One step by the graph (blocks 0) or by so many blocks that stay. */
-static glimpse_status run_one(cuda_backend *be, const step_entry *e, const row_run *run, int32_t blocks) {
+/* Steps by the graph (blocks 0) or by so many blocks that stay. */
+static glimpse_status run_steps(cuda_backend *be, const step_entry *e, const row_run *run, int32_t blocks, int32_t active, int32_t steps) {
     if (blocks && !be->burst->steps->no_persist) {
-        persist_step step = e->step;
-        step.blocks = blocks;
-        cudaError_t error = persist_launch(be, &step);
-        if (error == cudaSuccess) return cuda_burst_draw(be, run, e->n_top);
-        if (!is_refusal(error)) return cuda_failed(be, error, "a step");
+        persist_run program = e->program;
+        program.blocks = blocks;
+        program.steps = steps;
+        program.active = active;
+        cudaError_t error = persist_launch(be, &program);
+        if (error == cudaSuccess) return GLIMPSE_OK;
+        if (!is_refusal(error)) return cuda_failed(be, error, "steps");
         (void)cudaGetLastError();
         give_up(be, "the GPU did not launch the decoding kernel's blocks all at once; steps are graphs from now on");
     }
-    if (!e->exec) return cuda_burst_step(be, run, e->n_top);
-    CUDA(be, cudaGraphLaunch(e->exec, be->stream), "a step");
+    for (int32_t i = 0; i < steps; i++) {
+        if (e->exec) CUDA(be, cudaGraphLaunch(e->exec, be->stream), "a step");
+        else TRY(cuda_burst_step(be, run, e->n_top));
+    }
     return GLIMPSE_OK;
 }
 
-glimpse_status cuda_steps_run(cuda_backend *be, step_entry *e, const row_run *run) { return run_one(be, e, run, e->step.blocks); }
+glimpse_status cuda_steps_run(cuda_backend *be, step_entry *e, const row_run *run, int32_t active, int32_t steps) {
+    return run_steps(be, e, run, e->program.blocks, active, steps);
+}
 
 glimpse_status cuda_steps_ask(cuda_backend *be) {
     step_state *s = be->burst->steps;
     if (s->no_persist) return GLIMPSE_OK;
-    CUDA(be, cudaMemcpyAsync(s->host_count, s->count, sizeof *s->count, cudaMemcpyDeviceToHost, be->stream), "bringing back tokens");
+    CUDA(be, cudaMemcpyAsync(s->host_words, s->words, PERSIST_WORDS * sizeof *s->words, cudaMemcpyDeviceToHost, be->stream),
+         "bringing back tokens");
     return GLIMPSE_OK;
 }
 
-/* Its counts are as no launch may find them: zero again, also attention's, which has no other owner. */
+/* Attention's counts, which have no other owner, are as no launch may find them. */
 static glimpse_status clear_counts(cuda_backend *be) {
     int64_t queries = (be->cfg.max_rows < MATMUL_ROWS ? be->cfg.max_rows : (int64_t)MATMUL_ROWS) * be->most_heads;
-    CUDA(be, cudaMemsetAsync(be->burst->steps->count, 0, sizeof(unsigned), be->stream), "a burst");
     if (queries) CUDA(be, cudaMemsetAsync(be->arrived, 0, (size_t)queries * sizeof *be->arrived, be->stream), "a burst");
     return GLIMPSE_OK;
 }
 
 glimpse_status cuda_steps_failed(cuda_backend *be, bool *again) {
     step_state *s = be->burst->steps;
-    *again = !s->no_persist && *s->host_count != 0;
+    *again = !s->no_persist && (s->host_words[PERSIST_ARRIVALS] & PERSIST_STUCK);
     if (!*again) return GLIMPSE_OK;
     give_up(be, "the decoding kernel waited 4 s for a part of itself; the burst is run again, and steps are graphs from now on");
     return clear_counts(be);
@@ -159,49 +166,70 @@ static glimpse_status write_program(cuda_backend *be, const row_run *run, step_e
     p.rows = run->n;
     p.dtype = -1;
     be->record = &p;
-    glimpse_status st = cuda_run_phases(be, run);
+    glimpse_status st = cuda_burst_step(be, run, e->n_top);
     be->record = NULL;
     TRY(st);
     if (p.refused || p.dtype < 0) return GLIMPSE_OK;
     persist_phase *to = s->programs + (int64_t)at * s->room;
     CUDA(be, cudaMemcpyAsync(to, p.phases, (size_t)p.n * sizeof *to, cudaMemcpyHostToDevice, be->stream), "writing a program");
     CUDA(be, cudaStreamSynchronize(be->stream), "writing a program"); /* the memory it was copied from is the next one's */
-    e->step.phases = to;
-    e->step.n = p.n;
-    e->step.rows = p.rows;
-    e->step.dtype = p.dtype;
-    e->step.shared = p.shared;
-    e->step.count = s->count;
-    CUDA(be, persist_occupancy(be, &e->step, &blocks), "asking about a kernel");
+    e->program.phases = to;
+    e->program.n = p.n;
+    e->program.rows = p.rows;
+    e->program.dtype = p.dtype;
+    e->program.shared = p.shared;
+    e->program.words = s->words;
+    CUDA(be, persist_occupancy(be, &e->program, &blocks), "asking about a kernel");
     if (blocks > BLOCKS_A_PROCESSOR) blocks = BLOCKS_A_PROCESSOR;
     e->most_blocks = blocks * be->multiprocessors;
     if (be->cfg.decode_blocks > 0 && e->most_blocks > be->cfg.decode_blocks) e->most_blocks = be->cfg.decode_blocks;
     return GLIMPSE_OK;
 }
 
-/* TRIAL_STEPS from the burst's beginning: how long, the bits of the logits that they end with, whether it gave up. */
+static uint64_t add_words(uint64_t hash, const void *from, size_t bytes) { /* FNV-1a, by words */
+    for (size_t i = 0; i < bytes / sizeof(uint32_t); i++) {
+        uint32_t word;
+        memcpy(&word, (const char *)from + i * sizeof word, sizeof word);
+        hash = (hash ^ word) * 1099511628211ull;
+    }
+    return hash;
+}
+
+/* Of all that the steps have left: the last logits, tokens and records. */
+static uint64_t bits_of(const cuda_backend *be, const step_entry *e, int32_t active) {
+    const burst_state *b = be->burst;
+    uint64_t hash = 14695981039346656037ull;
+    for (int64_t r = 0; r < active; r++) {
+        hash = add_words(hash, &be->host_logits[r * be->ld_logits], (size_t)be->p->vocab * sizeof(float));
+        hash = add_words(hash, &b->host_after[r].n_drawn, sizeof(int32_t));
+        for (int64_t k = r * BURST_MAX_STEPS; k < r * BURST_MAX_STEPS + TRIAL_STEPS; k++) {
+            if (k - r * BURST_MAX_STEPS >= b->host_after[r].n_drawn) break;
+            hash = add_words(hash, &b->host_tokens[k], sizeof *b->host_tokens);
+            for (int32_t i = 0; i < e->n_top && i < b->host_tokens[k].n_top; i++)
+                hash = add_words(hash, &b->host_tops[k * BURST_MAX_TOP + i], sizeof *b->host_tops);
+        }
+    }
+    return hash;
+}
+
+/* TRIAL_STEPS from the burst's beginning: how long, the bits that they end with, whether it gave up. */
 static glimpse_status try_way(cuda_backend *be, const step_entry *e, const row_run *run, int32_t active, int32_t blocks, float *ms,
                               uint64_t *bits, bool *stuck) {
     step_state *s = be->burst->steps;
     TRY(cuda_burst_upload(be, run->n));
     CUDA(be, cudaEventRecord(s->begin, be->stream), "timing steps");
-    for (int i = 0; i < TRIAL_STEPS; i++) TRY(run_one(be, e, run, blocks));
+    TRY(run_steps(be, e, run, blocks, active, TRIAL_STEPS));
     CUDA(be, cudaEventRecord(s->end, be->stream), "timing steps");
     TRY(cuda_steps_ask(be));
-    if (bits)
+    if (bits) {
         CUDA(be, cudaMemcpyAsync(be->host_logits, be->logits, (size_t)active * (size_t)be->ld_logits * sizeof(float),
                                  cudaMemcpyDeviceToHost, be->stream), "bringing back logits");
+        TRY(cuda_burst_bring(be, active, e->n_top));
+    }
     CUDA(be, cudaStreamSynchronize(be->stream), "timing steps");
     CUDA(be, cudaEventElapsedTime(ms, s->begin, s->end), "timing steps");
     TRY(cuda_steps_failed(be, stuck));
-    if (!bits) return GLIMPSE_OK;
-    *bits = 14695981039346656037ull; /* FNV-1a, by words */
-    for (int32_t r = 0; r < active; r++)
-        for (int32_t i = 0; i < be->p->vocab; i++) {
-            uint32_t word;
-            memcpy(&word, &be->host_logits[r * be->ld_logits + i], sizeof word);
-            *bits = (*bits ^ word) * 1099511628211ull;
-        }
+    if (bits && !*stuck) *bits = bits_of(be, e, active);
     return GLIMPSE_OK;
 }
 
@@ -221,7 +249,7 @@ static glimpse_status choose(cuda_backend *be, step_entry *e, const row_run *run
             TRY(try_way(be, e, run, active, ways[w], &ms, round ? NULL : &bits[w], &stuck));
             if (s->no_persist) return cuda_burst_upload(be, run->n);
             if (!round && bits[w] != bits[0]) {
-                give_up(be, "the decoding kernel's logits are not the graph's, bit for bit; steps are graphs from now on");
+                give_up(be, "the decoding kernel's tokens or logits are not the graph's, bit for bit; steps are graphs from now on");
                 return cuda_burst_upload(be, run->n);
             }
             if (round && (round == 1 || ms < best[w])) best[w] = ms;
@@ -229,7 +257,7 @@ static glimpse_status choose(cuda_backend *be, step_entry *e, const row_run *run
     int chosen = 0;
     for (int w = 1; w < n; w++)
         if (best[w] < best[chosen]) chosen = w;
-    e->step.blocks = ways[chosen];
+    e->program.blocks = ways[chosen];
     e->chosen = true;
     return cuda_burst_upload(be, run->n);
 }
@@ -244,13 +272,13 @@ glimpse_status cuda_steps_find(cuda_backend *be, const row_run *run, int32_t act
         s->next = (s->next + 1) % ENTRIES;
         if (e->exec) (void)cudaGraphExecDestroy(e->exec);
         memset(e, 0, sizeof *e);
+        e->n_top = n_top;
         TRY(capture(be, run, n_top, &e->exec));
         if (!s->no_persist && run->n <= MATMUL_FEW) TRY(write_program(be, run, e));
         e->rows = run->n;
         e->chunks = run->chunks;
-        e->n_top = n_top;
         if (!e->most_blocks) e->chosen = true;
-        else if (be->cfg.decode == DECODE_PERSISTENT) e->chosen = true, e->step.blocks = e->most_blocks;
+        else if (be->cfg.decode == DECODE_PERSISTENT) e->chosen = true, e->program.blocks = e->most_blocks;
     }
     *out = e;
     if (!e->chosen && !s->no_persist && steps >= TRIAL_STEPS) TRY(choose(be, e, run, active));
@@ -262,5 +290,5 @@ extern "C" int32_t cuda_decode_blocks(const backend *self) {
     const step_state *s = be->burst ? be->burst->steps : NULL;
     if (!s || s->no_persist) return 0;
     const step_entry *e = &s->entry[(s->next + ENTRIES - 1) % ENTRIES]; /* the newest */
-    return e->step.blocks;
+    return e->program.blocks;
 }

@@ -1,16 +1,21 @@
-/* persist.cuh -- a decode step as a program that one kernel runs (cuda_persist.cu): its phases in device memory, and what the
- * files that launch phases one by one call to write them down instead (cuda_backend.record).  Made by cuda_steps.cu for each
- * batch beside its graph. */
+/* persist.cuh -- a decode step, embed to draw, as a program that one kernel runs over and over (cuda_persist.cu): its phases in
+ * device memory, and what the files that launch phases one by one call to write them down instead (cuda_backend.record).  Made
+ * by cuda_steps.cu for each batch beside its graph. */
 #ifndef GLIMPSE_KERNELS_CUDA_PERSIST_CUH
 #define GLIMPSE_KERNELS_CUDA_PERSIST_CUH
 
 #include "kernels/cuda/attend.cuh"
+#include "kernels/cuda/burst.cuh"
 #include "kernels/cuda/rows.cuh"
 
 enum { PERSIST_THREADS = MATMUL_WARPS * 32, PERSIST_PHASES = 1024 };
-#define PERSIST_STUCK 0x80000000u /* in the count of arrivals: a block gave up waiting, all leave */
+/* In the count of arrivals, which stay far below (16 steps x 1024 phases x blocks), and all leave: a block gave up waiting;
+ * every sequence of the burst has ended. */
+#define PERSIST_STUCK 0x80000000u
+#define PERSIST_OVER 0x40000000u
+enum { PERSIST_ARRIVALS, PERSIST_ENDED, PERSIST_WORDS }; /* counted in a launch: blocks that are done with a phase, sequences that ended */
 
-typedef enum persist_kind { PERSIST_EMBED, PERSIST_PROLOGUE, PERSIST_MATMUL, PERSIST_ATTEND, PERSIST_FINISH } persist_kind;
+typedef enum persist_kind { PERSIST_EMBED, PERSIST_PROLOGUE, PERSIST_MATMUL, PERSIST_ATTEND, PERSIST_FINISH, PERSIST_DRAW } persist_kind;
 
 /* A phase: what its kernel would be launched with, in pieces of 16 bytes. */
 typedef struct persist_phase {
@@ -25,6 +30,7 @@ typedef struct persist_phase {
         matmul_args matmul;
         attend_args attend;
         finish_args finish;
+        decide_args draw;
     } u;
 } __attribute__((aligned(16))) persist_phase;
 
@@ -34,8 +40,7 @@ typedef struct persist_program {
     size_t shared;          /* bytes that a block needs */
     int32_t rows;
     int32_t dtype;          /* of every product's weights */
-    bool refused;           /* what the kernel cannot do: weights of two dtypes, more than MATMUL_FEW rows (there a step is bytes, not
-                               edges, and cuda_many.cu's blocks have a shape of their own), too many phases */
+    bool refused;           /* what the kernel cannot do: weights of two dtypes, more than MATMUL_FEW rows, too many phases */
 } persist_program;
 
 /* In place of a launch.  They only write down: a program that does not fit is `refused`. */
@@ -44,18 +49,20 @@ cudaError_t persist_prologue(persist_program *to, const prologue_args *a, int32_
 cudaError_t persist_matmul(persist_program *to, glimpse_dtype dtype, const matmul_args *a);
 cudaError_t persist_attend(persist_program *to, const attend_args *a, unsigned x, unsigned y, unsigned z, size_t shared);
 cudaError_t persist_finish(persist_program *to, const finish_args *a, int32_t rows);
+cudaError_t persist_draw(persist_program *to, const decide_args *a, int32_t rows);
 
 /* Where a step's phases lie on the device, and what the kernel is launched with. */
-typedef struct persist_step {
+typedef struct persist_run {
     const persist_phase *phases;
     int32_t n, rows, dtype;
     int32_t blocks;         /* all at the same time */
+    int32_t steps, active;  /* of a launch: steps at most, rows whose sequences go on */
     size_t shared;
-    unsigned *count;        /* arrivals; 0 between launches, PERSIST_STUCK in it after one that gave up */
-} persist_step;
+    unsigned *words;        /* (PERSIST_WORDS) cleared before a launch */
+} persist_run;
 
-/* How many blocks of a multiprocessor run at once, 0 = the kernel does not fit; one step, queued. */
-cudaError_t persist_occupancy(cuda_backend *be, const persist_step *s, int32_t *blocks);
-cudaError_t persist_launch(cuda_backend *be, const persist_step *s);
+/* How many blocks of a multiprocessor run at once, 0 = the kernel does not fit; its steps, queued. */
+cudaError_t persist_occupancy(cuda_backend *be, const persist_run *s, int32_t *blocks);
+cudaError_t persist_launch(cuda_backend *be, const persist_run *s);
 
 #endif

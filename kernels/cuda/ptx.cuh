@@ -35,11 +35,6 @@ static inline void dependency_wait() { emu_dependency_wait(); }
 static inline void dependency_launch() {}
 static inline void sync_warp() { emu_sync_warp(); }
 static inline void arrive_release(unsigned *p) { *p += emu_arrives(); }
-static inline unsigned arrive_and_see(unsigned *p) {
-    unsigned before = *p;
-    arrive_release(p);
-    return before;
-}
 static inline int count_and_see(int32_t *p) { return (*p)++; }
 static inline unsigned load_acquire(const unsigned *p) { return *p; }
 static inline void set_bits(unsigned *p, unsigned bits) { *p |= bits; }
@@ -141,13 +136,12 @@ static __device__ __forceinline__ void dependency_launch() {
 static __device__ __forceinline__ void arrive_release(unsigned *p) {
     asm volatile("red.release.gpu.global.add.u32 [%0], 1;" : : "l"(p) : "memory");
 }
-static __device__ __forceinline__ unsigned arrive_and_see(unsigned *p) { /* the count before it */
-    unsigned before;
+/* The same for counts that nobody waits for; the count before it.  Of what those before it wrote, the last of all may read everything. */
+static __device__ __forceinline__ int count_and_see(int32_t *p) {
+    int before;
     asm volatile("atom.acq_rel.gpu.global.add.u32 %0, [%1], 1;" : "=r"(before) : "l"(p) : "memory");
     return before;
 }
-/* The same for counts that nobody waits for: of what those before it wrote, the last of all may read everything. */
-static __device__ __forceinline__ int count_and_see(int32_t *p) { return (int)arrive_and_see((unsigned *)p); }
 static __device__ __forceinline__ unsigned load_acquire(const unsigned *p) {
     unsigned v;
     asm volatile("ld.acquire.gpu.global.u32 %0, [%1];" : "=r"(v) : "l"(p) : "memory");

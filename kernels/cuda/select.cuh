@@ -167,19 +167,31 @@ template <class F> static __device__ __forceinline__ int first_in(const row_view
     return k * 16 + n;
 }
 
+/* f(k, tile) for this thread's tiles, four of which are on their way at once: a row's tiles lie in L2, and its block is alone. */
+template <class F> static __device__ __forceinline__ void for_tiles(const row_view &v, F f) {
+ROLLED
+    for (int k0 = thread(); k0 < v.n_tiles; k0 += 4 * DECIDE_THREADS) {
+        float4 t[4];
+UNROLL
+        for (int j = 0; j < 4; j++) t[j] = k0 + j * DECIDE_THREADS < v.n_tiles ? tile_at(v, k0 + j * DECIDE_THREADS) : make_float4(0, 0, 0, 0);
+UNROLL
+        for (int j = 0; j < 4; j++)
+            if (k0 + j * DECIDE_THREADS < v.n_tiles) f(k0 + j * DECIDE_THREADS, t[j]);
+    }
+}
+
 static __device__ OUTLINED row_facts facts_of(const row_view &v, float inv_t, work_space *w) {
     row_facts f = {0, -INFINITY, 0, -1, 0, 0, 0};
     u64 first = ~(u64)0;
     int finite = 0;
-    for (int k = thread(); k < v.n_tiles; k += DECIDE_THREADS) {
-        float4 t = tile_at(v, k);
+    for_tiles(v, [&](int k, float4 t) {
         u64 key = t.x != t.x ? (u64)k : key_of(t.x, k); /* below every other: no logit has a key that small */
         first = key < first ? key : first;
         if (t.y > 0) finite += v.n - k * 16 < 16 ? v.n - k * 16 : 16;
         if (t.y < 0)
 ROLLED
             for (int id = k * 16; id < k * 16 + 16 && id < v.n; id++) finite += logit_at(v, id) > -INFINITY;
-    }
+    });
     first = block_least(first, w);
     int tile = id_of(first);
     if (first >> 32 == 0) {
@@ -190,8 +202,7 @@ ROLLED
     f.first = key_of(f.max, first_in(v, tile, [&](float l) { return l == f.max; }));
     if (!(f.max > -INFINITY)) return f;
     double sums[3] = {0, 0, 0};
-    for (int k = thread(); k < v.n_tiles; k += DECIDE_THREADS) {
-        float4 t = tile_at(v, k);
+    for_tiles(v, [&](int, float4 t) {
         float g = t.x - f.max, e = expf(g);
         if (e > 0) {
             double y = fabsf(t.y);
@@ -199,7 +210,7 @@ ROLLED
             sums[1] += ((double)t.z + (double)g * y) * (double)e;
         }
         if (t.x > -INFINITY) sums[2] += (double)t.w * (double)(inv_t == 1 ? e : expf(g * inv_t));
-    }
+    });
     f.finite = block_sum(finite, w);
     block_sums(sums, w);
     f.sum = sums[0];

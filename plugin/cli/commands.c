@@ -97,14 +97,19 @@ static int unexpected(const char *word) {
     const char *near = help_nearest_command(word);
     if (near) {
         status_fail(GLIMPSE_E_INVALID, __FILE__, __LINE__, "unexpected word \"%.60s\"\nhint: did you mean `glimpse %s`? A prompt is given "
-                    "with --prompt", word, near);
+                    "with --prompt, in quotes", word, near);
+        return say_error(2);
+    }
+    if (path_exists(word)) {
+        status_fail(GLIMPSE_E_INVALID, __FILE__, __LINE__, "unexpected word \"%.60s\"\nhint: `glimpse --checkpoint %.300s` samples from it; `glimpse --help` "
+                    "lists the commands", word, word);
         return say_error(2);
     }
     buffer known = {0};
     for (int i = 0; i < COMMANDS; i++)
         buf_printf(&known, "%s%s%s, ", session_commands[i].name, *session_commands[i].words ? " " : "", session_commands[i].words);
     status_fail(GLIMPSE_E_INVALID, __FILE__, __LINE__, "unexpected word \"%.60s\"\nhint: the commands are %schat, tokenize, convert IN "
-                "OUT, inspect PATH and help FLAG; a prompt is given with --prompt", word, buf_str(&known));
+                "OUT, inspect PATH and help FLAG; a prompt is given with --prompt, in quotes", word, buf_str(&known));
     buf_free(&known);
     return say_error(2);
 }

@@ -21,7 +21,7 @@ typedef struct page {
 static const page pages[] = {
     {"sample", "[sample] [FLAGS]", NULL,
      "Samples from a checkpoint: the prompt, and what the model says behind it.",
-     "The checkpoint of --checkpoint, or the newest in --out_dir, and the tokenizer beside it (--tokenizer).",
+     "The checkpoint of --checkpoint, or the newest in --out_dir, in the directory of a run the newest of that run, and the tokenizer beside it (--tokenizer).",
      "Standard output has the text alone. One sample is its bare text, as it comes. Of several each begins with a line "
      "\"--------------- sample 1 of 3\", in which the prompt and the setting stand too where there are several.\n"
      "Standard error has the rest; with --quiet only errors.\n"
@@ -59,8 +59,8 @@ static const page pages[] = {
     {"score", "score --prompt TEXT | --requests FILE [FLAGS]", NULL,
      "How likely the model finds a text, token by token, or the answers to a file of requests.",
      "The checkpoint, as `glimpse sample`; the text of --prompt, or --requests. The first token is scored behind the model's BOS "
-     "or, without one, EOS token, which is not in the table; the last line names it. Without either the first token is "
-     "given and not scored. A text longer than the context is read in windows, each token scored once.",
+     "or, without one, EOS token, as lm-evaluation-harness does; it is not in the table, and the last line names it. Without either the first "
+     "token is given and not scored. A text longer than the context is read in windows, each token scored once.",
      "Standard output has a line a token: ln p, its logarithm of the probability at temperature 1, before any sampler; p; "
      "rank, 1 = the likeliest; entropy of the distribution it was in, in nats; the token; its id.\n"
      "With --json an object a line: id, text, logprob, rank, entropy and left, the probability of all tokens that are likelier "
@@ -71,7 +71,7 @@ static const page pages[] = {
      "glimpse score --checkpoint gpt2_124M.bin --prompt \"Once upon a time\" --json\n"},
     {"follow", "follow [DIR] [FLAGS]", NULL,
      "The coloured log of a run as it comes, from its last eval on, drawn for this terminal; Ctrl-C ends it. In a directory without "
-     "a run it waits for one; where no run is writing any more it says so, and waits for the next.",
+     "a run, or that is not there yet, it waits for one; where no run is writing any more it says so, and waits for the next.",
      "DIR/evals.jsonl; DIR is --out_dir unless it is given.", "Standard output has the log; nothing is written.", NULL,
      "glimpse follow out/demo\n"},
     {"review", "review [DIR] [FLAGS]", NULL,
@@ -91,7 +91,8 @@ static const page pages[] = {
      "The tokenizer of --tokenizer, a file of any kind or a directory with one; else that of --checkpoint, or of the newest "
      "checkpoint in --out_dir, as `glimpse sample` looks for it: then a line on standard error names it. The text, or standard "
      "input.",
-     "Standard output has a line a token: its id, its piece as JSON writes it, its bytes in hexadecimal. With --decode the text.",
+     "Standard output has a line a token: its id, its piece as JSON writes it, its bytes in hexadecimal. With --decode the text, byte for byte; "
+     "a terminal gets a new line behind it.",
      "  --tokenizer PATH          the tokenizer\n"
      "  --checkpoint PATH         the one of this checkpoint\n"
      "  --out_dir DIR             the one of the newest checkpoint there [out]\n"
@@ -212,6 +213,13 @@ static void put_roff_paragraph(buffer *b, const char *line, bool first) {
     buf_putc(b, '\n');
 }
 
+/* Of several the first stands behind "Reads: ". */
+static void put_roff_more(buffer *b, const char *line, bool first) {
+    if (!first) buf_puts(b, ".PP\n");
+    help_roff(b, line);
+    buf_putc(b, '\n');
+}
+
 static void put_roff_line(buffer *b, const char *line, bool first) {
     (void)first;
     help_roff(b, line);
@@ -226,9 +234,9 @@ void help_commands_man(buffer *b) {
         buf_puts(b, ".fi\n");
         each_line(p->does, put_roff_paragraph, b);
         buf_puts(b, ".PP\nReads: ");
-        each_line(p->reads, put_roff_line, b);
+        each_line(p->reads, put_roff_more, b);
         buf_puts(b, ".PP\nWrites: ");
-        each_line(p->writes, put_roff_line, b);
+        each_line(p->writes, put_roff_more, b);
         if (p->flags) {
             buf_puts(b, ".PP\n.nf\n");
             each_line(p->flags, put_roff_line, b);
@@ -243,7 +251,7 @@ void help_commands_man(buffer *b) {
 const char *help_nearest_command(const char *word) {
     const char *near = NULL;
     size_t n = strlen(word);
-    int best = n < 5 ? 2 : (int)n * 2 / 5 + 1; /* as far as a flag may be */
+    int best = nearest_limit(n) + 1;
     for (size_t i = 0; i < PAGES; i++) {
         int far = n < 60 ? edit_distance(word, n, pages[i].name, strlen(pages[i].name)) : best;
         if (n >= 3 && n < strlen(pages[i].name) && !strncmp(word, pages[i].name, n)) far = 1;

@@ -22,7 +22,7 @@ static int truth(const char *v) {
 }
 
 static glimpse_status unknown(const char *command, const own_flag *flags, int n, const char *word, size_t bytes) {
-    int best = bytes < 5 ? 2 : (int)bytes * 2 / 5 + 1; /* as far as an option may be */
+    int best = nearest_limit(bytes) + 1;
     const char *near = NULL;
     for (int k = 0; k < n && bytes < 60; k++) {
         int far = edit_distance(word, bytes, flags[k].name, strlen(flags[k].name));

@@ -148,7 +148,7 @@ static void on_log(void *user, const char *line) {
         return;
     }
     buffer b = {0};
-    buf_puts(&b, line);
+    guest_for_stderr(line, &b);
     buf_putc(&b, '\n');
     if (!buf_failed(&b)) write_stderr(w, b.bytes, b.n);
     buf_free(&b);

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "sampling/checkpoint/readers.h"
 
@@ -26,9 +27,11 @@ int64_t checkpoint_step(const char *path) {
     return step >= 0 ? step : number_in(path_base(path), "step_", "");
 }
 
-/* The newest of a directory, if it is newer than *best: llm.c's files, and the directories of --save_snapshots. */
-static glimpse_status newer_in(const char *dir, int64_t *best, char **best_path) {
+/* The newest of a directory that was written at `since` or later, if it is newer than *best: llm.c's files, and the directories of
+ * --save_snapshots. */
+static glimpse_status newer_in(const char *dir, int64_t since, int64_t *best, char **best_path) {
     glimpse_status st = GLIMPSE_OK;
+    struct stat s;
     DIR *d = opendir(dir);
     if (!d) FAIL(GLIMPSE_E_IO, "%s: the directory cannot be read: %s", dir, strerror(errno));
     for (struct dirent *e; (e = readdir(d));) {
@@ -37,7 +40,8 @@ static glimpse_status newer_in(const char *dir, int64_t *best, char **best_path)
         if (step <= *best) continue;
         char *path = path_join(dir, e->d_name);
         if (!path) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a path");
-        if (is_file ? path_is_file(path) : path_is_dir(path) && directory_is_checkpoint(path)) {
+        bool late = !since || (stat(path, &s) == 0 && s.st_mtim.tv_sec >= since);
+        if (late && (is_file ? path_is_file(path) : path_is_dir(path) && directory_is_checkpoint(path))) {
             free(*best_path);
             *best_path = path;
             *best = step;
@@ -48,13 +52,20 @@ out:
     return st;
 }
 
-static glimpse_status newest_in(const char *dir, char **found) {
+static glimpse_status newest_in(const char *dir, int64_t since, char **found, char **further) {
     glimpse_status st = GLIMPSE_OK;
     int64_t best = -1;
     char *best_path = NULL, *snapshots = path_join(dir, "snapshots");
     if (!snapshots) FAIL(GLIMPSE_E_MEMORY, "no memory for a path");
-    TRY_GOTO(newer_in(dir, &best, &best_path));
-    if (path_is_dir(snapshots)) TRY_GOTO(newer_in(snapshots, &best, &best_path));
+    TRY_GOTO(newer_in(dir, since, &best, &best_path));
+    if (path_is_dir(snapshots)) TRY_GOTO(newer_in(snapshots, since, &best, &best_path));
+    if (since && best_path) { /* else nothing is known of them, and the highest step is taken */
+        TRY_GOTO(newer_in(dir, 0, &best, further));
+        if (path_is_dir(snapshots)) TRY_GOTO(newer_in(snapshots, 0, &best, further));
+    } else if (since) {
+        st = newest_in(dir, 0, found, further);
+        goto out;
+    }
     if (!best_path) {
         best_path = path_join(dir, "ckpt.pt"); /* nanoGPT's */
         if (best_path && !path_is_file(best_path)) {
@@ -76,7 +87,17 @@ out:
 }
 
 glimpse_status checkpoint_find_newest(const char *path, char **found) {
-    if (path_is_dir(path) && !directory_is_checkpoint(path)) return newest_in(path, found);
+    char *none = NULL;
+    return checkpoint_find_since(path, 0, found, &none);
+}
+
+glimpse_status checkpoint_find_since(const char *path, int64_t since, char **found, char **further) {
+    *further = NULL;
+    if (path_is_dir(path) && !directory_is_checkpoint(path)) {
+        glimpse_status st = newest_in(path, since, found, further);
+        if (st < 0) free(*further), *further = NULL;
+        return st;
+    }
     if (!path_exists(path)) {
         const char *slash = strchr(path, '/');
         bool hub = slash && slash != path && slash[1] && !strchr(slash + 1, '/') && !strchr("./~", path[0]);
@@ -84,7 +105,7 @@ glimpse_status checkpoint_find_newest(const char *path, char **found) {
             FAIL(GLIMPSE_E_IO, "%s: there is no such file or directory\n"
                  "hint: if it is the name of a model on a hub, fetch it first: nothing is downloaded here", path);
         FAIL(GLIMPSE_E_IO, "%s: there is no such file or directory\nhint: --checkpoint names a file or a directory; unset, the newest "
-             "checkpoint in --out_dir is taken", path);
+             "checkpoint in --out_dir is taken; `glimpse --help` lists the commands", path);
     }
     char *copy = strdup(path);
     if (!copy) FAIL(GLIMPSE_E_MEMORY, "no memory for a path");

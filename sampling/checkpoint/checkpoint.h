@@ -26,6 +26,10 @@ glimpse_status checkpoint_open(const char *path, checkpoint_progress progress, v
  * for. */
 glimpse_status checkpoint_find_newest(const char *path, char **found);
 
+/* The same, of several in a directory among those alone that were written at `since` (seconds since 1970) or later, unless there is
+ * none.  *further: one with a higher step that is older and so was passed over, *returned* (free); NULL = none. */
+glimpse_status checkpoint_find_since(const char *path, int64_t since, char **found, char **further);
+
 /* The step that a name states, model_00000250.bin or step_00000250 -> 250; -1 if it states none. */
 int64_t checkpoint_step(const char *path);
 

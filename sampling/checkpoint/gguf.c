@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sampling/checkpoint/gguf_ends.h"
 #include "sampling/checkpoint/hf_config.h"
 #include "sampling/checkpoint/readers.h"
 
@@ -108,6 +109,9 @@ typedef enum field {
     F_EOS,
     F_EOT,
     F_EOM,
+    F_FIM_PAD,
+    F_FIM_REP,
+    F_FIM_SEP,
     N_FIELDS
 } field;
 
@@ -140,6 +144,9 @@ static const struct {
     {"tokenizer.ggml.eos_token_id"},
     {"tokenizer.ggml.eot_token_id"},
     {"tokenizer.ggml.eom_token_id"},
+    {"tokenizer.ggml.fim_pad_token_id"},
+    {"tokenizer.ggml.fim_rep_token_id"},
+    {"tokenizer.ggml.fim_sep_token_id"},
 };
 
 typedef struct keys {
@@ -147,6 +154,7 @@ typedef struct keys {
     double number[N_FIELDS];
     char text[N_FIELDS][32];
     bool is_text[N_FIELDS];
+    gguf_ends ends; /* by the texts of the vocabulary */
 } keys;
 
 static field field_of(const char *key) {
@@ -181,7 +189,8 @@ static glimpse_status scalar(cursor *c, uint32_t type, double *out) {
     return GLIMPSE_OK;
 }
 
-static glimpse_status skip_array(cursor *c) {
+/* An array passed over; of the vocabulary the tokens that end a text are noted. */
+static glimpse_status skip_array(cursor *c, gguf_ends *ends) {
     static const int bytes[T_COUNT] = {1, 1, 2, 2, 4, 4, 4, 1, 8, 0, 8, 8, 8}; /* a string takes 8 at least */
     uint32_t type;
     uint64_t n;
@@ -193,7 +202,19 @@ static glimpse_status skip_array(cursor *c) {
         FAIL(GLIMPSE_E_FORMAT, "%s: byte %lld: an array of %llu elements, %lld bytes are left", c->f->path,
              (long long)c->at, (unsigned long long)n, (long long)left(c));
     if (type != T_STRING) return skip(c, n * (uint64_t)bytes[type]);
-    for (; n; n--) TRY(take_string(c, NULL, 0));
+    for (uint64_t i = 0; i < n; i++) {
+        uint64_t len;
+        const unsigned char *p;
+        char text[GGUF_END_BYTES] = "";
+        TRY(take_u64(c, &len));
+        if (!ends || len >= sizeof text) {
+            TRY(skip(c, len));
+            continue;
+        }
+        TRY(take(c, (int64_t)len, &p));
+        if (!memchr(p, 0, (size_t)len)) memcpy(text, p, (size_t)len); /* a piece may hold any byte */
+        if (i < INT32_MAX && *text) gguf_ends_note(ends, (int32_t)i, text);
+    }
     return GLIMPSE_OK;
 }
 
@@ -208,7 +229,7 @@ static glimpse_status read_key(cursor *c, keys *k) {
     if (f < N_FIELDS) k->there[f] = true;
     if (f < N_FIELDS && type == T_ARRAY)
         FAIL(GLIMPSE_E_UNSUPPORTED, "%s: the key %s is a list, one value is expected", c->f->path, name);
-    if (type == T_ARRAY) return skip_array(c);
+    if (type == T_ARRAY) return skip_array(c, strcmp(name, "tokenizer.ggml.tokens") ? NULL : &k->ends);
     if (type == T_STRING) {
         if (f < N_FIELDS) k->is_text[f] = true;
         return take_string(c, f < N_FIELDS ? k->text[f] : NULL, sizeof k->text[0]);
@@ -289,9 +310,6 @@ static glimpse_status describe(const file *f, const keys *k, glimpse_model *d, c
     TRY(whole(f, k, F_KEY_LENGTH, 1, 1 << 16, 0, &d->head_size));
     TRY(whole(f, k, F_WINDOW, 0, INT32_MAX, 0, &d->window));
     TRY(whole(f, k, F_BOS, 0, INT32_MAX, INT32_MAX, &d->bos));
-    TRY(whole(f, k, F_EOS, 0, INT32_MAX, INT32_MAX, &d->eos));
-    for (d->n_more_eos = 0; d->n_more_eos < 2; d->n_more_eos++) /* of a turn, of a message */
-        TRY(whole(f, k, d->n_more_eos ? F_EOM : F_EOT, 0, INT32_MAX, INT32_MAX, &d->more_eos[d->n_more_eos]));
     TRY(positive(f, k, gpt2 || neox ? F_EPS : F_EPS_RMS, &d->norm_eps));
     if (gpt2) return GLIMPSE_OK;
     if (!k->there[F_EPS_RMS] && !neox)
@@ -536,7 +554,8 @@ static glimpse_status read_tensor(cursor *c, weight_list *l, const char *arch, f
     return weights_add(l, &w, to, strlen(to));
 }
 
-static glimpse_status read_header(cursor *c, weight_list *l, glimpse_model *d, config_facts *facts) {
+/* ends (*n_ends): what ends a text, in the order of gguf_ends_list. */
+static glimpse_status read_header(cursor *c, weight_list *l, glimpse_model *d, config_facts *facts, int32_t *ends, int *n_ends) {
     keys k = {0};
     factor_tensors factors = {0};
     int32_t original;
@@ -561,6 +580,12 @@ static glimpse_status read_header(cursor *c, weight_list *l, glimpse_model *d, c
     if (alignment & (alignment - 1))
         FAIL(GLIMPSE_E_FORMAT, "%s: general.alignment is %d, no power of 2", c->f->path, (int)alignment);
     TRY(describe(c->f, &k, d, facts));
+    int32_t named[6];
+    for (int i = 0; i < 6; i++) {
+        TRY(whole(c->f, &k, (field)((i < 3 ? F_EOS : F_FIM_PAD - 3) + i), 0, INT32_MAX, INT32_MAX, &named[i]));
+        if (named[i] == INT32_MAX) named[i] = -1;
+    }
+    *n_ends = gguf_ends_list(&k.ends, named, ends);
     for (; tensors; tensors--) TRY(read_tensor(c, l, d->arch, &factors, &end, (uint64_t)alignment));
     int64_t data = (c->at + alignment - 1) / alignment * alignment;
     if (data > c->f->size || end > (uint64_t)(c->f->size - data))
@@ -581,7 +606,9 @@ glimpse_status gguf_read(const char *path, checkpoint_progress progress, void *u
     TRY_GOTO(weights_open_file(&l, path, &index));
     c.f = &l.files[0];
     if (!(c.window = malloc(WINDOW))) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory to read %s", path);
-    TRY_GOTO(read_header(&c, &l, &d, &facts));
+    int32_t ends[GGUF_ENDS + 9];
+    int n_ends;
+    TRY_GOTO(read_header(&c, &l, &d, &facts, ends, &n_ends));
     const weight *wte = weights_find(&l, "model.embed_tokens.weight");
     if (!wte) wte = weights_find(&l, "transformer.wte.weight");
     if (!wte) wte = weights_find(&l, "gpt_neox.embed_in.weight");
@@ -589,7 +616,7 @@ glimpse_status gguf_read(const char *path, checkpoint_progress progress, void *u
         FAIL_GOTO(GLIMPSE_E_FORMAT, "%s: the tensor token_embd.weight is missing or no matrix", path);
     d.vocab_size = (int32_t)wte->dims[0];
     if (d.bos >= d.vocab_size) d.bos = -1;
-    model_set_ends(&d, (int32_t[]){d.eos, d.more_eos[0], d.more_eos[1]}, 3);
+    model_set_ends(&d, ends, n_ends); /* beyond the sixteenth they are left out */
     TRY_GOTO(config_fit_weights(path, &l, &d, &facts));
     st = weights_read(&l, &d, progress, user, out);
 out:

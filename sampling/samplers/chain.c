@@ -139,6 +139,26 @@ static void note_idle(chain *c, const source *from, const sampler_kind *kind, bo
     buf_puts(&c->idle, ": it does nothing\n");
 }
 
+/* A value of the chain's own text stands before that of a flag, which then does nothing: `flags`, as they set it; `v`, as it is. */
+static void note_overruled(chain *c, const source *from, const sampler_kind *kind, const double *flags, const double *v) {
+    const sampler_context *x = from->context;
+    sampler_settings s = *from->settings;
+    double top_k;
+    uint32_t bit;
+    bool by_name = classic(&s, kind, &top_k, &bit) && x->named & bit;
+    for (int32_t j = 0; j < kind->n_params; j++) {
+        const char *flag = j || !by_name ? NULL : bit == SETTING_PENALTY ? "repetition_penalty" : kind->ops.name;
+        for (int32_t i = 0; i < x->n_flags && !flag; i++)
+            if (kind->params[j].flag && !strcmp(kind->params[j].flag, x->flags[i].name)) flag = x->flags[i].name;
+        if (!flag || v[j] == flags[j]) continue;
+        buf_printf(&c->idle, "--%s is ", flag);
+        buf_g(&c->idle, flags[j], 10);
+        buf_printf(&c->idle, ", and --samplers says %s%s%s=", kind->ops.name, j ? "'s " : "", j ? kind->params[j].name : "");
+        buf_g(&c->idle, v[j], 10);
+        buf_puts(&c->idle, ", which counts\n");
+    }
+}
+
 static glimpse_status add(chain *c, const source *from, const sampler_kind *kind, const char *text, size_t bytes) {
     if (from->context->processors_only && !sampler_kind_is_processor(kind)) return GLIMPSE_OK;
     sampler_args a = {.kind = kind, .list = text, .list_bytes = bytes, .vocab = c->vocab, .context = from->context};
@@ -157,8 +177,11 @@ static glimpse_status add(chain *c, const source *from, const sampler_kind *kind
             goto out;
         }
     } else {
+        double flags[SAMPLER_MAX_VALUES];
         TRY_GOTO(values_of(from, kind, a.v));
+        memcpy(flags, a.v, sizeof flags);
         TRY_GOTO(sampler_read_values(kind, text, bytes, a.v));
+        if (text && from->settings->order) note_overruled(c, from, kind, flags, a.v);
         if (kind->valid && !kind->valid(a.v))
             FAIL_GOTO(GLIMPSE_E_INVALID, "%s is %g, possible is: %s", kind->ops.name, a.v[0], kind->params[0].range);
         if (kind->off(a.v)) {

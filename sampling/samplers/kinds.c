@@ -1,5 +1,6 @@
 /* kinds.c -- the table of samplers, and the reading of their names and values.  Called by chain.c and preset.c. */
 #include "sampling/samplers/sampler.h"
+#include "include/internal/buffer.h"
 #include "include/internal/nearest.h"
 #include "include/internal/status.h"
 
@@ -26,7 +27,8 @@ static bool named(const char *s, size_t n, const char *name) {
 
 glimpse_status sampler_kind_find(const char *s, size_t n, const sampler_kind **out) {
     const char *nearest = NULL;
-    int least = 0;
+    int least = nearest_limit(n) + 1;
+    buffer all = {0};
     for (int i = 0; i < sampler_kind_count; i++) {
         const sampler_kind *k = sampler_kinds[i];
         if (named(s, n, k->ops.name) || named(s, n, k->alias)) {
@@ -34,11 +36,15 @@ glimpse_status sampler_kind_find(const char *s, size_t n, const sampler_kind **o
             return GLIMPSE_OK;
         }
         int d = edit_distance(s, n, k->ops.name, strlen(k->ops.name));
-        if (nearest && d >= least) continue;
+        if (d >= least) continue;
         nearest = k->ops.name;
         least = d;
     }
-    FAIL(GLIMPSE_E_INVALID, "no sampler is called '%.*s'\nhint: the nearest is %s", n > 40 ? 40 : (int)n, s, nearest);
+    if (nearest) FAIL(GLIMPSE_E_INVALID, "no sampler is called '%.*s'\nhint: the nearest is %s", n > 40 ? 40 : (int)n, s, nearest);
+    for (int i = 0; i < sampler_kind_count; i++) buf_printf(&all, "%s%s", i ? ", " : "", sampler_kinds[i]->ops.name);
+    status_fail(GLIMPSE_E_INVALID, __FILE__, __LINE__, "no sampler is called '%.*s'\nhint: there are %s", n > 40 ? 40 : (int)n, s, buf_str(&all));
+    buf_free(&all);
+    return GLIMPSE_E_INVALID;
 }
 
 /* The shortest decimal that reads back to the value; whole numbers without an exponent. */

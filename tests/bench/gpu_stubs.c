@@ -16,6 +16,8 @@ void emu_devices(int n) { (void)n; }
 void emu_driver(int version) { (void)version; }
 void emu_cooperative(int yes) { (void)yes; }
 void emu_lose_arrival(long nth) { (void)nth; }
+long emu_arrivals(void) { return 0; }
+void emu_shared_most(int bytes) { (void)bytes; }
 void emu_slow_together(int launches) { (void)launches; }
 void emu_round_together(int up) { (void)up; }
 void emu_multiprocessors(int n) { (void)n; }

@@ -22,6 +22,7 @@ static void apart(const void *to) {
     if (emu_self->thread.x < 5) emu_sync_block();
     else emu_sync_warp();
 }
+size_t emu_shared_limit(void) { return 48 * 1024; }
 int main(void) {
     int ran = 0;
     for (int order = EMU_FORWARD; order <= EMU_RANDOM; order++) {

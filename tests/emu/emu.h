@@ -29,6 +29,7 @@ long emu_calls(void);          /* CUDA calls since emu_fail */
 const char *emu_problem(void);
 void emu_cooperative(int yes); /* does the device launch blocks together? 1 */
 void emu_lose_arrival(long nth); /* the nth arrival of a block at the others from now on (1 = the next) never comes; 0 = none */
+long emu_arrivals(void);       /* of blocks at the others so far, those that were lost among them */
 void emu_slow_together(int launches); /* what such a launch takes, in launches of other kernels: 1; an event's clock counts these */
 void emu_round_together(int up); /* 1: such kernels round upwards, so their bits are others */
 size_t emu_device_bytes(void); /* held by cudaMalloc, and pinned */
@@ -37,6 +38,7 @@ long emu_launches(void);       /* kernels run so far */
 void emu_devices(int n);       /* how many devices there are: 1 */
 void emu_driver(int version);  /* what the driver says it is: 13000 */
 void emu_multiprocessors(int n); /* how many a device has: 4 */
+void emu_shared_most(int bytes); /* of shared memory that a block may have: 227 KiB, as sm_90; sm_86 and sm_89 have 99 */
 void emu_host_may_touch(int yes); /* 1: device memory may be read by the test, until it is set to 0 again */
 
 int emu_is_chip(void);         /* 1 in runner_gpu, where all of this is not there (tests/bench/gpu_stubs.c) */

@@ -20,7 +20,7 @@
 #include <ucontext.h>
 #endif
 
-enum { STACK_BYTES = 128 << 10, GUARD_BYTES = 4096, MAX_THREADS = 1024, MAX_FIBERS = EMU_TOGETHER * MAX_THREADS, WARP = 32, MAX_SHARED = 32 };
+enum { STACK_BYTES = 128 << 10, GUARD_BYTES = 4096, MAX_THREADS = 1024, MAX_FIBERS = EMU_TOGETHER * MAX_THREADS, WARP = 32, MAX_SHARED = 32, FIXED_SHARED = 48 << 10 };
 
 typedef enum fiber_state { READY, AT_BLOCK, AT_WARP, DONE } fiber_state;
 
@@ -50,6 +50,7 @@ typedef struct resident { /* a block that runs */
     warp_state warps[MAX_THREADS / WARP];
     struct { const void *key; void *memory; } shared[MAX_SHARED];
     int n_shared;
+    size_t fixed_bytes, dynamic_bytes; /* of shared memory */
     void *dynamic;
 } resident;
 
@@ -60,7 +61,7 @@ static resident *now;   /* whose turn it is */
 static emu_body body;
 static const void *body_arguments;
 static uint64_t random_state = 1, ticks;
-static long lost_arrival;
+static long lost_arrival, arrivals;
 static int order;
 
 uint64_t emu_random(void) {
@@ -196,7 +197,11 @@ void emu_yield(void) {
 uint64_t emu_clock_ns(void) { return ticks * 100000; }
 void emu_dependency_wait(void) { self()->waited = 1; }
 void emu_lose_arrival(long nth) { lost_arrival = nth; }
-unsigned emu_arrives(void) { return !(lost_arrival && --lost_arrival == 0); }
+long emu_arrivals(void) { return arrivals; }
+unsigned emu_arrives(void) {
+    arrivals++;
+    return !(lost_arrival && --lost_arrival == 0);
+}
 
 static void fiber_main(void) {
     body(body_arguments);
@@ -220,6 +225,9 @@ void *emu_shared(const void *key, size_t bytes) {
         emu_say_problem("more than %d __shared__ arrays in one kernel", MAX_SHARED);
         return now->shared[0].memory;
     }
+    now->fixed_bytes += bytes;
+    if (now->fixed_bytes > FIXED_SHARED || now->fixed_bytes + now->dynamic_bytes > emu_shared_limit())
+        emu_say_problem("a block with %zu bytes of shared memory in arrays of their own and %zu besides", now->fixed_bytes, now->dynamic_bytes);
     void *m = malloc(bytes);
     memset(m, 0xff, bytes);
     now->shared[now->n_shared].key = key;
@@ -247,6 +255,7 @@ static int begin_block(resident *r, emu_dim grid, emu_dim size, emu_dim block, s
     r->fibers = fibers + (r - residents) * MAX_THREADS;
     r->n_fibers = r->alive = (int)(size.x * size.y * size.z);
     if (!give_stacks(r->fibers, r->n_fibers)) return 0;
+    r->dynamic_bytes = dynamic_bytes;
     if (dynamic_bytes) {
         r->dynamic = malloc(dynamic_bytes);
         memset(r->dynamic, 0xff, dynamic_bytes);

@@ -17,7 +17,7 @@
 #include "tests/driver/fake_cuda.h"
 #include "tests/emu/emu_block.h"
 
-enum { MAX_BLOCKS_OF_MEMORY = 4096, MAX_STREAMS = 16, MAX_LIMITS = 256, SHARED_DEFAULT = 48 << 10, SHARED_MOST = 227 << 10 };
+enum { MAX_BLOCKS_OF_MEMORY = 4096, MAX_STREAMS = 16, MAX_LIMITS = 256, SHARED_DEFAULT = 48 << 10 };
 
 typedef struct operation {
     struct operation *next;
@@ -73,7 +73,9 @@ void emu_driver(int version) { driver = version; }
 void emu_cooperative(int yes) { cooperative = yes; }
 void emu_slow_together(int n) { together_costs = n; }
 void emu_round_together(int up) { round_up = up; }
-static int multiprocessors = 4;
+static int multiprocessors = 4, shared_most = 227 << 10;
+void emu_shared_most(int bytes) { shared_most = bytes; }
+size_t emu_shared_limit(void) { return (size_t)shared_most; }
 void emu_multiprocessors(int n) { multiprocessors = n; }
 
 int emu_call(void) {
@@ -133,7 +135,7 @@ cudaError_t cudaDeviceGetAttribute(int *value, cudaDeviceAttr a, int device) {
     (void)device;
     *value = a == cudaDevAttrMultiProcessorCount ? multiprocessors : a == cudaDevAttrCooperativeLaunch ? cooperative
              : a == cudaDevAttrComputeCapabilityMajor ? 9
-             : a == cudaDevAttrMaxSharedMemoryPerBlockOptin ? SHARED_MOST : a == cudaDevAttrL2CacheSize ? 60 << 20 : 0;
+             : a == cudaDevAttrMaxSharedMemoryPerBlockOptin ? shared_most : a == cudaDevAttrL2CacheSize ? 60 << 20 : 0;
     return cudaSuccess;
 }
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp *out, int device) {
@@ -144,7 +146,7 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp *out, int device) {
     out->totalGlobalMem = (size_t)1 << 30;
     out->major = 9;
     out->multiProcessorCount = multiprocessors;
-    out->sharedMemPerBlockOptin = SHARED_MOST;
+    out->sharedMemPerBlockOptin = shared_most;
     return cudaSuccess;
 }
 
@@ -490,7 +492,7 @@ static int place_of(const void *kernel) {
 int emu_function_limit(const void *kernel, cudaFuncAttribute attribute, int value) {
     CALL();
     int i = place_of(kernel);
-    if (attribute != cudaFuncAttributeMaxDynamicSharedMemorySize || value > SHARED_MOST || i < 0) return cudaErrorInvalidValue;
+    if (attribute != cudaFuncAttributeMaxDynamicSharedMemorySize || value > shared_most || i < 0) return cudaErrorInvalidValue;
     limits[i].bytes = value;
     return cudaSuccess;
 }

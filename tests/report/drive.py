@@ -54,7 +54,7 @@ def line(step, seq, samples, pieces, val, **more):
            "train_loss": r5(val * 0.97), "val_loss": r5(val), "best": {"val_loss": r5(val), "step": step},
            "model": {"arch": "gpt2", "params": 124439808, "vocab": 50257, "dtype": "bf16", "cache": "bf16", "device": "cpu", "check": "ok"},
            "status": "ok", "why": None, "seconds": {"blocked": 0.0002, "prefill": 0.01, "decode": 0.3, "write": 0.01}, "pieces": pieces,
-           "samples": samples, "views": {"sheets": "false", "tensorboard": "true", "report": "true"}, "dataset": {}, "lm_eval": {}, "probes": []}
+           "samples": samples, "views": {"colorize_mode": "entropy", "sheets": "false", "tensorboard": "true", "report": "true"}, "dataset": {}, "lm_eval": {}, "probes": []}
     out.update(more)
     return out
 
@@ -218,12 +218,24 @@ def checks(browser, folder):
     b.key("d"); b.wait("document.querySelectorAll('#panes .pane').length === 1")
     b.key("d"); b.wait("document.querySelectorAll('#panes .pane').length === 2")
     b.key("g"); b.wait("document.querySelectorAll('#panes .pane').length === 16")
+    b.key("Escape"); b.wait("document.querySelectorAll('#panes .pane').length === 2 && !view.grid")
+    b.key("o"); b.wait("document.querySelectorAll('.turn').length > 0")
+    b.key("Escape"); b.wait("document.querySelectorAll('#panes .pane').length === 2 && !view.over")
+    b.key("g"); b.wait("document.querySelectorAll('#panes .pane').length === 16")
     b.key("g"); b.wait("document.querySelectorAll('#panes .pane').length === 2")
-    for mode in ("minmax", "softmax_top_k", "rank", "dot_product", "entropy", "none", "softmax"):
+    check(b.js("view.colour === 'entropy' && !location.hash.includes('colour') && document.querySelector('.legend').textContent.includes('entropy')"), "opens in the run's own mode")
+    for mode in ("none", "softmax", "minmax", "softmax_top_k", "rank", "dot_product", "entropy"):
         b.key("c"); b.wait("view.colour === '%s'" % mode)
         painted = b.js("[...document.querySelectorAll('.pane.now .tk')].filter(t => t.style.backgroundColor).length")
         check((painted > 0) == (mode != "none"), "colours of " + mode)
         if mode != "none": check(b.js("document.querySelector('.legend').textContent.length > 3"), "legend of " + mode)
+        if mode == "minmax": check(re.search("^lowesthighestlogit of each sample \\(.* … .*\\)$", b.js("document.querySelector('.legend').textContent")), "what minmax means: " + b.js("document.querySelector('.legend').textContent"))
+    # Every figure says what it shows, and in what it is counted where that needs saying.
+    check(b.js("[...document.querySelectorAll('.chart')].every(c => c.querySelector('.title').textContent && c.querySelector('.range').textContent.includes(' … '))") and b.js("document.querySelector('.chart .title').textContent") == "loss nats", "charts have titles, units and a range")
+    check(b.js("[...document.querySelectorAll('.strip')].every(s => /^−ln p .* entropy .* nats$/.test(s.previousSibling.textContent))"), "the strips say what they show")
+    b.js("document.querySelector('.chart').dispatchEvent(new MouseEvent('mousemove', {bubbles: true, clientX: 0}))")
+    check(b.js("[...document.querySelectorAll('.chart .title')].find(t => !t.hidden).textContent") == "step 0", "a chart pointed at says at which step")
+    b.js("document.querySelector('.chart').dispatchEvent(new MouseEvent('mouseleave'))")
     # The least contrast of any ground with its ink (WCAG 2.1), in both themes.
     contrast = "paint_ground.map((g, i) => { const l = c => luminance(c); const a = l(g.match(/\\d+/g).map(Number)), b = l(paint_ink[i] === '#ffffff' ? [255,255,255] : [0,0,0]); return (Math.max(a, b) + .05) / (Math.min(a, b) + .05); }).reduce((x, y) => Math.min(x, y))"
     # Brighter is surer, without any sense of colour; the greatest fall of luminance along the scale.
@@ -260,13 +272,14 @@ def checks(browser, folder):
     b.key("End"); b.wait(DRAWN % 1250)
     b.key("p"); b.wait("document.querySelectorAll('.probe').length === 2")
     check(b.js("[...document.querySelector('.rows.from').children].map(l => l.textContent).join()") == "given,250,500,1000,1000", "the first choice since: %s" % b.js("[...document.querySelector('.rows.from').children].map(l => l.textContent).join()"))
+    check(b.js("(() => { const c = document.querySelector('.map'), at = probes_over_steps()[0].at, g = c.getContext('2d'), y = Math.floor(c.height / 8), x = Math.floor(c.width * .02), want = log_colour(Math.exp(at[0].l[0])).match(/\\d+/g).map(Number), got = g.getImageData(x, y, 1, 1).data; return want.every((v, i) => Math.abs(v - got[i]) <= 1) && log_colour(1e-9) === rgb(VIRIDIS[0]) && log_colour(1) === rgb(VIRIDIS[VIRIDIS.length - 1]) && viridis(.5).every((v, i) => Math.abs(v - log_colour(.01).match(/\\d+/g)[i]) <= 1); })()"), "the probes' map has the colours of the pictures")
     check(b.js("[...document.querySelectorAll('.rows li.given')].length") == 3, "the prompt's tokens and the given first one are told apart")
     check(b.js("document.querySelectorAll('#token .bars li').length >= 10 && shown_token.i === 2"), "the panel shows the answer's first token")
     b.js("(() => { const c = document.querySelector('.map'), r = c.getBoundingClientRect(); for (const type of ['mousemove', 'click']) c.dispatchEvent(new MouseEvent(type, {bubbles: true, clientX: r.left + 2, clientY: r.bottom - 3})); })()")
     b.wait(DRAWN % 0)
     check(b.js("view.probes && shown_token.i === 3 && shown_token.pane.data.step === 0"), "a click in the map goes to its step and token")
     check(b.js("document.querySelectorAll('.probe script, .probe img, .probe iframe, .probe a, .probe style, .probe b b').length === 0 && window.pwned === undefined"), "hostile probes leave the page's structure as it is")
-    check(b.js("!/drawn|survivors|p at T/.test(document.getElementById('token').textContent) && ![...document.querySelectorAll('#token [title]')].some(e => e.title.includes('drawn'))"), "a probe's panel tells nothing that was drawn")
+    check(b.js("!/drawn|kept|p at T/.test(document.getElementById('token').textContent) && ![...document.querySelectorAll('#token [title]')].some(e => e.title.includes('drawn'))"), "a probe's panel tells nothing that was drawn")
     b.key("p"); b.wait("document.querySelectorAll('.probe').length === 0")
     b.key("End"); b.wait(DRAWN % 1250)
     # Search: a text, a pattern, a pattern that is none; a found place is gone to.
@@ -302,9 +315,14 @@ def checks(browser, folder):
     check(b.complaints() == [], "the browser has nothing to say: %s" % b.complaints())
     # Every button and field has a name.
     check(b.js("[...document.querySelectorAll('button, input, select')].filter(e => !e.hidden && !(e.textContent.trim() || e.getAttribute('aria-label') || e.labels && e.labels.length)).length") == 0, "every control has a name")
-    b.call("Emulation.setDeviceMetricsOverride", width=420, height=900, deviceScaleFactor=1, mobile=True)
-    b.open(folder)
-    check(b.js("document.documentElement.scrollWidth <= 420"), "nothing is wider than a small screen: %s" % b.js("document.documentElement.scrollWidth"))
+    for width in (420, 390):
+        b.call("Emulation.setDeviceMetricsOverride", width=width, height=844, deviceScaleFactor=1, mobile=True)
+        b.open(folder)
+        check(b.js("document.documentElement.scrollWidth <= %d && innerWidth <= %d" % (width, width)), "nothing is wider than a small screen: %s" % b.js("document.documentElement.scrollWidth"))
+        check(b.js("[...document.querySelectorAll('.chart')].slice(0, 2).every(c => [...c.querySelectorAll('.title:not([hidden]), output')].every(t => t.scrollWidth <= t.clientWidth + 1))"), "the first charts' titles and numbers are whole")
+        check(b.js("(() => { const t = document.getElementById('token').getBoundingClientRect(); scrollTo(0, 1e6); return t.height > 20 && t.height < 60 && Math.round(t.bottom) === innerHeight && document.getElementById('below').getBoundingClientRect().bottom <= t.top; })()"), "the token's drawer covers nothing of what ends the page")
+        b.js("document.querySelector('.panel-head').click(); scrollTo(0, 1e6)")
+        check(b.js("document.querySelectorAll('#token .bars li')[0].offsetHeight > 0 && document.getElementById('below').getBoundingClientRect().bottom <= document.getElementById('token').getBoundingClientRect().top"), "nor where it is open")
 
 
 def single(browser, folder):

@@ -6,7 +6,7 @@
 R=out/run
 
 run python sample.py --out_dir=$R
-err "ckpt.pt"; err "data/toy/meta.pkl"; err "500 tokens, 1 x 3 samples, seed 1337"; err "temperature=0.8;top_k=200"
+err "ckpt.pt"; err "data/toy/meta.pkl"; err "1 x 3 samples, seed 1337"; err "max_sample_tokens is 500"; err "temperature=0.8;top_k=200"
 is "three samples" test "$(grep -c -- '^--------------- sample [123] of 3$' out.txt)" = 3
 is "the first sample's text, as before" cp out.txt first.txt
 run python sample.py --out_dir=$R

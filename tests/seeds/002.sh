@@ -4,7 +4,7 @@
 . "$S/tests/seeds/lib.sh"
 
 run python generate.py --prompt "Your instruction here"
-err "out/finetune/ckpt.pt"; err "data/tokenizer/custom_gpt_tokenizer.json"; err "150 tokens, 1 x 1 sample, seed 1337"
+err "out/finetune/ckpt.pt"; err "data/tokenizer/custom_gpt_tokenizer.json"; err "1 x 1 sample, seed 1337"; err "max_sample_tokens is 150"
 err "temperature=0.8;top_k=50"; err '"Instruction: Your instruction here Response:"'
 out "Instruction: Your instruction here Response:"
 run python generate.py \

@@ -7,7 +7,7 @@ run python generate_text.py \
     --checkpoint output/best_checkpoint \
     --prompt "Once upon a time"
 err "output/best_checkpoint"; err "output/tokenizer.json"; err "vocabulary 61, context 64"; err "4 layers"
-err "prompt 1   17 tokens"; err "100 tokens"; err "seed 42"; err "temperature=0.8;top_k=50"; err "off: top_p"
+err "prompt 1   17 tokens"; err "max_sample_tokens is 100"; err "seed 42"; err "temperature=0.8;top_k=50"; err "off: top_p"
 out "Once upon a time"
 is "it stops at the model's length" grep -q '"stop":"context"\|"stop":"eos"' out/evals.jsonl
 

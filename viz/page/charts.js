@@ -4,6 +4,10 @@
 const SERIES_INK = ['--s0', '--s1', '--s2', '--s3', '--s4', '--s5'];
 const FIRST = ['perplexity', 'mean_entropy', 'spelling_token_rate', 'repetition_tokens', 'distinct_2', 'rank1_share', 'mean_logprob', 'mean_rank'];
 const SVG = 'http://www.w3.org/2000/svg';
+/* In what a number is counted, where it is not one of a kind that needs no saying. */
+const UNITS = { loss: 'nats', mean_entropy: 'nats', mean_logprob: 'nats', rank1_share: 'of tokens', eos_stop: 'of samples', repetition_tokens: 'of 4-grams', repetition: 'of word 4-grams',
+  longest_repeat: 'tokens', invalid_utf8_rate: 'of characters', distinct_1: 'of words', distinct_2: 'of pairs', distinct_3: 'of triples', avg_sentence_length: 'words', lexical_diversity: 'of words', spelling_token_rate: 'of words',
+  spelling_correctness: 'of words', correct_char_fraction: 'of letters', correct_char_total: 'letters', 'dataset loss': 'nats', 'dataset bits_per_byte': 'bits', answer_logprob: 'nats' };
 const CW = 148, CH = 44;
 let charts = [], chart_all = false;
 
@@ -47,7 +51,7 @@ function build_charts(shows) {
   box.replaceChildren();
   for (const name of names) {
     const lines = [...all.get(name)].map(([label, sums]) => ({ label, at: new Map([...sums].map(([k, s]) => [k, s[0] / s[1]])) }));
-    const chart = one_chart(name, lines);
+    const chart = one_chart(name, UNITS[name], lines);
     charts.push(chart);
     box.append(chart.box);
   }
@@ -57,9 +61,10 @@ function build_charts(shows) {
   say();
 }
 
-function one_chart(name, lines) {
+function one_chart(name, unit, lines) {
   const values = lines.flatMap(l => [...l.at.values()]), last = steps.length - 1;
   let lo = Math.min(...values), hi = Math.max(...values);
+  const range = num(lo) + ' … ' + num(hi);
   const log = lo > 0 && hi / lo > 20, f = log ? Math.log : x => x;
   lo = f(lo); hi = f(hi);
   if (!(hi - lo > 1e-12)) { lo -= 0.5; hi += 0.5; }
@@ -75,8 +80,10 @@ function one_chart(name, lines) {
     picture.append(path);
   });
   const value = el('output');
-  const box = el('figure', 'chart', el('figcaption', '', el('span', 'title', name.replace(/_/g, ' ')), log ? el('span', 'log', 'log') : null, value), picture);
-  box.title = name + (lines.length > 1 ? ': ' + lines.map(l => l.label).join(', ') : '');
+  const title = el('span', 'title', name.replace(/_/g, ' '), unit ? el('span', 'unit', ' ' + unit) : null), at_step = el('span', 'title');
+  const box = el('figure', 'chart', el('figcaption', '', title, at_step, log ? el('span', 'log', 'log') : null), el('div', 'now', value, el('span', 'range', range)), picture);
+  at_step.hidden = true;
+  box.title = name + (unit ? ', ' + unit : '') + (lines.length > 1 ? ': ' + lines.map(l => l.label).join(', ') : '') + '; from ' + range.replace('…', 'to') + (log ? ', drawn by its logarithm' : '');
   const nearest = event => {
     const r = picture.getBoundingClientRect(), want = first_step + span * ((event.clientX - r.left) / r.width * CW - 3) / (CW - 6);
     let best = 0;
@@ -84,8 +91,9 @@ function one_chart(name, lines) {
     return best;
   };
   box.addEventListener('click', e => go_to(steps[nearest(e)]));
-  box.addEventListener('mousemove', e => { const at = nearest(e); show_value(chart, at); });
-  box.addEventListener('mouseleave', () => show_value(chart, chart.chosen));
+  const point = at => { at_step.hidden = at === null; title.hidden = at !== null; at_step.textContent = at === null ? '' : 'step ' + steps[at]; show_value(chart, at === null ? chart.chosen : at); };
+  box.addEventListener('mousemove', e => point(nearest(e)));
+  box.addEventListener('mouseleave', () => point(null));
   const chart = { box, lines, cursor, value, x, chosen: 0, named: name === 'loss' }; /* told apart without a sense of colour */
   return chart;
 }

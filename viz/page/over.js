@@ -15,7 +15,7 @@ function over_row(step) {
   go.type = 'button';
   go.setAttribute('aria-label', 'go to step ' + step);
   go.onclick = () => { view.over = false; go_to(step); };
-  const said = el('div', 'said'), box = el('li', 'turn', go, said);
+  const said = el('div', 'said'), box = el('li', row ? 'turn' : 'turn bare', go, said);
   if (!row) put(said.appendChild(el('span', line.status === 'failed' ? 'bad' : 'facts')), line.rows.length ? 'no such sample' : (line.status === 'failed' ? 'failed: ' : 'no sample: ') + (line.why || ''));
   box.said = row ? said : null;
   box.step = step;
@@ -64,7 +64,7 @@ function draw_over(data) {
     }
     box.replaceChildren(el('header', 'title', el('h1', '', sample ? quoted(sample.prompt, 40) + ' over the steps' : 'over the steps'),
       sample ? el('span', 'facts', [sample.label, 'T ' + sample.temperature, 'sample ' + (sample.i + 1) + ' of ' + sample.of].join(' · ')) : null,
-      sample && !['minmax', 'dot_product'].includes(view.colour) ? legend(data, sample) : null), list);
+      sample ? legend(data, scale_of(view.colour, data, sample).spread ? null : sample) : null), list);
   }
   for (const [step, row] of over_rows) {
     row.classList.toggle('on', step === view.step);

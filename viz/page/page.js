@@ -2,10 +2,16 @@
  * each part.  One function, draw(), brings the page to the state of `view`; a later call overtakes an earlier one. */
 
 const $ = id => document.getElementById(id);
-const view = { step: null, vs: 'before', sample: '', token: -1, colour: 'softmax', prompt: -1, setting: -1, sort: '', grid: false, over: false, probes: false, probe: -1, q: '', sheet: true, rows: 10 };
+const view = { step: null, vs: 'before', sample: '', token: -1, colour: '', prompt: -1, setting: -1, sort: '', grid: false, over: false, probes: false, probe: -1, q: '', sheet: true, rows: 10 };
 let follow = true;      /* at the newest step, and to stay there */
 let panes = [];         /* [{data, sample, side, strip}], what is shown now */
 let drawing = 0;
+
+/* The mode of the run's own log: of `all` the first; `topk` is a table, which here is beside the text in any mode. */
+function colour_of_run() {
+  const mode = index.get(steps[steps.length - 1]).colour;
+  return mode === 'topk' ? 'softmax' : MODES.includes(mode) ? mode : 'minmax';
+}
 
 /* --- the address -------------------------------------------------------------------------------------------------- */
 function read_address() {
@@ -16,7 +22,7 @@ function read_address() {
   view.vs = a.get('vs') || 'before';
   view.sample = a.get('sample') || view.sample;
   view.token = int('token', 0) - 1;
-  view.colour = MODES.includes(a.get('colour')) ? a.get('colour') : 'softmax';
+  view.colour = MODES.includes(a.get('colour')) ? a.get('colour') : colour_of_run();
   view.prompt = int('prompt', -1);
   view.setting = int('setting', -1);
   view.sort = a.get('sort') || '';
@@ -35,7 +41,7 @@ function write_address() {
   if (view.vs !== 'before') a.set('vs', view.vs);
   if (view.sample) a.set('sample', view.sample);
   if (view.token >= 0) a.set('token', view.token + 1);
-  if (view.colour !== 'softmax') a.set('colour', view.colour);
+  if (view.colour !== colour_of_run()) a.set('colour', view.colour);
   if (view.prompt >= 0) a.set('prompt', view.prompt);
   if (view.setting >= 0) a.set('setting', view.setting);
   if (view.sort) a.set('sort', view.sort);
@@ -115,7 +121,7 @@ function draw_bar(line, data, other) {
     const want = [['before', 'step before'], ['first', 'first step'], ['best', 'best val loss'], ['none', 'nothing'], ...steps.map(s => [String(s), 'step ' + s])];
     compare.replaceChildren(...want.map(([v, t]) => Object.assign(el('option', '', t), { value: v })));
   }
-  compare.options[0].textContent = 'step before' + (view.vs === 'before' && other !== null ? ' (' + other + ')' : '');
+  compare.options[0].textContent = view.vs === 'before' && other !== null ? other + ', before' : 'step before';
   compare.value = view.vs;
   $('colour').value = view.colour;
   $('probes').hidden = !has_probes();
@@ -125,8 +131,8 @@ function draw_bar(line, data, other) {
 function legend(data, sample) {
   const box = el('span', 'legend');
   if (view.colour === 'none') return box;
-  const s = scale_of(view.colour, data, sample), ramp = el('canvas', 'ramp');
-  box.append(el('span', 'lo', s.lo), ramp, el('span', 'hi', s.hi), el('span', 'what', s.what));
+  const s = scale_of(view.colour, data, sample || data.samples[0]), ramp = el('canvas', 'ramp');
+  box.append(el('span', 'lo', s.lo), ramp, el('span', 'hi', s.hi), el('span', 'what', s.what + (sample && s.spread ? ' (' + s.spread + ')' : '')));
   const g = ramp.getContext('2d');
   ramp.width = LEVELS; ramp.height = 1;
   paint_ground.forEach((c, i) => { g.fillStyle = c; g.fillRect(i, 0, 1, 1); });
@@ -173,7 +179,7 @@ function draw_side(data) {
     if (key_of(s) === view.sample) b.setAttribute('aria-current', 'true');
     b.append(el('span', 'head', el('b', '', prompts.size > 1 ? quoted(s.prompt, 18) : s.label), el('span', 'metric', (by === 'perplexity' ? 'ppl ' : '') + num(s.metrics[by]))));
     b.append(el('span', 'sub', (prompts.size > 1 && settings.size > 1 ? s.label + ' · ' : prompts.size > 1 ? '' : quoted(s.prompt, 12) + ' · ') + 'sample ' + (s.i + 1) + ' of ' + s.of + (s.stop === 'nonfinite' ? ' · not finite' : '')));
-    b.append(put(el('span', 'snippet'), s.text.slice(0, 110).replace(/\s+/g, ' ')));
+    b.append(put(el('span', 'snippet'), s.text.trim() ? s.text.slice(0, 110).replace(/\s+/g, ' ') : label_of(s.text, 60)));
     b.onclick = () => { view.sample = key_of(s); view.token = -1; view.probes = false; draw(); };
     list.append(el('li', '', b));
   }
@@ -188,9 +194,10 @@ function pane_element(data, sample, side, marks) {
   if (sample.why) box.append(put(el('p', 'bad'), sample.why));
   if (sample.note) box.append(put(el('p', 'facts'), sample.note));
   box.append(text_element(data, sample, view.colour, marks));
-  const strip = el('canvas', 'strip');
-  strip.title = 'a column a token: −ln p; the line: entropy';
-  box.append(strip);
+  const strip = el('canvas', 'strip'), cap = el('p', 'cap', '');
+  strip.title = 'a column a token';
+  strip.cap = cap;
+  box.append(cap, strip);
   box.dataset.side = side;
   return { box, strip };
 }
@@ -221,7 +228,7 @@ function draw_panes(data, other_data) {
   const parts = [];
   if (was) parts.push({ data: other_data, sample: was, side: 'was', ...pane_element(other_data, was, 'was', was_marks) });
   parts.push({ data, sample, side: 'now', ...pane_element(data, sample, 'now', marks) });
-  const title = el('header', 'title', el('h1', '', quoted(sample.prompt, 60)), el('span', 'facts', [sample.label, 'T ' + sample.temperature, 'sample ' + (sample.i + 1) + ' of ' + sample.of].join(' · ')));
+  const title = el('header', 'title', el('h1', '', el('span', 'kind', 'prompt '), quoted(sample.prompt, 60)), el('span', 'facts', [sample.label, 'T ' + sample.temperature, 'sample ' + (sample.i + 1) + ' of ' + sample.of].join(' · ')));
   if (d && d.same) title.append(el('span', 'facts', 'the same words as at step ' + other_data.step));
   title.append(legend(data, sample));
   box.replaceChildren(title, ...parts.map(p => p.box));
@@ -244,7 +251,7 @@ function draw_below(data, sample, was, other_data) {
       img.onerror = () => a.replaceWith(el('p', 'facts', 'the picture is not there: `glimpse report DIR` draws it anew'));
       sheet.append(a);
     };
-    sheet.append(el('summary', '', 'heatmap sheet'));
+    sheet.append(el('summary', '', 'heatmap sheet', el('span', 'facts', '  the likeliest tokens at each place, by the model’s own p; a click shows it in full')));
     sheet.ontoggle = () => { view.sheet = sheet.open; show(); write_address(); };
     show();
     below.append(sheet);
@@ -292,7 +299,7 @@ function draw_grid(data) {
   $('below').replaceChildren();
   box.className = 'grid';
   const first = sample_of(data, view.sample);
-  box.replaceChildren(el('header', 'title', el('h1', '', 'step ' + data.step), first && !['minmax', 'dot_product'].includes(view.colour) ? legend(data, first) : ''), ...sorted_samples(data).map(s => {
+  box.replaceChildren(el('header', 'title', el('h1', '', 'step ' + data.step), first ? legend(data, scale_of(view.colour, data, first).spread ? null : first) : ''), ...sorted_samples(data).map(s => {
     const marks = re ? [{ ranges: ranges_of(re, units_of(data, s).text), cls: 'hit' }] : [];
     const { box: card, strip } = pane_element(data, s, 'now', marks), h = card.querySelector('h2');
     h.replaceChildren(quoted(s.prompt, 24), el('span', 'facts', ' ' + s.label + (s.of > 1 ? ' · ' + (s.i + 1) + ' of ' + s.of : '')));
@@ -342,6 +349,7 @@ function draw_strips() {
     for (const p of panes) { const c = columns(p.data, p.sample); for (let i = 0; i < p.sample.n; i++) if (-c.logprob[i] > most) most = -c.logprob[i]; }
     for (const p of panes) {
       if (!p.strip) continue;
+      p.strip.cap.textContent = '−ln p (bars) and entropy (line), 0 … ' + most.toFixed(1) + ' nats';
       const r = p.strip.getBoundingClientRect();
       if (r.top < innerHeight && r.bottom > 0) draw_strip(p.strip, p.data, p.sample, view.colour, most, shown_token && shown_token.pane === p ? shown_token.i : -1);
     }
@@ -449,7 +457,7 @@ function toggle_theme() {
   draw();
 }
 
-const KEYS = [['← →', 'step before, after'], ['Home End', 'first, newest step'], ['j k', 'next, previous sample'], ['g', 'all samples at once'], ['o', 'this sample over the steps'], ['p', 'probes over the steps'], ['d', 'compare with the step before, or not'], [', .', 'previous, next token'], ['s', 'next most surprising token'], ['c', 'next colour mode'], ['h', 'heatmap sheet'], ['/', 'search every step'], ['t', 'light, dark'], ['Esc', 'leave the search; unpin the token']];
+const KEYS = [['← →', 'step before, after'], ['Home End', 'first, newest step'], ['j k', 'next, previous sample'], ['g', 'all samples at once'], ['o', 'this sample over the steps'], ['p', 'probes over the steps'], ['d', 'compare with the step before, or not'], [', .', 'previous, next token'], ['s', 'next most surprising token'], ['c', 'next colour mode'], ['h', 'heatmap sheet'], ['/', 'search every step'], ['t', 'light, dark'], ['Esc', 'leave the search; back to the sample; unpin the token']];
 function show_keys() {
   const box = $('keys');
   if (box.open) return box.close();
@@ -482,7 +490,8 @@ function on_key(e) {
   const in_field = /^(INPUT|SELECT|TEXTAREA)$/.test(e.target.tagName) && e.target.id !== 'slider';
   if (e.key === 'Escape') {
     if (e.target === $('search')) { $('search').value = ''; set_search(''); $('search').blur(); }
-    else if (!$('keys').open) { view.token = -1; if (view.probes) draw(); rest_token(); write_address(); }
+    else if (!$('keys').open && (view.probes || view.over || view.grid)) { view.probes = view.over = view.grid = false; view.token = -1; draw(); }
+    else if (!$('keys').open) { view.token = -1; rest_token(); write_address(); }
     return;
   }
   if (in_field) return;

@@ -1,8 +1,7 @@
-/* probes.js -- the texts of --probe: for each a map of token x step, coloured by ln p, the step from which on each token is
+/* probes.js -- the texts of --probe: for each a map of token x step, coloured by p on the scale of the pictures, the step from which on each token is
  * the model's first choice, and the curve of the answer.  Read from report/probes.js when it is looked at. */
 
 const probe_lines = new Map(); /* step -> {step, seq, probes: [{i, prompt, text, why, from, given, t, l, r}]} */
-let probe_least = -10;         /* ln p of the darkest colour: that of a guess among all ids */
 let probes_seq = -1;           /* of the newest line that was there when they were read */
 
 function glimpse_probes(line) { probe_lines.set(line.step, line); }
@@ -59,7 +58,7 @@ function draw_probe_map(card) {
   probe.at.forEach((a, k) => {
     const x = edges[k] * w, wide = (edges[k + 1] - edges[k]) * w;
     for (let i = 0; i < probe.t.length; i++) {
-      g.fillStyle = a.l[i] === null ? css.getPropertyValue('--line') : paint_bar[level(1 - a.l[i] / probe_least)];
+      g.fillStyle = a.l[i] === null ? css.getPropertyValue('--line') : log_colour(Math.exp(a.l[i]));
       g.fillRect(x, i * row, Math.ceil(wide + 0.3), row - 1);
     }
   });
@@ -106,10 +105,10 @@ function probe_card(probe, data) {
   canvas.style.height = 16 * probe.t.length + 'px';
   canvas.setAttribute('role', 'img');
   canvas.setAttribute('aria-label', 'ln p of ' + probe.t.length + ' tokens at ' + probe.at.length + ' steps');
-  const curve = one_chart('ln p of the ' + (answer ? 'answer' : 'text'), [{ label: '', at: new Map(probe.at.map(a => [steps.indexOf(a.step), sum_from(a.l, probe.from)])) }]);
+  const curve = one_chart('ln p of the ' + (answer ? 'answer' : 'text'), 'nats', [{ label: '', at: new Map(probe.at.map(a => [steps.indexOf(a.step), sum_from(a.l, probe.from)])) }]);
   curve.box.className = 'chart curve';
   show_value(curve, Math.max(0, steps.indexOf(view.step)));
-  box.append(curve.box, el('div', 'grid-of', labels, canvas, from), note);
+  box.append(curve.box, el('div', 'grid-of', el('span', 'head', 'token'), el('span', 'head', 'p at step ' + probe.at[0].step + (probe.at.length > 1 ? ' → ' + probe.at[probe.at.length - 1].step : '')), el('span', 'head', 'first choice since'), labels, canvas, from), note);
   const card = { box, canvas, probe };
   const where = e => {
     const edges = column_edges(probe.at), x = e.offsetX / canvas.clientWidth, k = Math.max(0, edges.findIndex(v => v > x) - 1);
@@ -138,14 +137,13 @@ async function draw_probes(data, mine) {
   if (mine !== drawing) return;
   const ramp = el('canvas', 'ramp'), g = ramp.getContext('2d');
   ramp.width = LEVELS; ramp.height = 1;
-  paint_bar.forEach((c, i) => { g.fillStyle = c; g.fillRect(i, 0, 1, 1); });
+  for (let i = 0; i < LEVELS; i++) { g.fillStyle = rgb(viridis(i / (LEVELS - 1))); g.fillRect(i, 0, 1, 1); }
   panes = [];
-  probe_least = -Math.log(Math.max(2, data.vocab));
   box.className = 'probes';
   $('below').replaceChildren();
   const list = probes_over_steps(), cards = list.map(p => probe_card(p, data));
   box.replaceChildren(el('header', 'title', el('h1', '', 'What did it learn when?'), el('span', 'facts', list.length + (list.length === 1 ? ' text' : ' texts') + ', scored at every eval'),
-    el('span', 'legend', el('span', 'lo', '≤ ' + num(probe_least)), ramp, el('span', 'hi', '0'), el('span', 'what', 'ln p, from a blind guess to sure · tick: the first choice from here on'))), ...cards.map(c => c.box));
+    el('span', 'legend', el('span', 'lo', '≤ 1e−4'), ramp, el('span', 'hi', '1'), el('span', 'what', 'the model’s own p, by powers of ten · tick: its first choice from here on'))), ...cards.map(c => c.box));
   for (const c of cards) if (c.canvas) draw_probe_map(c);
   const sample = (data.probes || []).find(s => s.p === view.probe) || (data.probes || []).find(s => s.n);
   const card = sample && cards.find(c => c.probe && c.probe.i === sample.p);

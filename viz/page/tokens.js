@@ -28,12 +28,16 @@ function make_paints(dark) {
 }
 const level = v => Math.round(Math.max(0, Math.min(1, v)) * (LEVELS - 1));
 
+/* A probability on the scale of the pictures (viz/charts.h): by powers of ten from 1e-4 to 1. */
+const log_colour = p => rgb(viridis(p > 1e-4 ? 1 + Math.log10(p) / 4 : 0));
+
 const MODES = ['softmax', 'minmax', 'softmax_top_k', 'rank', 'dot_product', 'entropy', 'none'];
 
-/* The scale of a mode over one sample: value(i) in 0..1 or NaN = plain; lo, hi and what they are, for the legend. */
+/* The scale of a mode over one sample: value(i) in 0..1 or NaN = plain; lo, hi and what they are, for the legend, in the
+ * same words at every step; spread: the sample's own lowest and highest, where the scale is between them. */
 function scale_of(mode, data, sample) {
   const c = columns(data, sample), T = sample.temperature > 0 ? sample.temperature : 1;
-  const spread = get => {
+  const spread = (get, shown) => { /* `shown`: what makes the number one of the journal's again */
     let lo = NaN, hi = NaN;
     for (let i = 0; i < sample.n; i++) {
       const x = get(i);
@@ -41,12 +45,12 @@ function scale_of(mode, data, sample) {
       if (!(lo <= x)) lo = x;
       if (!(hi >= x)) hi = x;
     }
-    return { value: i => (get(i) - lo) / (hi - lo + 1e-6), lo: num(lo), hi: num(hi) };
+    return { value: i => (get(i) - lo) / (hi - lo + 1e-6), lo: 'lowest', hi: 'highest', spread: isFinite(lo) ? minus((lo * shown).toFixed(1)) + ' … ' + minus((hi * shown).toFixed(1)) : '' };
   };
   switch (mode) {
-  case 'minmax': return { ...spread(i => c.logit[i] / T), what: 'logit ÷ T, this sample' };
-  case 'dot_product': return { ...spread(i => c.dot[i]), what: 'cosine to the token before' };
-  case 'softmax_top_k': return { value: i => c.p_final[i], lo: '0', hi: '1', what: 'p among the survivors' };
+  case 'minmax': return { ...spread(i => c.logit[i] / T, T), what: 'logit of each sample' };
+  case 'dot_product': return { ...spread(i => c.dot[i], 1), what: 'cosine to the token before, of each sample' };
+  case 'softmax_top_k': return { value: i => c.p_final[i], lo: '0', hi: '1', what: 'p among the kept' };
   case 'entropy': {
     const most = Math.log(data.vocab);
     return { value: i => c.entropy[i] / most, lo: '0', hi: num(most), what: 'entropy, nats' };
@@ -151,7 +155,7 @@ function fact(name, value, title) {
 function bar_row(text, p, pf, cls, note) {
   const fill = el('span', 'fill'), last = el('span', 'last');
   fill.style.width = (100 * p).toFixed(2) + '%';
-  fill.style.backgroundColor = rgb(viridis(Math.max(0, 1 + Math.log10(Math.max(p, 1e-4)) / 4)));
+  fill.style.backgroundColor = log_colour(p);
   last.style.left = (100 * Math.min(pf, 1)).toFixed(2) + '%';
   const row = el('li', cls, el('span', 'piece', text), el('span', 'bar', fill, pf > 0 ? last : null), el('span', 'p', note || prob(p)));
   row.title = 'the model’s own p ' + prob(p) + (pf > 0 ? ', p it was drawn with ' + prob(pf) : pf === pf ? ', filtered out' : '');
@@ -171,9 +175,9 @@ function token_panel(data, sample, i, rows, step_note) {
     fact('probability', prob(Math.exp(c.logprob[i])), 'the model’s own, before temperature and filters'),
     fact('−ln p', num(-c.logprob[i]), 'nats'),
     fact('entropy', num(c.entropy[i]), 'of the model’s own distribution, nats'),
-    ...scored ? [] : [fact('p drawn with', prob(c.p_final[i]), 'among the survivors of the filters, at the temperature'),
+    ...scored ? [] : [fact('p drawn with', prob(c.p_final[i]), 'among the ids that the filters kept, at the temperature'),
       fact('p at T ' + sample.temperature, prob(c.p_temp[i]), 'after temperature, before the filters'),
-      fact('survivors', String(c.kept[i]), 'how many ids the filters left')],
+      fact('kept', String(c.kept[i]), 'how many ids the filters left')],
     fact('mass above', prob(c.left[i]), 'probability of the ids ranked above it')));
   const list = el('ol', 'bars');
   let seen = false;
@@ -184,10 +188,10 @@ function token_panel(data, sample, i, rows, step_note) {
     const mine = place === c.id[i], p = p_of_code(c.p[i * k + j]), pf = scored ? NaN : p_of_code(c.pf[i * k + j]);
     if (j >= shown && !mine) continue;
     seen = seen || mine;
-    if (mine && j >= shown) list.append(el('li', 'gap', '⋮'));
+    if (mine && j >= shown) list.append(el('li', 'gap', '⋮ rank ' + c.rank[i]));
     list.append(bar_row(piece_label(data, place, 22), p, pf, mine ? 'chosen' : pf > 0 || scored ? '' : 'filtered'));
   }
-  if (!seen) list.append(el('li', 'gap', '⋮'), bar_row(piece_label(data, c.id[i], 22), Math.exp(c.logprob[i]), scored ? NaN : c.p_final[i], 'chosen'));
+  if (!seen) list.append(el('li', 'gap', '⋮ rank ' + c.rank[i]), bar_row(piece_label(data, c.id[i], 22), Math.exp(c.logprob[i]), scored ? NaN : c.p_final[i], 'chosen'));
   out.push(list);
   if (k > rows) out.push(Object.assign(el('button', 'more', k - rows + ' more'), { type: 'button', id: 'more' }));
   else if (rows > 10 && k > 10) out.push(Object.assign(el('button', 'more', 'fewer'), { type: 'button', id: 'more' }));
