@@ -51,32 +51,67 @@ template <int THREADS> static __device__ void merge(const attend_args &a, int ro
     const device_row &r = a.row[row];
     const int hdp = a.cache.hdp;
     float max = -INFINITY;
-    int lo[2], end[2];
-    for (int s = 0; s < 2; s++) { /* the prefix, then its own */
+    int first[2] = {0, 0}, last[2] = {0, 0}; /* slots of the prefix, then of its own */
+UNROLL
+    for (int s = 0; s < 2; s++) {
         int item = s ? r.own_item : r.prefix_item, from = 0, to = 0;
-        lo[s] = end[s] = 0;
         if (item < 0) continue;
         range_of(a, a.all[item], &from, &to);
         if (from >= to) continue;
-        lo[s] = from / ATTEND_CHUNK + s;
-        end[s] = (to + ATTEND_CHUNK - 1) / ATTEND_CHUNK + s;
-        for (int c = lo[s]; c < end[s]; c++) {
-            float m = partial_of(a, row, head, c)[hdp];
-            if (m > max) max = m;
-        }
+        first[s] = from / ATTEND_CHUNK + s;
+        last[s] = (to + ATTEND_CHUNK - 1) / ATTEND_CHUNK + s;
     }
+    const int n = last[0] - first[0], all = n + last[1] - first[1];
+    auto slot_of = [&](int i) { return i < n ? first[0] + i : first[1] + i - n; };
+UNROLL_8
+    for (int i = 0; i < all; i++) {
+        float m = partial_of(a, row, head, slot_of(i))[hdp];
+        max = m > max ? m : max;
+    }
+    enum { AT_ONCE = 4 };
     for (int d = (int)threadIdx.x; d < a.cache.hd; d += THREADS) {
         float sum = 0, weight = 0;
-        for (int s = 0; s < 2; s++)
-            for (int c = lo[s]; c < end[s]; c++) {
-                const float *p = partial_of(a, row, head, c);
-                if (p[hdp + 1] == 0) continue; /* nothing this row sees, or all of it at -inf */
-                float w = expf(p[hdp] - max);
-                sum = fmaf(w, p[d], sum);
-                weight = fmaf(w, p[hdp + 1], weight);
+        for (int i = 0; i < all; i += AT_ONCE) { /* no branch between one chunk's loads and the next one's */
+            float m[AT_ONCE], its[AT_ONCE], value[AT_ONCE];
+UNROLL
+            for (int u = 0; u < AT_ONCE; u++) {
+                const float *p = partial_of(a, row, head, slot_of(i + u < all ? i + u : all - 1));
+                m[u] = p[hdp], its[u] = p[hdp + 1], value[u] = p[d];
             }
+UNROLL
+            for (int u = 0; u < AT_ONCE; u++) {
+                float w = expf(m[u] - max), more = fmaf(w, value[u], sum), heavier = fmaf(w, its[u], weight);
+                bool counts = i + u < all && its[u] != 0; /* 0: nothing this row sees, or all of it at -inf */
+                sum = counts ? more : sum;
+                weight = counts ? heavier : weight;
+            }
+        }
         a.out[row * a.ld_out + head * a.cache.hd + d] = sum / weight;
     }
+}
+
+/* 16 bytes of the cache as floats. */
+template <class C> struct piece_of;
+template <> struct piece_of<float> {
+    enum { N = 4 };
+    static __device__ __forceinline__ void open(uint4 v, float (&to)[4]) {
+        to[0] = __uint_as_float(v.x), to[1] = __uint_as_float(v.y), to[2] = __uint_as_float(v.z), to[3] = __uint_as_float(v.w);
+    }
+};
+template <> struct piece_of<__nv_bfloat16> {
+    enum { N = 8 };
+    static __device__ __forceinline__ void open(uint4 v, float (&to)[8]) {
+        uint32_t w[4] = {v.x, v.y, v.z, v.w};
+UNROLL
+        for (int i = 0; i < 4; i++) to[2 * i] = __uint_as_float(w[i] << 16), to[2 * i + 1] = __uint_as_float(w[i] & 0xffff0000u);
+    }
+};
+
+static __device__ __forceinline__ void two_of(const float *p, float (&v)[2]) { v[0] = p[0], v[1] = p[1]; }
+static __device__ __forceinline__ void two_of(const __nv_bfloat16 *p, float (&v)[2]) {
+    uint32_t w;
+    memcpy(&w, (const void *)__builtin_assume_aligned(p, 4), sizeof w);
+    v[0] = __uint_as_float(w << 16), v[1] = __uint_as_float(w & 0xffff0000u);
 }
 
 /* Chunk x of a segment, y = kv head x part of its heads, z the item, by a block of THREADS. */
@@ -114,24 +149,63 @@ template <class C, int THREADS> static __device__ __forceinline__ void attend_ch
         int k = i / hdp, d = i % hdp, row = a.order[it.first + k / n_heads];
         q[i] = d < hd ? a.in[row * a.ld_in + (head0 + k % n_heads) * hd + d] : 0;
     }
+    /* A thread has position j for every STEP-th query; what it must know of their rows it asks for while the cache is on its way. */
+    enum { STEP = THREADS / ATTEND_CHUNK, MINE = ATTEND_QUERIES / STEP, N = piece_of<C>::N };
+    const int j = t % ATTEND_CHUNK, k0 = t / ATTEND_CHUNK;
+    int from[MINE], to[MINE], all = 0;
+    float s[MINE];
+UNROLL
+    for (int i = 0; i < MINE; i++) { /* no branch: all of them at once */
+        const int k = k0 + i * STEP < n_queries ? k0 + i * STEP : n_queries - 1;
+        const device_row &r = a.row[a.order[it.first + k / n_heads]];
+        const int prefix = r.prefix_tokens, pos = r.pos, window = a.window > 0 ? pos - a.window + 1 : 0;
+        s[i] = 0;
+        from[i] = it.prefix ? 0 : prefix;
+        to[i] = it.prefix ? prefix : pos + 1;
+        from[i] = window > from[i] ? window : from[i];
+    }
+    if (t < n_queries) {
+        const device_row &r = a.row[a.order[it.first + t / n_heads]];
+        all = chunks_of(a, r.own_item) + chunks_of(a, r.prefix_item);
+    }
     copy_async_wait_all();
     __syncthreads();
 
-    const int j = t % ATTEND_CHUNK;
-    for (int k = t / ATTEND_CHUNK; k < n_queries; k += THREADS / ATTEND_CHUNK) {
-        const device_row &r = a.row[a.order[it.first + k / n_heads]];
-        int pos = lo + j, from = it.prefix ? 0 : r.prefix_tokens, to = it.prefix ? r.prefix_tokens : r.pos + 1;
-        if (a.window > 0 && r.pos - a.window + 1 > from) from = r.pos - a.window + 1;
-        float s = 0;
-        bool seen = j < n && pos >= from && pos < to;
-        if (seen) {
-            for (int d = 0; d < hd; d++) s = fmaf(q[k * hdp + d], value_of(keys[j * ldk + d]), s);
-            s = softened(a.scale * s, a.softcap);
+    if (j < n) {
+        const C *key = keys + j * ldk;
+        uint4 next = load_shared_or_global(key);
+        int d = 0;
+        for (; d + N <= hd; d += N) {
+            float x[N];
+            piece_of<C>::open(next, x);
+            next = load_shared_or_global(key + d + N); /* behind the last of a row is room for it */
+UNROLL
+            for (int i = 0; i < MINE; i++) {
+                if (k0 + i * STEP >= n_queries) continue;
+                const float *y = q + (k0 + i * STEP) * hdp + d;
+UNROLL
+                for (int e = 0; e < N; e += 4) {
+                    float4 four = *(const float4 *)(y + e);
+                    s[i] = fmaf(four.x, x[e], s[i]);
+                    s[i] = fmaf(four.y, x[e + 1], s[i]);
+                    s[i] = fmaf(four.z, x[e + 2], s[i]);
+                    s[i] = fmaf(four.w, x[e + 3], s[i]);
+                }
+            }
         }
-        p[k * ATTEND_CHUNK + j] = s;
+        for (; d < hd; d++)
+UNROLL
+            for (int i = 0; i < MINE; i++)
+                if (k0 + i * STEP < n_queries) s[i] = fmaf(q[(k0 + i * STEP) * hdp + d], value_of(key[d]), s[i]);
+    }
+UNROLL
+    for (int i = 0; i < MINE; i++) {
+        const int k = k0 + i * STEP, pos = lo + j;
+        if (k >= n_queries) continue;
+        p[k * ATTEND_CHUNK + j] = j < n && pos >= from[i] && pos < to[i] ? softened(a.scale * s[i], a.softcap) : 0;
         if (j == 0) { /* the visible part of the chunk */
-            stat[k * 4 + 2] = (float)(from > lo ? from - lo : 0);
-            stat[k * 4 + 3] = (float)(to < hi ? to - lo : n);
+            stat[k * 4 + 2] = (float)(from[i] > lo ? from[i] - lo : 0);
+            stat[k * 4 + 3] = (float)(to[i] < hi ? to[i] - lo : n);
         }
     }
     __syncthreads();
@@ -150,28 +224,30 @@ template <class C, int THREADS> static __device__ __forceinline__ void attend_ch
     }
     __syncthreads();
     const int slot = chunk + (it.prefix ? 0 : 1);
-    for (int i = t; i < n_queries * hdp; i += THREADS) {
-        int k = i / hdp, d = i % hdp, row = a.order[it.first + k / n_heads];
-        float sum = 0;
-        if (d < hd)
-            for (int b = (int)stat[k * 4 + 2]; b < (int)stat[k * 4 + 3]; b++)
-                sum = fmaf(p[k * ATTEND_CHUNK + b], value_of(values[b * hdp + d]), sum);
-        float *to = partial_of(a, row, head0 + k % n_heads, slot);
-        to[d] = sum;
-        if (d == 0) to[hdp] = stat[k * 4], to[hdp + 1] = stat[k * 4 + 1];
+    const int pairs = hdp / 2; /* a thread has two dimensions of a query */
+    for (int i = t; i < n_queries * pairs; i += THREADS) {
+        int k = i / pairs, d = i % pairs * 2, row = a.order[it.first + k / n_heads];
+        const int begin = (int)stat[k * 4 + 2], end = (int)stat[k * 4 + 3];
+        float sum[2] = {0, 0};
+UNROLL_8
+        for (int b = begin; b < end; b++) {
+            float weight = p[k * ATTEND_CHUNK + b], v[2];
+            two_of(values + b * hdp + d, v);
+            sum[0] = fmaf(weight, v[0], sum[0]);
+            sum[1] = fmaf(weight, v[1], sum[1]);
+        }
+        float *at = partial_of(a, row, head0 + k % n_heads, slot);
+        at[d] = d < hd ? sum[0] : 0;
+        at[d + 1] = d + 1 < hd ? sum[1] : 0;
+        if (d == 0) at[hdp] = stat[k * 4], at[hdp + 1] = stat[k * 4 + 1];
     }
-    __threadfence();
     __syncthreads();
     if (t < n_queries) {
-        int row = a.order[it.first + t / n_heads], head = head0 + t % n_heads;
-        const device_row &r = a.row[row];
-        int all = chunks_of(a, r.own_item) + chunks_of(a, r.prefix_item);
-        int32_t *count = &a.arrived[row % MATMUL_ROWS * a.heads + head];
-        merges[t] = atomicAdd(count, 1) + 1 == all;
+        int32_t *count = &a.arrived[a.order[it.first + t / n_heads] % MATMUL_ROWS * a.heads + head0 + t % n_heads];
+        merges[t] = count_and_see(count) + 1 == all;
         if (merges[t]) *count = 0;
     }
     __syncthreads();
-    __threadfence();
     for (int k = 0; k < n_queries; k++)
         if (merges[k]) merge<THREADS>(a, a.order[it.first + k / n_heads], head0 + k % n_heads);
 }

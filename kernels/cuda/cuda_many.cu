@@ -101,15 +101,13 @@ UNROLL
 UNROLL
         for (int t = 0; t < NT; t++)
             s.partial[(((int64_t)blockIdx.y * tiles + tile) * NT + t) * 32 + lane] = make_float4(quad[t][0], quad[t][1], quad[t][2], quad[t][3]);
-        __threadfence();
         __syncthreads();
         if (threadIdx.x == 0) {
-            *is_last = atomicAdd(&s.arrived[blockIdx.x], 1) + 1 == s.splits;
+            *is_last = count_and_see(&s.arrived[blockIdx.x]) + 1 == s.splits;
             if (*is_last) s.arrived[blockIdx.x] = 0;
         }
         __syncthreads();
         if (!*is_last) return;
-        __threadfence();
     }
 UNROLL
     for (int t = 0; t < NT; t++) {

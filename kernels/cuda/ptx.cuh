@@ -20,6 +20,7 @@ enum { WARP = 32 };
     T *name = (T *)emu_shared(&name##_key, (size_t)(n) * sizeof(T))
 #define SHARED_DYN(T, name) T *name = (T *)emu_shared_dynamic()
 #define UNROLL
+#define UNROLL_8
 #define ROLLED
 #define OUTLINED __attribute__((noinline))
 
@@ -34,6 +35,7 @@ static inline void dependency_wait() { emu_dependency_wait(); }
 static inline void dependency_launch() {}
 static inline void sync_warp() { emu_sync_warp(); }
 static inline void arrive_release(unsigned *p) { *p += emu_arrives(); }
+static inline int count_and_see(int32_t *p) { return (*p)++; }
 static inline unsigned load_acquire(const unsigned *p) { return *p; }
 static inline void set_bits(unsigned *p, unsigned bits) { *p |= bits; }
 static inline void relax() { emu_yield(); }
@@ -81,6 +83,7 @@ static inline void mma_bf16(float c[4], const uint32_t a[4], const uint32_t b[2]
 
 #define SHARED(T, name, n) __shared__ T name[n]
 #define UNROLL _Pragma("unroll")
+#define UNROLL_8 _Pragma("unroll 8") /* the loads of eight rounds are on their way together */
 #define ROLLED _Pragma("unroll 1") /* code that runs once is paid for where it is fetched */
 #define OUTLINED __noinline__
 #define SHARED_DYN(T, name) \
@@ -132,6 +135,12 @@ static __device__ __forceinline__ void dependency_launch() {
  * multiprocessor's L1 holds, so plain loads are enough after it; load_once is for what no block writes. */
 static __device__ __forceinline__ void arrive_release(unsigned *p) {
     asm volatile("red.release.gpu.global.add.u32 [%0], 1;" : : "l"(p) : "memory");
+}
+/* The same for counts that nobody waits for; the count before it.  Of what those before it wrote, the last of all may read everything. */
+static __device__ __forceinline__ int count_and_see(int32_t *p) {
+    int before;
+    asm volatile("atom.acq_rel.gpu.global.add.u32 %0, [%1], 1;" : "=r"(before) : "l"(p) : "memory");
+    return before;
 }
 static __device__ __forceinline__ unsigned load_acquire(const unsigned *p) {
     unsigned v;
