@@ -39,13 +39,10 @@ static glimpse_status sampler_flags(const options *o, arena *a, const sampler_co
 
 /* What a sample goes back from, and what guides it. */
 static glimpse_status phrases_and_guidance(const options *o, const model *m, tokenizer *t, arena *a, batch_request *rq) {
-    glimpse_status st = GLIMPSE_OK;
     const char *list = opt_str(o, OPT_antislop), *negative = opt_str(o, OPT_negative_prompt);
     if (list) {
         phrase_list *phrases;
-        st = phrases_read(list, opt_float(o, OPT_antislop_strength), a, &phrases);
-        st = status_prefix(st, "--antislop");
-        TRY(st);
+        TRY(status_prefix(phrases_read(list, opt_float(o, OPT_antislop_strength), a, &phrases), "--antislop"));
         rq->phrases = phrases_count(phrases) ? phrases : NULL;
         rq->phrase_retries = (int32_t)opt_int(o, OPT_antislop_retries);
     }
