@@ -23,8 +23,9 @@ OPT_tsan    := -O1 -fno-omit-frame-pointer -fsanitize=thread
 OPT         := $(or $(OPT_$(MODE)),$(error MODE=$(MODE): expected release, debug, asan, ubsan or tsan))
 WERROR := -Werror
 WARN := -Wall -Wextra $(WERROR) -Wstrict-prototypes -Wmissing-prototypes -Wvla $(if $(findstring clang,$(CC)),,-Wshadow=local -Wno-format-truncation $(if $(filter release,$(MODE)),,-Wno-maybe-uninitialized))
+ARM := $(if $(filter aarch64-%,$(ARCH)),$(if $(findstring gcc,$(CC)),-fno-ivopts))# gcc 12 there takes a function for one without effect (code_assign)
 CFLAGS_ALL = -std=c17 $(OPT) -g -fPIC -fvisibility=hidden -ffunction-sections -fdata-sections \
-    -D_GNU_SOURCE= -ffp-contract=off -fno-math-errno $(WARN) $(CFLAGS)
+    -D_GNU_SOURCE= -ffp-contract=off -fno-math-errno $(ARM) $(WARN) $(CFLAGS)
 RPATH := -Wl,-rpath,'$$ORIGIN' -Wl,-rpath,'$$ORIGIN/../lib'
 LINK   = $(CC) $(OPT) $(LDFLAGS) -Wl,--as-needed -Wl,--gc-sections $(LDEPS)
 ifeq ($(MODE),release)
@@ -36,8 +37,7 @@ ifneq ($(filter x86_64-%,$(ARCH)),)
 %_avx512.o: VECTOR := -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx2 -mfma -mf16c -mbmi2
 endif
 
-# === Libraries of the session and the program: the system's, or those that tests/setup/deps.sh unpacked into build/deps
-# (gpu_carry.sh: into build/carry).
+# === Libraries of the session and the program: the system's, or those in build/deps (tests/setup/deps.sh) or build/carry (gpu_carry.sh).
 DEPS := $(or $(wildcard build/deps/usr),$(if $(wildcard /usr/include/cjson),,$(wildcard build/carry/usr)))
 ifneq ($(DEPS),)
 DEPS_LIB := $(CURDIR)/$(DEPS)/lib/$(ARCH)

@@ -71,7 +71,7 @@ glimpse_status chat_use(chat *c, const options *o) {
     c->arena = a;
     c->rq = rq;
     a = NULL;
-    text_out_begin(&c->out, rq.settings[0].top_k, c->out.told);
+    text_out_begin(&c->out, &rq, c->out.told);
     c->changed = true;
 out:
     conversation_close(fresh);
@@ -314,7 +314,7 @@ static glimpse_status introduce(chat *c, const char *checkpoint) {
     prompt_list none = {0};
     if (opt_bool(c->s->o, OPT_quiet)) return GLIMPSE_OK;
     TRY(offline_banner(c->s, checkpoint, &c->rq, &none));
-    text_out_begin(&c->out, c->rq.settings[0].top_k, true);
+    text_out_begin(&c->out, &c->rq, true);
     if (c->s->host.in_terminal)
         session_log(c->s, "Type a text: the model goes on with it. /help; Ctrl-C stops an answer, Ctrl-D leaves.");
     return GLIMPSE_OK;

@@ -96,9 +96,10 @@ static glimpse_status find_tokenizer(const options *o, const session_host *host,
 
 /* Both of 43 and of 200 of 43 are all of them: what is in force. */
 int64_t offline_top_k_of(const char *chain) {
-    const char *at = strstr(chain, "top_k=");
-    int64_t k;
-    return at && parse_i64(at + 6, strspn(at + 6, "0123456789"), &k) ? k : 0;
+    int64_t least = 0, k;
+    for (const char *at = chain; (at = strstr(at, "top_k=")); at += 6)
+        if (parse_i64(at + 6, strspn(at + 6, "0123456789"), &k) && (!least || k < least)) least = k;
+    return least;
 }
 
 void offline_note_top_k(buffer *b, const char *chain, int32_t vocab) {
@@ -196,7 +197,7 @@ static glimpse_status announce(session *s, const char *checkpoint, text_out *w, 
         rq.n_prompts = prompts->n;
         st = rehearse(s, &rq);
         if (st >= 0 && !opt_bool(s->o, OPT_quiet)) st = offline_banner(s, checkpoint, &rq, prompts);
-        if (st >= 0) text_out_begin(w, rq.settings[0].top_k, *stream);
+        if (st >= 0) *stream = text_out_begin(w, &rq, *stream);
     }
     arena_free(a);
     return st;

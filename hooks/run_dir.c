@@ -9,12 +9,13 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "hooks/journal_index.h"
 #include "include/internal/file.h"
 #include "include/internal/flock_holder.h"
 #include "include/internal/nearest.h"
 #include "sampling/checkpoint/checkpoint.h"
 
-enum { MOST_ENTRIES = 10000 };
+enum { MOST_ENTRIES = 10000, MOST_LINES = 100 };
 
 static bool is_run(const char *dir) {
     char *path = path_join(dir, "evals.jsonl");
@@ -79,20 +80,20 @@ glimpse_status run_dir_check_begun(const char *dir, const char *command) {
     return GLIMPSE_E_IO;
 }
 
-/* When the journal of training in it began, seconds since 1970, by the time of its first line; 0 = there is none. */
+/* When the journal of training in it began, seconds since 1970, by the first line that can be read; 0 = there is none. */
 static int64_t begun(const char *dir) {
-    static const char kind[] = ",\"kind\":\"train\",", stamp[] = ",\"time\":\""; /* no text within a line can hold these bytes */
-    char head[1024] = "", *path = path_join(dir, "evals.jsonl"), *at;
-    struct tm t = {0};
-    file f = FILE_INIT;
+    char *path = path_join(dir, "evals.jsonl");
+    journal_index *x = NULL;
     int64_t seconds = 0;
-    if (path && path_is_file(path) && file_open_read(path, &f) >= 0) {
-        size_t n = f.size < (int64_t)sizeof head - 1 ? (size_t)f.size : sizeof head - 1;
-        if (file_read_at(&f, 0, head, n) >= 0) head[n] = 0;
-        at = strstr(head, kind) ? strstr(head, stamp) : NULL;
-        if (at && strptime(at + sizeof stamp - 1, "%Y-%m-%dT%H:%M:%SZ", &t)) seconds = timegm(&t);
+    if (path && path_is_file(path) && evals_open(path, &x) < 0) x = NULL;
+    for (int64_t i = 0; x && !seconds && i < evals_count(x) && i < MOST_LINES; i++) {
+        owned_record *r = NULL;
+        struct tm t = {0};
+        if (strcmp(evals_at(x, i)->kind, "train") || evals_record_light(x, i, &r) < 0) continue;
+        if (r->record.time && strptime(r->record.time, "%Y-%m-%dT%H:%M:%SZ", &t)) seconds = timegm(&t);
+        record_free(&r->record);
     }
-    file_close(&f);
+    evals_close(x);
     free(path);
     return seconds;
 }

@@ -105,7 +105,7 @@ static glimpse_status open_journal(session *s, int64_t step, int64_t since) {
         const char *texts = opt_str(s->o, OPT_sample_file);
         if (texts) view_ansi_name(texts, &ansi);
         session_log(s, "glimpse: a new run; the older one is kept as evals.%s.jsonl", s->js.set_aside);
-        const char *const names[] = { "evals", texts, buf_str(&ansi), "report", "metrics.csv", "probes.png" };
+        const char *const names[] = { "evals", texts, buf_str(&ansi), "report", "metrics.csv", "probes.png", "snapshots" };
         for (size_t i = 0; i < sizeof names / sizeof *names; i++)
             if (names[i] && names[i][0] != '/' && rename_aside(s, names[i], s->js.set_aside) < 0)
                 session_log(s, "glimpse: %s", status_text());

@@ -3,6 +3,7 @@
 #include "hooks/session_state.h"
 
 #include "hooks/text_out.h"
+#include "viz/text.h"
 #include <stdarg.h>
 #include <string.h>
 
@@ -28,8 +29,10 @@ void session_log(const session *s, const char *fmt, ...) {
     va_start(args, fmt);
     buf_vprintf(&b, fmt, args);
     va_end(args);
-    buffer spelt = {0};
-    opt_spell(buf_str(&b), options_is_trainer(s->o), &spelt);
+    buffer spelt = {0}, safe = {0}; /* a path may hold anything */
+    text_escape(&safe, buf_str(&b), b.n, TEXT_LINES);
+    opt_spell(buf_str(&safe), options_is_trainer(s->o), &spelt);
+    buf_free(&safe);
     if (!buf_failed(&spelt)) session_say(s, buf_str(&spelt));
     buf_free(&b);
     buf_free(&spelt);

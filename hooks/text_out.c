@@ -48,14 +48,25 @@ void text_out_text(text_out *w, const char *text, size_t n) {
     put_out(w);
 }
 
-void text_out_begin(text_out *w, int32_t top_k, bool stream) {
+/* What the chain that draws keeps at most, 0 = everything. */
+static int32_t top_k_of(const session *s, const batch_request *rq) {
+    chain *c;
+    if (generator_chain(s->g, rq, 0, &c) < 0) return 0;
+    int64_t k = offline_top_k_of(chain_string(c));
+    chain_close(c);
+    return k < s->m->d.vocab_size ? (int32_t)k : s->m->d.vocab_size;
+}
+
+bool text_out_begin(text_out *w, const batch_request *rq, bool stream) {
     const session *s = w->s;
     const color_mode told = w->style.mode;
+    const int32_t top_k = top_k_of(s, rq);
     buffer b = {0};
     w->style = session_terminal_style(s, true);
     w->scale = view_stream_scale(&w->style, s->m->d.vocab_size, top_k);
-    if (!stream || !w->style.colorize || w->style.depth == DEPTH_NONE || opt_bool(s->o, OPT_quiet)) return;
-    if (w->told && told == w->style.mode) return;
+    if (!stream || !w->style.colorize || w->style.depth == DEPTH_NONE) return stream;
+    if (s->text != w && (w->style.mode == COLOR_TOPK || w->style.mode == COLOR_ALL)) return false;
+    if (opt_bool(s->o, OPT_quiet) || (w->told && told == w->style.mode)) return true;
     w->told = true;
     view_style style = session_terminal_style(s, false);
     const size_t before = 13, columns = style.terminal && style.width > 40 ? (size_t)style.width - 1 : 200;
@@ -65,6 +76,7 @@ void text_out_begin(text_out *w, int32_t top_k, bool stream) {
         session_say(s, buf_str(&b));
     }
     buf_free(&b);
+    return true;
 }
 
 /* Which sample follows; what is the same for all is left away. */

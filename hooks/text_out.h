@@ -21,9 +21,10 @@ typedef struct text_out { /* start from {0} with s; text_out_begin sets what fol
     int error;            /* errno of the output, which then gets no more; the samples are drawn and recorded all the same */
 } text_out;
 
-/* The session's options as they are now decide the colours; where text is to stream in colour, the legend is
- * told (stderr), once for each mode. */
-void text_out_begin(text_out *w, int32_t top_k, bool stream);
+/* The session's options as they are now, and the chain of rq's first setting, decide the colours; where text is to stream in
+ * colour, the legend is told (stderr), once for each mode.  False: it is not to stream, or its mode needs all of it (topk, all; in
+ * a conversation, session.text, they show as softmax). */
+bool text_out_begin(text_out *w, const batch_request *rq, bool stream);
 /* on_token of a batch; `user` is the text_out.  The token that ends the text is not shown. */
 void text_out_token(void *user, int32_t sequence, const glimpse_token *t);
 /* End an open text: what is held back of a character that was never completed, and a newline.  Else nothing. */

@@ -164,8 +164,9 @@ glimpse_status glimpse_eval(glimpse *g, int64_t step, double train_loss, double 
     const int64_t most = (int64_t)1 << 53; /* the whole numbers of a journal's JSON */
     if (step >= -most && step <= most) return guest_return((g->worker ? worker_eval : inline_eval)(g, step, train_loss, val_loss), g->log.trainer);
     glimpse_status st = status_fail(GLIMPSE_E_INVALID, __FILE__, __LINE__, "glimpse_eval: step %lld is above 2^53 in size", (long long)step);
-    guest_say_error(&g->log);
-    return guest_return(st, g->log.trainer);
+    if (!g->off) guest_say_error(&g->log);
+    guest_count(g, st, step);
+    return guest_return(g->off ? GLIMPSE_NOT_DUE : st, g->log.trainer);
 }
 
 glimpse_status glimpse_check(glimpse *g, const int32_t *ids, const int32_t *targets, int32_t B, int32_t T, double loss) {

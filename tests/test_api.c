@@ -345,9 +345,17 @@ TEST(api_steps_are_the_whole_numbers_of_json) {
     glimpse *g = glimpse_open(cfg, &m);
     REQUIRE(g != NULL);
     static const int64_t beyond[] = {INT64_MAX, INT64_MIN, ((int64_t)1 << 53) + 1, -((int64_t)1 << 53) - 1};
-    for (size_t i = 0; i < sizeof beyond / sizeof *beyond; i++) EXPECT_ERR(glimpse_eval(g, beyond[i], 1, 1), GLIMPSE_E_INVALID, "2^53");
-    EXPECT_EQ(fake.evals, 0);
+    for (size_t i = 0; i < sizeof beyond / sizeof *beyond; i++) {
+        EXPECT_ERR(glimpse_eval(g, beyond[i], 1, 1), GLIMPSE_E_INVALID, "2^53");
+        EXPECT_OK(glimpse_eval(g, 1 + (int64_t)i, 1, 1)); /* between them the others go on */
+    }
+    EXPECT_EQ(fake.evals, 4);
     EXPECT_OK(glimpse_eval(g, (int64_t)1 << 53, 1, 1));
+    for (int i = 0; i < 300; i++) (void)glimpse_eval(g, INT64_MAX, 1, 1); /* a loop whose step is a time */
+    int said_so = 0;
+    for (const char *at = buf_str(&said); (at = strstr(at, "2^53")); at++) said_so++;
+    EXPECT_LT(said_so, 8);
+    EXPECT(strstr(buf_str(&said), "off after 3 failures") != NULL);
     EXPECT_OK(glimpse_close(g));
     glimpse_config_free(cfg);
     glimpse_model_free(&m);

@@ -431,6 +431,8 @@ TEST(cli_the_checkpoint_of_this_run) {
         expect_in(i > 1 ? &out : &err, i == 0 ? "  model      o/model_00000002.bin " : i == 1 ? "glimpse: checkpoint o/model_00000002.bin\n" :
                                        i == 2 ? "path               o/model_00000002.bin\n" : "layout, from o/model_00000002.bin\n");
     }
+    EXPECT_EQ(shell("test $(wc -l < o/evals.jsonl) -gt 1 && sed -i '1s/\"kind\":\"train\"/\"kind\":\"trbin\"/' o/evals.jsonl && \"$G\" inspect o"), 0); /* a damaged line is passed over */
+    expect_in(&out, "path               o/model_00000002.bin\n");
     EXPECT_EQ(shell("\"$G\" inspect o/model_00000004.bin"), 0);
     EXPECT_EQ(err.n, 0);
     EXPECT_EQ(shell("touch -d '1 hour ago' o/model_00000002.bin; \"$G\" inspect o"), 0); /* nothing is known of either: the highest step */

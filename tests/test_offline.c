@@ -302,6 +302,11 @@ TEST(offline_samples_in_colour) {
         EXPECT_LT(strcmp(legends[i][0], "rank") ? 4 : 0, times(&out, "\x1b[0m")); /* each that ends a character; or those that are not the first choice */
         buf_free(&plain);
     }
+    EXPECT_EQ(program(QUICK "--no_files --prompt The --num_samples 1 --top_k 50 --samplers 'top_k=100;top_k=3' --colorize_output --colorize_mode rank"
+                      " --color always"), 0); /* what is in force, not the flag */
+    EXPECT(strstr(buf_str(&err), "rank 3 \xe2\x80\xa6 2") != NULL && !strstr(buf_str(&err), "keeps all"));
+    EXPECT_EQ(program(QUICK "--no_files --quiet --prompt The --num_samples 1 --colorize_output --color always --colorize_mode all"), 0);
+    EXPECT_EQ(times(&out, "minmax ") + times(&out, "dot_product "), 2); /* which needs all of it, and is not streamed */
     EXPECT_EQ(program(QUICK "--no_files --quiet --prompt The --num_samples 2 --colorize_output --color always"), 0);
     EXPECT_EQ(err.n, 0);
     EXPECT_EQ(times(&out, "minmax "), 2);

@@ -468,6 +468,9 @@ TEST(text_stream) {
     EXPECT_OK(view_stream_legend(&style, m->r.vocab_size, 0, 100, &out));
     EXPECT(!strncmp(buf_str(&out), "softmax ", 8) && strstr(buf_str(&out), "(minmax needs the finished text)"));
     buf_clear(&out);
+    EXPECT_OK(view_stream_legend(&style, m->r.vocab_size, 0, 50, &out)); /* no room for both */
+    EXPECT(strstr(buf_str(&out), "p 0 \xe2\x80\xa6 1") && !strstr(buf_str(&out), "needs"));
+    buf_clear(&out);
     style.mode = COLOR_RANK; /* the ranks of the setting, not of none */
     EXPECT_OK(view_stream_legend(&style, m->r.vocab_size, 50, 100, &out));
     EXPECT_STREQ(strstr(buf_str(&out), "  rank"), "  rank 50 \xe2\x80\xa6 2 (1 plain)\n");
