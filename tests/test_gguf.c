@@ -364,6 +364,13 @@ TEST(gguf_ends_of_turns_and_messages) {
     EXPECT_EQ(m->d.eos, 2);
     EXPECT(m->d.n_more_eos == 2 && m->d.more_eos[0] == 9 && m->d.more_eos[1] == 7);
     model_close(m);
+    static const char key[] = "tokenizer.ggml.eos_token_id";
+    char *at = memmem(b.bytes, b.n, key, sizeof key - 1);
+    REQUIRE(at != NULL);
+    memset(at + sizeof key - 1 + 4, 0xff, 4); /* 2^32 - 1: llama.cpp's way to say none */
+    REQUIRE_OK(checkpoint_open(hf_save(hf_dir("gguf"), "m.gguf", b.bytes, b.n), NULL, NULL, &m));
+    EXPECT(m->d.eos == 9 && m->d.n_more_eos == 1 && m->d.more_eos[0] == 7);
+    model_close(m);
     buf_free(&b);
 }
 

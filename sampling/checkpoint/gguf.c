@@ -582,7 +582,9 @@ static glimpse_status read_header(cursor *c, weight_list *l, glimpse_model *d, c
     TRY(describe(c->f, &k, d, facts));
     int32_t named[6];
     for (int i = 0; i < 6; i++) {
-        TRY(whole(c->f, &k, (field)((i < 3 ? F_EOS : F_FIM_PAD - 3) + i), 0, INT32_MAX, INT32_MAX, &named[i]));
+        const field which = (field)((i < 3 ? F_EOS : F_FIM_PAD - 3) + i);
+        if (k.there[which] && !k.is_text[which] && k.number[which] == UINT32_MAX) k.there[which] = false; /* llama.cpp's "none" */
+        TRY(whole(c->f, &k, which, 0, INT32_MAX, INT32_MAX, &named[i]));
         if (named[i] == INT32_MAX) named[i] = -1;
     }
     *n_ends = gguf_ends_list(&k.ends, named, ends);
