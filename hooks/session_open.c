@@ -112,6 +112,9 @@ static void announce(const session *s, int64_t all) {
         buf_printf(&b, "; the model has %d: is this the one it is trained with?", s->m->d.vocab_size);
     if (all) buf_printf(&b, "; top_k=%lld keeps all %d tokens", (long long)all, s->m->d.vocab_size);
     if (!buf_failed(&b)) session_log(s, "%s", buf_str(&b));
+    buf_clear(&b);
+    model_biases_left_out(s->m, &b);
+    if (b.n && !buf_failed(&b)) session_log(s, "glimpse: not bound and taken as 0, though other biases are there: %s", buf_str(&b));
     buf_free(&b);
 }
 

@@ -265,6 +265,36 @@ TEST(session_broken_models_are_called_broken) {
     buf_free(&h.log);
 }
 
+/* A bias that was forgotten beside others is told; all of them, or none, are a model's own affair. */
+TEST(session_tells_biases_left_out) {
+    static const char *const want[] = {"", "transformer.ln_f.bias", "transformer.ln_f.bias, transformer.h.1.mlp.c_fc.bias", ""};
+    tiny_gpt g;
+    tiny_gpt_make(&g, 2, 2, 16, 60, 32, -1, 10);
+    for (int k = 0; k < 4; k++) {
+        glimpse_model d = GLIMPSE_MODEL_INIT;
+        model *m;
+        buffer b = {0};
+        d.n_layers = 2, d.n_heads = 2, d.channels = 16, d.vocab_size = g.model.vocab_size, d.max_seq_len = g.model.max_seq_len;
+        for (int i = 0; i < g.model.n_tensors; i++) {
+            const glimpse_tensor *t = &g.model.tensors[i];
+            const bool bias = strlen(t->name) > 5 && !strcmp(t->name + strlen(t->name) - 5, ".bias");
+            if ((k == 3 && bias) || (k && !strcmp(t->name, "transformer.ln_f.bias"))) continue;
+            glimpse_tensor one = *t;
+            if (k == 2 && strstr(t->name, ".*.mlp.c_fc.bias")) { /* of the first layer alone */
+                one.name = "transformer.h.0.mlp.c_fc.bias";
+                one.n_dims = 1, one.dims[0] = t->dims[1];
+            }
+            REQUIRE_OK(glimpse_bind_tensor(&d, &one));
+        }
+        REQUIRE_OK(model_from_description(&d, &m));
+        model_biases_left_out(m, &b);
+        EXPECT_STREQ(buf_str(&b), want[k]);
+        model_close(m);
+        glimpse_model_free(&d);
+        buf_free(&b);
+    }
+}
+
 /* Descriptions that are wrong on purpose: the mean shows swapped queries and keys, each token's loss shows the rest. */
 TEST(session_check_catches_wrong_descriptions) {
     tiny_gpt g;

@@ -256,19 +256,41 @@ static glimpse_status missing(const model *m, const tensor_rule *rule, int32_t l
     FAIL(GLIMPSE_E_MODEL, "tensor %s is missing: expected %s", name, want);
 }
 
+static const void *data_of(const model *m, const tensor_rule *rule, int32_t l) {
+    const void *place = (const char *)(rule_in_layer(rule) ? (const void *)&m->layers[l] : (const void *)m) + rule->place;
+    return rule->dims[1] != DIM_NONE ? ((const matrix *)place)->data : ((const vector *)place)->data;
+}
+
 static glimpse_status check_complete(const model *m, const tensor_family *family) {
     for (int i = 0; i < family->n_rules; i++) {
         const tensor_rule *rule = &family->rules[i];
         bool needed = rule->need == NEED_ALWAYS || (rule->need == NEED_LEARNED && m->d.positions == GLIMPSE_LEARNED);
-        bool in_layer = rule_in_layer(rule), is_matrix = rule->dims[1] != DIM_NONE;
+        bool in_layer = rule_in_layer(rule);
         if (!needed) continue;
-        for (int32_t l = 0; l < (in_layer ? m->d.n_layers : 1); l++) {
-            const void *place = (const char *)(in_layer ? (const void *)&m->layers[l] : (const void *)m) + rule->place;
-            const void *data = is_matrix ? ((const matrix *)place)->data : ((const vector *)place)->data;
-            if (!data) return missing(m, rule, in_layer ? l : LAYER_NONE);
-        }
+        for (int32_t l = 0; l < (in_layer ? m->d.n_layers : 1); l++)
+            if (!data_of(m, rule, l)) return missing(m, rule, in_layer ? l : LAYER_NONE);
     }
     return GLIMPSE_OK;
+}
+
+void model_biases_left_out(const model *m, buffer *out) {
+    const tensor_family *family = m->is_function ? NULL : family_find("gpt2");
+    bool any = false;
+    if (!family || strcmp(m->arch, "gpt2")) return;
+    for (int pass = 0; pass < (any ? 2 : 1); pass++)
+        for (int i = 0; i < family->n_rules; i++) {
+            const tensor_rule *rule = &family->rules[i];
+            const size_t n = strlen(rule->pattern);
+            const int32_t layers = rule_in_layer(rule) ? m->d.n_layers : 1;
+            if (rule->need != NEED_NEVER || n < 5 || strcmp(rule->pattern + n - 5, ".bias")) continue;
+            int32_t l = 0;
+            while (l < layers && !!data_of(m, rule, l) != !pass) l++; /* pass 0: one that is there; 1: one that is not */
+            if (l == layers) continue;
+            any = true;
+            char name[160];
+            name_of(rule, rule_in_layer(rule) ? l : LAYER_NONE, name, sizeof name);
+            if (pass) buf_printf(out, "%s%s", out->n ? ", " : "", name);
+        }
 }
 
 static glimpse_status complete_layer(const model *m, model_layer *y, int32_t l) {

@@ -9,6 +9,7 @@
 #ifndef GLIMPSE_SAMPLING_MODEL_H
 #define GLIMPSE_SAMPLING_MODEL_H
 
+#include "include/internal/buffer.h"
 #include "kernels/plan.h"
 
 typedef struct model_layer {
@@ -45,6 +46,9 @@ typedef struct model {
 glimpse_status model_from_description(const glimpse_model *description, model **out);
 void model_close(model *m);
 
+/* GPT-2: the names of biases that are not there where others are, ", " between them (of a layer's, the first layer that lacks it):
+ * forgotten perhaps.  Appends; nothing for a model with all of them or none, or of another architecture, which has some by design. */
+void model_biases_left_out(const model *m, buffer *out);
 /* Fill in every default of a description that has no tensors (strings stay the caller's). */
 glimpse_status model_complete(glimpse_model *d);
 /* Whether a text ends with this id: the description's `eos` or one of `more_eos`. */
