@@ -125,7 +125,7 @@ static schedule expected(const worker_guest *w) {
         if (h->kind == MSG_CHECK) continue;
         s.evals++;
         schedule_best(&s, h->step, h->val_loss);
-        if (h->kind == MSG_EVAL || h->status == NOTE_FAILED) s.owed = h->kind != MSG_EVAL;
+        if (h->kind == MSG_EVAL || h->status != NOTE_SKIPPED) s.owed = h->kind != MSG_EVAL;
     }
     return s;
 }
@@ -620,7 +620,7 @@ static glimpse_status eval(worker_guest *w, int64_t step, double train_loss, dou
         if (before) c_snprintf(why, sizeof why, "still busy with step %lld (--when_busy wait)", (long long)before->head.step);
         else c_snprintf(why, sizeof why, "the worker takes no messages");
         hurry(w);
-        add_note(w, step, train_loss, val_loss, NOTE_SKIPPED, why);
+        add_note(w, step, train_loss, val_loss, NOTE_OWED, why);
         flush_posts(w);
         glimpse_status st = take_failure(w);
         return st < 0 ? st : GLIMPSE_SKIPPED;
@@ -628,7 +628,7 @@ static glimpse_status eval(worker_guest *w, int64_t step, double train_loss, dou
     if (w->dev) {
         glimpse_status st = device_ready(w->dev);
         if (st == GLIMPSE_SKIPPED) {
-            add_note(w, step, train_loss, val_loss, NOTE_SKIPPED, "the trainer's stream is being captured into a graph");
+            add_note(w, step, train_loss, val_loss, NOTE_OWED, "the trainer's stream is being captured into a graph");
             flush_posts(w);
             st = take_failure(w);
             return st < 0 ? st : GLIMPSE_SKIPPED;

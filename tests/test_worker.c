@@ -115,6 +115,30 @@ static pid_t the_worker(void) {
     return pid;
 }
 
+/* One that was due and could not be begun, too: else the best loss so far would be that of an eval that nobody saw. */
+TEST(worker_eval_that_found_it_busy_is_owed) {
+    rig r;
+    rig_open(&r, (const char *const[]){"sample_each_eval=false", NULL});
+    REQUIRE(r.g != NULL);
+    EXPECT_OK(glimpse_eval(r.g, 0, 3, 3));
+    EXPECT_OK(glimpse_drain(r.g));
+    pid_t pid = the_worker();
+    kill(pid, SIGSTOP);
+    EXPECT_EQ(glimpse_eval(r.g, 10, 3, 2.9), GLIMPSE_OK);
+    EXPECT_EQ(glimpse_eval(r.g, 20, 3, 2.5), GLIMPSE_SKIPPED);
+    kill(pid, SIGCONT);
+    EXPECT_OK(glimpse_drain(r.g));
+    EXPECT_EQ(glimpse_eval(r.g, 30, 3, 2.6), GLIMPSE_OK);
+    EXPECT_OK(glimpse_drain(r.g));
+    EXPECT_EQ(glimpse_eval(r.g, 40, 3, 2.6), GLIMPSE_NOT_DUE);
+    EXPECT_OK(glimpse_close(r.g));
+    r.g = NULL;
+    EXPECT_STREQ(rig_status(&r, 20), "skipped");
+    EXPECT_STREQ(rig_status(&r, 30), "ok");
+    EXPECT_STREQ(rig_status(&r, 40), "skipped");
+    rig_close(&r);
+}
+
 TEST(worker_busy_evals_are_skipped_or_wait) {
     rig r;
     rig_open(&r, NULL);

@@ -12,14 +12,14 @@ typedef struct schedule {
     int64_t evals;        /* recorded so far in this run, also before a resume */
     double best_val_loss; /* NAN = none */
     int64_t best_step;    /* -1 = none */
-    bool owed;            /* the last sampling that was due failed: the next eval is due whatever its loss */
+    bool owed;            /* the last sampling that was due failed or could not be begun: the next eval is due whatever its loss */
 } schedule;
 
 enum { SCHEDULE_WHY_BYTES = 160 };
 
 void schedule_init(schedule *s);
 
-/* Always at the first eval, after one whose sampling failed, with --sample_each_eval, where the loss improved on the best, and where either is not
+/* Always at the first eval, after one whose sampling failed or could not be begun, with --sample_each_eval, where the loss improved on the best, and where either is not
  * finite.  If not, `why` says so. */
 bool schedule_is_due(const schedule *s, const options *o, double val_loss, char why[SCHEDULE_WHY_BYTES]);
 

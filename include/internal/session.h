@@ -109,7 +109,8 @@ typedef struct session_api {
     glimpse_status (*close)(session *s);
     /* One of SESSION_COMMANDS; `dir` NULL = none was given.  Its text goes through host->out. */
     glimpse_status (*command)(session_command which, const options *o, const char *dir, const session_host *host);
-    /* Record an eval without sampling: status "skipped" or "failed", `why` for people.  `since`: not 0 if a worker
+    /* Record an eval without sampling: status "skipped", "failed" or "owed" (skipped though it was due: the next one is), `why` for
+     * people.  `since`: not 0 if a worker
      * before may have recorded it at or after this time (seconds since 1970); then that line is left as it stands.
      * `told`: people know, the log says nothing of it. */
     glimpse_status (*note)(session *s, int64_t step, double train_loss, double val_loss, const char *status, const char *why,

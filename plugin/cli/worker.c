@@ -455,7 +455,7 @@ static bool serve(worker *w, const message *m) {
         if (st < 0) st = status_set_text(st, w->api->error());
         break;
     case MSG_NOTE:
-        st = w->api->note(w->s, h->step, h->train_loss, h->val_loss, h->status == NOTE_FAILED ? "failed" : "skipped",
+        st = w->api->note(w->s, h->step, h->train_loss, h->val_loss, h->status == NOTE_FAILED ? "failed" : h->status == NOTE_OWED ? "owed" : "skipped",
                           m->payload, h->again == 1 ? h->posted : 0, h->told == 1);
         if (st < 0) st = status_set_text(st, w->api->error());
         break;
