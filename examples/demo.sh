@@ -16,7 +16,7 @@ echo
 last=$(ls -d "$out"/evals/step_* | tail -n 1)
 echo "Now look at:"
 echo "  $out/report.html             every sample of the run on one page, in a browser"
-echo "  less -R $out/sample.ansi     the same in the terminal, coloured by the model's confidence"
+echo "  less -R $out/sample.ansi     the same in the terminal, in colour"
 echo "  $out/sample.txt              the same, to read and to grep"
 echo "  $last/$(cd "$last" && ls -- *_s0.png | head -n 1)     a sheet: what else it might have said"
 echo "  $(ls -d "$out"/offline-1/evals/step_*/p*_s0 | head -n 1)/     a chart of every token"

@@ -293,6 +293,7 @@ TEST(session_tells_biases_left_out) {
         glimpse_model_free(&d);
         buf_free(&b);
     }
+    tiny_gpt_free(&g);
 }
 
 /* Descriptions that are wrong on purpose: the mean shows swapped queries and keys, each token's loss shows the rest. */
