@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pty.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +26,7 @@ bool pty_start(pty *p, int width, int height, const char *const *environment, ch
     if (p->pid == 0) {
         static const char *const off[] = {"NO_COLOR", "COLORTERM", "FORCE_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "GLIMPSE_ARGS", "GLIMPSE"};
         for (size_t i = 0; i < sizeof off / sizeof *off; i++) unsetenv(off[i]);
+        signal(SIGINT, SIG_DFL); /* a shell ignores it for what it starts in the background */
         for (; environment && *environment; environment++) putenv((char *)(size_t)*environment);
         execv(argv[0], argv);
         _exit(127);
