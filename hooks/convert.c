@@ -231,8 +231,7 @@ out:
 
 /* === convert === */
 /* The tokenizer that is named, or the one that sampling from this checkpoint would find; one that is found and cannot be read
- * goes along unread.  in: the
- * checkpoint; *from: what is read of the tokenizer (NULL: none), *readable: it can be. */
+ * goes along unread.  in: the checkpoint; *from: what is read of the tokenizer (NULL: none), *readable: it can be. */
 static glimpse_status find_files(model *m, const char *in, const file_command *c, token_files **out, char **from, bool *readable) {
     glimpse_status st = GLIMPSE_OK;
     tokenizer *t = NULL;
@@ -332,7 +331,7 @@ glimpse_status session_files(const file_command *c, const session_host *host) {
     char *found = NULL;
     buffer told = {0};
     TRY(run_dir_checkpoint(c->in, &found, &told));
-    if (told.n && host->log) host->log(host->user, buf_str(&told));
+    if (told.n) session_tell(host, buf_str(&told));
     glimpse_status st = checkpoint_open(found, load_bar_step, &bar, &m);
     load_bar_end(&bar);
     if (st >= 0) st = c->inspect ? inspect(m, found, c, host) : convert(m, found, c, host);

@@ -214,7 +214,7 @@ glimpse_status offline_open(const options *given, const session_host *host, char
     TRY(run_dir_checkpoint(from ? from : opt_str(given, OPT_out_dir), &checkpoint, &taken));
     buffer spelt = {0};
     opt_spell(buf_str(&taken), options_is_trainer(given), &spelt);
-    if (spelt.n && host->log && !opt_bool(given, OPT_quiet)) host->log(host->user, buf_str(&spelt));
+    if (spelt.n && !opt_bool(given, OPT_quiet)) session_tell(host, buf_str(&spelt));
     buf_free(&taken), buf_free(&spelt);
     load_bar bar = {.host = host, .what = "reading"};
     st = checkpoint_open(checkpoint, load_bar_step, &bar, &m);

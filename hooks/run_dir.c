@@ -9,13 +9,15 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#include "hooks/journal_index.h"
+#include "hooks/journal.h"
+#include "hooks/journal_lines.h"
 #include "include/internal/file.h"
 #include "include/internal/flock_holder.h"
 #include "include/internal/nearest.h"
 #include "sampling/checkpoint/checkpoint.h"
+#include "viz/text.h"
 
-enum { MOST_ENTRIES = 10000, MOST_LINES = 100 };
+enum { MOST_ENTRIES = 10000, MOST_BYTES = 64 << 20 };
 
 static bool is_run(const char *dir) {
     char *path = path_join(dir, "evals.jsonl");
@@ -80,20 +82,36 @@ glimpse_status run_dir_check_begun(const char *dir, const char *command) {
     return GLIMPSE_E_IO;
 }
 
-/* When the journal of training in it began, seconds since 1970, by the first line that can be read; 0 = there is none. */
+/* Where the line that begins at `from` ends; -1 = nowhere, or too far away to be looked for. */
+static int64_t end_of_line(const file *f, int64_t from) {
+    char chunk[1 << 14];
+    for (int64_t at = from; at < f->size && at < MOST_BYTES; at += (int64_t)sizeof chunk) {
+        size_t n = f->size - at < (int64_t)sizeof chunk ? (size_t)(f->size - at) : sizeof chunk;
+        if (file_read_at(f, at, chunk, n) < 0) return -1;
+        const char *end = memchr(chunk, '\n', n);
+        if (end) return at + (end - chunk);
+    }
+    return -1;
+}
+
+/* When the journal of training in it began, seconds since 1970, by the first line that can be read; 0 = there is none.  The rest,
+ * which may be gigabytes, is not looked at. */
 static int64_t begun(const char *dir) {
     char *path = path_join(dir, "evals.jsonl");
-    journal_index *x = NULL;
-    int64_t seconds = 0;
-    if (path && path_is_file(path) && evals_open(path, &x) < 0) x = NULL;
-    for (int64_t i = 0; x && !seconds && i < evals_count(x) && i < MOST_LINES; i++) {
-        owned_record *r = NULL;
-        struct tm t = {0};
-        if (strcmp(evals_at(x, i)->kind, "train") || evals_record_light(x, i, &r) < 0) continue;
-        if (r->record.time && strptime(r->record.time, "%Y-%m-%dT%H:%M:%SZ", &t)) seconds = timegm(&t);
-        record_free(&r->record);
-    }
-    evals_close(x);
+    file f = FILE_INIT;
+    buffer line = {0};
+    int64_t seconds = 0, from = 0, to;
+    if (path && path_is_file(path) && file_open_read(path, &f) >= 0)
+        for (; !seconds && (to = end_of_line(&f, from)) >= 0; from = to + 1) {
+            owned_record *r = NULL;
+            struct tm t = {0};
+            buf_clear(&line);
+            if (lines_read(&f, from, to, &line) < 0 || journal_decode(buf_str(&line), line.n, &r) < 0) continue;
+            if (!strcmp(r->record.kind, "train") && strptime(r->record.time, "%Y-%m-%dT%H:%M:%SZ", &t)) seconds = timegm(&t);
+            record_free(&r->record);
+        }
+    file_close(&f);
+    buf_free(&line);
     free(path);
     return seconds;
 }
@@ -101,8 +119,12 @@ static int64_t begun(const char *dir) {
 glimpse_status run_dir_checkpoint(const char *path, char **found, buffer *told) {
     char *further;
     TRY(checkpoint_find_since(path, path_is_dir(path) ? begun(path) : 0, found, &further));
-    if (told && further)
-        buf_printf(told, "glimpse: %s is taken, of the run in %s/evals.jsonl; %s is an older run's\nhint: --checkpoint names another", *found, path, further);
+    if (told && further) {
+        buffer b = {0}; /* names of files may hold anything */
+        buf_printf(&b, "glimpse: %s is taken, of the run in %s/evals.jsonl; %s is an older run's\nhint: --checkpoint names another", *found, path, further);
+        text_escape(told, buf_str(&b), b.n, TEXT_LINES);
+        buf_free(&b);
+    }
     free(further);
     return GLIMPSE_OK;
 }

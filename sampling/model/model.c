@@ -274,23 +274,24 @@ static glimpse_status check_complete(const model *m, const tensor_family *family
 }
 
 void model_biases_left_out(const model *m, buffer *out) {
-    const tensor_family *family = m->is_function ? NULL : family_find("gpt2");
-    bool any = false;
-    if (!family || strcmp(m->arch, "gpt2")) return;
-    for (int pass = 0; pass < (any ? 2 : 1); pass++)
-        for (int i = 0; i < family->n_rules; i++) {
-            const tensor_rule *rule = &family->rules[i];
-            const size_t n = strlen(rule->pattern);
-            const int32_t layers = rule_in_layer(rule) ? m->d.n_layers : 1;
-            if (rule->need != NEED_NEVER || n < 5 || strcmp(rule->pattern + n - 5, ".bias")) continue;
-            int32_t l = 0;
-            while (l < layers && !!data_of(m, rule, l) != !pass) l++; /* pass 0: one that is there; 1: one that is not */
-            if (l == layers) continue;
-            any = true;
-            char name[160];
-            name_of(rule, rule_in_layer(rule) ? l : LAYER_NONE, name, sizeof name);
-            if (pass) buf_printf(out, "%s%s", out->n ? ", " : "", name);
-        }
+    const tensor_family *family = m->is_function || strcmp(m->arch, "gpt2") ? NULL : family_find(m->arch);
+    const size_t before = out->n;
+    bool any = false; /* is there */
+    for (int i = 0; family && i < family->n_rules; i++) {
+        const tensor_rule *rule = &family->rules[i];
+        const size_t n = strlen(rule->pattern);
+        const bool in_layer = rule_in_layer(rule);
+        int32_t lacks = -1;
+        if (rule->need != NEED_NEVER || n < 5 || strcmp(rule->pattern + n - 5, ".bias")) continue;
+        for (int32_t l = in_layer ? m->d.n_layers : 1; l-- > 0;)
+            if (data_of(m, rule, l)) any = true;
+            else lacks = l;
+        if (lacks < 0) continue;
+        char name[160];
+        name_of(rule, in_layer ? lacks : LAYER_NONE, name, sizeof name);
+        buf_printf(out, "%s%s", out->n > before ? ", " : "", name);
+    }
+    if (!any && out->n > before) out->n = before, out->bytes[before] = 0;
 }
 
 static glimpse_status complete_layer(const model *m, model_layer *y, int32_t l) {
