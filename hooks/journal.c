@@ -180,7 +180,12 @@ static glimpse_status walk_back(journal *j, int64_t step, int64_t *begin, owned_
     return GLIMPSE_OK;
 }
 
-/* What became of the last eval that was not skipped, of those up to the line at `begin` that count. */
+/* Skipped because its loss was no better; any other reason leaves a sample that was due: it could not be begun. */
+static bool was_not_due(const glimpse_record *r) {
+    return !strcmp(r->status, "skipped") && isfinite(r->val_loss) && r->best_step != r->step;
+}
+
+/* What became of the last eval that was due, of those up to the line at `begin` that count. */
 static glimpse_status find_owed(journal *j, int64_t begin, const owned_record *last, bool *owed) {
     glimpse_status st = GLIMPSE_OK;
     owned_record *r = NULL;
@@ -188,13 +193,13 @@ static glimpse_status find_owed(journal *j, int64_t begin, const owned_record *l
     if (!last) return GLIMPSE_OK;
     TRY_GOTO(journal_encode(&last->record, &line)); /* a copy */
     TRY_GOTO(journal_decode(line.bytes, line.n - 1, &r));
-    while (r && !strcmp(r->record.status, "skipped")) {
+    while (r && was_not_due(&r->record)) {
         int64_t step = r->record.step;
         do TRY_GOTO(step_back(j, &begin, &r));
         while (r && r->record.step >= step);
         if (r && strcmp(r->record.run, last->record.run)) break;
     }
-    *owed = r && !strcmp(r->record.status, "failed") && !strcmp(r->record.run, last->record.run);
+    *owed = r && strcmp(r->record.status, "ok") && !strcmp(r->record.run, last->record.run);
 out:
     if (r) record_free(&r->record);
     buf_free(&line);

@@ -48,7 +48,7 @@ typedef struct journal_state { /* restored from the lines that are there */
     int64_t best_step;
     bool continued;            /* an older run of the same model goes on */
     char set_aside[16];        /* the run whose journal was set aside, "" = none */
-    bool owed;                 /* the last eval of the run that was not skipped failed: its sample is due again */
+    bool owed;                 /* the run's last sampling that was due failed, or could not be begun: the next eval is due */
     owned_record *last;        /* the last line that counts, NULL = none; given to the caller (record_free) */
 } journal_state;
 
