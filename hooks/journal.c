@@ -206,12 +206,30 @@ out:
     return st;
 }
 
+void journal_aside(const char *name, const char *run, buffer *out) {
+    const char *dot = strrchr(name, '.');
+    buf_put(out, name, dot ? (size_t)(dot - name) : strlen(name));
+    buf_printf(out, ".%s%s", run, dot ? dot : "");
+}
+
+/* What the run with this record is called from now on. */
+static void name_aside(const journal *j, const glimpse_record *r, char *name, size_t cap) {
+    time_t began = (time_t)lines_began(&j->f, NULL);
+    struct tm t;
+    char date[24] = "", id[20];
+    if (began > 0 && gmtime_r(&began, &t)) strftime(date, sizeof date, "%Y-%m-%d_%H%M_", &t);
+    if (plain_name(r->run)) c_snprintf(id, sizeof id, "%s", r->run);
+    else c_snprintf(id, sizeof id, "%llx", (unsigned long long)time(NULL));
+    c_snprintf(name, cap, "%s%s", date, id);
+}
+
 static glimpse_status set_aside(journal *j, const char *dir, const char *run) {
     glimpse_status st = GLIMPSE_OK;
-    buffer to = {0};
-    buf_put(&to, j->f.path, strlen(j->f.path) - strlen("jsonl"));
-    buf_puts(&to, run);
-    buf_puts(&to, ".jsonl");
+    buffer name = {0}, to = {0};
+    journal_aside(path_base(j->f.path), run, &name);
+    buf_put(&to, j->f.path, strlen(j->f.path) - strlen(path_base(j->f.path)));
+    buf_puts(&to, buf_str(&name));
+    if (buf_failed(&name)) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a file name");
     if (buf_failed(&to)) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a file name");
     if (io.rename(j->f.path, buf_str(&to)))
         FAIL_GOTO(GLIMPSE_E_IO, "%s: cannot be set aside as %s: %s", j->f.path, buf_str(&to), strerror(errno));
@@ -220,6 +238,7 @@ static glimpse_status set_aside(journal *j, const char *dir, const char *run) {
     TRY_GOTO(dir_sync(dir)); /* before another file takes the name */
     TRY_GOTO(open_file(j));
 out:
+    buf_free(&name);
     buf_free(&to);
     return st;
 }
@@ -293,8 +312,7 @@ glimpse_status journal_open_locked(const char *dir, int lock, int64_t first_step
             s.last = last;
             last = NULL;
         } else {
-            if (plain_name(r->run)) c_snprintf(s.set_aside, sizeof s.set_aside, "%s", r->run);
-            else c_snprintf(s.set_aside, sizeof s.set_aside, "%llx", (unsigned long long)time(NULL));
+            name_aside(j, r, s.set_aside, sizeof s.set_aside);
             TRY_GOTO(set_aside(j, dir, s.set_aside));
         }
     }
