@@ -49,6 +49,7 @@ static void tell(session *s, const glimpse_record *r, const char *where, const c
     if (!s->host.log || (opt_bool(s->o, OPT_quiet) && !failed) || !strcmp(s->kind, "offline")) return; /* offline the text is the output */
     buffer log = {0};
     view_style style = session_terminal_style(s, false);
+    style.hinted = &s->hinted;
     if (view_terminal(r, s->before ? &s->before->record : NULL, where, &style, &log) >= 0) {
         while (log.n && log.bytes[log.n - 1] == '\n') log.bytes[--log.n] = 0;
         opt_spell(hint, options_is_trainer(s->o), &log);
