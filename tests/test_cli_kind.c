@@ -437,7 +437,11 @@ TEST(cli_the_checkpoint_of_this_run) {
     EXPECT_EQ(err.n, 0);
     EXPECT_EQ(shell("touch -d '1 hour ago' o/model_00000002.bin; \"$G\" inspect o"), 0); /* nothing is known of either: the highest step */
     expect_in(&out, "path               o/model_00000004.bin\n");
-    EXPECT_EQ(err.n, 0);
+    expect_in(&err, "glimpse: o/model_00000004.bin is taken, the highest step there; it may be an older run's: it was written before the run in o/evals.jsonl began\n");
+    EXPECT_EQ(shell("touch o/*.bin; \"$G\" inspect o"), 0); /* as after `cp -r` */
+    expect_in(&out, "path               o/model_00000004.bin\n");
+    EXPECT_STREQ(buf_str(&err), "glimpse: o/model_00000004.bin is taken, the highest step there; it may be an older run's: the last eval of the run in "
+                                "o/evals.jsonl is of step 2\nhint: --checkpoint names another\n");
 }
 
 /* The table of tensors fits a terminal; in a file it is one line a tensor, whole. */
