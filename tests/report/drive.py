@@ -194,7 +194,9 @@ def checks(browser, folder):
     check(b.js("[...document.querySelectorAll('.scores tbody tr')].map(r => r.children[2].textContent).join()") == "0.300 ▲0.010,0.323 ▲0.013,0.500", "a table of task scores: %s" % b.js("[...document.querySelectorAll('.scores tbody tr')].map(r => r.children[2].textContent).join()"))
     check("accuracy" in b.js("document.querySelector('#below').textContent") and "a slice of the dataset, against step 1000" in b.js("document.querySelector('#below').textContent"), "the dataset's numbers")
     check("beam search of 4 · score −1.25" in b.js("document.querySelector('.pane.now').textContent") and "went back twice" in b.js("document.querySelector('.pane.now').textContent"), "beams and notes")
+    b.js("(() => { window.remade = 0; new MutationObserver(all => { window.remade += all.length; }).observe(document.getElementById('filters'), {subtree: true, childList: true}); new MutationObserver(all => { window.remade += all.length; }).observe(document.getElementById('compare'), {subtree: true, childList: true, characterData: true}); })()")
     b.key("ArrowLeft"); b.wait(DRAWN % 1000)
+    check(b.js("window.remade") == 0, "a step makes nothing anew that it does not change: %s" % b.js("window.remade"))
     check(b.js("!document.getElementById('alarm').hidden && document.getElementById('alarm').textContent.startsWith('MODEL CHECK FAILED')"), "a failed check is said")
     check("step=1000" in b.js("location.hash"), "the address keeps the step")
     b.key("ArrowLeft"); b.wait(DRAWN % 750)
@@ -226,7 +228,7 @@ def checks(browser, folder):
     check(b.js("view.colour === 'entropy' && !location.hash.includes('colour') && document.querySelector('.legend').textContent.includes('entropy')"), "opens in the run's own mode")
     for mode in ("none", "softmax", "minmax", "softmax_top_k", "rank", "dot_product", "entropy"):
         b.key("c"); b.wait("view.colour === '%s'" % mode)
-        painted = b.js("[...document.querySelectorAll('.pane.now .tk')].filter(t => t.style.backgroundColor).length")
+        painted = b.js("[...document.querySelectorAll('.pane.now .tk')].filter(t => getComputedStyle(t).backgroundColor !== 'rgba(0, 0, 0, 0)').length")
         check((painted > 0) == (mode != "none"), "colours of " + mode)
         if mode != "none": check(b.js("document.querySelector('.legend').textContent.length > 3"), "legend of " + mode)
         if mode == "minmax": check(re.search("^lowesthighestlogit of each sample \\(.* … .*\\)$", b.js("document.querySelector('.legend').textContent")), "what minmax means: " + b.js("document.querySelector('.legend').textContent"))
@@ -309,7 +311,7 @@ def checks(browser, folder):
     b.open(folder, address)
     check(b.js("view.sort") == "-perplexity" and b.js("document.querySelectorAll('#samples .sample').length") == 8, "the address brings the view back")
     # A pointer on a token; the keyboard does the same.
-    b.js("document.querySelector('.pane.was .tk[data-i=\"3\"]').dispatchEvent(new MouseEvent('mousemove', {bubbles: true}))")
+    b.js("document.querySelectorAll('.pane.was .tk')[3].dispatchEvent(new MouseEvent('mousemove', {bubbles: true}))")
     check(b.js("document.querySelector('#token .where').textContent") == "step 1000" and "token 4 of" in b.js("document.getElementById('token').textContent"), "pointing shows the token")
     b.key("."); check("token 5 of" in b.js("document.getElementById('token').textContent"), "the keyboard moves the token")
     check(b.complaints() == [], "the browser has nothing to say: %s" % b.complaints())
@@ -372,9 +374,11 @@ def big(glimpse, folder, n):
         b.open(folder)
         b.wait(DRAWN % (250 * (n - 1)))
         print("open: %.0f ms; by the page's own clock, from navigation to the first drawing: %.0f ms" % (1e3 * (time.time() - t), b.js("performance.getEntriesByName('glimpse-drawn')[0].startTime")))
-    change = """(async () => { const times = []; for (let i = 0; i < 12; i++) { await new Promise(r => setTimeout(r, %d)); const t = performance.now(), want = steps[steps.indexOf(view.step) + %d];
-        document.dispatchEvent(new KeyboardEvent('keydown', {key: '%s'})); while (document.body.dataset.drawn !== String(want)) await new Promise(r => setTimeout(r, 0));
-        await new Promise(r => requestAnimationFrame(() => setTimeout(r, 0))); times.push(performance.now() - t); } return times.map(t => Math.round(t)); })()"""
+    # Until the first frame with the new step is handed over: the page says in an attribute that it has drawn, before that frame.
+    change = """(async () => { const times = []; for (let i = 0; i < 12; i++) { await new Promise(r => setTimeout(r, %d));
+        const shown = new Promise(r => new MutationObserver((_, o) => { o.disconnect(); requestAnimationFrame(() => setTimeout(() => r(performance.now()), 0)); }).observe(document.body, {attributes: true, attributeFilter: ['data-drawn']}));
+        const t = performance.now(), to = steps[steps.indexOf(view.step) + %d]; document.dispatchEvent(new KeyboardEvent('keydown', {key: '%s'})); times.push(await shown - t);
+        if (view.step !== to) throw new Error('not at step ' + to); } return times.map(t => Math.round(t)); })()"""
     print("step by step, to the frame on the screen, ms:", b.js(change % (400, -1, "ArrowLeft")))
     b.call("Performance.enable", timeDomain="threadTicks")
     cpu = lambda: {m["name"]: m["value"] for m in b.call("Performance.getMetrics")["metrics"]}
