@@ -97,7 +97,7 @@ void text_body(const glimpse_record *r, const glimpse_sample *s, color_mode mode
                const view_style *style, size_t *ends, styled *out);
 /* A piece as a label of at most `columns`, blanks visible, cut with an ellipsis, filled up with blanks if `fill`. */
 void text_piece(styled *out, const glimpse_record *r, int32_t id, size_t columns, bool fill, paint p);
-/* "minmax [bar] lowest .. highest logit of each sample (-3.1 .. 14.2)": what the colours mean, in the same words at every
+/* "minmax [bar] lowest .. highest logit of each sample, not p (-3.1 .. 14.2)": what the colours mean, in the same words at every
  * eval; the numbers are those of `s` (NULL = none).  Of its pieces as many as fit `columns`, from the first on. */
 void text_legend(const glimpse_record *r, const glimpse_sample *s, color_mode mode, const view_style *style, size_t columns,
                  styled *out);

@@ -231,7 +231,7 @@ def checks(browser, folder):
         painted = b.js("[...document.querySelectorAll('.pane.now .tk')].filter(t => getComputedStyle(t).backgroundColor !== 'rgba(0, 0, 0, 0)').length")
         check((painted > 0) == (mode != "none"), "colours of " + mode)
         if mode != "none": check(b.js("document.querySelector('.legend').textContent.length > 3"), "legend of " + mode)
-        if mode == "minmax": check(re.search("^lowesthighestlogit of each sample \\(.* … .*\\)$", b.js("document.querySelector('.legend').textContent")), "what minmax means: " + b.js("document.querySelector('.legend').textContent"))
+        if mode == "minmax": check(re.search("^lowesthighestlogit of each sample \\(.* … .*\\), not a probability$", b.js("document.querySelector('.legend').textContent")), "what minmax means: " + b.js("document.querySelector('.legend').textContent"))
     # Every figure says what it shows, and in what it is counted where that needs saying.
     check(b.js("[...document.querySelectorAll('.chart')].every(c => c.querySelector('.title').textContent && c.querySelector('.range').textContent.includes(' … '))") and b.js("document.querySelector('.chart .title').textContent") == "loss nats", "charts have titles, units and a range")
     check(b.js("[...document.querySelectorAll('.strip')].every(s => /^−ln p .* entropy .* nats$/.test(s.previousSibling.textContent))"), "the strips say what they show")
@@ -344,6 +344,29 @@ def single(browser, folder):
     check(b.complaints() == [] and all(u.endswith("report.single.html") or u.startswith("about:") for u in asked), "one file asks for nothing: %s %s" % (b.complaints(), asked))
 
 
+def one_eval(browser, glimpse, folder):
+    """A page of a single eval: numbers instead of charts over steps that are not there; of a single sample not even these."""
+    b, unseen = browser, "['back', 'on', 'track', 'against'].every(i => !document.getElementById(i).offsetWidth)"
+    b.call("Emulation.setDeviceMetricsOverride", width=1500, height=950, deviceScaleFactor=1, mobile=False)
+    for name, per in (("many", (2, 2, 2)), ("one", (1, 1, 1))):
+        here = os.path.join(folder, name)
+        os.makedirs(here)
+        journal(here, 1, per, 40, hostile=False)
+        subprocess.run([glimpse, "report", here], check=True, stdout=subprocess.DEVNULL)
+        b.open(here)
+        b.wait(DRAWN % 0)
+        check(b.js(unseen) and not b.js("[...document.querySelectorAll('.chart svg')].some(s => s.getBoundingClientRect().width)"), "one eval has no steps and no curves")
+        check(b.js("document.querySelectorAll('#below .metrics dt').length") == 7, "one eval: the sample's metrics")
+        ppl = [s["metrics"]["perplexity"] for l in open(os.path.join(here, "evals.jsonl"), encoding="utf-8") for s in json.loads(l)["samples"]]
+        if name == "one": check(b.js("document.getElementById('overview').offsetHeight") == 0 and b.js("document.querySelectorAll('#filters *').length") == 0, "one sample: nothing to choose, no means")
+        else:
+            said = b.js("(c => c.textContent)([...document.querySelectorAll('.chart')].find(c => c.textContent.startsWith('perplexity')))")
+            check(said.endswith("%.3f … %.3f" % (min(ppl), max(ppl))) if max(ppl) < 10 else " … " in said, "one eval: the least and the greatest of its samples: %s" % said)
+            dots = "[...document.querySelectorAll('.chip .dot')].map(d => getComputedStyle(d).backgroundColor).join()"
+            check(b.js(dots) == b.js("[...[...document.querySelectorAll('.chart')].find(c => c.textContent.startsWith('perplexity')).querySelectorAll('output span')].map(d => getComputedStyle(d).color).join()"), "a setting has the colour of its numbers")
+    check(b.complaints() == [], "the browser has nothing to say of one eval: %s" % b.complaints())
+
+
 def shots(folder, out):
     os.makedirs(out, exist_ok=True)
     for name, dark, width, height, hash in (("wide_light", False, 1500, 950, ""), ("wide_dark", True, 1500, 950, ""), ("all_light", False, 1500, 950, "#view=all"),
@@ -420,6 +443,7 @@ def main():
         checks(b, args.folder)
         subprocess.run([args.glimpse, "report", args.folder, "--single"], check=True, stdout=subprocess.DEVNULL)
         single(b, args.folder)
+        one_eval(b, args.glimpse, args.folder)
     finally: b.close()
     if args.shots: shots(args.folder, args.shots)
     return bool(failed)

@@ -101,6 +101,7 @@ function draw_ticks() {
 }
 
 function draw_bar(line, data) {
+  document.body.classList.toggle('one', steps.length === 1); /* nothing to step through, nothing to compare with */
   const at = steps.indexOf(view.step), slider = $('slider');
   slider.max = steps.length - 1;
   slider.value = at;
@@ -130,7 +131,7 @@ function legend(data, sample) {
   const box = el('span', 'legend');
   if (view.colour === 'none') return box;
   const s = scale_of(view.colour, data, sample || data.samples[0]), ramp = el('canvas', 'ramp');
-  box.append(el('span', 'lo', s.lo), ramp, el('span', 'hi', s.hi), el('span', 'what', s.what + (sample && s.spread ? ' (' + s.spread + ')' : '')));
+  box.append(el('span', 'lo', s.lo), ramp, el('span', 'hi', s.hi), el('span', 'what', s.what + (sample && s.spread ? ' (' + s.spread + ')' : '') + (s.but || '')));
   const g = ramp.getContext('2d');
   ramp.width = LEVELS; ramp.height = 1;
   paint_ground.forEach((c, i) => { g.fillStyle = c; g.fillRect(i, 0, 1, 1); });
@@ -139,12 +140,19 @@ function legend(data, sample) {
 
 /* --- the list of samples ------------------------------------------------------------------------------------------ */
 function chip(text, on, act, title) {
-  const b = el('button', 'chip' + (on ? ' on' : ''), text);
+  const b = el('button', 'chip' + (on ? ' on' : ''), ...[text].flat());
   b.type = 'button';
   b.setAttribute('aria-pressed', on);
   if (title) b.title = title;
   b.onclick = () => { act(); build_charts(shows); draw(); };
   return b;
+}
+
+/* Whose line in the charts. */
+function dot(setting) {
+  const d = el('i', 'dot');
+  d.style.background = ink_of(setting);
+  return d;
 }
 
 /* What is chosen from: made anew only where it is something else, for a step changes nothing of it. */
@@ -158,7 +166,7 @@ function draw_filters(data, prompts, settings) {
   if (prompts.size > 1) filters.append(el('h2', '', 'prompt'), el('div', 'chips', chip('all', view.prompt < 0, () => { view.prompt = -1; }),
     ...[...prompts].map(([p, text]) => chip(quoted(text, 24), view.prompt === p, () => { view.prompt = view.prompt === p ? -1 : p; }, label_of(text, 400)))));
   if (settings.size > 1) filters.append(el('h2', '', 'setting'), el('div', 'chips', chip('all', view.setting < 0, () => { view.setting = -1; }),
-    ...[...settings].map(([s, label]) => chip(label, view.setting === s, () => { view.setting = view.setting === s ? -1 : s; }))));
+    ...[...settings].map(([s, label]) => chip([dot(s), label], view.setting === s, () => { view.setting = view.setting === s ? -1 : s; }))));
   const views = el('div', 'chips views');
   const view_chip = (name, on, act, title) => {
     const b = Object.assign(el('button', 'chip' + (on ? ' on' : ''), name), { type: 'button', title, onclick: act });
@@ -248,24 +256,7 @@ function draw_panes(data, other_data) {
 }
 
 function draw_below(data, sample, was, other_data) {
-  const below = $('below'), sheet = el('details', 'sheet'), names = Object.keys(sample.metrics);
-  if (sample.sheet) {
-    sheet.open = view.sheet;
-    const show = () => {
-      if (!sheet.open || sheet.children.length > 1) return;
-      const img = el('img'), a = el('a', '', img);
-      img.alt = 'heatmap of the sample: the likeliest tokens at each place';
-      img.loading = 'lazy';
-      a.href = img.src = evals_dir + '/step_' + step_file(data.step) + '/' + sample.name + '.png';
-      a.target = '_blank';
-      img.onerror = () => a.replaceWith(el('p', 'facts', 'the picture is not there: `glimpse report DIR` draws it anew'));
-      sheet.append(a);
-    };
-    sheet.append(el('summary', '', 'heatmap sheet', el('span', 'facts', '  the likeliest tokens at each place, by the model’s own p; a click shows it in full')));
-    sheet.ontoggle = () => { view.sheet = sheet.open; show(); write_address(); };
-    show();
-    below.append(sheet);
-  }
+  const below = $('below'), names = Object.keys(sample.metrics);
   if (!names.length) return;
   const table = el('dl', 'metrics');
   for (const n of names) {
@@ -275,6 +266,27 @@ function draw_below(data, sample, was, other_data) {
   }
   below.append(el('h2', '', 'metrics of this sample' + (was ? ', against step ' + other_data.step : '')), table,
     el('p', 'facts', put(el('span'), sample.samplers)));
+}
+
+/* The picture of the sample, last: it is higher than all the rest. */
+function draw_sheet(data, sample) {
+  if (!sample || !sample.sheet) return;
+  const sheet = el('details', 'sheet');
+  const show = () => {
+    if (!sheet.open || sheet.children.length > 1) return;
+    const img = el('img'), a = el('a', '', img);
+    img.alt = 'heatmap of the sample: the likeliest tokens at each place';
+    img.loading = 'lazy';
+    a.href = img.src = evals_dir + '/step_' + step_file(data.step) + '/' + sample.name + '.png';
+    a.target = '_blank';
+    img.onerror = () => a.replaceWith(el('p', 'facts', 'the picture is not there: `glimpse report DIR` draws it anew'));
+    sheet.append(a);
+  };
+  sheet.open = view.sheet;
+  sheet.append(el('summary', '', 'heatmap sheet', el('span', 'facts', '  the likeliest tokens at each place, by the model’s own p; a click shows it in full')));
+  sheet.ontoggle = () => { view.sheet = sheet.open; show(); write_address(); };
+  show();
+  $('below').append(sheet);
 }
 
 /* What was measured of the model itself at this step: task scores, and a slice of the dataset in numbers. */
@@ -419,6 +431,7 @@ async function draw() {
     else if (view.grid && data.samples.length) draw_grid(data);
     else draw_panes(data, other_data);
     draw_scores(data, other_data);
+    if (!view.over && !view.grid) draw_sheet(data, sample_of(data, view.sample));
     rest_token();
   }
   if (mine !== drawing) return;

@@ -37,7 +37,7 @@ const log_colour = p => rgb(viridis(p > 1e-4 ? 1 + Math.log10(p) / 4 : 0));
 const MODES = ['softmax', 'minmax', 'softmax_top_k', 'rank', 'dot_product', 'entropy', 'none'];
 
 /* The scale of a mode over one sample: value(i) in 0..1 or NaN = plain; lo, hi and what they are, for the legend, in the
- * same words at every step; spread: the sample's own lowest and highest, where the scale is between them. */
+ * same words at every step; spread: the sample's own lowest and highest, where the scale is between them; but: what it is not. */
 function scale_of(mode, data, sample) {
   const c = columns(data, sample), T = sample.temperature > 0 ? sample.temperature : 1;
   const spread = (get, shown) => { /* `shown`: what makes the number one of the journal's again */
@@ -51,7 +51,7 @@ function scale_of(mode, data, sample) {
     return { value: i => (get(i) - lo) / (hi - lo + 1e-6), lo: 'lowest', hi: 'highest', spread: isFinite(lo) ? minus((lo * shown).toFixed(1)) + ' … ' + minus((hi * shown).toFixed(1)) : '' };
   };
   switch (mode) {
-  case 'minmax': return { ...spread(i => c.logit[i] / T, T), what: 'logit of each sample' };
+  case 'minmax': return { ...spread(i => c.logit[i] / T, T), what: 'logit of each sample', but: ', not a probability' };
   case 'dot_product': return { ...spread(i => c.dot[i], 1), what: 'cosine to the token before, of each sample' };
   case 'softmax_top_k': return { value: i => c.p_final[i], lo: '0', hi: '1', what: 'p among the kept' };
   case 'entropy': {
