@@ -27,6 +27,9 @@ void text_visible(buffer *out, const char *s, size_t n, size_t limit);
 /* A token as every view of it writes it: text_visible of its piece, and ⟨464⟩ where the record has no bytes of that id.  A
  * special token's piece is ⟨name⟩ already (sampling/pieces_text.h). */
 void text_token(buffer *out, const glimpse_record *r, int32_t id);
+/* Where a label is too narrow for it, the end of a text goes by its short name: ⟨endoftext⟩ becomes ⟨eot⟩.  False: `label`
+ * is something else, and as it was. */
+bool text_end_short(buffer *label);
 /* A scored text begins with a token that nothing predicts, unless BOS stands before it: true, and the token appended, if the
  * text's own first token is given so. */
 bool text_given(buffer *out, const glimpse_record *r, const glimpse_sample *probe);

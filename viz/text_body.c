@@ -262,6 +262,7 @@ void text_piece(styled *out, const glimpse_record *r, int32_t id, size_t columns
     buffer scratch = {0};
     text_token(&scratch, r, id);
     size_t used, fits = text_fit(buf_str(&scratch), scratch.n, columns, &used);
+    if (fits < scratch.n && text_end_short(&scratch)) fits = text_fit(buf_str(&scratch), scratch.n, columns, &used);
     if (fits < scratch.n && columns) {
         fits = text_fit(buf_str(&scratch), scratch.n, columns - 1, &used);
         scratch.n = fits;
