@@ -216,6 +216,7 @@ def checks(browser, folder):
     want = ["␣a↵", "→\\r", "\\u202e", "\\U000e0001", "\\u00a0", "a\\", "⟨endoftext⟩"]  # as test_viz_text.c has them of the other views
     check(b.js("[' a\\n', '\\t\\r', '\\u202e', '\\u{e0001}', '\\u00a0', 'a\\\\', '⟨endoftext⟩'].map(t => label_of(t, 40))") == want, "a token as the other views write it: %s" % b.js("[' a\\n', '\\t\\r', '\\u202e', '\\u{e0001}', '\\u00a0', 'a\\\\', '⟨endoftext⟩'].map(t => label_of(t, 40))"))
     check(b.js("piece_label({ pieces: [], ids: [7] }, 0, 40)") == "⟨7⟩", "an id without bytes as the other views write it")
+    check(b.js("[0, 7, -0.5, 12.345, 999.5, 11823.4, 20189, 1.5e9, NaN].map(num)") == ["0", "7", "−0.500", "12.35", "999.5", "11823", "20189", "1.500e+9", "–"], "numbers: %s" % b.js("[0, 7, -0.5, 12.345, 999.5, 11823.4, 20189, 1.5e9, NaN].map(num)"))
     b.key("k"); b.wait("view.sample === '0.0.0'")
     b.key("d"); b.wait("document.querySelectorAll('#panes .pane').length === 1")
     b.key("d"); b.wait("document.querySelectorAll('#panes .pane').length === 2")

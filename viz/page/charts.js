@@ -60,7 +60,7 @@ function build_charts(shows) {
     box.append(chart.box);
   }
   const b = document.getElementById('charts-all'), say = () => { box.classList.toggle('all', chart_all); b.textContent = chart_all ? 'fewer' : 'all ' + names.length; };
-  b.hidden = names.length <= 6 || steps.length === 1;
+  b.hidden = names.length <= 6;
   /* Of one sample alone its own table says it all. */
   document.getElementById('overview').hidden = steps.length === 1 && index.get(steps[0]).rows.length < 2;
   b.onclick = () => { chart_all = !chart_all; say(); };
