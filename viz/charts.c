@@ -124,6 +124,12 @@ void chart_context(const glimpse_record *r, const glimpse_sample *s, int32_t i, 
     buf_puts(out, "\xe2\x96\xb8");
 }
 
+void chart_token_label(const glimpse_record *r, int32_t id, font_face face, int w, buffer *out) {
+    buf_clear(out);
+    text_token(out, r, id);
+    if (!out->failed && canvas_width(face, out->bytes, out->n) > w) text_end_short(out);
+}
+
 void chart_title(const glimpse_record *r, const glimpse_sample *s, buffer *out) {
     buf_printf(out, "step %lld" MIDDLE_DOT "prompt %lld", (long long)r->step, (long long)s->prompt + 1);
     if (s->label && *s->label) {
