@@ -188,6 +188,23 @@ TEST(charts_visible_text) {
     }
 }
 
+/* A context that is cut is cut before a character. */
+TEST(charts_context_begins_with_a_character) {
+    owned_record *o = chart_record(3, 5, 5, "top_k=5");
+    REQUIRE(o);
+    buffer b = {0};
+    int32_t half = 0;
+    while (strcmp(chart_vocab[half], "\xe6")) half++; /* and behind it the rest of the character */
+    token(o, 0)->id = half, token(o, 1)->id = half + 1;
+    chart_context(&o->record, o->record.samples, 2, 2, &b);
+    EXPECT_STREQ(buf_str(&b), "\xe2\x80\xa6\xe6\x97\xa5\xe2\x96\xb8");
+    buf_clear(&b);
+    chart_context(&o->record, o->record.samples, 2, 1, &b);
+    EXPECT_STREQ(buf_str(&b), "\xe2\x80\xa6\xe2\x96\xb8");
+    buf_free(&b);
+    record_free(&o->record);
+}
+
 TEST(charts_others_and_two_rows) {
     owned_record *o = chart_record(20, 200, 40, "top_k=200");
     REQUIRE(o);

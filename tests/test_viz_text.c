@@ -387,6 +387,7 @@ TEST(text_legend_says_what_the_colours_are) {
     EXPECT_STREQ(legend_of(m, COLOR_MINMAX, 40), "minmax          lowest \xe2\x80\xa6 highest logit");
     EXPECT_STREQ(legend_of(m, COLOR_SOFTMAX, 100), "softmax                  p 0 \xe2\x80\xa6 1, at the temperature");
     EXPECT_STREQ(legend_of(m, COLOR_TOPK, 100), "topk                  p 0 \xe2\x80\xa6 1, the model's own");
+    EXPECT_STREQ(legend_of(m, COLOR_ENTROPY, 100), "entropy                  0 \xe2\x80\xa6 10.8 nats, low is sure");
     EXPECT_STREQ(legend_of(m, COLOR_RANK, 100), "rank                  rank 200 \xe2\x80\xa6 2 (1 plain)");
     m->s[0].n_tokens = 0; /* no numbers */
     EXPECT_STREQ(legend_of(m, COLOR_MINMAX, 100), "minmax                  lowest \xe2\x80\xa6 highest logit of each sample, not p");

@@ -118,7 +118,9 @@ void chart_context(const glimpse_record *r, const glimpse_sample *s, int32_t i, 
             buf_put(&raw, piece->text, (size_t)(piece->bytes < PIECE_LIMIT ? piece->bytes : PIECE_LIMIT));
         else buf_printf(&raw, "\xe2\x9f\xa8%d\xe2\x9f\xa9", (int)id);
     }
-    text_visible(out, raw.bytes, raw.n, raw.n);
+    size_t cut = 0; /* the rest of a character whose beginning is left out */
+    while (from > 0 && cut < raw.n && cut < 3 && ((unsigned char)raw.bytes[cut] & 0xC0) == 0x80) cut++;
+    text_visible(out, raw.bytes ? raw.bytes + cut : "", raw.n - cut, raw.n);
     if (raw.failed) out->failed = true;
     buf_free(&raw);
     buf_puts(out, "\xe2\x96\xb8");

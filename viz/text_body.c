@@ -245,7 +245,7 @@ void text_legend(const glimpse_record *r, const glimpse_sample *s, color_mode mo
         break;
     case COLOR_ENTROPY:
         c_snprintf(text, sizeof text, "0 \xe2\x80\xa6 %.1f nats", r->vocab_size > 1 ? log((double)r->vocab_size) : 0);
-        if (r->vocab_size > 1) legend_add(&l, text);
+        if (r->vocab_size > 1) legend_add(&l, text), legend_add(&l, ", low is sure");
         break;
     default:
         legend_add(&l, "p 0 \xe2\x80\xa6 1");

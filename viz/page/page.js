@@ -92,9 +92,12 @@ function draw_ticks() {
   c.width = w * ratio; c.height = h * ratio;
   g.scale(ratio, ratio);
   const css = getComputedStyle(document.documentElement), ink = n => css.getPropertyValue(n), n = steps.length;
+  const dense = (w - 16) / n < 4; /* a rail then, with what went wrong on it: so many ticks are a wall */
+  if (dense) { g.fillStyle = ink('--line'); g.fillRect(8, h / 2 - 1, w - 16, 2); }
   steps.forEach((s, i) => {
     const line = index.get(s), x = n > 1 ? 8 + (w - 16) * i / (n - 1) : w / 2;
     const bad = line.status === 'failed' || line.check === 'failed';
+    if (dense && !bad) return;
     g.fillStyle = ink(bad ? '--bad' : line.rows.length ? '--muted' : '--line');
     g.fillRect(x - 0.5, bad ? 0 : line.rows.length ? 3 : 5, bad ? 2 : 1, bad ? h : line.rows.length ? h - 6 : h - 10);
   });

@@ -37,7 +37,7 @@ const log_colour = p => rgb(viridis(p > 1e-4 ? 1 + Math.log10(p) / 4 : 0));
 const MODES = ['softmax', 'minmax', 'softmax_top_k', 'rank', 'dot_product', 'entropy', 'none'];
 
 /* The scale of a mode over one sample: value(i) in 0..1 or NaN = plain; lo, hi and what they are, for the legend, in the
- * same words at every step; spread: the sample's own lowest and highest, where the scale is between them; but: what it is not. */
+ * same words at every step; spread: the sample's own lowest and highest, where the scale is between them; but: what one might take it for. */
 function scale_of(mode, data, sample) {
   const c = columns(data, sample), T = sample.temperature > 0 ? sample.temperature : 1;
   const spread = (get, shown) => { /* `shown`: what makes the number one of the journal's again */
@@ -56,7 +56,7 @@ function scale_of(mode, data, sample) {
   case 'softmax_top_k': return { value: i => c.p_final[i], lo: '0', hi: '1', what: 'p among the kept' };
   case 'entropy': {
     const most = Math.log(data.vocab);
-    return { value: i => c.entropy[i] / most, lo: '0', hi: num(most), what: 'entropy, nats' };
+    return { value: i => c.entropy[i] / most, lo: '0', hi: num(most), what: 'entropy, nats', but: ', low is sure' };
   }
   case 'rank': {
     const k = Math.max(sample.top_k, 2);
