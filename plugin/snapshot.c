@@ -177,14 +177,8 @@ static int fill_file(int fd, size_t bytes) {
 static glimpse_status take_memory(snapshot *s) {
     size_t bytes = s->bytes * (size_t)s->n_slots;
     TRY(check_room(bytes));
-    s->fd = memfd_create("glimpse-snapshot", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    s->fd = file_in_memory("glimpse-snapshot");
     if (s->fd < 0) FAIL(GLIMPSE_E_MEMORY, "no memory file for the snapshot: %s", strerror(errno));
-    if (s->fd <= STDERR_FILENO) { /* the host closed its own 0, 1 or 2: that number is not ours to fill */
-        int fd = fcntl(s->fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-        close(s->fd);
-        s->fd = fd;
-        if (fd < 0) FAIL(GLIMPSE_E_MEMORY, "no descriptor for the snapshot: %s", strerror(errno));
-    }
     int err = fill_file(s->fd, bytes);
     if (err)
         FAIL(GLIMPSE_E_MEMORY, "no memory for a snapshot of %zu MiB: %s\nhint: --mode inline needs no copy", bytes >> 20,

@@ -283,6 +283,25 @@ TEST(snapshot_in_a_real_control_group_meets_no_oom_killer) {
     EXPECT_EQ(WEXITSTATUS(status), 0);
 }
 
+/* --- kernels and their administrators --------------------------------------------------------------------------------------- */
+
+static int answer;
+
+static int on_memfd(const wrapped_call *c) {
+    bool noexec = c->flags & 8; /* MFD_NOEXEC_SEAL */
+    if (strcmp(c->name, "memfd_create") != 0) return 0;
+    return answer == EACCES ? (noexec ? 0 : EACCES) : (noexec ? EINVAL : 0);
+}
+
+TEST(snapshot_on_kernels_with_and_without_noexec) {
+    wrapped_before = on_memfd;
+    answer = EACCES; /* vm.memfd_noexec = 2 */
+    EXPECT_OK(try_snapshot(1 << 20, 1));
+    answer = EINVAL; /* before Linux 6.3 */
+    EXPECT_OK(try_snapshot(1 << 20, 1));
+    wrapped_before = NULL;
+}
+
 /* --- signals -------------------------------------------------------------------------------------------------------------- */
 
 static int calls, refuse, unblocked;
