@@ -60,7 +60,7 @@ typedef struct snapshot {
 glimpse_status tensor_extent(const glimpse_tensor *t, size_t *bytes);
 
 /* Lay out and populate 1 or 2 slots, or reserve one that is taken when it is first filled: memory of this process alone for these tensors.  Their data is borrowed until snapshot_close, as is d (device_open's,
- * NULL = no tensor is on a device).  GLIMPSE_E_MEMORY: there is not enough free memory (asked before anything is taken: a trainer must not meet the OOM killer here). */
+ * NULL = no tensor is on a device).  GLIMPSE_E_MEMORY: there is not enough free memory, on the machine or in the control group (asked before anything is taken: a trainer must not meet the OOM killer here). */
 enum { SNAPSHOT_LATER = 0 }; /* n_slots */
 glimpse_status snapshot_open(const glimpse_tensor *tensors, int32_t n, int n_slots, device *d, snapshot *s);
 /* Copy the weights of this moment into a slot and wait for the copy.  Fails for weights on a GPU alone: then the slot holds

@@ -7,6 +7,7 @@
  * core file, every processor of the cpuset and not only those the trainer is bound to, the trainer's stderr written only
  * while somebody reads it.  Called by commands.c. */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -65,10 +66,21 @@ typedef struct worker {
 
 /* --- manners ----------------------------------------------------------------------------------------------------- */
 
+/* Before Linux 5.9, and in sandboxes that do not know the call, one after the other. */
+static void close_from(int first) {
+    if (syscall(SYS_close_range, first, ~0U, 0) == 0) return;
+    DIR *d = opendir("/proc/self/fd");
+    for (struct dirent *e; d && (e = readdir(d));) {
+        int64_t fd;
+        if (parse_i64(e->d_name, strlen(e->d_name), &fd) && fd >= first && fd != dirfd(d)) close((int)fd);
+    }
+    if (d) closedir(d);
+}
+
 static void take_descriptors_over(void) {
     for (int fd = 0; fd <= STDERR_FILENO; fd++) /* the trainer may have closed its stderr: the number stays taken */
         if (fcntl(fd, F_GETFD) < 0) (void)!open("/dev/null", O_RDWR);
-    syscall(SYS_close_range, WORKER_SOCKET + 1, ~0U, 0);
+    close_from(WORKER_SOCKET + 1);
     fcntl(WORKER_SOCKET, F_SETFD, FD_CLOEXEC);
 }
 
