@@ -437,3 +437,8 @@ out:
     buf_free(&line);
     return st;
 }
+
+void journal_put_unread(buffer *out, int64_t unread) {
+    if (unread) buf_printf(out, "; %lld line%s of evals.jsonl %s of Glimpse's and %s passed over", (long long)unread, unread == 1 ? "" : "s",
+                           unread == 1 ? "is none" : "are none", unread == 1 ? "was" : "were");
+}

@@ -89,5 +89,7 @@ void journal_close(journal *j);
  * *unread counts the lines that are none of ours; they are passed over. */
 glimpse_status journal_read(const char *path, glimpse_status (*each)(void *user, owned_record *r), void *user,
                             int64_t *unread);
+/* "; 2 lines of evals.jsonl are none of Glimpse's and were passed over", nothing where there were none. */
+void journal_put_unread(buffer *out, int64_t unread);
 
 #endif

@@ -14,7 +14,6 @@
 #include "include/internal/flock_holder.h"
 #include "include/internal/nearest.h"
 #include "sampling/checkpoint/checkpoint.h"
-#include "viz/text.h"
 
 enum { MOST_ENTRIES = 10000 };
 
@@ -108,17 +107,15 @@ static bool is_doubtful(const char *found, int64_t since, const char *journal, b
 glimpse_status run_dir_checkpoint(const char *path, char **found, buffer *told) {
     glimpse_status st = GLIMPSE_OK;
     char *further = NULL, *journal = path_join(path, "evals.jsonl");
-    buffer b = {0}, why = {0}; /* names of files may hold anything */
+    buffer why = {0};
     if (!journal) FAIL(GLIMPSE_E_MEMORY, "no memory for a file name");
     const int64_t since = path_is_dir(path) ? begun(journal) : 0;
     TRY_GOTO(checkpoint_find_since(path, since, found, &further));
     if (told && further)
-        buf_printf(&b, "glimpse: %s is taken, of the run in %s; %s is an older run's\nhint: --checkpoint names another", *found, journal, further);
+        buf_printf(told, "glimpse: %s is taken, of the run in %s; %s is an older run's\nhint: --checkpoint names another", *found, journal, further);
     else if (told && is_doubtful(*found, since, journal, &why))
-        buf_printf(&b, "glimpse: %s is taken, the highest step there; it may be an older run's: %s\nhint: --checkpoint names another", *found, buf_str(&why));
-    if (told) text_escape(told, buf_str(&b), b.n, TEXT_LINES);
+        buf_printf(told, "glimpse: %s is taken, the highest step there; it may be an older run's: %s\nhint: --checkpoint names another", *found, buf_str(&why));
 out:
-    buf_free(&b);
     buf_free(&why);
     free(further);
     free(journal);

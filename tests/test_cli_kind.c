@@ -444,6 +444,13 @@ TEST(cli_the_checkpoint_of_this_run) {
                                 "o/evals.jsonl is of step 2\nhint: --checkpoint names another\n");
 }
 
+/* Whatever a directory is called, a terminal gets no control character of it. */
+TEST(cli_names_of_directories_are_safe) {
+    EXPECT_EQ(shell("D=$(printf 'o\\033[2Jx'); mkdir \"$D\" && echo nothing > \"$D/evals.jsonl\"; \"$G\" report \"$D\"; \"$G\" report \"$D\" --export openai"), 0);
+    EXPECT(strstr(buf_str(&err), "x1b[2J") && !strchr(buf_str(&err), 27));
+    expect_in(&err, "; 1 line of evals.jsonl is none of Glimpse's and was passed over");
+}
+
 /* The table of tensors fits a terminal; in a file it is one line a tensor, whole. */
 TEST(cli_inspect_fits_the_terminal) {
     static const struct {
