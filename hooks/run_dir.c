@@ -7,9 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 
-#include "hooks/journal.h"
 #include "hooks/journal_lines.h"
 #include "include/internal/file.h"
 #include "include/internal/flock_holder.h"
@@ -17,7 +15,7 @@
 #include "sampling/checkpoint/checkpoint.h"
 #include "viz/text.h"
 
-enum { MOST_ENTRIES = 10000, MOST_BYTES = 64 << 20 };
+enum { MOST_ENTRIES = 10000 };
 
 static bool is_run(const char *dir) {
     char *path = path_join(dir, "evals.jsonl");
@@ -82,36 +80,12 @@ glimpse_status run_dir_check_begun(const char *dir, const char *command) {
     return GLIMPSE_E_IO;
 }
 
-/* Where the line that begins at `from` ends; -1 = nowhere, or too far away to be looked for. */
-static int64_t end_of_line(const file *f, int64_t from) {
-    char chunk[1 << 14];
-    for (int64_t at = from; at < f->size && at < MOST_BYTES; at += (int64_t)sizeof chunk) {
-        size_t n = f->size - at < (int64_t)sizeof chunk ? (size_t)(f->size - at) : sizeof chunk;
-        if (file_read_at(f, at, chunk, n) < 0) return -1;
-        const char *end = memchr(chunk, '\n', n);
-        if (end) return at + (end - chunk);
-    }
-    return -1;
-}
-
-/* When the journal of training in it began, seconds since 1970, by the first line that can be read; 0 = there is none.  The rest,
- * which may be gigabytes, is not looked at. */
+/* When the journal of training in it began; 0 = there is none. */
 static int64_t begun(const char *dir) {
     char *path = path_join(dir, "evals.jsonl");
     file f = FILE_INIT;
-    buffer line = {0};
-    int64_t seconds = 0, from = 0, to;
-    if (path && path_is_file(path) && file_open_read(path, &f) >= 0)
-        for (; !seconds && (to = end_of_line(&f, from)) >= 0; from = to + 1) {
-            owned_record *r = NULL;
-            struct tm t = {0};
-            buf_clear(&line);
-            if (lines_read(&f, from, to, &line) < 0 || journal_decode(buf_str(&line), line.n, &r) < 0) continue;
-            if (!strcmp(r->record.kind, "train") && strptime(r->record.time, "%Y-%m-%dT%H:%M:%SZ", &t)) seconds = timegm(&t);
-            record_free(&r->record);
-        }
+    int64_t seconds = path && path_is_file(path) && file_open_read(path, &f) >= 0 ? lines_began(&f, "train") : 0;
     file_close(&f);
-    buf_free(&line);
     free(path);
     return seconds;
 }

@@ -256,8 +256,9 @@ out:
     return st;
 }
 
-glimpse_status session_note(session *s, int64_t step, double train_loss, double val_loss, const char *status,
+glimpse_status session_note(session *s, int64_t step, double train_loss, double val_loss, note_kind kind,
                             const char *why, int64_t since, bool told) {
+    const char *status = kind == NOTE_FAILED ? "failed" : "skipped";
     double t0 = monotonic_s();
     owned_record *rec = NULL;
     const char *hint = told ? NULL : "";
@@ -266,8 +267,7 @@ glimpse_status session_note(session *s, int64_t step, double train_loss, double 
     val_loss = record_round(val_loss, RECORD_LOSS_DIGITS);
     if (since && s->js.continued && step <= s->js.newest_step) return GLIMPSE_OK;
     schedule_best(&s->due, step, val_loss);
-    if (strcmp(status, "skipped")) s->due.owed = true;
-    if (!strcmp(status, "owed")) status = "skipped";
+    if (kind != NOTE_SKIPPED) s->due.owed = true;
     if (said_alone(s, step, status, why, hint)) return GLIMPSE_OK;
     TRY(record_eval(s, step, train_loss, val_loss, status, why, NULL, t0, &rec));
     acknowledge(s, rec, step, t0, hint);

@@ -89,22 +89,28 @@ static glimpse_status check_rank(const options *o) {
     FAIL(OTHER_RANK, "off: this is rank %lld (%s), rank %lld samples", (long long)rank, name, (long long)opt_int(o, OPT_sample_rank));
 }
 
-/* Flags that do nothing in `command` are said, a line each. */
-static void say_idle(const guest_log *log, const options *o, const char *command) {
-    buffer idle = {0};
-    options_idle(o, command, &idle);
-    for (const char *at = buf_failed(&idle) ? "" : buf_str(&idle); *at;) {
-        buffer line = {0}, spelt = {0};
+/* A line each. */
+static void say_lines(const guest_log *log, const buffer *lines) {
+    buffer line = {0};
+    for (const char *at = buf_failed(lines) ? "" : buf_str(lines); *at;) {
         size_t n = strcspn(at, "\n");
+        buf_clear(&line);
         buf_puts(&line, "glimpse: ");
         buf_put(&line, at, n);
-        opt_spell(buf_str(&line), log->trainer, &spelt);
-        if (!buf_failed(&spelt)) guest_say(log, buf_str(&spelt));
-        buf_free(&line);
-        buf_free(&spelt);
+        if (!buf_failed(&line)) guest_say(log, buf_str(&line));
         at += n + (at[n] == '\n');
     }
+    buf_free(&line);
+}
+
+/* Flags that do nothing in `command` are said, a line each. */
+static void say_idle(const guest_log *log, const options *o, const char *command) {
+    buffer idle = {0}, spelt = {0};
+    options_idle(o, command, &idle);
+    opt_spell(buf_str(&idle), log->trainer, &spelt);
+    say_lines(log, &spelt);
     buf_free(&idle);
+    buf_free(&spelt);
 }
 
 static glimpse_status open_with(const glimpse_config *cfg, const glimpse_model *model, glimpse **out) {
@@ -113,6 +119,8 @@ static glimpse_status open_with(const glimpse_config *cfg, const glimpse_model *
     options *o = NULL;
     glimpse_model m;
     TRY_GOTO(settle(cfg, false, &api, &o));
+    TRY_GOTO(check_rank(o));
+    say_lines(&cfg->log, &cfg->odd);
     if (opt_bool(o, OPT_sample_only) && opt_level_of(o, OPT_sample_only) == OPT_LEVEL_FILE)
         FAIL_GOTO(GLIMPSE_E_INVALID, "sample_only in %s comes too late to keep a trainer from training\nhint: give it as the "
                   "flag --sample_only", opt_str(o, OPT_config));
@@ -125,7 +133,6 @@ static glimpse_status open_with(const glimpse_config *cfg, const glimpse_model *
     }
     if (opt_int(o, OPT_max_sample_tokens) == 0)
         FAIL_GOTO(GLIMPSE_E_STATE, "off: no tokens to sample were asked for\nhint: --max_sample_tokens 128");
-    TRY_GOTO(check_rank(o));
     say_idle(&cfg->log, o, "train");
     TRY_GOTO(model_view(model, &m));
     if (opt_is(o, OPT_mode, "worker")) {
@@ -243,6 +250,7 @@ static glimpse_status command_with(const glimpse_config *cfg, session_command wh
     /* a trainer's command line has its training's flags too, also where it is asked to sample only */
     const char *name = which == COMMAND_sample && opt_bool(o, OPT_interactive) ? "chat" : session_commands[which].name;
     if (!cfg->log.trainer) say_idle(&cfg->log, o, name);
+    else say_lines(&cfg->log, &cfg->odd);
     options_forget_unread(o, name);
     if (which == COMMAND_sample) TRY_GOTO(check_sample(o));
     TRY_GOTO(session_load(&api));

@@ -7,13 +7,17 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "include/internal/buffer.h"
+#include "include/internal/cgroup.h"
 #include "include/internal/file.h"
+#include "plugin/guest.h"
 
 #ifndef F_SEAL_FUTURE_WRITE
 #define F_SEAL_FUTURE_WRITE 0x0010
@@ -22,7 +26,7 @@
 #define MADV_POPULATE_WRITE 23
 #endif
 
-enum { ALIGN = 64, SPARE_BYTES = 32 << 20 };
+enum { ALIGN = 64, SPARE_BYTES = 32 << 20, PRINT_BYTES = 256, PRINT_PLACES = 1024, PRINT_LEAST = 4 /* of a tensor */ };
 
 glimpse_status tensor_extent(const glimpse_tensor *t, size_t *bytes) {
     uint64_t last = 0, dense = 1, size = t->dtype == GLIMPSE_F32 ? 4 : 2, step;
@@ -72,13 +76,15 @@ static glimpse_status lay_out(const glimpse_tensor *tensors, int32_t n, snapshot
     size_t page = (size_t)sysconf(_SC_PAGESIZE), at = 0;
     s->blocks = calloc((size_t)n, sizeof *s->blocks);
     s->offsets = calloc((size_t)n, sizeof *s->offsets);
-    if (!s->blocks || !s->offsets) FAIL(GLIMPSE_E_MEMORY, "no memory for the snapshot's layout");
+    s->extents = calloc((size_t)n, sizeof *s->extents);
+    if (!s->blocks || !s->offsets || !s->extents) FAIL(GLIMPSE_E_MEMORY, "no memory for the snapshot's layout");
     for (int32_t i = 0; i < n; i++) {
         size_t bytes;
         TRY(tensor_extent(&tensors[i], &bytes));
         if ((uintptr_t)tensors[i].data + bytes < bytes)
             FAIL(GLIMPSE_E_MODEL, "tensor %s: it passes the end of memory", tensors[i].name);
         s->blocks[i] = (snapshot_block){.from = tensors[i].data, .bytes = bytes};
+        s->extents[s->n_extents++] = (snapshot_extent){tensors[i].data, bytes};
         if (s->device && device_allocation(s->device, tensors[i].data, bytes, &s->blocks[i].allocation) < 0) return name_tensor(&tensors[i]);
     }
     s->n_blocks = n;
@@ -112,20 +118,20 @@ static glimpse_status lay_out(const glimpse_tensor *tensors, int32_t n, snapshot
 
 /* --- memory ------------------------------------------------------------------------------------------------------ */
 
-/* What the kernel believes can be had without swapping; 0 = not known. */
+/* What the kernel believes can be had without swapping; UINT64_MAX = not known. */
 static uint64_t memory_available(void) {
     char text[4096];
     uint64_t kib = 0;
     int fd = open("/proc/meminfo", O_RDONLY | O_CLOEXEC);
     ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof text - 1);
     if (fd >= 0) close(fd);
-    if (n <= 0) return 0;
+    if (n <= 0) return UINT64_MAX;
     text[n] = 0;
     const char *p = strstr(text, "MemAvailable:");
-    if (!p) return 0;
+    if (!p) return UINT64_MAX;
     p += strlen("MemAvailable:");
     p += strspn(p, " \t");
-    return parse_u64(p, strspn(p, "0123456789"), &kib) ? kib * 1024 : 0;
+    return parse_u64(p, strspn(p, "0123456789"), &kib) ? kib * 1024 : UINT64_MAX;
 }
 
 static void populate(char *at, size_t bytes) {
@@ -135,10 +141,12 @@ static void populate(char *at, size_t bytes) {
 }
 
 static glimpse_status check_room(size_t bytes) {
-    uint64_t available = memory_available();
-    if (available && available < (uint64_t)bytes + SPARE_BYTES)
-        FAIL(GLIMPSE_E_MEMORY, "a copy of the weights takes %zu MiB, %llu MiB are free\nhint: --mode inline needs no copy",
-             bytes >> 20, (unsigned long long)(available >> 20));
+    uint64_t available = memory_available(), left = cgroup_memory_left();
+    bool limited = left < available;
+    if (limited) available = left;
+    if (available < (uint64_t)bytes + SPARE_BYTES)
+        FAIL(GLIMPSE_E_MEMORY, "a copy of the weights takes %zu MiB, %llu MiB are free%s\nhint: --mode inline needs no copy",
+             bytes >> 20, (unsigned long long)(available >> 20), limited ? " within the memory limit of this control group" : "");
     return GLIMPSE_OK;
 }
 
@@ -149,21 +157,32 @@ static glimpse_status reserve_memory(snapshot *s) {
     FAIL(GLIMPSE_E_MEMORY, "%zu MiB of addresses cannot be had: %s", s->bytes >> 20, strerror(errno));
 }
 
+/* Give the file its pages; an errno, 0 = done.  Any signal that this thread may take has fallocate undo what it did, and a
+ * trainer with a profiling timer would never see its end: each step is taken with all of them blocked, and is short enough
+ * for Ctrl-C to be heard between two. */
+static int fill_file(int fd, size_t bytes) {
+    const size_t most = (size_t)256 << 20;
+    int err = 0;
+    sigset_t all;
+    sigfillset(&all);
+    for (size_t at = 0, n; at < bytes && !err; at += n) {
+        signal_guard guard; /* `ulimit -f` counts for memory files too, and would send SIGXFSZ */
+        n = bytes - at < most ? bytes - at : most;
+        signal_guard_enter(&guard);
+        pthread_sigmask(SIG_BLOCK, &all, NULL);
+        for (int tries = 0; tries == 0 || (err == EINTR && tries < 8); tries++) /* libc's own signals cannot be blocked */
+            err = fallocate(fd, 0, (off_t)at, (off_t)n) == 0 ? 0 : errno;
+        signal_guard_leave(&guard);
+    }
+    return err;
+}
+
 static glimpse_status take_memory(snapshot *s) {
     size_t bytes = s->bytes * (size_t)s->n_slots;
     TRY(check_room(bytes));
-    s->fd = memfd_create("glimpse-snapshot", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    s->fd = file_in_memory("glimpse-snapshot");
     if (s->fd < 0) FAIL(GLIMPSE_E_MEMORY, "no memory file for the snapshot: %s", strerror(errno));
-    if (s->fd <= STDERR_FILENO) { /* the host closed its own 0, 1 or 2: that number is not ours to fill */
-        int fd = fcntl(s->fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-        close(s->fd);
-        s->fd = fd;
-        if (fd < 0) FAIL(GLIMPSE_E_MEMORY, "no descriptor for the snapshot: %s", strerror(errno));
-    }
-    signal_guard guard; /* `ulimit -f` counts for memory files too, and would send SIGXFSZ */
-    signal_guard_enter(&guard);
-    int err = fallocate(s->fd, 0, 0, (off_t)bytes) == 0 ? 0 : errno;
-    signal_guard_leave(&guard);
+    int err = fill_file(s->fd, bytes);
     if (err)
         FAIL(GLIMPSE_E_MEMORY, "no memory for a snapshot of %zu MiB: %s\nhint: --mode inline needs no copy", bytes >> 20,
              strerror(err));
@@ -215,12 +234,45 @@ glimpse_status snapshot_fill(snapshot *s, int slot) {
     return GLIMPSE_OK;
 }
 
+/* --- fingerprint -------------------------------------------------------------------------------------------------- */
+
+static uint64_t print_of(const char *at, size_t n, uint64_t seed) {
+    uint64_t h = seed * 0x9E3779B97F4A7C15u, word;
+    for (size_t i = 0; i + sizeof word <= n; i += sizeof word) {
+        memcpy(&word, at + i, sizeof word);
+        h = (h ^ word) * 0xD6E8FEB86659FD93u;
+        h ^= h >> 32;
+    }
+    for (size_t i = n & ~(sizeof word - 1); i < n; i++) h = (h ^ (unsigned char)at[i]) * 0xD6E8FEB86659FD93u;
+    return h ^ h >> 29;
+}
+
+bool snapshot_fingerprint(const snapshot *s, bool careful, uint64_t *out) {
+    double all = 0;
+    uint64_t h = 0, place = 0;
+    for (int i = 0; i < s->n_extents; i++) all += (double)s->extents[i].bytes;
+    for (int i = 0; i < s->n_extents; i++) {
+        const snapshot_extent *x = &s->extents[i];
+        size_t places = PRINT_LEAST + (size_t)(PRINT_PLACES * ((double)x->bytes / all)), n = x->bytes < PRINT_BYTES ? x->bytes : PRINT_BYTES;
+        size_t most = (x->bytes + PRINT_BYTES - 1) / PRINT_BYTES;
+        if (places > most) places = most;
+        for (size_t k = 0; k < places; k++) { /* from the first byte to the last; places do not wait for each other */
+            const char *at = x->at + (places > 1 ? (size_t)((double)(x->bytes - n) * ((double)k / (double)(places - 1))) : 0);
+            if (careful && !(guest_can_read(at) && guest_can_read(at + n - 1))) return false;
+            h += print_of(at, n, ++place);
+        }
+    }
+    *out = h;
+    return true;
+}
+
 void snapshot_close(snapshot *s) {
     if (s->device && s->at) device_unpin(s->device, s->at);
     if (s->at) munmap(s->at, s->bytes * (size_t)s->n_slots);
     if (s->fd >= 0) close(s->fd);
     free(s->blocks);
     free(s->offsets);
+    free(s->extents);
     free(s->parts);
     *s = (snapshot)SNAPSHOT_INIT;
 }

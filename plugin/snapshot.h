@@ -33,6 +33,11 @@ typedef struct snapshot_block {
     uint64_t allocation;   /* on a GPU: where the allocation around it begins; a copy does not cross it.  0 = the host's */
 } snapshot_block;
 
+typedef struct snapshot_extent {
+    const char *at;        /* borrowed */
+    size_t bytes;
+} snapshot_extent;
+
 typedef struct snapshot {
     int fd;                /* -1 = none */
     char *at;              /* the guest's mapping, slot after slot */
@@ -41,6 +46,8 @@ typedef struct snapshot {
     snapshot_block *blocks;
     int n_blocks;
     size_t *offsets;       /* (n_tensors) where each tensor's first element lies */
+    snapshot_extent *extents; /* (n_extents) the tensors' own memory, for the fingerprint */
+    int n_extents;
     device *device;        /* NULL = every tensor is in host memory; borrowed until snapshot_close */
     device_part *parts;    /* (n_parts) the blocks that lie on it */
     int n_parts;
@@ -52,13 +59,18 @@ typedef struct snapshot {
 glimpse_status tensor_extent(const glimpse_tensor *t, size_t *bytes);
 
 /* Lay out and populate 1 or 2 slots, or reserve one that is taken when it is first filled: memory of this process alone for these tensors.  Their data is borrowed until snapshot_close, as is d (device_open's,
- * NULL = no tensor is on a device).  GLIMPSE_E_MEMORY: there is not enough free memory (asked before anything is taken: a trainer must not meet the OOM killer here). */
+ * NULL = no tensor is on a device).  GLIMPSE_E_MEMORY: there is not enough free memory, on the machine or in the control group (asked before anything is taken: a trainer must not meet the OOM killer here). */
 enum { SNAPSHOT_LATER = 0 }; /* n_slots */
 glimpse_status snapshot_open(const glimpse_tensor *tensors, int32_t n, int n_slots, device *d, snapshot *s);
 /* Copy the weights of this moment into a slot and wait for the copy.  Fails for weights on a GPU alone: then the slot holds
  * nothing. */
 glimpse_status snapshot_fill(snapshot *s, int slot);
 void snapshot_fill_host(snapshot *s, int slot); /* only what lies in host memory */
+/* Whether weights in host memory are still what they were: two fingerprints are equal while nothing was written in some
+ * 1,000 places of 256 bytes, at least four of every tensor and the more the larger it is.  A fraction of a millisecond whatever the
+ * model's size; a step of training changes nearly every number, and one in ten thousand of f32 weights is seen with 99.8 % probability.
+ * `careful`: ask before each read; false: a tensor's memory is gone. */
+bool snapshot_fingerprint(const snapshot *s, bool careful, uint64_t *out);
 void snapshot_close(snapshot *s);
 
 #endif

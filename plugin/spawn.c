@@ -90,14 +90,6 @@ static int run_order(order *o) {
     return o->err;
 }
 
-/* Away from 0, 1 and 2, which the trainer may have closed. */
-static int above_stdio(int fd) {
-    if (fd < 0 || fd > STDERR_FILENO) return fd;
-    int moved = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-    close(fd);
-    return moved;
-}
-
 glimpse_status spawn_worker(const char *program, int *socket_out, pid_t *pid) {
     glimpse_status st = GLIMPSE_OK;
     int ends[2] = {-1, -1}, err = 0;
@@ -107,7 +99,7 @@ glimpse_status spawn_worker(const char *program, int *socket_out, pid_t *pid) {
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
         FAIL(GLIMPSE_E_WORKER, "no socket for the worker: %s", strerror(errno));
     for (int i = 0; i < 2; i++) {
-        ends[i] = above_stdio(ends[i]);
+        ends[i] = file_above_stdio(ends[i]);
         if (ends[i] < 0) err = errno;
     }
     if (posix_spawn_file_actions_init(&actions) != 0) err = ENOMEM, actions = (posix_spawn_file_actions_t){0};

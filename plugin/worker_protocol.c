@@ -33,7 +33,7 @@ static int write_all(int fd, const char *bytes, size_t n) {
 }
 
 static glimpse_status put_in_file(const void *bytes, size_t n, int *out) {
-    int fd = memfd_create("glimpse-message", MFD_CLOEXEC), err = fd < 0 ? errno : write_all(fd, bytes, n);
+    int fd = file_in_memory("glimpse-message"), err = fd < 0 ? errno : write_all(fd, bytes, n);
     if (err) {
         if (fd >= 0) close(fd);
         FAIL(GLIMPSE_E_MEMORY, "no memory file for a message of %zu bytes: %s", n, strerror(err));

@@ -406,9 +406,9 @@ TEST(session_prompts) {
 /* A sampling that failed is due again, also for whoever goes on with the run: the journal says so. */
 TEST(session_owes_a_sample_across_a_resume) {
     static const struct {
-        const char *after; /* what happened behind the failure at step 10, before the end: k = skipped, o = sampled */
+        const char *after; /* what happened behind the failure at step 10, before the end: k = skipped, b = skipped though it was the best, o = sampled */
         bool owed;
-    } cases[] = {{"", true}, {"k", true}, {"kk", true}, {"o", false}, {"ok", false}};
+    } cases[] = {{"", true}, {"k", true}, {"kk", true}, {"o", false}, {"ok", false}, {"ob", true}, {"obk", true}, {"obo", false}};
     tiny_gpt g;
     tiny_gpt_make(&g, 1, 1, 16, 60, 32, -1, 12);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -426,7 +426,8 @@ TEST(session_owes_a_sample_across_a_resume) {
         g.w[14][3] = kept;
         int64_t step = 20;
         for (const char *a = cases[i].after; *a; a++, step += 10) {
-            if (*a == 'k') EXPECT_OK(session_note(s, step, NAN, 6, "skipped", "still busy", 0, false));
+            if (*a == 'b') EXPECT_OK(session_note(s, step, NAN, 1.5, NOTE_OWED, "still busy", 0, false));
+            else if (*a == 'k') EXPECT_OK(session_note(s, step, NAN, 6, NOTE_SKIPPED, "still busy", 0, false));
             else EXPECT_OK(session_eval(s, step, 3, 6));
         }
         EXPECT_EQ(s->due.owed, cases[i].owed);
@@ -704,7 +705,7 @@ TEST(session_two_evals_in_one_step) {
     REQUIRE_OK(session_open(o, &g.model, &host, &s));
     EXPECT_EQ(session_eval(s, 10, NAN, 5), GLIMPSE_OK);
     EXPECT_EQ(session_eval(s, 10, NAN, 6), GLIMPSE_NOT_DUE);
-    EXPECT_OK(session_note(s, 10, NAN, 6, "skipped", "still busy", 0, false));
+    EXPECT_OK(session_note(s, 10, NAN, 6, NOTE_SKIPPED, "still busy", 0, false));
     EXPECT(strstr(buf_str(&h.log), "glimpse 10: no sample, still busy (this step's samples stay)"));
     session_close(s);
     size_t n;

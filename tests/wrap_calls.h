@@ -12,7 +12,7 @@ typedef struct wrapped_call {
     const char *path, *to; /* NULL = it has none */
     const void *bytes;     /* write: what is written */
     size_t n;              /* write: how many; ftruncate: the size */
-    int flags;             /* open's */
+    int flags;             /* open's, memfd_create's */
     long result;           /* for `after` */
 } wrapped_call;
 

@@ -6,7 +6,7 @@
  *       ▁▁▂▁▁▃▁▁▇▁▂▁▁▁▂▅▁▁▁▂ entropy 1.8   ppl 5.9   spelling .97   repeats .03   stop length
  *       since 200: first 11 tokens same · ppl 7.2→5.9 · spelling .93→.97
  *       … 2 more: out/demo/evals/step_00000250/sample.txt
- *       minmax ████████  lowest … highest logit of each sample (−3.1 … 14.2)
+ *       minmax ████████  lowest … highest logit of each sample, not p (−3.1 … 14.2)
  *
  * At most 24 rows whatever the model says, at any width from 20 columns on: what does not fit is left out from the end
  * of its line, whole pieces at a time.  The first sample of up to four prompt-and-setting pairs is shown.  The sparkline

@@ -8,21 +8,26 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
+
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 0x0008U
+#endif
 
 /* Linux writes at most 0x7ffff000 bytes a call; a smaller step also keeps the guard's window short. */
 enum { STEP_BYTES = 1 << 30 };
 
-/* Never 0, 1 or 2: where a host has closed one of these, a file of ours in its place would get what is printed. */
-static int sys_open(const char *path, int flags, mode_t mode) {
-    int fd = open(path, flags, mode);
-    if (fd < 0 || fd > 2) return fd;
-    int up = fcntl(fd, F_DUPFD_CLOEXEC, 3), err = errno;
+int file_above_stdio(int fd) {
+    if (fd < 0 || fd > STDERR_FILENO) return fd;
+    int up = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1), err = errno;
     close(fd);
     errno = err;
     return up;
 }
+
+static int sys_open(const char *path, int flags, mode_t mode) { return file_above_stdio(open(path, flags, mode)); }
 
 static int sys_fstat(int fd, struct stat *st) { return fstat(fd, st); }
 
@@ -70,6 +75,14 @@ static int open_retry(const char *path, int flags, mode_t mode) {
     do fd = io.open(path, flags | O_CLOEXEC, mode);
     while (fd < 0 && errno == EINTR);
     return fd;
+}
+
+int file_in_memory(const char *name) {
+    unsigned flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
+    /* vm.memfd_noexec = 2 refuses a file that could be executed; before Linux 6.3 the word for that is refused. */
+    int fd = memfd_create(name, flags | MFD_NOEXEC_SEAL);
+    if (fd < 0 && errno == EINVAL) fd = memfd_create(name, flags);
+    return file_above_stdio(fd);
 }
 
 int file_open_fd(const char *path, int flags) { return open_retry(path, flags, 0666); }

@@ -58,6 +58,13 @@ glimpse_status file_read_fd(int fd, const char *name, size_t max_bytes, buffer *
 /* Open with O_CLOEXEC and mode 0666, again where a signal interrupted; -1 and errno. */
 int file_open_fd(const char *path, int flags);
 
+/* A file in memory, close-on-exec, never to be executed, to which seals may be added; -1 and errno. */
+int file_in_memory(const char *name);
+
+/* The same descriptor away from 0, 1 and 2, which a host may have closed: what is printed must not reach a file of ours.
+ * Close-on-exec; -1 and errno, the given one is closed then too. */
+int file_above_stdio(int fd);
+
 /* === Writing === */
 /* Replace the file `path` by n bytes: a temporary file beside it, then a rename, so that a reader or a crash sees the old
  * file or the new one.  sync: the bytes are on the disk before the rename, and the rename when this returns.  On an error

@@ -24,6 +24,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "include/internal/cgroup.h"
+
 enum { MAX_THREADS = 256, SPINS = 64 /* about 3 us of `pause` */ };
 
 struct pool {
@@ -89,8 +91,10 @@ static void *worker(void *arg) {
 
 int cpu_count(void) {
     cpu_set_t set;
-    if (sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) > 0) return CPU_COUNT(&set);
-    long n = sysconf(_SC_NPROCESSORS_ONLN); /* more CPUs than a cpu_set_t holds */
+    long n = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 0;
+    if (n < 1) n = sysconf(_SC_NPROCESSORS_ONLN); /* more CPUs than a cpu_set_t holds */
+    int most = cgroup_cpus(); /* threads beyond a quota have everybody in the group stopped, however nice they are */
+    if (most > 0 && n > most) n = most;
     return n > 0 && n < INT_MAX ? (int)n : 1;
 }
 

@@ -7,6 +7,7 @@
  * core file, every processor of the cpuset and not only those the trainer is bound to, the trainer's stderr written only
  * while somebody reads it.  Called by commands.c. */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -65,10 +66,21 @@ typedef struct worker {
 
 /* --- manners ----------------------------------------------------------------------------------------------------- */
 
+/* Before Linux 5.9, and in sandboxes that do not know the call, one after the other. */
+static void close_from(int first) {
+    if (syscall(SYS_close_range, first, ~0U, 0) == 0) return;
+    DIR *d = opendir("/proc/self/fd");
+    for (struct dirent *e; d && (e = readdir(d));) {
+        int64_t fd;
+        if (parse_i64(e->d_name, strlen(e->d_name), &fd) && fd >= first && fd != dirfd(d)) close((int)fd);
+    }
+    if (d) closedir(d);
+}
+
 static void take_descriptors_over(void) {
     for (int fd = 0; fd <= STDERR_FILENO; fd++) /* the trainer may have closed its stderr: the number stays taken */
         if (fcntl(fd, F_GETFD) < 0) (void)!open("/dev/null", O_RDWR);
-    syscall(SYS_close_range, WORKER_SOCKET + 1, ~0U, 0);
+    close_from(WORKER_SOCKET + 1);
     fcntl(WORKER_SOCKET, F_SETFD, FD_CLOEXEC);
 }
 
@@ -444,7 +456,7 @@ static bool serve(worker *w, const message *m) {
         if (st < 0) {
             char why[WHY_BYTES];
             c_snprintf(why, sizeof why, "%s", status_text());
-            w->api->note(w->s, h->step, h->train_loss, h->val_loss, "failed", why, 0, false);
+            w->api->note(w->s, h->step, h->train_loss, h->val_loss, NOTE_FAILED, why, 0, false);
             status_set_text(st, why);
             break;
         }
@@ -455,8 +467,8 @@ static bool serve(worker *w, const message *m) {
         if (st < 0) st = status_set_text(st, w->api->error());
         break;
     case MSG_NOTE:
-        st = w->api->note(w->s, h->step, h->train_loss, h->val_loss, h->status == NOTE_FAILED ? "failed" : h->status == NOTE_OWED ? "owed" : "skipped",
-                          m->payload, h->again == 1 ? h->posted : 0, h->told == 1);
+        st = w->api->note(w->s, h->step, h->train_loss, h->val_loss, (note_kind)h->status, m->payload,
+                          h->again == 1 ? h->posted : 0, h->told == 1);
         if (st < 0) st = status_set_text(st, w->api->error());
         break;
     case MSG_CHECK: st = check(w, m); break;

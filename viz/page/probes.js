@@ -105,7 +105,7 @@ function probe_card(probe, data) {
   canvas.style.height = 16 * probe.t.length + 'px';
   canvas.setAttribute('role', 'img');
   canvas.setAttribute('aria-label', 'ln p of ' + probe.t.length + ' tokens at ' + probe.at.length + ' steps');
-  const curve = one_chart('ln p of the ' + (answer ? 'answer' : 'text'), 'nats', [{ label: '', at: new Map(probe.at.map(a => [steps.indexOf(a.step), sum_from(a.l, probe.from)])) }]);
+  const curve = one_chart('ln p of the ' + (answer ? 'answer' : 'text'), 'nats', [{ label: '', ink: 0, at: new Map(probe.at.map(a => [steps.indexOf(a.step), sum_from(a.l, probe.from)])) }]);
   curve.box.className = 'chart curve';
   show_value(curve, Math.max(0, steps.indexOf(view.step)));
   box.append(curve.box, el('div', 'grid-of', el('span', 'head', 'token'), el('span', 'head', 'p at step ' + probe.at[0].step + (probe.at.length > 1 ? ' → ' + probe.at[probe.at.length - 1].step : '')), el('span', 'head', 'first choice since'), labels, canvas, from), note);
