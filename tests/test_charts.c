@@ -299,6 +299,21 @@ TEST(charts_sheet_of_none_one_and_many_tokens) {
     }
 }
 
+TEST(charts_probes_of_one_eval_have_numbers) {
+    owned_record *o = chart_record(1, 5, 5, "probe");
+    REQUIRE(o);
+    buffer png[2] = {{0}};
+    for (int k = 0; k < 2; k++) {
+        o->record.probes = o->record.samples, o->record.n_probes = 1;
+        token(o, 0)->rank = k ? 2 : 7;
+        EXPECT_OK(chart_probes(&o->record, &png[k]));
+    }
+    EXPECT(png[0].n != png[1].n || memcmp(png[0].bytes, png[1].bytes, png[0].n)); /* neither ever was the first choice */
+    o->record.probes = NULL, o->record.n_probes = 0;
+    buf_free(&png[0]), buf_free(&png[1]);
+    record_free(&o->record);
+}
+
 /* In the cells of a sheet, of a heatmap of twenty and of the terminal's table the end of a text is whole. */
 TEST(charts_labels_of_narrow_cells) {
     owned_record *o = chart_record(1, 5, 5, "top_k=5");

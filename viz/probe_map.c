@@ -160,7 +160,12 @@ static void draw_row(canvas *c, const probe_map *m, int32_t i, int32_t t, place 
     }
     const size_t since = first_choice_since(m, i, t);
     buf_clear(text);
-    if (since < m->n) {
+    if (m->n == 1) { /* nothing has changed yet: the numbers themselves */
+        chart_number p;
+        buf_printf(text, "%s", chart_p((double)now->p[t], p));
+        buf_fill(text, ' ', text->n < 6 ? 6 - text->n : 1);
+        buf_printf(text, "%d", (int)now->rank[t]);
+    } else if (since < m->n) {
         const int x = map_x + edge(m, since, at.map_w);
         canvas_fill(c, x, y, 4, ROW_H - 1, C_BLACK);
         canvas_fill(c, x + 1, y + 1, 2, ROW_H - 3, C_WHITE);
@@ -198,7 +203,7 @@ static void draw_head(canvas *c, const probe_cells *p, place at, buffer *text) {
 static void draw_steps(canvas *c, const probe_map *m, place at, buffer *text) {
     const int y = at.y + HEAD_H - 6, last_x = at.map_w;
     int free_from = 0;
-    canvas_puts(c, at.x + at.map_x + at.map_w + 8, y, SINCE_W, FONT_SMALL, C_GREY, TEXT_LEFT, m->n > 1 ? "1st since" : "1st choice");
+    canvas_puts(c, at.x + at.map_x + at.map_w + 8, y, SINCE_W, FONT_SMALL, C_GREY, TEXT_LEFT, m->n > 1 ? "1st since" : "p     rank");
     for (size_t k = 0; k < m->n; k++) {
         buf_clear(text);
         buf_printf(text, k ? "%lld" : "step %lld", (long long)m->columns[k].step);

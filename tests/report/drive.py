@@ -352,17 +352,20 @@ def one_eval(browser, glimpse, folder):
     for name, per in (("many", (2, 2, 2)), ("one", (1, 1, 1))):
         here = os.path.join(folder, name)
         os.makedirs(here)
-        journal(here, 1, per, 40, hostile=False)
+        journal(here, 1, per, 40, hostile=name == "many")
         subprocess.run([glimpse, "report", here], check=True, stdout=subprocess.DEVNULL)
         b.open(here)
         b.wait(DRAWN % 0)
         check(b.js(unseen) and not b.js("[...document.querySelectorAll('.chart svg')].some(s => s.getBoundingClientRect().width)"), "one eval has no steps and no curves")
-        check(b.js("document.querySelectorAll('#below .metrics dt').length") == 7, "one eval: the sample's metrics")
+        check(b.js("document.querySelectorAll('#below .metrics')[0].children.length") == 7, "one eval: the sample's metrics")
         ppl = [s["metrics"]["perplexity"] for l in open(os.path.join(here, "evals.jsonl"), encoding="utf-8") for s in json.loads(l)["samples"]]
         if name == "one": check(b.js("document.getElementById('overview').offsetHeight") == 0 and b.js("document.querySelectorAll('#filters *').length") == 0, "one sample: nothing to choose, no means")
         else:
             said = b.js("(c => c.textContent)([...document.querySelectorAll('.chart')].find(c => c.textContent.startsWith('perplexity')))")
             check(said.endswith("%.3f … %.3f" % (min(ppl), max(ppl))) if max(ppl) < 10 else " … " in said, "one eval: the least and the greatest of its samples: %s" % said)
+            b.key("p"); b.wait("document.querySelectorAll('.probe').length === 2")
+            check(b.js("[...document.querySelector('.rows.from').children].map(l => l.textContent).join()") == "given,2,3,4,5" and "since" not in b.js("document.getElementById('panes').textContent"), "one eval: the ranks of a probe: %s" % b.js("document.getElementById('panes').textContent"))
+            b.key("p"); b.wait("document.querySelectorAll('.probe').length === 0")
             dots = "[...document.querySelectorAll('.chip .dot')].map(d => getComputedStyle(d).backgroundColor).join()"
             check(b.js(dots) == b.js("[...[...document.querySelectorAll('.chart')].find(c => c.textContent.startsWith('perplexity')).querySelectorAll('output span')].map(d => getComputedStyle(d).color).join()"), "a setting has the colour of its numbers")
     check(b.complaints() == [], "the browser has nothing to say of one eval: %s" % b.complaints())
