@@ -306,11 +306,12 @@ static bool wait_for_worker(worker_guest *w, int64_t deadline, bool room) {
 
 static glimpse_status start_worker(worker_guest *w) {
     pid_t pid;
-    TRY(spawn_worker(w->program, &w->socket, &pid));
+    bool is_child;
+    TRY(spawn_worker(w->program, &w->socket, &pid, &is_child));
+    w->adopted = is_child ? pid : 0;
     w->ready = w->offer_sent = false;
     w->hurried = 0; /* this one was never asked */
     w->refused = GLIMPSE_OK;
-    w->adopted = spawn_adopts() ? pid : 0;
     w->words[0] = 0;
     message_head hello = {.kind = MSG_HELLO};
     glimpse_status st = message_send(w->socket, &hello, w->hello.bytes, w->hello.n, w->snap.fd);
@@ -408,11 +409,12 @@ glimpse_status worker_read_config(const options *o, options **out) {
     message m = MESSAGE_INIT;
     message_head head = {.kind = MSG_CONFIG};
     pid_t pid = 0;
+    bool is_child = false;
     int socket = -1;
     int64_t deadline = now_ms() + OPEN_WAIT_MS;
     TRY_GOTO(spawn_find(&program));
     TRY_GOTO(options_pack(o, &packed));
-    TRY_GOTO(spawn_worker(program, &socket, &pid));
+    TRY_GOTO(spawn_worker(program, &socket, &pid, &is_child));
     message_send(socket, &head, packed.bytes, packed.n, -1); /* if it is gone, receiving says so */
     while ((st = message_receive(socket, &m)) == GLIMPSE_NOT_DUE) {
         int64_t left = deadline - now_ms();
@@ -429,7 +431,7 @@ glimpse_status worker_read_config(const options *o, options **out) {
 out:
     message_free(&m);
     if (socket >= 0) close(socket);
-    if (pid && spawn_adopts()) spawn_reap(pid, true);
+    if (is_child) spawn_reap(pid, true);
     buf_free(&packed);
     free(program);
     return st;
