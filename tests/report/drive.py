@@ -326,6 +326,7 @@ def checks(browser, folder):
         b.call("Emulation.setDeviceMetricsOverride", width=width, height=844, deviceScaleFactor=1, mobile=True)
         b.open(folder)
         check(b.js("document.documentElement.scrollWidth <= %d && innerWidth <= %d" % (width, width)), "nothing is wider than a small screen: %s" % b.js("document.documentElement.scrollWidth"))
+        check(b.js("document.querySelector('.pane.now .text').getBoundingClientRect().top") < 640, "what it says now begins on the first screen of a phone: %s" % b.js("document.querySelector('.pane.now .text').getBoundingClientRect().top"))
         check(b.js("[...document.querySelectorAll('.chart')].slice(0, 2).every(c => [...c.querySelectorAll('.title:not([hidden]), output')].every(t => t.scrollWidth <= t.clientWidth + 1))"), "the first charts' titles and numbers are whole")
         check(b.js("(() => { const t = document.getElementById('token').getBoundingClientRect(); scrollTo(0, 1e6); return t.height > 20 && t.height < 60 && Math.round(t.bottom) === innerHeight && document.getElementById('below').getBoundingClientRect().bottom <= t.top; })()"), "the token's drawer covers nothing of what ends the page")
         b.js("document.querySelector('.panel-head').click(); scrollTo(0, 1e6)")
