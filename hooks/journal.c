@@ -163,7 +163,7 @@ static glimpse_status step_back(journal *j, int64_t *begin, owned_record **r) {
     glimpse_status st = GLIMPSE_E_FORMAT;
     buffer line = {0};
     int64_t to;
-    record_free(&(*r)->record);
+    if (*r) record_free(&(*r)->record);
     *r = NULL;
     while (st == GLIMPSE_E_FORMAT) {
         TRY_GOTO(line_before(j, *begin, begin, &to, &line));
@@ -172,6 +172,22 @@ static glimpse_status step_back(journal *j, int64_t *begin, owned_record **r) {
 out:
     buf_free(&line);
     return st;
+}
+
+void journal_last_steps(const char *path, int64_t *last, int64_t *before) {
+    journal j = {.f = FILE_INIT};
+    owned_record *r = NULL;
+    int64_t *to = last;
+    *last = *before = -1;
+    if (!path_is_file(path) || file_open_read(path, &j.f) < 0) return;
+    int64_t begin = j.f.size;
+    while (to && step_back(&j, &begin, &r) >= 0 && r) {
+        if (strcmp(r->record.kind, "train")) continue;
+        *to = r->record.step;
+        to = to == last ? before : NULL;
+    }
+    if (r) record_free(&r->record);
+    file_close(&j.f);
 }
 
 /* A run that goes on at `step` leaves the lines from there on behind: *last becomes the last one before, NULL = none. */
@@ -420,4 +436,9 @@ out:
     lines_free(&lines);
     buf_free(&line);
     return st;
+}
+
+void journal_put_unread(buffer *out, int64_t unread) {
+    if (unread) buf_printf(out, "; %lld line%s of evals.jsonl %s of Glimpse's and %s passed over", (long long)unread, unread == 1 ? "" : "s",
+                           unread == 1 ? "is none" : "are none", unread == 1 ? "was" : "were");
 }

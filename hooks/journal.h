@@ -56,6 +56,9 @@ typedef struct journal_state { /* restored from the lines that are there */
  * began (UTC; not there where no line says it) and its id.  `run`: journal_state.set_aside. */
 void journal_aside(const char *name, const char *run, buffer *out);
 
+/* The steps of the last two lines of training of a journal that may be gigabytes: read from its end.  -1 = there is none. */
+void journal_last_steps(const char *path, int64_t *last, int64_t *before);
+
 /* The options that views are drawn with, as they stand in a record: pairs of name and value. */
 glimpse_status journal_views(const char *const *names, const char *const *values, int n, buffer *out);
 
@@ -86,5 +89,7 @@ void journal_close(journal *j);
  * *unread counts the lines that are none of ours; they are passed over. */
 glimpse_status journal_read(const char *path, glimpse_status (*each)(void *user, owned_record *r), void *user,
                             int64_t *unread);
+/* "; 2 lines of evals.jsonl are none of Glimpse's and were passed over", nothing where there were none. */
+void journal_put_unread(buffer *out, int64_t unread);
 
 #endif

@@ -8,12 +8,12 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "hooks/journal.h"
 #include "hooks/journal_lines.h"
 #include "include/internal/file.h"
 #include "include/internal/flock_holder.h"
 #include "include/internal/nearest.h"
 #include "sampling/checkpoint/checkpoint.h"
-#include "viz/text.h"
 
 enum { MOST_ENTRIES = 10000 };
 
@@ -80,27 +80,46 @@ glimpse_status run_dir_check_begun(const char *dir, const char *command) {
     return GLIMPSE_E_IO;
 }
 
-/* When the journal of training in it began; 0 = there is none. */
-static int64_t begun(const char *dir) {
-    char *path = path_join(dir, "evals.jsonl");
+/* When the journal of training began; 0 = there is none. */
+static int64_t begun(const char *journal) {
     file f = FILE_INIT;
-    int64_t seconds = path && path_is_file(path) && file_open_read(path, &f) >= 0 ? lines_began(&f, "train") : 0;
+    int64_t seconds = path_is_file(journal) && file_open_read(journal, &f) >= 0 ? lines_began(&f, "train") : 0;
     file_close(&f);
-    free(path);
     return seconds;
 }
 
-glimpse_status run_dir_checkpoint(const char *path, char **found, buffer *told) {
-    char *further;
-    TRY(checkpoint_find_since(path, path_is_dir(path) ? begun(path) : 0, found, &further));
-    if (told && further) {
-        buffer b = {0}; /* names of files may hold anything */
-        buf_printf(&b, "glimpse: %s is taken, of the run in %s/evals.jsonl; %s is an older run's\nhint: --checkpoint names another", *found, path, further);
-        text_escape(told, buf_str(&b), b.n, TEXT_LINES);
-        buf_free(&b);
+/* Why the highest step may not be this run's, though nothing is there that surely is (a copy of a directory has the dates of the
+ * copy): false where there is no doubt. */
+static bool is_doubtful(const char *found, int64_t since, const char *journal, buffer *why) {
+    struct stat s;
+    int64_t step = checkpoint_step(found), last, before;
+    if (!since || step < 0) return false;
+    if (stat(found, &s) == 0 && s.st_mtim.tv_sec < since) {
+        buf_printf(why, "it was written before the run in %s began", journal);
+        return true;
     }
+    journal_last_steps(journal, &last, &before);
+    if (before < 0 || step <= last + (last - before)) return false; /* written after the last eval, before the next */
+    buf_printf(why, "the last eval of the run in %s is of step %lld", journal, (long long)last);
+    return true;
+}
+
+glimpse_status run_dir_checkpoint(const char *path, char **found, buffer *told) {
+    glimpse_status st = GLIMPSE_OK;
+    char *further = NULL, *journal = path_join(path, "evals.jsonl");
+    buffer why = {0};
+    if (!journal) FAIL(GLIMPSE_E_MEMORY, "no memory for a file name");
+    const int64_t since = path_is_dir(path) ? begun(journal) : 0;
+    TRY_GOTO(checkpoint_find_since(path, since, found, &further));
+    if (told && further)
+        buf_printf(told, "glimpse: %s is taken, of the run in %s; %s is an older run's\nhint: --checkpoint names another", *found, journal, further);
+    else if (told && is_doubtful(*found, since, journal, &why))
+        buf_printf(told, "glimpse: %s is taken, the highest step there; it may be an older run's: %s\nhint: --checkpoint names another", *found, buf_str(&why));
+out:
+    buf_free(&why);
     free(further);
-    return GLIMPSE_OK;
+    free(journal);
+    return st;
 }
 
 run_writer run_dir_writer(const char *dir) {

@@ -44,6 +44,7 @@ struct session {
     bool views_missing;   /* an eval's own files could not all be written: a report draws them */
     bool check_failed, checked, note_said;
     bool told;            /* the error of this call was said in the log */
+    unsigned hinted;      /* view.h: what the log of this run advised */
     int32_t unscored_said; /* probes that cannot be scored: how many were said */
     /* offline: */
     const struct prompt_list *prompts; /* made once and borrowed: standard input cannot be read twice; NULL = at each eval */

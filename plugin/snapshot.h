@@ -16,7 +16,8 @@
  * is lost with its eval, the ready one waits for the next worker.  No slot free: the eval is skipped or waits (--when_busy).
  *
  * Weights on a GPU are copied there by its driver (device.h), or, once the worker has opened it, into a slot of the same
- * number in memory of the GPU, laid out alike: the slot on the host is then left as it is.
+ * number in memory of the GPU, laid out alike: the slot on the host is then left as it is.  That one is free as soon as the worker
+ * has copied it out (COPIED), before the answer.
  *
  * Made and filled by worker_client.c and, for weights on a GPU, inline.c; mapped by cli/worker.c. */
 #ifndef GLIMPSE_PLUGIN_SNAPSHOT_H

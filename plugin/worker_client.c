@@ -91,7 +91,7 @@ static post *eval_in_hand(worker_guest *w) { /* the oldest that holds a slot: th
 static int free_slot(const worker_guest *w) { /* -1 = none */
     unsigned held = 0;
     for (int i = 0; i < w->n_posts; i++)
-        if (w->posts[i].head.kind != MSG_NOTE) held |= 1u << w->posts[i].head.slot % DEVICE_SLOT;
+        if (w->posts[i].head.kind != MSG_NOTE && !w->posts[i].copied) held |= 1u << w->posts[i].head.slot % DEVICE_SLOT;
     for (int slot = 0; slot < w->snap.n_slots; slot++)
         if (!(held >> slot & 1)) return slot;
     return -1;

@@ -311,8 +311,9 @@ TEST_LIMIT(cuda_persistent_bursts, 600) {
             of_a_step = -emu_arrivals();
             EXPECT_OK(burst_alone(be, &t, &stepped, rows));
             of_a_step += emu_arrivals();
-            if (!emu_is_chip()) /* the steps that somebody draws in, and no more */
-                test_check(launches == 1 && arrivals <= most * of_a_step && arrivals > (most - 1) * of_a_step, __FILE__, __LINE__,
+            if (!emu_is_chip()) /* the steps that somebody draws in, and no more; a block with nothing but a row that is not active may
+                                   see that all have ended before it arrives itself */
+                test_check(launches == 1 && arrivals <= most * (of_a_step + 1) && arrivals > (most - 1) * of_a_step, __FILE__, __LINE__,
                            "%s: %ld launches, %ld arrivals for %d steps of %ld", what, launches, arrivals, most, of_a_step);
             be->ops->close(be);
             no_problem(what);

@@ -348,6 +348,16 @@ TEST(text_terminal_of_blanks) {
     EXPECT_OK(view_terminal(&m->r, NULL, NULL, &plain, &b));
     EXPECT(strstr(buf_str(&b), "   token repeats .96   stop") != NULL && strstr(buf_str(&b), "hint: 96 % of the 4-grams repeat") != NULL);
     buf_free(&b);
+    unsigned hinted = 0; /* a run's log gives a hint once; another kind is another hint */
+    view_style once = plain;
+    once.hinted = &hinted;
+    for (int i = 0; i < 3; i++) {
+        if (i == 2) m->s[0].n_tokens = 1, m->s[0].stop = GLIMPSE_STOP_EOS;
+        EXPECT_OK(view_terminal(&m->r, NULL, NULL, &once, &b));
+        EXPECT_EQ(strstr(buf_str(&b), "4-grams repeat") != NULL, i == 0);
+        EXPECT_EQ(strstr(buf_str(&b), "ended the text at once") != NULL, i == 2);
+        buf_free(&b);
+    }
     free(m);
 }
 
