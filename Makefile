@@ -197,4 +197,4 @@ help:
 	@echo 'make [TARGET] [MODE=release|debug|asan|ubsan|tsan] [CC=gcc|clang] [CUDA=0|1]'
 	@sed -n 's/^## \([a-z-]*\): \(.*\)/  \1\t\2/p' Makefile kernels/cuda/cuda.mk | expand -t 14
 FORCE:
--include $(shell find $(B)/obj $(B)/emu $(B)/cuda -name '*.d' 2>/dev/null)
+-include $(shell find $(B)/obj $(B)/emu $(B)/cuda $(B)/ptx -name '*.d' 2>/dev/null)

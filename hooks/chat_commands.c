@@ -3,7 +3,6 @@
 
 #include "include/internal/file.h"
 #include "include/internal/status.h"
-#include "viz/text.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -152,7 +151,6 @@ static glimpse_status again(chat *c) {
 /* --- the rest ------------------------------------------------------------------------------------------------------- */
 
 static glimpse_status save(const chat *c, const char *name) {
-    buffer shown = {0};
     char *path = strndup(name, trimmed(name));
     if (!path) FAIL(GLIMPSE_E_MEMORY, "no memory for a file name");
     glimpse_status st = GLIMPSE_OK;
@@ -161,10 +159,8 @@ static glimpse_status save(const chat *c, const char *name) {
     if (buf_failed(&c->transcript)) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for what was said");
     if (!c->transcript.n) FAIL_GOTO(GLIMPSE_E_STATE, "nothing was said that could be saved");
     TRY_GOTO(file_write_atomic(path, buf_str(&c->transcript), c->transcript.n, false));
-    text_escape(&shown, path, strlen(path), TEXT_ONE_LINE);
-    session_log(c->s, "glimpse: %zu byte%s in %s", c->transcript.n, c->transcript.n == 1 ? "" : "s", buf_str(&shown));
+    session_log(c->s, "glimpse: %zu byte%s in %s", c->transcript.n, c->transcript.n == 1 ? "" : "s", path);
 out:
-    buf_free(&shown);
     free(path);
     return st;
 }

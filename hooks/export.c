@@ -43,8 +43,7 @@ static glimpse_status write_export(const char *dir, const char *name, bool singl
     if (single) TRY_GOTO(html_single_end(&e.index, &e.probes, &e.bytes));
     TRY_GOTO(file_write_atomic(path, buf_str(&e.bytes), e.bytes.n, false));
     buf_printf(&said, "glimpse: %lld eval%s, %.1f MB, in %s", (long long)e.evals, e.evals == 1 ? "" : "s", (double)e.bytes.n * 1e-6, path);
-    if (unread) buf_printf(&said, "; %lld line%s of evals.jsonl %s of Glimpse's and %s passed over", (long long)unread,
-                           unread == 1 ? "" : "s", unread == 1 ? "is none" : "are none", unread == 1 ? "was" : "were");
+    journal_put_unread(&said, unread);
     if (!buf_failed(&said)) session_tell(host, buf_str(&said));
 out:
     buf_free(&e.bytes);

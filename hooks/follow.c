@@ -65,12 +65,14 @@ static glimpse_status show(follower *f, int64_t i) {
     TRY_GOTO(view_plan_of(r, &run));
     view_style style = session_terminal_style(&f->as_if, true);
     view_style_of_run(f->as_if.o, &run, &style);
+    style.hinted = &f->as_if.hinted;
     if (r->n_samples) {
         before = samples_before(f, i, r->run);
         buf_printf(&where, "%s/evals/step_%08lld/sample.txt", f->dir, (long long)r->step);
     }
     if (f->run[0] && strcmp(f->run, r->run)) {
         buf_puts(&text, "glimpse: another run: ");
+        f->as_if.hinted = 0;
         text_escape(&text, r->run_name ? r->run_name : r->run, strlen(r->run_name ? r->run_name : r->run), TEXT_ONE_LINE);
         buf_putc(&text, '\n');
     }

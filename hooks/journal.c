@@ -163,7 +163,7 @@ static glimpse_status step_back(journal *j, int64_t *begin, owned_record **r) {
     glimpse_status st = GLIMPSE_E_FORMAT;
     buffer line = {0};
     int64_t to;
-    record_free(&(*r)->record);
+    if (*r) record_free(&(*r)->record);
     *r = NULL;
     while (st == GLIMPSE_E_FORMAT) {
         TRY_GOTO(line_before(j, *begin, begin, &to, &line));
@@ -174,13 +174,34 @@ out:
     return st;
 }
 
+void journal_last_steps(const char *path, int64_t *last, int64_t *before) {
+    journal j = {.f = FILE_INIT};
+    owned_record *r = NULL;
+    int64_t *to = last;
+    *last = *before = -1;
+    if (!path_is_file(path) || file_open_read(path, &j.f) < 0) return;
+    int64_t begin = j.f.size;
+    while (to && step_back(&j, &begin, &r) >= 0 && r) {
+        if (strcmp(r->record.kind, "train")) continue;
+        *to = r->record.step;
+        to = to == last ? before : NULL;
+    }
+    if (r) record_free(&r->record);
+    file_close(&j.f);
+}
+
 /* A run that goes on at `step` leaves the lines from there on behind: *last becomes the last one before, NULL = none. */
 static glimpse_status walk_back(journal *j, int64_t step, int64_t *begin, owned_record **last) {
     while (*last && (*last)->record.step >= step) TRY(step_back(j, begin, last));
     return GLIMPSE_OK;
 }
 
-/* What became of the last eval that was not skipped, of those up to the line at `begin` that count. */
+/* Skipped because its loss was no better; any other reason leaves a sample that was due: it could not be begun. */
+static bool was_not_due(const glimpse_record *r) {
+    return !strcmp(r->status, "skipped") && isfinite(r->val_loss) && r->best_step != r->step;
+}
+
+/* What became of the last eval that was due, of those up to the line at `begin` that count. */
 static glimpse_status find_owed(journal *j, int64_t begin, const owned_record *last, bool *owed) {
     glimpse_status st = GLIMPSE_OK;
     owned_record *r = NULL;
@@ -188,25 +209,43 @@ static glimpse_status find_owed(journal *j, int64_t begin, const owned_record *l
     if (!last) return GLIMPSE_OK;
     TRY_GOTO(journal_encode(&last->record, &line)); /* a copy */
     TRY_GOTO(journal_decode(line.bytes, line.n - 1, &r));
-    while (r && !strcmp(r->record.status, "skipped")) {
+    while (r && was_not_due(&r->record)) {
         int64_t step = r->record.step;
         do TRY_GOTO(step_back(j, &begin, &r));
         while (r && r->record.step >= step);
         if (r && strcmp(r->record.run, last->record.run)) break;
     }
-    *owed = r && !strcmp(r->record.status, "failed") && !strcmp(r->record.run, last->record.run);
+    *owed = r && strcmp(r->record.status, "ok") && !strcmp(r->record.run, last->record.run);
 out:
     if (r) record_free(&r->record);
     buf_free(&line);
     return st;
 }
 
+void journal_aside(const char *name, const char *run, buffer *out) {
+    const char *dot = strrchr(name, '.');
+    buf_put(out, name, dot ? (size_t)(dot - name) : strlen(name));
+    buf_printf(out, ".%s%s", run, dot ? dot : "");
+}
+
+/* What the run with this record is called from now on. */
+static void name_aside(const journal *j, const glimpse_record *r, char *name, size_t cap) {
+    time_t began = (time_t)lines_began(&j->f, NULL);
+    struct tm t;
+    char date[24] = "", id[20];
+    if (began > 0 && gmtime_r(&began, &t)) strftime(date, sizeof date, "%Y-%m-%d_%H%M_", &t);
+    if (plain_name(r->run)) c_snprintf(id, sizeof id, "%s", r->run);
+    else c_snprintf(id, sizeof id, "%llx", (unsigned long long)time(NULL));
+    c_snprintf(name, cap, "%s%s", date, id);
+}
+
 static glimpse_status set_aside(journal *j, const char *dir, const char *run) {
     glimpse_status st = GLIMPSE_OK;
-    buffer to = {0};
-    buf_put(&to, j->f.path, strlen(j->f.path) - strlen("jsonl"));
-    buf_puts(&to, run);
-    buf_puts(&to, ".jsonl");
+    buffer name = {0}, to = {0};
+    journal_aside(path_base(j->f.path), run, &name);
+    buf_put(&to, j->f.path, strlen(j->f.path) - strlen(path_base(j->f.path)));
+    buf_puts(&to, buf_str(&name));
+    if (buf_failed(&name)) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a file name");
     if (buf_failed(&to)) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a file name");
     if (io.rename(j->f.path, buf_str(&to)))
         FAIL_GOTO(GLIMPSE_E_IO, "%s: cannot be set aside as %s: %s", j->f.path, buf_str(&to), strerror(errno));
@@ -215,6 +254,7 @@ static glimpse_status set_aside(journal *j, const char *dir, const char *run) {
     TRY_GOTO(dir_sync(dir)); /* before another file takes the name */
     TRY_GOTO(open_file(j));
 out:
+    buf_free(&name);
     buf_free(&to);
     return st;
 }
@@ -288,8 +328,7 @@ glimpse_status journal_open_locked(const char *dir, int lock, int64_t first_step
             s.last = last;
             last = NULL;
         } else {
-            if (plain_name(r->run)) c_snprintf(s.set_aside, sizeof s.set_aside, "%s", r->run);
-            else c_snprintf(s.set_aside, sizeof s.set_aside, "%llx", (unsigned long long)time(NULL));
+            name_aside(j, r, s.set_aside, sizeof s.set_aside);
             TRY_GOTO(set_aside(j, dir, s.set_aside));
         }
     }
@@ -397,4 +436,9 @@ out:
     lines_free(&lines);
     buf_free(&line);
     return st;
+}
+
+void journal_put_unread(buffer *out, int64_t unread) {
+    if (unread) buf_printf(out, "; %lld line%s of evals.jsonl %s of Glimpse's and %s passed over", (long long)unread, unread == 1 ? "" : "s",
+                           unread == 1 ? "is none" : "are none", unread == 1 ? "was" : "were");
 }

@@ -47,10 +47,17 @@ typedef struct journal_state { /* restored from the lines that are there */
     double best_val_loss;      /* NAN = none */
     int64_t best_step;
     bool continued;            /* an older run of the same model goes on */
-    char set_aside[16];        /* the run whose journal was set aside, "" = none */
-    bool owed;                 /* the last eval of the run that was not skipped failed: its sample is due again */
+    char set_aside[48];        /* what the run whose journal was set aside is called in file names, "" = none was */
+    bool owed;                 /* the run's last sampling that was due failed, or could not be begun: the next eval is due */
     owned_record *last;        /* the last line that counts, NULL = none; given to the caller (record_free) */
 } journal_state;
+
+/* The name of a run's file or folder once it is set aside: "evals.jsonl" becomes evals.2026-11-21_1905_9f2c1a.jsonl, when the run
+ * began (UTC; not there where no line says it) and its id.  `run`: journal_state.set_aside. */
+void journal_aside(const char *name, const char *run, buffer *out);
+
+/* The steps of the last two lines of training of a journal that may be gigabytes: read from its end.  -1 = there is none. */
+void journal_last_steps(const char *path, int64_t *last, int64_t *before);
 
 /* The options that views are drawn with, as they stand in a record: pairs of name and value. */
 glimpse_status journal_views(const char *const *names, const char *const *values, int n, buffer *out);
@@ -61,7 +68,7 @@ glimpse_status journal_lock(const char *dir, int *fd);
 
 /* Open DIR/evals.jsonl for appending, one writer.
  * `first_step` 0, or another model (arch, params) than the last line's, begins a new run: the older journal is set aside
- * as evals.<run>.jsonl.  `run` names the run that begins (NULL or "" = a random name); a last line of that very run is
+ * (journal_aside).  `run` names the run that begins (NULL or "" = a random name); a last line of that very run is
  * continued also at step 0: a worker died and another goes on.  A run that goes on at a step leaves the lines from that
  * step on behind.  An end that is no line is cut off and kept as evals.jsonl.torn-<time>.  Returned: journal_close. */
 glimpse_status journal_open(const char *dir, int64_t first_step, const char *run, const char *arch, int64_t n_params,
@@ -82,5 +89,7 @@ void journal_close(journal *j);
  * *unread counts the lines that are none of ours; they are passed over. */
 glimpse_status journal_read(const char *path, glimpse_status (*each)(void *user, owned_record *r), void *user,
                             int64_t *unread);
+/* "; 2 lines of evals.jsonl are none of Glimpse's and were passed over", nothing where there were none. */
+void journal_put_unread(buffer *out, int64_t unread);
 
 #endif

@@ -1,8 +1,13 @@
 /* journal_lines.c -- see journal_lines.h. */
+#define _GNU_SOURCE
 #include "hooks/journal_lines.h"
 
+#include "hooks/journal.h"
 #include "include/internal/status.h"
 #include <string.h>
+#include <time.h>
+
+enum { MOST_BYTES = 64 << 20 }; /* that a beginning is looked for in */
 
 static journal_line *lines_of(journal_lines *l) { return (journal_line *)(void *)l->all.bytes; }
 
@@ -59,6 +64,33 @@ glimpse_status lines_read(const file *f, int64_t from, int64_t to, buffer *line)
     TRY(file_read_at(f, from, room, (size_t)(to - from)));
     buf_advance(line, (size_t)(to - from));
     return GLIMPSE_OK;
+}
+
+/* Where the line that begins at `from` ends; -1 = nowhere, or too far away to be looked for. */
+static int64_t end_of_line(const file *f, int64_t from) {
+    char chunk[1 << 14];
+    for (int64_t at = from; at < f->size && at < MOST_BYTES; at += (int64_t)sizeof chunk) {
+        size_t n = f->size - at < (int64_t)sizeof chunk ? (size_t)(f->size - at) : sizeof chunk;
+        if (file_read_at(f, at, chunk, n) < 0) return -1;
+        const char *end = memchr(chunk, '\n', n);
+        if (end) return at + (end - chunk);
+    }
+    return -1;
+}
+
+int64_t lines_began(const file *f, const char *kind) {
+    buffer line = {0};
+    int64_t seconds = 0, from = 0, to;
+    for (; !seconds && (to = end_of_line(f, from)) >= 0; from = to + 1) {
+        owned_record *r = NULL;
+        struct tm t = {0};
+        buf_clear(&line);
+        if (lines_read(f, from, to, &line) < 0 || journal_decode(buf_str(&line), line.n, &r) < 0) continue;
+        if ((!kind || !strcmp(r->record.kind, kind)) && strptime(r->record.time, "%Y-%m-%dT%H:%M:%SZ", &t)) seconds = timegm(&t);
+        record_free(&r->record);
+    }
+    buf_free(&line);
+    return seconds;
 }
 
 void lines_free(journal_lines *l) {

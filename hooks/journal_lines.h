@@ -1,6 +1,6 @@
 /* journal_lines.h -- which lines of a journal count: one supersedes those of its kind before it that stand at its step or beyond;
  * after a resume they are an abandoned branch.  Each line is looked at twice at most, whatever the steps are.
- * Called by journal.c and journal_index.c. */
+ * Called by journal.c, journal_index.c and run_dir.c. */
 #ifndef GLIMPSE_HOOKS_JOURNAL_LINES_H
 #define GLIMPSE_HOOKS_JOURNAL_LINES_H
 
@@ -32,6 +32,9 @@ void lines_add(journal_lines *l, journal_line k); /* out of memory: l->all says 
 void lines_drop_dead(journal_lines *l);
 /* Append the bytes of a line.  GLIMPSE_E_FORMAT: more than 1 GiB. */
 glimpse_status lines_read(const file *f, int64_t from, int64_t to, buffer *line);
+/* When it began, seconds since 1970, by its first line of this kind (NULL = any) that can be read; 0 = there is none.  The rest,
+ * which may be gigabytes, is not looked at. */
+int64_t lines_began(const file *f, const char *kind);
 void lines_free(journal_lines *l); /* {0} again */
 
 #endif

@@ -73,8 +73,7 @@ glimpse_status session_report(const options *o, const char *dir, const session_h
         goto out;
     }
     buf_printf(&b, "glimpse: drew %lld eval%s of %s anew", (long long)d.n, d.n == 1 ? "" : "s", dir);
-    if (unread) buf_printf(&b, "; %lld line%s of evals.jsonl %s of Glimpse's and %s passed over", (long long)unread,
-                           unread == 1 ? "" : "s", unread == 1 ? "is none" : "are none", unread == 1 ? "was" : "were");
+    journal_put_unread(&b, unread);
     if (!d.n && !unread && session_journal_bytes(dir) > 0) buf_puts(&b, "; evals.jsonl holds no whole line");
     if (!buf_failed(&b)) session_tell(host, buf_str(&b));
 out:

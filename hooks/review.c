@@ -319,7 +319,8 @@ static glimpse_status move_it(void *user, const char *path) {
 glimpse_status review_set_aside(const char *dir, const char *run) {
     glimpse_status st = GLIMPSE_OK;
     buffer folder = {0};
-    buf_printf(&folder, "%s/evals.%s", dir, run);
+    buf_printf(&folder, "%s/", dir);
+    journal_aside("evals", run, &folder);
     if (buf_failed(&folder)) FAIL(GLIMPSE_E_MEMORY, "no memory for a file name");
     if (path_is_dir(buf_str(&folder))) st = each_event_file(dir, move_it, folder.bytes);
     else st = review_remove_events(dir); /* an older run that drew nothing */

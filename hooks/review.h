@@ -26,7 +26,7 @@ glimpse_status review_probe_map(const char *dir, const char *to);
 
 /* Remove the event files of `dir`. */
 glimpse_status review_remove_events(const char *dir);
-/* Move the event files of an older run into evals.<run>/, where TensorBoard shows them as a run of their own. */
+/* Move the event files of an older run into its evals/ that was set aside (journal_aside), where TensorBoard shows them as a run of their own. */
 glimpse_status review_set_aside(const char *dir, const char *run);
 
 #endif

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include "hooks/journal.h"
 #include "hooks/journal_lines.h"
@@ -15,9 +14,8 @@
 #include "include/internal/flock_holder.h"
 #include "include/internal/nearest.h"
 #include "sampling/checkpoint/checkpoint.h"
-#include "viz/text.h"
 
-enum { MOST_ENTRIES = 10000, MOST_BYTES = 64 << 20 };
+enum { MOST_ENTRIES = 10000 };
 
 static bool is_run(const char *dir) {
     char *path = path_join(dir, "evals.jsonl");
@@ -82,51 +80,46 @@ glimpse_status run_dir_check_begun(const char *dir, const char *command) {
     return GLIMPSE_E_IO;
 }
 
-/* Where the line that begins at `from` ends; -1 = nowhere, or too far away to be looked for. */
-static int64_t end_of_line(const file *f, int64_t from) {
-    char chunk[1 << 14];
-    for (int64_t at = from; at < f->size && at < MOST_BYTES; at += (int64_t)sizeof chunk) {
-        size_t n = f->size - at < (int64_t)sizeof chunk ? (size_t)(f->size - at) : sizeof chunk;
-        if (file_read_at(f, at, chunk, n) < 0) return -1;
-        const char *end = memchr(chunk, '\n', n);
-        if (end) return at + (end - chunk);
-    }
-    return -1;
-}
-
-/* When the journal of training in it began, seconds since 1970, by the first line that can be read; 0 = there is none.  The rest,
- * which may be gigabytes, is not looked at. */
-static int64_t begun(const char *dir) {
-    char *path = path_join(dir, "evals.jsonl");
+/* When the journal of training began; 0 = there is none. */
+static int64_t begun(const char *journal) {
     file f = FILE_INIT;
-    buffer line = {0};
-    int64_t seconds = 0, from = 0, to;
-    if (path && path_is_file(path) && file_open_read(path, &f) >= 0)
-        for (; !seconds && (to = end_of_line(&f, from)) >= 0; from = to + 1) {
-            owned_record *r = NULL;
-            struct tm t = {0};
-            buf_clear(&line);
-            if (lines_read(&f, from, to, &line) < 0 || journal_decode(buf_str(&line), line.n, &r) < 0) continue;
-            if (!strcmp(r->record.kind, "train") && strptime(r->record.time, "%Y-%m-%dT%H:%M:%SZ", &t)) seconds = timegm(&t);
-            record_free(&r->record);
-        }
+    int64_t seconds = path_is_file(journal) && file_open_read(journal, &f) >= 0 ? lines_began(&f, "train") : 0;
     file_close(&f);
-    buf_free(&line);
-    free(path);
     return seconds;
 }
 
-glimpse_status run_dir_checkpoint(const char *path, char **found, buffer *told) {
-    char *further;
-    TRY(checkpoint_find_since(path, path_is_dir(path) ? begun(path) : 0, found, &further));
-    if (told && further) {
-        buffer b = {0}; /* names of files may hold anything */
-        buf_printf(&b, "glimpse: %s is taken, of the run in %s/evals.jsonl; %s is an older run's\nhint: --checkpoint names another", *found, path, further);
-        text_escape(told, buf_str(&b), b.n, TEXT_LINES);
-        buf_free(&b);
+/* Why the highest step may not be this run's, though nothing is there that surely is (a copy of a directory has the dates of the
+ * copy): false where there is no doubt. */
+static bool is_doubtful(const char *found, int64_t since, const char *journal, buffer *why) {
+    struct stat s;
+    int64_t step = checkpoint_step(found), last, before;
+    if (!since || step < 0) return false;
+    if (stat(found, &s) == 0 && s.st_mtim.tv_sec < since) {
+        buf_printf(why, "it was written before the run in %s began", journal);
+        return true;
     }
+    journal_last_steps(journal, &last, &before);
+    if (before < 0 || step <= last + (last - before)) return false; /* written after the last eval, before the next */
+    buf_printf(why, "the last eval of the run in %s is of step %lld", journal, (long long)last);
+    return true;
+}
+
+glimpse_status run_dir_checkpoint(const char *path, char **found, buffer *told) {
+    glimpse_status st = GLIMPSE_OK;
+    char *further = NULL, *journal = path_join(path, "evals.jsonl");
+    buffer why = {0};
+    if (!journal) FAIL(GLIMPSE_E_MEMORY, "no memory for a file name");
+    const int64_t since = path_is_dir(path) ? begun(journal) : 0;
+    TRY_GOTO(checkpoint_find_since(path, since, found, &further));
+    if (told && further)
+        buf_printf(told, "glimpse: %s is taken, of the run in %s; %s is an older run's\nhint: --checkpoint names another", *found, journal, further);
+    else if (told && is_doubtful(*found, since, journal, &why))
+        buf_printf(told, "glimpse: %s is taken, the highest step there; it may be an older run's: %s\nhint: --checkpoint names another", *found, buf_str(&why));
+out:
+    buf_free(&why);
     free(further);
-    return GLIMPSE_OK;
+    free(journal);
+    return st;
 }
 
 run_writer run_dir_writer(const char *dir) {

@@ -49,6 +49,7 @@ static void tell(session *s, const glimpse_record *r, const char *where, const c
     if (!s->host.log || (opt_bool(s->o, OPT_quiet) && !failed) || !strcmp(s->kind, "offline")) return; /* offline the text is the output */
     buffer log = {0};
     view_style style = session_terminal_style(s, false);
+    style.hinted = &s->hinted;
     if (view_terminal(r, s->before ? &s->before->record : NULL, where, &style, &log) >= 0) {
         while (log.n && log.bytes[log.n - 1] == '\n') log.bytes[--log.n] = 0;
         opt_spell(hint, options_is_trainer(s->o), &log);
@@ -207,6 +208,7 @@ glimpse_status session_eval(session *s, int64_t step, double train_loss, double 
     if (!s->offline) TRY_GOTO(session_have_journal(s, step, 0));
     val_loss = record_round(val_loss, RECORD_LOSS_DIGITS); /* as the journal will remember it */
     bool due = schedule_is_due(&s->due, s->o, val_loss, reason);
+    const schedule before = s->due;
     schedule_best(&s->due, step, val_loss);
     if (due) {
         sampled = session_sample(s, s->o, step, &found.batch, &note);
@@ -241,7 +243,11 @@ glimpse_status session_eval(session *s, int64_t step, double train_loss, double 
         st = status_set_text(recorded, text);
         free(text);
     }
-    if (st < 0) goto out;
+    if (st < 0) { /* no line: nobody has seen it, and it was no best of this run */
+        s->due = before;
+        s->due.owed |= due;
+        goto out;
+    }
     acknowledge(s, rec, step, t0, hint);
     if (due && opt_bool(s->o, OPT_save_snapshots)) session_save_weights(s, step);
     if (isinf(given_loss) || isinf(train_loss))
@@ -256,8 +262,9 @@ out:
     return st;
 }
 
-glimpse_status session_note(session *s, int64_t step, double train_loss, double val_loss, const char *status,
+glimpse_status session_note(session *s, int64_t step, double train_loss, double val_loss, note_kind kind,
                             const char *why, int64_t since, bool told) {
+    const char *status = kind == NOTE_FAILED ? "failed" : "skipped";
     double t0 = monotonic_s();
     owned_record *rec = NULL;
     const char *hint = told ? NULL : "";
@@ -266,8 +273,7 @@ glimpse_status session_note(session *s, int64_t step, double train_loss, double 
     val_loss = record_round(val_loss, RECORD_LOSS_DIGITS);
     if (since && s->js.continued && step <= s->js.newest_step) return GLIMPSE_OK;
     schedule_best(&s->due, step, val_loss);
-    if (strcmp(status, "skipped")) s->due.owed = true;
-    if (!strcmp(status, "owed")) status = "skipped";
+    if (kind != NOTE_SKIPPED) s->due.owed = true;
     if (said_alone(s, step, status, why, hint)) return GLIMPSE_OK;
     TRY(record_eval(s, step, train_loss, val_loss, status, why, NULL, t0, &rec));
     acknowledge(s, rec, step, t0, hint);

@@ -43,11 +43,9 @@ glimpse_status session_may_write(const options *o) {
 
 static glimpse_status rename_aside(const session *s, const char *name, const char *run) {
     glimpse_status st = GLIMPSE_OK;
-    const char *dot = strrchr(name, '.');
     buffer to = {0};
     char *from = path_join(s->out_dir, name), *target = NULL;
-    buf_put(&to, name, dot ? (size_t)(dot - name) : strlen(name));
-    buf_printf(&to, ".%s%s", run, dot ? dot : "");
+    journal_aside(name, run, &to);
     target = path_join(s->out_dir, buf_str(&to));
     if (!from || !target || buf_failed(&to)) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a file name");
     if (io.rename(from, target) && errno != ENOENT)
@@ -101,10 +99,12 @@ static glimpse_status open_journal(session *s, int64_t step, int64_t since) {
     s->journal_bytes = -2;
     s->facts.run = s->js.run;
     if (s->js.set_aside[0]) {
-        buffer ansi = {0};
+        buffer ansi = {0}, kept = {0};
         const char *texts = opt_str(s->o, OPT_sample_file);
         if (texts) view_ansi_name(texts, &ansi);
-        session_log(s, "glimpse: a new run; the older one is kept as evals.%s.jsonl", s->js.set_aside);
+        journal_aside("evals.jsonl", s->js.set_aside, &kept);
+        session_log(s, "glimpse: a new run; the older one is kept as %s", buf_str(&kept));
+        buf_free(&kept);
         const char *const names[] = { "evals", texts, buf_str(&ansi), "report", "metrics.csv", "probes.png", "snapshots" };
         for (size_t i = 0; i < sizeof names / sizeof *names; i++)
             if (names[i] && names[i][0] != '/' && rename_aside(s, names[i], s->js.set_aside) < 0)

@@ -19,7 +19,11 @@ void session_say(const session *s, const char *text) {
 }
 
 void session_tell(const session_host *host, const char *text) {
-    if (host->log) host->log(host->user, text);
+    if (!host->log) return;
+    buffer safe = {0}; /* a path may hold anything */
+    text_escape(&safe, text, strlen(text), TEXT_LINES);
+    if (!buf_failed(&safe)) host->log(host->user, buf_str(&safe));
+    buf_free(&safe);
 }
 
 void session_log(const session *s, const char *fmt, ...) {

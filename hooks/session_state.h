@@ -44,6 +44,7 @@ struct session {
     bool views_missing;   /* an eval's own files could not all be written: a report draws them */
     bool check_failed, checked, note_said;
     bool told;            /* the error of this call was said in the log */
+    unsigned hinted;      /* view.h: what the log of this run advised */
     int32_t unscored_said; /* probes that cannot be scored: how many were said */
     /* offline: */
     const struct prompt_list *prompts; /* made once and borrowed: standard input cannot be read twice; NULL = at each eval */
@@ -95,7 +96,7 @@ glimpse_status session_open_model(const options *o, model *m, tokenizer *t, cons
                                   const session_host *host, session **out);
 glimpse_status session_eval(session *s, int64_t step, double train_loss, double val_loss);
 /* An eval that is recorded without sampling: session.h. */
-glimpse_status session_note(session *s, int64_t step, double train_loss, double val_loss, const char *status,
+glimpse_status session_note(session *s, int64_t step, double train_loss, double val_loss, note_kind kind,
                             const char *why, int64_t since, bool told);
 /* model_check.c: glimpse_check and glimpse_check_losses */
 glimpse_status session_check(session *s, const int32_t *ids, const int32_t *targets, int32_t B, int32_t T, double loss,

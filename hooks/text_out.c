@@ -1,10 +1,12 @@
 /* text_out.c -- see text_out.h. */
 #include "hooks/text_out.h"
 
+#include "include/internal/wrap.h"
 #include "sampling/pieces_text.h"
 #include "viz/text.h"
 #include <math.h>
 #include <string.h>
+#include <unistd.h>
 
 static const glimpse_token no_token = { .size = sizeof no_token, .p_temp = NAN, .p_final = NAN, .logit = NAN, .logprob = NAN };
 
@@ -12,6 +14,16 @@ static void put_out(text_out *w) {
     if (w->out.n) w->mid_line = w->out.bytes[w->out.n - 1] != '\n';
     if (w->out.n && !w->error) w->error = w->s->host.out(w->s->host.user, w->out.bytes, w->out.n);
     buf_clear(&w->out);
+}
+
+/* The same, of text: broken between words where it goes to a terminal. */
+static void put_text(text_out *w) {
+    if (!w->wrap.column && !w->wrap.held.n) w->wrap.columns = w->s->host.out_terminal ? wrap_columns(STDOUT_FILENO) : 0;
+    word_wrap_put(&w->wrap, w->out.bytes, w->out.n, &w->shown);
+    buf_clear(&w->out);
+    buf_put(&w->out, w->shown.bytes, w->shown.n);
+    buf_clear(&w->shown);
+    put_out(w);
 }
 
 void text_out_token(void *user, int32_t sequence, const glimpse_token *t) {
@@ -22,21 +34,21 @@ void text_out_token(void *user, int32_t sequence, const glimpse_token *t) {
     buf_clear(&w->piece);
     if (piece_text(w->s->t, t->id, &w->piece) >= 0)
         view_stream_token(&w->scale, t, w->piece.bytes, w->piece.n, &w->style, &w->held, &w->out);
-    put_out(w);
+    put_text(w);
 }
 
 void text_out_end(text_out *w) {
     if (!w->open) return;
     view_stream_token(NULL, &no_token, NULL, 0, &w->style, &w->held, &w->out);
     buf_putc(&w->out, '\n');
-    put_out(w);
+    put_text(w);
     w->open = false;
 }
 
 void text_out_leave_line(text_out *w) {
-    if (!w->mid_line || !w->s->host.terminal || !w->s->host.out_terminal) return;
+    if (!(w->mid_line || w->wrap.held.n) || !w->s->host.terminal || !w->s->host.out_terminal) return;
     buf_putc(&w->out, '\n');
-    put_out(w);
+    put_text(w);
 }
 
 void text_out_text(text_out *w, const char *text, size_t n) {
@@ -45,7 +57,7 @@ void text_out_text(text_out *w, const char *text, size_t n) {
     w->open = true;
     view_stream_token(NULL, &no_token, text, n, &style, &w->held, &w->out);
     view_stream_token(NULL, &no_token, NULL, 0, &style, &w->held, &w->out);
-    put_out(w);
+    put_text(w);
 }
 
 /* What the chain that draws keeps at most, 0 = everything. */
@@ -128,7 +140,7 @@ void text_out_samples(text_out *w, const glimpse_record *r) {
         text_out_text(w, s->prompt_text, s->prompt_bytes);
         put_plain(w, r, s);
         buf_putc(&w->out, '\n');
-        put_out(w);
+        put_text(w);
         w->open = false;
     }
 }
@@ -137,4 +149,6 @@ void text_out_free(text_out *w) {
     buf_free(&w->held);
     buf_free(&w->out);
     buf_free(&w->piece);
+    buf_free(&w->shown);
+    word_wrap_free(&w->wrap);
 }

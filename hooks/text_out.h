@@ -1,6 +1,8 @@
 /* text_out.h -- generated text to the host's output: token by token as it streams, or whole, always through the view's hand, so
  * that no control character reaches a terminal.
  *
+ * On a terminal text is broken between words; in a file and a pipe it is what the model said.
+ *
  * While text streams the session knows it (session.text): generation over, however, its line is ended before anything else is
  * done; and what is said to people meanwhile begins on a line of its own where both go to a terminal.  Called by offline.c,
  * chat.c, session_eval.c and session_log.c. */
@@ -8,13 +10,15 @@
 #define GLIMPSE_HOOKS_TEXT_OUT_H
 
 #include "hooks/session_state.h"
+#include "hooks/word_wrap.h"
 #include "viz/colors.h"
 
 typedef struct text_out { /* start from {0} with s; text_out_begin sets what follows */
     session *s;
     view_style style;
     color_scale scale;    /* of a token that streams */
-    buffer held, out, piece;
+    buffer held, out, piece, shown;
+    word_wrap wrap;       /* of text, on a terminal */
     bool told;            /* the legend */
     bool open;            /* a text was begun and not ended */
     bool mid_line;        /* what was last shown is no newline */

@@ -297,7 +297,8 @@ GLIMPSE_API glimpse *glimpse_open(const glimpse_config *cfg, const glimpse_model
 
 /* Call at each evaluation with the losses (NAN = not known).  Samples if an eval is due: always at the first one, when
  * the validation loss improved or is not finite, or with --sample_each_eval.  Says one line in any case.
- * `step` is at most 2^53 in size (GLIMPSE_E_INVALID).
+ * `step` is at most 2^53 in size (GLIMPSE_E_INVALID).  In worker mode it takes a copy of the tensors; less where none is due
+ * or the worker is busy.
  * Returns GLIMPSE_OK, GLIMPSE_NOT_DUE, GLIMPSE_SKIPPED or an error (also that of an earlier posted eval).  After three
  * failures in a row Glimpse switches itself off, with one line; training goes on. */
 GLIMPSE_API glimpse_status glimpse_eval(glimpse *g, int64_t step, double train_loss, double val_loss);
@@ -319,7 +320,9 @@ GLIMPSE_API glimpse_status glimpse_check_losses(glimpse *g, const int32_t *ids, 
 GLIMPSE_API glimpse_status glimpse_drain(glimpse *g);
 
 /* Finish what is queued (a worker still busy after --close_timeout seconds finishes alone), write the last views, free.
- * Returns what failed.  NULL is fine. */
+ * Where the last eval was due and skipped, because the worker was busy, it is sampled here if the tensors, which are still
+ * borrowed, have not changed since: a fingerprint of some thousand places tells.  Otherwise, and for weights on a GPU, a line
+ * says that it is not.  Returns what failed.  NULL is fine. */
 GLIMPSE_API glimpse_status glimpse_close(glimpse *g);
 
 /* === Records =====================================================================================================

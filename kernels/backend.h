@@ -13,7 +13,7 @@
  * (j, j + 8), (j, j + 4), (j, j + 2), (j, j + 1).  Attention adds over positions in rising order.  So logits are
  * bitwise the same cached or uncached, alone or in a batch, with 1 thread or 8, AVX2 or AVX-512.
  *
- * Called by sampling/generate.c and score.c on one thread at a time.  No allocation after open. */
+ * Called by sampling/generate.c and score.c on one thread at a time.  No allocation after open but a device's library's own. */
 #ifndef GLIMPSE_KERNELS_BACKEND_H
 #define GLIMPSE_KERNELS_BACKEND_H
 

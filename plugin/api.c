@@ -91,47 +91,54 @@ static launched ask_launcher(void) {
     return (launched){.rank = -1};
 }
 
-/* A line of ours, with flags spelt as this command line takes them. */
-static void say_spelt(const guest_log *log, const char *line) {
-    buffer spelt = {0};
-    opt_spell(line, log->trainer, &spelt);
-    if (!buf_failed(&spelt)) guest_say(log, buf_str(&spelt));
-    buf_free(&spelt);
+/* A line each. */
+static void say_lines(const guest_log *log, const buffer *lines) {
+    buffer line = {0};
+    for (const char *at = buf_failed(lines) ? "" : buf_str(lines); *at;) {
+        size_t n = strcspn(at, "\n");
+        buf_clear(&line);
+        buf_puts(&line, "glimpse: ");
+        buf_put(&line, at, n);
+        if (!buf_failed(&line)) guest_say(log, buf_str(&line));
+        at += n + (at[n] == '\n');
+    }
+    buf_free(&line);
 }
 
-/* One line a job, not one a rank: the rank that samples says so, and the others nothing.  Where nothing tells that there
- * is such a rank (a RANK that was left over in the environment), silence would hide why nothing comes. */
-static glimpse_status check_rank(const options *o, const guest_log *log) {
+/* The same with flags spelt as this command line takes them; frees the lines. */
+static void say_spelt(const guest_log *log, buffer *lines) {
+    buffer spelt = {0};
+    opt_spell(buf_str(lines), log->trainer, &spelt);
+    say_lines(log, &spelt);
+    buf_free(&spelt);
+    buf_free(lines);
+}
+
+/* One line a job, not one a rank: the rank that samples says so (say_rank), and the others nothing.  Where nothing tells that
+ * there is such a rank (a RANK that was left over in the environment), silence would hide why nothing comes. */
+static glimpse_status check_rank(const options *o) {
     launched l = ask_launcher();
     int64_t wanted = opt_int(o, OPT_sample_rank);
-    char line[256];
-    if (l.rank < 0 || wanted < 0) return GLIMPSE_OK;
-    if (l.rank == wanted) {
-        if (l.size < 2 || opt_is_set(o, OPT_sample_rank)) return GLIMPSE_OK;
-        c_snprintf(line, sizeof line, "glimpse: of %lld ranks (%s) rank %lld samples; --sample_rank -1: every one, each with an "
-                   "--out_dir of its own", (long long)l.size, l.name, (long long)l.rank);
-        say_spelt(log, line);
-        return GLIMPSE_OK;
-    }
     bool told = l.rank < l.size && wanted < l.size;
+    if (l.rank < 0 || wanted < 0 || l.rank == wanted) return GLIMPSE_OK;
     FAIL(told ? OTHER_RANK : GLIMPSE_E_STATE, "off: this is rank %lld (%s), rank %lld samples\nhint: --sample_rank %lld, or -1: "
          "every rank, each with an --out_dir of its own", (long long)l.rank, l.name, (long long)wanted, (long long)l.rank);
+}
+
+static void say_rank(const guest_log *log, const options *o) {
+    launched l = ask_launcher();
+    buffer line = {0};
+    if (l.size < 2 || opt_is_set(o, OPT_sample_rank)) return;
+    buf_printf(&line, "of %lld ranks (%s) rank %lld samples; --sample_rank -1: every one, each with an --out_dir of its own",
+               (long long)l.size, l.name, (long long)l.rank);
+    say_spelt(log, &line);
 }
 
 /* Flags that do nothing in `command` are said, a line each. */
 static void say_idle(const guest_log *log, const options *o, const char *command) {
     buffer idle = {0};
     options_idle(o, command, &idle);
-    for (const char *at = buf_failed(&idle) ? "" : buf_str(&idle); *at;) {
-        buffer line = {0};
-        size_t n = strcspn(at, "\n");
-        buf_puts(&line, "glimpse: ");
-        buf_put(&line, at, n);
-        say_spelt(log, buf_str(&line));
-        buf_free(&line);
-        at += n + (at[n] == '\n');
-    }
-    buf_free(&idle);
+    say_spelt(log, &idle);
 }
 
 static glimpse_status open_with(const glimpse_config *cfg, const glimpse_model *model, glimpse **out) {
@@ -140,6 +147,8 @@ static glimpse_status open_with(const glimpse_config *cfg, const glimpse_model *
     options *o = NULL;
     glimpse_model m;
     TRY_GOTO(settle(cfg, false, &api, &o));
+    TRY_GOTO(check_rank(o));
+    say_lines(&cfg->log, &cfg->odd);
     if (opt_bool(o, OPT_sample_only) && opt_level_of(o, OPT_sample_only) == OPT_LEVEL_FILE)
         FAIL_GOTO(GLIMPSE_E_INVALID, "sample_only in %s comes too late to keep a trainer from training\nhint: give it as the "
                   "flag --sample_only", opt_str(o, OPT_config));
@@ -152,7 +161,7 @@ static glimpse_status open_with(const glimpse_config *cfg, const glimpse_model *
     }
     if (opt_int(o, OPT_max_sample_tokens) == 0)
         FAIL_GOTO(GLIMPSE_E_STATE, "off: no tokens to sample were asked for\nhint: --max_sample_tokens 128");
-    TRY_GOTO(check_rank(o, &cfg->log));
+    say_rank(&cfg->log, o);
     say_idle(&cfg->log, o, "train");
     TRY_GOTO(model_view(model, &m));
     if (opt_is(o, OPT_mode, "worker")) {
@@ -270,6 +279,7 @@ static glimpse_status command_with(const glimpse_config *cfg, session_command wh
     /* a trainer's command line has its training's flags too, also where it is asked to sample only */
     const char *name = which == COMMAND_sample && opt_bool(o, OPT_interactive) ? "chat" : session_commands[which].name;
     if (!cfg->log.trainer) say_idle(&cfg->log, o, name);
+    else say_lines(&cfg->log, &cfg->odd);
     options_forget_unread(o, name);
     if (which == COMMAND_sample) TRY_GOTO(check_sample(o));
     TRY_GOTO(session_load(&api));

@@ -148,6 +148,16 @@ out:
     return st;
 }
 
+void args_odd(int argc, char **argv, buffer *lines) {
+    for (int i = 1; i < argc && argv[i] && strcmp(argv[i], "--") != 0; i++) {
+        flag f = classify(argv[i], false);
+        bool plain = strspn(f.name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789") == strlen(f.name);
+        const char *near = f.ours || f.id >= 0 || !plain ? NULL : opt_nearest_bare(f.name, strlen(f.name));
+        if (near) buf_printf(lines, "is %.*s meant for Glimpse, which takes --%s? It was left to the trainer\n",
+                             (int)strcspn(argv[i], "="), argv[i], near);
+    }
+}
+
 bool args_ask_sample_only(bool all, int argc, char **argv) {
     bool asked = false;
     for (int i = 1; i < argc && argv[i] && strcmp(argv[i], "--") != 0; i++) {

@@ -43,6 +43,7 @@ void glimpse_config_free(glimpse_config *cfg) {
     if (!cfg) return;
     options_free(cfg->o);
     free(cfg->bad_text);
+    buf_free(&cfg->odd);
     buf_free(&cfg->shown);
     free(cfg);
 }
@@ -100,6 +101,7 @@ const char *glimpse_get(glimpse_config *cfg, const char *name) {
 static glimpse_status parse_args(glimpse_config *cfg, int *argc, char **argv) {
     if (!cfg) FAIL(GLIMPSE_E_MEMORY, "no configuration: out of memory");
     glimpse_status st = args_parse(&cfg->o, cfg->all_names, OPT_LEVEL_FLAG, argc, argv);
+    if (st >= 0 && !cfg->all_names) args_odd(*argc, argv, &cfg->odd);
     if (st < 0 && argc && argv) cfg->bad_sample_only = args_ask_sample_only(cfg->all_names, *argc, argv);
     return keep_bad(cfg, st);
 }

@@ -37,6 +37,7 @@ struct glimpse_config {
     glimpse_status bad;    /* the first flag error, kept until glimpse_open or glimpse_run says it */
     char *bad_text;        /* owned; NULL = the code's own text */
     bool bad_sample_only;  /* the refused flags asked to sample instead of training: do not train */
+    buffer odd;            /* lines about words left to the trainer that look like ours, said with the first opening or run */
     buffer shown;          /* what glimpse_get returned last */
 };
 
@@ -71,6 +72,8 @@ int guest_command(const glimpse_config *cfg, session_command which, const char *
 glimpse_status args_parse(options **o, bool all, opt_level level, int *argc, char **argv);
 /* The same from one string, split as a shell would, without expansions; words that are no flags are an error. */
 glimpse_status args_parse_text(options **o, opt_level level, const char *text);
+/* A line for every flag left in a trainer's argv that looks like a misspelt one of ours. */
+void args_odd(int argc, char **argv, buffer *lines);
 /* Whether argv holds --sample_only or --interactive, switched on, of that scope. */
 bool args_ask_sample_only(bool all, int argc, char **argv);
 

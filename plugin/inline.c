@@ -230,7 +230,7 @@ static glimpse_status refresh_for_eval(inline_guest *g, int64_t step, double tra
     glimpse_status st = next_epoch(g);
     if (st == GLIMPSE_OK) return st;
     c_snprintf(why, sizeof why, "%s", st < 0 ? status_text() : "the trainer's stream is being captured into a graph");
-    g->api->note(g->s, step, train_loss, val_loss, st < 0 ? "failed" : "skipped", why, 0, false);
+    g->api->note(g->s, step, train_loss, val_loss, st < 0 ? NOTE_FAILED : NOTE_OWED, why, 0, false);
     if (st < 0) status_set_text(st, why);
     return st;
 }

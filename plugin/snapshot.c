@@ -17,6 +17,7 @@
 #include "include/internal/buffer.h"
 #include "include/internal/cgroup.h"
 #include "include/internal/file.h"
+#include "plugin/guest.h"
 
 #ifndef F_SEAL_FUTURE_WRITE
 #define F_SEAL_FUTURE_WRITE 0x0010
@@ -25,7 +26,7 @@
 #define MADV_POPULATE_WRITE 23
 #endif
 
-enum { ALIGN = 64, SPARE_BYTES = 32 << 20 };
+enum { ALIGN = 64, SPARE_BYTES = 32 << 20, PRINT_BYTES = 256, PRINT_PLACES = 1024, PRINT_LEAST = 4 /* of a tensor */ };
 
 glimpse_status tensor_extent(const glimpse_tensor *t, size_t *bytes) {
     uint64_t last = 0, dense = 1, size = t->dtype == GLIMPSE_F32 ? 4 : 2, step;
@@ -75,13 +76,15 @@ static glimpse_status lay_out(const glimpse_tensor *tensors, int32_t n, snapshot
     size_t page = (size_t)sysconf(_SC_PAGESIZE), at = 0;
     s->blocks = calloc((size_t)n, sizeof *s->blocks);
     s->offsets = calloc((size_t)n, sizeof *s->offsets);
-    if (!s->blocks || !s->offsets) FAIL(GLIMPSE_E_MEMORY, "no memory for the snapshot's layout");
+    s->extents = calloc((size_t)n, sizeof *s->extents);
+    if (!s->blocks || !s->offsets || !s->extents) FAIL(GLIMPSE_E_MEMORY, "no memory for the snapshot's layout");
     for (int32_t i = 0; i < n; i++) {
         size_t bytes;
         TRY(tensor_extent(&tensors[i], &bytes));
         if ((uintptr_t)tensors[i].data + bytes < bytes)
             FAIL(GLIMPSE_E_MODEL, "tensor %s: it passes the end of memory", tensors[i].name);
         s->blocks[i] = (snapshot_block){.from = tensors[i].data, .bytes = bytes};
+        s->extents[s->n_extents++] = (snapshot_extent){tensors[i].data, bytes};
         if (s->device && device_allocation(s->device, tensors[i].data, bytes, &s->blocks[i].allocation) < 0) return name_tensor(&tensors[i]);
     }
     s->n_blocks = n;
@@ -231,12 +234,45 @@ glimpse_status snapshot_fill(snapshot *s, int slot) {
     return GLIMPSE_OK;
 }
 
+/* --- fingerprint -------------------------------------------------------------------------------------------------- */
+
+static uint64_t print_of(const char *at, size_t n, uint64_t seed) {
+    uint64_t h = seed * 0x9E3779B97F4A7C15u, word;
+    for (size_t i = 0; i + sizeof word <= n; i += sizeof word) {
+        memcpy(&word, at + i, sizeof word);
+        h = (h ^ word) * 0xD6E8FEB86659FD93u;
+        h ^= h >> 32;
+    }
+    for (size_t i = n & ~(sizeof word - 1); i < n; i++) h = (h ^ (unsigned char)at[i]) * 0xD6E8FEB86659FD93u;
+    return h ^ h >> 29;
+}
+
+bool snapshot_fingerprint(const snapshot *s, bool careful, uint64_t *out) {
+    double all = 0;
+    uint64_t h = 0, place = 0;
+    for (int i = 0; i < s->n_extents; i++) all += (double)s->extents[i].bytes;
+    for (int i = 0; i < s->n_extents; i++) {
+        const snapshot_extent *x = &s->extents[i];
+        size_t places = PRINT_LEAST + (size_t)(PRINT_PLACES * ((double)x->bytes / all)), n = x->bytes < PRINT_BYTES ? x->bytes : PRINT_BYTES;
+        size_t most = (x->bytes + PRINT_BYTES - 1) / PRINT_BYTES;
+        if (places > most) places = most;
+        for (size_t k = 0; k < places; k++) { /* from the first byte to the last; places do not wait for each other */
+            const char *at = x->at + (places > 1 ? (size_t)((double)(x->bytes - n) * ((double)k / (double)(places - 1))) : 0);
+            if (careful && !(guest_can_read(at) && guest_can_read(at + n - 1))) return false;
+            h += print_of(at, n, ++place);
+        }
+    }
+    *out = h;
+    return true;
+}
+
 void snapshot_close(snapshot *s) {
     if (s->device && s->at) device_unpin(s->device, s->at);
     if (s->at) munmap(s->at, s->bytes * (size_t)s->n_slots);
     if (s->fd >= 0) close(s->fd);
     free(s->blocks);
     free(s->offsets);
+    free(s->extents);
     free(s->parts);
     *s = (snapshot)SNAPSHOT_INIT;
 }

@@ -16,7 +16,8 @@
  * is lost with its eval, the ready one waits for the next worker.  No slot free: the eval is skipped or waits (--when_busy).
  *
  * Weights on a GPU are copied there by its driver (device.h), or, once the worker has opened it, into a slot of the same
- * number in memory of the GPU, laid out alike: the slot on the host is then left as it is.
+ * number in memory of the GPU, laid out alike: the slot on the host is then left as it is.  That one is free as soon as the worker
+ * has copied it out (COPIED), before the answer.
  *
  * Made and filled by worker_client.c and, for weights on a GPU, inline.c; mapped by cli/worker.c. */
 #ifndef GLIMPSE_PLUGIN_SNAPSHOT_H
@@ -33,6 +34,11 @@ typedef struct snapshot_block {
     uint64_t allocation;   /* on a GPU: where the allocation around it begins; a copy does not cross it.  0 = the host's */
 } snapshot_block;
 
+typedef struct snapshot_extent {
+    const char *at;        /* borrowed */
+    size_t bytes;
+} snapshot_extent;
+
 typedef struct snapshot {
     int fd;                /* -1 = none */
     char *at;              /* the guest's mapping, slot after slot */
@@ -41,6 +47,8 @@ typedef struct snapshot {
     snapshot_block *blocks;
     int n_blocks;
     size_t *offsets;       /* (n_tensors) where each tensor's first element lies */
+    snapshot_extent *extents; /* (n_extents) the tensors' own memory, for the fingerprint */
+    int n_extents;
     device *device;        /* NULL = every tensor is in host memory; borrowed until snapshot_close */
     device_part *parts;    /* (n_parts) the blocks that lie on it */
     int n_parts;
@@ -59,6 +67,11 @@ glimpse_status snapshot_open(const glimpse_tensor *tensors, int32_t n, int n_slo
  * nothing. */
 glimpse_status snapshot_fill(snapshot *s, int slot);
 void snapshot_fill_host(snapshot *s, int slot); /* only what lies in host memory */
+/* Whether weights in host memory are still what they were: two fingerprints are equal while nothing was written in some
+ * 1,000 places of 256 bytes, at least four of every tensor and the more the larger it is.  A fraction of a millisecond whatever the
+ * model's size; a step of training changes nearly every number, and one in ten thousand of f32 weights is seen with 99.8 % probability.
+ * `careful`: ask before each read; false: a tensor's memory is gone. */
+bool snapshot_fingerprint(const snapshot *s, bool careful, uint64_t *out);
 void snapshot_close(snapshot *s);
 
 #endif

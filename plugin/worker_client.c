@@ -61,6 +61,10 @@ typedef struct worker_guest {
     int64_t next_id, lost;  /* lost: notes that found no room */
     int64_t hurried;        /* the newest post that the worker was asked to hurry with */
     double due_ns;          /* when an eval was last due, 0 = never */
+    bool missed;            /* the last eval that was due could not be begun: close makes up for it, if it can */
+    int64_t missed_step;
+    double missed_losses[2]; /* train, val */
+    uint64_t missed_print;  /* the weights' fingerprint, of host memory alone */
     char words[WORDS_BYTES]; /* the worker's last */
     glimpse_status failed;  /* of an earlier eval, to be returned by the next call; 0 = none */
     char *failed_text;
@@ -87,7 +91,7 @@ static post *eval_in_hand(worker_guest *w) { /* the oldest that holds a slot: th
 static int free_slot(const worker_guest *w) { /* -1 = none */
     unsigned held = 0;
     for (int i = 0; i < w->n_posts; i++)
-        if (w->posts[i].head.kind != MSG_NOTE) held |= 1u << w->posts[i].head.slot % DEVICE_SLOT;
+        if (w->posts[i].head.kind != MSG_NOTE && !w->posts[i].copied) held |= 1u << w->posts[i].head.slot % DEVICE_SLOT;
     for (int slot = 0; slot < w->snap.n_slots; slot++)
         if (!(held >> slot & 1)) return slot;
     return -1;
@@ -106,13 +110,13 @@ static post *add_post(worker_guest *w, message_kind kind, int64_t step, double t
     return p;
 }
 
-static void add_note(worker_guest *w, int64_t step, double train_loss, double val_loss, int how, const char *why) {
+static void add_note(worker_guest *w, int64_t step, double train_loss, double val_loss, note_kind how, const char *why) {
     post *p = add_post(w, MSG_NOTE, step, train_loss, val_loss);
     if (!p) {
         w->lost++;
         return;
     }
-    p->head.status = how;
+    p->head.status = (int32_t)how;
     p->head.told = how == NOTE_FAILED; /* by note_failure */
     c_snprintf(p->why, sizeof p->why, "%s", why);
 }
@@ -521,11 +525,29 @@ glimpse_status worker_drain(glimpse *g) {
     return guest_end(g, take_failure(w));
 }
 
+/* At close: the last eval that was due and found the worker busy is sampled now, if the weights are still those of its step.
+ * Whether those of a GPU are would have to be asked on the trainer's stream. */
+static bool make_up(worker_guest *w, bool all) {
+    uint64_t print;
+    if (!w->missed || w->g.off) return false;
+    const char *why = !all ? "the worker is still busy"
+                      : w->dev ? "weights on a GPU may be another step's by now"
+                      : !snapshot_fingerprint(&w->snap, true, &print) || print != w->missed_print ? "the weights have changed since" : NULL;
+    buffer b = {0};
+    if (why) buf_printf(&b, "glimpse: step %lld was skipped and is not sampled now: %s", (long long)w->missed_step, why);
+    else buf_printf(&b, "glimpse: step %lld was skipped and is sampled now: the weights are still that step's", (long long)w->missed_step);
+    guest_tell(&w->g, buf_str(&b));
+    buf_free(&b);
+    if (why || snapshot_fill(&w->snap, 0) < 0) return false;
+    return add_post(w, MSG_EVAL, w->missed_step, w->missed_losses[0], w->missed_losses[1]) != NULL;
+}
+
 glimpse_status worker_close(glimpse *g) {
     worker_guest *w = (worker_guest *)g;
     TRY(guest_begin(g));
     int64_t deadline = now_ms() + (int64_t)(opt_float(w->o, OPT_close_timeout) * 1e3);
     bool all = wait_for_all(w, deadline);
+    if (make_up(w, all)) all = wait_for_all(w, deadline);
     tell_lost(w);
     if (w->socket >= 0) {
         shutdown(w->socket, SHUT_WR); /* the worker reads what is there, then the end */
@@ -562,6 +584,19 @@ static glimpse_status eval_failed(worker_guest *w, glimpse_status st, int64_t st
     add_note(w, step, train_loss, val_loss, NOTE_FAILED, why);
     flush_posts(w);
     return take_failure(w);
+}
+
+/* An eval that is due and cannot be begun. */
+static glimpse_status miss(worker_guest *w, int64_t step, double train_loss, double val_loss, const char *why) {
+    add_note(w, step, train_loss, val_loss, NOTE_OWED, why);
+    flush_posts(w);
+    w->missed = true;
+    w->missed_step = step;
+    w->missed_losses[0] = train_loss;
+    w->missed_losses[1] = val_loss;
+    if (!w->dev) snapshot_fingerprint(&w->snap, false, &w->missed_print);
+    glimpse_status st = take_failure(w);
+    return st < 0 ? st : GLIMPSE_SKIPPED;
 }
 
 /* Memory of the GPU is taken once a step was made: by then the trainer has what it needs. */
@@ -603,6 +638,7 @@ static glimpse_status eval(worker_guest *w, int64_t step, double train_loss, dou
         glimpse_status st = take_failure(w);
         return st < 0 ? st : GLIMPSE_NOT_DUE;
     }
+    w->missed = false;
     double interval_s = w->due_ns > 0 ? (t0 - w->due_ns) * 1e-9 : 0;
     w->due_ns = t0;
     while (opt_is(w->o, OPT_when_busy, "wait") && free_slot(w) < 0 && w->socket >= 0) {
@@ -620,19 +656,11 @@ static glimpse_status eval(worker_guest *w, int64_t step, double train_loss, dou
         if (before) c_snprintf(why, sizeof why, "still busy with step %lld (--when_busy wait)", (long long)before->head.step);
         else c_snprintf(why, sizeof why, "the worker takes no messages");
         hurry(w);
-        add_note(w, step, train_loss, val_loss, NOTE_OWED, why);
-        flush_posts(w);
-        glimpse_status st = take_failure(w);
-        return st < 0 ? st : GLIMPSE_SKIPPED;
+        return miss(w, step, train_loss, val_loss, why);
     }
     if (w->dev) {
         glimpse_status st = device_ready(w->dev);
-        if (st == GLIMPSE_SKIPPED) {
-            add_note(w, step, train_loss, val_loss, NOTE_OWED, "the trainer's stream is being captured into a graph");
-            flush_posts(w);
-            st = take_failure(w);
-            return st < 0 ? st : GLIMPSE_SKIPPED;
-        }
+        if (st == GLIMPSE_SKIPPED) return miss(w, step, train_loss, val_loss, "the trainer's stream is being captured into a graph");
         if (st < 0) return eval_failed(w, st, step, train_loss, val_loss);
         offer_device(w, step);
     }

@@ -40,7 +40,7 @@ typedef enum message_kind {
     MSG_DEVICE, MSG_COPIED, MSG_HURRY, MESSAGE_KINDS
 } message_kind;
 
-enum { NOTE_SKIPPED = 0, NOTE_FAILED = 1, NOTE_OWED = 2, WHY_BYTES = 320 }; /* OWED: it was due, and could not be begun */
+enum { WHY_BYTES = 320 };
 
 typedef struct message_head {
     uint32_t magic, kind;
@@ -50,7 +50,7 @@ typedef struct message_head {
     double train_loss, val_loss; /* CHECK: val_loss = the trainer's loss */
     double blocked_s;      /* EVAL: how long the copy held up the trainer */
     double interval_s;     /* EVAL: since the eval before it that was due; 0 = there was none */
-    int32_t status;        /* READY, DEVICE, DONE: glimpse_status; NOTE: NOTE_... */
+    int32_t status;        /* READY, DEVICE, DONE: glimpse_status; NOTE: note_kind */
     int32_t B, T;          /* CHECK */
     int32_t hooked;        /* EVAL, NOTE: 1 = the record is wanted back */
     int32_t again;         /* NOTE: a worker before may have recorded it */

@@ -63,7 +63,7 @@ static glimpse_status read_weights(generator *g) {
     TRY(fetch_weights(g));
     g->held = 0;
     glimpse_status st = g->be->ops->refresh(g->be);
-    if (s && s->there) s->taken(s->user);
+    if (s) s->taken(s->user);
     if (st >= 0 && s) g->held = s->epoch;
     return st;
 }

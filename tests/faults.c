@@ -150,9 +150,10 @@ void fault_walk(const char *path, journal_walk *w, void (*each)(void *user, cons
             if (journal_decode(room + from, to - from, &r) < 0) w->bad++;
             else {
                 const glimpse_record *x = &r->record;
-                if (w->lines && (x->step <= w->last_step || x->seq != w->last_seq + 1)) w->bad++;
+                if (w->lines && (x->step < w->last_step + !w->skipped || x->seq != w->last_seq + 1)) w->bad++;
                 w->last_step = x->step;
                 w->last_seq = x->seq;
+                w->skipped = !strcmp(x->status, "skipped");
                 w->lines++;
                 if (each) each(user, x);
                 record_free(&r->record);

@@ -26,6 +26,7 @@ bool fault_views_are_the_journals(const char *dir, const char *fresh);
 typedef struct journal_walk { /* a journal read as it grows; begin with {0} */
     int64_t at;               /* bytes read: whole lines */
     int64_t lines, last_step, last_seq;
+    bool skipped; /* the last one has no sample: it may be made up for at the same step */
     int64_t bad;              /* lines that cannot be read, or whose step or seq does not rise */
 } journal_walk;
 /* Read the whole lines beyond w->at; `each` (may be NULL) gets each. */

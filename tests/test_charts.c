@@ -4,6 +4,7 @@
 #include "tests/chart_record.h"
 #include "tests/test.h"
 #include "viz/charts.h"
+#include "viz/probe_map.h"
 
 #include <limits.h>
 #include <png.h>
@@ -187,6 +188,23 @@ TEST(charts_visible_text) {
     }
 }
 
+/* A context that is cut is cut before a character. */
+TEST(charts_context_begins_with_a_character) {
+    owned_record *o = chart_record(3, 5, 5, "top_k=5");
+    REQUIRE(o);
+    buffer b = {0};
+    int32_t half = 0;
+    while (strcmp(chart_vocab[half], "\xe6")) half++; /* and behind it the rest of the character */
+    token(o, 0)->id = half, token(o, 1)->id = half + 1;
+    chart_context(&o->record, o->record.samples, 2, 2, &b);
+    EXPECT_STREQ(buf_str(&b), "\xe2\x80\xa6\xe6\x97\xa5\xe2\x96\xb8");
+    buf_clear(&b);
+    chart_context(&o->record, o->record.samples, 2, 1, &b);
+    EXPECT_STREQ(buf_str(&b), "\xe2\x80\xa6\xe2\x96\xb8");
+    buf_free(&b);
+    record_free(&o->record);
+}
+
 TEST(charts_others_and_two_rows) {
     owned_record *o = chart_record(20, 200, 40, "top_k=200");
     REQUIRE(o);
@@ -279,6 +297,90 @@ TEST(charts_sheet_of_none_one_and_many_tokens) {
         free(m.rgb);
         record_free(&o->record);
     }
+}
+
+TEST(charts_probes_of_one_eval_have_numbers) {
+    owned_record *o = chart_record(1, 5, 5, "probe");
+    REQUIRE(o);
+    buffer png[2] = {{0}};
+    for (int k = 0; k < 2; k++) {
+        o->record.probes = o->record.samples, o->record.n_probes = 1;
+        token(o, 0)->rank = k ? 2 : 7;
+        EXPECT_OK(chart_probes(&o->record, &png[k]));
+    }
+    EXPECT(png[0].n != png[1].n || memcmp(png[0].bytes, png[1].bytes, png[0].n)); /* neither ever was the first choice */
+    o->record.probes = NULL, o->record.n_probes = 0;
+    buf_free(&png[0]), buf_free(&png[1]);
+    record_free(&o->record);
+}
+
+/* In the cells of a sheet, of a heatmap of twenty and of the terminal's table the end of a text is whole. */
+TEST(charts_labels_of_narrow_cells) {
+    owned_record *o = chart_record(1, 5, 5, "top_k=5");
+    REQUIRE(o);
+    glimpse_piece *p = (glimpse_piece *)(uintptr_t)o->record.pieces;
+    static const char *const texts[] = {"\xe2\x9f\xa8" "endoftext\xe2\x9f\xa9", "\xe2\x9f\xa8" "end_of_text\xe2\x9f\xa9", "endoftext", "\xe2\x9f\xa8im_start\xe2\x9f\xa9"};
+    buffer label = {0};
+    for (int i = 0; i < 4; i++) p[i].text = texts[i], p[i].bytes = (int32_t)strlen(texts[i]);
+    for (int i = 0; i < 4; i++)
+        for (int w = 0; w < 300; w += 10) {
+            chart_token_label(&o->record, i, FONT_SMALL, w, &label);
+            const bool fits = canvas_width(FONT_SMALL, texts[i], strlen(texts[i])) <= w;
+            EXPECT_STREQ(buf_str(&label), fits || i > 1 ? texts[i] : "\xe2\x9f\xa8" "eot\xe2\x9f\xa9");
+        }
+    chart_token_label(&o->record, 0, FONT_SMALL, 50, &label); /* a cell of a sheet */
+    EXPECT(canvas_width(FONT_SMALL, buf_str(&label), label.n) <= 50);
+    styled t = {0};
+    text_piece(&t, &o->record, 0, 8, false, paint_of(PAINT_PLAIN));
+    EXPECT_STREQ(buf_str(&t.text), "\xe2\x9f\xa8" "eot\xe2\x9f\xa9");
+    styled_free(&t);
+    buf_free(&label);
+    record_free(&o->record);
+}
+
+/* The map of `texts` copies of a sample over 11 evals, `apart` steps apart; none of its tokens ever is the first choice. */
+static bool draw_probe_map(owned_record *o, int texts, int64_t apart, image *m) {
+    probe_map *map = probe_map_new();
+    glimpse_sample *probes = calloc((size_t)texts, sizeof *probes);
+    buffer png = {0};
+    if (!EXPECT(map && probes)) return false;
+    for (int t = 0; t < o->record.samples->n_tokens; t++) token(o, t)->rank = 2;
+    for (int i = 0; i < texts; i++) probes[i] = *o->record.samples;
+    o->record.probes = probes, o->record.n_probes = texts;
+    for (int e = 0; e < 11; e++) o->record.step = apart * e, EXPECT_OK(probe_map_add(map, &o->record));
+    bool ok = EXPECT_OK(chart_probe_map(map, &png)) && EXPECT(decode(&png, m));
+    o->record.probes = NULL, o->record.n_probes = 0;
+    buf_free(&png);
+    free(probes);
+    probe_map_free(map);
+    return ok;
+}
+
+/* However many texts of --probe: the picture is hardly higher than wide, and each text has its own steps: where two runs differ in the
+ * numbers of their steps alone, their pictures differ in one place for each text. */
+TEST(charts_probe_map_at_a_glance) {
+    for (int texts = 1; texts <= 32; texts *= 2)
+        for (int n = 3; n <= 36; n *= 3) {
+            owned_record *o = chart_record(n, 5, 5, "probe");
+            image a, b;
+            REQUIRE(o && draw_probe_map(o, texts, 150, &a) && draw_probe_map(o, texts, 450, &b));
+            EXPECT(a.h <= a.w * 5 / 4);
+            REQUIRE(a.w == b.w && a.h == b.h);
+            int places = 0;
+            const int card = a.w % 640 ? a.w : 640;
+            for (int x0 = 0; x0 < a.w; x0 += card) {
+                int last = 0;
+                for (int y = 64; y < a.h; y++) { /* below the title; between a number and its tick is a gap */
+                    const size_t row = 3 * ((size_t)y * (size_t)a.w + (size_t)x0);
+                    if (!memcmp(a.rgb + row, b.rgb + row, 3 * (size_t)card)) continue;
+                    places += y - last > 8;
+                    last = y;
+                }
+            }
+            EXPECT_EQ(places, texts);
+            free(a.rgb), free(b.rgb);
+            record_free(&o->record);
+        }
 }
 
 TEST(charts_minmax) {

@@ -34,7 +34,7 @@ static void save_model(int L, int C, int T) {
     buf_put(&tok, tok_head, sizeof tok_head);
     for (int i = 0; i < V; i++) { /* letters; and what a terminal must never get */
         static const char *const hostile[] = { "\x1b[2J", "\a", "\xc3", "\xa9", "\x1b]0;x\a", "\x9b" "31m", "\r", "\b" };
-        char c[2] = { (char)(i == 0 ? '\n' : i < 30 ? 'A' + i - 1 : 'a' + i % 26), 0 };
+        char c[2] = { (char)(i == 0 ? '\n' : i == 29 ? ' ' : i < 30 ? 'A' + i - 1 : 'a' + i % 26), 0 };
         const char *piece = i >= 40 && i < 48 ? hostile[i - 40] : c;
         buf_putc(&tok, (char)strlen(piece));
         buf_puts(&tok, piece);
@@ -255,4 +255,37 @@ TEST(chat_of_hostile_lines) {
         EXPECT(strstr(buf_str(&err), cases[i][1]) != NULL);
     }
     buf_free(&lines), buf_free(&out), buf_free(&err);
+}
+
+/* In a terminal an answer is broken between words, in a pipe not at all: the numbers are the same. */
+TEST_LIMIT(chat_breaks_lines_between_words, 60) {
+    terminal t;
+    buffer lines = {0}, out = {0}, err = {0}, shown = {0};
+    save_model(1, 16, 512);
+    buf_puts(&lines, "AB CD\n");
+    EXPECT_EQ(piped(&lines, "--max_new_tokens 300 --ignore_eos --quiet --logit_bias 29:3", &out, &err), 0);
+    start(&t, (const char *const[]){ "--max_new_tokens", "300", "--ignore_eos", "--quiet", "--color", "never", "--logit_bias", "29:3", NULL });
+    REQUIRE(wait_for(&t, "> "));
+    type(&t, "AB CD\r");
+    REQUIRE(wait_for(&t, "AB CD\r\n"));
+    const size_t from = t.from;
+    REQUIRE(wait_for(&t, "\r\n> "));
+    for (size_t i = from; i < t.from - 4; i++)
+        if (t.seen.bytes[i] != '\r') buf_putc(&shown, t.seen.bytes[i]);
+    buf_putc(&shown, '\n');
+    type(&t, "\x04");
+    EXPECT_EQ(end(&t), 0);
+    const char *a = buf_str(&shown), *b = buf_str(&out);
+    int broken = 0;
+    size_t column = 0;
+    for (; *a && *b; a++, b++) {
+        column = *a == '\n' ? 0 : column + 1;
+        EXPECT_LE(column, 99);
+        if (*a == *b) continue;
+        broken++; /* a newline for blanks */
+        if (!EXPECT(*a == '\n' && *b == ' ')) break;
+        while (b[1] == ' ') b++;
+    }
+    EXPECT(!*a && !*b && broken > 0);
+    buf_free(&lines), buf_free(&out), buf_free(&err), buf_free(&shown);
 }

@@ -437,7 +437,18 @@ TEST(cli_the_checkpoint_of_this_run) {
     EXPECT_EQ(err.n, 0);
     EXPECT_EQ(shell("touch -d '1 hour ago' o/model_00000002.bin; \"$G\" inspect o"), 0); /* nothing is known of either: the highest step */
     expect_in(&out, "path               o/model_00000004.bin\n");
-    EXPECT_EQ(err.n, 0);
+    expect_in(&err, "glimpse: o/model_00000004.bin is taken, the highest step there; it may be an older run's: it was written before the run in o/evals.jsonl began\n");
+    EXPECT_EQ(shell("touch o/*.bin; \"$G\" inspect o"), 0); /* as after `cp -r` */
+    expect_in(&out, "path               o/model_00000004.bin\n");
+    EXPECT_STREQ(buf_str(&err), "glimpse: o/model_00000004.bin is taken, the highest step there; it may be an older run's: the last eval of the run in "
+                                "o/evals.jsonl is of step 2\nhint: --checkpoint names another\n");
+}
+
+/* Whatever a directory is called, a terminal gets no control character of it. */
+TEST(cli_names_of_directories_are_safe) {
+    EXPECT_EQ(shell("D=$(printf 'o\\033[2Jx'); mkdir \"$D\" && echo nothing > \"$D/evals.jsonl\"; \"$G\" report \"$D\"; \"$G\" report \"$D\" --export openai"), 0);
+    EXPECT(strstr(buf_str(&err), "x1b[2J") && !strchr(buf_str(&err), 27));
+    expect_in(&err, "; 1 line of evals.jsonl is none of Glimpse's and was passed over");
 }
 
 /* The table of tensors fits a terminal; in a file it is one line a tensor, whole. */

@@ -6,6 +6,7 @@
 
 #include <glimpse_llmc.h>
 #include <math.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -100,6 +101,46 @@ TEST(device_two_snapshots) {
     buf_free(&expected);
 }
 
+/* What the worker has copied off the GPU is free again: the next eval does not wait until the samples are there. */
+TEST_LIMIT(device_slot_is_free_once_it_was_copied, 120) {
+    fake_cuda *f = driver_start();
+    REQUIRE(f != NULL);
+    buffer expected = {0}, journal = {0};
+    static const char *const options[] = {"num_samples=200", "record_top=0", "report=false", "tensorboard=false", "worker_share=100", NULL};
+    for (int gpu = 0; gpu < 2; gpu++) {
+        trainer t;
+        trainer_open(&t, gpu ? f : NULL, 1, gpu, NULL, options);
+        REQUIRE(t.r.g != NULL);
+        for (int step = 0; step < 30; step += 10) {
+            EXPECT_EQ(eval_at(&t, step), GLIMPSE_OK);
+            if (step < 20 || !gpu) run_out(&t);
+            else f->run();
+        }
+        glimpse_status st = GLIMPSE_SKIPPED;
+        for (int i = 0; i < 2000 && gpu && st == GLIMPSE_SKIPPED; i++) {
+            poll(NULL, 0, 3);
+            st = glimpse_eval(t.r.g, 25, 2, NAN); /* of the weights behind step 20 */
+        }
+        if (gpu) {
+            EXPECT_EQ(st, GLIMPSE_OK);
+            EXPECT(!strstr(buf_str(&t.r.said), "step 20")); /* which is still being sampled */
+        } else EXPECT_OK(glimpse_eval(t.r.g, 25, 2, NAN));
+        run_out(&t);
+        EXPECT_STREQ(rig_status(&t.r, 20), "ok");
+        rig_lines(&t.r, note_line, gpu ? &journal : &expected);
+        trainer_close(&t);
+    }
+    const char *a = strstr(buf_str(&journal), "20 ok:"), *b = strstr(buf_str(&expected), "20 ok:");
+    REQUIRE(a && b);
+    EXPECT(!strncmp(a, b, strcspn(b, "\n")));
+    a = strstr(buf_str(&journal), "25 ok:"), b = strstr(buf_str(&expected), "25 ok:");
+    REQUIRE(a && b);
+    EXPECT(!strncmp(a, b, strcspn(b, "\n")));
+    EXPECT_EQ(f->held(), 0);
+    buf_free(&journal);
+    buf_free(&expected);
+}
+
 /* --- refusals ----------------------------------------------------------------------------------------------------- */
 
 /* The weights go through the host, which is said once, with the reason. */
@@ -163,15 +204,16 @@ TEST(device_capture_in_progress_skips_the_eval) {
     for (int mode = 0; mode < 2; mode++)
         for (int own = 0; own < 2; own++) {
             trainer t;
-            trainer_open(&t, f, 1, own, NULL, (const char *const[]){mode ? "mode=inline" : "mode=worker", NULL});
+            trainer_open(&t, f, 1, own, NULL, (const char *const[]){mode ? "mode=inline" : "mode=worker", "sample_each_eval=false", NULL});
             REQUIRE(t.r.g != NULL);
             EXPECT_EQ(eval_at(&t, 0), GLIMPSE_OK);
             run_out(&t);
             f->capturing = 1;
-            EXPECT_EQ(glimpse_eval(t.r.g, 10, 2, 1), GLIMPSE_SKIPPED);
+            EXPECT_EQ(glimpse_eval(t.r.g, 10, 2, 0.5), GLIMPSE_SKIPPED);
             f->capturing = 0;
-            EXPECT_EQ(eval_at(&t, 20), GLIMPSE_OK);
+            EXPECT_EQ(eval_at(&t, 20), GLIMPSE_OK); /* no best, and owed */
             run_out(&t);
+            EXPECT_EQ(eval_at(&t, 30), GLIMPSE_NOT_DUE);
             EXPECT_STREQ(rig_status(&t.r, 10), "skipped");
             EXPECT_STREQ(rig_status(&t.r, 20), "ok");
             EXPECT_EQ(count_text(buf_str(&t.r.said), "is being captured into a graph"), 1);

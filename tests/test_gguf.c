@@ -356,6 +356,41 @@ TEST(gguf_ends_by_their_texts) {
     }
 }
 
+/* A key of the wrong kind, and more ends than a model may have: named, and not taken for something else. */
+TEST(gguf_ends_that_are_none_or_too_many) {
+    static const char *const kinds[] = {"tokenizer.ggml.eos_token_id", "tokenizer.ggml.fim_sep_token_id", "llama.attention.head_count_kv"};
+    static const char *const many[] = {"<|eot_id|>", "<|im_end|>", "<|end|>", "<|end_of_text|>", "<|return|>", "<end_of_turn>", "<|endoftext|>", "</s>", "<|eom_id|>",
+                                       "<EOT>", "_<EOT>", "[EOT]", "[EOS]", "<end_of_utterance>", "<eos>", "<turn|>", "<|fim_pad|>"};
+    model *m = NULL;
+    buffer b = {0};
+    for (int i = 0; i < 3; i++)
+        for (int text = 0; text < 2; text++) {
+            make_gguf_with(&b, false, NULL, 0);
+            buffer with = {0};
+            buf_put(&with, b.bytes, 16);
+            put(&with, 10, 8); /* keys: one more */
+            put_string(&with, kinds[i]), put(&with, text ? 8 : 7, 4);
+            if (text) put_string(&with, "</s>");
+            else put(&with, 1, 1);
+            buf_put(&with, b.bytes + 24, b.n - 24);
+            const char *name = i == 2 ? ".attention.head_count_kv" : kinds[i];
+            char want[128];
+            snprintf(want, sizeof want, "the key %s is a %s, a number is expected", name, text ? "text" : "yes or no");
+            EXPECT_ERR(checkpoint_open(hf_save(hf_dir("gguf"), "m.gguf", with.bytes, with.n), NULL, NULL, &m), GLIMPSE_E_FORMAT, want);
+            buf_free(&b), buf_free(&with);
+        }
+    for (int n = 16; n <= 17; n++) {
+        make_gguf_with(&b, false, many, n);
+        const char *path = hf_save(hf_dir("gguf"), "m.gguf", b.bytes, b.n);
+        if (n == 16) {
+            REQUIRE_OK(checkpoint_open(path, NULL, NULL, &m));
+            EXPECT_EQ(m->d.n_more_eos, GLIMPSE_MORE_EOS);
+            model_close(m);
+        } else EXPECT_ERR(checkpoint_open(path, NULL, NULL, &m), GLIMPSE_E_UNSUPPORTED, "more than 16 tokens of its vocabulary end a text");
+        buf_free(&b);
+    }
+}
+
 TEST(gguf_ends_of_turns_and_messages) {
     buffer b = {0};
     model *m = NULL;

@@ -3,6 +3,8 @@
 #include "hooks/journal.h"
 #include "include/internal/file.h"
 #include "tests/test.h"
+
+#define JOURNAL_DATE "2026-11-21_0304"
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
@@ -246,9 +248,9 @@ TEST(journal_one_writer_and_new_runs) {
     journal_close(j);
     REQUIRE_OK(journal_open(dir, 30, NULL, "llama", 123456789012, &j, &st)); /* another model: another run */
     EXPECT(!st.continued && st.last_step == -1);
-    EXPECT_STREQ(st.set_aside, "9f2c1a");
+    EXPECT_STREQ(st.set_aside, JOURNAL_DATE "_9f2c1a");
     journal_close(j);
-    char *old = path_join(dir, "evals.9f2c1a.jsonl");
+    char *old = path_join(dir, "evals." JOURNAL_DATE "_9f2c1a.jsonl");
     buffer now = {0};
     REQUIRE_OK(file_read_all(old, 1 << 24, &now));
     EXPECT_EQ(now.n, bytes.n);

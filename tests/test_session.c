@@ -403,12 +403,48 @@ TEST(session_prompts) {
     buf_free(&h.log);
 }
 
+static bool disk_is_full;
+static ssize_t write_or_not(int fd, const void *bytes, size_t n) {
+    if (!disk_is_full || fd <= 2) return write(fd, bytes, n);
+    errno = ENOSPC;
+    return -1;
+}
+
+/* So is one whose record could not be written: the best so far is the best that is there to be read. */
+TEST(session_owes_a_sample_that_was_not_recorded) {
+    heard h = {0};
+    session_host host = host_of(&h);
+    session *s;
+    tiny_gpt g;
+    const io_calls kept = io;
+    io.write = write_or_not;
+    tiny_gpt_make(&g, 1, 1, 16, 60, 32, -1, 12);
+    options *o = OPTS(test_tmpdir(), { "max_sample_tokens", "3" }, { "sheets", "false" });
+    REQUIRE_OK(session_open(o, &g.model, &host, &s));
+    EXPECT_OK(session_eval(s, 0, 3, 3));
+    disk_is_full = true;
+    EXPECT_ERR(session_eval(s, 10, 3, 2), GLIMPSE_E_IO, NULL);
+    disk_is_full = false;
+    EXPECT_OK(session_eval(s, 20, 3, 2.5));
+    EXPECT_EQ(s->due.best_step, 20);
+    EXPECT_EQ(session_eval(s, 30, 3, 2.6), GLIMPSE_NOT_DUE);
+    disk_is_full = true;
+    EXPECT_ERR(session_eval(s, 40, 3, 2.6), GLIMPSE_E_IO, NULL); /* it was not due, and is not owed */
+    disk_is_full = false;
+    EXPECT_EQ(session_eval(s, 50, 3, 2.6), GLIMPSE_NOT_DUE);
+    session_close(s);
+    io = kept;
+    options_free(o);
+    tiny_gpt_free(&g);
+    buf_free(&h.log);
+}
+
 /* A sampling that failed is due again, also for whoever goes on with the run: the journal says so. */
 TEST(session_owes_a_sample_across_a_resume) {
     static const struct {
-        const char *after; /* what happened behind the failure at step 10, before the end: k = skipped, o = sampled */
+        const char *after; /* what happened behind the failure at step 10, before the end: k = skipped, b = skipped though it was the best, o = sampled */
         bool owed;
-    } cases[] = {{"", true}, {"k", true}, {"kk", true}, {"o", false}, {"ok", false}};
+    } cases[] = {{"", true}, {"k", true}, {"kk", true}, {"o", false}, {"ok", false}, {"ob", true}, {"obk", true}, {"obo", false}};
     tiny_gpt g;
     tiny_gpt_make(&g, 1, 1, 16, 60, 32, -1, 12);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -426,7 +462,8 @@ TEST(session_owes_a_sample_across_a_resume) {
         g.w[14][3] = kept;
         int64_t step = 20;
         for (const char *a = cases[i].after; *a; a++, step += 10) {
-            if (*a == 'k') EXPECT_OK(session_note(s, step, NAN, 6, "skipped", "still busy", 0, false));
+            if (*a == 'b') EXPECT_OK(session_note(s, step, NAN, 1.5, NOTE_OWED, "still busy", 0, false));
+            else if (*a == 'k') EXPECT_OK(session_note(s, step, NAN, 6, NOTE_SKIPPED, "still busy", 0, false));
             else EXPECT_OK(session_eval(s, step, 3, 6));
         }
         EXPECT_EQ(s->due.owed, cases[i].owed);
@@ -704,7 +741,7 @@ TEST(session_two_evals_in_one_step) {
     REQUIRE_OK(session_open(o, &g.model, &host, &s));
     EXPECT_EQ(session_eval(s, 10, NAN, 5), GLIMPSE_OK);
     EXPECT_EQ(session_eval(s, 10, NAN, 6), GLIMPSE_NOT_DUE);
-    EXPECT_OK(session_note(s, 10, NAN, 6, "skipped", "still busy", 0, false));
+    EXPECT_OK(session_note(s, 10, NAN, 6, NOTE_SKIPPED, "still busy", 0, false));
     EXPECT(strstr(buf_str(&h.log), "glimpse 10: no sample, still busy (this step's samples stay)"));
     session_close(s);
     size_t n;

@@ -1,6 +1,7 @@
 /* test_text_out.c -- generated text and messages on one terminal: whatever is said while text streams, after it or instead of
  * it begins a line of its own, and where the text goes to a file or a pipe not a byte is added to it. */
 #include "hooks/session_state.h"
+#include "hooks/word_wrap.h"
 #include "include/internal/file.h"
 #include "tests/hf_files.h"
 #include "tests/test.h"
@@ -133,4 +134,87 @@ TEST(text_out_of_a_run_that_fails) {
     options_free(o);
     free(taken), free(dir), free(ours);
     buf_free(&s.shown), buf_free(&s.out);
+}
+
+/* --- words ----------------------------------------------------------------------------------------------------------- */
+
+static uint64_t rnd(uint64_t *s) {
+    *s = *s * 6364136223846793005u + 1442695040888963407u;
+    return *s >> 33;
+}
+
+/* The whole text at once, as one would break it by hand: a word that does not fit takes a newline in place of its blanks. */
+static void broken_by_hand(const char *text, size_t columns, buffer *out) {
+    size_t column = 0;
+    for (const char *at = text; *at;) {
+        if (*at == '\n') {
+            buf_putc(out, *at++);
+            column = 0;
+            continue;
+        }
+        size_t gap = strspn(at, " "), word = strcspn(at + gap, " \n");
+        if (word && column && column + gap + word > columns) buf_putc(out, '\n'), column = 0;
+        else buf_fill(out, ' ', gap), column += gap;
+        buf_put(out, at + gap, word);
+        column += word;
+        while (column > columns) column -= columns + 1;
+        at += gap + word;
+    }
+}
+
+/* However the pieces are cut, and never later than it must be. */
+TEST(text_out_breaks_between_words) {
+    uint64_t s = 11;
+    for (int i = 0; i < 400; i++) {
+        char text[600];
+        size_t n = 0, columns = 20 + rnd(&s) % 70;
+        while (n < 500) { /* words that fit near the edge; now and then several blanks, an empty line */
+            for (size_t k = 1 + rnd(&s) % (rnd(&s) % 5 ? 9 : 19); k; k--) text[n++] = (char)('a' + rnd(&s) % 26);
+            for (size_t k = rnd(&s) % 12 ? 1 : 3; k; k--) text[n++] = ' ';
+            if (rnd(&s) % 15 == 0) text[n++] = '\n';
+        }
+        text[n] = 0;
+        buffer want = {0}, got = {0};
+        word_wrap w = {.columns = columns};
+        broken_by_hand(text, columns, &want);
+        for (size_t at = 0, k; at < n; at += k) {
+            k = 1 + rnd(&s) % 7;
+            if (k > n - at) k = n - at;
+            word_wrap_put(&w, text + at, k, &got);
+            EXPECT_LE(w.held.n, 24 + 3); /* a word near the edge and its blanks */
+            if (w.column + 24 + 22 < columns) EXPECT_LE(w.held.n, 3); /* far from it blanks alone */
+        }
+        word_wrap_flush(&w, &got);
+        if (!EXPECT_STREQ(buf_str(&got), buf_str(&want))) i = 400;
+        word_wrap_free(&w);
+        buf_free(&want), buf_free(&got);
+    }
+}
+
+TEST(text_out_breaks_what_is_coloured_and_wide) {
+    static const struct {
+        const char *text, *want;
+    } cases[] = {
+        {"\x1b[41maaaa\x1b[0m\x1b[42m bbbbbb\x1b[0m", "\x1b[41maaaa\x1b[0m\x1b[42m\x1b[0m\n\x1b[42mbbbbbb\x1b[0m"}, /* no ground reaches over it */
+        {"\x1b[41maaaa b\x1b[0m\x1b[42mbb\x1b[0m c", "\x1b[41maaaa b\x1b[0m\x1b[42mbb\x1b[0m\nc"},
+        {"\x1b[41maaaa b\x1b[0m\x1b[42mbbbb\x1b[0m c", "\x1b[41maaaa\x1b[0m\n\x1b[41mb\x1b[0m\x1b[42mbbbb\x1b[0m c"},
+        {"\xe6\x97\xa5\xe6\x9c\xac \xe6\x97\xa5\xe6\x9c\xac", "\xe6\x97\xa5\xe6\x9c\xac\n\xe6\x97\xa5\xe6\x9c\xac"}, /* 4 + 1 + 4 columns */
+        {"aa\tb cccccccccccc", "aa\tb\ncccccccccccc"}, /* longer than a line: the terminal's to break */
+        {"  a bbbbb", "  a\nbbbbb"},
+        {"aaaaaaaa\nb", "aaaaaaaa\nb"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        for (size_t cut = 0; cut < 2; cut++) {
+            word_wrap w = {.columns = i == 4 ? 10 : 8};
+            buffer got = {0};
+            const char *text = cases[i].text;
+            for (size_t at = 0, n = strlen(text), k; at < n; at += k) { /* at once, or by whole characters and escapes */
+                k = cut ? text[at] == 27 ? strcspn(text + at, "m") + 1 : text[at] & 0x80 ? 3 : 1 : n;
+                word_wrap_put(&w, text + at, k, &got);
+            }
+            word_wrap_flush(&w, &got);
+            EXPECT_STREQ(buf_str(&got), cases[i].want);
+            word_wrap_free(&w);
+            buf_free(&got);
+        }
 }

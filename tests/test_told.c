@@ -19,6 +19,11 @@ static int times(const char *text, const char *part) {
     return n;
 }
 
+static void keep_line(void *user, const char *line) {
+    buf_puts(user, line);
+    buf_putc(user, '\n');
+}
+
 static void expect_once(const rig *r, const char *part) {
     int n = times(buf_str(&r->said), part);
     test_check(n == 1, __FILE__, __LINE__, "\"%s\" is said %d times:\n%s", part, n, buf_str(&r->said));
@@ -121,6 +126,40 @@ TEST(told_error_is_that_of_the_last_call_that_failed) {
     EXPECT(glimpse_eval(r.g, 20, 3, 4) >= 0);
     EXPECT_STREQ(glimpse_error(), kept);
     rig_close(&r);
+}
+
+/* A misspelt flag of ours is the trainer's, for all that Glimpse can know: it asks, once, and only where a letter or two are wrong. */
+TEST(told_of_a_flag_that_looks_misspelt) {
+    static const struct {
+        const char *word, *meant;
+    } cases[] = {
+        {"--max_sampel_tokens", "max_sample_tokens"}, {"--max-sample-token=5", "max_sample_tokens"}, {"--smaple_each_eval", "sample_each_eval"},
+        {"--chart_typ", "chart_type"}, {"--sample_fil", "sample_file"},
+        {"--sample_size", NULL}, {"--sample", NULL}, {"--max_tokens", NULL}, {"--seed", NULL}, {"--num_sample", NULL}, {"--sample_\x1bnly", NULL},
+        {"-max_sampel_tokens", NULL}, {"max_sampel_tokens", NULL},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        for (int behind = 0; behind < 2; behind++) {
+            char word[64], *argv[] = {"train", behind ? "--" : "x", word, "100", NULL};
+            int argc = 4;
+            buffer said = {0};
+            glimpse_config *cfg = glimpse_config_new();
+            glimpse_model m = GLIMPSE_MODEL_INIT;
+            glimpse_set_log(cfg, keep_line, &said);
+            snprintf(word, sizeof word, "%s", cases[i].word);
+            EXPECT_OK(glimpse_parse_args(cfg, &argc, argv));
+            EXPECT_EQ(argc, 4);
+            EXPECT(glimpse_open(cfg, &m) == NULL);
+            char want[128] = "";
+            if (cases[i].meant && !behind)
+                snprintf(want, sizeof want, "glimpse: is %.*s meant for Glimpse, which takes --%s? It was left to the trainer\n",
+                         (int)strcspn(word, "="), word, cases[i].meant);
+            size_t n = strlen(want);
+            EXPECT(!strncmp(buf_str(&said), want, n) && !strstr(buf_str(&said) + n, "meant for"));
+            EXPECT(strstr(buf_str(&said), "no tokens to sample were asked for") != NULL);
+            glimpse_config_free(cfg);
+            buf_free(&said);
+        }
 }
 
 TEST(told_flags_as_the_program_takes_them) {

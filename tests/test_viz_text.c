@@ -348,6 +348,16 @@ TEST(text_terminal_of_blanks) {
     EXPECT_OK(view_terminal(&m->r, NULL, NULL, &plain, &b));
     EXPECT(strstr(buf_str(&b), "   token repeats .96   stop") != NULL && strstr(buf_str(&b), "hint: 96 % of the 4-grams repeat") != NULL);
     buf_free(&b);
+    unsigned hinted = 0; /* a run's log gives a hint once; another kind is another hint */
+    view_style once = plain;
+    once.hinted = &hinted;
+    for (int i = 0; i < 3; i++) {
+        if (i == 2) m->s[0].n_tokens = 1, m->s[0].stop = GLIMPSE_STOP_EOS;
+        EXPECT_OK(view_terminal(&m->r, NULL, NULL, &once, &b));
+        EXPECT_EQ(strstr(buf_str(&b), "4-grams repeat") != NULL, i == 0);
+        EXPECT_EQ(strstr(buf_str(&b), "ended the text at once") != NULL, i == 2);
+        buf_free(&b);
+    }
     free(m);
 }
 
@@ -381,15 +391,16 @@ static const char *legend_of(const made *m, color_mode mode, size_t columns) {
 TEST(text_legend_says_what_the_colours_are) {
     static const char *const p[] = {"a", "b", "c"};
     made *m = make(p, NULL, 3);
-    EXPECT_STREQ(legend_of(m, COLOR_MINMAX, 100), "minmax                  lowest \xe2\x80\xa6 highest logit of each sample (0.0 \xe2\x80\xa6 2.0)");
-    EXPECT_STREQ(legend_of(m, COLOR_MINMAX, 65), "minmax                  lowest \xe2\x80\xa6 highest logit of each sample");
+    EXPECT_STREQ(legend_of(m, COLOR_MINMAX, 100), "minmax                  lowest \xe2\x80\xa6 highest logit of each sample, not p (0.0 \xe2\x80\xa6 2.0)");
+    EXPECT_STREQ(legend_of(m, COLOR_MINMAX, 65), "minmax            lowest \xe2\x80\xa6 highest logit of each sample, not p");
     EXPECT_STREQ(legend_of(m, COLOR_MINMAX, 59), "minmax          lowest \xe2\x80\xa6 highest logit of each sample");
     EXPECT_STREQ(legend_of(m, COLOR_MINMAX, 40), "minmax          lowest \xe2\x80\xa6 highest logit");
     EXPECT_STREQ(legend_of(m, COLOR_SOFTMAX, 100), "softmax                  p 0 \xe2\x80\xa6 1, at the temperature");
     EXPECT_STREQ(legend_of(m, COLOR_TOPK, 100), "topk                  p 0 \xe2\x80\xa6 1, the model's own");
+    EXPECT_STREQ(legend_of(m, COLOR_ENTROPY, 100), "entropy                  0 \xe2\x80\xa6 10.8 nats, low is sure");
     EXPECT_STREQ(legend_of(m, COLOR_RANK, 100), "rank                  rank 200 \xe2\x80\xa6 2 (1 plain)");
     m->s[0].n_tokens = 0; /* no numbers */
-    EXPECT_STREQ(legend_of(m, COLOR_MINMAX, 100), "minmax                  lowest \xe2\x80\xa6 highest logit of each sample");
+    EXPECT_STREQ(legend_of(m, COLOR_MINMAX, 100), "minmax                  lowest \xe2\x80\xa6 highest logit of each sample, not p");
     for (int mode = COLOR_MINMAX; mode <= COLOR_ALL; mode++)
         for (size_t columns = 0; columns < 120; columns++) legend_of(m, (color_mode)mode, columns);
     free(m);

@@ -139,6 +139,45 @@ TEST(worker_eval_that_found_it_busy_is_owed) {
     rig_close(&r);
 }
 
+/* The end of training is what everybody wants to see: a last eval that found the worker busy is sampled at close, if its weights
+ * are still there, and is then what it would have been. */
+TEST(worker_last_eval_that_was_skipped_is_made_up_at_close) {
+    static const struct {
+        int tensor; /* of which one number changes before close; -1 = none, -2 = the worker stays busy */
+        const char *says;
+    } cases[] = {{-1, "step 20 was skipped and is sampled now"}, {0, "not sampled now: the weights have changed"},
+                 {3, "not sampled now: the weights have changed"}, {-2, "not sampled now: the worker is still busy"}};
+    char want[64] = "";
+    for (int c = -1; c < 4; c++) { /* -1: what it samples where nothing is skipped */
+        rig r;
+        heard h = {0};
+        rig_open(&r, (const char *const[]){"close_timeout=20", "snapshots=2", NULL});
+        REQUIRE(r.g != NULL);
+        if (c == 3) EXPECT_OK(glimpse_close(r.g)), EXPECT_OK(glimpse_set(r.cfg, "close_timeout", "0.2")), rig_reopen(&r);
+        EXPECT_OK(glimpse_add_hook(r.g, on_record, &h));
+        EXPECT_OK(glimpse_eval(r.g, 0, 2, 3));
+        EXPECT_OK(glimpse_drain(r.g));
+        pid_t pid = the_worker();
+        if (c >= 0) kill(pid, SIGSTOP);
+        for (int i = 5; c >= 0 && i <= 10; i += 5) EXPECT_OK(glimpse_eval(r.g, i, 2, 3)); /* both slots */
+        for (size_t k = 0; k < r.gpt.n[0]; k++) r.gpt.w[0][k] *= -0.5f;
+        EXPECT_EQ(glimpse_eval(r.g, 20, 2, 3), c >= 0 ? GLIMPSE_SKIPPED : GLIMPSE_OK);
+        if (c >= 0 && cases[c].tensor >= 0) r.gpt.w[cases[c].tensor][0] += 1e-3f;
+        if (c < 3) kill(pid, SIGCONT);
+        EXPECT_OK(glimpse_close(r.g));
+        r.g = NULL;
+        if (c == 3) kill(pid, SIGCONT), EXPECT(rig_wait_workers(0));
+        if (c >= 0) EXPECT(has(&r, cases[c].says));
+        EXPECT_STREQ(rig_status(&r, 20), c <= 0 ? "ok" : "skipped");
+        EXPECT_STREQ(rig_status(&r, 10), c < 0 ? "" : "ok");
+        if (c <= 0 && h.n) EXPECT_EQ(h.step[h.n - 1], 20);
+        if (c < 0) snprintf(want, sizeof want, "%s", h.text[h.n - 1]);
+        if (c == 0) EXPECT_STREQ(h.text[h.n - 1], want);
+        EXPECT(want[0] && strcmp(want, h.text[0]));
+        rig_close(&r);
+    }
+}
+
 TEST(worker_busy_evals_are_skipped_or_wait) {
     rig r;
     rig_open(&r, NULL);

@@ -61,7 +61,7 @@ glimpse_status chart_barchart_draw(canvas *c, const glimpse_record *r, const gli
         if (low) canvas_fill(c, middle, BOTTOM + 3, 1, 22, C_GRID);
         if (k < cells.n) {
             draw_bar(c, &cells.cell[k], x + pad, w, pad);
-            text_token(&text, r, cells.cell[k].id);
+            chart_token_label(r, cells.cell[k].id, face, label_w, &text);
         } else {
             const int h = height_of(cells.others_mass);
             chart_number number;

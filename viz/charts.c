@@ -118,10 +118,18 @@ void chart_context(const glimpse_record *r, const glimpse_sample *s, int32_t i, 
             buf_put(&raw, piece->text, (size_t)(piece->bytes < PIECE_LIMIT ? piece->bytes : PIECE_LIMIT));
         else buf_printf(&raw, "\xe2\x9f\xa8%d\xe2\x9f\xa9", (int)id);
     }
-    text_visible(out, raw.bytes, raw.n, raw.n);
+    size_t cut = 0; /* the rest of a character whose beginning is left out */
+    while (from > 0 && cut < raw.n && cut < 3 && ((unsigned char)raw.bytes[cut] & 0xC0) == 0x80) cut++;
+    text_visible(out, raw.bytes ? raw.bytes + cut : "", raw.n - cut, raw.n);
     if (raw.failed) out->failed = true;
     buf_free(&raw);
     buf_puts(out, "\xe2\x96\xb8");
+}
+
+void chart_token_label(const glimpse_record *r, int32_t id, font_face face, int w, buffer *out) {
+    buf_clear(out);
+    text_token(out, r, id);
+    if (!out->failed && canvas_width(face, out->bytes, out->n) > w) text_end_short(out);
 }
 
 void chart_title(const glimpse_record *r, const glimpse_sample *s, buffer *out) {

@@ -40,6 +40,8 @@ int chart_color(double p); /* index of the palette */
 
 /* The last_k ids before token i (prompt, then sample), "…" before them if there are more, "▸" after them.  Appends. */
 void chart_context(const glimpse_record *r, const glimpse_sample *s, int32_t i, int32_t last_k, buffer *out);
+/* The label of a token that has `w` pixels: its short name where it has one and needs it.  Instead of what `out` held. */
+void chart_token_label(const glimpse_record *r, int32_t id, font_face face, int w, buffer *out);
 /* "step 250 · prompt 1 · top_k 5", " · sample 2 of 3" where there are several.  Appends. */
 void chart_title(const glimpse_record *r, const glimpse_sample *s, buffer *out);
 

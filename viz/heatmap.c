@@ -16,8 +16,7 @@ static void draw_cell(canvas *c, const glimpse_record *r, const chart_cell *cell
     chart_number number;
     canvas_fill(c, x, y, w, h, ground);
     if (!isfinite(cell->p_final)) canvas_hatch(c, x, y, w, h, C_FRAME);
-    buf_clear(text);
-    text_token(text, r, cell->id);
+    chart_token_label(r, cell->id, FONT_BOLD, w - 8, text);
     canvas_text(c, middle, y + h / 2 - 4, w - 8, FONT_BOLD, ink, TEXT_CENTER, buf_str(text), text->n);
     canvas_puts(c, middle, y + h / 2 + 15, w - 4, FONT_BODY, ink, TEXT_CENTER, cell->filtered ? "filtered" : chart_p(cell->p_final, number));
     canvas_puts(c, middle, y + h + 15, w, FONT_BODY, C_GREY, TEXT_CENTER, chart_p(cell->p, number));

@@ -7,8 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_TEXTS = 40, MOST_ROWS = 1200, ROW_H = 17, HEAD_H = 34, TOP_H = 92, LABEL_W = 150, SINCE_W = 84, MAP_X = CHART_MARGIN + LABEL_W + 8 };
-enum { MAP_W = CHART_W - MAP_X - SINCE_W - CHART_MARGIN };
+enum { MOST_TEXTS = 40, MOST_ROWS = 1200, ROW_H = 17, HEAD_H = 52, TOP_H = 76, LABEL_W = 120, SINCE_W = 84 };
+enum { CARD_W = 640, MOST_COLUMNS = 8 }; /* a text is a card; of one column the card is as wide as the other charts */
+
+/* Where the card of a text stands, and of its map the left edge, from there, and the width. */
+typedef struct place {
+    int x, y, map_x, map_w;
+} place;
 
 typedef struct probe_cells {
     buffer head;        /* prompt, tab, text, as given: a line of the file that was changed begins anew */
@@ -118,13 +123,17 @@ static const probe_cells *cells_at(const probe_map *m, size_t k, int32_t i) {
     return same ? then : NULL;
 }
 
-/* Where column k begins, in pixels of the map: half-way between two steps. */
-static int edge(const probe_map *m, size_t k) {
-    const int64_t first = m->columns[0].step, last = m->columns[m->n - 1].step;
-    if (k == 0 || last == first) return k ? MAP_W : 0;
-    if (k == m->n) return MAP_W;
-    const double middle = ((double)m->columns[k - 1].step + (double)m->columns[k].step) / 2;
-    return (int)((middle - (double)first) / (double)(last - first) * MAP_W + 0.5);
+/* A step's place in a map that is w wide. */
+static int step_x(const probe_map *m, double step, int w) {
+    const double first = (double)m->columns[0].step, last = (double)m->columns[m->n - 1].step;
+    return (int)((step - first) / (last - first) * w + 0.5);
+}
+
+/* Where column k begins: half-way between two steps. */
+static int edge(const probe_map *m, size_t k, int w) {
+    if (k == 0 || m->columns[m->n - 1].step == m->columns[0].step) return k ? w : 0;
+    if (k == m->n) return w;
+    return step_x(m, ((double)m->columns[k - 1].step + (double)m->columns[k].step) / 2, w);
 }
 
 /* The first column from which on token t of text i has rank 1 to the end; n = it has not at the end. */
@@ -137,61 +146,88 @@ static size_t first_choice_since(const probe_map *m, int32_t i, int32_t t) {
     return k;
 }
 
-static void draw_row(canvas *c, const probe_map *m, int32_t i, int32_t t, int y, buffer *text) {
+static void draw_row(canvas *c, const probe_map *m, int32_t i, int32_t t, place at, buffer *text) {
     const probe_cells *now = &m->columns[m->n - 1].texts[i];
-    canvas_text(c, CHART_MARGIN + LABEL_W, y + 12, LABEL_W, FONT_SMALL, t < now->answer_from ? C_GREY : C_INK, TEXT_RIGHT,
+    const int map_x = at.x + at.map_x, y = at.y;
+    canvas_text(c, map_x - 8, y + 12, LABEL_W, FONT_SMALL, t < now->answer_from ? C_GREY : C_INK, TEXT_RIGHT,
                 now->labels[t].bytes, now->labels[t].n);
     for (size_t k = 0; k < m->n; k++) {
         const probe_cells *cells = cells_at(m, k, i);
-        const int x = edge(m, k), w = edge(m, k + 1) - x;
+        const int x = edge(m, k, at.map_w), w = edge(m, k + 1, at.map_w) - x;
         if (w < 1) continue;
-        if (!cells || !isfinite(cells->p[t])) canvas_hatch(c, MAP_X + x, y, w, ROW_H - 1, C_FRAME);
-        else canvas_fill(c, MAP_X + x, y, w, ROW_H - 1, chart_color((double)cells->p[t]));
+        if (!cells || !isfinite(cells->p[t])) canvas_hatch(c, map_x + x, y, w, ROW_H - 1, C_FRAME);
+        else canvas_fill(c, map_x + x, y, w, ROW_H - 1, chart_color((double)cells->p[t]));
     }
     const size_t since = first_choice_since(m, i, t);
     buf_clear(text);
-    if (since < m->n) {
-        const int x = MAP_X + edge(m, since);
+    if (m->n == 1) { /* nothing has changed yet: the numbers themselves */
+        chart_number p;
+        buf_printf(text, "%s", chart_p((double)now->p[t], p));
+        buf_fill(text, ' ', text->n < 6 ? 6 - text->n : 1);
+        buf_printf(text, "%d", (int)now->rank[t]);
+    } else if (since < m->n) {
+        const int x = map_x + edge(m, since, at.map_w);
         canvas_fill(c, x, y, 4, ROW_H - 1, C_BLACK);
         canvas_fill(c, x + 1, y + 1, 2, ROW_H - 3, C_WHITE);
         buf_i64(text, m->columns[since].step);
     } else buf_puts(text, "\xe2\x80\x93");
-    canvas_text(c, MAP_X + MAP_W + 8, y + 12, SINCE_W - 8, FONT_SMALL, C_GREY, TEXT_LEFT, buf_str(text), text->n);
+    canvas_text(c, map_x + at.map_w + 8, y + 12, SINCE_W - 8, FONT_SMALL, C_GREY, TEXT_LEFT, buf_str(text), text->n);
 }
 
-static void draw_given(canvas *c, const probe_cells *p, int y) {
-    canvas_text(c, CHART_MARGIN + LABEL_W, y + 12, LABEL_W, FONT_SMALL, C_GREY, TEXT_RIGHT, p->given.bytes, p->given.n);
-    canvas_puts(c, MAP_X, y + 12, MAP_W, FONT_SMALL, C_GREY, TEXT_LEFT, "given: nothing before it to predict it from");
+static void draw_given(canvas *c, const probe_cells *p, place at) {
+    canvas_text(c, at.x + at.map_x - 8, at.y + 12, LABEL_W, FONT_SMALL, C_GREY, TEXT_RIGHT, p->given.bytes, p->given.n);
+    canvas_puts(c, at.x + at.map_x, at.y + 12, at.map_w, FONT_SMALL, C_GREY, TEXT_LEFT, "given: nothing before it to predict it from");
 }
 
 static int32_t rows_of(const probe_cells *p) { return p->n ? p->n + (p->given.n > 0) : 1; }
 
-static void draw_head(canvas *c, const probe_cells *p, int y, buffer *text) {
-    int x = CHART_MARGIN;
-    const int room = CHART_W - 2 * CHART_MARGIN;
+static void draw_head(canvas *c, const probe_cells *p, place at, buffer *text) {
+    int x = at.x + CHART_MARGIN;
+    const int end = at.x + at.map_x + at.map_w + SINCE_W, room = end - x;
     const char *after = p->head.bytes + p->prompt_bytes + 1;
     if (p->prompt_bytes) {
         buf_clear(text);
         text_visible(text, p->head.bytes, p->prompt_bytes, 400);
         int w = canvas_width(FONT_BODY, text->bytes, text->n);
         if (w > room * 2 / 3) w = room * 2 / 3;
-        canvas_text_tail(c, x, y, w, FONT_BODY, C_GREY, buf_str(text), text->n);
+        canvas_text_tail(c, x, at.y + 20, w, FONT_BODY, C_GREY, buf_str(text), text->n);
         x += w;
     }
     buf_clear(text);
     text_visible(text, after, p->head.n - p->prompt_bytes - 1, 400);
-    canvas_text(c, x, y, CHART_W - CHART_MARGIN - x, FONT_BOLD, C_INK, TEXT_LEFT, buf_str(text), text->n);
+    canvas_text(c, x, at.y + 20, end - x, FONT_BOLD, C_INK, TEXT_LEFT, buf_str(text), text->n);
+}
+
+/* The steps over the map of each text, for one sees a part of the picture at a time: the first, the last, and between
+ * them what stands apart by a sixth of the map. */
+static void draw_steps(canvas *c, const probe_map *m, place at, buffer *text) {
+    const int y = at.y + HEAD_H - 6, last_x = at.map_w;
+    int free_from = 0;
+    canvas_puts(c, at.x + at.map_x + at.map_w + 8, y, SINCE_W, FONT_SMALL, C_GREY, TEXT_LEFT, m->n > 1 ? "1st since" : "p     rank");
+    for (size_t k = 0; k < m->n; k++) {
+        buf_clear(text);
+        buf_printf(text, k ? "%lld" : "step %lld", (long long)m->columns[k].step);
+        const int w = canvas_width(FONT_SMALL, buf_str(text), text->n), x = m->n > 1 ? step_x(m, (double)m->columns[k].step, at.map_w) : 0;
+        const bool ends = k == 0 || k + 1 == m->n;
+        if (!ends && (x - w / 2 < free_from || x + w / 2 + at.map_w / 6 > last_x)) continue;
+        const int left = k == 0 ? 0 : ends ? x - w : x - w / 2;
+        canvas_text(c, at.x + at.map_x + left, y, w + 2, FONT_SMALL, C_GREY, TEXT_LEFT, buf_str(text), text->n);
+        canvas_fill(c, at.x + at.map_x + (ends && k ? x - 1 : x), y + 2, 1, 4, C_GREY);
+        free_from = left + w + at.map_w / 6;
+    }
 }
 
 /* Prose, not a token: its blanks stay blanks. */
-static void draw_why(canvas *c, const char *why, int y, buffer *text) {
+static void draw_why(canvas *c, const char *why, place at, buffer *text) {
     static const char open_box[] = "\xe2\x90\xa3";
-    int x = CHART_MARGIN;
+    const int end = at.x + at.map_x + at.map_w + SINCE_W, y = at.y + HEAD_H - 12;
+    int x = at.x + CHART_MARGIN;
     buf_clear(text);
     text_escape(text, why, strnlen(why, 400), TEXT_ONE_LINE);
-    for (const char *at = buf_str(text), *box; *at; at = box + strlen(open_box)) {
-        box = strstr(at, open_box);
-        x += canvas_text(c, x, y, CHART_W - CHART_MARGIN - x, FONT_SMALL, C_ALARM, TEXT_LEFT, at, box ? (size_t)(box - at) : strlen(at));
+    for (const char *from = buf_str(text), *box; *from; from = box + strlen(open_box)) {
+        box = strstr(from, open_box);
+        x += canvas_text(c, x, y, end - x, FONT_SMALL, C_ALARM, TEXT_LEFT, from,
+                         box ? (size_t)(box - from) : strlen(from));
         x += canvas_width(FONT_SMALL, " ", 1);
         if (!box) break;
     }
@@ -208,7 +244,7 @@ static int draw_alarm(canvas *c, bool failed, int right, int y) {
 }
 
 static void draw_top(canvas *c, const probe_map *m, int32_t texts, buffer *text) {
-    const int scale_w = 200, scale_x = CHART_W - CHART_MARGIN - scale_w - 16;
+    const int scale_w = 200, scale_x = c->w - CHART_MARGIN - scale_w - 16;
     const probe_column *last = &m->columns[m->n - 1];
     const int alarm = draw_alarm(c, last->check_failed, scale_x - 40, 27);
     buf_clear(text);
@@ -218,19 +254,49 @@ static void draw_top(canvas *c, const probe_map *m, int32_t texts, buffer *text)
     canvas_text(c, CHART_MARGIN, 27, scale_x - 60 - alarm - CHART_MARGIN, FONT_BOLD, C_INK, TEXT_LEFT, buf_str(text), text->n);
     canvas_puts(c, scale_x + scale_w / 2, 27, 240, FONT_BODY, C_GREY, TEXT_CENTER, "the model's own p");
     chart_bar_lying(c, scale_x, 38, scale_w);
-    if (m->n > 1) {
-        canvas_fill(c, CHART_MARGIN, 38, 4, ROW_H - 1, C_BLACK);
-        canvas_fill(c, CHART_MARGIN + 1, 39, 2, ROW_H - 3, C_WHITE);
-        canvas_puts(c, CHART_MARGIN + 12, 50, 400, FONT_BODY, C_GREY, TEXT_LEFT, "the model's first choice from here on");
-    }
-    buf_clear(text);
-    buf_printf(text, m->n > 1 ? "%lld" : "step %lld", (long long)m->columns[0].step);
-    canvas_text(c, MAP_X, TOP_H - 6, 120, FONT_SMALL, C_GREY, TEXT_LEFT, buf_str(text), text->n);
-    canvas_puts(c, MAP_X + MAP_W + 8, TOP_H - 6, SINCE_W, FONT_SMALL, C_GREY, TEXT_LEFT, m->n > 1 ? "first since" : "first choice");
     if (m->n < 2) return;
-    buf_clear(text);
-    buf_printf(text, "step \xe2\x86\x92 %lld", (long long)last->step);
-    canvas_text(c, scale_x - 24, TOP_H - 6, 200, FONT_SMALL, C_GREY, TEXT_RIGHT, buf_str(text), text->n);
+    canvas_fill(c, CHART_MARGIN, 38, 4, ROW_H - 1, C_BLACK);
+    canvas_fill(c, CHART_MARGIN + 1, 39, 2, ROW_H - 3, C_WHITE);
+    canvas_puts(c, CHART_MARGIN + 12, 50, 400, FONT_BODY, C_GREY, TEXT_LEFT, "the model's first choice from here on");
+}
+
+/* What the widest token needs, within reason. */
+static int label_width(const probe_cells *cards, int32_t n) {
+    int w = 0;
+    for (int32_t i = 0; i < n && w < LABEL_W; i++)
+        for (int32_t t = -1; t < cards[i].n && w < LABEL_W; t++) {
+            const buffer *label = t < 0 ? &cards[i].given : &cards[i].labels[t];
+            const int one = label->n ? canvas_width(FONT_SMALL, label->bytes, label->n) : 0;
+            if (one > w) w = one;
+        }
+    return w < LABEL_W ? w : LABEL_W;
+}
+
+static int card_h(const probe_cells *p) { return HEAD_H + rows_of(p) * ROW_H; }
+
+/* How many columns the cards fill in their order, none beyond `most` pixels unless it is one card alone. */
+static int columns_of(const probe_cells *cards, int32_t n, int most, int *highest) {
+    int columns = 1, y = 0;
+    *highest = 0;
+    for (int32_t i = 0; i < n; i++) {
+        const int h = card_h(&cards[i]);
+        if (y && y + h > most) columns++, y = 0;
+        y += h;
+        if (y > *highest) *highest = y;
+    }
+    return columns;
+}
+
+/* The fewest columns that make a picture no higher than wide, more or less, and the least height that so many need. */
+static int layout(const probe_cells *cards, int32_t n, int *height) {
+    for (int most = 1;; most++) {
+        int total = 0, columns, highest;
+        for (int32_t i = 0; i < n; i++) total += card_h(&cards[i]);
+        int limit = total / most;
+        while ((columns = columns_of(cards, n, limit, &highest)) > most) limit += ROW_H;
+        *height = highest;
+        if (highest <= (columns > 1 ? columns * CARD_W : CHART_W) || most == MOST_COLUMNS || columns < most) return columns;
+    }
 }
 
 glimpse_status chart_probe_map(const probe_map *m, buffer *png) {
@@ -245,18 +311,22 @@ glimpse_status chart_probe_map(const probe_map *m, buffer *png) {
         if (texts && rows + n > MOST_ROWS) break;
         rows += n;
     }
-    if (rows > MOST_ROWS) rows = MOST_ROWS; /* one text that is longer than all */
-    TRY(canvas_new(&c, CHART_W, TOP_H + texts * HEAD_H + rows * ROW_H + 12));
+    int height;
+    const int columns = layout(last->texts, texts, &height), card_w = columns > 1 ? CARD_W : CHART_W;
+    if (height > HEAD_H + MOST_ROWS * ROW_H) height = HEAD_H + MOST_ROWS * ROW_H; /* one text that is longer than all */
+    TRY(canvas_new(&c, columns * card_w, TOP_H + height + 12));
     draw_top(&c, m, texts, &text);
-    for (int32_t i = 0, y = TOP_H; i < texts; i++) {
+    place at = { .y = TOP_H, .map_x = CHART_MARGIN + label_width(last->texts, texts) + 8 };
+    at.map_w = card_w - at.map_x - SINCE_W - CHART_MARGIN;
+    for (int32_t i = 0; i < texts; i++) {
         const probe_cells *p = &last->texts[i];
-        draw_head(&c, p, y + 20, &text);
-        y += HEAD_H;
-        if (p->n && p->given.n) draw_given(&c, p, y), y += ROW_H;
-        for (int32_t t = 0; t < p->n && y + ROW_H <= c.h; t++, y += ROW_H) draw_row(&c, m, i, t, y, &text);
-        if (p->n) continue;
-        draw_why(&c, p->why, y + 12, &text);
-        y += ROW_H;
+        if (at.y > TOP_H && at.y + card_h(p) > TOP_H + height) at.x += card_w, at.y = TOP_H;
+        draw_head(&c, p, at, &text);
+        if (p->n) draw_steps(&c, m, at, &text);
+        else draw_why(&c, p->why, at, &text);
+        at.y += HEAD_H + (p->n ? 0 : ROW_H);
+        if (p->given.n) draw_given(&c, p, at), at.y += ROW_H;
+        for (int32_t t = 0; t < p->n && at.y + ROW_H <= c.h; t++, at.y += ROW_H) draw_row(&c, m, i, t, at, &text);
     }
     if (text.failed) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for the map of the probes");
     st = png_write_indexed(c.rows, c.w, c.h, canvas_palette(), C_COLORS, png);

@@ -7,7 +7,7 @@
  *   Once upon a time there was a little girl …                 │ ␣Lily
  *                                                              │ token 17 of 128
  *                                                              │ ▸␣Lily ██████ .62
- *    minmax ████████ lowest … highest logit of each sample
+ *    minmax ████████ lowest … highest logit of each sample, not p
  *    ←→ step  jk sample  hl token  s surprising  …
  *
  * The token stands beside the text from 96 columns on, else below it.  Rows are escape codes and safe text alone.  Drawn from

@@ -113,9 +113,28 @@ void screen_token(screen *s, int first, int n, size_t columns) {
 
 /* === Probes ===================================================================================================== */
 
-enum { PROBE_LABEL = 18 };
+enum { PROBE_LABEL = 18, PROBE_NOW = 22 }; /* columns: of the token, of what it is at the step in sight */
 
-int64_t screen_probe_columns(int width) { return width > PROBE_LABEL + 8 ? width - PROBE_LABEL - 2 : 1; }
+int64_t screen_probe_columns(int width) {
+    const int64_t left = width - PROBE_LABEL - 2;
+    return left >= 2 * PROBE_NOW ? left - PROBE_NOW : left > 6 ? left : 1;
+}
+
+/* The first step, the last, and between them those whose numbers stand apart. */
+static void probe_steps(screen *s, const screen_probes *m, int cell) {
+    size_t last_at = PROBE_LABEL + 1 + (size_t)(m->n_columns - 1) * (size_t)cell;
+    char last[32], text[32];
+    c_snprintf(last, sizeof last, "%lld", (long long)m->steps[m->n_columns - 1]);
+    if (PROBE_LABEL + 1 + strlen(last) > s->columns) return;
+    if (last_at + strlen(last) > s->columns) last_at = s->columns - strlen(last);
+    for (int64_t k = 0; k < m->n_columns; k++) {
+        const size_t at = k + 1 == m->n_columns ? last_at : PROBE_LABEL + 1 + (size_t)k * (size_t)cell;
+        c_snprintf(text, sizeof text, "%lld", (long long)m->steps[k]);
+        const bool ends = k == 0 || k + 1 == m->n_columns;
+        if ((k && at < s->width + 2) || (!ends && at + strlen(text) + 2 > last_at)) continue;
+        row_add(s, at - s->width, PAINT_DIM, text);
+    }
+}
 
 void screen_probe_map(screen *s, int first, int last) {
     const screen_view *v = s->v;
@@ -172,6 +191,13 @@ void screen_probe_map(screen *s, int first, int last) {
             else if (v->style.depth == DEPTH_NONE) styled_puts(&s->t, shades[(int)(x * 4 + 0.5)], PAINT_PLAIN);
             else styled_put(&s->t, " ", 1, (paint){PAINT_GROUND, v->style.colors, (float)x});
         }
+        const glimpse_token *t = GLIMPSE_AT(m->probe->tokens, i);
+        char now[32];
+        prob_text(now, exp((double)t->logprob));
+        if (row_addf(s, 2, PAINT_PLAIN, "%5s", now)) {
+            if (t->rank == 1) row_add(s, 2, PAINT_DIM, "first choice");
+            else row_addf(s, 2, PAINT_BAD, "rank %d", (int)t->rank);
+        }
         row_end(s, row, false);
     }
     row_begin(s, (size_t)v->width);
@@ -180,14 +206,7 @@ void screen_probe_map(screen *s, int first, int last) {
     row_end(s, row++, false);
     if (row > last - 1) return;
     row_begin(s, (size_t)v->width);
-    row_addf(s, PROBE_LABEL + 1, PAINT_DIM, "%lld", (long long)m->steps[0]);
-    if (m->n_columns > 1) {
-        size_t end = PROBE_LABEL + 1 + (size_t)m->n_columns * (size_t)cell;
-        s->columns = end < s->columns ? end : s->columns;
-        char text[32];
-        c_snprintf(text, sizeof text, "%lld", (long long)m->steps[m->n_columns - 1]);
-        if (s->width + strlen(text) + 2 < s->columns) row_add_right(s, PAINT_DIM, text);
-    }
+    probe_steps(s, m, cell);
     row_end(s, row, false);
 }
 

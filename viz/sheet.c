@@ -83,8 +83,7 @@ static void draw_candidates(sheet *k, const glimpse_token *t, int x, int y) {
         const int top = y + j * CELL_H, ground = isfinite(g->p) ? chart_color(g->p) : C_GRID;
         canvas_fill(&k->c, x, top, CELL_W - 1, CELL_H - 1, ground);
         if (!isfinite(g->p)) canvas_hatch(&k->c, x, top, CELL_W - 1, CELL_H - 1, C_FRAME);
-        buf_clear(text);
-        text_token(text, k->record, g->id);
+        chart_token_label(k->record, g->id, FONT_SMALL, CELL_W - 6, text);
         canvas_text(&k->c, x + 3, top + 12, CELL_W - 6, FONT_SMALL, isfinite(g->p) ? canvas_text_on(ground) : C_INK, TEXT_LEFT,
                     buf_str(text), text->n);
     }
@@ -151,8 +150,7 @@ static void draw_band(sheet *k, int first, int y) {
     for (int i = 0; i < n; i++) {
         const glimpse_token *t = chart_token_at(k->sample, first + i);
         const int x = x0 + i * CELL_W;
-        buf_clear(text);
-        text_token(text, k->record, t->id);
+        chart_token_label(k->record, t->id, FONT_SMALL, CELL_W - 5, text);
         const font_face face = canvas_width(FONT_BODY, buf_str(text), text->n) <= CELL_W - 3 ? FONT_BODY : FONT_SMALL;
         canvas_text(&k->c, x + 3, y + 13, CELL_W - 5, face, C_INK, TEXT_LEFT, buf_str(text), text->n);
         draw_candidates(k, t, x, cells_y);

@@ -6,7 +6,7 @@
  *       ▁▁▂▁▁▃▁▁▇▁▂▁▁▁▂▅▁▁▁▂ entropy 1.8   ppl 5.9   spelling .97   repeats .03   stop length
  *       since 200: first 11 tokens same · ppl 7.2→5.9 · spelling .93→.97
  *       … 2 more: out/demo/evals/step_00000250/sample.txt
- *       minmax ████████  lowest … highest logit of each sample (−3.1 … 14.2)
+ *       minmax ████████  lowest … highest logit of each sample, not p (−3.1 … 14.2)
  *
  * At most 24 rows whatever the model says, at any width from 20 columns on: what does not fit is left out from the end
  * of its line, whole pieces at a time.  The first sample of up to four prompt-and-setting pairs is shown.  The sparkline
@@ -349,32 +349,43 @@ static double unknown_share(const glimpse_record *r, const glimpse_sample *s) {
     return s->n_tokens ? (double)n / s->n_tokens : 0;
 }
 
-/* What a person may want to change, from the metrics of the samples shown; one row at most. */
-static bool advice_of(const glimpse_record *r, const glimpse_sample *s, char out[160]) {
+/* What a person may want to change, from the metrics of a sample; its kind, 0 = nothing. */
+static unsigned advice_of(const glimpse_record *r, const glimpse_sample *s, char out[160]) {
     const char *ours = text_is(r->kind, "train") ? "--glimpse_" : "--"; /* as it is typed there */
     bool tokens;
     double repeats = text_repeats(s, &tokens), invalid = text_metric(s, "invalid_utf8_rate"), unknown = unknown_share(r, s);
-    if (s->n_tokens == 1 && s->stop == GLIMPSE_STOP_EOS)
+    if (s->n_tokens == 1 && s->stop == GLIMPSE_STOP_EOS) {
         c_snprintf(out, 160, "hint: the model ended the text at once: %signore_eos, or another prompt", ours);
-    else if (invalid > 0.01)
+        return 1;
+    }
+    if (invalid > 0.01) {
         c_snprintf(out, 160, "hint: %.0f %% is no UTF-8: is this the tokenizer it was trained with?", 100 * invalid);
-    else if (unknown > 0.01)
+        return 2;
+    }
+    if (unknown > 0.01) {
         c_snprintf(out, 160, "hint: %.0f %% of the tokens are UNK: is this the tokenizer it was trained with?", 100 * unknown);
-    else if (repeats > (tokens ? 0.6 : 0.3))
-        c_snprintf(out, 160, "hint: %.0f %% of the 4-grams repeat: %srepetition_penalty 1.1 may help", 100 * repeats, ours);
-    else return false;
-    return true;
+        return 4;
+    }
+    if (!(repeats > (tokens ? 0.6 : 0.3))) return 0;
+    c_snprintf(out, 160, "hint: %.0f %% of the 4-grams repeat: %srepetition_penalty 1.1 may help", 100 * repeats, ours);
+    return 8;
 }
 
-static void advice(log_view *v, const int32_t *shown, int n) {
-    char text[160];
-    for (int k = 0; k < n; k++)
-        if (advice_of(v->r, GLIMPSE_AT(v->r->samples, shown[k]), text)) {
-            begin_row(v, INDENT);
-            add_cut(v, PAINT_BAD, text, strlen(text), false, v->columns);
-            end_row(v);
-            return;
-        }
+/* That of the first sample shown that has one which this run's log has not given; its kind, 0 = none. */
+static unsigned new_advice(const log_view *v, const int32_t *shown, int n, char out[160]) {
+    for (int k = 0; k < n; k++) {
+        unsigned kind = advice_of(v->r, GLIMPSE_AT(v->r->samples, shown[k]), out);
+        if (kind && !(v->style->hinted && *v->style->hinted & kind)) return kind;
+    }
+    return 0;
+}
+
+static void advice(log_view *v, unsigned kind, const char *text) {
+    if (!kind) return;
+    begin_row(v, INDENT);
+    add_cut(v, PAINT_BAD, text, strlen(text), false, v->columns);
+    end_row(v);
+    if (v->style->hinted) *v->style->hinted |= kind;
 }
 
 /* One row of task scores and of the data's slice, as many as fit. */
@@ -491,9 +502,9 @@ glimpse_status view_terminal(const glimpse_record *r, const glimpse_record *befo
         if (styled_failed(&t)) v.line.text.failed = true;
         styled_free(&t);
     }
-    int tail = has_scores(r) + rows_of_path(&v, where) + (colored && n) + has_digest;
     char hint[160];
-    for (int k = 0, hints = 0; k < n && !hints; k++) tail += hints = advice_of(r, GLIMPSE_AT(r->samples, shown[k]), hint);
+    const unsigned hints = new_advice(&v, shown, n, hint);
+    int tail = has_scores(r) + rows_of_path(&v, where) + (colored && n) + has_digest + !!hints;
     for (int k = 0; k < n && v.rows_left - tail >= 3; k++) {
         const glimpse_sample *s = GLIMPSE_AT(r->samples, shown[k]);
         int rows = (v.rows_left - tail) / (n - k) - 2 - (s->why != NULL);
@@ -503,7 +514,7 @@ glimpse_status view_terminal(const glimpse_record *r, const glimpse_record *befo
     }
     if (n) digest(&v, before, GLIMPSE_AT(r->samples, shown[0]), n > 1);
     scores(&v);
-    advice(&v, shown, n);
+    advice(&v, hints, hint);
     if (n) where_the_rest_is(&v, n, where);
     if (colored && n) legend(&v, n == 1 ? GLIMPSE_AT(r->samples, shown[0]) : NULL);
     bool failed = styled_failed(&v.line) || buf_failed(out);

@@ -94,6 +94,17 @@ void text_token(buffer *out, const glimpse_record *r, int32_t id) {
     else buf_printf(out, "\xe2\x9f\xa8%d\xe2\x9f\xa9", (int)id);
 }
 
+bool text_end_short(buffer *label) {
+    static const char *const names[] = {"\xe2\x9f\xa8" "endoftext\xe2\x9f\xa9", "\xe2\x9f\xa8" "end_of_text\xe2\x9f\xa9"}; /* GPT-2's, Llama 3's */
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (label->n != strlen(names[i]) || memcmp(label->bytes, names[i], label->n)) continue;
+        buf_clear(label);
+        buf_puts(label, "\xe2\x9f\xa8" "eot\xe2\x9f\xa9");
+        return true;
+    }
+    return false;
+}
+
 bool text_is_rule(const char *line, size_t n) {
     bool dash = false;
     for (size_t i = 0; i < n; i++) {

@@ -27,6 +27,9 @@ void text_visible(buffer *out, const char *s, size_t n, size_t limit);
 /* A token as every view of it writes it: text_visible of its piece, and ⟨464⟩ where the record has no bytes of that id.  A
  * special token's piece is ⟨name⟩ already (sampling/pieces_text.h). */
 void text_token(buffer *out, const glimpse_record *r, int32_t id);
+/* Where a label is too narrow for it, the end of a text goes by its short name: ⟨endoftext⟩ becomes ⟨eot⟩.  False: `label`
+ * is something else, and as it was. */
+bool text_end_short(buffer *label);
 /* A scored text begins with a token that nothing predicts, unless BOS stands before it: true, and the token appended, if the
  * text's own first token is given so. */
 bool text_given(buffer *out, const glimpse_record *r, const glimpse_sample *probe);
@@ -97,7 +100,7 @@ void text_body(const glimpse_record *r, const glimpse_sample *s, color_mode mode
                const view_style *style, size_t *ends, styled *out);
 /* A piece as a label of at most `columns`, blanks visible, cut with an ellipsis, filled up with blanks if `fill`. */
 void text_piece(styled *out, const glimpse_record *r, int32_t id, size_t columns, bool fill, paint p);
-/* "minmax [bar] lowest .. highest logit of each sample (-3.1 .. 14.2)": what the colours mean, in the same words at every
+/* "minmax [bar] lowest .. highest logit of each sample, not p (-3.1 .. 14.2)": what the colours mean, in the same words at every
  * eval; the numbers are those of `s` (NULL = none).  Of its pieces as many as fit `columns`, from the first on. */
 void text_legend(const glimpse_record *r, const glimpse_sample *s, color_mode mode, const view_style *style, size_t columns,
                  styled *out);

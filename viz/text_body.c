@@ -222,7 +222,7 @@ void text_legend(const glimpse_record *r, const glimpse_sample *s, color_mode mo
     if (mode == COLOR_ALL) mode = COLOR_MINMAX;
     legend l = {.out = out, .columns = columns};
     char text[64];
-    const size_t cells = columns < 36 ? 4 : columns < 60 ? 8 : 16;
+    const size_t cells = columns < 36 ? 4 : columns < 60 ? 8 : columns < 90 ? 10 : 16; /* 10: minmax is said whole in 78 columns */
     legend_add(&l, color_mode_name(mode));
     legend_add(&l, " ");
     l.full = l.full || l.columns < cells;
@@ -235,6 +235,7 @@ void text_legend(const glimpse_record *r, const glimpse_sample *s, color_mode mo
         legend_add(&l, mode == COLOR_MINMAX ? "lowest \xe2\x80\xa6 highest logit" : "lowest \xe2\x80\xa6 highest cosine");
         if (mode == COLOR_DOT_PRODUCT) legend_add(&l, " to the token before,");
         legend_add(&l, " of each sample");
+        if (mode == COLOR_MINMAX) legend_add(&l, ", not p");
         legend_spread(&l, r, s, mode);
         break;
     case COLOR_RANK:
@@ -244,7 +245,7 @@ void text_legend(const glimpse_record *r, const glimpse_sample *s, color_mode mo
         break;
     case COLOR_ENTROPY:
         c_snprintf(text, sizeof text, "0 \xe2\x80\xa6 %.1f nats", r->vocab_size > 1 ? log((double)r->vocab_size) : 0);
-        if (r->vocab_size > 1) legend_add(&l, text);
+        if (r->vocab_size > 1) legend_add(&l, text), legend_add(&l, ", low is sure");
         break;
     default:
         legend_add(&l, "p 0 \xe2\x80\xa6 1");
@@ -261,6 +262,7 @@ void text_piece(styled *out, const glimpse_record *r, int32_t id, size_t columns
     buffer scratch = {0};
     text_token(&scratch, r, id);
     size_t used, fits = text_fit(buf_str(&scratch), scratch.n, columns, &used);
+    if (fits < scratch.n && text_end_short(&scratch)) fits = text_fit(buf_str(&scratch), scratch.n, columns, &used);
     if (fits < scratch.n && columns) {
         fits = text_fit(buf_str(&scratch), scratch.n, columns - 1, &used);
         scratch.n = fits;

@@ -26,6 +26,7 @@ typedef struct view_style {     /* how texts look; taken from the options */
     const char *token_boundary; /* NULL = none */
     int width;                  /* columns, for the terminal log; 0 = 80 */
     bool terminal;              /* it goes to a terminal: view_clear_line */
+    unsigned *hinted;           /* the kinds of hints that the log of this run has given, a bit each: not again.  NULL = each time */
 } view_style;
 
 /* One entry a sample, as sample.txt has it (no escape codes; control characters shown as escapes; a line of dashes in

@@ -133,6 +133,17 @@ const char *opt_nearest(const char *name, size_t bytes) {
     return least <= limit ? nearest : NULL;
 }
 
+const char *opt_nearest_bare(const char *name, size_t bytes) {
+    char plain[NAME_BYTES];
+    if (!name || bytes > NAME_BYTES) return NULL;
+    for (size_t i = 0; i < bytes; i++) plain[i] = name[i] == '-' ? '_' : name[i];
+    for (int id = 0; id < OPT_COUNT; id++) {
+        size_t n = strlen(table[id].name);
+        if (table[id].bare && edit_distance(plain, bytes, table[id].name, n) <= (n > 12 ? 2 : 1)) return table[id].name;
+    }
+    return NULL;
+}
+
 /* --- values ------------------------------------------------------------------------------------------------------ */
 
 static void value_free(value *v) {

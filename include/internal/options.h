@@ -45,6 +45,9 @@ int opt_find(const char *name, size_t bytes);
 /* The known name (or other name) nearest to a wrong one, NULL if nothing is near.  Borrowed until this thread's next
  * call. */
 const char *opt_nearest(const char *name, size_t bytes);
+/* The option taken bare in a trainer whose name this can only be a slip of: a letter apart, of a long name two; NULL = none.
+ * Static. */
+const char *opt_nearest_bare(const char *name, size_t bytes);
 
 /* The commands that read an option, "sample chat train"; train = the evals of a trainer.  Never NULL. */
 const char *opt_readers(opt_id id);

@@ -91,6 +91,12 @@ static const command_info session_commands[] = {
 #undef SESSION_COMMAND_INFO
 };
 
+typedef enum note_kind { /* an eval without a sample */
+    NOTE_SKIPPED = 0, /* it was not due */
+    NOTE_FAILED = 1,
+    NOTE_OWED = 2     /* it was due and could not be begun: recorded as skipped, and the next one is due */
+} note_kind;
+
 typedef struct session_api {
     uint32_t version;      /* 1 */
     const char *build_id;
@@ -109,11 +115,10 @@ typedef struct session_api {
     glimpse_status (*close)(session *s);
     /* One of SESSION_COMMANDS; `dir` NULL = none was given.  Its text goes through host->out. */
     glimpse_status (*command)(session_command which, const options *o, const char *dir, const session_host *host);
-    /* Record an eval without sampling: status "skipped", "failed" or "owed" (skipped though it was due: the next one is), `why` for
-     * people.  `since`: not 0 if a worker
+    /* Record an eval without sampling, `why` for people.  `since`: not 0 if a worker
      * before may have recorded it at or after this time (seconds since 1970); then that line is left as it stands.
      * `told`: people know, the log says nothing of it. */
-    glimpse_status (*note)(session *s, int64_t step, double train_loss, double val_loss, const char *status, const char *why,
+    glimpse_status (*note)(session *s, int64_t step, double train_loss, double val_loss, note_kind kind, const char *why,
                            int64_t since, bool told);
     void (*schedule)(const session *s, schedule *out);
     bool (*told)(const session *s); /* the error of the last eval, note or check went to the host's log: nobody else need say it */

@@ -4,8 +4,8 @@
  *
  * One eval's weights have one number (epoch) and are read once:
  *
- *   epoch n:  nobody has asked --on_host-->   copied to the model's addresses; stay there
- *                     |       --on_device--> there: parts[].address may be read --taken--> may change from now on
+ *   epoch n:  nobody has asked --on_host-->   copied to the model's addresses; stay there --taken-\
+ *                     |       --on_device--> there: parts[].address may be read --------------taken--> there they may change
  *                     \--nobody asks; the holder lets go of them after the eval
  *
  * The callbacks leave the text of an error in `why` of at most `cap` bytes: the two sides have status texts of their own. */

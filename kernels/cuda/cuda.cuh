@@ -204,6 +204,7 @@ typedef struct cuda_backend {
     int32_t slots, most_heads;
     void *staging;          /* STAGING bytes on the device */
     int32_t *last;          /* rows_check's scratch */
+    struct row_run *runs;   /* (max_rows / MATMUL_ROWS + 1) of a forward pass: its pieces */
     struct burst_state *burst;
     struct parts_state *parts;
     struct persist_program *record; /* not NULL: phases are written down there instead of launched */

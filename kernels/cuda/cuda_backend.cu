@@ -2,7 +2,8 @@
  * back.  Called through backend_cuda by sampling/, where libglimpse_cuda.so was loaded, and by the tests, emulated.
  *
  * A run of more than 64 rows is cut: into pieces of 64 that follow each other (rows attend to those before), or, where all
- * its rows are one prompt's, handed to cuBLAS whole.  Nothing is allocated after open but cuBLAS's handle. */
+ * its rows are one prompt's, handed to cuBLAS whole.  Nothing is allocated after open but cuBLAS's
+ * handle and what CUDA keeps of a captured step (cuda_steps.cu). */
 #include "kernels/cuda/cuda.cuh"
 
 extern "C" {
@@ -341,24 +342,22 @@ static bool is_prompt(const cuda_backend *be, const backend_row *rows, int32_t n
 static glimpse_status forward(cuda_backend *be, const backend_row *rows, int32_t n_rows, const part_need *needs) {
     bool big = is_prompt(be, rows, n_rows);
     int32_t piece = big ? n_rows : MATMUL_ROWS, line = 0;
-    row_run *runs = (row_run *)calloc((size_t)(n_rows / piece + 1), sizeof *runs);
-    if (!runs) FAIL(GLIMPSE_E_MEMORY, "no memory for %d rows", n_rows);
-    glimpse_status st = GLIMPSE_OK;
+    row_run *runs = be->runs;
     int32_t n = 0;
-    for (int32_t at = 0; at < n_rows; at += piece, n++) {
+    for (int32_t at = 0, end; at < n_rows; at = end, n++) {
+        end = n_rows - at < piece ? n_rows : at + piece;
+        memset(&runs[n], 0, sizeof runs[n]);
         runs[n].first = at;
-        runs[n].n = n_rows - at < piece ? n_rows - at : piece;
+        runs[n].n = end - at;
         runs[n].line = line;
         runs[n].big = big;
         cuda_list_rows(be, rows, &runs[n]);
         for (int32_t i = 0; needs && i < runs[n].wanted; i++) be->host_rows[at + be->host_line[line + i]].inv_t = cuda_inv_t(needs[line + i].inv_t);
         line += runs[n].wanted;
     }
-    TRY_GOTO(cuda_upload_rows(be, n_rows));
-    for (int32_t i = 0; i < n; i++) TRY_GOTO(cuda_run_phases(be, &runs[i]));
-out:
-    free(runs);
-    return st;
+    TRY(cuda_upload_rows(be, n_rows));
+    for (int32_t i = 0; i < n; i++) TRY(cuda_run_phases(be, &runs[i]));
+    return GLIMPSE_OK;
 }
 
 static glimpse_status bring_logits(cuda_backend *be, int32_t first, int32_t n) {
@@ -478,7 +477,9 @@ static void free_room(cuda_backend *be, int32_t lasting) {
     be->n_blocks = lasting;
     be->n_pinned = 0;
     free(be->last);
+    free(be->runs);
     be->last = NULL;
+    be->runs = NULL;
 }
 
 static void cuda_close(backend *self) {
@@ -592,6 +593,8 @@ static glimpse_status open_rows(cuda_backend *be) {
     TRY(cuda_take(be, &be->cosines, "cosines", PAIRS, 1, sizeof *be->cosines));
     TRY(cuda_take_pinned(be, &be->host_pairs, PAIRS, 2, sizeof *be->host_pairs));
     TRY(cuda_take_pinned(be, &be->host_cosines, PAIRS, 1, sizeof *be->host_cosines));
+    be->runs = (row_run *)calloc((size_t)be->cfg.max_rows / MATMUL_ROWS + 1, sizeof *be->runs);
+    if (!be->runs) FAIL(GLIMPSE_E_MEMORY, "no memory for runs of %d rows", be->cfg.max_rows);
     be->last = (int32_t *)calloc((size_t)be->cfg.n_strips, sizeof *be->last);
     if (!be->last) FAIL(GLIMPSE_E_MEMORY, "no memory for %d strips", be->cfg.n_strips);
     return GLIMPSE_OK;

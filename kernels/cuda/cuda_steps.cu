@@ -11,7 +11,8 @@
 #include "kernels/cuda/burst.cuh"
 #include "kernels/cuda/persist.cuh"
 
-enum { ENTRIES = 8, TRIAL_STEPS = 2, TRIAL_ROUNDS = 3, BLOCKS_A_PROCESSOR = 2 };
+/* A batch's entries come back at every eval as its samples grow and end: sizes x powers of two of chunks, nearly all of 8,192 positions. */
+enum { ENTRIES = 64, TRIAL_STEPS = 2, TRIAL_ROUNDS = 3, BLOCKS_A_PROCESSOR = 2 };
 
 typedef struct step_entry {
     int32_t rows, chunks, n_top; /* rows 0 = free */
@@ -195,12 +196,17 @@ static uint64_t add_words(uint64_t hash, const void *from, size_t bytes) { /* FN
     return hash;
 }
 
+/* Did row r take part in a trial's every step?  What others leave in the last one is nobody's. */
+static bool went_on(const burst_state *b, int64_t r) {
+    return b->host_after[r].n_drawn >= TRIAL_STEPS;
+}
+
 /* Of all that the steps have left: the last logits, tokens and records. */
 static uint64_t bits_of(const cuda_backend *be, const step_entry *e, int32_t active) {
     const burst_state *b = be->burst;
     uint64_t hash = 14695981039346656037ull;
     for (int64_t r = 0; r < active; r++) {
-        hash = add_words(hash, &be->host_logits[r * be->ld_logits], (size_t)be->p->vocab * sizeof(float));
+        if (went_on(b, r)) hash = add_words(hash, &be->host_logits[r * be->ld_logits], (size_t)be->p->vocab * sizeof(float));
         hash = add_words(hash, &b->host_after[r].n_drawn, sizeof(int32_t));
         for (int64_t k = r * BURST_MAX_STEPS; k < r * BURST_MAX_STEPS + TRIAL_STEPS; k++) {
             if (k - r * BURST_MAX_STEPS >= b->host_after[r].n_drawn) break;
@@ -233,8 +239,15 @@ static glimpse_status try_way(cuda_backend *be, const step_entry *e, const row_r
     return GLIMPSE_OK;
 }
 
+static bool any_went_on(const cuda_backend *be, int32_t active) {
+    for (int32_t r = 0; r < active; r++)
+        if (went_on(be->burst, r)) return true;
+    return false;
+}
+
 /* By the graph, by one block a multiprocessor, by as many as run at once: in turns, the first round to warm up and to compare
- * bits, the best of the others counts.  The graph where they are alike. */
+ * bits, the best of the others counts.  The graph where they are alike; and, until the next burst, where all sequences end before
+ * the trial does: the persistent kernel would leave early, which says nothing of its speed. */
 static glimpse_status choose(cuda_backend *be, step_entry *e, const row_run *run, int32_t active) {
     step_state *s = be->burst->steps;
     const int32_t few = be->multiprocessors < e->most_blocks ? be->multiprocessors : e->most_blocks;
@@ -248,6 +261,7 @@ static glimpse_status choose(cuda_backend *be, step_entry *e, const row_run *run
             bool stuck = false;
             TRY(try_way(be, e, run, active, ways[w], &ms, round ? NULL : &bits[w], &stuck));
             if (s->no_persist) return cuda_burst_upload(be, run->n);
+            if (!round && !w && !any_went_on(be, active)) return cuda_burst_upload(be, run->n);
             if (!round && bits[w] != bits[0]) {
                 give_up(be, "the decoding kernel's tokens or logits are not the graph's, bit for bit; steps are graphs from now on");
                 return cuda_burst_upload(be, run->n);

@@ -456,7 +456,7 @@ static bool serve(worker *w, const message *m) {
         if (st < 0) {
             char why[WHY_BYTES];
             c_snprintf(why, sizeof why, "%s", status_text());
-            w->api->note(w->s, h->step, h->train_loss, h->val_loss, "failed", why, 0, false);
+            w->api->note(w->s, h->step, h->train_loss, h->val_loss, NOTE_FAILED, why, 0, false);
             status_set_text(st, why);
             break;
         }
@@ -467,8 +467,8 @@ static bool serve(worker *w, const message *m) {
         if (st < 0) st = status_set_text(st, w->api->error());
         break;
     case MSG_NOTE:
-        st = w->api->note(w->s, h->step, h->train_loss, h->val_loss, h->status == NOTE_FAILED ? "failed" : h->status == NOTE_OWED ? "owed" : "skipped",
-                          m->payload, h->again == 1 ? h->posted : 0, h->told == 1);
+        st = w->api->note(w->s, h->step, h->train_loss, h->val_loss, (note_kind)h->status, m->payload,
+                          h->again == 1 ? h->posted : 0, h->told == 1);
         if (st < 0) st = status_set_text(st, w->api->error());
         break;
     case MSG_CHECK: st = check(w, m); break;

@@ -153,7 +153,7 @@ typedef struct keys {
     bool there[N_FIELDS];
     double number[N_FIELDS];
     char text[N_FIELDS][32];
-    bool is_text[N_FIELDS];
+    uint32_t type[N_FIELDS];
     gguf_ends ends; /* by the texts of the vocabulary */
 } keys;
 
@@ -226,15 +226,21 @@ static glimpse_status read_key(cursor *c, keys *k) {
     TRY(take_u32(c, &type));
     field f = field_of(name);
     if (f < N_FIELDS && k->there[f]) FAIL(GLIMPSE_E_FORMAT, "%s: the key %s is there twice", c->f->path, name);
-    if (f < N_FIELDS) k->there[f] = true;
+    if (f < N_FIELDS) k->there[f] = true, k->type[f] = type;
     if (f < N_FIELDS && type == T_ARRAY)
         FAIL(GLIMPSE_E_UNSUPPORTED, "%s: the key %s is a list, one value is expected", c->f->path, name);
     if (type == T_ARRAY) return skip_array(c, strcmp(name, "tokenizer.ggml.tokens") ? NULL : &k->ends);
     if (type == T_STRING) {
-        if (f < N_FIELDS) k->is_text[f] = true;
         return take_string(c, f < N_FIELDS ? k->text[f] : NULL, sizeof k->text[0]);
     }
     return scalar(c, type, f < N_FIELDS ? &k->number[f] : &ignored);
+}
+
+/* A value of another kind than a number. */
+static glimpse_status is_number(const file *f, const keys *k, field i) {
+    if (k->type[i] == T_STRING || k->type[i] == T_BOOL)
+        FAIL(GLIMPSE_E_FORMAT, "%s: the key %s is a %s, a number is expected", f->path, fields[i].key, k->type[i] == T_BOOL ? "yes or no" : "text");
+    return GLIMPSE_OK;
 }
 
 /* A whole number from low to high, `fallback` if the key is not there (-1: it must be). */
@@ -248,7 +254,8 @@ static glimpse_status whole(const file *f, const keys *k, field i, double low, d
         FAIL(GLIMPSE_E_FORMAT, "%s: the key %s%s is missing", f->path, fields[i].key[0] == '.' ? k->text[F_ARCH] : "",
              fields[i].key);
     double v = k->number[i];
-    if (k->is_text[i] || !(v >= low && v <= high) || v != floor(v))
+    TRY(is_number(f, k, i));
+    if (!(v >= low && v <= high) || v != floor(v))
         FAIL(GLIMPSE_E_FORMAT, "%s: the key %s is %g, a whole number from %g to %g is expected", f->path, fields[i].key,
              v, low, high);
     *out = (int32_t)v;
@@ -257,7 +264,8 @@ static glimpse_status whole(const file *f, const keys *k, field i, double low, d
 
 static glimpse_status positive(const file *f, const keys *k, field i, float *out) {
     if (!k->there[i]) return GLIMPSE_OK;
-    if (k->is_text[i] || !(k->number[i] > 0) || !isfinite((float)k->number[i]))
+    TRY(is_number(f, k, i));
+    if (!(k->number[i] > 0) || !isfinite((float)k->number[i]))
         FAIL(GLIMPSE_E_FORMAT, "%s: the key %s is no number above 0", f->path, fields[i].key);
     *out = (float)k->number[i];
     return GLIMPSE_OK;
@@ -291,7 +299,7 @@ static glimpse_status describe(const file *f, const keys *k, glimpse_model *d, c
                                            {"gptneox", "gpt_neox"}};
     const char *arch = k->text[F_ARCH];
     int32_t ignored;
-    if (!k->there[F_ARCH] || !k->is_text[F_ARCH])
+    if (!k->there[F_ARCH] || k->type[F_ARCH] != T_STRING)
         FAIL(GLIMPSE_E_FORMAT, "%s: general.architecture is missing", f->path);
     for (size_t i = 0; i < sizeof archs / sizeof *archs; i++)
         if (!strcmp(arch, archs[i][0])) d->arch = archs[i][1];
@@ -583,7 +591,7 @@ static glimpse_status read_header(cursor *c, weight_list *l, glimpse_model *d, c
     int32_t named[6];
     for (int i = 0; i < 6; i++) {
         const field which = (field)((i < 3 ? F_EOS : F_FIM_PAD - 3) + i);
-        if (k.there[which] && !k.is_text[which] && k.number[which] == UINT32_MAX) k.there[which] = false; /* llama.cpp's "none" */
+        if (k.there[which] && k.type[which] != T_STRING && k.number[which] == UINT32_MAX) k.there[which] = false; /* llama.cpp's "none" */
         TRY(whole(c->f, &k, which, 0, INT32_MAX, INT32_MAX, &named[i]));
         if (named[i] == INT32_MAX) named[i] = -1;
     }
@@ -618,7 +626,8 @@ glimpse_status gguf_read(const char *path, checkpoint_progress progress, void *u
         FAIL_GOTO(GLIMPSE_E_FORMAT, "%s: the tensor token_embd.weight is missing or no matrix", path);
     d.vocab_size = (int32_t)wte->dims[0];
     if (d.bos >= d.vocab_size) d.bos = -1;
-    model_set_ends(&d, ends, n_ends); /* beyond the sixteenth they are left out */
+    if (!model_set_ends(&d, ends, n_ends))
+        FAIL_GOTO(GLIMPSE_E_UNSUPPORTED, "%s: more than %d tokens of its vocabulary end a text", path, 1 + GLIMPSE_MORE_EOS);
     TRY_GOTO(config_fit_weights(path, &l, &d, &facts));
     st = weights_read(&l, &d, progress, user, out);
 out:

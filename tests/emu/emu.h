@@ -46,10 +46,12 @@ int emu_is_chip(void);         /* 1 in runner_gpu, where all of this is not ther
 /* For include/ --------------------------------------------------------------------------------------------------- */
 
 typedef struct emu_dim { unsigned x, y, z; } emu_dim;
-typedef struct emu_thread { emu_dim thread, block, block_size, grid; } emu_thread;
+typedef struct emu_thread { emu_dim thread, block, block_size, grid; void *own; } emu_thread; /* own: of whatever runs in it */
 extern emu_thread *emu_self;   /* the fiber that runs */
 
 typedef void (*emu_body)(const void *arguments);
+/* Runs a thread of what another compiler made of a kernel (emu/ptx), its arguments' places and sizes given; NULL = there is no other. */
+extern void (*emu_instead)(const void *kernel, unsigned char *const *arguments, const size_t *bytes, int n);
 /* Queue a kernel.  `kernel` is what limits are kept for, `arguments` (bytes) are copied.  Returns a cudaError_t. */
 int emu_launch(const void *kernel, emu_body body, const void *arguments, size_t bytes, emu_dim grid, emu_dim block,
                size_t shared, void *stream, int chained, int together);
@@ -61,6 +63,8 @@ void emu_sync_warp(void);
 void emu_warp_gather(const void *mine, size_t n, void *all);
 void *emu_shared(const void *key, size_t bytes); /* a __shared__ array; key: one a declaration */
 void *emu_shared_dynamic(void);
+size_t emu_shared_dynamic_bytes(void);
+void emu_fault(void) __attribute__((noreturn)); /* the launch ends here and fails, as behind an illegal address; say why before */
 void emu_yield(void);          /* in a loop that waits for another thread */
 unsigned emu_arrives(void);    /* 1, or 0 for the arrival that is lost */
 uint64_t emu_clock_ns(void);   /* moves by 0.1 ms at each yield */

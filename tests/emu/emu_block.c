@@ -47,6 +47,7 @@ typedef struct resident { /* a block that runs */
     fiber *fibers;
     int n_fibers, alive, arrived;
     int yielded;        /* a thread waits for another block */
+    int faulted;
     warp_state warps[MAX_THREADS / WARP];
     struct { const void *key; void *memory; } shared[MAX_SHARED];
     int n_shared;
@@ -55,6 +56,7 @@ typedef struct resident { /* a block that runs */
 } resident;
 
 emu_thread *emu_self;
+void (*emu_instead)(const void *, unsigned char *const *, const size_t *, int);
 static fiber fibers[MAX_FIBERS];
 static resident residents[EMU_TOGETHER];
 static resident *now;   /* whose turn it is */
@@ -194,6 +196,11 @@ void emu_yield(void) {
     now->yielded = 1;
     leave(self());
 }
+void emu_fault(void) {
+    now->faulted = 1;
+    leave(self());
+    __builtin_unreachable(); /* nobody resumes it */
+}
 uint64_t emu_clock_ns(void) { return ticks * 100000; }
 void emu_dependency_wait(void) { self()->waited = 1; }
 void emu_lose_arrival(long nth) { lost_arrival = nth; }
@@ -236,6 +243,7 @@ void *emu_shared(const void *key, size_t bytes) {
 }
 
 void *emu_shared_dynamic(void) { return now->dynamic; }
+size_t emu_shared_dynamic_bytes(void) { return now->dynamic_bytes; }
 
 /* Blocks --------------------------------------------------------------------------------------------------------- */
 
@@ -275,7 +283,7 @@ static int begin_block(resident *r, emu_dim grid, emu_dim size, emu_dim block, s
 }
 
 /* The block in turn runs to its end, or until one of its threads waits for another block; in random order, sometimes a round
- * alone.  0: its threads wait for different things. */
+ * alone.  0: its threads wait for different things, or one faulted. */
 static int run_rounds(int *turn) {
     now->yielded = 0;
     while (now->alive && !now->yielded) {
@@ -286,6 +294,7 @@ static int run_rounds(int *turn) {
             if (f->state != READY) continue;
             moved = 1;
             resume(f);
+            if (now->faulted) return 0;
         }
         if (!moved) return 0;
         if (order == EMU_RANDOM && emu_random() % 8 == 0) break;
@@ -327,7 +336,7 @@ int emu_run_blocks(emu_body run, const void *arguments, emu_dim grid, emu_dim si
         emu_permutation(which, n);
         for (int k = 0; k < n && ok; k++) {
             now = &residents[which[k]];
-            if (now->alive && !run_rounds(turn)) ok = says_divergence(now);
+            if (now->alive && !run_rounds(turn)) ok = now->faulted ? 0 : says_divergence(now);
             left += now->alive > 0;
         }
     }

@@ -194,7 +194,9 @@ def checks(browser, folder):
     check(b.js("[...document.querySelectorAll('.scores tbody tr')].map(r => r.children[2].textContent).join()") == "0.300 ▲0.010,0.323 ▲0.013,0.500", "a table of task scores: %s" % b.js("[...document.querySelectorAll('.scores tbody tr')].map(r => r.children[2].textContent).join()"))
     check("accuracy" in b.js("document.querySelector('#below').textContent") and "a slice of the dataset, against step 1000" in b.js("document.querySelector('#below').textContent"), "the dataset's numbers")
     check("beam search of 4 · score −1.25" in b.js("document.querySelector('.pane.now').textContent") and "went back twice" in b.js("document.querySelector('.pane.now').textContent"), "beams and notes")
+    b.js("(() => { window.remade = 0; new MutationObserver(all => { window.remade += all.length; }).observe(document.getElementById('filters'), {subtree: true, childList: true}); new MutationObserver(all => { window.remade += all.length; }).observe(document.getElementById('compare'), {subtree: true, childList: true, characterData: true}); })()")
     b.key("ArrowLeft"); b.wait(DRAWN % 1000)
+    check(b.js("window.remade") == 0, "a step makes nothing anew that it does not change: %s" % b.js("window.remade"))
     check(b.js("!document.getElementById('alarm').hidden && document.getElementById('alarm').textContent.startsWith('MODEL CHECK FAILED')"), "a failed check is said")
     check("step=1000" in b.js("location.hash"), "the address keeps the step")
     b.key("ArrowLeft"); b.wait(DRAWN % 750)
@@ -214,6 +216,7 @@ def checks(browser, folder):
     want = ["␣a↵", "→\\r", "\\u202e", "\\U000e0001", "\\u00a0", "a\\", "⟨endoftext⟩"]  # as test_viz_text.c has them of the other views
     check(b.js("[' a\\n', '\\t\\r', '\\u202e', '\\u{e0001}', '\\u00a0', 'a\\\\', '⟨endoftext⟩'].map(t => label_of(t, 40))") == want, "a token as the other views write it: %s" % b.js("[' a\\n', '\\t\\r', '\\u202e', '\\u{e0001}', '\\u00a0', 'a\\\\', '⟨endoftext⟩'].map(t => label_of(t, 40))"))
     check(b.js("piece_label({ pieces: [], ids: [7] }, 0, 40)") == "⟨7⟩", "an id without bytes as the other views write it")
+    check(b.js("[0, 7, -0.5, 12.345, 999.5, 11823.4, 20189, 1.5e9, NaN].map(num)") == ["0", "7", "−0.500", "12.35", "999.5", "11823", "20189", "1.500e+9", "–"], "numbers: %s" % b.js("[0, 7, -0.5, 12.345, 999.5, 11823.4, 20189, 1.5e9, NaN].map(num)"))
     b.key("k"); b.wait("view.sample === '0.0.0'")
     b.key("d"); b.wait("document.querySelectorAll('#panes .pane').length === 1")
     b.key("d"); b.wait("document.querySelectorAll('#panes .pane').length === 2")
@@ -226,10 +229,10 @@ def checks(browser, folder):
     check(b.js("view.colour === 'entropy' && !location.hash.includes('colour') && document.querySelector('.legend').textContent.includes('entropy')"), "opens in the run's own mode")
     for mode in ("none", "softmax", "minmax", "softmax_top_k", "rank", "dot_product", "entropy"):
         b.key("c"); b.wait("view.colour === '%s'" % mode)
-        painted = b.js("[...document.querySelectorAll('.pane.now .tk')].filter(t => t.style.backgroundColor).length")
+        painted = b.js("[...document.querySelectorAll('.pane.now .tk')].filter(t => getComputedStyle(t).backgroundColor !== 'rgba(0, 0, 0, 0)').length")
         check((painted > 0) == (mode != "none"), "colours of " + mode)
         if mode != "none": check(b.js("document.querySelector('.legend').textContent.length > 3"), "legend of " + mode)
-        if mode == "minmax": check(re.search("^lowesthighestlogit of each sample \\(.* … .*\\)$", b.js("document.querySelector('.legend').textContent")), "what minmax means: " + b.js("document.querySelector('.legend').textContent"))
+        if mode == "minmax": check(re.search("^lowesthighestlogit of each sample \\(.* … .*\\), not a probability$", b.js("document.querySelector('.legend').textContent")), "what minmax means: " + b.js("document.querySelector('.legend').textContent"))
     # Every figure says what it shows, and in what it is counted where that needs saying.
     check(b.js("[...document.querySelectorAll('.chart')].every(c => c.querySelector('.title').textContent && c.querySelector('.range').textContent.includes(' … '))") and b.js("document.querySelector('.chart .title').textContent") == "loss nats", "charts have titles, units and a range")
     check(b.js("[...document.querySelectorAll('.strip')].every(s => /^−ln p .* entropy .* nats$/.test(s.previousSibling.textContent))"), "the strips say what they show")
@@ -309,7 +312,7 @@ def checks(browser, folder):
     b.open(folder, address)
     check(b.js("view.sort") == "-perplexity" and b.js("document.querySelectorAll('#samples .sample').length") == 8, "the address brings the view back")
     # A pointer on a token; the keyboard does the same.
-    b.js("document.querySelector('.pane.was .tk[data-i=\"3\"]').dispatchEvent(new MouseEvent('mousemove', {bubbles: true}))")
+    b.js("document.querySelectorAll('.pane.was .tk')[3].dispatchEvent(new MouseEvent('mousemove', {bubbles: true}))")
     check(b.js("document.querySelector('#token .where').textContent") == "step 1000" and "token 4 of" in b.js("document.getElementById('token').textContent"), "pointing shows the token")
     b.key("."); check("token 5 of" in b.js("document.getElementById('token').textContent"), "the keyboard moves the token")
     check(b.complaints() == [], "the browser has nothing to say: %s" % b.complaints())
@@ -342,6 +345,32 @@ def single(browser, folder):
     check(b.complaints() == [] and all(u.endswith("report.single.html") or u.startswith("about:") for u in asked), "one file asks for nothing: %s %s" % (b.complaints(), asked))
 
 
+def one_eval(browser, glimpse, folder):
+    """A page of a single eval: numbers instead of charts over steps that are not there; of a single sample not even these."""
+    b, unseen = browser, "['back', 'on', 'track', 'against'].every(i => !document.getElementById(i).offsetWidth)"
+    b.call("Emulation.setDeviceMetricsOverride", width=1500, height=950, deviceScaleFactor=1, mobile=False)
+    for name, per in (("many", (2, 2, 2)), ("one", (1, 1, 1))):
+        here = os.path.join(folder, name)
+        os.makedirs(here)
+        journal(here, 1, per, 40, hostile=name == "many")
+        subprocess.run([glimpse, "report", here], check=True, stdout=subprocess.DEVNULL)
+        b.open(here)
+        b.wait(DRAWN % 0)
+        check(b.js(unseen) and not b.js("[...document.querySelectorAll('.chart svg')].some(s => s.getBoundingClientRect().width)"), "one eval has no steps and no curves")
+        check(b.js("document.querySelectorAll('#below .metrics')[0].children.length") == 7, "one eval: the sample's metrics")
+        ppl = [s["metrics"]["perplexity"] for l in open(os.path.join(here, "evals.jsonl"), encoding="utf-8") for s in json.loads(l)["samples"]]
+        if name == "one": check(b.js("document.getElementById('overview').offsetHeight") == 0 and b.js("document.querySelectorAll('#filters *').length") == 0, "one sample: nothing to choose, no means")
+        else:
+            said = b.js("(c => c.textContent)([...document.querySelectorAll('.chart')].find(c => c.textContent.startsWith('perplexity')))")
+            check(said.endswith("%.3f … %.3f" % (min(ppl), max(ppl))) if max(ppl) < 10 else " … " in said, "one eval: the least and the greatest of its samples: %s" % said)
+            b.key("p"); b.wait("document.querySelectorAll('.probe').length === 2")
+            check(b.js("[...document.querySelector('.rows.from').children].map(l => l.textContent).join()") == "given,2,3,4,5" and "since" not in b.js("document.getElementById('panes').textContent"), "one eval: the ranks of a probe: %s" % b.js("document.getElementById('panes').textContent"))
+            b.key("p"); b.wait("document.querySelectorAll('.probe').length === 0")
+            dots = "[...document.querySelectorAll('.chip .dot')].map(d => getComputedStyle(d).backgroundColor).join()"
+            check(b.js(dots) == b.js("[...[...document.querySelectorAll('.chart')].find(c => c.textContent.startsWith('perplexity')).querySelectorAll('output span')].map(d => getComputedStyle(d).color).join()"), "a setting has the colour of its numbers")
+    check(b.complaints() == [], "the browser has nothing to say of one eval: %s" % b.complaints())
+
+
 def shots(folder, out):
     os.makedirs(out, exist_ok=True)
     for name, dark, width, height, hash in (("wide_light", False, 1500, 950, ""), ("wide_dark", True, 1500, 950, ""), ("all_light", False, 1500, 950, "#view=all"),
@@ -372,9 +401,11 @@ def big(glimpse, folder, n):
         b.open(folder)
         b.wait(DRAWN % (250 * (n - 1)))
         print("open: %.0f ms; by the page's own clock, from navigation to the first drawing: %.0f ms" % (1e3 * (time.time() - t), b.js("performance.getEntriesByName('glimpse-drawn')[0].startTime")))
-    change = """(async () => { const times = []; for (let i = 0; i < 12; i++) { await new Promise(r => setTimeout(r, %d)); const t = performance.now(), want = steps[steps.indexOf(view.step) + %d];
-        document.dispatchEvent(new KeyboardEvent('keydown', {key: '%s'})); while (document.body.dataset.drawn !== String(want)) await new Promise(r => setTimeout(r, 0));
-        await new Promise(r => requestAnimationFrame(() => setTimeout(r, 0))); times.push(performance.now() - t); } return times.map(t => Math.round(t)); })()"""
+    # Until the first frame with the new step is handed over: the page says in an attribute that it has drawn, before that frame.
+    change = """(async () => { const times = []; for (let i = 0; i < 12; i++) { await new Promise(r => setTimeout(r, %d));
+        const shown = new Promise(r => new MutationObserver((_, o) => { o.disconnect(); requestAnimationFrame(() => setTimeout(() => r(performance.now()), 0)); }).observe(document.body, {attributes: true, attributeFilter: ['data-drawn']}));
+        const t = performance.now(), to = steps[steps.indexOf(view.step) + %d]; document.dispatchEvent(new KeyboardEvent('keydown', {key: '%s'})); times.push(await shown - t);
+        if (view.step !== to) throw new Error('not at step ' + to); } return times.map(t => Math.round(t)); })()"""
     print("step by step, to the frame on the screen, ms:", b.js(change % (400, -1, "ArrowLeft")))
     b.call("Performance.enable", timeDomain="threadTicks")
     cpu = lambda: {m["name"]: m["value"] for m in b.call("Performance.getMetrics")["metrics"]}
@@ -416,6 +447,7 @@ def main():
         checks(b, args.folder)
         subprocess.run([args.glimpse, "report", args.folder, "--single"], check=True, stdout=subprocess.DEVNULL)
         single(b, args.folder)
+        one_eval(b, args.glimpse, args.folder)
     finally: b.close()
     if args.shots: shots(args.folder, args.shots)
     return bool(failed)

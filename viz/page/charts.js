@@ -1,5 +1,6 @@
 /* charts.js -- a small chart of every number over the steps, the chosen step marked.  A line a setting, the mean over the
- * samples that the filters show.  Built when the index or a filter changes; a step moves only the cursor. */
+ * samples that the filters show.  Built when the index or a filter changes; a step moves only the cursor.  Of a single eval
+ * there is no line: the mean and, of several samples, the least and the greatest. */
 
 const SERIES_INK = ['--s0', '--s1', '--s2', '--s3', '--s4', '--s5'];
 const FIRST = ['perplexity', 'mean_entropy', 'spelling_token_rate', 'repetition_tokens', 'distinct_2', 'rank1_share', 'mean_logprob', 'mean_rank'];
@@ -17,25 +18,27 @@ function svg(tag, attributes) {
   return e;
 }
 
-/* name -> [{label, values (by place in steps)}] */
+/* The ink of the k-th setting; the same in every chart, whatever the filters leave out. */
+const ink_of = k => 'var(' + SERIES_INK[Math.min(k, SERIES_INK.length - 1)] + ')';
+
+/* name -> label -> {ink, sums (by place in steps)} */
 function series_by_name(shows) {
-  const out = new Map(), add = (name, label, at, x) => {
+  const out = new Map(), add = (name, label, ink, at, x) => {
     if (x === null || x === undefined || !isFinite(x)) return;
     if (!out.has(name)) out.set(name, new Map());
     const lines = out.get(name);
-    if (!lines.has(label)) lines.set(label, new Map());
-    const sums = lines.get(label), s = sums.get(at) || [0, 0];
-    s[0] += x; s[1]++;
-    sums.set(at, s);
+    if (!lines.has(label)) lines.set(label, { ink, sums: new Map() });
+    const sums = lines.get(label).sums, s = sums.get(at) || { sum: 0, n: 0, lo: x, hi: x };
+    sums.set(at, { sum: s.sum + x, n: s.n + 1, lo: Math.min(s.lo, x), hi: Math.max(s.hi, x) });
   };
   steps.forEach((step, at) => {
     const line = index.get(step);
-    add('loss', 'val', at, line.val);
-    add('loss', 'train', at, line.train);
-    for (const [name, x] of line.more || []) add(name, 'model', at, x);
+    add('loss', 'val', 0, at, line.val);
+    add('loss', 'train', 1, at, line.train);
+    for (const [name, x] of line.more || []) add(name, 'model', 0, at, x);
     for (const row of line.rows) {
       if (!shows(row[0], row[1])) continue;
-      for (let m = 0; m < line.names.length; m++) add(line.names[m], row[3], at, row[4 + m]);
+      for (let m = 0; m < line.names.length; m++) add(line.names[m], row[3], row[1], at, row[4 + m]);
     }
   });
   return out;
@@ -50,21 +53,25 @@ function build_charts(shows) {
   const box = document.getElementById('charts');
   box.replaceChildren();
   for (const name of names) {
-    const lines = [...all.get(name)].map(([label, sums]) => ({ label, at: new Map([...sums].map(([k, s]) => [k, s[0] / s[1]])) }));
-    const chart = one_chart(name, UNITS[name], lines);
+    const lines = [...all.get(name)].map(([label, { ink, sums }]) => ({ label, ink, at: new Map([...sums].map(([k, s]) => [k, s.sum / s.n])) }));
+    const one = steps.length > 1 ? null : [...all.get(name).values()].map(l => l.sums.get(0));
+    const chart = one_chart(name, UNITS[name], lines, one && one.some(s => s.n > 1) ? [Math.min(...one.map(s => s.lo)), Math.max(...one.map(s => s.hi))] : null);
     charts.push(chart);
     box.append(chart.box);
   }
   const b = document.getElementById('charts-all'), say = () => { box.classList.toggle('all', chart_all); b.textContent = chart_all ? 'fewer' : 'all ' + names.length; };
   b.hidden = names.length <= 6;
+  /* Of one sample alone its own table says it all. */
+  document.getElementById('overview').hidden = steps.length === 1 && index.get(steps[0]).rows.length < 2;
   b.onclick = () => { chart_all = !chart_all; say(); };
   say();
 }
 
-function one_chart(name, unit, lines) {
+/* `spread`: the least and the greatest of the samples of a single eval; else null. */
+function one_chart(name, unit, lines, spread) {
   const values = lines.flatMap(l => [...l.at.values()]), last = steps.length - 1;
   let lo = Math.min(...values), hi = Math.max(...values);
-  const range = num(lo) + ' … ' + num(hi);
+  const range = steps.length > 1 ? num(lo) + ' … ' + num(hi) : spread ? num(spread[0]) + ' … ' + num(spread[1]) : '';
   const log = lo > 0 && hi / lo > 20, f = log ? Math.log : x => x;
   lo = f(lo); hi = f(hi);
   if (!(hi - lo > 1e-12)) { lo -= 0.5; hi += 0.5; }
@@ -76,14 +83,14 @@ function one_chart(name, unit, lines) {
   [...lines].reverse().forEach((l, back) => {
     const k = lines.length - 1 - back, d = [...l.at].sort((a, b) => a[0] - b[0]).map(([at, v], i) => (i ? 'L' : 'M') + x(at).toFixed(1) + ' ' + y(v).toFixed(1)).join('');
     const path = svg('path', { d: l.at.size === 1 ? d + 'h.01' : d, class: 'line' + (k ? ' other' : ''), 'vector-effect': 'non-scaling-stroke' });
-    path.style.stroke = 'var(' + SERIES_INK[Math.min(k, SERIES_INK.length - 1)] + ')';
+    path.style.stroke = ink_of(l.ink);
     picture.append(path);
   });
   const value = el('output');
   const title = el('span', 'title', name.replace(/_/g, ' '), unit ? el('span', 'unit', ' ' + unit) : null), at_step = el('span', 'title');
   const box = el('figure', 'chart', el('figcaption', '', title, at_step, log ? el('span', 'log', 'log') : null), el('div', 'now', value, el('span', 'range', range)), picture);
   at_step.hidden = true;
-  box.title = name + (unit ? ', ' + unit : '') + (lines.length > 1 ? ': ' + lines.map(l => l.label).join(', ') : '') + '; from ' + range.replace('…', 'to') + (log ? ', drawn by its logarithm' : '');
+  box.title = name + (unit ? ', ' + unit : '') + (lines.length > 1 ? ': ' + lines.map(l => l.label).join(', ') : '') + (range ? '; from ' + range.replace('…', 'to') : '') + (log ? ', drawn by its logarithm' : '');
   const nearest = event => {
     const r = picture.getBoundingClientRect(), want = first_step + span * ((event.clientX - r.left) / r.width * CW - 3) / (CW - 6);
     let best = 0;
@@ -102,7 +109,7 @@ function show_value(chart, at) {
   const now = chart.lines.map(l => l.at.get(at));
   chart.value.replaceChildren(...now.slice(0, 3).map((v, k) => {
     const s = el('span', '', chart.named ? el('i', '', chart.lines[k].label + ' ') : null, num(v));
-    if (chart.lines.length > 1) s.style.color = 'var(' + SERIES_INK[Math.min(k, SERIES_INK.length - 1)] + ')';
+    if (chart.lines.length > 1) s.style.color = ink_of(chart.lines[k].ink);
     return s;
   }));
   const x = chart.x(at).toFixed(1);

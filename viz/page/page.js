@@ -92,15 +92,19 @@ function draw_ticks() {
   c.width = w * ratio; c.height = h * ratio;
   g.scale(ratio, ratio);
   const css = getComputedStyle(document.documentElement), ink = n => css.getPropertyValue(n), n = steps.length;
+  const dense = (w - 16) / n < 4; /* a rail then, with what went wrong on it: so many ticks are a wall */
+  if (dense) { g.fillStyle = ink('--line'); g.fillRect(8, h / 2 - 1, w - 16, 2); }
   steps.forEach((s, i) => {
     const line = index.get(s), x = n > 1 ? 8 + (w - 16) * i / (n - 1) : w / 2;
     const bad = line.status === 'failed' || line.check === 'failed';
+    if (dense && !bad) return;
     g.fillStyle = ink(bad ? '--bad' : line.rows.length ? '--muted' : '--line');
     g.fillRect(x - 0.5, bad ? 0 : line.rows.length ? 3 : 5, bad ? 2 : 1, bad ? h : line.rows.length ? h - 6 : h - 10);
   });
 }
 
-function draw_bar(line, data, other) {
+function draw_bar(line, data) {
+  document.body.classList.toggle('one', steps.length === 1); /* nothing to step through, nothing to compare with */
   const at = steps.indexOf(view.step), slider = $('slider');
   slider.max = steps.length - 1;
   slider.value = at;
@@ -121,9 +125,7 @@ function draw_bar(line, data, other) {
     const want = [['before', 'step before'], ['first', 'first step'], ['best', 'best val loss'], ['none', 'nothing'], ...steps.map(s => [String(s), 'step ' + s])];
     compare.replaceChildren(...want.map(([v, t]) => Object.assign(el('option', '', t), { value: v })));
   }
-  compare.options[0].textContent = view.vs === 'before' && other !== null ? other + ', before' : 'step before';
-  compare.value = view.vs;
-  $('colour').value = view.colour;
+  for (const [field, want] of [[compare, view.vs], [$('colour'), view.colour]]) if (field.value !== want) field.value = want;
   $('probes').hidden = !has_probes();
   $('probes').setAttribute('aria-pressed', view.probes);
 }
@@ -132,7 +134,7 @@ function legend(data, sample) {
   const box = el('span', 'legend');
   if (view.colour === 'none') return box;
   const s = scale_of(view.colour, data, sample || data.samples[0]), ramp = el('canvas', 'ramp');
-  box.append(el('span', 'lo', s.lo), ramp, el('span', 'hi', s.hi), el('span', 'what', s.what + (sample && s.spread ? ' (' + s.spread + ')' : '')));
+  box.append(el('span', 'lo', s.lo), ramp, el('span', 'hi', s.hi), el('span', 'what', s.what + (sample && s.spread ? ' (' + s.spread + ')' : '') + (s.but || '')));
   const g = ramp.getContext('2d');
   ramp.width = LEVELS; ramp.height = 1;
   paint_ground.forEach((c, i) => { g.fillStyle = c; g.fillRect(i, 0, 1, 1); });
@@ -141,7 +143,7 @@ function legend(data, sample) {
 
 /* --- the list of samples ------------------------------------------------------------------------------------------ */
 function chip(text, on, act, title) {
-  const b = el('button', 'chip' + (on ? ' on' : ''), text);
+  const b = el('button', 'chip' + (on ? ' on' : ''), ...[text].flat());
   b.type = 'button';
   b.setAttribute('aria-pressed', on);
   if (title) b.title = title;
@@ -149,29 +151,48 @@ function chip(text, on, act, title) {
   return b;
 }
 
-function draw_side(data) {
-  const filters = $('filters'), list = $('samples');
+/* Whose line in the charts. */
+function dot(setting) {
+  const d = el('i', 'dot');
+  d.style.background = ink_of(setting);
+  return d;
+}
+
+/* What is chosen from: made anew only where it is something else, for a step changes nothing of it. */
+let filters_of = '';
+function draw_filters(data, prompts, settings) {
+  const filters = $('filters'), names = [...new Set(data.samples.flatMap(s => Object.keys(s.metrics)))];
+  const of = JSON.stringify([[...prompts], [...settings], names, data.samples.length, steps.length > 1, view.prompt, view.setting, view.sort, view.grid, view.over]);
+  if (of === filters_of) return;
+  filters_of = of;
   filters.replaceChildren();
-  list.replaceChildren();
-  if (!data || !data.samples.length) return;
-  const prompts = new Map(data.samples.map(s => [s.p, s.prompt])), settings = new Map(data.samples.map(s => [s.s, s.label]));
   if (prompts.size > 1) filters.append(el('h2', '', 'prompt'), el('div', 'chips', chip('all', view.prompt < 0, () => { view.prompt = -1; }),
     ...[...prompts].map(([p, text]) => chip(quoted(text, 24), view.prompt === p, () => { view.prompt = view.prompt === p ? -1 : p; }, label_of(text, 400)))));
   if (settings.size > 1) filters.append(el('h2', '', 'setting'), el('div', 'chips', chip('all', view.setting < 0, () => { view.setting = -1; }),
-    ...[...settings].map(([s, label]) => chip(label, view.setting === s, () => { view.setting = view.setting === s ? -1 : s; }))));
-  const names = [...new Set(data.samples.flatMap(s => Object.keys(s.metrics)))];
-  const sort = el('select', '', ...[['', 'as recorded'], ...names.flatMap(n => [['+' + n, n.replace(/_/g, ' ') + ' ↑'], ['-' + n, n.replace(/_/g, ' ') + ' ↓']])].map(([v, t]) => Object.assign(el('option', '', t), { value: v })));
-  sort.value = view.sort;
-  sort.onchange = () => { view.sort = sort.value; draw(); };
-  const all = el('button', 'chip' + (view.grid ? ' on' : ''), 'all at once');
-  all.type = 'button';
-  all.title = 'every sample of the step (g)';
-  all.onclick = () => { view.grid = !view.grid; view.over = false; draw(); };
-  const over = el('button', 'chip' + (view.over ? ' on' : ''), 'over the steps');
-  over.type = 'button';
-  over.title = 'this sample, a row a step (o)';
-  over.onclick = toggle_over;
-  filters.append(el('div', 'sorting', el('label', 'field', 'sort', sort)), el('div', 'chips views', all, over));
+    ...[...settings].map(([s, label]) => chip([dot(s), label], view.setting === s, () => { view.setting = view.setting === s ? -1 : s; }))));
+  const views = el('div', 'chips views');
+  const view_chip = (name, on, act, title) => {
+    const b = Object.assign(el('button', 'chip' + (on ? ' on' : ''), name), { type: 'button', title, onclick: act });
+    b.setAttribute('aria-pressed', on);
+    views.append(b);
+  };
+  if (data.samples.length > 2) {
+    const sort = el('select', '', ...[['', 'as recorded'], ...names.flatMap(n => [['+' + n, n.replace(/_/g, ' ') + ' ↑'], ['-' + n, n.replace(/_/g, ' ') + ' ↓']])].map(([v, t]) => Object.assign(el('option', '', t), { value: v })));
+    sort.value = view.sort;
+    sort.onchange = () => { view.sort = sort.value; draw(); };
+    filters.append(el('div', 'sorting', el('label', 'field', 'sort', sort)));
+  }
+  if (data.samples.length > 1) view_chip('all at once', view.grid, () => { view.grid = !view.grid; view.over = false; draw(); }, 'every sample of the step (g)');
+  if (steps.length > 1) view_chip('over the steps', view.over, toggle_over, 'this sample, a row a step (o)');
+  if (views.children.length) filters.append(views);
+}
+
+function draw_side(data) {
+  const list = $('samples');
+  list.replaceChildren();
+  if (!data || !data.samples.length) { $('filters').replaceChildren(); filters_of = ''; return; }
+  const prompts = new Map(data.samples.map(s => [s.p, s.prompt])), settings = new Map(data.samples.map(s => [s.s, s.label]));
+  draw_filters(data, prompts, settings);
   const by = (/^[-+](.+)$/.exec(view.sort) || [0, 'perplexity'])[1];
   for (const s of sorted_samples(data)) {
     const b = el('button', 'sample' + (key_of(s) === view.sample ? ' on' : ''));
@@ -238,24 +259,7 @@ function draw_panes(data, other_data) {
 }
 
 function draw_below(data, sample, was, other_data) {
-  const below = $('below'), sheet = el('details', 'sheet'), names = Object.keys(sample.metrics);
-  if (sample.sheet) {
-    sheet.open = view.sheet;
-    const show = () => {
-      if (!sheet.open || sheet.children.length > 1) return;
-      const img = el('img'), a = el('a', '', img);
-      img.alt = 'heatmap of the sample: the likeliest tokens at each place';
-      img.loading = 'lazy';
-      a.href = img.src = evals_dir + '/step_' + step_file(data.step) + '/' + sample.name + '.png';
-      a.target = '_blank';
-      img.onerror = () => a.replaceWith(el('p', 'facts', 'the picture is not there: `glimpse report DIR` draws it anew'));
-      sheet.append(a);
-    };
-    sheet.append(el('summary', '', 'heatmap sheet', el('span', 'facts', '  the likeliest tokens at each place, by the model’s own p; a click shows it in full')));
-    sheet.ontoggle = () => { view.sheet = sheet.open; show(); write_address(); };
-    show();
-    below.append(sheet);
-  }
+  const below = $('below'), names = Object.keys(sample.metrics);
   if (!names.length) return;
   const table = el('dl', 'metrics');
   for (const n of names) {
@@ -265,6 +269,27 @@ function draw_below(data, sample, was, other_data) {
   }
   below.append(el('h2', '', 'metrics of this sample' + (was ? ', against step ' + other_data.step : '')), table,
     el('p', 'facts', put(el('span'), sample.samplers)));
+}
+
+/* The picture of the sample, last: it is higher than all the rest. */
+function draw_sheet(data, sample) {
+  if (!sample || !sample.sheet) return;
+  const sheet = el('details', 'sheet');
+  const show = () => {
+    if (!sheet.open || sheet.children.length > 1) return;
+    const img = el('img'), a = el('a', '', img);
+    img.alt = 'heatmap of the sample: the likeliest tokens at each place';
+    img.loading = 'lazy';
+    a.href = img.src = evals_dir + '/step_' + step_file(data.step) + '/' + sample.name + '.png';
+    a.target = '_blank';
+    img.onerror = () => a.replaceWith(el('p', 'facts', 'the picture is not there: `glimpse report DIR` draws it anew'));
+    sheet.append(a);
+  };
+  sheet.open = view.sheet;
+  sheet.append(el('summary', '', 'heatmap sheet', el('span', 'facts', '  the likeliest tokens at each place, by the model’s own p; a click shows it in full')));
+  sheet.ontoggle = () => { view.sheet = sheet.open; show(); write_address(); };
+  show();
+  $('below').append(sheet);
 }
 
 /* What was measured of the model itself at this step: task scores, and a slice of the dataset in numbers. */
@@ -322,8 +347,8 @@ function show_token(pane, i) {
   document.querySelectorAll('.tk.focus').forEach(t => t.classList.remove('focus'));
   shown_token = pane && i >= 0 && i < pane.sample.n ? { pane, i } : null;
   if (!shown_token) { box.replaceChildren(); return; }
-  const span = pane.box.querySelector('.tk[data-i="' + i + '"]');
-  if (span) span.classList.add('focus');
+  const text = pane.box.querySelector('.text');
+  if (text && text.tokens[i]) text.tokens[i].classList.add('focus');
   box.replaceChildren(...token_panel(pane.data, pane.sample, i, view.rows, 'step ' + pane.data.step));
   const more = $('more');
   if (more) more.onclick = () => { view.rows = view.rows > 10 ? 10 : 1000; show_token(pane, i); };
@@ -338,22 +363,29 @@ function rest_token() {
   show_token(pane, view.token >= 0 ? Math.min(view.token, pane.sample.n - 1) : most_surprising(pane.data, pane.sample));
 }
 
-/* At the next frame, and only what is on the screen: reading a width lays the page out. */
+/* At the next frame, and only what is on the screen.  All is written before anything is read, and read before anything is
+ * drawn: reading a place lays the page out, and that once is dear enough. */
 let strips_wanted = false;
 function draw_strips() {
   if (strips_wanted) return;
   strips_wanted = true;
   requestAnimationFrame(() => {
     strips_wanted = false;
-    let most = 6;
-    for (const p of panes) { const c = columns(p.data, p.sample); for (let i = 0; i < p.sample.n; i++) if (-c.logprob[i] > most) most = -c.logprob[i]; }
-    for (const p of panes) {
-      if (!p.strip) continue;
-      p.strip.cap.textContent = '−ln p (bars) and entropy (line), 0 … ' + most.toFixed(1) + ' nats';
-      const r = p.strip.getBoundingClientRect();
-      if (r.top < innerHeight && r.bottom > 0) draw_strip(p.strip, p.data, p.sample, view.colour, most, shown_token && shown_token.pane === p ? shown_token.i : -1);
-    }
+    const most = strips_end(), with_strip = panes.filter(p => p.strip), said = '−ln p (bars) and entropy (line), 0 … ' + most.toFixed(1) + ' nats';
+    for (const p of with_strip) if (p.strip.cap.textContent !== said) p.strip.cap.textContent = said;
+    const places = with_strip.map(p => p.strip.getBoundingClientRect());
+    with_strip.forEach((p, k) => {
+      const r = places[k];
+      if (r.top < innerHeight && r.bottom > 0) draw_strip(p.strip, r.width, r.height, p.data, p.sample, view.colour, most, shown_token && shown_token.pane === p ? shown_token.i : -1);
+    });
   });
+}
+
+/* One end for the strips of all panes, nats. */
+function strips_end() {
+  let most = 6;
+  for (const p of panes) { const c = columns(p.data, p.sample); for (let i = 0; i < p.sample.n; i++) if (-c.logprob[i] > most) most = -c.logprob[i]; }
+  return most;
 }
 
 function move_token(by) {
@@ -381,7 +413,7 @@ function next_surprise() {
 /* --- drawing all -------------------------------------------------------------------------------------------------- */
 async function draw() {
   const mine = ++drawing, step = view.step, other = other_step(), line = index.get(step);
-  if (!held.has(step)) draw_bar(line, null, other); /* it takes a while: the bar says where one goes */
+  if (!held.has(step)) draw_bar(line, null); /* it takes a while: the bar says where one goes */
   let data, other_data = null;
   try {
     [data, other_data] = await Promise.all([load_step(step), other === null || other === step ? null : load_step(other)]);
@@ -394,7 +426,7 @@ async function draw() {
   if (mine !== drawing) return;
   const list = sorted_samples(data);
   if (list.length && !list.some(s => key_of(s) === view.sample)) { view.sample = key_of(list[0]); view.token = -1; }
-  draw_bar(line, data, other);
+  draw_bar(line, data);
   draw_side(data);
   if (view.probes && has_probes()) await draw_probes(data, mine);
   else {
@@ -402,6 +434,7 @@ async function draw() {
     else if (view.grid && data.samples.length) draw_grid(data);
     else draw_panes(data, other_data);
     draw_scores(data, other_data);
+    if (!view.over && !view.grid) draw_sheet(data, sample_of(data, view.sample));
     rest_token();
   }
   if (mine !== drawing) return;
@@ -535,7 +568,7 @@ function wire() {
   const point = (e, keep) => {
     const t = e.target.closest('.tk'), pane = pane_of(e.target);
     if (!pane) return;
-    let i = t ? +t.dataset.i : -1;
+    let i = t ? t.place : -1;
     if (pane.strip && e.target === pane.strip) i = Math.floor(e.offsetX / (pane.strip.step_px || 1));
     if (i < 0 || i >= pane.sample.n) return;
     if (keep && view.over) return go_to(pane.data.step);

@@ -62,7 +62,7 @@ function draw_probe_map(card) {
       g.fillRect(x, i * row, Math.ceil(wide + 0.3), row - 1);
     }
   });
-  for (let i = 0; i < probe.t.length; i++) { /* the first choice from here on */
+  for (let i = 0; i < probe.t.length && probe.at.length > 1; i++) { /* the first choice from here on */
     const from = since(probe.at, a => a.r[i] === 1), k = probe.at.findIndex(a => a.step === from);
     if (k < 0) continue;
     g.fillStyle = '#000000';
@@ -90,10 +90,11 @@ function probe_card(probe, data) {
   }
   const first = since(probe.at, a => a.r.slice(probe.from).every(r => r === 1));
   facts.textContent = [now ? 'ln p ' + num(sum_from(now.l, probe.from)) + ' at step ' + now.step : '',
-    first === null ? 'not yet the first choice' : (answer ? 'the answer is' : 'all of it is') + ' the first choice since step ' + first].filter(Boolean).join(' · ');
+    first === null ? 'not yet the first choice' : (answer ? 'the answer is' : 'all of it is') + ' the first choice' + (probe.at.length > 1 ? ' since step ' + first : '')].filter(Boolean).join(' · ');
+  const many = probe.at.length > 1; /* of one eval there is no since: the rank then */
   const labels = el('ol', 'rows'), from = el('ol', 'rows from'), canvas = el('canvas', 'map'), note = el('p', 'facts');
   probe.t.forEach((t, i) => {
-    const s = since(probe.at, a => a.r[i] === 1), name = typeof t === 'string' ? label_of(t, 18) : t.map(b => '\\x' + b.toString(16).padStart(2, '0')).join('');
+    const s = many ? since(probe.at, a => a.r[i] === 1) : probe.at[0].r[i], name = typeof t === 'string' ? label_of(t, 18) : t.map(b => '\\x' + b.toString(16).padStart(2, '0')).join('');
     labels.append(el('li', i < probe.from ? 'given' : '', name));
     from.append(el('li', '', s === null ? '–' : String(s)));
   });
@@ -105,10 +106,11 @@ function probe_card(probe, data) {
   canvas.style.height = 16 * probe.t.length + 'px';
   canvas.setAttribute('role', 'img');
   canvas.setAttribute('aria-label', 'ln p of ' + probe.t.length + ' tokens at ' + probe.at.length + ' steps');
-  const curve = one_chart('ln p of the ' + (answer ? 'answer' : 'text'), 'nats', [{ label: '', at: new Map(probe.at.map(a => [steps.indexOf(a.step), sum_from(a.l, probe.from)])) }]);
+  const curve = one_chart('ln p of the ' + (answer ? 'answer' : 'text'), 'nats', [{ label: '', ink: 0, at: new Map(probe.at.map(a => [steps.indexOf(a.step), sum_from(a.l, probe.from)])) }]);
   curve.box.className = 'chart curve';
   show_value(curve, Math.max(0, steps.indexOf(view.step)));
-  box.append(curve.box, el('div', 'grid-of', el('span', 'head', 'token'), el('span', 'head', 'p at step ' + probe.at[0].step + (probe.at.length > 1 ? ' → ' + probe.at[probe.at.length - 1].step : '')), el('span', 'head', 'first choice since'), labels, canvas, from), note);
+  if (many) box.append(curve.box);
+  box.append(el('div', 'grid-of', el('span', 'head', 'token'), el('span', 'head', 'p at step ' + probe.at[0].step + (many ? ' → ' + probe.at[probe.at.length - 1].step : '')), el('span', 'head', many ? 'first choice since' : 'rank'), labels, canvas, from), note);
   const card = { box, canvas, probe };
   const where = e => {
     const edges = column_edges(probe.at), x = e.offsetX / canvas.clientWidth, k = Math.max(0, edges.findIndex(v => v > x) - 1);
@@ -142,8 +144,8 @@ async function draw_probes(data, mine) {
   box.className = 'probes';
   $('below').replaceChildren();
   const list = probes_over_steps(), cards = list.map(p => probe_card(p, data));
-  box.replaceChildren(el('header', 'title', el('h1', '', 'What did it learn when?'), el('span', 'facts', list.length + (list.length === 1 ? ' text' : ' texts') + ', scored at every eval'),
-    el('span', 'legend', el('span', 'lo', '≤ 1e−4'), ramp, el('span', 'hi', '1'), el('span', 'what', 'the model’s own p, by powers of ten · tick: its first choice from here on'))), ...cards.map(c => c.box));
+  box.replaceChildren(el('header', 'title', el('h1', '', steps.length > 1 ? 'What did it learn when?' : 'What does it know?'), el('span', 'facts', list.length + (list.length === 1 ? ' text' : ' texts') + (steps.length > 1 ? ', scored at every eval' : ', scored')),
+    el('span', 'legend', el('span', 'lo', '≤ 1e−4'), ramp, el('span', 'hi', '1'), el('span', 'what', 'the model’s own p, by powers of ten' + (steps.length > 1 ? ' · tick: its first choice from here on' : '')))), ...cards.map(c => c.box));
   for (const c of cards) if (c.canvas) draw_probe_map(c);
   const sample = (data.probes || []).find(s => s.p === view.probe) || (data.probes || []).find(s => s.n);
   const card = sample && cards.find(c => c.probe && c.probe.i === sample.p);

@@ -3,6 +3,8 @@
 const VIRIDIS = '440154,46085c,471063,481769,481d6f,482475,472a7a,46307e,453781,433d84,414287,3f4889,3d4e8a,3a538b,38598c,355e8d,33638d,31688e,2e6d8e,2c718e,2a768e,297b8e,27808e,25848e,23898e,218e8d,20928c,1f978b,1e9c89,1fa188,21a585,24aa83,28ae80,2eb37c,35b779,3dbc74,46c06f,50c46a,5ac864,65cb5e,70cf57,7cd250,89d548,95d840,a2da37,b0dd2f,bddf26,cae11f,d8e219,e5e419,f1e51d,fde725'.split(',').map(h => [0, 2, 4].map(i => parseInt(h.slice(i, i + 2), 16)));
 const LEVELS = 64;
 let paint_ground = [], paint_ink = [], paint_bar = [];
+const paint_rules = new CSSStyleSheet(); /* .c0 ... .c63: a class is matched once, a style of its own by every token anew */
+document.adoptedStyleSheets = [paint_rules];
 
 function viridis(v) {
   const x = Math.max(0, Math.min(1, v)) * (VIRIDIS.length - 1), i = Math.min(VIRIDIS.length - 2, Math.floor(x)), f = x - i;
@@ -25,6 +27,7 @@ function make_paints(dark) {
     paint_bar.push(dark ? rgb(viridis(v).map(x => x + 0.32 * (1 - v) * (255 - x))) : rgb(c)); /* deep purple is lost on a dark ground */
     paint_ink.push((l + 0.05) / 0.05 >= 1.05 / (l + 0.05) ? '#000000' : '#ffffff');
   }
+  paint_rules.replaceSync(paint_ground.map((c, i) => '.c' + i + '{background:' + c + ';color:' + paint_ink[i] + '}').join(''));
 }
 const level = v => Math.round(Math.max(0, Math.min(1, v)) * (LEVELS - 1));
 
@@ -34,7 +37,7 @@ const log_colour = p => rgb(viridis(p > 1e-4 ? 1 + Math.log10(p) / 4 : 0));
 const MODES = ['softmax', 'minmax', 'softmax_top_k', 'rank', 'dot_product', 'entropy', 'none'];
 
 /* The scale of a mode over one sample: value(i) in 0..1 or NaN = plain; lo, hi and what they are, for the legend, in the
- * same words at every step; spread: the sample's own lowest and highest, where the scale is between them. */
+ * same words at every step; spread: the sample's own lowest and highest, where the scale is between them; but: what one might take it for. */
 function scale_of(mode, data, sample) {
   const c = columns(data, sample), T = sample.temperature > 0 ? sample.temperature : 1;
   const spread = (get, shown) => { /* `shown`: what makes the number one of the journal's again */
@@ -48,12 +51,12 @@ function scale_of(mode, data, sample) {
     return { value: i => (get(i) - lo) / (hi - lo + 1e-6), lo: 'lowest', hi: 'highest', spread: isFinite(lo) ? minus((lo * shown).toFixed(1)) + ' … ' + minus((hi * shown).toFixed(1)) : '' };
   };
   switch (mode) {
-  case 'minmax': return { ...spread(i => c.logit[i] / T, T), what: 'logit of each sample' };
+  case 'minmax': return { ...spread(i => c.logit[i] / T, T), what: 'logit of each sample', but: ', not a probability' };
   case 'dot_product': return { ...spread(i => c.dot[i], 1), what: 'cosine to the token before, of each sample' };
   case 'softmax_top_k': return { value: i => c.p_final[i], lo: '0', hi: '1', what: 'p among the kept' };
   case 'entropy': {
     const most = Math.log(data.vocab);
-    return { value: i => c.entropy[i] / most, lo: '0', hi: num(most), what: 'entropy, nats' };
+    return { value: i => c.entropy[i] / most, lo: '0', hi: num(most), what: 'entropy, nats', but: ', low is sure' };
   }
   case 'rank': {
     const k = Math.max(sample.top_k, 2);
@@ -111,9 +114,10 @@ function most_surprising(data, sample) {
   return best;
 }
 
-/* The running text of a sample.  `marks`: ranges of the joined text with their class. */
+/* The running text of a sample.  `marks`: ranges of the joined text with their class.  Its tokens' elements, which know their
+ * place, are its `tokens`. */
 function text_element(data, sample, mode, marks) {
-  const box = el('div', 'text'), scale = scale_of(mode, data, sample), units = units_of(data, sample);
+  const box = el('div', 'text'), tokens = box.tokens = [], scale = scale_of(mode, data, sample), units = units_of(data, sample);
   const walks = marks.map(m => ({ ...m, walk: { i: 0 } }));
   const shown = sample.prompt.trim() ? sample.prompt : '';
   if (shown) put(box.appendChild(el('span', 'prompt')), shown);
@@ -122,13 +126,10 @@ function text_element(data, sample, mode, marks) {
     const t = document.createElement('span'), v = scale.value(u.i);
     let cls = u.special ? 'tk special' : u.cut ? 'tk cut' : 'tk';
     if (!u.special) for (const m of walks) if (meets(m.ranges, m.walk, u.from, u.from + u.text.length)) cls += ' ' + m.cls;
+    if (v === v && !u.special && !u.cut) cls += ' c' + level(v);
     t.className = cls;
-    t.dataset.i = u.i;
-    if (v === v && !u.special && !u.cut) {
-      const l = level(v);
-      t.style.backgroundColor = paint_ground[l];
-      t.style.color = paint_ink[l];
-    }
+    t.place = u.i;
+    tokens.push(t);
     if (u.part) t.append(el('i', 'esc', '·'));
     else if (/[\n\t]/.test(u.text)) {
       for (const part of u.text.split(/(\n|\t)/)) {
@@ -199,9 +200,9 @@ function token_panel(data, sample, i, rows, step_note) {
   return out;
 }
 
-/* Surprisal as bars and entropy as a line, one column a token. */
-function draw_strip(canvas, data, sample, mode, most, chosen) {
-  const ratio = window.devicePixelRatio || 1, w = canvas.clientWidth, h = canvas.clientHeight;
+/* Surprisal as bars and entropy as a line, one column a token; w x h of the canvas on the page. */
+function draw_strip(canvas, w, h, data, sample, mode, most, chosen) {
+  const ratio = window.devicePixelRatio || 1;
   canvas.width = w * ratio; canvas.height = h * ratio;
   const g = canvas.getContext('2d'), c = columns(data, sample), n = sample.n, css = getComputedStyle(canvas);
   g.scale(ratio, ratio);

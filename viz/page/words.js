@@ -43,7 +43,7 @@ function num(x) {
   if (x === null || x === undefined || !isFinite(x)) return '–';
   const a = Math.abs(x);
   if (Number.isInteger(x) && a < 1e6) return minus(String(x));
-  return minus(a >= 1000 ? x.toPrecision(4) : a >= 100 ? x.toFixed(1) : a >= 10 ? x.toFixed(2) : a >= 0.001 ? x.toFixed(3) : a === 0 ? '0' : x.toExponential(1));
+  return minus(a >= 1e6 ? x.toPrecision(4) : a >= 1000 ? x.toFixed(0) : a >= 100 ? x.toFixed(1) : a >= 10 ? x.toFixed(2) : a >= 0.001 ? x.toFixed(3) : a === 0 ? '0' : x.toExponential(1));
 }
 function prob(p) {
   if (!isFinite(p)) return '–';

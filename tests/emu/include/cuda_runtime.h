@@ -166,11 +166,13 @@ typedef struct cudaLaunchConfig_t {
 template <class... P> struct emu_arguments;
 template <> struct emu_arguments<> {
     template <class F, class... Done> void call(F f, Done... done) const { f(done...); }
+    void list(const void **) const {}
 };
 template <class First, class... Rest> struct emu_arguments<First, Rest...> {
     First first;
     emu_arguments<Rest...> rest;
     template <class F, class... Done> void call(F f, Done... done) const { rest.call(f, done..., first); }
+    void list(const void **to) const { *to = &first, rest.list(to + 1); }
 };
 template <class First, class... Rest> static inline emu_arguments<First, Rest...> emu_pack_all(First f, Rest... r) {
     if constexpr (sizeof...(Rest) == 0) return {f, {}};
@@ -181,7 +183,11 @@ template <class... P> struct emu_kernel_call {
     emu_arguments<P...> arguments;
     static void run(const void *self) {
         const emu_kernel_call *c = (const emu_kernel_call *)self;
-        c->arguments.call(c->kernel);
+        if (!emu_instead) return c->arguments.call(c->kernel);
+        const void *places[sizeof...(P) + 1];
+        const size_t bytes[] = {sizeof(P)..., 0};
+        c->arguments.list(places);
+        emu_instead((const void *)c->kernel, (unsigned char *const *)places, bytes, (int)sizeof...(P));
     }
 };
 template <class... P, class... A>
