@@ -6,6 +6,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <utf8proc.h>
 
 /* === Counting n-grams =========================================================================================== */
 
@@ -60,9 +61,14 @@ static glimpse_status longest_repeat(const int32_t *ids, int32_t n, double *out)
 
 /* === Words ====================================================================================================== */
 
+typedef enum alphabet {
+    ASCII_LETTERS, /* [A-Za-z']: the fork's words */
+    ALL_LETTERS    /* those of every script, and ': the words that a dictionary knows */
+} alphabet;
+
 typedef struct word {
-    int32_t at, bytes; /* in the text */
-    bool known;        /* any of its spellings in the text is */
+    int32_t at, bytes, letters; /* in the text */
+    bool known;                 /* any of its spellings in the text is */
 } word;
 
 typedef struct words {
@@ -72,12 +78,44 @@ typedef struct words {
     int64_t n_known, chars; /* known words; letters of all words */
 } words;
 
-static bool is_word_char(char c) { return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '\''; }
-static char lower(char c) { return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c; }
+/* How many bytes of s the next letter of a word takes, 0 = none stands there; *low is it in lower case.  A mark belongs to
+ * the letter before it. */
+static size_t letter_at(const char *s, size_t n, alphabet a, bool inside, uint32_t *low) {
+    uint32_t cp;
+    if (n && (unsigned char)*s < 0x80) {
+        bool capital = *s >= 'A' && *s <= 'Z';
+        *low = (uint32_t)(capital ? *s + 32 : *s);
+        return capital || (*s >= 'a' && *s <= 'z') || *s == '\'';
+    }
+    int len = a == ALL_LETTERS ? utf8_decode(s, n, &cp) : 0;
+    if (len <= 0) return 0;
+    utf8proc_category_t k = utf8proc_category((utf8proc_int32_t)cp);
+    bool letter = k >= UTF8PROC_CATEGORY_LU && k <= UTF8PROC_CATEGORY_LO, mark = k >= UTF8PROC_CATEGORY_MN && k <= UTF8PROC_CATEGORY_ME;
+    *low = (uint32_t)utf8proc_tolower((utf8proc_int32_t)cp);
+    return letter || (inside && mark) ? (size_t)len : 0;
+}
 
-static bool same_word(const char *a, const char *b, int32_t n) {
-    for (int32_t i = 0; i < n; i++)
-        if (lower(a[i]) != lower(b[i])) return false;
+/* The word that begins at text[at]: its bytes (0 = none begins there), its letters and a hash of them in lower case. */
+static word word_at(const char *text, size_t at, size_t bytes, alphabet a, uint64_t *hash) {
+    word w = {.at = (int32_t)at};
+    uint32_t low;
+    *hash = 14695981039346656037u;
+    for (size_t k; (k = letter_at(text + at, bytes - at, a, w.bytes > 0, &low)) > 0; at += k) {
+        *hash = (*hash ^ low) * 1099511628211u;
+        w.bytes += (int32_t)k;
+        w.letters++;
+    }
+    return w;
+}
+
+static bool same_word(const char *text, const word *x, const word *y, alphabet a) {
+    uint32_t p = 0, q = 0;
+    if (x->letters != y->letters) return false;
+    for (size_t i = (size_t)x->at, k = (size_t)y->at, end = i + (size_t)x->bytes; i < end;) {
+        i += letter_at(text + i, end - i, a, true, &p);
+        k += letter_at(text + k, (size_t)(y->at + y->bytes) - k, a, true, &q);
+        if (p != q) return false;
+    }
     return true;
 }
 
@@ -86,43 +124,38 @@ static void words_free(words *w) {
     free(w->distinct);
 }
 
-static glimpse_status words_of(const char *text, size_t bytes, speller *sp, words *out) {
+static glimpse_status words_of(const char *text, size_t bytes, alphabet a, speller *sp, words *out) {
     glimpse_status st = GLIMPSE_OK;
     words w = {0};
     int32_t *slot = NULL; /* number + 1 of the distinct word kept there */
     size_t n = 0, cap = 16;
+    uint64_t h;
     if (bytes > INT32_MAX / 2) FAIL(GLIMPSE_E_INVALID, "a text of %zu bytes is too long to measure", bytes);
-    for (size_t i = 0; i < bytes; i++) n += is_word_char(text[i]) && (i + 1 == bytes || !is_word_char(text[i + 1]));
+    for (size_t i = 0; i < bytes;) {
+        word next = word_at(text, i, bytes, a, &h);
+        n += next.bytes > 0;
+        i += next.bytes ? (size_t)next.bytes : 1;
+    }
     while (cap < 2 * n) cap *= 2;
     w.ids = malloc((n + 1) * sizeof *w.ids);
     w.distinct = malloc((n + 1) * sizeof *w.distinct);
     slot = calloc(cap, sizeof *slot);
     if (!w.ids || !w.distinct || !slot) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for the words of a text");
     for (size_t i = 0; i < bytes;) {
-        if (!is_word_char(text[i])) {
-            i++;
-            continue;
-        }
-        size_t end = i;
-        uint64_t h = 14695981039346656037u;
-        while (end < bytes && is_word_char(text[end])) h = (h ^ (unsigned char)lower(text[end++])) * 1099511628211u;
-        int32_t len = (int32_t)(end - i);
+        word next = word_at(text, i, bytes, a, &h);
+        i += next.bytes ? (size_t)next.bytes : 1;
+        if (!next.bytes) continue;
         size_t k = (size_t)h & (cap - 1);
-        for (; slot[k]; k = (k + 1) & (cap - 1)) {
-            const word *o = &w.distinct[slot[k] - 1];
-            if (o->bytes == len && same_word(text + o->at, text + i, len)) break;
-        }
+        while (slot[k] && !same_word(text, &w.distinct[slot[k] - 1], &next, a)) k = (k + 1) & (cap - 1);
         if (!slot[k]) {
-            w.distinct[w.n_distinct] = (word){.at = (int32_t)i, .bytes = len};
+            w.distinct[w.n_distinct] = next;
             slot[k] = ++w.n_distinct;
         }
-        word *o = &w.distinct[slot[k] - 1];
-        bool known = sp && speller_knows(sp, text + i, (size_t)len);
-        o->known |= known;
+        bool known = sp && speller_knows(sp, text + next.at, (size_t)next.bytes);
+        w.distinct[slot[k] - 1].known |= known;
         w.n_known += known;
-        w.chars += len;
+        w.chars += next.letters;
         w.ids[w.n++] = slot[k] - 1;
-        i = end;
     }
     *out = w;
     w = (words){0};
@@ -184,9 +217,9 @@ static void put(list *l, const char *name, double value) {
 static glimpse_status text_metrics(list *l, const char *text, size_t bytes, bool all, speller *sp) {
     static const char *const distinct[] = {"distinct_1", "distinct_2", "distinct_3"};
     glimpse_status st = GLIMPSE_OK;
-    words w = {0};
+    words w = {0}, spelt = {0};
     double x;
-    TRY(words_of(text, bytes, all ? sp : NULL, &w));
+    TRY(words_of(text, bytes, ASCII_LETTERS, NULL, &w));
     TRY_GOTO(share_of_runs(w.ids, w.n, 4, true, &x));
     put(l, "repetition", x);
     put(l, "invalid_utf8_rate", invalid_rate(text, bytes));
@@ -199,16 +232,18 @@ static glimpse_status text_metrics(list *l, const char *text, size_t bytes, bool
     put(l, "lexical_diversity", w.n ? (double)w.n_distinct / w.n : NAN);
     if (!sp) goto out;
     int64_t unknown = 0, chars = 0;
-    for (int32_t i = 0; i < w.n_distinct; i++) {
-        unknown += !w.distinct[i].known;
-        if (w.distinct[i].known) chars += w.distinct[i].bytes;
+    TRY_GOTO(words_of(text, bytes, ALL_LETTERS, sp, &spelt));
+    for (int32_t i = 0; i < spelt.n_distinct; i++) {
+        unknown += !spelt.distinct[i].known;
+        if (spelt.distinct[i].known) chars += spelt.distinct[i].letters;
     }
-    put(l, "spelling_token_rate", w.n ? (double)w.n_known / w.n : NAN);
-    put(l, "spelling_correctness", w.n ? 1 - (double)unknown / w.n : NAN);
-    put(l, "correct_char_fraction", w.chars ? (double)chars / (double)w.chars : NAN);
+    put(l, "spelling_token_rate", spelt.n ? (double)spelt.n_known / spelt.n : NAN);
+    put(l, "spelling_correctness", spelt.n ? 1 - (double)unknown / spelt.n : NAN);
+    put(l, "correct_char_fraction", spelt.chars ? (double)chars / (double)spelt.chars : NAN);
     put(l, "correct_char_total", (double)chars);
 out:
     words_free(&w);
+    words_free(&spelt);
     return st;
 }
 

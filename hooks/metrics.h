@@ -13,7 +13,8 @@
  *   distinct_1, _2, _3  distinct word n-grams / word n-grams (Li et al. 2016, "A Diversity-Promoting Objective")
  *   avg_sentence_length mean of the words (split at ASCII blanks) of the pieces between runs of . ! ? that have any
  *   lexical_diversity   distinct words / words
- * With a speller (its three forms: spelling.h; a distinct word is known if any of its spellings in the text is):
+ * With a speller (its three forms: spelling.h; a distinct word is known if any of its spellings in the text is).  Here a word
+ * is a maximal run of ' and of letters of any script with their marks: in an ASCII text the same.
  *   spelling_token_rate    known words / words
  *   spelling_correctness   1 - distinct unknown words / words
  *   correct_char_fraction  letters of distinct known words / letters of all words

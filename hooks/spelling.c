@@ -3,17 +3,21 @@
 
 #include "include/internal/buffer.h"
 #include "include/internal/status.h"
+#include "include/internal/utf8.h"
 #include <dlfcn.h>
+#include <iconv.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <utf8proc.h>
 
-enum { LONGEST_WORD = 80, MOST_REMEMBERED = 1 << 16 };
+enum { LONGEST_WORD = 80, FORM_BYTES = 2 * LONGEST_WORD + 1 /* a letter of 2 bytes may have 3 in another case */, MOST_REMEMBERED = 1 << 16 };
 
 typedef struct Hunhandle Hunhandle;
 typedef Hunhandle *(*create_fn)(const char *aff, const char *dic);
 typedef void (*destroy_fn)(Hunhandle *h);
 typedef int (*spell_fn)(Hunhandle *h, const char *word);
+typedef char *(*encoding_fn)(Hunhandle *h);
 
 typedef struct remembered {
     char word[LONGEST_WORD + 1];
@@ -25,6 +29,7 @@ struct speller {
     Hunhandle *handle;
     destroy_fn destroy;
     spell_fn spell;
+    iconv_t to_own;    /* from UTF-8 to the dictionary's encoding; -1 = it is UTF-8 */
     remembered *table; /* (cap) open addressing; NULL = no memory for one, every word is asked */
     size_t cap, n;
 };
@@ -78,6 +83,7 @@ glimpse_status speller_open(const char *language, speller **out) {
     buffer aff = {0}, dic = {0};
     speller *s = calloc(1, sizeof *s);
     if (!s) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for the speller");
+    s->to_own = (iconv_t)-1;
     if (language && !is_language(language))
         FAIL_GOTO(GLIMPSE_E_INVALID, "--spelling_language \"%.40s\" is no dictionary's name, such as en_US or de_DE", language);
     s->library = open_library();
@@ -93,10 +99,16 @@ glimpse_status speller_open(const char *language, speller **out) {
     create_fn create = (create_fn)dlsym(s->library, "Hunspell_create");
     s->destroy = (destroy_fn)dlsym(s->library, "Hunspell_destroy");
     s->spell = (spell_fn)dlsym(s->library, "Hunspell_spell");
-    if (!create || !s->destroy || !s->spell)
-        FAIL_GOTO(GLIMPSE_E_LIBRARY, "the Hunspell found has no Hunspell_create, _spell and _destroy");
+    encoding_fn encoding = (encoding_fn)dlsym(s->library, "Hunspell_get_dic_encoding");
+    if (!create || !s->destroy || !s->spell || !encoding)
+        FAIL_GOTO(GLIMPSE_E_LIBRARY, "the Hunspell found has no Hunspell_create, _spell, _get_dic_encoding and _destroy");
     s->handle = create(buf_str(&aff), buf_str(&dic));
     if (!s->handle) FAIL_GOTO(GLIMPSE_E_LIBRARY, "Hunspell cannot open %s", buf_str(&aff));
+    const char *own = encoding(s->handle);
+    if (strncmp(own, "microsoft-", 10) == 0) own += 10; /* "microsoft-cp1251" */
+    if (strcmp(own, "UTF-8") != 0 && (s->to_own = iconv_open(own, "UTF-8")) == (iconv_t)-1)
+        FAIL_GOTO(GLIMPSE_E_LIBRARY, "%s is written in \"%s\", which this system cannot convert\nhint: another dictionary, in UTF-8",
+                  buf_str(&dic), own);
     *out = s;
     s = NULL;
 out:
@@ -108,6 +120,7 @@ out:
 
 void speller_close(speller *s) {
     if (!s) return;
+    if (s->to_own != (iconv_t)-1) iconv_close(s->to_own);
     if (s->handle) s->destroy(s->handle);
     if (s->library) dlclose(s->library);
     free(s->table);
@@ -150,15 +163,35 @@ static void make_room(speller *s) {
     s->cap = cap;
 }
 
-static char lower(char c) { return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c; }
-
-static bool ask(speller *s, const char *word, size_t n) {
-    char form[LONGEST_WORD + 1];
-    if (s->spell(s->handle, word)) return true;
-    for (size_t i = 0; i <= n; i++) form[i] = lower(word[i]);
-    if (s->spell(s->handle, form)) return true;
-    if (form[0] >= 'a' && form[0] <= 'z') form[0] = (char)(form[0] - 32);
+/* A form of the word, in the dictionary's encoding; one that it cannot write it does not have. */
+static bool spells(speller *s, char *form, size_t n) {
+    char own[FORM_BYTES], *to = own;
+    size_t room = sizeof own - 1;
+    if (s->to_own != (iconv_t)-1) {
+        iconv(s->to_own, NULL, NULL, NULL, NULL);
+        if (iconv(s->to_own, &form, &n, &to, &room) != 0) return false;
+        *to = 0;
+        form = own;
+    }
     return s->spell(s->handle, form) != 0;
+}
+
+/* As written, in lower case, with a capital first letter and the rest in lower case. */
+static bool ask(speller *s, const char *word, size_t n) {
+    char as_is[FORM_BYTES], low[FORM_BYTES], title[FORM_BYTES];
+    size_t n_low = 0, n_title = 0;
+    memcpy(as_is, word, n + 1);
+    for (size_t i = 0; i < n;) {
+        uint32_t cp;
+        int len = utf8_decode(word + i, n - i, &cp);
+        if (len <= 0) return false;
+        uint32_t lower = (uint32_t)utf8proc_tolower((utf8proc_int32_t)cp);
+        n_title += (size_t)utf8_encode(i ? lower : (uint32_t)utf8proc_totitle((utf8proc_int32_t)lower), title + n_title);
+        n_low += (size_t)utf8_encode(lower, low + n_low);
+        i += (size_t)len;
+    }
+    low[n_low] = title[n_title] = 0;
+    return spells(s, as_is, n) || spells(s, low, n_low) || spells(s, title, n_title);
 }
 
 bool speller_knows(speller *s, const char *word, size_t n) {

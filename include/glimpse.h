@@ -290,7 +290,9 @@ typedef struct glimpse glimpse;
 
 /* Check the configuration and the description, prepare everything that an eval needs.  `cfg` and `model` are copied,
  * the tensors borrowed until glimpse_close.  NULL = off (no --max_sample_tokens, GLIMPSE=off, or an error): the reason
- * was said in one line, is in glimpse_error(), and training goes on: every call below accepts NULL. */
+ * was said in one line, is in glimpse_error(), and training goes on: every call below accepts NULL.  In a job of several
+ * ranks (told by RANK, OMPI_COMM_WORLD_RANK, PMI_RANK or SLURM_PROCID) all may call; one samples (--sample_rank 0) and says
+ * so, the others get NULL without a line; with --sample_rank -1 every one samples, each in an --out_dir of its own. */
 GLIMPSE_API glimpse *glimpse_open(const glimpse_config *cfg, const glimpse_model *model);
 
 /* Call at each evaluation with the losses (NAN = not known).  Samples if an eval is due: always at the first one, when
@@ -326,7 +328,7 @@ GLIMPSE_API glimpse_status glimpse_close(glimpse *g);
 /* === Records =====================================================================================================
  * What an eval produced: exactly the line of evals.jsonl, numbers rounded as they are recorded.  What is not finite is
  * NAN here and null there.  Arrays of structs are walked with GLIMPSE_AT, so that they may grow. */
-#define GLIMPSE_AT(array, i) ((__typeof__(array))(const void *)((const char *)(array) + (size_t)(i) * (array)->size))
+#define GLIMPSE_AT(array, i) ((__typeof__(&*(array)))(const void *)((const char *)(array) + (size_t)(i) * (array)->size))
 
 typedef struct glimpse_candidate {
     int32_t id;
@@ -581,6 +583,16 @@ typedef struct glimpse_api {
 extern GLIMPSE_API const glimpse_api glimpse_api_v1;
 
 #ifdef __cplusplus
+}
+/* A C++ compiler does not take the address of `(int64_t[]){Vp, C}`, nor of `{Vp, C}`: here both are bound to a reference, so
+ * that the lines above compile in .cc and .cu files too. */
+extern "C++" {
+template <size_t N>
+inline glimpse_status glimpse_bind(glimpse_model *model, const char *name, const void *data, glimpse_dtype dtype,
+                                   int32_t n_dims, const int64_t (&dims)[N]) {
+    const int64_t *first = dims;
+    return glimpse_bind(model, name, data, dtype, n_dims, first);
+}
 }
 #endif
 #endif

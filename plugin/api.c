@@ -12,7 +12,7 @@
 #include "plugin/guest.h"
 #include "plugin/option_help.h"
 
-#define OTHER_RANK ((glimpse_status)-100) /* of glimpse_open alone: off, and no line for it */
+#define OTHER_RANK ((glimpse_status)-100) /* of glimpse_open alone: off, and the line for it is another rank's */
 
 const char *glimpse_status_text(glimpse_status status) {
     switch (status) {
@@ -69,24 +69,26 @@ out:
     return st;
 }
 
-/* The rank that a launcher gave this process; -1 = none did. */
-static int64_t own_rank(const char **name) {
-    static const char *const names[] = {"RANK", "OMPI_COMM_WORLD_RANK", "PMI_RANK", "SLURM_PROCID"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        const char *text = getenv(names[i]);
-        int64_t rank;
-        if (!text || !parse_i64(text, strlen(text), &rank) || rank < 0) continue;
-        *name = names[i];
-        return rank;
-    }
-    return -1;
+/* What a launcher told this process: its rank, and of how many; -1, 0 = nothing. */
+typedef struct launched {
+    const char *name;
+    int64_t rank, size;
+} launched;
+
+static int64_t number_from(const char *name, int64_t none) {
+    const char *text = getenv(name);
+    int64_t n;
+    return text && parse_i64(text, strlen(text), &n) && n >= 0 ? n : none;
 }
 
-static glimpse_status check_rank(const options *o) {
-    const char *name = NULL;
-    int64_t rank = own_rank(&name);
-    if (rank < 0 || rank == opt_int(o, OPT_sample_rank)) return GLIMPSE_OK;
-    FAIL(OTHER_RANK, "off: this is rank %lld (%s), rank %lld samples", (long long)rank, name, (long long)opt_int(o, OPT_sample_rank));
+static launched ask_launcher(void) {
+    static const char *const names[][2] = {{"RANK", "WORLD_SIZE"}, {"OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"},
+                                           {"PMI_RANK", "PMI_SIZE"}, {"SLURM_PROCID", "SLURM_STEP_NUM_TASKS"}};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        launched l = {names[i][0], number_from(names[i][0], -1), number_from(names[i][1], 0)};
+        if (l.rank >= 0) return l;
+    }
+    return (launched){.rank = -1};
 }
 
 /* A line each. */
@@ -103,14 +105,40 @@ static void say_lines(const guest_log *log, const buffer *lines) {
     buf_free(&line);
 }
 
+/* The same with flags spelt as this command line takes them; frees the lines. */
+static void say_spelt(const guest_log *log, buffer *lines) {
+    buffer spelt = {0};
+    opt_spell(buf_str(lines), log->trainer, &spelt);
+    say_lines(log, &spelt);
+    buf_free(&spelt);
+    buf_free(lines);
+}
+
+/* One line a job, not one a rank: the rank that samples says so (say_rank), and the others nothing.  Where nothing tells that
+ * there is such a rank (a RANK that was left over in the environment), silence would hide why nothing comes. */
+static glimpse_status check_rank(const options *o) {
+    launched l = ask_launcher();
+    int64_t wanted = opt_int(o, OPT_sample_rank);
+    bool told = l.rank < l.size && wanted < l.size;
+    if (l.rank < 0 || wanted < 0 || l.rank == wanted) return GLIMPSE_OK;
+    FAIL(told ? OTHER_RANK : GLIMPSE_E_STATE, "off: this is rank %lld (%s), rank %lld samples\nhint: --sample_rank %lld, or -1: "
+         "every rank, each with an --out_dir of its own", (long long)l.rank, l.name, (long long)wanted, (long long)l.rank);
+}
+
+static void say_rank(const guest_log *log, const options *o) {
+    launched l = ask_launcher();
+    buffer line = {0};
+    if (l.size < 2 || opt_is_set(o, OPT_sample_rank)) return;
+    buf_printf(&line, "of %lld ranks (%s) rank %lld samples; --sample_rank -1: every one, each with an --out_dir of its own",
+               (long long)l.size, l.name, (long long)l.rank);
+    say_spelt(log, &line);
+}
+
 /* Flags that do nothing in `command` are said, a line each. */
 static void say_idle(const guest_log *log, const options *o, const char *command) {
-    buffer idle = {0}, spelt = {0};
+    buffer idle = {0};
     options_idle(o, command, &idle);
-    opt_spell(buf_str(&idle), log->trainer, &spelt);
-    say_lines(log, &spelt);
-    buf_free(&idle);
-    buf_free(&spelt);
+    say_spelt(log, &idle);
 }
 
 static glimpse_status open_with(const glimpse_config *cfg, const glimpse_model *model, glimpse **out) {
@@ -133,6 +161,7 @@ static glimpse_status open_with(const glimpse_config *cfg, const glimpse_model *
     }
     if (opt_int(o, OPT_max_sample_tokens) == 0)
         FAIL_GOTO(GLIMPSE_E_STATE, "off: no tokens to sample were asked for\nhint: --max_sample_tokens 128");
+    say_rank(&cfg->log, o);
     say_idle(&cfg->log, o, "train");
     TRY_GOTO(model_view(model, &m));
     if (opt_is(o, OPT_mode, "worker")) {

@@ -47,10 +47,8 @@ static flag classify(const char *word, bool all) {
 }
 
 static bool is_truth_word(const char *w) {
-    static const char *const words[] = {"true", "True", "1", "yes", "false", "False", "0", "no"};
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-        if (strcmp(w, words[i]) == 0) return true;
-    return false;
+    bool on;
+    return opt_truth(w, strlen(w), &on);
 }
 
 static bool is_negative_number(const char *w) {
@@ -163,8 +161,10 @@ bool args_ask_sample_only(bool all, int argc, char **argv) {
     for (int i = 1; i < argc && argv[i] && strcmp(argv[i], "--") != 0; i++) {
         flag f = classify(argv[i], all);
         if (!f.ours || (f.id != OPT_sample_only && f.id != OPT_interactive)) continue;
-        const char *value = f.value ? f.value : i + 1 < argc && argv[i + 1] && is_truth_word(argv[i + 1]) ? argv[i + 1] : "1";
-        asked = !f.negated && strcmp(value, "0") && strcmp(value, "false") && strcmp(value, "False") && strcmp(value, "no");
+        const char *value = f.value ? f.value : i + 1 < argc && argv[i + 1] ? argv[i + 1] : "";
+        bool on = true;
+        opt_truth(value, strlen(value), &on);
+        asked = !f.negated && on;
     }
     return asked;
 }

@@ -81,6 +81,9 @@ bool args_ask_sample_only(bool all, int argc, char **argv);
 /* A copy of the description as this version knows it, however old the caller's; the tensors stay the caller's.  Fails
  * with the first error of the binds. */
 glimpse_status model_view(const glimpse_model *model, glimpse_model *out);
+/* Bytes from a tensor's first element to the end of its last; n_dims and dtype are what they may be.  GLIMPSE_E_MODEL: a
+ * dimension below 1, a negative stride, or they overflow. */
+glimpse_status tensor_extent(const glimpse_tensor *t, size_t *bytes);
 /* Whether this process can read the byte at `p`. */
 bool guest_can_read(const void *p);
 

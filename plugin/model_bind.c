@@ -44,26 +44,33 @@ static glimpse_status grow(glimpse_model *model) {
     return GLIMPSE_OK;
 }
 
-static glimpse_status check_dims(const glimpse_tensor *t) {
-    int64_t total = 1;
-    for (int i = 0; i < t->n_dims; i++) {
-        if (t->dims[i] <= 0) FAIL(GLIMPSE_E_MODEL, "tensor %s: dimension %d is %lld", t->name, i, (long long)t->dims[i]);
-        if (t->strides[i] < 0)
-            FAIL(GLIMPSE_E_MODEL, "tensor %s: stride %d is %lld", t->name, i, (long long)t->strides[i]);
-        if (__builtin_mul_overflow(total, t->dims[i], &total) || total > INT64_MAX / 4)
-            FAIL(GLIMPSE_E_MODEL, "tensor %s: its dimensions overflow", t->name);
+glimpse_status tensor_extent(const glimpse_tensor *t, size_t *bytes) {
+    const char *name = t->name ? t->name : "";
+    int64_t last = 0, dense = 1, step;
+    bool strided = false;
+    for (int i = 0; i < t->n_dims; i++) strided = strided || t->strides[i];
+    for (int i = t->n_dims - 1; i >= 0; i--) {
+        int64_t stride = strided ? t->strides[i] : dense;
+        if (t->dims[i] < 1) FAIL(GLIMPSE_E_MODEL, "tensor %s: dimension %d is %lld", name, i, (long long)t->dims[i]);
+        if (stride < 0) FAIL(GLIMPSE_E_MODEL, "tensor %s: stride %d is %lld", name, i, (long long)stride);
+        if (__builtin_mul_overflow(dense, t->dims[i], &dense) || dense > INT64_MAX / 8)
+            FAIL(GLIMPSE_E_MODEL, "tensor %s: its dimensions overflow", name);
+        if (__builtin_mul_overflow(t->dims[i] - 1, stride, &step) || __builtin_add_overflow(last, step, &last) || last > INT64_MAX / 8)
+            FAIL(GLIMPSE_E_MODEL, "tensor %s: its strides overflow", name);
     }
+    *bytes = ((size_t)last + 1) * (t->dtype == GLIMPSE_F32 ? 4 : 2);
+    return GLIMPSE_OK;
+}
+
+static glimpse_status check_dims(const glimpse_tensor *t) {
+    size_t bytes;
     bool any = false, all = true;
     for (int i = 0; i < t->n_dims; i++) {
         any = any || t->strides[i];
         all = all && (t->strides[i] || t->dims[i] == 1);
     }
+    TRY(tensor_extent(t, &bytes));
     if (any && !all) FAIL(GLIMPSE_E_MODEL, "tensor %s: give all strides, or none for row-major and dense", t->name);
-    int64_t last = 0, step;
-    for (int i = 0; i < t->n_dims; i++)
-        if (__builtin_mul_overflow(t->dims[i] - 1, t->strides[i], &step) || __builtin_add_overflow(last, step, &last) ||
-            last > INT64_MAX / 4)
-            FAIL(GLIMPSE_E_MODEL, "tensor %s: its strides overflow", t->name);
     return GLIMPSE_OK;
 }
 
@@ -188,22 +195,13 @@ bool guest_can_read(const void *p) {
     return yes;
 }
 
-/* Where a tensor's last element ends; the dimensions and strides were checked at the bind. */
-static const char *last_byte(const glimpse_tensor *t) {
-    static const int bytes[] = { [GLIMPSE_F32] = 4, [GLIMPSE_BF16] = 2, [GLIMPSE_F16] = 2 };
-    int64_t at = 0, dense = 1;
-    for (int i = t->n_dims - 1; i >= 0; i--) {
-        at += (t->dims[i] - 1) * (t->strides[i] ? t->strides[i] : dense);
-        dense *= t->dims[i];
-    }
-    return (const char *)t->data + (at + 1) * bytes[t->dtype] - 1;
-}
-
 /* A pointer that is neither the host's nor a GPU's would end the trainer at the first read. */
 static glimpse_status check_readable(const glimpse_model *m) {
     for (int32_t i = 0; i < m->n_tensors; i++) {
         const glimpse_tensor *t = &m->tensors[i];
-        if (guest_can_read(t->data) && guest_can_read(last_byte(t))) continue;
+        size_t bytes;
+        TRY(tensor_extent(t, &bytes));
+        if (guest_can_read(t->data) && guest_can_read((const char *)t->data + bytes - 1)) continue;
         if (device_owns(t->data) >= 0) continue;
         char why[256];
         c_snprintf(why, sizeof why, "%s", status_text());

@@ -28,21 +28,6 @@
 
 enum { ALIGN = 64, SPARE_BYTES = 32 << 20, PRINT_BYTES = 256, PRINT_PLACES = 1024, PRINT_LEAST = 4 /* of a tensor */ };
 
-glimpse_status tensor_extent(const glimpse_tensor *t, size_t *bytes) {
-    uint64_t last = 0, dense = 1, size = t->dtype == GLIMPSE_F32 ? 4 : 2, step;
-    bool strided = false;
-    for (int i = 0; i < t->n_dims; i++) strided = strided || t->strides[i];
-    for (int i = t->n_dims - 1; i >= 0; i--) {
-        uint64_t dim = (uint64_t)t->dims[i], stride = strided ? (uint64_t)t->strides[i] : dense;
-        if (t->dims[i] < 1 || t->strides[i] < 0 || __builtin_mul_overflow(dim - 1, stride, &step) ||
-            __builtin_add_overflow(last, step, &last) || __builtin_mul_overflow(dense, dim, &dense))
-            FAIL(GLIMPSE_E_MODEL, "tensor %s: its dimensions overflow", t->name ? t->name : "");
-    }
-    if (last > INT64_MAX / 8) FAIL(GLIMPSE_E_MODEL, "tensor %s: its dimensions overflow", t->name ? t->name : "");
-    *bytes = (size_t)((last + 1) * size);
-    return GLIMPSE_OK;
-}
-
 /* --- layout ------------------------------------------------------------------------------------------------------ */
 
 static int by_address(const void *a, const void *b) {

@@ -56,9 +56,6 @@ typedef struct snapshot {
 } snapshot;
 #define SNAPSHOT_INIT {.fd = -1}
 
-/* Bytes from a tensor's first element to the end of its last; GLIMPSE_E_MODEL: they overflow. */
-glimpse_status tensor_extent(const glimpse_tensor *t, size_t *bytes);
-
 /* Lay out and populate 1 or 2 slots, or reserve one that is taken when it is first filled: memory of this process alone for these tensors.  Their data is borrowed until snapshot_close, as is d (device_open's,
  * NULL = no tensor is on a device).  GLIMPSE_E_MEMORY: there is not enough free memory, on the machine or in the control group (asked before anything is taken: a trainer must not meet the OOM killer here). */
 enum { SNAPSHOT_LATER = 0 }; /* n_slots */

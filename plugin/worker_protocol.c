@@ -12,7 +12,7 @@
 
 #include "include/internal/file.h"
 #include "include/internal/record.h"
-#include "plugin/snapshot.h"
+#include "plugin/guest.h"
 
 #define MOST_BYTES ((uint64_t)1 << 30)
 

@@ -6,6 +6,7 @@
 #include "tests/test.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -215,6 +216,44 @@ TEST(metrics_spelling_language) {
     unsetenv("DICPATH");
     free(file);
     free(words);
+}
+
+/* Dictionaries in their own encodings, asked in UTF-8: umlauts, Cyrillic, capitals of both. */
+TEST(metrics_spelling_of_every_alphabet) {
+    static const struct { const char *name, *aff, *dic, *text; double known, chars; } rows[] = {
+        /* 5 words, "scho" unknown; known: schön(5) übung(5) straße(6), SCHÖN a second time */
+        {"de_ONE", "SET ISO8859-1\n", "3\nsch\366n\n\334bung\nStra\337e\n", "Sch\u00f6n! SCH\u00d6N \u00dcBUNG, stra\u00dfe scho", 4 / 5.0, 16},
+        {"de_TWO", "SET UTF-8\n", "3\nsch\u00f6n\n\u00dcbung\nStra\u00dfe\n", "Sch\u00f6n! SCH\u00d6N \u00dcBUNG, stra\u00dfe scho", 4 / 5.0, 16},
+        {"ru_ONE", "SET microsoft-cp1251\n", "2\n\357\360\350\342\345\362\n\354\350\360\n",
+         "\u041f\u0440\u0438\u0432\u0435\u0442, \u041c\u0418\u0420! \u043c\u0438\u0440\u0438 \u4e2d", 2 / 4.0, 9},
+        /* a mark is part of its word: he (2 letters, 1 mark) stands in the dictionary as it is written */
+        {"hi_ONE", "SET UTF-8\n", "1\n\u0939\u0947\u0902\n", "\u0939\u0947\u0902 \u0939", 1 / 2.0, 3},
+    };
+    setenv("DICPATH", test_tmpdir(), 1);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char name[64];
+        speller *sp = NULL;
+        const glimpse_metric *m = NULL;
+        int32_t n = 0;
+        snprintf(name, sizeof name, "%s.aff", rows[i].name);
+        REQUIRE_OK(file_write_atomic(test_path(name), rows[i].aff, strlen(rows[i].aff), false));
+        snprintf(name, sizeof name, "%s.dic", rows[i].name);
+        REQUIRE_OK(file_write_atomic(test_path(name), rows[i].dic, strlen(rows[i].dic), false));
+        glimpse_status st = speller_open(rows[i].name, &sp);
+        if (st < 0 && (!i || strstr(status_text(), "cannot convert"))) SKIP(status_text()); /* no Hunspell; few of libc's tables */
+        REQUIRE_OK(st);
+        arena *a = arena_new();
+        REQUIRE_OK(of_text(rows[i].text, strlen(rows[i].text), sp, a, &m, &n));
+        EXPECT_NEAR(of(m, n, "spelling_token_rate"), rows[i].known, 1e-6);
+        EXPECT_NEAR(of(m, n, "correct_char_total"), rows[i].chars, 0);
+        arena_free(a);
+        speller_close(sp);
+    }
+    speller *sp = NULL;
+    REQUIRE_OK(file_write_atomic(test_path("xx_ODD.aff"), "SET ISCII-DEVANAGARI\n", 21, false));
+    REQUIRE_OK(file_write_atomic(test_path("xx_ODD.dic"), "1\nhund\n", 7, false));
+    EXPECT_ERR(speller_open("xx_ODD", &sp), GLIMPSE_E_LIBRARY, "\"ISCII-DEVANAGARI\", which this system cannot convert");
+    unsetenv("DICPATH");
 }
 
 TEST(metrics_out_of_memory) {

@@ -351,10 +351,12 @@ TEST(worker_checks_the_model) {
 }
 
 TEST(worker_other_ranks_are_off_without_a_word) {
-    static const char *const names[] = {"RANK", "OMPI_COMM_WORLD_RANK", "PMI_RANK", "SLURM_PROCID"};
+    static const char *const names[][2] = {{"RANK", "WORLD_SIZE"}, {"OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"},
+                                           {"PMI_RANK", "PMI_SIZE"}, {"SLURM_PROCID", "SLURM_STEP_NUM_TASKS"}};
     for (int i = 0; i < 4; i++) {
         rig r;
-        setenv(names[i], "3", 1);
+        setenv(names[i][0], "3", 1);
+        setenv(names[i][1], "4", 1);
         rig_open(&r, NULL);
         EXPECT(r.g == NULL);
         EXPECT_STREQ(buf_str(&r.said), "");
@@ -362,9 +364,64 @@ TEST(worker_other_ranks_are_off_without_a_word) {
         EXPECT_OK(glimpse_set(r.cfg, "sample_rank", "3"));
         rig_reopen(&r);
         EXPECT(r.g != NULL);
+        EXPECT(!strstr(buf_str(&r.said), "rank")); /* as it was asked for */
         rig_close(&r);
-        unsetenv(names[i]);
+        unsetenv(names[i][0]);
+        unsetenv(names[i][1]);
     }
+}
+
+/* Silence is only where another rank speaks: one line a job. */
+TEST(worker_rank_that_samples_is_named) {
+    static const struct { const char *rank, *size, *wanted, *said; bool on; } rows[] = {
+        {"0", "8", NULL, "glimpse: of 8 ranks (RANK) rank 0 samples; --glimpse_sample_rank -1: every one", true},
+        {"0", "8", "0", "", true},                                   /* as it was asked for */
+        {"0", "1", NULL, "", true}, {"0", NULL, NULL, "", true},
+        {"1", NULL, NULL, "off: this is rank 1 (RANK), rank 0 samples", false}, /* left over in the environment */
+        {"1", "1", NULL, "off: this is rank 1 (RANK), rank 0 samples", false},
+        {"1", "2", "2", "off: this is rank 1 (RANK), rank 2 samples", false}, /* nobody would */
+        {"1", "2", NULL, "", false},
+        {"1", "2", "-1", "", true}, {"1", NULL, "-1", "", true}, {"0", "2", "-1", "", true},
+        {"x", "2", NULL, "", true},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        rig r;
+        setenv("RANK", rows[i].rank, 1);
+        if (rows[i].size) setenv("WORLD_SIZE", rows[i].size, 1);
+        else unsetenv("WORLD_SIZE");
+        rig_prepare(&r, NULL);
+        if (rows[i].wanted) EXPECT_OK(glimpse_set(r.cfg, "sample_rank", rows[i].wanted));
+        rig_reopen(&r);
+        test_check((r.g != NULL) == rows[i].on, __FILE__, __LINE__, "row %zu is %s", i, r.g ? "on" : "off");
+        if (*rows[i].said) EXPECT(has(&r, rows[i].said));
+        else EXPECT(!strstr(buf_str(&r.said), "rank"));
+        rig_close(&r);
+    }
+    unsetenv("RANK");
+    unsetenv("WORLD_SIZE");
+}
+
+/* Two ranks that were given one directory: the second one's evals fail by name, the first one's are as alone. */
+TEST(worker_every_rank_needs_a_directory_of_its_own) {
+    static const char *const every[] = {"sample_rank=-1", "close_timeout=1", NULL};
+    rig a, b;
+    setenv("RANK", "1", 1);
+    rig_open(&a, every);
+    rig_prepare(&b, every);
+    EXPECT_OK(glimpse_set(b.cfg, "out_dir", a.dir));
+    rig_reopen(&b);
+    REQUIRE(a.g != NULL && b.g != NULL);
+    EXPECT_OK(glimpse_eval(a.g, 0, 2, 1));
+    EXPECT_OK(glimpse_drain(a.g));
+    glimpse_eval(b.g, 0, 2, 1);
+    EXPECT(glimpse_drain(b.g) < 0);
+    EXPECT(has(&b, a.dir));
+    EXPECT_OK(glimpse_eval(a.g, 1, 2, 1));
+    EXPECT_OK(glimpse_drain(a.g));
+    EXPECT_EQ(rig_lines(&a, NULL, NULL), 2);
+    rig_close(&b);
+    rig_close(&a);
+    unsetenv("RANK");
 }
 
 TEST(worker_calls_of_a_forked_child_do_nothing) {

@@ -226,7 +226,7 @@ static glimpse_status refuse(const opt_info *info, const char *written, const ch
     return GLIMPSE_E_INVALID;
 }
 
-static bool bool_of(const char *text, size_t n, bool *out) {
+bool opt_truth(const char *text, size_t n, bool *out) {
     if (is_choice("true|True|1|yes", text, n)) *out = true;
     else if (is_choice("false|False|0|no", text, n)) *out = false;
     else return false;
@@ -254,7 +254,7 @@ static glimpse_status check_into(const opt_info *info, const char *written, cons
     double x;
     switch (info->type) {
     case OPT_BOOL:
-        if (!bool_of(text, n, &yes)) return refuse(info, written, text, n);
+        if (!opt_truth(text, n, &yes)) return refuse(info, written, text, n);
         text = yes ? "true" : "false";
         n = strlen(text);
         break;

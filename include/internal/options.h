@@ -42,6 +42,8 @@ typedef struct opt_info { /* a row of the table */
 const opt_info *opt_info_of(opt_id id);
 /* The option of a name (aliases, hyphens, "no_" not included); -1 if unknown. */
 int opt_find(const char *name, size_t bytes);
+/* What a switch's value says: true True 1 yes, false False 0 no.  Another word: returns false, *on is left alone. */
+bool opt_truth(const char *text, size_t bytes, bool *on);
 /* The known name (or other name) nearest to a wrong one, NULL if nothing is near.  Borrowed until this thread's next
  * call. */
 const char *opt_nearest(const char *name, size_t bytes);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "include/internal/nearest.h"
+#include "include/internal/options.h"
 #include "include/internal/status.h"
 
 static bool same(const char *word, size_t n, const char *name) {
@@ -11,14 +12,6 @@ static bool same(const char *word, size_t n, const char *name) {
     for (size_t i = 0; i < n; i++)
         if (word[i] != name[i] && !(word[i] == '-' && name[i] == '_')) return false;
     return true;
-}
-
-/* 1 or 0 for a switch's value, -1: it is none. */
-static int truth(const char *v) {
-    static const char *const words[] = {"false", "False", "0", "no", "true", "True", "1", "yes"};
-    for (int k = 0; k < 8; k++)
-        if (!strcmp(v, words[k])) return k > 3;
-    return -1;
 }
 
 static glimpse_status unknown(const char *command, const own_flag *flags, int n, const char *word, size_t bytes) {
@@ -41,8 +34,9 @@ static glimpse_status take(const char *command, const own_flag *flags, int n, in
         const own_flag *f = &flags[k];
         if (same(word, bytes, f->name)) {
             if (f->on) {
-                int on = equals ? truth(equals + 1) : 1;
-                if (on < 0) FAIL(GLIMPSE_E_INVALID, "--%s = \"%.60s\": expected true or false", f->name, equals + 1);
+                bool on = true;
+                if (equals && !opt_truth(equals + 1, strlen(equals + 1), &on))
+                    FAIL(GLIMPSE_E_INVALID, "--%s = \"%.60s\": expected true or false", f->name, equals + 1);
                 *f->on = on;
             } else if (equals) *f->value = equals + 1;
             else if (*i + 1 < argc) *f->value = argv[++*i];

@@ -1,7 +1,8 @@
 """The metrics of hooks/metrics.h in plain Python, by their formulas alone, over fixed texts: tests/ref/metrics_frozen.h.
 
 The nanoGPT fork's five (its sample_metrics.py: spelling_correctness, avg_sentence_length, lexical_diversity,
-correct_char_fraction, correct_char_total) and Glimpse's own.  Words are known to spylls, a port of Hunspell to Python.
+correct_char_fraction, correct_char_total) and Glimpse's own.  Words are the fork's runs of [A-Za-z'], for the spelling
+those of all letters; spylls, a port of Hunspell to Python, knows them.
 
     pip install spylls && python tests/ref/metrics_reference.py DIR/en_US > tests/ref/metrics_frozen.h
 
@@ -10,6 +11,7 @@ The tokens of a text are its bytes; token i has ln p = -(37 i mod 101) / 16, ent
 import math
 import re
 import sys
+import unicodedata
 
 TEXTS = [
     ("plain", b"Once upon a time there was a little girl named Lily. She liked to play with her dog. The dog was happy!", True),
@@ -31,12 +33,26 @@ TEXTS = [
     ("sentences", b"One. Two words! Three words here? ... And. then..some!?more  . trailing words", True),
     ("long_word", b"x" * 90 + b" dog " + b"q" * 81 + b" cat", False),
     ("separators", b"one\x1ctwo\x1dthree\x1efour\x1ffive six\x0bseven.\x0ceight\x85nine\xa0ten", False),
+    ("scripts", "Der CAFÉ war schön, SCHÖN! cafe\u0301 naïve NAÏVE \u0301x résumé's ΑΒΓ αβγ Straße 中文 हिन्दी the".encode(), False),
     ("dashes", b"---------------\n run_name: x \n---------------\nthe-dog the_dog the/dog 3dogs dog4cat", True),
 ]
 
 
 def words(text):
     return [w.decode() for w in re.findall(rb"[A-Za-z']+", text)]
+
+
+def all_words(text):
+    """Runs of letters of any script with their marks, and '."""
+    out, word = [], ""
+    for c in text.decode("utf-8", "replace") + " ":
+        kind = unicodedata.category(c)[0]
+        if kind == "L" or c == "'" or (kind == "M" and word):
+            word += c
+        elif word:
+            out.append(word)
+            word = ""
+    return out
 
 
 def grams(items, n):
@@ -101,9 +117,11 @@ def metrics(text, eos, knows):
     mean = lambda x: sum(x) / len(x) if x else math.nan
     w = words(text)
     low = [x.lower() for x in w]
-    known_spelling = [knows(x) for x in w]
     types = set(low)
-    known_types = {x for x, k in zip(low, known_spelling) if k}
+    spelt = all_words(text)
+    spelt_low = [x.lower() for x in spelt]
+    known_spelling = [knows(x) for x in spelt]
+    known_types = {x for x, k in zip(spelt_low, known_spelling) if k}
     out = {
         "perplexity": math.exp(-mean(logprob)), "mean_logprob": mean(logprob), "mean_entropy": mean(entropy),
         "mean_rank": mean(rank), "rank1_share": mean([r == 1 for r in rank]), "eos_stop": float(eos),
@@ -112,8 +130,8 @@ def metrics(text, eos, knows):
         "distinct_1": share_new(low, 1), "distinct_2": share_new(low, 2), "distinct_3": share_new(low, 3),
         "avg_sentence_length": sentence_length(text), "lexical_diversity": len(types) / len(low) if low else math.nan,
         "spelling_token_rate": mean(known_spelling),
-        "spelling_correctness": 1 - len(types - known_types) / len(low) if low else math.nan,
-        "correct_char_fraction": sum(map(len, known_types)) / sum(map(len, low)) if low else math.nan,
+        "spelling_correctness": 1 - len(set(spelt_low) - known_types) / len(spelt) if spelt else math.nan,
+        "correct_char_fraction": sum(map(len, known_types)) / sum(map(len, spelt)) if spelt else math.nan,
         "correct_char_total": sum(map(len, known_types)),
     }
     return out
@@ -122,7 +140,7 @@ def metrics(text, eos, knows):
 def speller(dictionary):
     from spylls.hunspell import Dictionary
     d = Dictionary.from_files(dictionary)
-    return lambda w: len(w) <= 80 and any(d.lookup(f) for f in (w, w.lower(), w.lower().capitalize()))
+    return lambda w: len(w.encode()) <= 80 and any(d.lookup(f) for f in (w, w.lower(), w.lower().capitalize()))
 
 
 def c_string(b):
