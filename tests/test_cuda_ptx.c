@@ -29,7 +29,9 @@ TEST(cuda_ptx_shows_what_a_chip_would) {
     EXPECT(!emu_problem());
     for (int which = WRONG_ALIGNMENT; which <= WRONG_SIZE; which++) {
         if (!said[which]) continue;
-        EXPECT(ptx_run_wrong(which, input, out) != 0);
+        const int failed = ptx_run_wrong(which, input, out);
+        EXPECT(failed != 0);
+        if (failed < 0) continue;
         const char *p = emu_problem();
         test_check(p && strstr(p, said[which]), __FILE__, __LINE__, "%d: %s", which, p ? p : "nothing was said");
         emu_fail(0, 0, 0);

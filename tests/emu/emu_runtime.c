@@ -537,7 +537,7 @@ static void run_launch(void *data) {
 int emu_launch(const void *kernel, emu_body body, const void *arguments, size_t bytes, emu_dim grid, emu_dim block,
                size_t shared, void *stream, int chained, int together) {
     CALL();
-    launch l = {.body = body, .grid = grid, .block = block, .shared = shared, .chained = chained, .together = together};
+    launch l = {.body = body, .grid = grid, .block = block, .shared = shared, .chained = chained && capability >= 9, .together = together};
     size_t threads = (size_t)block.x * block.y * block.z, limit;
     int at = place_of(kernel);
     if (at < 0) return cudaErrorInvalidValue;
