@@ -39,6 +39,9 @@ typedef struct trainer {
     int32_t *ids, *targets;   /* (B, T) */
     double started, glimpsed; /* seconds: of the clock, spent inside Glimpse */
     int64_t timed_evals;      /* that --minutes has asked for so far */
+    int64_t saved;            /* step of the newest checkpoint, -1 = none */
+    int saved_here;           /* this process wrote it at an eval: it gives way to the next */
+    int told_pace;
     progress_bar bar;
     FILE *loss_log;
     glimpse_config *config;   /* NULL with --no_glimpse */
@@ -240,12 +243,24 @@ static void evaluate(trainer *t) {
     t->glimpsed += progress_now() - before;
 }
 
+/* Whole, or not at all: a run that is killed goes on from its last eval (--resume), and can be sampled from. */
 static void save(trainer *t) {
     char error[512];
     training_download(&t->model, &t->opt);
-    if (checkpoint_save(t->out_dir, &t->model, &t->opt, &t->progress, error) == 0) return;
-    progress_clear(&t->bar);
-    fprintf(stderr, "train_gpt: no checkpoint at step %lld: %s; training goes on\n", (long long)t->progress.step, error);
+    if (checkpoint_save(t->out_dir, &t->model, &t->opt, &t->progress, error) < 0) {
+        progress_clear(&t->bar);
+        fprintf(stderr, "train_gpt: no checkpoint at step %lld: %s; training goes on\n", (long long)t->progress.step, error);
+        return;
+    }
+    if (t->saved_here && !t->flags.checkpoint_interval) checkpoint_remove(t->out_dir, t->saved);
+    t->saved = t->progress.step;
+    t->saved_here = 1;
+}
+
+static int checkpoint_due(const trainer *t, int last) {
+    const train_progress *p = &t->progress;
+    if (t->saved == p->step || (!p->step && !last)) return 0;
+    return last || (t->flags.checkpoint_interval ? p->step % t->flags.checkpoint_interval == 0 : p->last_eval == p->step);
 }
 
 /* The part of --minutes that is over; on a busy machine it waits for --min_steps. */
@@ -274,6 +289,28 @@ static int eval_due(trainer *t) {
     return step % (t->flags.steps / AUTO_EVALS > 1 ? t->flags.steps / AUTO_EVALS : 1) == 0;
 }
 
+/* What a run will take, before it begins; and, where no bar says it, how long, once that is known. */
+static void say_plan(const trainer *t) {
+    const train_flags *f = &t->flags;
+    printf("training to step %ld", f->steps);
+    if (f->minutes > 0.0) printf(" or for %g minute%s, whichever ends first", f->minutes, f->minutes == 1.0 ? "" : "s");
+    if (f->eval_interval) printf(", an eval every %ld", f->eval_interval);
+    else printf(", %d evals on the way", AUTO_EVALS);
+    printf("; Ctrl-C ends it with a checkpoint\n");
+    fflush(stdout);
+}
+
+static void say_pace(trainer *t) {
+    enum { AFTER_S = 10, WORTH_S = 30 };
+    double here = run_done(t) - t->bar.first_done, passed = progress_now() - t->started;
+    if (t->told_pace || t->bar.on_terminal || passed < AFTER_S || !(here > 0.0)) return;
+    double left = passed * (1.0 - run_done(t)) / here;
+    t->told_pace = 1;
+    if (left < WORTH_S) return;
+    printf("step %lld: about %.0f minute%s to go\n", (long long)t->progress.step, ceil(left / 60.0), left > 60.0 ? "s" : "");
+    fflush(stdout);
+}
+
 static double train_step(trainer *t) {
     train_progress *p = &t->progress;
     int B = (int)t->flags.batch_size, T = t->model.config.max_seq_len;
@@ -289,18 +326,18 @@ static double train_step(trainer *t) {
 
 static void train(trainer *t) {
     train_progress *p = &t->progress;
-    int64_t first = p->step, tokens = t->flags.batch_size * t->model.config.max_seq_len, saved = t->flags.resume ? p->step : -1;
+    int64_t first = p->step, tokens = t->flags.batch_size * t->model.config.max_seq_len;
     double spent = 0.0;
+    t->saved = t->flags.resume ? p->step : -1;
     t->started = progress_now();
+    say_plan(t);
     progress_start(&t->bar, run_done(t));
     for (;;) {
         int last = p->step >= t->flags.steps || minutes_done(t) >= 1.0 || interrupted;
         if (p->last_eval != p->step && (last || eval_due(t))) evaluate(t);
-        if (saved != p->step && (last || (p->step && t->flags.checkpoint_interval && p->step % t->flags.checkpoint_interval == 0))) {
-            save(t);
-            saved = p->step;
-        }
+        if (checkpoint_due(t, last)) save(t);
         if (last) break;
+        say_pace(t);
         double before = progress_now(), loss = train_step(t);
         spent += progress_now() - before;
         progress_draw(&t->bar, p->step, run_done(t), loss, (double)((p->step - first) * tokens) / spent);

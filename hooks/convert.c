@@ -139,8 +139,9 @@ typedef struct columns {
     bool two_lines;
 } columns;
 
+/* A matrix as it is bound, (out, in), though GPT-2's of transformers are stored the other way round. */
 static int put_shape(const saved_tensor *t, bool json, char shape[64]) {
-    if (t->dims[1]) return c_snprintf(shape, 64, json ? "%lld, %lld" : "%lld x %lld", (long long)t->dims[0], (long long)t->dims[1]);
+    if (t->dims[1]) return c_snprintf(shape, 64, json ? "%lld, %lld" : "%lld x %lld", (long long)t->dims[t->turned], (long long)t->dims[!t->turned]);
     return c_snprintf(shape, 64, "%lld", (long long)t->dims[0]);
 }
 

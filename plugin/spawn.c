@@ -61,6 +61,7 @@ typedef struct order { /* what the intermediate does, in the memory it shares wi
     const posix_spawnattr_t *attr;
     pid_t pid;
     int err;
+    bool is_child;        /* of this process: nobody else could start it */
 } order;
 
 static int intermediate(void *arg) {
@@ -81,7 +82,8 @@ static int run_order(order *o) {
     pthread_sigmask(SIG_BLOCK, &all, &before); /* a handler of the trainer must not run in the intermediate */
     o->err = ECHILD;
     pid_t pid = clone(intermediate, stack + STACK_BYTES, CLONE_VM | CLONE_VFORK, o);
-    if (pid < 0) o->err = errno;
+    if (pid < 0 && errno == EINVAL) intermediate(o), o->is_child = true; /* unknown here: an emulator of programs */
+    else if (pid < 0) o->err = errno;
     else
         while (waitpid(pid, &status, __WCLONE) < 0 && errno == EINTR) {}
     pthread_sigmask(SIG_SETMASK, &before, NULL);
@@ -90,7 +92,13 @@ static int run_order(order *o) {
     return o->err;
 }
 
-glimpse_status spawn_worker(const char *program, int *socket_out, pid_t *pid) {
+/* Whether it adopts what its children leave behind. */
+static bool adopts(void) {
+    int subreaper = 0;
+    return getpid() == 1 || (prctl(PR_GET_CHILD_SUBREAPER, &subreaper, 0, 0, 0) == 0 && subreaper);
+}
+
+glimpse_status spawn_worker(const char *program, int *socket_out, pid_t *pid, bool *is_child) {
     glimpse_status st = GLIMPSE_OK;
     int ends[2] = {-1, -1}, err = 0;
     posix_spawn_file_actions_t actions;
@@ -121,6 +129,7 @@ glimpse_status spawn_worker(const char *program, int *socket_out, pid_t *pid) {
     if (err) FAIL_GOTO(GLIMPSE_E_WORKER, "the worker %s did not start: %s", program, strerror(err));
     *socket_out = ends[0];
     *pid = o.pid;
+    *is_child = o.is_child || adopts();
     ends[0] = -1;
 out:
     posix_spawn_file_actions_destroy(&actions);
@@ -128,11 +137,6 @@ out:
     for (int i = 0; i < 2; i++)
         if (ends[i] >= 0) close(ends[i]);
     return st;
-}
-
-bool spawn_adopts(void) {
-    int subreaper = 0;
-    return getpid() == 1 || (prctl(PR_GET_CHILD_SUBREAPER, &subreaper, 0, 0, 0) == 0 && subreaper);
 }
 
 bool spawn_reap(pid_t pid, bool wait) {

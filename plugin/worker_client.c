@@ -37,6 +37,11 @@ typedef struct post {
     bool copied;            /* of a slot on the GPU: the worker has read it */
 } post;
 
+typedef struct asked { /* an eval, as the trainer calls it */
+    int64_t step;
+    double train_loss, val_loss;
+} asked;
+
 typedef struct worker_guest {
     glimpse g;              /* first: what api.c knows */
     options *o;
@@ -62,8 +67,7 @@ typedef struct worker_guest {
     int64_t hurried;        /* the newest post that the worker was asked to hurry with */
     double due_ns;          /* when an eval was last due, 0 = never */
     bool missed;            /* the last eval that was due could not be begun: close makes up for it, if it can */
-    int64_t missed_step;
-    double missed_losses[2]; /* train, val */
+    asked last_missed;
     uint64_t missed_print;  /* the weights' fingerprint, of host memory alone */
     char words[WORDS_BYTES]; /* the worker's last */
     glimpse_status failed;  /* of an earlier eval, to be returned by the next call; 0 = none */
@@ -102,23 +106,12 @@ static void remove_post(worker_guest *w, int at) {
 }
 
 /* A new post at the end of the list; NULL: there is no room. */
-static post *add_post(worker_guest *w, message_kind kind, int64_t step, double train_loss, double val_loss) {
+static post *add_post(worker_guest *w, message_kind kind, const asked *a) {
     if (w->n_posts >= MOST_POSTS) return NULL;
     post *p = &w->posts[w->n_posts++];
-    *p = (post){.head = {.kind = (uint32_t)kind, .id = w->next_id++, .step = step, .train_loss = train_loss,
-                         .val_loss = val_loss, .hooked = w->g.n_hooks > 0, .posted = (int64_t)time(NULL)}};
+    *p = (post){.head = {.kind = (uint32_t)kind, .id = w->next_id++, .step = a->step, .train_loss = a->train_loss,
+                         .val_loss = a->val_loss, .hooked = w->g.n_hooks > 0, .posted = (int64_t)time(NULL)}};
     return p;
-}
-
-static void add_note(worker_guest *w, int64_t step, double train_loss, double val_loss, note_kind how, const char *why) {
-    post *p = add_post(w, MSG_NOTE, step, train_loss, val_loss);
-    if (!p) {
-        w->lost++;
-        return;
-    }
-    p->head.status = (int32_t)how;
-    p->head.told = how == NOTE_FAILED; /* by note_failure */
-    c_snprintf(p->why, sizeof p->why, "%s", why);
 }
 
 /* The schedule once everything posted is recorded. */
@@ -313,11 +306,12 @@ static bool wait_for_worker(worker_guest *w, int64_t deadline, bool room) {
 
 static glimpse_status start_worker(worker_guest *w) {
     pid_t pid;
-    TRY(spawn_worker(w->program, &w->socket, &pid));
+    bool is_child;
+    TRY(spawn_worker(w->program, &w->socket, &pid, &is_child));
+    w->adopted = is_child ? pid : 0;
     w->ready = w->offer_sent = false;
     w->hurried = 0; /* this one was never asked */
     w->refused = GLIMPSE_OK;
-    w->adopted = spawn_adopts() ? pid : 0;
     w->words[0] = 0;
     message_head hello = {.kind = MSG_HELLO};
     glimpse_status st = message_send(w->socket, &hello, w->hello.bytes, w->hello.n, w->snap.fd);
@@ -415,11 +409,12 @@ glimpse_status worker_read_config(const options *o, options **out) {
     message m = MESSAGE_INIT;
     message_head head = {.kind = MSG_CONFIG};
     pid_t pid = 0;
+    bool is_child = false;
     int socket = -1;
     int64_t deadline = now_ms() + OPEN_WAIT_MS;
     TRY_GOTO(spawn_find(&program));
     TRY_GOTO(options_pack(o, &packed));
-    TRY_GOTO(spawn_worker(program, &socket, &pid));
+    TRY_GOTO(spawn_worker(program, &socket, &pid, &is_child));
     message_send(socket, &head, packed.bytes, packed.n, -1); /* if it is gone, receiving says so */
     while ((st = message_receive(socket, &m)) == GLIMPSE_NOT_DUE) {
         int64_t left = deadline - now_ms();
@@ -436,7 +431,7 @@ glimpse_status worker_read_config(const options *o, options **out) {
 out:
     message_free(&m);
     if (socket >= 0) close(socket);
-    if (pid && spawn_adopts()) spawn_reap(pid, true);
+    if (is_child) spawn_reap(pid, true);
     buf_free(&packed);
     free(program);
     return st;
@@ -534,12 +529,12 @@ static bool make_up(worker_guest *w, bool all) {
                       : w->dev ? "weights on a GPU may be another step's by now"
                       : !snapshot_fingerprint(&w->snap, true, &print) || print != w->missed_print ? "the weights have changed since" : NULL;
     buffer b = {0};
-    if (why) buf_printf(&b, "glimpse: step %lld was skipped and is not sampled now: %s", (long long)w->missed_step, why);
-    else buf_printf(&b, "glimpse: step %lld was skipped and is sampled now: the weights are still that step's", (long long)w->missed_step);
+    if (why) buf_printf(&b, "glimpse: step %lld was skipped and is not sampled now: %s", (long long)w->last_missed.step, why);
+    else buf_printf(&b, "glimpse: step %lld was skipped and is sampled now: the weights are still that step's", (long long)w->last_missed.step);
     guest_tell(&w->g, buf_str(&b));
     buf_free(&b);
     if (why || snapshot_fill(&w->snap, 0) < 0) return false;
-    return add_post(w, MSG_EVAL, w->missed_step, w->missed_losses[0], w->missed_losses[1]) != NULL;
+    return add_post(w, MSG_EVAL, &w->last_missed) != NULL;
 }
 
 glimpse_status worker_close(glimpse *g) {
@@ -577,26 +572,33 @@ glimpse_status worker_close(glimpse *g) {
 
 /* --- evals ------------------------------------------------------------------------------------------------------- */
 
-static glimpse_status eval_failed(worker_guest *w, glimpse_status st, int64_t step, double train_loss, double val_loss) {
-    char why[WHY_BYTES];
-    c_snprintf(why, sizeof why, "%s", status_text());
-    note_failure(w, st, why, step, true);
-    add_note(w, step, train_loss, val_loss, NOTE_FAILED, why);
+/* This eval is recorded without a sample.  Returns what an earlier one failed with, else `outcome`. */
+static glimpse_status note(worker_guest *w, const asked *a, note_kind how, const char *why, glimpse_status outcome) {
+    post *p = add_post(w, MSG_NOTE, a);
+    if (p) {
+        p->head.status = (int32_t)how;
+        p->head.told = how == NOTE_FAILED; /* by note_failure */
+        c_snprintf(p->why, sizeof p->why, "%s", why);
+    } else w->lost++;
     flush_posts(w);
-    return take_failure(w);
+    glimpse_status st = take_failure(w);
+    return st < 0 ? st : outcome;
 }
 
-/* An eval that is due and cannot be begun. */
-static glimpse_status miss(worker_guest *w, int64_t step, double train_loss, double val_loss, const char *why) {
-    add_note(w, step, train_loss, val_loss, NOTE_OWED, why);
-    flush_posts(w);
+/* This eval itself has failed, as the status text says. */
+static glimpse_status eval_failed(worker_guest *w, glimpse_status st, const asked *a) {
+    char why[WHY_BYTES];
+    c_snprintf(why, sizeof why, "%s", status_text());
+    note_failure(w, st, why, a->step, true);
+    return note(w, a, NOTE_FAILED, why, st);
+}
+
+/* It is due and cannot be begun. */
+static glimpse_status miss(worker_guest *w, const asked *a, const char *why) {
     w->missed = true;
-    w->missed_step = step;
-    w->missed_losses[0] = train_loss;
-    w->missed_losses[1] = val_loss;
+    w->last_missed = *a;
     if (!w->dev) snapshot_fingerprint(&w->snap, false, &w->missed_print);
-    glimpse_status st = take_failure(w);
-    return st < 0 ? st : GLIMPSE_SKIPPED;
+    return note(w, a, NOTE_OWED, why, GLIMPSE_SKIPPED);
 }
 
 /* Memory of the GPU is taken once a step was made: by then the trainer has what it needs. */
@@ -614,55 +616,23 @@ static void offer_device(worker_guest *w, int64_t step) {
     flush_posts(w);
 }
 
-static glimpse_status eval(worker_guest *w, int64_t step, double train_loss, double val_loss) {
-    char why[SCHEDULE_WHY_BYTES];
-    double t0 = now_ns();
-    collect(w);
-    if (w->g.off) return w->failed < 0 ? take_failure(w) : GLIMPSE_NOT_DUE;
-    if (w->socket < 0) {
-        glimpse_status st = start_worker(w);
-        if (st < 0) {
-            char *text = strdup(status_text());
-            note_failure(w, st, text ? text : "no memory", step, true);
-            free(text);
-            add_note(w, step, train_loss, val_loss, NOTE_FAILED, "no worker could be started");
-            return take_failure(w);
-        }
-    }
-    flush_posts(w);
-    if (w->n_posts <= MOST_POSTS / 2) tell_lost(w);
-    schedule due = expected(w);
-    if (!schedule_is_due(&due, w->o, val_loss, why) && !schedule_reads_weights(w->o)) {
-        add_note(w, step, train_loss, val_loss, NOTE_SKIPPED, why);
-        flush_posts(w);
-        glimpse_status st = take_failure(w);
-        return st < 0 ? st : GLIMPSE_NOT_DUE;
-    }
-    w->missed = false;
-    double interval_s = w->due_ns > 0 ? (t0 - w->due_ns) * 1e-9 : 0;
-    w->due_ns = t0;
+/* A slot to copy into; -1 = there is none (--when_busy skip), or the worker died while it was waited for. */
+static int wait_for_slot(worker_guest *w) {
     while (opt_is(w->o, OPT_when_busy, "wait") && free_slot(w) < 0 && w->socket >= 0) {
         wait_for_worker(w, -1, !all_sent(w));
         collect(w);
         flush_posts(w);
     }
-    if (w->socket < 0) { /* it died while we waited */
-        add_note(w, step, train_loss, val_loss, NOTE_FAILED, "the worker died");
-        return take_failure(w);
-    }
-    int slot = free_slot(w);
-    if (slot < 0 || !all_sent(w)) {
-        const post *before = slot < 0 ? eval_in_hand(w) : NULL;
-        if (before) c_snprintf(why, sizeof why, "still busy with step %lld (--when_busy wait)", (long long)before->head.step);
-        else c_snprintf(why, sizeof why, "the worker takes no messages");
-        hurry(w);
-        return miss(w, step, train_loss, val_loss, why);
-    }
+    return w->socket < 0 ? -1 : free_slot(w);
+}
+
+/* The weights of now into the slot, and the word to the worker. */
+static glimpse_status post_eval(worker_guest *w, const asked *a, int slot, double begun_ns, double interval_s) {
     if (w->dev) {
         glimpse_status st = device_ready(w->dev);
-        if (st == GLIMPSE_SKIPPED) return miss(w, step, train_loss, val_loss, "the trainer's stream is being captured into a graph");
-        if (st < 0) return eval_failed(w, st, step, train_loss, val_loss);
-        offer_device(w, step);
+        if (st == GLIMPSE_SKIPPED) return miss(w, a, "the trainer's stream is being captured into a graph");
+        if (st < 0) return eval_failed(w, st, a);
+        offer_device(w, a->step);
     }
     if (w->n_posts >= MOST_POSTS) {
         w->lost++;
@@ -670,18 +640,42 @@ static glimpse_status eval(worker_guest *w, int64_t step, double train_loss, dou
     }
     bool across = w->across == DEVICE_SHARED;
     glimpse_status st = across ? device_copy_across(w->dev, w->snap.parts, w->snap.n_parts, slot) : snapshot_fill(&w->snap, slot);
-    if (st < 0) return eval_failed(w, st, step, train_loss, val_loss);
-    post *p = add_post(w, MSG_EVAL, step, train_loss, val_loss);
+    if (st < 0) return eval_failed(w, st, a);
+    post *p = add_post(w, MSG_EVAL, a);
     p->head.slot = slot + (across ? DEVICE_SLOT : 0);
-    p->head.blocked_s = (now_ns() - t0) * 1e-9;
+    p->head.blocked_s = (now_ns() - begun_ns) * 1e-9;
     p->head.interval_s = interval_s;
     flush_posts(w);
     return take_failure(w);
 }
 
+static glimpse_status eval(worker_guest *w, const asked *a) {
+    char why[SCHEDULE_WHY_BYTES];
+    glimpse_status st;
+    double begun_ns = now_ns();
+    collect(w);
+    if (w->g.off) return w->failed < 0 ? take_failure(w) : GLIMPSE_NOT_DUE;
+    if (w->socket < 0 && (st = start_worker(w)) < 0) return eval_failed(w, st, a);
+    flush_posts(w);
+    if (w->n_posts <= MOST_POSTS / 2) tell_lost(w);
+    schedule due = expected(w);
+    if (!schedule_is_due(&due, w->o, a->val_loss, why) && !schedule_reads_weights(w->o)) return note(w, a, NOTE_SKIPPED, why, GLIMPSE_NOT_DUE);
+    w->missed = false;
+    double interval_s = w->due_ns > 0 ? (begun_ns - w->due_ns) * 1e-9 : 0;
+    w->due_ns = begun_ns;
+    int slot = wait_for_slot(w);
+    if (w->socket < 0) return note(w, a, NOTE_FAILED, "the worker died", GLIMPSE_OK);
+    if (slot >= 0 && all_sent(w)) return post_eval(w, a, slot, begun_ns, interval_s);
+    const post *before = slot < 0 ? eval_in_hand(w) : NULL;
+    if (before) c_snprintf(why, sizeof why, "still busy with step %lld (--when_busy wait)", (long long)before->head.step);
+    else c_snprintf(why, sizeof why, "the worker takes no messages");
+    hurry(w);
+    return miss(w, a, why);
+}
+
 glimpse_status worker_eval(glimpse *g, int64_t step, double train_loss, double val_loss) {
     TRY(guest_begin(g));
-    return guest_end(g, eval((worker_guest *)g, step, train_loss, val_loss));
+    return guest_end(g, eval((worker_guest *)g, &(asked){step, train_loss, val_loss}));
 }
 
 /* --- check ------------------------------------------------------------------------------------------------------- */
@@ -702,7 +696,7 @@ static glimpse_status check(worker_guest *w, const int32_t *ids, const int32_t *
         FAIL_GOTO(GLIMPSE_E_STATE, "glimpse_check: the trainer's stream is being captured into a graph");
     if (st < 0) goto out;
     TRY_GOTO(snapshot_fill(&w->snap, 0)); /* nothing is posted: all are free */
-    post *p = add_post(w, MSG_CHECK, 0, NAN, loss);
+    post *p = add_post(w, MSG_CHECK, &(asked){0, NAN, loss});
     if (!p) FAIL_GOTO(GLIMPSE_E_WORKER, "glimpse_check: the worker is busy");
     p->head.B = B;
     p->head.T = T;

@@ -456,7 +456,7 @@ TEST(cli_inspect_fits_the_terminal) {
     static const struct {
         int width;
         const char *shows, *not;
-    } cases[] = {{80, "transformer.h.0.attn.c_attn.weight  F32  16 x 48", "mean          std"}, {140, "mean          std", "  min -"}};
+    } cases[] = {{80, "transformer.h.0.attn.c_attn.weight  F32  48 x 16", "mean          std"}, {140, "mean          std", "  min -"}};
     char program[4096], checkpoint[4096], row[PTY_COLUMNS * PTY_CELL];
     snprintf(program, sizeof program, "%s/glimpse", test_build_dir());
     snprintf(checkpoint, sizeof checkpoint, "%s/o", test_tmpdir());

@@ -12,6 +12,7 @@
 TEST(cuda_ptx_shows_what_a_chip_would) {
     static const char *const said[] = {
         [WRONG_ALIGNMENT] = "memory that is not aligned: 0x", [WRONG_SHARED] = "outside of shared memory: 0x",
+        [WRONG_RACE] = "a race: it is ", [WRONG_EARLY] = "global memory before the wait",
         [WRONG_THREADS] = "more threads than it was compiled for", [WRONG_SIZE] = "a parameter has another size in PTX"};
     float input[256], out[256];
     if (!ptx_run_wrong) SKIP("no PTX is executed here: make ptx-test");

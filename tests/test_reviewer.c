@@ -221,59 +221,6 @@ TEST(reviewer_shows_the_token_drawn) {
     record_free(&o->record);
 }
 
-/* The map of the probes has the colours of probes.png and of the page: p by powers of ten, 1e-4 to 1. */
-TEST(reviewer_probes_on_the_scale_of_the_charts) {
-    owned_record *o = chart_record(4, 5, 5, "top_k=5");
-    REQUIRE(o);
-    static const float p[4] = {1, 0.01F, 1e-4F, 1e-9F};
-    static const double at[4] = {1, 0.5, 0, 0};
-    const int64_t steps[1] = {250};
-    screen_view v = {.width = 80, .height = 24, .style = {.colorize = true, .depth = DEPTH_TRUE}, .page = SCREEN_PROBES, .name = "demo", .r = &o->record, .n = 1,
-                     .match_from = -1, .match_to = -1, .probes = {.probe = o->record.samples, .n = 1, .n_columns = 1, .p = p, .steps = steps}};
-    buffer rows[24] = {{0}};
-    int64_t top = 0;
-    EXPECT_OK(screen_draw(&v, &top, rows));
-    for (int i = 0; i < 4; i++) {
-        char want[40];
-        const rgb c = palette_rgb(PALETTE_VIRIDIS, at[i]);
-        snprintf(want, sizeof want, "48;2;%d;%d;%dm", c.r, c.g, c.b);
-        EXPECT(strstr(buf_str(&rows[5 + i]), want) != NULL);
-        const glimpse_token *t = GLIMPSE_AT(v.probes.probe->tokens, i); /* and in numbers, as it is at this step */
-        if (t->rank == 1) snprintf(want, sizeof want, "first choice");
-        else snprintf(want, sizeof want, "rank %d", (int)t->rank);
-        EXPECT(strstr(buf_str(&rows[5 + i]), want) != NULL);
-    }
-    for (int k = 0; k < 24; k++) buf_free(&rows[k]);
-    record_free(&o->record);
-}
-
-/* Under the map its steps: the first, the last, and those between that have room. */
-TEST(reviewer_probes_name_their_steps) {
-    owned_record *o = chart_record(4, 5, 5, "top_k=5");
-    REQUIRE(o);
-    float p[4 * 12];
-    int64_t steps[12];
-    for (int k = 0; k < 48; k++) p[k] = 0.5F;
-    for (int k = 0; k < 12; k++) steps[k] = 100 * k;
-    for (int n = 1; n <= 12; n++) {
-        screen_view v = {.width = 100, .height = 24, .style = {.depth = DEPTH_NONE}, .page = SCREEN_PROBES, .name = "demo", .r = &o->record, .n = n,
-                         .match_from = -1, .match_to = -1, .probes = {.probe = o->record.samples, .n = 1, .n_columns = n, .p = p, .steps = steps}};
-        buffer rows[24] = {{0}};
-        int64_t top = 0;
-        EXPECT_OK(screen_draw(&v, &top, rows));
-        long long step = -1;
-        int names = 0, used = 0, more;
-        for (const char *at = buf_str(&rows[10]); sscanf(at + used, "%lld%n", &step, &more) == 1; used += more) {
-            EXPECT_EQ(names ? step % 100 : step, 0);
-            names++;
-        }
-        EXPECT_EQ(step, 100 * (n - 1));
-        EXPECT(names == (n < 3 ? n : names) && (n < 5 || names > 2));
-        for (int k = 0; k < 24; k++) buf_free(&rows[k]);
-    }
-    record_free(&o->record);
-}
-
 /* The colours are those of the run's own log, unless the command line names others. */
 TEST(reviewer_opens_in_the_mode_of_the_run) {
     static const char *const modes[][3] = {{"minmax", NULL, "highest logit of each sample"}, {"entropy", NULL, "nats"}, {"all", NULL, "highest logit of each sample"},

@@ -303,6 +303,29 @@ TEST_LIMIT(trainer_resumes_bit_by_bit, 120) {
     free(log);
 }
 
+/* A run that is killed goes on from its last eval, and leaves one checkpoint whatever its length. */
+TEST_LIMIT(trainer_saves_at_each_eval, 120) {
+    char command[2048];
+    size_t n = 0;
+    REQUIRE(run_trainer("--out a --steps 40 --eval_interval 10 --warmup 5") == 0);
+    char *out = slurp("stdout", &n);
+    EXPECT(out && strstr(out, "training to step 40, an eval every 10; Ctrl-C ends it with a checkpoint\n") != NULL);
+    free(out);
+    snprintf(command, sizeof command, "cd '%s' && test \"$(cd a && echo *_*.bin)\" = 'model_00000040.bin state_00000040.bin'", test_tmpdir());
+    EXPECT_EQ(system(command), 0);
+    /* a much longer run, ended without a word once it has evaluated */
+    snprintf(command, sizeof command,
+             "cd '%s' && { '%s/train_gpt' --no_glimpse --threads 2 --layers 1 --channels 16 --heads 2 --context 32 --batch_size 3 --eval_batches 2 --steps 40000000 "
+             "--eval_interval 10 --warmup 5 --out k >k.out 2>&1 & } && P=$! && for i in $(seq 600); do ls k/model_*.bin >/dev/null 2>&1 && break; sleep .05; done; kill -9 $P; "
+             "wait $P; test $(ls k/model_*.bin | wc -l) -ge 1", test_tmpdir(), test_build_dir());
+    EXPECT_EQ(system(command), 0);
+    REQUIRE(run_trainer("--out k --steps 40000000 --minutes 0.001 --eval_interval 10 --warmup 5 --resume") == 0);
+    out = slurp("stdout", &n);
+    EXPECT(out && strstr(out, "resumed from k/model_") != NULL);
+    EXPECT(out && strstr(out, "training to step 40000000 or for 0.001 minutes, whichever ends first") != NULL);
+    free(out);
+}
+
 /* The bytes that other readers of llm.c's files look at. */
 TEST(trainer_writes_llmc_files) {
     size_t n = 0;

@@ -1,6 +1,7 @@
 /* test_worker_faults.c -- what goes wrong around a trainer that samples through a worker, and does not reach it: the
  * worker killed, stopped, never there; nobody reads stderr; the directory gone, the disk full; memory refused. */
 #define _GNU_SOURCE
+#include <errno.h>
 #include <fcntl.h>
 #include <math.h>
 #include <sched.h>
@@ -22,6 +23,7 @@
 #include "plugin/spawn.h"
 #include "plugin/worker_protocol.h"
 #include "tests/worker_rig.h"
+#include "tests/wrap_calls.h"
 
 static bool has(const rig *r, const char *part) {
     if (strstr(buf_str(&r->said), part)) return true;
@@ -344,6 +346,25 @@ TEST_LIMIT(worker_that_lies, 120) {
     EXPECT_LE(seeds / 2, opened);
 }
 
+static int no_such_clone(const wrapped_call *c) { return strcmp(c->name, "clone") ? 0 : EINVAL; }
+
+/* Under an emulator of programs the worker can only be a child: it works all the same, and none is left. */
+TEST(worker_where_the_clone_is_unknown) {
+    rig r;
+    rig_prepare(&r, NULL);
+    wrapped_before = no_such_clone;
+    rig_reopen(&r);
+    if (EXPECT(r.g != NULL))
+        for (int i = 0; i < 2; i++) {
+            EXPECT_OK(glimpse_eval(r.g, i, 2, 1));
+            EXPECT_OK(glimpse_drain(r.g));
+            EXPECT_STREQ(rig_status(&r, i), "ok");
+        }
+    wrapped_before = NULL;
+    rig_close(&r);
+    EXPECT(waitpid(-1, NULL, WNOHANG | __WALL) < 0 && errno == ECHILD);
+}
+
 /* And a guest that lies costs its worker alone: it ends, by itself. */
 TEST(worker_that_is_lied_to) {
     rig r;
@@ -355,8 +376,10 @@ TEST(worker_that_is_lied_to) {
         char *program, bytes[2048];
         int socket;
         pid_t pid;
+        bool is_child;
         REQUIRE_OK(spawn_find(&program));
-        REQUIRE_OK(spawn_worker(program, &socket, &pid));
+        REQUIRE_OK(spawn_worker(program, &socket, &pid, &is_child));
+        EXPECT(!is_child);
         free(program);
         message_head head = {.magic = MESSAGE_MAGIC, .kind = (uint32_t)(i % 10), .id = i};
         for (size_t k = 0; k < sizeof bytes; k++) bytes[k] = (char)((state = state * 6364136223846793005u + 1442695040888963407u) >> 56);

@@ -138,7 +138,7 @@ static void draw_band(sheet *k, int first, int y) {
     const int n = k->n - first < k->columns ? k->n - first : k->columns, x0 = CHART_MARGIN + GUTTER;
     buffer *text = &k->text;
     buf_clear(text);
-    buf_printf(text, "%d", first + 1);
+    buf_printf(text, "#%d", first + 1); /* the ranks below it are numbers, too */
     canvas_text(&k->c, x0 - 8, y + 13, GUTTER, FONT_SMALL, C_INK, TEXT_RIGHT, buf_str(text), text->n);
     const int cells_y = y + CELL_H + 2;
     for (int j = 0; j < k->ranks; j++) {

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "examples/train_gpt/safe_file.h"
 
@@ -58,6 +59,12 @@ int checkpoint_save(const char *dir, const gpt *model, const adamw *opt, const t
     if (file_name(path, dir, "model", progress->step) < 0) return fail(error, "the path of the directory is too long");
     if (save_model(path, model) < 0) return fail(error, "%.400s: %s", path, strerror(errno));
     return 0;
+}
+
+void checkpoint_remove(const char *dir, int64_t step) {
+    char path[SAFE_PATH];
+    if (file_name(path, dir, "model", step) == 0) unlink(path); /* a model file that is there has its state */
+    if (file_name(path, dir, "state", step) == 0) unlink(path);
 }
 
 static int is_later(struct timespec a, struct timespec b) { return a.tv_sec != b.tv_sec ? a.tv_sec > b.tv_sec : a.tv_nsec > b.tv_nsec; }

@@ -21,6 +21,9 @@ typedef struct train_progress { /* stored as it is: only append */
 /* Write both files of `progress->step` into directory `dir`.  0, or -1 with what failed in `error`. */
 int checkpoint_save(const char *dir, const gpt *model, const adamw *opt, const train_progress *progress, char error[512]);
 
+/* Take both files of a step away; what is not there is fine. */
+void checkpoint_remove(const char *dir, int64_t step);
+
 /* The step in `dir` that has both files and was written last, -1 if there is none: a run that began anew beside the checkpoints of
  * a longer one goes on from its own. */
 int64_t checkpoint_newest(const char *dir);

@@ -37,7 +37,7 @@ static const flag table[] = {
     {"grad_clip", NULL, REAL, AT(grad_clip), 1, 0, 1e6, "largest global norm of the gradient; 0 = off"},
     {"eval_interval", NULL, WHOLE, AT(eval_interval), 0, 0, 99999999, "steps between evals; 0 = ten evals in the run"},
     {"eval_batches", NULL, WHOLE, AT(eval_batches), 8, 1, 1e6, "batches of validation text an eval looks at"},
-    {"checkpoint_interval", NULL, WHOLE, AT(checkpoint_interval), 0, 0, 99999999, "steps between checkpoints; 0 = one at the end"},
+    {"checkpoint_interval", NULL, WHOLE, AT(checkpoint_interval), 0, 0, 99999999, "steps between checkpoints, which all stay; 0 = one at each eval, the newest stays"},
     {"resume", NULL, SWITCH, AT(resume), 0, 0, 0, "go on from the newest checkpoint in the output directory"},
     {"out_dir", "out", STRING, AT(out_dir), 0, 0, 0, "checkpoints, and what Glimpse writes [out]"},
     {"loss_log", NULL, STRING, AT(loss_log), 0, 0, 0, "file for one line an eval: step, training loss, validation loss, all digits"},

@@ -123,7 +123,7 @@ gpu-carry:
 
 # === PTX: what nvcc makes of the kernels, as C (tests/emu/ptx), in the emulation's fibers; the chip that is asked for is sm_90.
 PTX_C     := $(patsubst %.cu,$(B)/ptx/%.c,$(shell grep -l __global__ $(CUDA_SOURCES)))
-PTX_OBJ   := $(PTX_C:.c=.o) $(call obj,tests/emu/ptx/ptx_machine.c)
+PTX_OBJ   := $(PTX_C:.c=.o) $(call obj,$(wildcard tests/emu/ptx/*.c))
 PTX_LACKS := $(if $(shell command -v $(NVCC)),,nvcc) $(if $(shell command -v python3),,python3)
 $(B)/ptx/%.ptx: %.cu $(B)/gen/cuda_flags
 	@mkdir -p $(@D)

@@ -1,8 +1,8 @@
 /* ptx.cuh -- every instruction of the chip that C++ does not have, with its twin for the emulation: PTX stands here alone.
  *
  * Each wrapper says the instruction, who must call it and what it orders; the reference is NVIDIA's "Parallel Thread
- * Execution ISA", 8.x.  Chip and twin can agree with each other's tests and still be wrong, so tests/test_cuda_ptx.c is
- * what runs first on a GPU (`make gpu-first`).  Included by the .cu files of this folder. */
+ * Execution ISA", 8.x.  Chip and twin can agree with each other's tests and still be wrong, so `make ptx-test` executes what
+ * nvcc makes of this file, and `make gpu-first` runs first on a GPU.  Included by the .cu files of this folder. */
 #ifndef GLIMPSE_KERNELS_CUDA_PTX_CUH
 #define GLIMPSE_KERNELS_CUDA_PTX_CUH
 

@@ -120,7 +120,7 @@ static const page pages[] = {
      "  --force                    replaces what is there already\n",
      "glimpse convert model_00001200.bin out/hf --dtype bf16\n"},
     {"inspect", "inspect PATH [--json]", "its configuration, each tensor in numbers",
-     "Shows the configuration of a checkpoint, as it is sampled from with the tokenizer that lies with it, and of each tensor its name, type, shape, least and greatest number, mean and "
+     "Shows the configuration of a checkpoint, as it is sampled from with the tokenizer that lies with it, and of each tensor its name, type, shape (of a matrix out x in, as it is bound), least and greatest number, mean and "
      "standard deviation, and how many numbers are not finite.",
      "The checkpoint PATH, a file or a directory, and its tokenizer: bos and eos are the model's, or else the tokenizer's. "
      "params counts every number once, tied weights too, and no padding of the vocabulary.",

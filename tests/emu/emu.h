@@ -46,7 +46,8 @@ int emu_is_chip(void);         /* 1 in runner_gpu, where all of this is not ther
 /* For include/ --------------------------------------------------------------------------------------------------- */
 
 typedef struct emu_dim { unsigned x, y, z; } emu_dim;
-typedef struct emu_thread { emu_dim thread, block, block_size, grid; void *own; } emu_thread; /* own: of whatever runs in it */
+typedef struct emu_thread { emu_dim thread, block, block_size, grid; void *own, **of_block; } emu_thread; /* own: of whatever runs in it; *of_block: its
+ * block's, NULL at first, freed at the end */
 extern emu_thread *emu_self;   /* the fiber that runs */
 
 typedef void (*emu_body)(const void *arguments);

@@ -48,6 +48,7 @@ typedef struct resident { /* a block that runs */
     int n_fibers, alive, arrived;
     int yielded;        /* a thread waits for another block */
     int faulted;
+    void *own;          /* *emu_self->of_block */
     warp_state warps[MAX_THREADS / WARP];
     struct { const void *key; void *memory; } shared[MAX_SHARED];
     int n_shared;
@@ -274,6 +275,7 @@ static int begin_block(resident *r, emu_dim grid, emu_dim size, emu_dim block, s
         f->at.block = block;
         f->at.block_size = size;
         f->at.grid = grid;
+        f->at.of_block = &r->own;
         f->state = READY;
         f->waited = 0;
         fiber_start(f);
@@ -344,6 +346,7 @@ int emu_run_blocks(emu_body run, const void *arguments, emu_dim grid, emu_dim si
         if (chained && ok) ok = all_waited(&residents[i]);
         for (int j = 0; j < residents[i].n_shared; j++) free(residents[i].shared[j].memory);
         free(residents[i].dynamic);
+        free(residents[i].own);
     }
     return ok;
 }

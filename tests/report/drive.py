@@ -236,6 +236,10 @@ def checks(browser, folder):
     # Every figure says what it shows, and in what it is counted where that needs saying.
     check(b.js("[...document.querySelectorAll('.chart')].every(c => c.querySelector('.title').textContent && c.querySelector('.range').textContent.includes(' … '))") and b.js("document.querySelector('.chart .title').textContent") == "loss nats", "charts have titles, units and a range")
     check(b.js("[...document.querySelectorAll('.strip')].every(s => /^−ln p .* entropy .* nats$/.test(s.previousSibling.textContent))"), "the strips say what they show")
+    # A long run: the line of a noisy number is the mean of each stretch, between its least and greatest; a short run's is every point.
+    check(b.js("""(() => { const kept = steps; let out = []; try { for (const n of [60, 600]) { steps = [...Array(n).keys()];
+        const c = one_chart('x', '', [{ label: '', ink: 0, at: new Map(steps.map(i => [i, i % 2])) }]).box, d = c.querySelector('.line').getAttribute('d'), ys = d.slice(1).split('L').map(p => +p.split(' ')[1]);
+        out.push(ys.length === (n > 120 ? 60 : n), c.querySelectorAll('.spread').length === (n > 120 ? 1 : 0), Math.max(...ys.map(y => Math.abs(y - 22))) <= (n > 120 ? 0.1 : 18)); } } finally { steps = kept; } return out.every(x => x); })()"""), "a chart of many steps shows a direction")
     b.js("document.querySelector('.chart').dispatchEvent(new MouseEvent('mousemove', {bubbles: true, clientX: 0}))")
     check(b.js("[...document.querySelectorAll('.chart .title')].find(t => !t.hidden).textContent") == "step 0", "a chart pointed at says at which step")
     b.js("document.querySelector('.chart').dispatchEvent(new MouseEvent('mouseleave'))")
@@ -322,6 +326,7 @@ def checks(browser, folder):
         b.call("Emulation.setDeviceMetricsOverride", width=width, height=844, deviceScaleFactor=1, mobile=True)
         b.open(folder)
         check(b.js("document.documentElement.scrollWidth <= %d && innerWidth <= %d" % (width, width)), "nothing is wider than a small screen: %s" % b.js("document.documentElement.scrollWidth"))
+        check(b.js("document.querySelector('.pane.now .text').getBoundingClientRect().top") < 640, "what it says now begins on the first screen of a phone: %s" % b.js("document.querySelector('.pane.now .text').getBoundingClientRect().top"))
         check(b.js("[...document.querySelectorAll('.chart')].slice(0, 2).every(c => [...c.querySelectorAll('.title:not([hidden]), output')].every(t => t.scrollWidth <= t.clientWidth + 1))"), "the first charts' titles and numbers are whole")
         check(b.js("(() => { const t = document.getElementById('token').getBoundingClientRect(); scrollTo(0, 1e6); return t.height > 20 && t.height < 60 && Math.round(t.bottom) === innerHeight && document.getElementById('below').getBoundingClientRect().bottom <= t.top; })()"), "the token's drawer covers nothing of what ends the page")
         b.js("document.querySelector('.panel-head').click(); scrollTo(0, 1e6)")

@@ -9,7 +9,7 @@ const SVG = 'http://www.w3.org/2000/svg';
 const UNITS = { loss: 'nats', mean_entropy: 'nats', mean_logprob: 'nats', rank1_share: 'of tokens', eos_stop: 'of samples', repetition_tokens: 'of 4-grams', repetition: 'of word 4-grams',
   longest_repeat: 'tokens', invalid_utf8_rate: 'of characters', distinct_1: 'of words', distinct_2: 'of pairs', distinct_3: 'of triples', avg_sentence_length: 'words', lexical_diversity: 'of words', spelling_token_rate: 'of words',
   spelling_correctness: 'of words', correct_char_fraction: 'of letters', correct_char_total: 'letters', 'dataset loss': 'nats', 'dataset bits_per_byte': 'bits', answer_logprob: 'nats' };
-const CW = 148, CH = 44;
+const CW = 148, CH = 44, STRETCHES = 60;
 let charts = [], chart_all = false;
 
 function svg(tag, attributes) {
@@ -67,6 +67,26 @@ function build_charts(shows) {
   say();
 }
 
+const path_of = points => points.map((p, i) => (i ? 'L' : 'M') + p.x.toFixed(1) + ' ' + p.y.toFixed(1)).join('');
+
+/* Where there are more points than a chart can show apart, a band of ink tells no direction: of each stretch of steps the mean
+ * is the line, and the least and the greatest a pale ground behind it.  Null: the points are few enough. */
+function stretches(points) {
+  if (points.length <= 2 * STRETCHES) return null;
+  const parts = [];
+  for (const p of points) {
+    const at = Math.floor((p.x - 3) / (CW - 6) * STRETCHES * 0.9999), last = parts[parts.length - 1];
+    if (last && last.at === at) {
+      last.n++;
+      last.x += (p.x - last.x) / last.n;
+      last.y += (p.y - last.y) / last.n;
+      last.top = Math.min(last.top, p.y);
+      last.bottom = Math.max(last.bottom, p.y);
+    } else parts.push({ at, n: 1, x: p.x, y: p.y, top: p.y, bottom: p.y });
+  }
+  return parts;
+}
+
 /* `spread`: the least and the greatest of the samples of a single eval; else null. */
 function one_chart(name, unit, lines, spread) {
   const values = lines.flatMap(l => [...l.at.values()]), last = steps.length - 1;
@@ -81,10 +101,14 @@ function one_chart(name, unit, lines, spread) {
   const cursor = svg('line', { y1: 0, y2: CH, class: 'cursor' });
   picture.append(cursor);
   [...lines].reverse().forEach((l, back) => {
-    const k = lines.length - 1 - back, d = [...l.at].sort((a, b) => a[0] - b[0]).map(([at, v], i) => (i ? 'L' : 'M') + x(at).toFixed(1) + ' ' + y(v).toFixed(1)).join('');
-    const path = svg('path', { d: l.at.size === 1 ? d + 'h.01' : d, class: 'line' + (k ? ' other' : ''), 'vector-effect': 'non-scaling-stroke' });
-    path.style.stroke = ink_of(l.ink);
-    picture.append(path);
+    const k = lines.length - 1 - back, points = [...l.at].sort((a, b) => a[0] - b[0]).map(([at, v]) => ({ x: x(at), y: y(v) })), parts = stretches(points);
+    const put = (tag, d) => {
+      const path = svg('path', { d, class: tag + (k ? ' other' : ''), 'vector-effect': 'non-scaling-stroke' });
+      path.style[tag === 'line' ? 'stroke' : 'fill'] = ink_of(l.ink);
+      picture.append(path);
+    };
+    if (parts) put('spread', path_of(parts.map(p => ({ x: p.x, y: p.top }))) + path_of(parts.map(p => ({ x: p.x, y: p.bottom })).reverse()).replace('M', 'L') + 'Z');
+    put('line', path_of(parts || points) + (points.length === 1 ? 'h.01' : ''));
   });
   const value = el('output');
   const title = el('span', 'title', name.replace(/_/g, ' '), unit ? el('span', 'unit', ' ' + unit) : null), at_step = el('span', 'title');

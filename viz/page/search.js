@@ -67,7 +67,7 @@ function found_row(step, t, ranges) {
   const r = ranges[0], from = Math.max(0, r.from - 40), to = Math.min(t.text.length, Math.max(r.to, r.from + 1) + 60);
   const b = el('button', 'row', el('b', '', 'step ' + step), el('span', 'where', t.label + ' · ' + quoted(t.prompt, 16) + (ranges.length > 1 ? ' · ' + ranges.length + '×' : '')));
   const context = el('span', 'context', (from ? '…' : '') + label_of(t.text.slice(from, r.from), 60).replace('∅', '').replace(/␣/g, ' '));
-  context.append(el('mark', '', label_of(t.text.slice(r.from, r.to), 60).replace(/␣/g, ' ')), label_of(t.text.slice(r.to, to), 80).replace('∅', '').replace(/␣/g, ' '));
+  context.append(el('mark', '', label_of(t.text.slice(r.from, r.to), 60).replace(/␣/g, ' ')), label_of(t.text.slice(r.to, to), 80).replace('∅', '').replace(/␣/g, ' ') + (to < t.text.length ? '…' : ''));
   b.append(context);
   b.type = 'button';
   b.onclick = () => { view.sample = t.key; view.token = -1; go_to(step); };

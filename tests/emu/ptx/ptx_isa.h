@@ -23,6 +23,7 @@ typedef struct ptx_kernel {
     const size_t *bytes;
     size_t shared;      /* arrays of its own */
     unsigned threads;   /* at most, of a block */
+    int waits;          /* for the kernel ahead */
 } ptx_kernel;
 typedef struct ptx_module { const ptx_kernel *kernels; int n; struct ptx_module *next; } ptx_module;
 void ptx_add(ptx_module *m);
@@ -30,7 +31,14 @@ void ptx_add(ptx_module *m);
 /* === ptx_machine.c ================================================================================================ */
 
 void ptx_fault(const char *what, uint64_t address, size_t bytes) __attribute__((noreturn));
-unsigned char *ptx_at_shared(uint32_t offset, size_t bytes);
+typedef enum ptx_access { PTX_READ, PTX_WRITE, PTX_ATOMIC } ptx_access;
+unsigned char *ptx_at_shared(uint32_t offset, size_t bytes, ptx_access access);
+unsigned char *ptx_at_global(uint64_t address, size_t bytes, ptx_access access);
+unsigned char *ptx_at_once(uint64_t address, size_t bytes, ptx_access access);
+unsigned char *ptx_at_generic(uint64_t address, size_t bytes, ptx_access access);
+unsigned char *ptx_at_local(uint64_t address, size_t bytes, ptx_access access);
+unsigned char *ptx_at_param(uint64_t address, size_t bytes, ptx_access access);
+void ptx_griddepcontrol_wait(void);
 uint64_t ptx_cvta_shared_u64(uint64_t offset);
 uint64_t ptx_cvta_to_shared_u64(uint64_t address);
 void ptx_bar_sync(uint32_t barrier);
@@ -216,14 +224,8 @@ PTX uint32_t ptx_cvt_f32_f16(uint16_t a) {
 PTX uint32_t ptx_cvt_sat_f32_f32(uint32_t a) { return ptx_f32(a) > 0 ? ptx_f32(a) < 1 ? a : 0x3f800000u : 0; } /* NaN: +0 */
 PTX uint64_t ptx_cvt_rpi_f64_f64(uint64_t a) { return ptx_of_f64(ceil(ptx_f64(a))); }
 
-/* === Memory: host addresses, but for shared memory, which is offsets ============================================== */
+/* === Memory ====================================================================================================== */
 
-#define PTX_AT(space)                                                                                                  \
-    PTX unsigned char *ptx_at_##space(uint64_t address, size_t bytes) {                                                \
-        if (address & (bytes - 1)) ptx_fault("an address of " #space " memory that is not aligned", address, bytes);   \
-        return (unsigned char *)(uintptr_t)address;                                                                    \
-    }
-PTX_AT(global) PTX_AT(generic) PTX_AT(local) PTX_AT(param)
 PTX uint64_t ptx_cvta_to_global_u64(uint64_t a) { return a; }
 PTX uint64_t ptx_cvta_to_local_u64(uint64_t a) { return a; }
 PTX uint64_t ptx_cvta_local_u64(uint64_t a) { return a; }
@@ -253,7 +255,6 @@ PTX void ptx_prefetch_global_L2(uint64_t address) { (void)*(const volatile unsig
 
 /* === Threads ===================================================================================================== */
 
-PTX void ptx_griddepcontrol_wait(void) { emu_dependency_wait(); }
 PTX void ptx_griddepcontrol_launch_dependents(void) {}
 enum { PTX_UP, PTX_DOWN, PTX_BFLY, PTX_IDX };
 #define PTX_SHUFFLE(name, kind)                                                                                        \

@@ -4,7 +4,7 @@
  * function made of its PTX runs in the fibers instead of what the C++ compiler made.  Arguments must be as large as PTX
  * declares them.  An asynchronous copy reads and writes at its wait, not before: the latest that a chip may. */
 #define _GNU_SOURCE
-#include "tests/emu/ptx/ptx_isa.h"
+#include "tests/emu/ptx/ptx_machine.h"
 
 #include <elf.h>
 #include <fcntl.h>
@@ -14,17 +14,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { WARP = 32, MAX_COPIES = 1024, FIXED_AT = 1024, DYNAMIC_AT = 65536 + 128 }; /* the offsets of ptx_to_c.py */
+enum { WARP = 32, FIXED_AT = 1024, DYNAMIC_AT = 65536 + 128 }; /* the offsets of ptx_to_c.py */
 
-typedef struct thread { /* of a kernel that runs; on its own stack, at emu_self->own */
-    const ptx_kernel *kernel;
-    unsigned char *fixed, *dynamic; /* shared memory */
-    struct { uint64_t from; uint32_t to, group; } copies[MAX_COPIES]; /* on their way */
-    int n_copies;
-    uint32_t group;     /* that copies belong to now */
-} thread;
-
-static thread *self(void) { return emu_self->own; }
+static ptx_thread *self(void) { return emu_self->own; }
 static uint32_t lane(void) { return emu_self->thread.x & (WARP - 1); }
 
 void ptx_fault(const char *what, uint64_t address, size_t bytes) {
@@ -33,41 +25,80 @@ void ptx_fault(const char *what, uint64_t address, size_t bytes) {
     emu_fault();
 }
 
-/* Shared memory -------------------------------------------------------------------------------------------------- */
+/* Memory: host addresses, but for shared memory, which is offsets --------------------------------------------------- */
 
-unsigned char *ptx_at_shared(uint32_t offset, size_t bytes) {
-    const thread *t = self();
-    if (offset & (bytes - 1)) ptx_fault("an address of shared memory that is not aligned", offset, bytes);
-    if (offset >= FIXED_AT && offset + bytes <= FIXED_AT + t->kernel->shared) return t->fixed + (offset - FIXED_AT);
-    if (offset >= DYNAMIC_AT && offset + bytes <= DYNAMIC_AT + emu_shared_dynamic_bytes()) return t->dynamic + (offset - DYNAMIC_AT);
-    ptx_fault("an address outside of shared memory", offset, bytes);
+static unsigned char *aligned(const char *what, uint64_t address, size_t bytes) {
+    if (address & (bytes - 1)) ptx_fault(what, address, bytes);
+    return (unsigned char *)(uintptr_t)address;
+}
+unsigned char *ptx_at_shared(uint32_t offset, size_t bytes, ptx_access access) {
+    const ptx_thread *t = self();
+    const size_t own = t->kernel->shared, asked = emu_shared_dynamic_bytes();
+    (void)aligned("an address of shared memory that is not aligned", offset, bytes);
+    if (offset >= FIXED_AT && offset + bytes <= FIXED_AT + own) {
+        ptx_race(t, offset - FIXED_AT, bytes, own + asked, access);
+        return t->fixed + (offset - FIXED_AT);
+    }
+    if (offset < DYNAMIC_AT || offset + bytes > DYNAMIC_AT + asked) ptx_fault("an address outside of shared memory", offset, bytes);
+    ptx_race(t, own + offset - DYNAMIC_AT, bytes, own + asked, access);
+    return t->dynamic + (offset - DYNAMIC_AT);
+}
+/* The offset of a host address in shared memory; 0 = it is elsewhere. */
+static uint32_t shared_offset(uint64_t address) {
+    const ptx_thread *t = self();
+    const uint64_t in_fixed = address - (uint64_t)(uintptr_t)t->fixed, in_dynamic = address - (uint64_t)(uintptr_t)t->dynamic;
+    if (t->fixed && in_fixed <= t->kernel->shared) return (uint32_t)(FIXED_AT + in_fixed);
+    return t->dynamic && in_dynamic <= emu_shared_dynamic_bytes() ? (uint32_t)(DYNAMIC_AT + in_dynamic) : 0;
+}
+unsigned char *ptx_at_generic(uint64_t address, size_t bytes, ptx_access access) {
+    const uint32_t offset = shared_offset(address);
+    return offset ? ptx_at_shared(offset, bytes, access) : aligned("an address that is not aligned", address, bytes);
+}
+unsigned char *ptx_at_local(uint64_t address, size_t bytes, ptx_access access) {
+    (void)access;
+    return aligned("an address of local memory that is not aligned", address, bytes);
+}
+unsigned char *ptx_at_param(uint64_t address, size_t bytes, ptx_access access) {
+    (void)access;
+    return aligned("an address of a parameter that is not aligned", address, bytes);
+}
+/* What a kernel touches before its griddepcontrol.wait the one ahead of it may still write. */
+unsigned char *ptx_at_global(uint64_t address, size_t bytes, ptx_access access) {
+    const ptx_thread *t = self();
+    if (t->kernel->waits && !t->waited) ptx_fault("global memory before the wait for the kernel ahead", address, bytes);
+    if (shared_offset(address)) ptx_fault("an address of global memory that is shared memory's", address, bytes);
+    (void)access;
+    return aligned("an address of global memory that is not aligned", address, bytes);
+}
+/* Weights, which no kernel writes. */
+unsigned char *ptx_at_once(uint64_t address, size_t bytes, ptx_access access) {
+    (void)access;
+    return aligned("an address of weights that is not aligned", address, bytes);
 }
 uint64_t ptx_cvta_shared_u64(uint64_t offset) {
     return (uint64_t)(uintptr_t)(offset >= DYNAMIC_AT ? self()->dynamic + (offset - DYNAMIC_AT) : self()->fixed + (offset - FIXED_AT));
 }
 uint64_t ptx_cvta_to_shared_u64(uint64_t address) {
-    const thread *t = self();
-    uint64_t in_fixed = address - (uint64_t)(uintptr_t)t->fixed, in_dynamic = address - (uint64_t)(uintptr_t)t->dynamic;
-    if (t->fixed && in_fixed <= t->kernel->shared) return FIXED_AT + in_fixed;
-    if (t->dynamic && in_dynamic <= emu_shared_dynamic_bytes()) return DYNAMIC_AT + in_dynamic;
-    ptx_fault("an address that is not shared memory's", address, 1);
+    const uint32_t offset = shared_offset(address);
+    if (!offset) ptx_fault("an address that is not shared memory's", address, 1);
+    return offset;
 }
 
 void ptx_cp_async_cg_shared_global(uint32_t to, uint64_t from, uint32_t bytes) {
-    thread *t = self();
-    (void)ptx_at_shared(to, bytes);
-    (void)ptx_at_global(from, bytes);
-    if (bytes != 16 || t->n_copies == MAX_COPIES) ptx_fault("an asynchronous copy", from, bytes);
+    ptx_thread *t = self();
+    (void)ptx_at_shared(to, bytes, PTX_WRITE);
+    (void)ptx_at_once(from, bytes, PTX_READ);
+    if (bytes != 16 || t->n_copies == PTX_MAX_COPIES) ptx_fault("an asynchronous copy", from, bytes);
     t->copies[t->n_copies].from = from;
     t->copies[t->n_copies].to = to;
     t->copies[t->n_copies++].group = t->group;
 }
 void ptx_cp_async_commit_group(void) { self()->group++; }
 static void land(uint32_t before_group) {
-    thread *t = self();
+    ptx_thread *t = self();
     int left = 0;
     for (int i = 0; i < t->n_copies; i++)
-        if (t->copies[i].group < before_group) memcpy(ptx_at_shared(t->copies[i].to, 16), ptx_at_global(t->copies[i].from, 16), 16);
+        if (t->copies[i].group < before_group) memcpy(ptx_at_shared(t->copies[i].to, 16, PTX_WRITE), ptx_at_once(t->copies[i].from, 16, PTX_READ), 16);
         else t->copies[left++] = t->copies[i];
     t->n_copies = left;
 }
@@ -81,6 +112,7 @@ void ptx_cp_async_wait_all(void) { land(self()->group + 1); }
 void ptx_bar_sync(uint32_t barrier) {
     if (barrier) ptx_fault("a barrier other than 0", barrier, 0);
     emu_sync_block();
+    self()->barriers++;
 }
 static void whole_warp(uint32_t members) {
     if (members != 0xffffffffu) ptx_fault("a part of a warp", members, 0);
@@ -88,6 +120,11 @@ static void whole_warp(uint32_t members) {
 void ptx_bar_warp_sync(uint32_t members) {
     whole_warp(members);
     emu_sync_warp();
+    self()->warp_barriers++;
+}
+void ptx_griddepcontrol_wait(void) {
+    emu_dependency_wait();
+    self()->waited = 1;
 }
 uint32_t ptx_vote_sync_ballot_b32(uint8_t mine, uint32_t members) {
     uint8_t all[WARP];
@@ -204,12 +241,12 @@ static const ptx_kernel *kernel_at(const void *function) {
 static void run(const void *function, unsigned char *const *given, const size_t *bytes, int n) {
     static const void *last;
     static const ptx_kernel *kernel;
-    static const ptx_kernel none = {"a kernel", NULL, 0, NULL, 0, 0};
-    thread t;
+    static const ptx_kernel none = {"a kernel", NULL, 0, NULL, 0, 0, 0};
+    ptx_thread t;
     if (function != last) kernel = kernel_at(function), last = function;
     t.kernel = kernel ? kernel : &none;
-    t.n_copies = 0;
-    t.group = 0;
+    t.n_copies = t.waited = 0;
+    t.group = t.barriers = t.warp_barriers = 0;
     emu_self->own = &t;
     if (!kernel) ptx_fault("there is no PTX of it", (uint64_t)(uintptr_t)function, 0);
     if (n != kernel->n) ptx_fault("it has another number of parameters", (uint64_t)n, 0);

@@ -108,7 +108,9 @@ class Function:
             raise Unknown("instruction " + op)
         size = size_of(what)
         where = operands[0] if kind in ("st", "red") else operands[1]
-        at = "{ unsigned char *at = ptx_at_%s(%s, %d);" % (space, self.address(where), size * count)
+        at = "{ unsigned char *at = ptx_at_%s(%s, %d, PTX_%s);" % (
+            "once" if "L1::no_allocate" in parts else space, self.address(where), size * count,
+            {"ld": "READ", "st": "WRITE"}.get(kind, "ATOMIC"))
         if kind == "ld":
             yielded = "emu_yield(); " if "acquire" in parts else ""
             to = split(operands[0].strip("{}"))
@@ -226,8 +228,8 @@ def translate(path):
         if h[1] == "entry":
             print("".join(" unsigned char *%s = given[%d]; (void)%s;" % (name(p[3]), i, name(p[3])) for i, p in enumerate(taken)), end="")
             threads = re.search(r"\.maxntid\s+(\d+)", h[5])
-            table.append('    {"%s", ptx_run_%s, %d, (const size_t[]){%s}, %d, %s},' % (
-                h[3], name(h[3]), len(taken), ", ".join([str(p[2]) for p in taken] + ["0"]), shared_end - SHARED_AT, threads[1] if threads else "1024"))
+            table.append('    {"%s", ptx_run_%s, %d, (const size_t[]){%s}, %d, %s, %d},' % (
+                h[3], name(h[3]), len(taken), ", ".join([str(p[2]) for p in taken] + ["0"]), shared_end - SHARED_AT, threads[1] if threads else "1024", "griddepcontrol.wait" in body))
         at = 0
         for m in STATEMENT.finditer(body):
             here = line + body.count("\n", at, m.start(m.lastindex))

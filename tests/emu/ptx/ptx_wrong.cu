@@ -18,6 +18,8 @@ static __device__ float forgotten(float c) {
 static __global__ void __launch_bounds__(32) wrong_kernel(int which, int far, const uint4 *from, uint4 *to) {
     SHARED(uint4, shared, 64);
     const int t = (int)threadIdx.x;
+    if (which == WRONG_EARLY) to[t] = from[t];
+    dependency_wait();
     for (int half = 0; half < 64; half += 32) {
         copy_async_16(&shared[half + t], &from[half + t]);
         copy_async_commit();
@@ -27,6 +29,9 @@ static __global__ void __launch_bounds__(32) wrong_kernel(int which, int far, co
     __syncthreads();
     to[t] = shared[t];
     to[32 + t] = shared[32 + t];
+    shared[t] = from[t];
+    if (which != WRONG_RACE) sync_warp();
+    if (which == WRONG_NOTHING || which == WRONG_RACE) to[t ^ 1] = shared[t ^ 1];
     if (which == WRONG_ALIGNMENT) to[t] = *(const uint4 *)((const char *)from + far);
     if (which == WRONG_SHARED) to[t] = shared[t + far];
     if (which == WRONG_OPERAND) to[t].x = __float_as_uint(forgotten(1));
