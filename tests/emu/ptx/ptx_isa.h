@@ -2,7 +2,7 @@
  *
  * Source: NVIDIA, "Parallel Thread Execution ISA", 9.0, section "Instruction Set"; written from it alone, not from the twins of
  * kernels/cuda/ptx.cuh, which this is there to check.  A value is raw bits of its register's width.  Where the document leaves a
- * result open: approximations are the nearest value, division by zero is all ones, mma's sum is cut off as chips do. */
+ * result open: approximations are as far off as it allows, division by zero is all ones, mma's sum is cut off as chips do. */
 #ifndef GLIMPSE_TEST_PTX_ISA_H
 #define GLIMPSE_TEST_PTX_ISA_H
 
@@ -178,8 +178,21 @@ PTX_FLOAT(f64, uint64_t, double, fma, sqrt, fabs, copysign)
 PTX_COMPARES(f32, uint32_t) PTX_COMPARES(f64, uint64_t)
 PTX uint32_t ptx_fma_rm_f32(uint32_t a, uint32_t b, uint32_t c) { return ptx_of_f32(ptx_fma_down(ptx_f32(a), ptx_f32(b), ptx_f32(c))); }
 PTX float ptx_flushed(float f) { return fabsf(f) < 0x1p-126f ? copysignf(0, f) : f; }
-PTX uint32_t ptx_ex2_approx_ftz_f32(uint32_t a) { return ptx_of_f32(ptx_flushed((float)exp2((double)ptx_flushed(ptx_f32(a))))); }
-PTX uint32_t ptx_rcp_approx_ftz_f32(uint32_t a) { return ptx_of_f32(ptx_flushed(1 / ptx_flushed(ptx_f32(a)))); }
+/* Within the error that is allowed, not always the nearest: 2^-22 of the value for ex2, the other neighbour for rcp. */
+PTX uint32_t ptx_near(float nearest, double exact, int both_ways) {
+    uint32_t u = ptx_of_f32(nearest), chance = u * 2654435769u >> 30;
+    if (!isfinite(nearest) || fabs(exact) < 0x1p-125 || (double)nearest == exact || chance > 1) return u;
+    int up = both_ways ? chance == 1 : fabs(exact) > fabs((double)nearest);
+    return up ? u + 1 : u - 1;
+}
+PTX uint32_t ptx_ex2_approx_ftz_f32(uint32_t a) {
+    double exact = exp2((double)ptx_flushed(ptx_f32(a)));
+    return ptx_near(ptx_flushed((float)exact), exact, 1);
+}
+PTX uint32_t ptx_rcp_approx_ftz_f32(uint32_t a) {
+    float x = ptx_flushed(ptx_f32(a));
+    return ptx_near(ptx_flushed(1 / x), 1 / (double)x, 0);
+}
 
 /* === Conversions ================================================================================================= */
 
