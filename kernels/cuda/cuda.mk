@@ -121,28 +121,30 @@ gpu-bench:
 gpu-carry:
 	@sh tests/setup/gpu_carry.sh build/carry
 
-# === PTX: what nvcc makes of the kernels, as C (tests/emu/ptx), in the emulation's fibers; the chip that is asked for is sm_90.
-PTX_C     := $(patsubst %.cu,$(B)/ptx/%.c,$(shell grep -l __global__ $(CUDA_SOURCES)))
+# === PTX: what nvcc makes of the kernels, as C (tests/emu/ptx), in the emulation's fibers.
+PTX_ARCH  ?= 90
+PTX_AT    := $(B)/ptx/$(PTX_ARCH)
+PTX_C     := $(patsubst %.cu,$(PTX_AT)/%.c,$(shell grep -l __global__ $(CUDA_SOURCES)))
 PTX_OBJ   := $(PTX_C:.c=.o) $(call obj,$(wildcard tests/emu/ptx/*.c))
 PTX_LACKS := $(if $(shell command -v $(NVCC)),,nvcc) $(if $(shell command -v python3),,python3)
-$(B)/ptx/%.ptx: %.cu $(B)/gen/cuda_flags
+$(PTX_AT)/%.ptx: %.cu $(B)/gen/cuda_flags
 	@mkdir -p $(@D)
 	@$(call say,PTX $<)
-	$(CUDA_NVCC) -arch=compute_90 -MMD -MP -MF $(@:.ptx=.d) -ptx $< -o $@
-$(B)/ptx/%.c: $(B)/ptx/%.ptx tests/emu/ptx/ptx_to_c.py
+	$(CUDA_NVCC) -arch=compute_$(PTX_ARCH) -MMD -MP -MF $(@:.ptx=.d) -ptx $< -o $@
+$(PTX_AT)/%.c: $(PTX_AT)/%.ptx tests/emu/ptx/ptx_to_c.py
 	python3 tests/emu/ptx/ptx_to_c.py $< >$@
-$(B)/ptx/%.o: $(B)/ptx/%.c tests/emu/ptx/ptx_isa.h tests/emu/emu.h $(B)/gen/flags # -Og: half of -O1's time, nearly its speed
+$(PTX_AT)/%.o: $(PTX_AT)/%.c tests/emu/ptx/ptx_isa.h tests/emu/emu.h $(B)/gen/flags # -Og: half of -O1's time, nearly its speed
 	@$(call say,CC  $<)
 	$(CC) -std=c17 -Og $(filter -f%,$(OPT)) -ffp-contract=off -fno-math-errno $(WERROR) -I. -c $< -o $@
-$(B)/tests/ptx_bare: $(call obj,$(BARE)) $(addprefix $(B)/,emu/tests/emu/ptx/ptx_wrong.o ptx/tests/emu/ptx/ptx_wrong.o) $(PTX_OBJ) $(CUDA_EMU)
+$(B)/tests/ptx$(PTX_ARCH)_bare: $(call obj,$(BARE)) $(addsuffix /tests/emu/ptx/ptx_wrong.o,$(B)/emu $(PTX_AT)) $(PTX_OBJ) $(CUDA_EMU)
 	@mkdir -p $(@D)
 	$(LINK) $(filter %.o,$^) -ldl -lpthread -lm $(WRAP) -o $@
-$(B)/tests/ptx_first: $(addprefix $(B)/,emu/tests/bench/gpu_first.o ptx/tests/bench/gpu_first.o) $(PTX_OBJ) $(CUDA_EMU) $(filter-out $(B)/cuda/% %/cuda_module.o,$(CUDA_OBJ)) $(GPU_GUEST)
+$(B)/tests/ptx$(PTX_ARCH)_first: $(addsuffix /tests/bench/gpu_first.o,$(B)/emu $(PTX_AT)) $(PTX_OBJ) $(CUDA_EMU) $(filter-out $(B)/cuda/% %/cuda_module.o,$(CUDA_OBJ)) $(GPU_GUEST)
 	@mkdir -p $(@D)
 	$(CC) $(OPT) $^ -ldl -lm -o $@
-## ptx-test: the tests of the CUDA backend over the PTX that nvcc emits, executed on the CPU; T=part-of-a-name
+## ptx-test: the tests of the CUDA backend over the PTX that nvcc emits, executed on the CPU; T=part-of-a-name, PTX_ARCH=80
 .PHONY: ptx-test
-PTX_NEEDS := $(if $(strip $(PTX_LACKS)),,$(addprefix $(B)/tests/,ptx_bare ptx_first))
+PTX_NEEDS := $(if $(strip $(PTX_LACKS)),,$(addprefix $(B)/tests/ptx$(PTX_ARCH)_,bare first))
 ptx-test: $(PTX_NEEDS)
-	@$(if $(PTX_NEEDS),$(B)/tests/ptx_first --tiny --alone && $(B)/tests/ptx_bare '$(or $(T),cuda_)',echo 'ptx-test is skipped: there is no $(strip $(PTX_LACKS))')
+	@$(if $(PTX_NEEDS),$(B)/tests/ptx$(PTX_ARCH)_first --tiny --alone && $(B)/tests/ptx$(PTX_ARCH)_bare '$(or $(T),cuda_)',echo 'ptx-test is skipped: there is no $(strip $(PTX_LACKS))')
 run-tests: $(if $(filter 1release,$(CUDA)$(MODE)),$(PTX_NEEDS))

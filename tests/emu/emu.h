@@ -37,6 +37,7 @@ int emu_handles(void);         /* streams, events, graphs, cuBLAS handles that a
 long emu_launches(void);       /* kernels run so far */
 void emu_devices(int n);       /* how many devices there are: 1 */
 void emu_driver(int version);  /* what the driver says it is: 13000 */
+void emu_capability(int major); /* of the device: 9 */
 void emu_multiprocessors(int n); /* how many a device has: 4 */
 void emu_shared_most(int bytes); /* of shared memory that a block may have: 227 KiB, as sm_90; sm_86 and sm_89 have 99 */
 void emu_host_may_touch(int yes); /* 1: device memory may be read by the test, until it is set to 0 again */

@@ -73,7 +73,8 @@ void emu_driver(int version) { driver = version; }
 void emu_cooperative(int yes) { cooperative = yes; }
 void emu_slow_together(int n) { together_costs = n; }
 void emu_round_together(int up) { round_up = up; }
-static int multiprocessors = 4, shared_most = 227 << 10;
+static int multiprocessors = 4, shared_most = 227 << 10, capability = 9;
+void emu_capability(int major) { capability = major; }
 void emu_shared_most(int bytes) { shared_most = bytes; }
 size_t emu_shared_limit(void) { return (size_t)shared_most; }
 void emu_multiprocessors(int n) { multiprocessors = n; }
@@ -134,7 +135,7 @@ cudaError_t cudaDeviceGetAttribute(int *value, cudaDeviceAttr a, int device) {
     CALL();
     (void)device;
     *value = a == cudaDevAttrMultiProcessorCount ? multiprocessors : a == cudaDevAttrCooperativeLaunch ? cooperative
-             : a == cudaDevAttrComputeCapabilityMajor ? 9
+             : a == cudaDevAttrComputeCapabilityMajor ? capability
              : a == cudaDevAttrMaxSharedMemoryPerBlockOptin ? shared_most : a == cudaDevAttrL2CacheSize ? 60 << 20 : 0;
     return cudaSuccess;
 }
@@ -144,7 +145,7 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp *out, int device) {
     memset(out, 0, sizeof *out);
     strcpy(out->name, "emulation");
     out->totalGlobalMem = (size_t)1 << 30;
-    out->major = 9;
+    out->major = capability;
     out->multiProcessorCount = multiprocessors;
     out->sharedMemPerBlockOptin = shared_most;
     return cudaSuccess;

@@ -25,7 +25,7 @@ typedef struct ptx_kernel {
     unsigned threads;   /* at most, of a block */
     int waits;          /* for the kernel ahead */
 } ptx_kernel;
-typedef struct ptx_module { const ptx_kernel *kernels; int n; struct ptx_module *next; } ptx_module;
+typedef struct ptx_module { const ptx_kernel *kernels; int n, target; struct ptx_module *next; } ptx_module; /* target: 90 of sm_90 */
 void ptx_add(ptx_module *m);
 
 /* === ptx_machine.c ================================================================================================ */

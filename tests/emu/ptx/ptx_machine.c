@@ -1,6 +1,6 @@
 /* ptx_machine.c -- what compiled PTX needs of its block, its warp and its memory (ptx_isa.h), and the way from a launch to it.
  *
- * Linked into ptx_bare (`make ptx-test`) beside the emulation: a kernel that is launched is found by its mangled name, and the
+ * Linked into ptx90_bare (`make ptx-test`) beside the emulation: a kernel that is launched is found by its mangled name, and the
  * function made of its PTX runs in the fibers instead of what the C++ compiler made.  Arguments must be as large as PTX
  * declares them.  An asynchronous copy reads and writes at its wait, not before: the latest that a chip may. */
 #define _GNU_SOURCE
@@ -262,5 +262,6 @@ static void run(const void *function, unsigned char *const *given, const size_t 
 void ptx_add(ptx_module *m) {
     m->next = modules;
     modules = m;
+    emu_capability(m->target / 10);
     emu_instead = run;
 }

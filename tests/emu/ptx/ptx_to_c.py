@@ -193,6 +193,7 @@ def translate(path):
             end += 1
         bodies.append(text[h.end():end - 1])
     outside += text[end:]
+    target = re.search(r"\.target sm_(\d+)", outside)[1]
     outside = re.sub(r"\.(version|target|address_size)[^\n]*", "", outside)
     ours, dynamic = [], {}
     for s in outside.split(";"):
@@ -244,7 +245,7 @@ def translate(path):
             raise Unknown("%s: %s" % (path, STATEMENT.sub("", body).strip()[:80]))
         print("}")
     print("static const ptx_kernel kernels[] = {\n%s\n};" % "\n".join(table) if table else "static const ptx_kernel kernels[1];")
-    print("__attribute__((constructor)) static void add(void) { static ptx_module m = {kernels, %d, NULL}; ptx_add(&m); }" % len(table))
+    print("__attribute__((constructor)) static void add(void) { static ptx_module m = {kernels, %d, %s, NULL}; ptx_add(&m); }" % (len(table), target))
 
 
 try:
