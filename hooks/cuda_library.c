@@ -1,7 +1,4 @@
-/* cuda_library.c -- libglimpse_cuda.so beside the session's library, or where the dynamic loader looks (cuda_library.h).
- *
- * The library has a status text of its own, as each of ours has, so its backend is called through one that carries the
- * text of a failure across. */
+/* cuda_library.c -- libglimpse_cuda.so beside the session's library, or where the dynamic loader looks (cuda_library.h). */
 #define _GNU_SOURCE
 #include "hooks/cuda_library.h"
 
@@ -19,64 +16,6 @@
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static const cuda_module *loaded;
-
-typedef struct carried {
-    backend base;
-    backend *inner;
-} carried;
-
-static backend *inner_of(const backend *be) { return ((const carried *)be)->inner; }
-static glimpse_status carry(glimpse_status st) { return st < 0 ? status_set_text(st, loaded->status_text()) : st; }
-
-static const backend_ops carried_ops;
-
-static glimpse_status carried_open(backend **out, const plan *p, const backend_config *cfg) {
-    carried *c = calloc(1, sizeof *c);
-    if (!c) FAIL(GLIMPSE_E_MEMORY, "no memory for the backend");
-    c->base.ops = &carried_ops;
-    backend_config inside = *cfg;
-    inside.pool = NULL;
-    glimpse_status st = carry(loaded->ops->open(&c->inner, p, &inside));
-    if (st < 0) free(c);
-    else *out = &c->base;
-    return st;
-}
-static glimpse_status carried_refresh(backend *be) { return carry(loaded->ops->refresh(inner_of(be))); }
-static glimpse_status carried_forward(backend *be, const backend_row *rows, int32_t n, const float **logits, int64_t *stride) {
-    return carry(loaded->ops->forward(inner_of(be), rows, n, logits, stride));
-}
-static glimpse_status carried_copy(backend *be, int32_t from, int32_t to, int32_t first, int32_t n) {
-    return carry(loaded->ops->copy(inner_of(be), from, to, first, n));
-}
-static glimpse_status carried_burst(backend *be, const burst_request *rq) { return carry(loaded->ops->burst(inner_of(be), rq)); }
-static glimpse_status carried_reopen(backend *be, const backend_config *cfg) {
-    backend_config inside = *cfg;
-    inside.pool = NULL;
-    glimpse_status st = carry(loaded->ops->reopen(inner_of(be), &inside));
-    if (st < 0) free(be); /* the inner one is closed */
-    return st;
-}
-static glimpse_status carried_cosines(backend *be, const int32_t *pairs, int32_t n, float *out) {
-    return carry(loaded->ops->cosines(inner_of(be), pairs, n, out));
-}
-static glimpse_status carried_parts(backend *be, const backend_row *rows, int32_t n, const part_need *needs, row_part *out) {
-    return carry(loaded->ops->parts(inner_of(be), rows, n, needs, out));
-}
-static glimpse_status carried_whole_row(backend *be, int32_t i, const float **logits) {
-    return carry(loaded->ops->whole_row(inner_of(be), i, logits));
-}
-static const char *carried_isa(const backend *be) { return loaded->ops->isa(inner_of(be)); }
-static int64_t carried_bytes(const backend *be) { return loaded->ops->bytes(inner_of(be)); }
-static void carried_close(backend *be) {
-    if (!be) return;
-    loaded->ops->close(inner_of(be));
-    free(be);
-}
-
-static const backend_ops carried_ops = { .name = "cuda", .open = carried_open, .refresh = carried_refresh, .forward = carried_forward,
-                                  .copy = carried_copy, .burst = carried_burst, .reopen = carried_reopen,
-                                  .cosines = carried_cosines, .parts = carried_parts, .whole_row = carried_whole_row, .isa = carried_isa, .bytes = carried_bytes,
-                                  .close = carried_close };
 
 static char *own_folder(void) {
     Dl_info info;
@@ -96,6 +35,7 @@ static glimpse_status load_from(const char *path, const cuda_module **out) {
     }
     const cuda_module *m = dlsym(handle, CUDA_MODULE_SYMBOL);
     if (m && m->build_id && strcmp(m->build_id, GLIMPSE_BUILD_ID) == 0) {
+        m->share_status(status_place_here);
         *out = m;
         return GLIMPSE_OK;
     }
@@ -117,11 +57,11 @@ glimpse_status cuda_library_load(const backend_ops **out) {
     pthread_mutex_lock(&lock);
     glimpse_status st = loaded ? GLIMPSE_OK : find_and_load(&loaded);
     pthread_mutex_unlock(&lock);
-    if (st >= 0) *out = &carried_ops;
+    if (st >= 0) *out = loaded->ops;
     return st;
 }
 
-glimpse_status cuda_library_probe(int32_t device) { return carry(loaded->probe(device)); }
+glimpse_status cuda_library_probe(int32_t device) { return loaded->probe(device); }
 
 bool cuda_library_gpu_is_there(void) {
     int n = 0;

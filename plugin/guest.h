@@ -4,7 +4,7 @@
  *   model_bind.c  the description and its tensors                     api.c     glimpse_open ... glimpse_score
  *   inline.c      a session in this process                           loader.c  finds libglimpse_session.so.0
  *   module.c      libraries of the user's (--module)
- *   worker_client.c  a session in a process of its own, with snapshot.c, worker_protocol.c, spawn.c
+ *   worker_client.c  a session in a process of its own, with worker_line.c, snapshot.c, worker_protocol.c, spawn.c
  *   guard.c       what stands around every call
  *
  * The guest lives in somebody else's process: every entry restores the floating-point environment, errno and the

@@ -11,7 +11,7 @@
  * with its end becomes init's.  Where the trainer is itself the one who adopts (process 1 of a container, or
  * PR_SET_CHILD_SUBREAPER), what was started becomes its child after all: spawn_reap.  So it does where such a clone is unknown, in
  * an emulator of programs (qemu-aarch64): the trainer itself starts it then, and SIGCHLD is sent at its end.
- * Called by worker_client.c. */
+ * Called by worker_line.c and worker_client.c. */
 #ifndef GLIMPSE_PLUGIN_SPAWN_H
 #define GLIMPSE_PLUGIN_SPAWN_H
 

@@ -1,349 +1,22 @@
-/* worker_client.c -- worker mode, the guest's side: a snapshot, a socket, and a list of what was posted and not yet
- * answered.  No call waits for the worker but drain, close, check, --when_busy wait and the first answer at open.
- *
- * Posts are answered in order.  What the worker never answered because it died is posted to the next one: an eval without
- * a sample as it was, the eval in hand as failed, with the reason (it may be what killed the worker), one in the second
- * slot as it was, its weights are still there.  A new worker is started
- * by the next eval, which does not wait for it.
+/* worker_client.c -- worker mode, the guest's side: what a trainer's calls do (worker_guest.h).  No call waits for the worker but
+ * drain, close, check, --when_busy wait and the first answer at open.
  *
  * Called by api.c.  The worker is cli/worker.c. */
 #define _GNU_SOURCE
-#include <errno.h>
 #include <math.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "build_id.h" /* written by the Makefile: GLIMPSE_BUILD_ID */
 #include "include/internal/file.h"
 #include "include/internal/record.h"
-#include "plugin/device.h"
-#include "plugin/guest.h"
-#include "plugin/snapshot.h"
 #include "plugin/spawn.h"
-#include "plugin/worker_protocol.h"
+#include "plugin/worker_guest.h"
 
-enum { MOST_POSTS = 512, OPEN_WAIT_MS = 15000, NEW_WORKERS_AT_CLOSE = 2 };
-
-#define KILLED "killed without a word, and its keeper too"
-
-typedef struct post {
-    message_head head;      /* EVAL, NOTE or CHECK */
-    char why[WHY_BYTES];    /* NOTE */
-    bool sent;
-    bool copied;            /* of a slot on the GPU: the worker has read it */
-} post;
-
-typedef struct asked { /* an eval, as the trainer calls it */
-    int64_t step;
-    double train_loss, val_loss;
-} asked;
-
-typedef struct worker_guest {
-    glimpse g;              /* first: what api.c knows */
-    options *o;
-    snapshot snap;
-    device *dev;            /* NULL = the weights are in host memory */
-    enum { DEVICE_NONE, DEVICE_OFFERED, DEVICE_SHARED, DEVICE_REFUSED } across; /* the snapshot on it (device.h) */
-    device_offer offer;
-    bool offer_sent;        /* to this worker */
-    bool seen;              /* an eval was, at first_step */
-    int64_t first_step;
-    buffer hello;           /* the description, packed: every worker gets the same */
-    char *program, *directory; /* directory: the trainer's at open, NULL = unknown */
-    int socket;             /* -1 = no worker */
-    pid_t adopted;          /* the worker's id if this process is its parent, 0 = it is not */
-    pid_t unreaped;         /* one of before that was still ending */
-    bool opening;           /* glimpse_open is waiting: what fails is its caller's to say */
-    bool ready;             /* it has opened its session */
-    glimpse_status refused; /* READY's error */
-    schedule due;           /* as the worker last told it */
-    post *posts;            /* (n_posts) oldest first */
-    int n_posts;
-    int64_t next_id, lost;  /* lost: notes that found no room */
-    int64_t hurried;        /* the newest post that the worker was asked to hurry with */
-    double due_ns;          /* when an eval was last due, 0 = never */
-    bool missed;            /* the last eval that was due could not be begun: close makes up for it, if it can */
-    asked last_missed;
-    uint64_t missed_print;  /* the weights' fingerprint, of host memory alone */
-    char words[WORDS_BYTES]; /* the worker's last */
-    glimpse_status failed;  /* of an earlier eval, to be returned by the next call; 0 = none */
-    char *failed_text;
-    glimpse_status answer;  /* of the check that waits */
-    int64_t waits_for;      /* its id; 0 = none */
-    char *answer_text;
-} worker_guest;
-
-static double now_ns(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
-}
-static int64_t now_ms(void) { return (int64_t)(now_ns() * 1e-6); }
-
-/* --- posts ------------------------------------------------------------------------------------------------------- */
-
-static post *eval_in_hand(worker_guest *w) { /* the oldest that holds a slot: the one the worker works on, or will next */
-    for (int i = 0; i < w->n_posts; i++)
-        if (w->posts[i].head.kind != MSG_NOTE) return &w->posts[i];
-    return NULL;
-}
-
-static int free_slot(const worker_guest *w) { /* -1 = none */
-    unsigned held = 0;
-    for (int i = 0; i < w->n_posts; i++)
-        if (w->posts[i].head.kind != MSG_NOTE && !w->posts[i].copied) held |= 1u << w->posts[i].head.slot % DEVICE_SLOT;
-    for (int slot = 0; slot < w->snap.n_slots; slot++)
-        if (!(held >> slot & 1)) return slot;
-    return -1;
-}
-
-static void remove_post(worker_guest *w, int at) {
-    memmove(w->posts + at, w->posts + at + 1, (size_t)(--w->n_posts - at) * sizeof *w->posts);
-}
-
-/* A new post at the end of the list; NULL: there is no room. */
-static post *add_post(worker_guest *w, message_kind kind, const asked *a) {
-    if (w->n_posts >= MOST_POSTS) return NULL;
-    post *p = &w->posts[w->n_posts++];
-    *p = (post){.head = {.kind = (uint32_t)kind, .id = w->next_id++, .step = a->step, .train_loss = a->train_loss,
-                         .val_loss = a->val_loss, .hooked = w->g.n_hooks > 0, .posted = (int64_t)time(NULL)}};
-    return p;
-}
-
-/* The schedule once everything posted is recorded. */
-static schedule expected(const worker_guest *w) {
-    schedule s = w->due;
-    for (int i = 0; i < w->n_posts; i++) {
-        const message_head *h = &w->posts[i].head;
-        if (h->kind == MSG_CHECK) continue;
-        s.evals++;
-        schedule_best(&s, h->step, h->val_loss);
-        if (h->kind == MSG_EVAL || h->status != NOTE_SKIPPED) s.owed = h->kind != MSG_EVAL;
-    }
-    return s;
-}
-
-/* --- failures ---------------------------------------------------------------------------------------------------- */
-
-/* An earlier eval failed: said (unless the worker did), counted, kept for the next call's return. */
-static void note_failure(worker_guest *w, glimpse_status st, const char *text, int64_t step, bool say) {
-    char *copy = strdup(text);
-    free(w->failed_text);
-    w->failed_text = copy;
-    w->failed = st;
-    status_set_text(st, text);
-    if (say) guest_tell_error(&w->g);
-    host_state ours;
-    guest_go_out(&w->g, &ours);
-    guest_count(&w->g, st, step);
-    guest_come_in(&w->g, &ours);
-}
-
-static glimpse_status take_failure(worker_guest *w) {
-    glimpse_status st = w->failed;
-    if (st >= 0) return GLIMPSE_OK;
-    status_set_text(st, w->failed_text);
-    free(w->failed_text);
-    w->failed_text = NULL;
-    w->failed = GLIMPSE_OK;
-    return st;
-}
-
-static void answer_check(worker_guest *w, const message_head *h, glimpse_status st, const char *text) {
-    if (h->id != w->waits_for) return;
-    w->waits_for = 0;
-    w->answer = st;
-    free(w->answer_text);
-    w->answer_text = st < 0 ? strdup(text) : NULL;
-}
-
-/* Weights of a GPU go through host memory from now on; said once. */
-static void refuse_device(worker_guest *w, const char *why) {
-    buffer b = {0};
-    w->across = DEVICE_REFUSED;
-    buf_printf(&b, "glimpse: the weights are copied through the host's memory: %s", why);
-    guest_tell(&w->g, buf_failed(&b) ? "glimpse: out of memory" : buf_str(&b));
-    buf_free(&b);
-}
-
-/* The worker is gone: what it had in hand has failed, the rest is posted again to the next one. */
-static void bury(worker_guest *w, const char *why) {
-    buffer b = {0};
-    post *p = eval_in_hand(w);
-    bool was_ready = w->ready;
-    close(w->socket);
-    w->socket = -1;
-    w->ready = false;
-    if (w->across == DEVICE_OFFERED && w->offer_sent) { /* it may be what killed it */
-        device_withdraw(w->dev);
-        refuse_device(w, "the worker died before it had opened the GPU's");
-    }
-    if (w->unreaped) spawn_reap(w->unreaped, true);
-    w->unreaped = w->adopted && !spawn_reap(w->adopted, false) ? w->adopted : 0;
-    w->adopted = 0;
-    for (int i = 0; i < w->n_posts; i++) {
-        w->posts[i].head.again = w->posts[i].head.again || w->posts[i].sent;
-        w->posts[i].sent = false;
-    }
-    if (p && p->head.kind == MSG_CHECK) {
-        answer_check(w, &p->head, GLIMPSE_E_WORKER, why);
-        remove_post(w, (int)(p - w->posts));
-        p = NULL;
-    } else if (p) {
-        p->head.kind = MSG_NOTE;
-        p->head.status = NOTE_FAILED;
-        p->head.told = 1;
-        c_snprintf(p->why, sizeof p->why, "the worker died: %s", why);
-        buf_printf(&b, "the eval of step %lld failed, the worker died: %s", (long long)p->head.step, why);
-        note_failure(w, GLIMPSE_E_WORKER, buf_str(&b), p->head.step, true);
-    } else if (w->opening) {
-        c_snprintf(w->words, sizeof w->words, "%s", why);
-    } else if (!was_ready) { /* it never came to work: without a count it would be started for ever */
-        buf_printf(&b, "the worker died before it was ready: %s", why);
-        note_failure(w, GLIMPSE_E_WORKER, buf_str(&b), w->n_posts ? w->posts[0].head.step : 0, true);
-    }
-    buf_free(&b);
-}
-
-/* --- listening --------------------------------------------------------------------------------------------------- */
-
-static void on_done(worker_guest *w, const message *m) {
-    const message_head *h = &m->head;
-    int at = 0;
-    while (at < w->n_posts && w->posts[at].head.id != h->id) at++;
-    if (at == w->n_posts) return; /* no answer to anything of ours */
-    post p = w->posts[at];
-    remove_post(w, at);
-    w->due = h->due;
-    glimpse_status st = (glimpse_status)h->status;
-    if (p.head.kind == MSG_CHECK) answer_check(w, h, st, m->payload);
-    else if (st < 0) note_failure(w, st, m->payload, p.head.step, !h->told);
-    else if (p.head.kind == MSG_EVAL) w->g.failures = 0;
-}
-
-static void on_record(worker_guest *w, const message *m) {
-    owned_record *r;
-    if (record_unpack(m->payload, (size_t)m->head.bytes, &r) < 0) return;
-    guest_run_hooks(&w->g, &r->record);
-    record_free(&r->record);
-}
-
-static void on_ready(worker_guest *w, const message *m) {
-    w->ready = m->head.status >= 0;
-    if (w->ready) return;
-    w->refused = (glimpse_status)m->head.status;
-    c_snprintf(w->words, sizeof w->words, "%s", m->payload);
-}
-
-static void on_device(worker_guest *w, const message *m) {
-    if (w->across != DEVICE_OFFERED && w->across != DEVICE_SHARED) return;
-    w->across = DEVICE_SHARED;
-    if (m->head.status >= 0) return;
-    device_withdraw(w->dev); /* who could not open it does not read it */
-    refuse_device(w, m->payload);
-}
-
-static void on_copied(worker_guest *w, const message *m) {
-    for (int i = 0; i < w->n_posts; i++)
-        if (w->posts[i].head.id == m->head.id) w->posts[i].copied = true;
-}
-
-/* Take everything that has arrived; never waits. */
-static void collect(worker_guest *w) {
-    message m = MESSAGE_INIT;
-    if (w->unreaped && spawn_reap(w->unreaped, false)) w->unreaped = 0;
-    while (w->socket >= 0) {
-        glimpse_status st = message_receive(w->socket, &m);
-        if (st == GLIMPSE_NOT_DUE) return;
-        if (st < 0) {
-            char why[WORDS_BYTES];
-            if (st != GLIMPSE_E_WORKER) c_snprintf(why, sizeof why, "its messages cannot be read: %s", status_text());
-            else if (w->words[0]) c_snprintf(why, sizeof why, "%s", w->words);
-            else c_snprintf(why, sizeof why, "%s", w->opening ? "it said nothing" : KILLED);
-            bury(w, why);
-            return;
-        }
-        switch (m.head.kind) {
-        case MSG_READY: on_ready(w, &m); break;
-        case MSG_LOG: guest_tell(&w->g, m.payload); break;
-        case MSG_RECORD: on_record(w, &m); break;
-        case MSG_DONE: on_done(w, &m); break;
-        case MSG_DEVICE: on_device(w, &m); break;
-        case MSG_COPIED: on_copied(w, &m); break;
-        case MSG_WORDS:
-            if (w->refused < 0) break; /* why it refused says more than how it ended */
-            c_snprintf(w->words, sizeof w->words, "%s", m.payload);
-            break;
-        default: break; /* nothing that a worker says */
-        }
-        message_free(&m);
-    }
-}
-
-/* Somebody waits for what the worker has in hand: it rests no more. */
-static void hurry(worker_guest *w) {
-    message_head head = {.kind = MSG_HURRY};
-    int64_t newest = 0; /* what it was sent: a word that comes before its eval hurries nothing */
-    for (int i = 0; i < w->n_posts && w->posts[i].sent; i++) newest = w->posts[i].head.id;
-    if (w->socket >= 0 && newest > w->hurried && message_send(w->socket, &head, NULL, 0, -1) == GLIMPSE_OK) w->hurried = newest;
-}
-
-/* Wait for something to arrive (or for room, if `room`) until the deadline; false: it has passed. */
-static bool wait_for_worker(worker_guest *w, int64_t deadline, bool room) {
-    int64_t left = deadline < 0 ? 3600000 : deadline - now_ms();
-    if (left <= 0) return false;
-    hurry(w);
-    struct pollfd p = {.fd = w->socket, .events = (short)(POLLIN | (room ? POLLOUT : 0))};
-    poll(&p, 1, (int)(left > 3600000 ? 3600000 : left));
-    return true;
-}
-
-/* --- speaking ---------------------------------------------------------------------------------------------------- */
-
-static glimpse_status start_worker(worker_guest *w) {
-    pid_t pid;
-    bool is_child;
-    TRY(spawn_worker(w->program, &w->socket, &pid, &is_child));
-    w->adopted = is_child ? pid : 0;
-    w->ready = w->offer_sent = false;
-    w->hurried = 0; /* this one was never asked */
-    w->refused = GLIMPSE_OK;
-    w->words[0] = 0;
-    message_head hello = {.kind = MSG_HELLO};
-    glimpse_status st = message_send(w->socket, &hello, w->hello.bytes, w->hello.n, w->snap.fd);
-    if (st == GLIMPSE_E_WORKER) { /* ended already: collect reads its last words and buries it */
-        shutdown(w->socket, SHUT_WR); /* and if it has not, it ends now */
-        return GLIMPSE_OK;
-    }
-    if (st == GLIMPSE_SKIPPED) st = status_fail(GLIMPSE_E_WORKER, __FILE__, __LINE__, "the worker's socket takes nothing");
-    if (st < 0) {
-        close(w->socket);
-        w->socket = -1;
-    }
-    return st;
-}
-
-/* Send the posts that wait, in order, as far as the socket takes them.  A check's payload is sent by its caller. */
-static void flush_posts(worker_guest *w) {
-    if ((w->across == DEVICE_OFFERED || w->across == DEVICE_SHARED) && !w->offer_sent && w->socket >= 0) {
-        message_head head = {.kind = MSG_DEVICE};
-        if (message_send(w->socket, &head, &w->offer, sizeof w->offer, -1) != GLIMPSE_OK) return;
-        w->offer_sent = true;
-    }
-    for (int i = 0; i < w->n_posts && w->socket >= 0; i++) {
-        post *p = &w->posts[i];
-        if (p->sent) continue;
-        size_t n = p->head.kind == MSG_NOTE ? strlen(p->why) : 0;
-        if (message_send(w->socket, &p->head, p->why, n, -1) != GLIMPSE_OK) return; /* gone: the next collect sees it */
-        p->sent = true;
-    }
-}
-
-static bool all_sent(const worker_guest *w) { return !w->n_posts || w->posts[w->n_posts - 1].sent; }
+enum { OPEN_WAIT_MS = 15000, NEW_WORKERS_AT_CLOSE = 2 };
 
 /* --- open and close ---------------------------------------------------------------------------------------------- */
 
@@ -386,11 +59,11 @@ static void release(worker_guest *w) {
 
 static glimpse_status first_worker(worker_guest *w) {
     int64_t deadline = now_ms() + OPEN_WAIT_MS;
-    TRY(start_worker(w));
+    TRY(line_start(w));
     while (w->socket >= 0 && !w->ready && w->refused >= 0) {
-        collect(w);
+        line_collect(w);
         if (w->socket < 0 || w->ready || w->refused < 0) break;
-        if (!wait_for_worker(w, deadline, false))
+        if (!line_wait(w, deadline, false))
             FAIL(GLIMPSE_E_WORKER, "off: the worker %s was not ready within %d seconds", w->program, OPEN_WAIT_MS / 1000);
     }
     if (w->refused < 0) return status_set_text(w->refused, w->words);
@@ -494,11 +167,11 @@ glimpse_status worker_open(const options *o, const glimpse_model *model, const g
 static bool wait_for_all(worker_guest *w, int64_t deadline) {
     int tries = NEW_WORKERS_AT_CLOSE;
     for (;;) {
-        collect(w);
+        line_collect(w);
         if (!w->n_posts) return true;
-        if (w->socket < 0 && (w->g.off || !tries-- || start_worker(w) < 0)) return false;
-        flush_posts(w);
-        if (!wait_for_worker(w, deadline, !all_sent(w))) return false;
+        if (w->socket < 0 && (w->g.off || !tries-- || line_start(w) < 0)) return false;
+        line_flush(w);
+        if (!line_wait(w, deadline, !line_all_sent(w))) return false;
     }
 }
 
@@ -517,7 +190,7 @@ glimpse_status worker_drain(glimpse *g) {
     TRY(guest_begin(g));
     wait_for_all(w, -1);
     tell_lost(w);
-    return guest_end(g, take_failure(w));
+    return guest_end(g, line_take_failure(w));
 }
 
 /* At close: the last eval that was due and found the worker busy is sampled now, if the weights are still those of its step.
@@ -534,7 +207,7 @@ static bool make_up(worker_guest *w, bool all) {
     guest_tell(&w->g, buf_str(&b));
     buf_free(&b);
     if (why || snapshot_fill(&w->snap, 0) < 0) return false;
-    return add_post(w, MSG_EVAL, &w->last_missed) != NULL;
+    return line_add(w, MSG_EVAL, &w->last_missed) != NULL;
 }
 
 glimpse_status worker_close(glimpse *g) {
@@ -552,12 +225,12 @@ glimpse_status worker_close(glimpse *g) {
             glimpse_status st = message_receive(w->socket, &m);
             if (st == GLIMPSE_OK) message_free(&m);
             else if (st < 0) close(w->socket), w->socket = -1;
-            else if (!wait_for_worker(w, deadline, false)) break;
+            else if (!line_wait(w, deadline, false)) break;
         }
         if (w->adopted) spawn_reap(w->adopted, w->socket < 0);
         if (!all) {
             buffer b = {0};
-            post *p = eval_in_hand(w);
+            post *p = line_in_hand(w);
             if (p) buf_printf(&b, "glimpse: the worker finishes the eval of step %lld alone", (long long)p->head.step);
             else buf_puts(&b, "glimpse: the worker finishes alone");
             guest_tell(g, buf_str(&b));
@@ -565,7 +238,7 @@ glimpse_status worker_close(glimpse *g) {
         }
     }
     if (w->unreaped) spawn_reap(w->unreaped, true);
-    glimpse_status st = guest_end(g, take_failure(w));
+    glimpse_status st = guest_end(g, line_take_failure(w));
     release(w);
     return st;
 }
@@ -574,14 +247,14 @@ glimpse_status worker_close(glimpse *g) {
 
 /* This eval is recorded without a sample.  Returns what an earlier one failed with, else `outcome`. */
 static glimpse_status note(worker_guest *w, const asked *a, note_kind how, const char *why, glimpse_status outcome) {
-    post *p = add_post(w, MSG_NOTE, a);
+    post *p = line_add(w, MSG_NOTE, a);
     if (p) {
         p->head.status = (int32_t)how;
-        p->head.told = how == NOTE_FAILED; /* by note_failure */
+        p->head.told = how == NOTE_FAILED; /* by line_failed */
         c_snprintf(p->why, sizeof p->why, "%s", why);
     } else w->lost++;
-    flush_posts(w);
-    glimpse_status st = take_failure(w);
+    line_flush(w);
+    glimpse_status st = line_take_failure(w);
     return st < 0 ? st : outcome;
 }
 
@@ -589,7 +262,7 @@ static glimpse_status note(worker_guest *w, const asked *a, note_kind how, const
 static glimpse_status eval_failed(worker_guest *w, glimpse_status st, const asked *a) {
     char why[WHY_BYTES];
     c_snprintf(why, sizeof why, "%s", status_text());
-    note_failure(w, st, why, a->step, true);
+    line_failed(w, st, why, a->step, true);
     return note(w, a, NOTE_FAILED, why, st);
 }
 
@@ -609,21 +282,21 @@ static void offer_device(worker_guest *w, int64_t step) {
     if (device_offer_slots(w->dev, w->snap.bytes, w->snap.n_slots, opt_float(w->o, OPT_gpu_memory_limit), &w->offer) < 0) {
         char why[WHY_BYTES];
         c_snprintf(why, sizeof why, "%s", status_text());
-        refuse_device(w, why);
+        line_refuse_device(w, why);
         return;
     }
     w->across = DEVICE_OFFERED;
-    flush_posts(w);
+    line_flush(w);
 }
 
 /* A slot to copy into; -1 = there is none (--when_busy skip), or the worker died while it was waited for. */
 static int wait_for_slot(worker_guest *w) {
-    while (opt_is(w->o, OPT_when_busy, "wait") && free_slot(w) < 0 && w->socket >= 0) {
-        wait_for_worker(w, -1, !all_sent(w));
-        collect(w);
-        flush_posts(w);
+    while (opt_is(w->o, OPT_when_busy, "wait") && line_free_slot(w) < 0 && w->socket >= 0) {
+        line_wait(w, -1, !line_all_sent(w));
+        line_collect(w);
+        line_flush(w);
     }
-    return w->socket < 0 ? -1 : free_slot(w);
+    return w->socket < 0 ? -1 : line_free_slot(w);
 }
 
 /* The weights of now into the slot, and the word to the worker. */
@@ -641,35 +314,35 @@ static glimpse_status post_eval(worker_guest *w, const asked *a, int slot, doubl
     bool across = w->across == DEVICE_SHARED;
     glimpse_status st = across ? device_copy_across(w->dev, w->snap.parts, w->snap.n_parts, slot) : snapshot_fill(&w->snap, slot);
     if (st < 0) return eval_failed(w, st, a);
-    post *p = add_post(w, MSG_EVAL, a);
+    post *p = line_add(w, MSG_EVAL, a);
     p->head.slot = slot + (across ? DEVICE_SLOT : 0);
     p->head.blocked_s = (now_ns() - begun_ns) * 1e-9;
     p->head.interval_s = interval_s;
-    flush_posts(w);
-    return take_failure(w);
+    line_flush(w);
+    return line_take_failure(w);
 }
 
 static glimpse_status eval(worker_guest *w, const asked *a) {
     char why[SCHEDULE_WHY_BYTES];
     glimpse_status st;
     double begun_ns = now_ns();
-    collect(w);
-    if (w->g.off) return w->failed < 0 ? take_failure(w) : GLIMPSE_NOT_DUE;
-    if (w->socket < 0 && (st = start_worker(w)) < 0) return eval_failed(w, st, a);
-    flush_posts(w);
+    line_collect(w);
+    if (w->g.off) return w->failed < 0 ? line_take_failure(w) : GLIMPSE_NOT_DUE;
+    if (w->socket < 0 && (st = line_start(w)) < 0) return eval_failed(w, st, a);
+    line_flush(w);
     if (w->n_posts <= MOST_POSTS / 2) tell_lost(w);
-    schedule due = expected(w);
+    schedule due = line_expected(w);
     if (!schedule_is_due(&due, w->o, a->val_loss, why) && !schedule_reads_weights(w->o)) return note(w, a, NOTE_SKIPPED, why, GLIMPSE_NOT_DUE);
     w->missed = false;
     double interval_s = w->due_ns > 0 ? (begun_ns - w->due_ns) * 1e-9 : 0;
     w->due_ns = begun_ns;
     int slot = wait_for_slot(w);
     if (w->socket < 0) return note(w, a, NOTE_FAILED, "the worker died", GLIMPSE_OK);
-    if (slot >= 0 && all_sent(w)) return post_eval(w, a, slot, begun_ns, interval_s);
-    const post *before = slot < 0 ? eval_in_hand(w) : NULL;
+    if (slot >= 0 && line_all_sent(w)) return post_eval(w, a, slot, begun_ns, interval_s);
+    const post *before = slot < 0 ? line_in_hand(w) : NULL;
     if (before) c_snprintf(why, sizeof why, "still busy with step %lld (--when_busy wait)", (long long)before->head.step);
     else c_snprintf(why, sizeof why, "the worker takes no messages");
-    hurry(w);
+    line_hurry(w);
     return miss(w, a, why);
 }
 
@@ -687,7 +360,7 @@ static glimpse_status check(worker_guest *w, const int32_t *ids, const int32_t *
     int64_t deadline = now_ms() + (int64_t)(opt_float(w->o, OPT_close_timeout) * 1e3);
     size_t n = (size_t)B * (size_t)T * sizeof(int32_t);
     if (!wait_for_all(w, deadline)) FAIL(GLIMPSE_E_WORKER, "glimpse_check: the worker is busy or gone");
-    if (w->socket < 0) TRY(start_worker(w));
+    if (w->socket < 0) TRY(line_start(w));
     buf_put(&both, ids, n);
     buf_put(&both, targets, n);
     if (losses) buf_put(&both, losses, n); /* a float is as long as an id */
@@ -696,22 +369,22 @@ static glimpse_status check(worker_guest *w, const int32_t *ids, const int32_t *
         FAIL_GOTO(GLIMPSE_E_STATE, "glimpse_check: the trainer's stream is being captured into a graph");
     if (st < 0) goto out;
     TRY_GOTO(snapshot_fill(&w->snap, 0)); /* nothing is posted: all are free */
-    post *p = add_post(w, MSG_CHECK, &(asked){0, NAN, loss});
+    post *p = line_add(w, MSG_CHECK, &(asked){0, NAN, loss});
     if (!p) FAIL_GOTO(GLIMPSE_E_WORKER, "glimpse_check: the worker is busy");
     p->head.B = B;
     p->head.T = T;
     st = message_send(w->socket, &p->head, both.bytes, both.n, -1);
     if (st != GLIMPSE_OK) {
-        remove_post(w, w->n_posts - 1);
+        line_remove(w, w->n_posts - 1);
         if (st > 0) FAIL_GOTO(GLIMPSE_E_WORKER, "glimpse_check: the worker takes no messages");
         goto out;
     }
     p->sent = true;
     w->waits_for = p->head.id;
     while (w->waits_for) {
-        collect(w);
+        line_collect(w);
         if (!w->waits_for) break;
-        if (!wait_for_worker(w, deadline, false)) {
+        if (!line_wait(w, deadline, false)) {
             w->waits_for = 0;
             FAIL_GOTO(GLIMPSE_E_WORKER, "glimpse_check: no answer within %g seconds (--close_timeout)",
                       opt_float(w->o, OPT_close_timeout));

@@ -33,7 +33,7 @@ static void save_model(int L, int C, int T) {
     uint32_t tok_head[256] = { 20240328, 2, V, V - 1 };
     buf_put(&tok, tok_head, sizeof tok_head);
     for (int i = 0; i < V; i++) { /* letters; and what a terminal must never get */
-        static const char *const hostile[] = { "\x1b[2J", "\a", "\xc3", "\xa9", "\x1b]0;x\a", "\x9b" "31m", "\r", "\b" };
+        static const char *const hostile[] = { "\x1b[2J", "\a", "\xc3", "\xa9", "\x1b]0;x\a", ("\x9b" "31m"), "\r", "\b" };
         char c[2] = { (char)(i == 0 ? '\n' : i == 29 ? ' ' : i < 30 ? 'A' + i - 1 : 'a' + i % 26), 0 };
         const char *piece = i >= 40 && i < 48 ? hostile[i - 40] : c;
         buf_putc(&tok, (char)strlen(piece));

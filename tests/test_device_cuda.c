@@ -165,3 +165,13 @@ TEST_LIMIT(device_cuda_driver_fails_in_the_worker, 300) {
     EXPECT_LT(failed, fine);
     EXPECT_LT(0, failed);
 }
+
+/* What the library has to say stands in our own text. */
+TEST(cuda_library_tells_its_failures_here) {
+    const backend_ops *ops = NULL;
+    load_twin();
+    REQUIRE_OK(cuda_library_load(&ops));
+    EXPECT_STREQ(ops->name, "cuda");
+    status_clear();
+    EXPECT_ERR(cuda_library_probe(77), GLIMPSE_E_DEVICE, "cuda:77");
+}

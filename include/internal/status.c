@@ -2,20 +2,29 @@
 #include "include/internal/status.h"
 
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "include/internal/buffer.h"
+#include "include/internal/status_place.h"
 #include "include/internal/utf8.h"
 
-enum { TEXT_BYTES = 2048, WHERE_BYTES = 128 };
+enum { TEXT_BYTES = STATUS_TEXT_BYTES };
 static const char hint_mark[] = "\nhint: ";
 
-static _Thread_local char text[TEXT_BYTES];
-static _Thread_local char where[WHERE_BYTES];
+static status_place *own_place(void) {
+    static _Thread_local status_place place;
+    return &place;
+}
+static status_place *(*_Atomic place_of)(void) = own_place;
+
+status_place *status_place_here(void) { return atomic_load(&place_of)(); }
+void status_place_use(status_place *(*here)(void)) { atomic_store(&place_of, here); }
 
 /* Append n bytes to the text with whatever could act on a terminal spelled out; cut on a whole character when full. */
 static void append_safe(const char *s, size_t n) {
+    char *text = status_place_here()->text;
     size_t used = strlen(text);
     for (size_t i = 0; i < n;) {
         char piece[16];
@@ -37,6 +46,7 @@ static void append_safe(const char *s, size_t n) {
 
 /* A line break of our own, as opposed to one that came in with an argument. */
 static void append_hint_mark(void) {
+    char *text = status_place_here()->text;
     size_t used = strlen(text);
     if (used + sizeof hint_mark <= TEXT_BYTES) memcpy(text + used, hint_mark, sizeof hint_mark);
 }
@@ -73,10 +83,11 @@ glimpse_status status_fail(glimpse_status code, const char *file, int line, cons
     va_end(args);
     if (n < 0) n = 0;
     if ((size_t)n >= sizeof raw) n = sizeof raw - 1;
-    text[0] = 0;
+    status_place *here = status_place_here();
+    here->text[0] = 0;
     append_with_hint(raw, (size_t)n, at);
     const char *base = strrchr(file, '/');
-    snprintf(where, sizeof where, "%s:%d", base ? base + 1 : file, line);
+    snprintf(here->where, sizeof here->where, "%s:%d", base ? base + 1 : file, line);
     return code;
 }
 
@@ -91,8 +102,8 @@ void status_hint(const char *fmt, ...) {
     append_safe(raw, (size_t)n < sizeof raw ? (size_t)n : sizeof raw - 1);
 }
 
-const char *status_text(void) { return text; }
-const char *status_where(void) { return where; }
+const char *status_text(void) { return status_place_here()->text; }
+const char *status_where(void) { return status_place_here()->where; }
 
 glimpse_status status_set_text(glimpse_status code, const char *from) {
     char copy[TEXT_BYTES];
@@ -113,7 +124,7 @@ glimpse_status status_set_text(glimpse_status code, const char *from) {
     if (n >= sizeof copy) n = sizeof copy - 1;
     memcpy(copy, from, n); /* `from` may be this very buffer */
     copy[n] = 0;
-    text[0] = where[0] = 0;
+    status_clear();
     for (char *p = copy;;) {
         char *mark = strstr(p, hint_mark);
         append_safe(p, mark ? (size_t)(mark - p) : strlen(p));
@@ -127,8 +138,11 @@ glimpse_status status_set_text(glimpse_status code, const char *from) {
 glimpse_status status_prefix(glimpse_status code, const char *before) {
     char whole[TEXT_BYTES];
     if (code >= 0) return code;
-    snprintf(whole, sizeof whole, "%s: %s", before, text);
+    snprintf(whole, sizeof whole, "%s: %s", before, status_text());
     return status_set_text(code, whole);
 }
 
-void status_clear(void) { text[0] = where[0] = 0; }
+void status_clear(void) {
+    status_place *here = status_place_here();
+    here->text[0] = here->where[0] = 0;
+}

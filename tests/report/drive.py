@@ -225,6 +225,9 @@ def checks(browser, folder):
     b.key("o"); b.wait("document.querySelectorAll('.turn').length > 0")
     b.key("Escape"); b.wait("document.querySelectorAll('#panes .pane').length === 2 && !view.over")
     b.key("g"); b.wait("document.querySelectorAll('#panes .pane').length === 16")
+    b.wait("panes[0].strip.step_px > 0")
+    check(b.js("panes[15].strip.step_px") is None, "a card out of sight is not laid out for its curve")
+    b.js("scrollTo(0, 1e6)"); b.wait("panes[15].strip.step_px > 0"); b.js("scrollTo(0, 0)")
     b.key("g"); b.wait("document.querySelectorAll('#panes .pane').length === 2")
     check(b.js("view.colour === 'entropy' && !location.hash.includes('colour') && document.querySelector('.legend').textContent.includes('entropy')"), "opens in the run's own mode")
     for mode in ("none", "softmax", "minmax", "softmax_top_k", "rank", "dot_product", "entropy"):

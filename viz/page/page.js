@@ -373,11 +373,9 @@ function draw_strips() {
     strips_wanted = false;
     const most = strips_end(), with_strip = panes.filter(p => p.strip), said = '−ln p (bars) and entropy (line), 0 … ' + most.toFixed(1) + ' nats';
     for (const p of with_strip) if (p.strip.cap.textContent !== said) p.strip.cap.textContent = said;
-    const places = with_strip.map(p => p.strip.getBoundingClientRect());
-    with_strip.forEach((p, k) => {
-      const r = places[k];
-      if (r.top < innerHeight && r.bottom > 0) draw_strip(p.strip, r.width, r.height, p.data, p.sample, view.colour, most, shown_token && shown_token.pane === p ? shown_token.i : -1);
-    });
+    const on_screen = e => { const r = e.getBoundingClientRect(); return r.top < innerHeight && r.bottom > 0 && r; };
+    const drawn = with_strip.filter(p => on_screen(p.box)).map(p => [p, on_screen(p.strip)]); /* of a card out of sight nothing is laid out, unless one asks */
+    for (const [p, r] of drawn) if (r) draw_strip(p.strip, r.width, r.height, p.data, p.sample, view.colour, most, shown_token && shown_token.pane === p ? shown_token.i : -1);
   });
 }
 
