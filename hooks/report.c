@@ -19,7 +19,7 @@ typedef struct report {
 
 static glimpse_status one(void *user, owned_record *r) {
     report *d = user;
-    if (d->stop && atomic_load(d->stop)) FAIL(GLIMPSE_E_STATE, "stopped");
+    if (d->stop && atomic_load(d->stop)) FAIL(GLIMPSE_E_BUSY, "stopped");
     d->n++;
     TRY(views_write(d->beside, &r->record, &d->redraw, NULL));
     if (r->record.n_samples) return GLIMPSE_OK;
@@ -52,10 +52,10 @@ glimpse_status session_report(const options *o, const char *dir, const session_h
     char *path = path_join(dir, "evals.jsonl"), *beside = NULL;
     if (!path) FAIL(GLIMPSE_E_MEMORY, "no memory for a file name");
     st = journal_lock(dir, &lock);
-    if (st == GLIMPSE_E_STATE && run_dir_writer(dir) == WRITER_REPORT)
+    if (st == GLIMPSE_E_BUSY && run_dir_writer(dir) == WRITER_REPORT)
         st = status_fail(st, __FILE__, __LINE__, "%s: another `glimpse report` is drawing it\nhint: once that is done its files are as they "
                          "should be", dir);
-    else if (st == GLIMPSE_E_STATE)
+    else if (st == GLIMPSE_E_BUSY)
         st = status_fail(st, __FILE__, __LINE__, "%s: a run is writing here, its files are as they should be\nhint: to draw them elsewhere, "
                          "copy evals.jsonl into a directory of its own", dir);
     if (st < 0) goto out;

@@ -65,7 +65,7 @@ static void tell(session *s, const glimpse_record *r, const char *where, const c
 static void show(session *s, owned_record *rec, int64_t step, double t0, const char *hint) {
     buffer where = {0};
     glimpse_status st = GLIMPSE_OK;
-    if (!s->j) buf_puts(&where, ""); /* --no_files */
+    if (!s->j || session_holds_back(s)) buf_puts(&where, ""); /* --no_files; nothing is written yet */
     else if (s->texts_stale) { /* this record is in the journal: it is drawn with the others */
         st = views_write_own(s->out_dir, &rec->record, &where);
         if (st >= 0) st = session_redraw_texts(s);

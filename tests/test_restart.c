@@ -114,7 +114,7 @@ TEST(restart_another_run_alive_is_an_error) {
     rig_reopen(&r);
     for (int i = 0; i < 3; i++) {
         EXPECT_OK(glimpse_eval(r.g, i, 2, 3));
-        EXPECT_ERR(glimpse_drain(r.g), GLIMPSE_E_STATE, "another run is writing here");
+        EXPECT_ERR(glimpse_drain(r.g), GLIMPSE_E_BUSY, "another run is writing here");
     }
     EXPECT_EQ(glimpse_eval(r.g, 3, 2, 3), GLIMPSE_NOT_DUE);
     EXPECT(!strstr(buf_str(&r.said), "waiting"));
