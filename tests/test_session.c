@@ -257,6 +257,12 @@ TEST(session_broken_models_are_called_broken) {
     g.w[14][3] = NAN;
     EXPECT_ERR(session_eval(s, 2, 3, 3), GLIMPSE_E_NONFINITE, "not finite");
     EXPECT(strstr(buf_str(&h.log), "not finite"));
+    EXPECT(strstr(buf_str(&h.log), "  transformer.ln_f.weight, 1 of its 16 numbers\n"));
+    g.w[15][0] = INFINITY;
+    EXPECT_ERR(session_eval(s, 2, 3, 3), GLIMPSE_E_NONFINITE, "1 of its 16 numbers, and 1 other tensor");
+    for (int i = 0; i < 16; i++) g.w[14][i] = 3e38f, g.w[15][i] = 3e38f; /* finite, and too large */
+    EXPECT_ERR(session_eval(s, 2, 3, 3), GLIMPSE_E_NONFINITE, "; every weight is finite");
+    for (int i = 0; i < 16; i++) g.w[14][i] = 1, g.w[15][i] = 0;
     g.w[14][3] = 1;
     EXPECT_OK(session_eval(s, 3, 3, 3)); /* and goes on when they are finite again */
     session_close(s);
