@@ -197,6 +197,17 @@ static glimpse_status measure(session *s, int64_t step, eval_found *found) {
     return GLIMPSE_OK;
 }
 
+/* Why there is no sample: in the first line also where the weights are broken, behind it what to do. */
+static void explain(session *s, glimpse_status sampled, buffer *why) {
+    buffer text = {0};
+    buf_puts(&text, status_text());
+    const size_t line = strcspn(buf_str(&text), "\n");
+    buf_put(why, buf_str(&text), line);
+    if (sampled == GLIMPSE_E_NONFINITE) session_not_finite(s, why);
+    buf_puts(why, buf_str(&text) + line);
+    buf_free(&text);
+}
+
 glimpse_status session_eval(session *s, int64_t step, double train_loss, double val_loss) {
     glimpse_status st = GLIMPSE_OK, sampled = GLIMPSE_OK;
     double t0 = monotonic_s(), given_loss = val_loss;
@@ -213,7 +224,7 @@ glimpse_status session_eval(session *s, int64_t step, double train_loss, double 
     if (due) {
         sampled = session_sample(s, s->o, step, &found.batch, &note);
         s->due.owed = sampled < 0;
-        if (sampled < 0) buf_puts(&why, status_text());
+        if (sampled < 0) explain(s, sampled, &why);
         if (note.n && !s->note_said) {
             session_log(s, "glimpse: %s", buf_str(&note));
             s->note_said = true;

@@ -135,6 +135,8 @@ glimpse_status session_load_model(const char *path, glimpse_model *description, 
 void session_unload(void *handle);
 /* save_weights.c: --save_snapshots */
 void session_save_weights(session *s, int64_t step);
+/* Appends "; not finite in the weights: NAME, ...", or that every weight is finite; nothing where they are not at hand. */
+void session_not_finite(session *s, buffer *out);
 glimpse_status session_files(const file_command *c, const session_host *host); /* convert.c */
 glimpse_status session_report(const options *o, const char *dir, const session_host *host);
 /* follow.c: `glimpse follow DIR`; ends when the output does. */

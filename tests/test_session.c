@@ -257,6 +257,12 @@ TEST(session_broken_models_are_called_broken) {
     g.w[14][3] = NAN;
     EXPECT_ERR(session_eval(s, 2, 3, 3), GLIMPSE_E_NONFINITE, "not finite");
     EXPECT(strstr(buf_str(&h.log), "not finite"));
+    EXPECT(strstr(buf_str(&h.log), "  transformer.ln_f.weight, 1 of its 16 numbers\n"));
+    g.w[15][0] = INFINITY;
+    EXPECT_ERR(session_eval(s, 2, 3, 3), GLIMPSE_E_NONFINITE, "1 of its 16 numbers, and 1 other tensor");
+    for (int i = 0; i < 16; i++) g.w[14][i] = 3e38f, g.w[15][i] = 3e38f; /* finite, and too large */
+    EXPECT_ERR(session_eval(s, 2, 3, 3), GLIMPSE_E_NONFINITE, "; every weight is finite");
+    for (int i = 0; i < 16; i++) g.w[14][i] = 1, g.w[15][i] = 0;
     g.w[14][3] = 1;
     EXPECT_OK(session_eval(s, 3, 3, 3)); /* and goes on when they are finite again */
     session_close(s);
@@ -267,10 +273,11 @@ TEST(session_broken_models_are_called_broken) {
 
 /* A bias that was forgotten beside others is told; all of them, or none, are a model's own affair. */
 TEST(session_tells_biases_left_out) {
-    static const char *const want[] = {"", "transformer.ln_f.bias", "transformer.ln_f.bias, transformer.h.1.mlp.c_fc.bias", ""};
+    static const char *const want[] = {"", "transformer.ln_f.bias", "transformer.ln_f.bias, transformer.h.1.mlp.c_fc.bias", "",
+                                       "transformer.ln_f.bias, transformer.h.*.attn.c_proj.bias"};
     tiny_gpt g;
     tiny_gpt_make(&g, 2, 2, 16, 60, 32, -1, 10);
-    for (int k = 0; k < 4; k++) {
+    for (int k = 0; k < 5; k++) {
         glimpse_model d = GLIMPSE_MODEL_INIT;
         model *m;
         buffer b = {0};
@@ -279,6 +286,7 @@ TEST(session_tells_biases_left_out) {
             const glimpse_tensor *t = &g.model.tensors[i];
             const bool bias = strlen(t->name) > 5 && !strcmp(t->name + strlen(t->name) - 5, ".bias");
             if ((k == 3 && bias) || (k && !strcmp(t->name, "transformer.ln_f.bias"))) continue;
+            if (k == 4 && strstr(t->name, ".attn.c_proj.bias")) continue; /* of every layer */
             glimpse_tensor one = *t;
             if (k == 2 && strstr(t->name, ".*.mlp.c_fc.bias")) { /* of the first layer alone */
                 one.name = "transformer.h.0.mlp.c_fc.bias";
