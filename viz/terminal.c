@@ -10,8 +10,8 @@
  *
  * At most 24 rows whatever the model says, at any width from 20 columns on: what does not fit is left out from the end
  * of its line, whole pieces at a time.  The first sample of up to four prompt-and-setting pairs is shown.  The sparkline
- * is the mean entropy of equal stretches of the sample on a fixed scale, so that evals compare: (entropy / ln V)^(2/3), which
- * tells a fresh model's stretches apart and keeps those of a trained one off the ground.
+ * is the mean entropy of equal stretches of the sample on a fixed scale, so that evals compare: asin(sqrt(entropy / ln V)), which
+ * spreads both ends, for a fresh model's stretches lie near the top and those of a trained one near the ground.
  * Called by the log hook. */
 #include "viz/text.h"
 
@@ -248,7 +248,7 @@ static void sparkline(log_view *v, const glimpse_sample *s, int cells) {
         int64_t from = (int64_t)s->n_tokens * c / cells, to = (int64_t)s->n_tokens * (c + 1) / cells;
         double sum = 0;
         for (int64_t i = from; i < to; i++) sum += GLIMPSE_AT(s->tokens, i)->entropy;
-        double mean = sum / (double)(to - from) / top, x = isfinite(mean) ? 8 * cbrt(mean * mean) : mean;
+        double mean = sum / (double)(to - from) / top, x = isfinite(mean) ? asin(sqrt(fmin(fmax(mean, 0), 1))) * (8 / asin(1)) : mean;
         add(v, 0, isfinite(x) ? PAINT_DIM : PAINT_BAD, isfinite(x) ? bars[x >= 7 ? 7 : x > 0 ? (int)x : 0] : "!");
     }
 }
