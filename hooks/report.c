@@ -39,9 +39,31 @@ static glimpse_status say_failed(glimpse_status st, const char *dir, const char 
     return st;
 }
 
+/* A journal's own name, as that of a run set aside: there is one directory for all views of a run, so how they are made is said. */
+static glimpse_status refuse_journal(const char *path) {
+    const char *name = path_base(path), *run = name + strlen("evals.");
+    size_t n = strlen(name), tail = strlen(".jsonl");
+    if (!path_is_file(path) || n < tail || strcmp(name + n - tail, ".jsonl")) return GLIMPSE_OK;
+    char *dir = path_dir(path);
+    if (!dir) FAIL(GLIMPSE_E_MEMORY, "no memory for a file name");
+    glimpse_status st;
+    if (!strcmp(name, "evals.jsonl"))
+        st = status_fail(GLIMPSE_E_INVALID, __FILE__, __LINE__, "%s is a journal, not the directory of a run\nhint: glimpse report %s", path, dir);
+    else if (!strncmp(name, "evals.", strlen("evals.")) && n > strlen("evals.") + tail)
+        st = status_fail(GLIMPSE_E_INVALID, __FILE__, __LINE__, "%s is a run that was set aside: its page is %s/report.html#run=%.*s\n"
+                         "hint: to draw it anew, copy it as evals.jsonl into a directory of its own, and `glimpse report` that", path, dir,
+                         (int)(n - strlen("evals.") - tail), run);
+    else
+        st = status_fail(GLIMPSE_E_INVALID, __FILE__, __LINE__, "%s is a file, not the directory of a run\n"
+                         "hint: copy it as evals.jsonl into a directory of its own, and `glimpse report` that", path);
+    free(dir);
+    return st;
+}
+
 glimpse_status session_report(const options *o, const char *dir, const session_host *host) {
     glimpse_status st = GLIMPSE_OK;
     bool exported;
+    TRY(refuse_journal(dir));
     TRY(run_dir_check_begun(dir, "report"));
     TRY(export_journal(o, dir, host, &exported));
     if (exported) return GLIMPSE_OK;
@@ -63,6 +85,7 @@ glimpse_status session_report(const options *o, const char *dir, const session_h
     d.beside = beside;
     if (st >= 0) st = journal_read(path, one, &d, &unread);
     if (st >= 0) st = review_probe_map(dir, beside);
+    if (st >= 0) st = review_runs(dir, beside);
     if (st < 0) {
         st = say_failed(st, dir, "is as it was, its views could not be drawn");
         goto out;
