@@ -160,7 +160,7 @@ static void acknowledge(session *s, owned_record *rec, int64_t step, double t0, 
 static bool said_alone(session *s, int64_t step, const char *status, const char *why, const char *hint) {
     if (step < 0 || step != s->sampled_step) return false;
     bool failed = !strcmp(status, "failed");
-    if (hint) session_log(s, "glimpse  step %lld \xe2\x96\xb8 %s, %s (this step's samples stay)%s", (long long)step, failed ? "failed" : "no sample", why, hint);
+    if (hint) session_log(s, "glimpse %lld: %s, %s (this step's samples stay)%s", (long long)step, failed ? "failed" : "no sample", why, hint);
     s->told = failed && hint;
     return true;
 }

@@ -288,7 +288,7 @@ glimpse_status inline_eval(glimpse *guest, int64_t step, double train_loss, doub
     st = st == GLIMPSE_OK ? end(g, g->api->eval(g->s, step, train_loss, val_loss)) : guest_end(guest, st);
     if (st == GLIMPSE_E_BUSY && g->ending) {
         buffer b = {0};
-        buf_printf(&b, "glimpse  step %lld \xe2\x96\xb8 skipped, the worker of the run before still finishes its last eval; the next eval tries again",
+        buf_printf(&b, "glimpse %lld: skipped, the worker of the run before still finishes its last eval; the next eval tries again",
                    (long long)step);
         guest_say(&guest->log, buf_failed(&b) ? "glimpse: out of memory" : buf_str(&b));
         buf_free(&b);

@@ -149,7 +149,7 @@ TEST(session_schedule) {
         buf_clear(&h.log);
         EXPECT_EQ(session_eval(s, i * 10, NAN, evals[i].val), evals[i].want);
         EXPECT(h.log.n > 0); /* every eval says something */
-        if (i == 2) EXPECT(strstr(buf_str(&h.log), "no sample") && strstr(buf_str(&h.log), "2.500 @ 10"));
+        if (i == 2) EXPECT(strstr(buf_str(&h.log), "no sample") && strstr(buf_str(&h.log), "2.50 @ 10"));
     }
     EXPECT_NEAR(s->due.best_val_loss, 2.4, 0);
     session_close(s);
@@ -750,7 +750,7 @@ TEST(session_two_evals_in_one_step) {
     EXPECT_EQ(session_eval(s, 10, NAN, 5), GLIMPSE_OK);
     EXPECT_EQ(session_eval(s, 10, NAN, 6), GLIMPSE_NOT_DUE);
     EXPECT_OK(session_note(s, 10, NAN, 6, NOTE_SKIPPED, "still busy", 0, false));
-    EXPECT(strstr(buf_str(&h.log), "glimpse  step 10 \xe2\x96\xb8 no sample, still busy (this step's samples stay)"));
+    EXPECT(strstr(buf_str(&h.log), "glimpse 10: no sample, still busy (this step's samples stay)"));
     session_close(s);
     size_t n;
     char *text = slurp(test_tmpdir(), "sample.txt", &n), *line = slurp(test_tmpdir(), "evals.jsonl", &n);

@@ -462,23 +462,23 @@ TEST(text_one_line) {
                         .train_loss = NAN, .status = "ok", .check = "none"};
     buffer b = {0};
     EXPECT_OK(view_one_line(&r, &plain, &b));
-    EXPECT_STREQ(buf_str(&b), "glimpse  step 750 \xe2\x96\xb8 no sample, val 2.510 \xe2\x89\xa5 best 2.470 @ 500 (--sample_each_eval)\n");
+    EXPECT_STREQ(buf_str(&b), "glimpse 750: no sample, val 2.51 \xe2\x89\xa5 best 2.47 @ 500 (--sample_each_eval)\n");
     buf_clear(&b);
     EXPECT_OK(view_terminal(&r, NULL, NULL, &plain, &b)); /* the same for a record without samples */
-    EXPECT_STREQ(buf_str(&b), "glimpse  step 750 \xe2\x96\xb8 no sample, val 2.510 \xe2\x89\xa5 best 2.470 @ 500 (--sample_each_eval)\n");
+    EXPECT_STREQ(buf_str(&b), "glimpse 750: no sample, val 2.51 \xe2\x89\xa5 best 2.47 @ 500 (--sample_each_eval)\n");
     buf_clear(&b);
     const view_style narrow = {.depth = DEPTH_NONE, .width = 60, .terminal = true};
     EXPECT_OK(view_one_line(&r, &narrow, &b));
-    EXPECT_STREQ(buf_str(&b), "glimpse  step 750 \xe2\x96\xb8 no sample, val 2.510 \xe2\x89\xa5 best 2.470 @ 500\n  (--sample_each_eval)\n");
+    EXPECT_STREQ(buf_str(&b), "glimpse 750: no sample, val 2.51 \xe2\x89\xa5 best 2.47 @ 500\n  (--sample_each_eval)\n");
     buf_clear(&b);
     r.val_loss = 2.4702;
     EXPECT_OK(view_one_line(&r, &plain, &b)); /* digits enough to see why */
-    EXPECT_STREQ(buf_str(&b), "glimpse  step 750 \xe2\x96\xb8 no sample, val 2.4702 \xe2\x89\xa5 best 2.4700 @ 500 (--sample_each_eval)\n");
+    EXPECT_STREQ(buf_str(&b), "glimpse 750: no sample, val 2.4702 \xe2\x89\xa5 best 2.4700 @ 500 (--sample_each_eval)\n");
     buf_clear(&b);
     r.status = "skipped";
     r.why = "the eval before is \x1b]0;busy\a";
     EXPECT_OK(view_one_line(&r, &plain, &b));
-    EXPECT_STREQ(buf_str(&b), "glimpse  step 750 \xe2\x96\xb8 no sample, the eval before is \\x1b]0;busy\\x07\n");
+    EXPECT_STREQ(buf_str(&b), "glimpse 750: no sample, the eval before is \\x1b]0;busy\\x07\n");
     buf_free(&b);
 }
 

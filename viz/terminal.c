@@ -520,8 +520,7 @@ glimpse_status view_one_line(const glimpse_record *r, const view_style *style, b
     styled t = {0};
     size_t start = out->n;
     styled_puts(&t, "glimpse", PAINT_STRONG);
-    styled_printf(&t, PAINT_PLAIN, "  step %lld ", (long long)r->step);
-    styled_puts(&t, "\xe2\x96\xb8 ", PAINT_DIM);
+    styled_printf(&t, PAINT_PLAIN, " %lld: ", (long long)r->step);
     const char *why = r->why && *r->why ? r->why : NULL;
     if (text_is(r->status, "failed")) {
         styled_puts(&t, "failed", PAINT_BAD);
@@ -531,11 +530,11 @@ glimpse_status view_one_line(const glimpse_record *r, const view_style *style, b
         styled_puts(&t, "no sample", PAINT_PLAIN);
         if (!why && isfinite(r->val_loss) && isfinite(r->best_val_loss)) {
             char val[32], best[32];
-            int digits = 3; /* as the other losses; more if they must show why */
+            int digits = 2; /* more if they must show why */
             do {
                 c_snprintf(val, sizeof val, "%.*f", digits, r->val_loss);
                 c_snprintf(best, sizeof best, "%.*f", digits, r->best_val_loss);
-            } while (r->val_loss != r->best_val_loss && text_is(val, best) && digits++ < 7);
+            } while (r->val_loss != r->best_val_loss && text_is(val, best) && digits++ < 6);
             styled_printf(&t, PAINT_PLAIN, ", val %s \xe2\x89\xa5 best %s", val, best);
             if (r->best_step >= 0) styled_printf(&t, PAINT_PLAIN, " @ %lld", (long long)r->best_step);
             styled_puts(&t, " (--sample_each_eval)", PAINT_DIM);

@@ -17,11 +17,11 @@ bool schedule_is_due(const schedule *s, const options *o, double val_loss, char 
         val_loss < s->best_val_loss)
         return true;
     char val[32], best[32];
-    int digits = 3; /* as the losses of the log; more if they must show why */
+    int digits = 2; /* more if they must show why */
     do {
         c_snprintf(val, sizeof val, "%.*f", digits, val_loss);
         c_snprintf(best, sizeof best, "%.*f", digits, s->best_val_loss);
-    } while (val_loss != s->best_val_loss && !strcmp(val, best) && digits++ < 7);
+    } while (val_loss != s->best_val_loss && !strcmp(val, best) && digits++ < 6);
     c_snprintf(why, SCHEDULE_WHY_BYTES, "val %s \xe2\x89\xa5 best %s @ %lld (--sample_each_eval)", val, best, (long long)s->best_step);
     return false;
 }
