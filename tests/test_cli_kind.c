@@ -313,7 +313,7 @@ TEST(cli_a_bad_value_says_where) {
         {"echo '{\"top_kk\": 3}' > c.json; \"$G\" --checkpoint ckpt --config c.json", "glimpse: c.json: there is no option \"top_kk\"\nhint: did you mean top_k?\n"},
         {"\"$G\" --checkpoint ckpt --top-k=a", "glimpse: --top_k = \"a\": expected whole numbers from 0 to 2147483647\n"},
         {"GLIMPSE_ARGS='--top_k a' \"$G\" --checkpoint ckpt", "glimpse: GLIMPSE_ARGS: --top_k = \"a\": expected whole numbers from 0 to 2147483647\n"},
-        {"\"$G\" --checkpoint ckpt --samplers foo=3", "glimpse: no sampler is called 'foo'\nhint: there are logit_bias, "},
+        {"\"$G\" --checkpoint ckpt --samplers foo=3", "glimpse: --samplers: no sampler is called 'foo'\nhint: there are logit_bias, "},
         {"\"$G\" score --checkpoint ckpt", "glimpse: no text is given to score\nhint: "},
         {"\"$G\" --checkpoint ckpt ckpt", "glimpse: unexpected word \"ckpt\"\nhint: `glimpse --checkpoint ckpt` samples from it; "},
         {"\"$G\" eval --checkpoint ckpt", "glimpse: no task is named\nhint: "},
