@@ -384,6 +384,20 @@ TEST(cli_glimpse_help_in_a_trainer) {
     EXPECT_EQ(shell("ls -A | grep -v txt | grep -v ckpt"), 1); /* nothing was trained */
     EXPECT_EQ(shell("T=\"${G%/*}\"; GLIMPSE_ARGS=--help \"$T/minimal\""), 0);
     expect_in(&out, "\n  --glimpse_seed N ");
+    static const char *const topics[] = {"--glimpse_help temperature", "--glimpse_help=temperature", "--glimpse_help=--glimpse_temperature"};
+    for (int i = 0; i < 3; i++) {
+        char line[160];
+        snprintf(line, sizeof line, "T=\"${G%%/*}\"; \"$T/train_gpt\" %s", topics[i]);
+        EXPECT_EQ(shell(line), 0);
+        EXPECT(!strncmp(buf_str(&out), "--glimpse_temperature ", 22));
+        EXPECT(out.n < 600 && strstr(buf_str(&out), "Offline: --temperature."));
+    }
+    EXPECT_EQ(shell("T=\"${G%/*}\"; \"$T/train_gpt\" --glimpse_help temprature"), 2);
+    expect_in(&err, "glimpse: no flag --glimpse_temprature\nhint: did you mean --glimpse_help=temperature?\n");
+    EXPECT_EQ(shell("T=\"${G%/*}\"; \"$T/minimal\" --glimpse_temprature 1"), 2);
+    expect_in(&err, "did you mean --glimpse_temperature?\n");
+    EXPECT_EQ(shell("mkdir -p none && cd none && \"$G\""), 1);
+    expect_in(&err, "glimpse: `glimpse --help` lists the commands and the flags\n");
     EXPECT_EQ(shell("T=\"${G%/*}\"; \"$T/train_gpt\" --glimpse_sed 3"), 2);
     expect_in(&err, "hint: did you mean --glimpse_seed?\n");
     EXPECT_EQ(shell("T=\"${G%/*}\"; \"$T/train_gpt\" --glimpse_xyzzy"), 2);
