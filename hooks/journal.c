@@ -23,6 +23,7 @@ struct journal {
     int dir_fd;
     file f;      /* f.size: bytes acknowledged */
     bool beyond; /* there may be bytes beyond them that could not be cut off */
+    char older[48]; /* the file is still that run's, which is set aside before the first line of ours; "" = it is ours */
 };
 
 /* --- reading lines ------------------------------------------------------------------------------------------------ */
@@ -191,8 +192,11 @@ void journal_last_steps(const char *path, int64_t *last, int64_t *before) {
 }
 
 /* A run that goes on at `step` leaves the lines from there on behind: *last becomes the last one before, NULL = none. */
-static glimpse_status walk_back(journal *j, int64_t step, int64_t *begin, owned_record **last) {
-    while (*last && (*last)->record.step >= step) TRY(step_back(j, begin, last));
+static glimpse_status walk_back(journal *j, int64_t step, int64_t *begin, owned_record **last, int64_t *left_from) {
+    while (*last && (*last)->record.step >= step) {
+        if ((*last)->record.step < *left_from) *left_from = (*last)->record.step;
+        TRY(step_back(j, begin, last));
+    }
     return GLIMPSE_OK;
 }
 
@@ -239,21 +243,24 @@ static void name_aside(const journal *j, const glimpse_record *r, char *name, si
     c_snprintf(name, cap, "%s%s", date, id);
 }
 
-static glimpse_status set_aside(journal *j, const char *dir, const char *run) {
+static glimpse_status set_aside(journal *j, const char *run) {
     glimpse_status st = GLIMPSE_OK;
     buffer name = {0}, to = {0};
+    char *dir = path_dir(j->f.path);
     journal_aside(path_base(j->f.path), run, &name);
     buf_put(&to, j->f.path, strlen(j->f.path) - strlen(path_base(j->f.path)));
     buf_puts(&to, buf_str(&name));
-    if (buf_failed(&name)) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a file name");
-    if (buf_failed(&to)) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a file name");
+    if (!dir || buf_failed(&name) || buf_failed(&to)) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a file name");
     if (io.rename(j->f.path, buf_str(&to)))
         FAIL_GOTO(GLIMPSE_E_IO, "%s: cannot be set aside as %s: %s", j->f.path, buf_str(&to), strerror(errno));
+    j->older[0] = 0;
     io.close(j->f.fd);
     j->f.fd = -1;
     TRY_GOTO(dir_sync(dir)); /* before another file takes the name */
     TRY_GOTO(open_file(j));
+    if (j->f.size == 0) TRY_GOTO(sync_names(dir));
 out:
+    free(dir);
     buf_free(&name);
     buf_free(&to);
     return st;
@@ -267,7 +274,7 @@ glimpse_status journal_lock(const char *dir, int *fd) {
     io.close(*fd);
     *fd = -1;
     if (why == EWOULDBLOCK)
-        FAIL(GLIMPSE_E_STATE, "%s: another run is writing here\nhint: give this run its own --out_dir", dir);
+        FAIL(GLIMPSE_E_BUSY, "%s: another run is writing here\nhint: give this run its own --out_dir", dir);
     FAIL(GLIMPSE_E_IO, "%s: cannot be locked: %s", dir, strerror(why));
 }
 
@@ -286,11 +293,18 @@ glimpse_status journal_open_after(const char *dir, int64_t first_step, int64_t s
     int lock;
     TRY(mkdir_p(dir));
     TRY(journal_lock(dir, &lock));
-    return journal_open_locked(dir, lock, first_step, since, run, arch, n_params, out, state);
+    TRY(journal_open_locked(dir, lock, first_step, first_step, since, run, arch, n_params, out, state));
+    glimpse_status st = journal_begin(*out);
+    if (st >= 0) return st;
+    journal_close(*out);
+    *out = NULL;
+    if (state->last) record_free(&state->last->record);
+    state->last = NULL;
+    return st;
 }
 
-glimpse_status journal_open_locked(const char *dir, int lock, int64_t first_step, int64_t since, const char *run, const char *arch,
-                                   int64_t n_params, journal **out, journal_state *state) {
+glimpse_status journal_open_locked(const char *dir, int lock, int64_t began, int64_t first_step, int64_t since, const char *run,
+                                   const char *arch, int64_t n_params, journal **out, journal_state *state) {
     glimpse_status st = GLIMPSE_OK;
     owned_record *last = NULL;
     journal_state s = { .last_step = -1, .newest_step = -1, .best_val_loss = NAN, .best_step = -1 };
@@ -309,7 +323,7 @@ glimpse_status journal_open_locked(const char *dir, int lock, int64_t first_step
     if (last) {
         const glimpse_record *r = &last->record;
         bool same = run && *run && !strcmp(r->run, run);
-        s.continued = (first_step > 0 || same) && !strcmp(r->kind, "train") && !strcmp(r->arch, arch) && r->n_params == n_params
+        s.continued = (began > 0 || same) && !strcmp(r->kind, "train") && !strcmp(r->arch, arch) && r->n_params == n_params
                       && plain_name(r->run);
         if (s.continued) {
             c_snprintf(s.run, sizeof s.run, "%s", r->run);
@@ -318,7 +332,8 @@ glimpse_status journal_open_locked(const char *dir, int lock, int64_t first_step
             bool own = since > 0 && events_time(r->time) >= (double)since;
             int64_t from = own && r->step >= first_step ? r->step + 1 : first_step;
             s.superseded = r->step >= from;
-            TRY_GOTO(walk_back(j, from, &begin, &last));
+            s.left_from = r->step;
+            TRY_GOTO(walk_back(j, from, &begin, &last, &s.left_from));
             TRY_GOTO(find_owed(j, begin, last, &s.owed));
             if (last) {
                 s.last_step = last->record.step;
@@ -329,7 +344,7 @@ glimpse_status journal_open_locked(const char *dir, int lock, int64_t first_step
             last = NULL;
         } else {
             name_aside(j, r, s.set_aside, sizeof s.set_aside);
-            TRY_GOTO(set_aside(j, dir, s.set_aside));
+            c_snprintf(j->older, sizeof j->older, "%s", s.set_aside);
         }
     }
     if (j->f.size == 0) TRY_GOTO(sync_names(dir));
@@ -346,10 +361,13 @@ out:
     return st;
 }
 
+glimpse_status journal_begin(journal *j) { return j->older[0] ? set_aside(j, j->older) : GLIMPSE_OK; }
+
 glimpse_status journal_append(journal *j, const buffer *line) {
     if ((int64_t)line->n > JOURNAL_MAX_LINE)
         FAIL(GLIMPSE_E_INVALID, "a journal line of %zu MB is more than can be read again\nhint: a smaller --record_top, fewer "
              "samples or tokens", line->n >> 20);
+    TRY(journal_begin(j));
     if (j->beyond) TRY(cut(j, j->f.size)); /* a line behind half of another would be lost with it */
     glimpse_status st = file_append_sync(j->f.fd, j->f.path, line->bytes, line->n);
     if (st < 0) {

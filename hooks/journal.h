@@ -43,11 +43,12 @@ typedef struct journal_state { /* restored from the lines that are there */
     int64_t last_step;         /* of the last line that still counts, -1 = none */
     int64_t newest_step;       /* of the last line, whether it counts or not, -1 = none */
     bool superseded;           /* lines at first_step and beyond are left behind: the texts are to be drawn anew */
+    int64_t left_from;         /* the lowest step of those */
     int64_t torn;              /* bytes that were cut off because they are no lines */
     double best_val_loss;      /* NAN = none */
     int64_t best_step;
     bool continued;            /* an older run of the same model goes on */
-    char set_aside[48];        /* what the run whose journal was set aside is called in file names, "" = none was */
+    char set_aside[48];        /* what the run whose journal is set aside is called in file names, "" = none is */
     bool owed;                 /* the run's last sampling that was due failed, or could not be begun: the next eval is due */
     owned_record *last;        /* the last line that counts, NULL = none; given to the caller (record_free) */
 } journal_state;
@@ -63,7 +64,7 @@ void journal_last_steps(const char *path, int64_t *last, int64_t *before);
 glimpse_status journal_views(const char *const *names, const char *const *values, int n, buffer *out);
 
 /* Lock the directory for one writer (flock on the directory itself, so the lock dies with its owner and leaves no file).
- * GLIMPSE_E_STATE: another one writes there.  *fd is the caller's to close. */
+ * GLIMPSE_E_BUSY: another one writes there.  *fd is the caller's to close. */
 glimpse_status journal_lock(const char *dir, int *fd);
 
 /* Open DIR/evals.jsonl for appending, one writer.
@@ -77,9 +78,12 @@ glimpse_status journal_open(const char *dir, int64_t first_step, const char *run
  * lines of that time at the step and beyond are the run's own and are not left behind. */
 glimpse_status journal_open_after(const char *dir, int64_t first_step, int64_t since, const char *run, const char *arch,
                                   int64_t n_params, journal **out, journal_state *state);
-/* The same behind journal_lock, whose descriptor is given. */
-glimpse_status journal_open_locked(const char *dir, int lock, int64_t first_step, int64_t since, const char *run, const char *arch,
-                                   int64_t n_params, journal **out, journal_state *state);
+/* The same behind journal_lock, whose descriptor is given.  `began`: the trainer's first step, which says whether a run begins
+ * (above at first_step): that eval need not have found the directory free.  An older run is not set aside before journal_begin. */
+glimpse_status journal_open_locked(const char *dir, int lock, int64_t began, int64_t first_step, int64_t since, const char *run,
+                                   const char *arch, int64_t n_params, journal **out, journal_state *state);
+/* Set the older run's journal aside, if one stands in the place of ours.  journal_append does it, too. */
+glimpse_status journal_begin(journal *j);
 glimpse_status journal_append(journal *j, const buffer *line);  /* whole and synced, or cut back to what was before */
 bool journal_is_gone(const journal *j);  /* the file was removed or replaced under us */
 void journal_close(journal *j);

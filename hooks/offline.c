@@ -26,27 +26,27 @@ static bool has_file(const char *dir, const char *name) {
 /* A run has written there, or an evaluation. */
 static bool is_taken(const char *dir) { return has_file(dir, "evals.jsonl") || has_file(dir, "lm_eval_results.json"); }
 
-/* Directory number n, made and locked.  GLIMPSE_E_STATE: it is another's. */
+/* Directory number n, made and locked.  GLIMPSE_E_BUSY: it is another's. */
 static glimpse_status claim(session *s, const char *base, const char *path, bool inner, int *lock) {
     char room[64];
     bool there = path_is_dir(path);
-    if (!inner && is_taken(path)) return GLIMPSE_E_STATE;
+    if (!inner && is_taken(path)) return GLIMPSE_E_BUSY;
     TRY(mkdir_p(base));
     if (inner && io.mkdir(path, 0777) < 0) {
-        if (errno == EEXIST) return GLIMPSE_E_STATE;
+        if (errno == EEXIST) return GLIMPSE_E_BUSY;
         FAIL(GLIMPSE_E_IO, "cannot make the directory %s: %s", path, strerror_r(errno, room, sizeof room));
     }
     s->made_dir = inner || !there;
     TRY(journal_lock(path, lock));
     if (inner || !is_taken(path)) return GLIMPSE_OK;
     io.close(*lock); /* somebody wrote there meanwhile */
-    return GLIMPSE_E_STATE;
+    return GLIMPSE_E_BUSY;
 }
 
 glimpse_status offline_claim(session *s, int *lock) {
     char *base = strdup(s->out_dir);
-    glimpse_status st = base ? GLIMPSE_E_STATE : GLIMPSE_OK;
-    for (int n = 0; n < 100000 && st == GLIMPSE_E_STATE; n++) {
+    glimpse_status st = base ? GLIMPSE_E_BUSY : GLIMPSE_OK;
+    for (int n = 0; n < 100000 && st == GLIMPSE_E_BUSY; n++) {
         char name[32];
         c_snprintf(name, sizeof name, "offline-%d", n);
         char *path = n ? path_join(base, name) : strdup(base);
@@ -59,7 +59,7 @@ glimpse_status offline_claim(session *s, int *lock) {
         } else free(path);
     }
     if (!base) FAIL(GLIMPSE_E_MEMORY, "no memory for a file name");
-    if (st == GLIMPSE_E_STATE) FAIL_GOTO(GLIMPSE_E_IO, "%s: offline-1 to offline-99999 are all taken", base);
+    if (st == GLIMPSE_E_BUSY) FAIL_GOTO(GLIMPSE_E_IO, "%s: offline-1 to offline-99999 are all taken", base);
 out:
     free(base);
     return st;

@@ -19,7 +19,7 @@ typedef struct report {
 
 static glimpse_status one(void *user, owned_record *r) {
     report *d = user;
-    if (d->stop && atomic_load(d->stop)) FAIL(GLIMPSE_E_STATE, "stopped");
+    if (d->stop && atomic_load(d->stop)) FAIL(GLIMPSE_E_BUSY, "stopped");
     d->n++;
     TRY(views_write(d->beside, &r->record, &d->redraw, NULL));
     if (r->record.n_samples) return GLIMPSE_OK;
@@ -39,9 +39,31 @@ static glimpse_status say_failed(glimpse_status st, const char *dir, const char 
     return st;
 }
 
+/* A journal's own name, as that of a run set aside: there is one directory for all views of a run, so how they are made is said. */
+static glimpse_status refuse_journal(const char *path) {
+    const char *name = path_base(path), *run = name + strlen("evals.");
+    size_t n = strlen(name), tail = strlen(".jsonl");
+    if (!path_is_file(path) || n < tail || strcmp(name + n - tail, ".jsonl")) return GLIMPSE_OK;
+    char *dir = path_dir(path);
+    if (!dir) FAIL(GLIMPSE_E_MEMORY, "no memory for a file name");
+    glimpse_status st;
+    if (!strcmp(name, "evals.jsonl"))
+        st = status_fail(GLIMPSE_E_INVALID, __FILE__, __LINE__, "%s is a journal, not the directory of a run\nhint: glimpse report %s", path, dir);
+    else if (!strncmp(name, "evals.", strlen("evals.")) && n > strlen("evals.") + tail)
+        st = status_fail(GLIMPSE_E_INVALID, __FILE__, __LINE__, "%s is a run that was set aside: its page is %s/report.html#run=%.*s\n"
+                         "hint: to draw it anew, copy it as evals.jsonl into a directory of its own, and `glimpse report` that", path, dir,
+                         (int)(n - strlen("evals.") - tail), run);
+    else
+        st = status_fail(GLIMPSE_E_INVALID, __FILE__, __LINE__, "%s is a file, not the directory of a run\n"
+                         "hint: copy it as evals.jsonl into a directory of its own, and `glimpse report` that", path);
+    free(dir);
+    return st;
+}
+
 glimpse_status session_report(const options *o, const char *dir, const session_host *host) {
     glimpse_status st = GLIMPSE_OK;
     bool exported;
+    TRY(refuse_journal(dir));
     TRY(run_dir_check_begun(dir, "report"));
     TRY(export_journal(o, dir, host, &exported));
     if (exported) return GLIMPSE_OK;
@@ -52,10 +74,10 @@ glimpse_status session_report(const options *o, const char *dir, const session_h
     char *path = path_join(dir, "evals.jsonl"), *beside = NULL;
     if (!path) FAIL(GLIMPSE_E_MEMORY, "no memory for a file name");
     st = journal_lock(dir, &lock);
-    if (st == GLIMPSE_E_STATE && run_dir_writer(dir) == WRITER_REPORT)
+    if (st == GLIMPSE_E_BUSY && run_dir_writer(dir) == WRITER_REPORT)
         st = status_fail(st, __FILE__, __LINE__, "%s: another `glimpse report` is drawing it\nhint: once that is done its files are as they "
                          "should be", dir);
-    else if (st == GLIMPSE_E_STATE)
+    else if (st == GLIMPSE_E_BUSY)
         st = status_fail(st, __FILE__, __LINE__, "%s: a run is writing here, its files are as they should be\nhint: to draw them elsewhere, "
                          "copy evals.jsonl into a directory of its own", dir);
     if (st < 0) goto out;
@@ -63,6 +85,7 @@ glimpse_status session_report(const options *o, const char *dir, const session_h
     d.beside = beside;
     if (st >= 0) st = journal_read(path, one, &d, &unread);
     if (st >= 0) st = review_probe_map(dir, beside);
+    if (st >= 0) st = review_runs(dir, beside);
     if (st < 0) {
         st = say_failed(st, dir, "is as it was, its views could not be drawn");
         goto out;

@@ -92,6 +92,43 @@ static glimpse_status keep_file(const char *path, const char *bytes, size_t n) {
     return same ? GLIMPSE_OK : file_write_atomic(path, bytes, n, false);
 }
 
+static int by_name(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
+
+/* What "report.RUN" is the report of, if the page's address can name it (run_in_address of viz/page/data.js); else NULL. */
+static const char *run_of_report(const char *name) {
+    static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-";
+    const char *run = name + strlen("report.");
+    return !strncmp(name, "report.", strlen("report.")) && *run && strcmp(run, "html") && !run[strspn(run, letters)] ? run : NULL;
+}
+
+glimpse_status review_runs(const char *dir, const char *to) {
+    enum { MOST = 256 };
+    glimpse_status st = GLIMPSE_OK;
+    char *runs[MOST], *folder = path_join(to, "report"), *path = folder ? path_join(folder, "runs.js") : NULL;
+    int n = 0;
+    buffer b = {0};
+    DIR *d = folder && path_is_dir(folder) ? opendir(dir) : NULL;
+    if (!path) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a file name");
+    for (struct dirent *e; d && n < MOST && (e = readdir(d));) {
+        const char *run = run_of_report(e->d_name);
+        if (run && (runs[n] = strdup(run))) n++;
+    }
+    if (!d) goto out; /* no page, or a directory that may not be listed: the page does without */
+    qsort(runs, (size_t)n, sizeof *runs, by_name);
+    buf_puts(&b, "glimpse_runs([");
+    for (int i = 0; i < n; i++) buf_printf(&b, "%s\"%s\"", i ? "," : "", runs[i]);
+    buf_puts(&b, "]);\n");
+    if (buf_failed(&b)) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for the names of the runs set aside");
+    TRY_GOTO(keep_file(path, b.bytes, b.n));
+out:
+    if (d) closedir(d);
+    while (n) free(runs[--n]);
+    buf_free(&b);
+    free(folder);
+    free(path);
+    return st;
+}
+
 glimpse_status review_page(const view_plan *p, const char *dir, const glimpse_record *r) {
     glimpse_status st = GLIMPSE_OK;
     buffer data = {0};
@@ -105,6 +142,7 @@ glimpse_status review_page(const view_plan *p, const char *dir, const glimpse_re
         if (!path) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a file name");
         TRY_GOTO(keep_file(path, f.bytes, f.n));
     }
+    TRY_GOTO(review_runs(dir, dir));
     TRY_GOTO(html_step(r, p->sheets, &data));
     c_snprintf(name, sizeof name, "step_%08lld.js", (long long)r->step);
     free(path);

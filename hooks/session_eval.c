@@ -71,7 +71,7 @@ static void tell(session *s, const glimpse_record *r, const char *where, const c
 static void show(session *s, owned_record *rec, int64_t step, double t0, const char *hint) {
     buffer where = {0};
     glimpse_status st = GLIMPSE_OK;
-    if (!s->j) buf_puts(&where, ""); /* --no_files */
+    if (!s->j || session_holds_back(s)) buf_puts(&where, ""); /* --no_files; nothing is written yet */
     else if (s->texts_stale) { /* this record is in the journal: it is drawn with the others */
         st = views_write_own(s->out_dir, &rec->record, &where);
         if (st >= 0) st = session_redraw_texts(s);
@@ -166,7 +166,7 @@ static void acknowledge(session *s, owned_record *rec, int64_t step, double t0, 
 static bool said_alone(session *s, int64_t step, const char *status, const char *why, const char *hint) {
     if (step < 0 || step != s->sampled_step) return false;
     bool failed = !strcmp(status, "failed");
-    if (hint) session_log(s, "glimpse %lld: %s, %s (this step's samples stay)%s", (long long)step, failed ? "failed" : "no sample", why, hint);
+    if (hint) session_log(s, "glimpse  step %lld \xe2\x96\xb8 %s, %s (this step's samples stay)%s", (long long)step, failed ? "failed" : "no sample", why, hint);
     s->told = failed && hint;
     return true;
 }
@@ -203,6 +203,17 @@ static glimpse_status measure(session *s, int64_t step, eval_found *found) {
     return GLIMPSE_OK;
 }
 
+/* Why there is no sample: in the first line also where the weights are broken, behind it what to do. */
+static void explain(session *s, glimpse_status sampled, buffer *why) {
+    buffer text = {0};
+    buf_puts(&text, status_text());
+    const size_t line = strcspn(buf_str(&text), "\n");
+    buf_put(why, buf_str(&text), line);
+    if (sampled == GLIMPSE_E_NONFINITE) session_not_finite(s, why);
+    buf_puts(why, buf_str(&text) + line);
+    buf_free(&text);
+}
+
 glimpse_status session_eval(session *s, int64_t step, double train_loss, double val_loss) {
     glimpse_status st = GLIMPSE_OK, sampled = GLIMPSE_OK;
     double t0 = monotonic_s(), given_loss = val_loss;
@@ -219,7 +230,7 @@ glimpse_status session_eval(session *s, int64_t step, double train_loss, double 
     if (due) {
         sampled = session_sample(s, s->o, step, &found.batch, &note);
         s->due.owed = sampled < 0;
-        if (sampled < 0) buf_puts(&why, status_text());
+        if (sampled < 0) explain(s, sampled, &why);
         if (note.n && !s->note_said) {
             session_log(s, "glimpse: %s", buf_str(&note));
             s->note_said = true;

@@ -83,7 +83,7 @@ static glimpse_status lock_directory(session *s, int *lock) {
     }
     TRY(mkdir_p(s->out_dir));
     do st = journal_lock(s->out_dir, lock);
-    while (st == GLIMPSE_E_STATE && s->host.locked && s->host.locked(s->host.user, s->out_dir));
+    while (st == GLIMPSE_E_BUSY && s->host.locked && s->host.locked(s->host.user, s->out_dir));
     TRY(st);
     if (s->journal_bytes == -2 || !s->host.alone || session_journal_bytes(s->out_dir) == s->journal_bytes || !s->host.alone(s->host.user))
         return GLIMPSE_OK;
@@ -91,33 +91,44 @@ static glimpse_status lock_directory(session *s, int *lock) {
     FAIL(GLIMPSE_E_STATE, "%s: another run has gone on here", s->out_dir);
 }
 
-/* The journal, and what it remembers of the evals before; the views of an older run go aside with its journal. */
+bool session_holds_back(const session *s) { return s->js.set_aside[0]; }
+
+/* The first good record is there: an older run goes aside, its views with its journal. */
+static glimpse_status set_older_aside(session *s) {
+    if (!session_holds_back(s)) return GLIMPSE_OK;
+    TRY(journal_begin(s->j));
+    buffer ansi = {0}, kept = {0};
+    const char *texts = opt_str(s->o, OPT_sample_file);
+    if (texts) view_ansi_name(texts, &ansi);
+    journal_aside("evals.jsonl", s->js.set_aside, &kept);
+    session_log(s, "glimpse: a new run; the older one is kept as %s", buf_str(&kept));
+    buf_free(&kept);
+    const char *const names[] = { "evals", texts, buf_str(&ansi), "report", "metrics.csv", "probes.png", "snapshots" };
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (names[i] && names[i][0] != '/' && rename_aside(s, names[i], s->js.set_aside) < 0)
+            session_log(s, "glimpse: %s", status_text());
+    if (review_set_aside(s->out_dir, s->js.set_aside) < 0) session_log(s, "glimpse: %s", status_text());
+    buf_free(&ansi);
+    s->js.set_aside[0] = 0;
+    return GLIMPSE_OK;
+}
+
+/* The journal, and what it remembers of the evals before. */
 static glimpse_status open_journal(session *s, int64_t step, int64_t since) {
     int lock;
     TRY(lock_directory(s, &lock));
-    TRY(journal_open_locked(s->out_dir, lock, step, since, s->host.run, s->m->arch, s->m->n_params, &s->j, &s->js));
+    int64_t began = s->begun ? step : s->host.begun || s->first_step <= 0 ? 0 : s->first_step;
+    TRY(journal_open_locked(s->out_dir, lock, began, step, since, s->host.run, s->m->arch, s->m->n_params, &s->j, &s->js));
     s->journal_bytes = -2;
     s->facts.run = s->js.run;
-    if (s->js.set_aside[0]) {
-        buffer ansi = {0}, kept = {0};
-        const char *texts = opt_str(s->o, OPT_sample_file);
-        if (texts) view_ansi_name(texts, &ansi);
-        journal_aside("evals.jsonl", s->js.set_aside, &kept);
-        session_log(s, "glimpse: a new run; the older one is kept as %s", buf_str(&kept));
-        buf_free(&kept);
-        const char *const names[] = { "evals", texts, buf_str(&ansi), "report", "metrics.csv", "probes.png", "snapshots" };
-        for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-            if (names[i] && names[i][0] != '/' && rename_aside(s, names[i], s->js.set_aside) < 0)
-                session_log(s, "glimpse: %s", status_text());
-        if (review_set_aside(s->out_dir, s->js.set_aside) < 0) session_log(s, "glimpse: %s", status_text());
-        buf_free(&ansi);
-    }
     if (s->js.torn)
         session_log(s, "glimpse: %lld bytes at the end of %s/evals.jsonl were no line: cut off, kept as evals.jsonl.torn-...",
                     (long long)s->js.torn, s->out_dir);
     if (s->js.continued) {
         s->due = (schedule){ .evals = s->js.last ? s->js.next_seq : 0, .best_val_loss = s->js.best_val_loss, .best_step = s->js.best_step, .owed = s->js.owed };
         if (s->js.superseded) {
+            session_log(s, "glimpse: continues run %s at step %lld; its steps %lld to %lld are left behind", s->js.run, (long long)step,
+                        (long long)s->js.left_from, (long long)s->js.newest_step);
             session_spoil_texts(s);
             s->js.newest_step = s->js.last_step;
         }
@@ -132,6 +143,8 @@ static glimpse_status open_journal(session *s, int64_t step, int64_t since) {
 }
 
 glimpse_status session_have_journal(session *s, int64_t step, int64_t since) {
+    if (!s->asked) s->first_step = step;
+    s->asked = true;
     if (s->no_files) {
         s->facts.run = s->js.run;
         s->js.newest_step = step;
@@ -163,20 +176,39 @@ glimpse_status session_redraw_texts(session *s) {
 }
 
 void session_leave_branch(session *s, int64_t step) {
-    if (s->j && s->js.newest_step >= step) {
+    if (s->j && !session_holds_back(s) && s->js.newest_step >= step) {
         views_forget(s->out_dir, step);
         session_spoil_texts(s);
     }
     s->js.newest_step = step;
 }
 
+/* A run that has nothing but failures leaves the older one where it is. */
+static glimpse_status keep_line(session *s, const buffer *line, bool failed) {
+    if (!s->j) return GLIMPSE_OK;
+    if (session_holds_back(s) && failed) {
+        buf_put(&s->held, line->bytes, line->n);
+        if (buf_failed(&s->held)) FAIL(GLIMPSE_E_MEMORY, "no memory for a record");
+        return GLIMPSE_OK;
+    }
+    TRY(set_older_aside(s));
+    if (s->held.n) {
+        TRY(journal_append(s->j, &s->held));
+        session_spoil_texts(s);
+        buf_free(&s->held);
+    }
+    TRY(journal_append(s->j, line));
+    s->begun = true;
+    return GLIMPSE_OK;
+}
+
 glimpse_status session_write_line(session *s, glimpse_record *r, owned_record **out) {
     glimpse_status st = GLIMPSE_OK;
     buffer line = {0};
     TRY_GOTO(journal_encode(r, &line));
-    if (s->j) TRY_GOTO(journal_append(s->j, &line));
-    s->js.next_seq++;
     TRY_GOTO(journal_decode(line.bytes, line.n - 1, out));
+    TRY_GOTO(keep_line(s, &line, !strcmp(r->status, "failed")));
+    s->js.next_seq++;
 out:
     buf_free(&line);
     return st;

@@ -176,6 +176,8 @@ glimpse_status session_open(const options *o, const glimpse_model *d, const sess
         session_close(s);
         return st;
     }
+    if (host->taken && host->taken(host->user, s->out_dir))
+        session_log(s, "glimpse: %s: another run is writing here: until it ends, evals fail\nhint: give this run its own --out_dir", s->out_dir);
     announce(s, f);
     *out = s;
     return GLIMPSE_OK;
@@ -183,7 +185,9 @@ glimpse_status session_open(const options *o, const glimpse_model *d, const sess
 
 glimpse_status session_close(session *s) {
     if (!s) return GLIMPSE_OK;
-    if (s->probes && s->j && review_probe_map(s->out_dir, s->out_dir) < 0) session_log(s, "glimpse: probes.png: %s", status_text());
+    if (s->probes && s->j && !session_holds_back(s) && review_probe_map(s->out_dir, s->out_dir) < 0) session_log(s, "glimpse: probes.png: %s", status_text());
+    if (s->held.n) session_log(s, "glimpse: no eval succeeded: the older run stays where it is, and nothing of this one is kept");
+    buf_free(&s->held);
     if (s->offline) offline_abandon(s);
     journal_close(s->j);
     if (s->before) record_free(&s->before->record);

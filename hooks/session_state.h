@@ -25,7 +25,10 @@ struct session {
     evaluation *ev;       /* --lm_eval_tasks; NULL = none */
     speller *sp;          /* NULL = no dictionary, or not wanted */
     struct token_files *beside; /* --save_snapshots: made at the first; NULL = not yet, or there is no tokenizer */
-    journal *j;           /* opened at the first eval, which knows the step */
+    journal *j;           /* opened at the first eval that finds the directory free */
+    bool asked, begun;    /* an eval was; a line of ours is in the journal */
+    int64_t first_step;   /* of the first eval, whether it could be written or not */
+    buffer held;          /* lines of evals that failed before the first good one: js.set_aside names a run that stands until then */
     int64_t journal_bytes; /* of the journal when the session was opened, -1 = there was none; -2 = it is ours */
     journal_state js;
     int64_t sampled_step; /* of the last eval of ours that made samples; -1 = none */
@@ -70,8 +73,9 @@ void session_see_device(session *s); /* into facts: what computes now; where the
 /* session_journal.c */
 /* That --out_dir can be written to, as far as can be told without writing. */
 glimpse_status session_may_write(const options *o);
-/* The journal is open, and still there: opened at the first eval, which knows the step.  `since`: session.h, note. */
+/* The journal is open, and still there: opened at the first eval that finds the directory free.  `since`: session.h, note. */
 glimpse_status session_have_journal(session *s, int64_t step, int64_t since);
+bool session_holds_back(const session *s); /* an older run stands in the directory until an eval succeeds */
 int64_t session_journal_bytes(const char *dir); /* -1 = there is none */
 /* Encode, append, decode: *out is what the journal says.  Nothing is shown that is not written. */
 glimpse_status session_write_line(session *s, glimpse_record *r, owned_record **out);
@@ -139,6 +143,8 @@ glimpse_status session_load_model(const char *path, glimpse_model *description, 
 void session_unload(void *handle);
 /* save_weights.c: --save_snapshots */
 void session_save_weights(session *s, int64_t step);
+/* Appends "; not finite in the weights: NAME, ...", or that every weight is finite; nothing where they are not at hand. */
+void session_not_finite(session *s, buffer *out);
 glimpse_status session_files(const file_command *c, const session_host *host); /* convert.c */
 glimpse_status session_report(const options *o, const char *dir, const session_host *host);
 /* follow.c: `glimpse follow DIR`; ends when the output does. */

@@ -75,7 +75,8 @@ extern "C" {
     X(GLIMPSE_E_WORKER, -11, "the worker failed")                                                 \
     X(GLIMPSE_E_LIBRARY, -12, "a part of Glimpse was not found or is of another build")           \
     X(GLIMPSE_E_STATE, -13, "called at the wrong time")                                           \
-    X(GLIMPSE_E_INTERNAL, -14, "a defect in Glimpse")
+    X(GLIMPSE_E_INTERNAL, -14, "a defect in Glimpse")                                             \
+    X(GLIMPSE_E_BUSY, -15, "another run is writing in this directory")
 
 typedef enum glimpse_status {
 #define GLIMPSE_STATUS_ENUM(name, value, text) name = value,

@@ -56,6 +56,11 @@ static bool on_locked(void *user, const char *dir) {
     return again;
 }
 
+static bool on_taken(void *user, const char *dir) {
+    (void)user;
+    return lock_holder_of(dir, getpid()) == HOLDER_ALIVE;
+}
+
 static int on_out(void *user, const char *bytes, size_t n) {
     (void)user;
     return file_write_fd(STDOUT_FILENO, "stdout", bytes, n) < 0 ? errno : 0;
@@ -106,7 +111,7 @@ static glimpse_status on_opened(void *user, session *s, char *why, size_t cap) {
 }
 
 static session_host host_of(inline_guest *g) {
-    return (session_host){.user = g, .log = on_log, .record = on_record, .out = on_out, .locked = on_locked,
+    return (session_host){.user = g, .log = on_log, .record = on_record, .out = on_out, .locked = on_locked, .taken = on_taken,
                           .terminal = !g->g.log.fn && isatty(STDERR_FILENO), .out_terminal = isatty(STDOUT_FILENO)};
 }
 
@@ -282,9 +287,9 @@ glimpse_status inline_eval(glimpse *guest, int64_t step, double train_loss, doub
     g->ending = g->asked = false;
     glimpse_status st = refresh_for_eval(g, step, train_loss, val_loss);
     st = st == GLIMPSE_OK ? end(g, g->api->eval(g->s, step, train_loss, val_loss)) : guest_end(guest, st);
-    if (st == GLIMPSE_E_STATE && g->ending) {
+    if (st == GLIMPSE_E_BUSY && g->ending) {
         buffer b = {0};
-        buf_printf(&b, "glimpse %lld: skipped, the worker of the run before still finishes its last eval; the next eval tries again",
+        buf_printf(&b, "glimpse  step %lld \xe2\x96\xb8 skipped, the worker of the run before still finishes its last eval; the next eval tries again",
                    (long long)step);
         guest_say(&guest->log, buf_failed(&b) ? "glimpse: out of memory" : buf_str(&b));
         buf_free(&b);

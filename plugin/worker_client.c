@@ -276,9 +276,7 @@ static glimpse_status miss(worker_guest *w, const asked *a, const char *why) {
 
 /* Memory of the GPU is taken once a step was made: by then the trainer has what it needs. */
 static void offer_device(worker_guest *w, int64_t step) {
-    bool stepped = w->seen && step > w->first_step;
-    if (!w->seen) w->seen = true, w->first_step = step;
-    if (w->across != DEVICE_NONE || !stepped) return;
+    if (w->across != DEVICE_NONE || step <= w->first_step) return;
     if (device_offer_slots(w->dev, w->snap.bytes, w->snap.n_slots, opt_float(w->o, OPT_gpu_memory_limit), &w->offer) < 0) {
         char why[WHY_BYTES];
         c_snprintf(why, sizeof why, "%s", status_text());
@@ -326,6 +324,7 @@ static glimpse_status eval(worker_guest *w, const asked *a) {
     char why[SCHEDULE_WHY_BYTES];
     glimpse_status st;
     double begun_ns = now_ns();
+    if (!w->seen) w->seen = true, w->first_step = a->step;
     line_collect(w);
     if (w->g.off) return w->failed < 0 ? line_take_failure(w) : GLIMPSE_NOT_DUE;
     if (w->socket < 0 && (st = line_start(w)) < 0) return eval_failed(w, st, a);

@@ -30,6 +30,16 @@ TEST(colors_palettes) {
                       rgb_luminance(palette_rgb((palette)p, i / 255.0)) + 2e-3);
 }
 
+/* No cell of the scale is grey: it would read as one without a colour.  The order of the lightness stays. */
+TEST(colors_256_keep_the_scale) {
+    for (int i = 0; i < 256; i++) {
+        const rgb c = color_256_rgb(color_256_of(palette_rgb(PALETTE_VIRIDIS, i / 255.0)));
+        EXPECT(c.r != c.g || c.g != c.b);
+        for (int k = 0; k < i; k += 5)
+            EXPECT_LE(rgb_luminance(color_256_rgb(color_256_of(palette_rgb(PALETTE_VIRIDIS, k / 255.0)))), rgb_luminance(c));
+    }
+}
+
 TEST(colors_contrast) {
     const rgb black = {0, 0, 0}, white = {255, 255, 255};
     EXPECT_NEAR(rgb_contrast(black, white), 21, 1e-9);

@@ -244,7 +244,7 @@ TEST(journal_one_writer_and_new_runs) {
     EXPECT(st.continued && !st.set_aside[0] && st.last_step == 20);
     EXPECT_NEAR(st.best_val_loss, 2.5, 0);
     record_free(&st.last->record);
-    EXPECT_ERR(journal_open(dir, 30, NULL, "gpt2", 123456789012, &k, &st), GLIMPSE_E_STATE, "another run");
+    EXPECT_ERR(journal_open(dir, 30, NULL, "gpt2", 123456789012, &k, &st), GLIMPSE_E_BUSY, "another run");
     journal_close(j);
     REQUIRE_OK(journal_open(dir, 30, NULL, "llama", 123456789012, &j, &st)); /* another model: another run */
     EXPECT(!st.continued && st.last_step == -1);

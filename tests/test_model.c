@@ -123,6 +123,15 @@ SPOIL(minus_cap) { r->d.logit_softcap = -1; }
 SPOIL(bad_norm) { r->d.norm = 2; }
 SPOIL(bad_act) { r->d.activation = -1; }
 SPOIL(wrong_ffn) { r->d.ffn_size = 100; }
+static void turn(glimpse_tensor *t) {
+    int64_t rows = t->dims[0];
+    t->dims[0] = t->dims[1], t->dims[1] = rows;
+}
+SPOIL(down_turned) { turn(T("transformer.h.0.mlp.c_proj.weight")); }
+SPOIL(both_turned) {
+    turn(T("transformer.h.0.mlp.c_fc.weight"));
+    turn(T("transformer.h.0.mlp.c_proj.weight"));
+}
 SPOIL(bad_size) { r->d.size = 0; }
 SPOIL(failed_bind) { r->d.bind_status = GLIMPSE_E_MEMORY; }
 SPOIL(bias_of_gate) { T("transformer.h.0.mlp.c_fc.bias")->dims[0] = 384; }
@@ -137,7 +146,7 @@ TEST(model_says_what_is_wrong) {
     } cases[] = {
         {drop, GLIMPSE_E_MODEL, "tensor transformer.wte.weight is missing: expected (Vp, C) = (61 or more, 48)"},
         {drop_all, GLIMPSE_E_MODEL, "hint: call glimpse_bind"},
-        {drop_layer, GLIMPSE_E_MODEL, "tensor transformer.h.2.mlp.c_fc.weight is missing: expected (F, C) = (192 or, gated, 384, 48)"},
+        {drop_layer, GLIMPSE_E_MODEL, "tensor transformer.h.2.mlp.c_fc.weight is missing: expected (F, C) = (192 or gated 384, 48)"},
         {turned, GLIMPSE_E_MODEL,
          "tensor transformer.h.1.attn.c_attn.weight: expected (3C, C) = (144, 48), found (48, 144)\n"
          "hint: if it is stored (in, out), bind it with GLIMPSE_TRANSPOSED"},
@@ -180,7 +189,11 @@ TEST(model_says_what_is_wrong) {
         {minus_cap, GLIMPSE_E_MODEL, "model.logit_softcap is -1"},
         {bad_norm, GLIMPSE_E_MODEL, "model.norm is 2"},
         {bad_act, GLIMPSE_E_MODEL, "model.activation is -1"},
-        {wrong_ffn, GLIMPSE_E_MODEL, "(F, C) = (100 or, gated, 200, 48), found (192, 48)"},
+        {wrong_ffn, GLIMPSE_E_MODEL, "(F, C) = (100 or gated 200, 48), found (192, 48)"},
+        {down_turned, GLIMPSE_E_MODEL,
+         "tensor transformer.h.0.mlp.c_proj.weight: expected (C, F) = (48, 192), found (192, 48)\n"
+         "hint: if it is stored (in, out), bind it with GLIMPSE_TRANSPOSED"},
+        {both_turned, GLIMPSE_E_MODEL, "found (48, 192)\nhint: if it is stored (in, out)"},
         {bad_size, GLIMPSE_E_MODEL, "hint: begin with glimpse_model model = GLIMPSE_MODEL_INIT"},
         {failed_bind, GLIMPSE_E_MEMORY, "glimpse_bind failed"},
         {bias_of_gate, GLIMPSE_E_MODEL, "layer 0: the feed-forward bias has 384 elements, its matrix 192 rows"},

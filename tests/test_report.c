@@ -641,6 +641,19 @@ TEST(report_of_a_run_that_resumes_and_of_a_new_one) {
                "evals.20*_$R/step_00000000; do test -e $f || exit 1; done; test $(ls events.out.tfevents.* | wc -l) = 1 && "
                "test $(ls evals.20*_$R/events.out.tfevents.*.$R | wc -l) = 1", dir, run);
     EXPECT_EQ(system(buf_str(&cmd)), 0);
+    buf_clear(&cmd); /* the page knows it; as does one that is drawn anew, and who names its journal is told where it is */
+    for (int drawn = 0; drawn < 2; drawn++) {
+        char *runs = slurp(dir, "report/runs.js", NULL);
+        EXPECT(runs && !strncmp(runs, "glimpse_runs([\"20", 17) && strstr(runs, run) && count_of(runs, ",") == 0);
+        free(runs);
+        buf_clear(&cmd);
+        buf_printf(&cmd, "rm %s/report/runs.js && %s/glimpse report %s >%s/said", dir, test_build_dir(), dir, dir);
+        EXPECT_EQ(system(buf_str(&cmd)), 0);
+    }
+    buf_clear(&cmd);
+    buf_printf(&cmd, "cd %s && ! %s/glimpse report evals.20*_%s.jsonl 2>said && grep -q '/report.html#run=20.*_%s$' said && "
+               "! %s/glimpse report evals.jsonl 2>said && grep -q 'hint: glimpse report' said", dir, test_build_dir(), run, run, test_build_dir());
+    EXPECT_EQ(system(buf_str(&cmd)), 0);
     buf_free(&cmd);
 }
 

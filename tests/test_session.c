@@ -149,7 +149,7 @@ TEST(session_schedule) {
         buf_clear(&h.log);
         EXPECT_EQ(session_eval(s, i * 10, NAN, evals[i].val), evals[i].want);
         EXPECT(h.log.n > 0); /* every eval says something */
-        if (i == 2) EXPECT(strstr(buf_str(&h.log), "no sample") && strstr(buf_str(&h.log), "2.5 @ 10"));
+        if (i == 2) EXPECT(strstr(buf_str(&h.log), "no sample") && strstr(buf_str(&h.log), "2.500 @ 10"));
     }
     EXPECT_NEAR(s->due.best_val_loss, 2.4, 0);
     session_close(s);
@@ -257,6 +257,12 @@ TEST(session_broken_models_are_called_broken) {
     g.w[14][3] = NAN;
     EXPECT_ERR(session_eval(s, 2, 3, 3), GLIMPSE_E_NONFINITE, "not finite");
     EXPECT(strstr(buf_str(&h.log), "not finite"));
+    EXPECT(strstr(buf_str(&h.log), "  transformer.ln_f.weight, 1 of its 16 numbers\n"));
+    g.w[15][0] = INFINITY;
+    EXPECT_ERR(session_eval(s, 2, 3, 3), GLIMPSE_E_NONFINITE, "1 of its 16 numbers, and 1 other tensor");
+    for (int i = 0; i < 16; i++) g.w[14][i] = 3e38f, g.w[15][i] = 3e38f; /* finite, and too large */
+    EXPECT_ERR(session_eval(s, 2, 3, 3), GLIMPSE_E_NONFINITE, "; every weight is finite");
+    for (int i = 0; i < 16; i++) g.w[14][i] = 1, g.w[15][i] = 0;
     g.w[14][3] = 1;
     EXPECT_OK(session_eval(s, 3, 3, 3)); /* and goes on when they are finite again */
     session_close(s);
@@ -267,10 +273,11 @@ TEST(session_broken_models_are_called_broken) {
 
 /* A bias that was forgotten beside others is told; all of them, or none, are a model's own affair. */
 TEST(session_tells_biases_left_out) {
-    static const char *const want[] = {"", "transformer.ln_f.bias", "transformer.ln_f.bias, transformer.h.1.mlp.c_fc.bias", ""};
+    static const char *const want[] = {"", "transformer.ln_f.bias", "transformer.ln_f.bias, transformer.h.1.mlp.c_fc.bias", "",
+                                       "transformer.ln_f.bias, transformer.h.*.attn.c_proj.bias"};
     tiny_gpt g;
     tiny_gpt_make(&g, 2, 2, 16, 60, 32, -1, 10);
-    for (int k = 0; k < 4; k++) {
+    for (int k = 0; k < 5; k++) {
         glimpse_model d = GLIMPSE_MODEL_INIT;
         model *m;
         buffer b = {0};
@@ -279,6 +286,7 @@ TEST(session_tells_biases_left_out) {
             const glimpse_tensor *t = &g.model.tensors[i];
             const bool bias = strlen(t->name) > 5 && !strcmp(t->name + strlen(t->name) - 5, ".bias");
             if ((k == 3 && bias) || (k && !strcmp(t->name, "transformer.ln_f.bias"))) continue;
+            if (k == 4 && strstr(t->name, ".attn.c_proj.bias")) continue; /* of every layer */
             glimpse_tensor one = *t;
             if (k == 2 && strstr(t->name, ".*.mlp.c_fc.bias")) { /* of the first layer alone */
                 one.name = "transformer.h.0.mlp.c_fc.bias";
@@ -739,7 +747,7 @@ TEST(session_two_evals_in_one_step) {
     EXPECT_EQ(session_eval(s, 10, NAN, 5), GLIMPSE_OK);
     EXPECT_EQ(session_eval(s, 10, NAN, 6), GLIMPSE_NOT_DUE);
     EXPECT_OK(session_note(s, 10, NAN, 6, NOTE_SKIPPED, "still busy", 0, false));
-    EXPECT(strstr(buf_str(&h.log), "glimpse 10: no sample, still busy (this step's samples stay)"));
+    EXPECT(strstr(buf_str(&h.log), "glimpse  step 10 \xe2\x96\xb8 no sample, still busy (this step's samples stay)"));
     session_close(s);
     size_t n;
     char *text = slurp(test_tmpdir(), "sample.txt", &n), *line = slurp(test_tmpdir(), "evals.jsonl", &n);

@@ -251,7 +251,7 @@ TEST(text_sample_ansi_spans) {
 
 TEST(text_terminal_golden) {
     static const char *const p[] = {"Once upon", " a", " time", ".\n\n\n", "The", " end."};
-    static const glimpse_metric now[] = {{"perplexity", 5.9}, {"spelling_token_rate", 0.97}, {"repetition", 0.03}};
+    static const glimpse_metric now[] = {{"perplexity", 5.9}, {"spelling_token_rate", 0.97}, {"repetition_tokens", 0.03}};
     static const glimpse_metric then[] = {{"perplexity", 7.2}, {"spelling_token_rate", 0.93}};
     made *m = make(p, NULL, 6), *o = make(p, NULL, 6);
     m->s[0].metrics = now, m->s[0].n_metrics = 3;
@@ -267,26 +267,36 @@ TEST(text_terminal_golden) {
     buffer b = {0};
     EXPECT_OK(view_terminal(&m->r, &o->r, "out/s.txt", &plain, &b));
     EXPECT_STREQ(buf_str(&b),
-                 "glimpse  step 250 \xe2\x96\xb8 train 2.413  val 2.507 \xe2\x96\xbc" "0.112 best   3\xc3\x97" "6 tokens  0.31 s  blocked 0.2 ms\n"
+                 "glimpse  step 250 \xe2\x96\xb8 train 2.413  val 2.507 best   3\xc3\x97" "6 tokens  0.31 s  blocked 0.2 ms\n"
                  "  \"\\n\"  top_k=200 T=0.8 seed=1337                                                            1 of 3\n"
                  "  Once upon a time.\xe2\x86\xb5\xe2\x86\xb5\n"
                  "  The end.\n"
-                 "  \xe2\x96\x81\xe2\x96\x82\xe2\x96\x83\xe2\x96\x85\xe2\x96\x86\xe2\x96\x81 entropy 1.67   ppl 5.9   spelling .97   repeats .03   stop length\n"
+                 "  \xe2\x96\x81\xe2\x96\x82\xe2\x96\x83\xe2\x96\x83\xe2\x96\x84\xe2\x96\x81 entropy 1.67   ppl 5.9   spelling .97   repeats .03   stop length\n"
                  "  since 200: val \xe2\x96\xbc" "0.112 \xc2\xb7 first 4 tokens same \xc2\xb7 ppl 7.2\xe2\x86\x92" "5.9 \xc2\xb7 spelling .93\xe2\x86\x92.97\n"
                  "  \xe2\x80\xa6 2 more: out/s.txt\n");
     buf_free(&b);
-    /* What the change of the loss is against is said at any width: here, or in the digest. */
+    /* The change of the loss is said once, and in one form, at any width; of an eval whose texts are others too. */
     for (int width = 60; width < 130; width++) {
         view_style narrow = plain;
         narrow.width = width;
         EXPECT_OK(view_terminal(&m->r, &o->r, "out/s.txt", &narrow, &b));
-        EXPECT(strstr(buf_str(&b), "0.112 since 200 best") != NULL || strstr(buf_str(&b), "since 200: val \xe2\x96\xbc" "0.112") != NULL);
+        const char *change = strstr(buf_str(&b), "\n  since 200: val \xe2\x96\xbc" "0.112 \xc2\xb7 ");
+        EXPECT(change != NULL && strstr(buf_str(&b), "\xe2\x96\xbc") > change && strstr(buf_str(&b), "val \xe2\x96") == strstr(buf_str(&b), "val \xe2\x96\xbc"));
+        EXPECT(change && !strstr(change + 20, "\xe2\x96\xbc"));
         EXPECT(width < 80 || strstr(buf_str(&b), " entropy 1.67 ") != NULL);
         buf_free(&b);
     }
+    o->s[0].prompt_text = "another", o->s[0].prompt_bytes = 7;
+    EXPECT_OK(view_terminal(&m->r, &o->r, "out/s.txt", &plain, &b));
+    EXPECT(strstr(buf_str(&b), "\n  since 200: val \xe2\x96\xbc" "0.112\n") != NULL);
+    buf_free(&b);
+    m->r.train_loss = m->r.val_loss = NAN; /* no hole where the losses would be */
+    EXPECT_OK(view_terminal(&m->r, NULL, NULL, &plain, &b));
+    EXPECT(strstr(buf_str(&b), "step 250 \xe2\x96\xb8 3\xc3\x97" "6 tokens  0.31 s") != NULL);
+    buf_free(&b);
     m->s[1].n_tokens = 4; /* 6 + 4 + 6: no longer three times as many */
     EXPECT_OK(view_terminal(&m->r, NULL, NULL, &plain, &b));
-    EXPECT(strstr(buf_str(&b), "   16 tokens  ") != NULL && strstr(buf_str(&b), "\xc3\x97") == NULL);
+    EXPECT(strstr(buf_str(&b), " \xe2\x96\xb8 16 tokens  ") != NULL && strstr(buf_str(&b), "\xc3\x97") == NULL);
     buf_free(&b);
     view_style style = plain;
     style.terminal = true;
@@ -318,10 +328,24 @@ static int trailing_blanks(const buffer *b, bool head) {
     return found;
 }
 
+/* A fresh model's stretches differ by a few hundredths of ln V, a trained one's lie near the ground: both are to be seen. */
+TEST(text_terminal_bars_tell_apart) {
+    static const char *const p[] = {"a", "b", "c", "d", "e", "f"};
+    static const float entropies[] = {3.4f, 3.7f, 4.1f, 0.8f, 0.3f, 0.1f}; /* of ln 65 = 4.17 */
+    made *m = make(p, NULL, 6);
+    buffer b = {0};
+    m->r.vocab_size = 65;
+    for (int i = 0; i < 6; i++) m->tokens[i].entropy = entropies[i];
+    EXPECT_OK(view_terminal(&m->r, NULL, NULL, &plain, &b));
+    EXPECT(strstr(buf_str(&b), "\n  \xe2\x96\x86\xe2\x96\x87\xe2\x96\x88\xe2\x96\x83\xe2\x96\x82\xe2\x96\x81 entropy ") != NULL);
+    buf_free(&b);
+    free(m);
+}
+
 /* A text that ink would not show has a row all the same, and numbers that such a text does not have say so. */
 TEST(text_terminal_of_blanks) {
     static const char *const p[] = {"\n", "\n", " ", "\t", "\n"}, *const s[] = {"SS", "SS", "SS", "SS", "SS"};
-    static const glimpse_metric blanks[] = {{"repetition", NAN}, {"spelling_token_rate", NAN}}, one_word[] = {{"repetition", NAN}, {"repetition_tokens", 0.96}};
+    static const glimpse_metric blanks[] = {{"repetition_tokens", NAN}, {"spelling_token_rate", NAN}}, one_word[] = {{"repetition", NAN}, {"repetition_tokens", 0.96}};
     made *m = make(p, NULL, 5);
     m->s[0].metrics = blanks, m->s[0].n_metrics = 2;
     buffer b = {0};
@@ -346,7 +370,7 @@ TEST(text_terminal_of_blanks) {
     m = make(s, NULL, 5); /* one word: no 4-gram of words, and yet it repeats */
     m->s[0].metrics = one_word, m->s[0].n_metrics = 2;
     EXPECT_OK(view_terminal(&m->r, NULL, NULL, &plain, &b));
-    EXPECT(strstr(buf_str(&b), "   token repeats .96   stop") != NULL && strstr(buf_str(&b), "hint: 96 % of the 4-grams repeat") != NULL);
+    EXPECT(strstr(buf_str(&b), "   repeats .96   stop") != NULL && strstr(buf_str(&b), "hint: 96 % of the 4-grams repeat") != NULL);
     buf_free(&b);
     unsigned hinted = 0; /* a run's log gives a hint once; another kind is another hint */
     view_style once = plain;
@@ -438,23 +462,23 @@ TEST(text_one_line) {
                         .train_loss = NAN, .status = "ok", .check = "none"};
     buffer b = {0};
     EXPECT_OK(view_one_line(&r, &plain, &b));
-    EXPECT_STREQ(buf_str(&b), "glimpse 750: no sample, val 2.51 \xe2\x89\xa5 best 2.47 @ 500 (--sample_each_eval)\n");
+    EXPECT_STREQ(buf_str(&b), "glimpse  step 750 \xe2\x96\xb8 no sample, val 2.510 \xe2\x89\xa5 best 2.470 @ 500 (--sample_each_eval)\n");
     buf_clear(&b);
     EXPECT_OK(view_terminal(&r, NULL, NULL, &plain, &b)); /* the same for a record without samples */
-    EXPECT_STREQ(buf_str(&b), "glimpse 750: no sample, val 2.51 \xe2\x89\xa5 best 2.47 @ 500 (--sample_each_eval)\n");
+    EXPECT_STREQ(buf_str(&b), "glimpse  step 750 \xe2\x96\xb8 no sample, val 2.510 \xe2\x89\xa5 best 2.470 @ 500 (--sample_each_eval)\n");
     buf_clear(&b);
     const view_style narrow = {.depth = DEPTH_NONE, .width = 60, .terminal = true};
     EXPECT_OK(view_one_line(&r, &narrow, &b));
-    EXPECT_STREQ(buf_str(&b), "glimpse 750: no sample, val 2.51 \xe2\x89\xa5 best 2.47 @ 500\n  (--sample_each_eval)\n");
+    EXPECT_STREQ(buf_str(&b), "glimpse  step 750 \xe2\x96\xb8 no sample, val 2.510 \xe2\x89\xa5 best 2.470 @ 500\n  (--sample_each_eval)\n");
     buf_clear(&b);
-    r.val_loss = 2.4712;
+    r.val_loss = 2.4702;
     EXPECT_OK(view_one_line(&r, &plain, &b)); /* digits enough to see why */
-    EXPECT_STREQ(buf_str(&b), "glimpse 750: no sample, val 2.471 \xe2\x89\xa5 best 2.470 @ 500 (--sample_each_eval)\n");
+    EXPECT_STREQ(buf_str(&b), "glimpse  step 750 \xe2\x96\xb8 no sample, val 2.4702 \xe2\x89\xa5 best 2.4700 @ 500 (--sample_each_eval)\n");
     buf_clear(&b);
     r.status = "skipped";
     r.why = "the eval before is \x1b]0;busy\a";
     EXPECT_OK(view_one_line(&r, &plain, &b));
-    EXPECT_STREQ(buf_str(&b), "glimpse 750: no sample, the eval before is \\x1b]0;busy\\x07\n");
+    EXPECT_STREQ(buf_str(&b), "glimpse  step 750 \xe2\x96\xb8 no sample, the eval before is \\x1b]0;busy\\x07\n");
     buf_free(&b);
 }
 

@@ -80,7 +80,7 @@ TEST(worker_keeps_the_schedule_without_copies) {
     EXPECT_OK(glimpse_close(r.g));
     EXPECT_STREQ(rig_status(&r, 10), "skipped");
     EXPECT_STREQ(rig_status(&r, 20), "ok");
-    EXPECT(has(&r, "glimpse 10: no sample, val 3.5 \xe2\x89\xa5 best 3 @ 0 (--sample_each_eval)"));
+    EXPECT(has(&r, "glimpse  step 10 \xe2\x96\xb8 no sample, val 3.500 \xe2\x89\xa5 best 3.000 @ 0 (--sample_each_eval)"));
     /* A run that is resumed knows its best from the journal, which only the worker reads. */
     rig_reopen(&r);
     REQUIRE(r.g != NULL);
@@ -196,7 +196,7 @@ TEST(worker_busy_evals_are_skipped_or_wait) {
     EXPECT_STREQ(rig_status(&r, 10), "ok");
     EXPECT_STREQ(rig_status(&r, 20), "skipped");
     EXPECT_STREQ(rig_status(&r, 30), "skipped");
-    EXPECT(has(&r, "glimpse 20: no sample, still busy with step 10 (--glimpse_when_busy wait)"));
+    EXPECT(has(&r, "glimpse  step 20 \xe2\x96\xb8 no sample, still busy with step 10 (--glimpse_when_busy wait)"));
     EXPECT(has(&r, "evals are not in the journal: the worker took nothing"));
     rig_close(&r);
     rig_open(&r, (const char *const[]){"when_busy=wait", NULL});
@@ -251,7 +251,7 @@ TEST(worker_two_snapshots) {
     EXPECT_EQ(got.n, 4);
     for (int i = 0; i < got.n; i++) EXPECT(got.step[i] == i && strcmp(got.text[i], want.text[i]) == 0);
     EXPECT_STREQ(rig_status(&r, 100), "skipped");
-    EXPECT(has(&r, "glimpse 100: no sample, still busy with step 0"));
+    EXPECT(has(&r, "glimpse  step 100 \xe2\x96\xb8 no sample, still busy with step 0"));
     rig_close(&r);
     rig_open(&r, (const char *const[]){"snapshots=2", NULL});
     REQUIRE(r.g != NULL);

@@ -143,10 +143,8 @@ static int sample_head(screen *s, const glimpse_sample *sample, int row) {
     }
     row_addf(s, 1, PAINT_DIM, "T=%.4g", sample->temperature);
     add_metric(s, "ppl", text_metric(sample, "perplexity"), text_short);
-    add_metric(s, "spelling", text_metric(sample, "spelling_token_rate"), text_share);
-    bool tokens;
-    const double repeats = text_repeats(sample, &tokens);
-    add_metric(s, TEXT_REPEATS(tokens), repeats, text_share);
+    add_metric(s, text_metric_label("spelling_token_rate"), text_metric(sample, "spelling_token_rate"), text_share);
+    add_metric(s, text_metric_label("repetition_tokens"), text_metric(sample, "repetition_tokens"), text_share);
     row_addf(s, 2, sample->stop == GLIMPSE_STOP_NONFINITE ? PAINT_BAD : PAINT_DIM, "stop %s", text_stop_name(sample->stop));
     row_addf(s, 2, PAINT_DIM, "seed=%llu", (unsigned long long)sample->seed); /* last: it is the same at every step */
     s->columns = (size_t)v->width;

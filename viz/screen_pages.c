@@ -285,7 +285,7 @@ static void all_numbers(number_list *l) {
     const glimpse_sample *o = text_same_sample(b, s);
     for (int32_t i = 0; i < s->n_metrics; i++) {
         if (!text_shows_metric(s->metrics[i].name)) continue;
-        number(l, s->metrics[i].name, s->metrics[i].value, o ? metric_of(o->metrics, o->n_metrics, s->metrics[i].name) : NAN, "");
+        number(l, text_metric_label(s->metrics[i].name), s->metrics[i].value, o ? metric_of(o->metrics, o->n_metrics, s->metrics[i].name) : NAN, "");
     }
 }
 

@@ -1,16 +1,17 @@
 /* terminal.c -- the log of an eval on a terminal: a glance that tells how the model speaks now, and where the rest is.
  *
- *     glimpse  step 250 ▸ train 2.413  val 2.507 ▼0.112 since 200 best   3×128 tokens  0.31 s  blocked 0.2 ms
+ *     glimpse  step 250 ▸ train 2.413  val 2.507 best   3×128 tokens  0.31 s  blocked 0.2 ms
  *       "\n"  top_k=200 T=0.8 seed=1337                                                  1 of 3
  *       Once upon a time there was a little girl named Lily. She liked to play …
  *       ▁▁▂▁▁▃▁▁▇▁▂▁▁▁▂▅▁▁▁▂ entropy 1.8   ppl 5.9   spelling .97   repeats .03   stop length
- *       since 200: first 11 tokens same · ppl 7.2→5.9 · spelling .93→.97
+ *       since 200: val ▼0.112 · first 11 tokens same · ppl 7.2→5.9 · spelling .93→.97
  *       … 2 more: out/demo/evals/step_00000250/sample.txt
  *       minmax ████████  lowest … highest logit of each sample, not p (−3.1 … 14.2)
  *
  * At most 24 rows whatever the model says, at any width from 20 columns on: what does not fit is left out from the end
  * of its line, whole pieces at a time.  The first sample of up to four prompt-and-setting pairs is shown.  The sparkline
- * is the mean entropy of equal stretches of the sample on a fixed scale, 0 .. ln(V) / 2, so that evals compare.
+ * is the mean entropy of equal stretches of the sample on a fixed scale, so that evals compare: asin(sqrt(entropy / ln V)), which
+ * spreads both ends, for a fresh model's stretches lie near the top and those of a trained one near the ground.
  * Called by the log hook. */
 #include "viz/text.h"
 
@@ -29,8 +30,6 @@ typedef struct log_view {
     size_t width;    /* of it */
     buffer *out;
     bool shortened;  /* some text did not fit */
-    bool left_out;   /* a piece of the row being made did not fit */
-    bool labelled;   /* the headline says since when the validation loss changed; else the digest does */
 } log_view;
 
 /* === Rows ======================================================================================================= */
@@ -46,7 +45,7 @@ static size_t room(const log_view *v) { return v->columns > v->width ? v->column
 /* Append a piece if the whole of it, with the gap before it, fits. */
 static bool add(log_view *v, size_t gap, paint_kind kind, const char *text) {
     size_t w = text_width(text, strlen(text));
-    if (gap + w > room(v)) return v->left_out = true, false;
+    if (gap + w > room(v)) return false;
     for (size_t i = 0; i < gap; i++) styled_puts(&v->line, " ", PAINT_PLAIN);
     styled_puts(&v->line, text, kind);
     v->width += gap + w;
@@ -121,26 +120,21 @@ static void loss_text(char out[48], const char *name, double loss) {
     else if (isinf(loss)) c_snprintf(out, 48, "%s inf", name);
 }
 
-/* The losses, the change since the last eval that was sampled (the one whose text the digest compares), whether it is the
- * best: the last two mean nothing without the second, and the first goes before the second does. */
-static void add_losses(log_view *v, const glimpse_record *before) {
+/* The losses, and whether it is the best: that means nothing without the second, and the first goes before the second does.
+ * How the loss changed is the digest's, beside the step that it is compared with.  False: neither is known. */
+static bool add_losses(log_view *v) {
     const glimpse_record *r = v->r;
-    char train[48], val[48], change[48] = "", since[48] = "";
+    char train[48], val[48];
     bool best = r->best_step == r->step && isfinite(r->val_loss);
-    double by = before ? r->val_loss - before->val_loss : NAN;
     loss_text(train, "train", r->train_loss);
     loss_text(val, "val", r->val_loss);
-    if (isfinite(by)) {
-        c_snprintf(change, sizeof change, "%s%.3f", by > 0 ? "\xe2\x96\xb2" : "\xe2\x96\xbc", fabs(by));
-        c_snprintf(since, sizeof since, "since %lld", (long long)before->step);
-    }
-    size_t wants = 1 + strlen(val) + (*change ? 7 : 0) + (best ? 5 : 0);
+    size_t wants = 1 + strlen(val) + (best ? 5 : 0);
     bool both = *train && room(v) >= 1 + strlen(train) + 1 + wants;
+    if (!*train && !*val) return false;
     if (both || !*val) add(v, 1, isinf(r->train_loss) ? PAINT_BAD : PAINT_PLAIN, train);
-    if (!*val || !add(v, both ? 2 : 1, isinf(r->val_loss) ? PAINT_BAD : PAINT_PLAIN, val)) return;
-    if (*change && add(v, 1, by > 0 ? PAINT_BAD : PAINT_GOOD, change) && v->labelled && room(v) >= 1 + strlen(since) + (best ? 5 : 0))
-        add(v, 1, PAINT_DIM, since);
+    if (!*val || !add(v, both ? 2 : 1, isinf(r->val_loss) ? PAINT_BAD : PAINT_PLAIN, val)) return true;
     if (best) add(v, 1, PAINT_GOOD, "best");
+    return true;
 }
 
 static void add_seconds(log_view *v, const char *name, double s) {
@@ -149,35 +143,24 @@ static void add_seconds(log_view *v, const char *name, double s) {
     else addf(v, 2, PAINT_DIM, s < 10 ? "%s%.2f s" : "%s%.0f s", name, s);
 }
 
-static void headline_row(log_view *v, const glimpse_record *before) {
+static void headline(log_view *v) {
     const glimpse_record *r = v->r;
     begin_row(v, 0);
-    v->left_out = false;
     add(v, 0, PAINT_STRONG, "glimpse");
     addf(v, 2, PAINT_PLAIN, "step %lld", (long long)r->step);
     add(v, 1, PAINT_DIM, "\xe2\x96\xb8");
-    add_losses(v, before);
+    const size_t gap = add_losses(v) ? 3 : 1;
     if (r->n_samples > 0) {
         const int32_t each = r->samples->n_tokens;
         int64_t all = 0;
         for (int32_t i = 0; i < r->n_samples; i++) all += GLIMPSE_AT(r->samples, i)->n_tokens;
         bool equal = all == (int64_t)each * r->n_samples;
         for (int32_t i = 0; equal && i < r->n_samples; i++) equal = GLIMPSE_AT(r->samples, i)->n_tokens == each;
-        if (equal) addf(v, 3, PAINT_DIM, "%d\xc3\x97%d token%s", (int)r->n_samples, (int)each, each == 1 ? "" : "s");
-        else addf(v, 3, PAINT_DIM, "%lld tokens", (long long)all);
+        if (equal) addf(v, gap, PAINT_DIM, "%d\xc3\x97%d token%s", (int)r->n_samples, (int)each, each == 1 ? "" : "s");
+        else addf(v, gap, PAINT_DIM, "%lld tokens", (long long)all);
     }
     add_seconds(v, "", r->prefill_s + r->decode_s);
     add_seconds(v, "blocked ", r->blocked_s);
-}
-
-/* With the label of the change if all fits with it, or if there is no digest to say it. */
-static void headline(log_view *v, const glimpse_record *before, bool has_digest) {
-    v->labelled = true;
-    headline_row(v, before);
-    if (v->left_out && has_digest) {
-        v->labelled = false;
-        headline_row(v, before);
-    }
     end_row(v);
 }
 
@@ -259,13 +242,13 @@ static void sample_text(log_view *v, const glimpse_sample *s, int rows) {
 static void sparkline(log_view *v, const glimpse_sample *s, int cells) {
     static const char bars[8][4] = {"\xe2\x96\x81", "\xe2\x96\x82", "\xe2\x96\x83", "\xe2\x96\x84",
                                     "\xe2\x96\x85", "\xe2\x96\x86", "\xe2\x96\x87", "\xe2\x96\x88"};
-    double top = v->r->vocab_size > 1 ? log((double)v->r->vocab_size) / 2 : 1;
+    double top = v->r->vocab_size > 1 ? log((double)v->r->vocab_size) : 1;
     if (cells > s->n_tokens) cells = s->n_tokens;
     for (int c = 0; c < cells; c++) {
         int64_t from = (int64_t)s->n_tokens * c / cells, to = (int64_t)s->n_tokens * (c + 1) / cells;
         double sum = 0;
         for (int64_t i = from; i < to; i++) sum += GLIMPSE_AT(s->tokens, i)->entropy;
-        double x = sum / (double)(to - from) / top * 8;
+        double mean = sum / (double)(to - from) / top, x = isfinite(mean) ? asin(sqrt(fmin(fmax(mean, 0), 1))) * (8 / asin(1)) : mean;
         add(v, 0, isfinite(x) ? PAINT_DIM : PAINT_BAD, isfinite(x) ? bars[x >= 7 ? 7 : x > 0 ? (int)x : 0] : "!");
     }
 }
@@ -283,11 +266,10 @@ static void sample_numbers(log_view *v, const glimpse_sample *s) {
     sparkline(v, s, v->columns < 70 ? 10 : v->columns < 99 ? 12 : v->columns < 110 ? 20 : 32);
     if (s->n_tokens > 0) add_number(v, 1, "entropy", text_metric(s, "mean_entropy"), text_short);
     size_t gap = v->columns < 99 ? 2 : 3;
-    bool tokens;
-    double repeats = text_repeats(s, &tokens);
     if (s->n_tokens > 0) add_number(v, gap, "ppl", text_metric(s, "perplexity"), text_short);
-    if (text_has_metric(s, "spelling_token_rate")) add_number(v, gap, "spelling", text_metric(s, "spelling_token_rate"), text_share);
-    if (text_has_metric(s, "repetition")) add_number(v, gap, TEXT_REPEATS(tokens), repeats, text_share);
+    static const char *const shares[] = {"spelling_token_rate", "repetition_tokens"};
+    for (size_t i = 0; i < sizeof shares / sizeof *shares; i++)
+        if (text_has_metric(s, shares[i])) add_number(v, gap, text_metric_label(shares[i]), text_metric(s, shares[i]), text_share);
     addf(v, gap, s->stop == GLIMPSE_STOP_NONFINITE ? PAINT_BAD : PAINT_DIM, "stop %s", text_stop_name(s->stop));
     end_row(v);
     if (s->why && v->rows_left > 4) {
@@ -308,26 +290,35 @@ static void add_change(log_view *v, const char *name, double from, double to, vo
     addf(v, 0, PAINT_DIM, " \xc2\xb7 %s %s\xe2\x86\x92%s", name, a, b);
 }
 
-/* Of one sample; `among`: others are shown, so it says which. */
+static double loss_change(const glimpse_record *r, const glimpse_record *before) { return before ? r->val_loss - before->val_loss : NAN; }
+
+/* Against the last eval that was sampled: the loss, and one sample if it was there (`among`: others are shown, so it says which). */
 static void digest(log_view *v, const glimpse_record *before, const glimpse_sample *s, bool among) {
     const glimpse_sample *o = text_same_sample(before, s);
-    if (!o) return;
+    const double by = loss_change(v->r, before);
     int32_t same = 0;
+    begin_row(v, INDENT);
+    addf(v, 0, PAINT_DIM, "since %lld: ", (long long)before->step);
+    if (isfinite(by)) {
+        add(v, 0, PAINT_DIM, "val ");
+        addf(v, 0, by > 0 ? PAINT_BAD : by < 0 ? PAINT_GOOD : PAINT_DIM, "%s%.3f", by > 0 ? "\xe2\x96\xb2" : "\xe2\x96\xbc", fabs(by));
+    }
+    if (!o) {
+        end_row(v);
+        return;
+    }
+    if (isfinite(by)) add(v, 0, PAINT_DIM, " \xc2\xb7 ");
+    if (among) add(v, 0, PAINT_DIM, "first sample: ");
     while (same < s->n_tokens && same < o->n_tokens &&
            GLIMPSE_AT(s->tokens, same)->id == GLIMPSE_AT(o->tokens, same)->id)
         same++;
-    begin_row(v, INDENT);
-    addf(v, 0, PAINT_DIM, "since %lld%s: ", (long long)before->step, among ? ", first sample" : "");
-    double by = v->r->val_loss - before->val_loss;
-    if (!v->labelled && isfinite(by)) addf(v, 0, PAINT_DIM, "val %s%.3f \xc2\xb7 ", by > 0 ? "\xe2\x96\xb2" : "\xe2\x96\xbc", fabs(by));
     if (same == s->n_tokens && same == o->n_tokens && same != 1) addf(v, 0, PAINT_DIM, "all %d tokens same", (int)same);
     else if (!same) add(v, 0, PAINT_DIM, "another text from the first token on");
     else addf(v, 0, PAINT_DIM, "first %d token%s same", (int)same, same == 1 ? "" : "s");
     add_change(v, "ppl", text_metric(o, "perplexity"), text_metric(s, "perplexity"), text_short);
-    add_change(v, "spelling", text_metric(o, "spelling_token_rate"), text_metric(s, "spelling_token_rate"), text_share);
-    bool tokens, before_tokens;
-    double repeats = text_repeats(s, &tokens), repeats_before = text_repeats(o, &before_tokens);
-    if (tokens == before_tokens) add_change(v, TEXT_REPEATS(tokens), repeats_before, repeats, text_share);
+    static const char *const shares[] = {"spelling_token_rate", "repetition_tokens"};
+    for (size_t i = 0; i < sizeof shares / sizeof *shares; i++)
+        add_change(v, text_metric_label(shares[i]), text_metric(o, shares[i]), text_metric(s, shares[i]), text_share);
     end_row(v);
 }
 
@@ -352,8 +343,9 @@ static double unknown_share(const glimpse_record *r, const glimpse_sample *s) {
 /* What a person may want to change, from the metrics of a sample; its kind, 0 = nothing. */
 static unsigned advice_of(const glimpse_record *r, const glimpse_sample *s, char out[160]) {
     const char *ours = text_is(r->kind, "train") ? "--glimpse_" : "--"; /* as it is typed there */
-    bool tokens;
-    double repeats = text_repeats(s, &tokens), invalid = text_metric(s, "invalid_utf8_rate"), unknown = unknown_share(r, s);
+    const double words = text_metric(s, "repetition"), ids = text_metric(s, "repetition_tokens");
+    const bool tokens = !isfinite(words) && isfinite(ids); /* a text that has no four words */
+    double repeats = tokens ? ids : words, invalid = text_metric(s, "invalid_utf8_rate"), unknown = unknown_share(r, s);
     if (s->n_tokens == 1 && s->stop == GLIMPSE_STOP_EOS) {
         c_snprintf(out, 160, "hint: the model ended the text at once: %signore_eos, or another prompt", ours);
         return 1;
@@ -488,8 +480,8 @@ glimpse_status view_terminal(const glimpse_record *r, const glimpse_record *befo
     bool colored = style->colorize && style->depth != DEPTH_NONE;
     int32_t shown[MAX_PAIRS];
     int n = pick(r, shown);
-    const bool has_digest = n && text_same_sample(before, GLIMPSE_AT(r->samples, shown[0]));
-    headline(&v, before, has_digest);
+    const bool has_digest = n && before && (isfinite(loss_change(r, before)) || text_same_sample(before, GLIMPSE_AT(r->samples, shown[0])));
+    headline(&v);
     if (text_check_failed(r)) check_failed_row(&v);
     if (!text_is(r->status, "ok")) {
         styled t = {0};
@@ -512,7 +504,7 @@ glimpse_status view_terminal(const glimpse_record *r, const glimpse_record *befo
         sample_text(&v, s, rows < 1 ? 1 : rows);
         sample_numbers(&v, s);
     }
-    if (n) digest(&v, before, GLIMPSE_AT(r->samples, shown[0]), n > 1);
+    if (has_digest) digest(&v, before, GLIMPSE_AT(r->samples, shown[0]), n > 1);
     scores(&v);
     advice(&v, hints, hint);
     if (n) where_the_rest_is(&v, n, where);
@@ -528,7 +520,8 @@ glimpse_status view_one_line(const glimpse_record *r, const view_style *style, b
     styled t = {0};
     size_t start = out->n;
     styled_puts(&t, "glimpse", PAINT_STRONG);
-    styled_printf(&t, PAINT_PLAIN, " %lld: ", (long long)r->step);
+    styled_printf(&t, PAINT_PLAIN, "  step %lld ", (long long)r->step);
+    styled_puts(&t, "\xe2\x96\xb8 ", PAINT_DIM);
     const char *why = r->why && *r->why ? r->why : NULL;
     if (text_is(r->status, "failed")) {
         styled_puts(&t, "failed", PAINT_BAD);
@@ -538,11 +531,11 @@ glimpse_status view_one_line(const glimpse_record *r, const view_style *style, b
         styled_puts(&t, "no sample", PAINT_PLAIN);
         if (!why && isfinite(r->val_loss) && isfinite(r->best_val_loss)) {
             char val[32], best[32];
-            int digits = 2; /* as many as show why */
+            int digits = 3; /* as the other losses; more if they must show why */
             do {
                 c_snprintf(val, sizeof val, "%.*f", digits, r->val_loss);
                 c_snprintf(best, sizeof best, "%.*f", digits, r->best_val_loss);
-            } while (r->val_loss != r->best_val_loss && text_is(val, best) && digits++ < 6);
+            } while (r->val_loss != r->best_val_loss && text_is(val, best) && digits++ < 7);
             styled_printf(&t, PAINT_PLAIN, ", val %s \xe2\x89\xa5 best %s", val, best);
             if (r->best_step >= 0) styled_printf(&t, PAINT_PLAIN, " @ %lld", (long long)r->best_step);
             styled_puts(&t, " (--sample_each_eval)", PAINT_DIM);

@@ -119,10 +119,9 @@ double text_metric(const glimpse_sample *s, const char *name);
 /* Whether people are shown it: distinct_1 is lexical_diversity by another name, the same number always, and that one is. */
 bool text_shows_metric(const char *name);
 bool text_has_metric(const glimpse_sample *s, const char *name); /* it was measured, be it that the text gives no number */
-/* What people's views call its repeats: the metric repetition, of 4-grams of words; of a text that has no four words, and then
- * *tokens is true, repetition_tokens.  NAN if neither is known. */
-double text_repeats(const glimpse_sample *s, bool *tokens);
-#define TEXT_REPEATS(tokens) ((tokens) ? "token repeats" : "repeats")
+/* What every view for people calls a metric, the page too (METRIC_LABELS of viz/page/words.js): "repeats" is repetition_tokens, which
+ * any text has and any script; "word repeats" is repetition.  Files keep the name itself; others are returned as they are. */
+const char *text_metric_label(const char *name);
 /* Nothing, or blanks and ends of lines alone: ink would not show it. */
 bool text_is_blank(const char *s, size_t n);
 /* The sample of another eval (NULL = none) with the same prompt, setting and number; NULL = it has none. */

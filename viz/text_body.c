@@ -35,10 +35,12 @@ bool text_has_metric(const glimpse_sample *s, const char *name) {
     return false;
 }
 
-double text_repeats(const glimpse_sample *s, bool *tokens) {
-    const double words = text_metric(s, "repetition"), ids = text_metric(s, "repetition_tokens");
-    *tokens = !isfinite(words) && isfinite(ids);
-    return *tokens ? ids : words;
+const char *text_metric_label(const char *name) {
+    static const char *const labels[][2] = {{"mean_entropy", "entropy"}, {"spelling_token_rate", "spelling"}, {"repetition_tokens", "repeats"},
+                                            {"repetition", "word repeats"}, {"longest_repeat", "longest repeat"}};
+    for (size_t i = 0; i < sizeof labels / sizeof *labels; i++)
+        if (text_is(labels[i][0], name)) return labels[i][1];
+    return name;
 }
 
 const glimpse_sample *text_same_sample(const glimpse_record *r, const glimpse_sample *s) {

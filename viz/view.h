@@ -38,7 +38,7 @@ glimpse_status view_sample_ansi(const glimpse_record *r, const view_style *style
  * the eval before, for the digest line; `where` the path of the eval's sample.txt, or NULL. */
 glimpse_status view_terminal(const glimpse_record *r, const glimpse_record *before, const char *where,
                              const view_style *style, buffer *out);
-/* The line of an eval without samples: "glimpse 750: no sample, val 2.51 >= best 2.47 @ 500 (--sample_each_eval)", from
+/* The line of an eval without samples: "glimpse  step 750 > no sample, val 2.510 >= best 2.470 @ 500 (--sample_each_eval)", from
  * `why` or else the losses.  view_terminal says it for a record that has none. */
 glimpse_status view_one_line(const glimpse_record *r, const view_style *style, buffer *out);
 /* On a terminal, what makes way for a line of the log: a progress bar that stands there is wiped.  Else nothing. */

@@ -2,6 +2,7 @@
 #include "include/internal/schedule.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "include/internal/buffer.h"
 
@@ -15,8 +16,13 @@ bool schedule_is_due(const schedule *s, const options *o, double val_loss, char 
     if (!s->evals || s->owed || opt_bool(o, OPT_sample_each_eval) || !isfinite(val_loss) || !isfinite(s->best_val_loss) ||
         val_loss < s->best_val_loss)
         return true;
-    c_snprintf(why, SCHEDULE_WHY_BYTES, "val %.4g \xe2\x89\xa5 best %.4g @ %lld (--sample_each_eval)", val_loss,
-               s->best_val_loss, (long long)s->best_step);
+    char val[32], best[32];
+    int digits = 3; /* as the losses of the log; more if they must show why */
+    do {
+        c_snprintf(val, sizeof val, "%.*f", digits, val_loss);
+        c_snprintf(best, sizeof best, "%.*f", digits, s->best_val_loss);
+    } while (val_loss != s->best_val_loss && !strcmp(val, best) && digits++ < 7);
+    c_snprintf(why, SCHEDULE_WHY_BYTES, "val %s \xe2\x89\xa5 best %s @ %lld (--sample_each_eval)", val, best, (long long)s->best_step);
     return false;
 }
 

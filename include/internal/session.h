@@ -32,6 +32,7 @@ typedef struct session_host {
     glimpse_status (*opened)(void *user, session *s, char *why, size_t cap);
     /* Another one holds the directory: true = try again (after whatever wait); false or NULL = the eval fails. */
     bool (*locked)(void *user, const char *dir);
+    bool (*taken)(void *user, const char *dir); /* a run that is alive writes there.  NULL = it cannot be told */
     /* The CPU is about to run a matrix, often: the host may rest first; returns how many threads may run it, 0 = all.  NULL =
      * it never does. */
     int (*between)(void *user);
@@ -44,6 +45,7 @@ typedef struct session_host {
     int samplers_follow;  /* more may be added after the opening: a name in --samplers that nobody knows yet is no error there */
     int in_terminal;      /* lines are typed: failed turns are the user's to see, not the exit status's */
     weights_source *weights; /* of a trainer whose weights are on a GPU, borrowed; NULL = where the model says */
+    bool begun;        /* this run's first eval was at step 0, before this session: it goes on with an older one's no more than then */
     char run[16];      /* hexadecimal: the name of a run that this session begins; a journal that ends in a line of this
                           run is continued, whatever the step.  "" = a name of its own */
 } session_host;

@@ -199,6 +199,8 @@ static bool on_locked(void *user, const char *dir) {
     return true;
 }
 
+static bool on_taken(void *user, const char *dir) { return lock_holder_of(dir, ((worker *)user)->trainer_pid) == HOLDER_ALIVE; }
+
 /* The trainer has ended, or closed its end: a shutdown of its writing side alone is the end, too. */
 static bool is_alone(void *user) {
     worker *w = user;
@@ -391,9 +393,10 @@ static glimpse_status open_session(worker *w, message *m) {
     m->fd = -1; /* kept */
     TRY(bind_snapshot(w));
     TRY(session_load(&w->api));
-    session_host host = {.user = w, .log = on_log, .record = on_record, .blocked = blocked, .locked = on_locked, .between = rest, .alone = is_alone,
+    session_host host = {.user = w, .log = on_log, .record = on_record, .blocked = blocked, .locked = on_locked, .taken = on_taken, .between = rest, .alone = is_alone,
                          .opened = on_opened, .terminal = !w->hello.log_back && isatty(STDERR_FILENO)};
     host.weights = describe_source(w);
+    host.begun = m->head.again == 1;
     memcpy(host.run, w->hello.run, sizeof host.run);
     w->pace.least = opt_float(w->hello.o, OPT_worker_share) / 100;
     TRY(modules_open(w->hello.o, &w->model, &w->mods));

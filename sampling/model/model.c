@@ -73,8 +73,10 @@ static int64_t size_from_tensors(const glimpse_model *d, const tensor_family *fa
         if (!rule || rule->dims[1] == DIM_NONE) continue;
         int lead = layer == LAYER_ALL, at = rule->dims[0] == letter ? 0 : rule->dims[1] == letter ? 1 : -1;
         if (at < 0 || t->n_dims != 2 + lead) continue;
+        int64_t other = dim_value(d, rule->dims[1 - at]);
         if (t->flags & GLIMPSE_TRANSPOSED) at = 1 - at;
-        return t->dims[lead + at];
+        bool turned = t->dims[lead + at] == other && t->dims[lead + 1 - at] != other; /* and this tensor is named for it */
+        return t->dims[lead + (turned ? 1 - at : at)];
     }
     return 0;
 }
@@ -281,14 +283,14 @@ void model_biases_left_out(const model *m, buffer *out) {
         const tensor_rule *rule = &family->rules[i];
         const size_t n = strlen(rule->pattern);
         const bool in_layer = rule_in_layer(rule);
-        int32_t lacks = -1;
+        int32_t lacks = -1, n_lacks = 0;
         if (rule->need != NEED_NEVER || n < 5 || strcmp(rule->pattern + n - 5, ".bias")) continue;
         for (int32_t l = in_layer ? m->d.n_layers : 1; l-- > 0;)
             if (data_of(m, rule, l)) any = true;
-            else lacks = l;
+            else lacks = l, n_lacks++;
         if (lacks < 0) continue;
         char name[160];
-        name_of(rule, in_layer ? lacks : LAYER_NONE, name, sizeof name);
+        name_of(rule, !in_layer ? LAYER_NONE : n_lacks == m->d.n_layers ? LAYER_ALL : lacks, name, sizeof name);
         buf_printf(out, "%s%s", out->n > before ? ", " : "", name);
     }
     if (!any && out->n > before) out->n = before, out->bytes[before] = 0;

@@ -75,7 +75,7 @@ void shape_expected(const glimpse_model *d, const tensor_rule *rule, bool stacke
         long long value = (long long)dim_value(d, letter);
         nl += (size_t)snprintf(letters + nl, sizeof letters - nl, "%s%s", letter_text(d, letter), comma);
         if (letter == DIM_UP)
-            nn += (size_t)snprintf(numbers + nn, sizeof numbers - nn, "%lld or, gated, %lld%s", value, 2 * value, comma);
+            nn += (size_t)snprintf(numbers + nn, sizeof numbers - nn, "%lld or gated %lld%s", value, 2 * value, comma);
         else nn += (size_t)snprintf(numbers + nn, sizeof numbers - nn, "%lld%s%s", value, more, comma);
     }
     snprintf(out, cap, "(%s) = (%s)", letters, numbers);

@@ -243,6 +243,10 @@ def checks(browser, folder):
     check(b.js("""(() => { const kept = steps; let out = []; try { for (const n of [60, 600]) { steps = [...Array(n).keys()];
         const c = one_chart('x', '', [{ label: '', ink: 0, at: new Map(steps.map(i => [i, i % 2])) }]).box, d = c.querySelector('.line').getAttribute('d'), ys = d.slice(1).split('L').map(p => +p.split(' ')[1]);
         out.push(ys.length === (n > 120 ? 60 : n), c.querySelectorAll('.spread').length === (n > 120 ? 1 : 0), Math.max(...ys.map(y => Math.abs(y - 22))) <= (n > 120 ? 0.1 : 18)); } } finally { steps = kept; } return out.every(x => x); })()"""), "a chart of many steps shows a direction")
+    check(b.js("""(() => { const ys = n => { const c = one_chart('x', '', [{ label: '', ink: 0, at: new Map(steps.map((_, i) => [i, n + i % 2 * 7e-5])) }]).box;
+        return c.querySelector('.line').getAttribute('d').slice(1).split('L').map(p => +p.split(' ')[1]); }, high = a => Math.max(...a) - Math.min(...a); return high(ys(5.678)) < 1 && high(ys(0)) > 30; })()"""), "noise is not drawn as a slope")
+    names = b.js("[...document.querySelectorAll('.chart .title')].map(t => t.textContent).join('|')")
+    check("|repeats of token 4-grams|" in names and "|entropy nats|" in names and "|spelling of words|" in names, "metrics go by the names that the log has: %s" % names)
     b.js("document.querySelector('.chart').dispatchEvent(new MouseEvent('mousemove', {bubbles: true, clientX: 0}))")
     check(b.js("[...document.querySelectorAll('.chart .title')].find(t => !t.hidden).textContent") == "step 0", "a chart pointed at says at which step")
     b.js("document.querySelector('.chart').dispatchEvent(new MouseEvent('mouseleave'))")
@@ -379,6 +383,31 @@ def one_eval(browser, glimpse, folder):
     check(b.complaints() == [], "the browser has nothing to say of one eval: %s" % b.complaints())
 
 
+def set_aside(browser, glimpse, folder):
+    """The page of runs that were set aside, by either kind of name, and back."""
+    b, here = browser, os.path.join(folder, "aside")
+    os.makedirs(here)
+    for evals, run in ((2, "9f2c1a"), (3, "2026-11-21_2045_c785b6"), (4, None)):
+        journal(here, evals, (1, 1, 1), 20, hostile=False)
+        subprocess.run([glimpse, "report", here], check=True, stdout=subprocess.DEVNULL)
+        if run: os.rename(os.path.join(here, "report"), os.path.join(here, "report." + run))
+    choices = "[...document.getElementById('which-run').options].map(o => o.textContent).join()"
+    b.open(here)
+    b.wait(DRAWN % 750)
+    b.wait("document.getElementById('runs').offsetWidth > 0")
+    check(b.js(choices) == "newest,9f2c1a,2026-11-21 20:45 c785b6", "the runs set aside are offered: %s" % b.js(choices))
+    b.open(here, "#run=2026-11-21_2045_c785b6")
+    b.wait(DRAWN % 500)
+    b.wait("document.getElementById('which-run').value === '2026-11-21_2045_c785b6'")
+    check(b.js("steps.length") == 3 and "run=2026-11-21_2045_c785b6" in b.js("location.hash"), "a run set aside is opened, and the address keeps it")
+    b.js("(s => { s.value = '9f2c1a'; s.onchange(); })(document.getElementById('which-run'))")
+    b.wait(DRAWN % 250)
+    check(b.js("steps.length") == 2, "another one is chosen")
+    b.js("(s => { s.value = ''; s.onchange(); })(document.getElementById('which-run'))")
+    b.wait(DRAWN % 750)
+    check(b.complaints() == [], "the browser has nothing to say of runs set aside: %s" % b.complaints())
+
+
 def shots(folder, out):
     os.makedirs(out, exist_ok=True)
     for name, dark, width, height, hash in (("wide_light", False, 1500, 950, ""), ("wide_dark", True, 1500, 950, ""), ("all_light", False, 1500, 950, "#view=all"),
@@ -456,6 +485,7 @@ def main():
         subprocess.run([args.glimpse, "report", args.folder, "--single"], check=True, stdout=subprocess.DEVNULL)
         single(b, args.folder)
         one_eval(b, args.glimpse, args.folder)
+        set_aside(b, args.glimpse, args.folder)
     finally: b.close()
     if args.shots: shots(args.folder, args.shots)
     return bool(failed)

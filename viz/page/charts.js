@@ -6,7 +6,7 @@ const SERIES_INK = ['--s0', '--s1', '--s2', '--s3', '--s4', '--s5'];
 const FIRST = ['perplexity', 'mean_entropy', 'spelling_token_rate', 'repetition_tokens', 'distinct_2', 'rank1_share', 'mean_logprob', 'mean_rank'];
 const SVG = 'http://www.w3.org/2000/svg';
 /* In what a number is counted, where it is not one of a kind that needs no saying. */
-const UNITS = { loss: 'nats', mean_entropy: 'nats', mean_logprob: 'nats', rank1_share: 'of tokens', eos_stop: 'of samples', repetition_tokens: 'of 4-grams', repetition: 'of word 4-grams',
+const UNITS = { loss: 'nats', mean_entropy: 'nats', mean_logprob: 'nats', rank1_share: 'of tokens', eos_stop: 'of samples', repetition_tokens: 'of token 4-grams', repetition: 'of word 4-grams',
   longest_repeat: 'tokens', invalid_utf8_rate: 'of characters', distinct_1: 'of words', distinct_2: 'of pairs', distinct_3: 'of triples', avg_sentence_length: 'words', lexical_diversity: 'of words', spelling_token_rate: 'of words',
   spelling_correctness: 'of words', correct_char_fraction: 'of letters', correct_char_total: 'letters', 'dataset loss': 'nats', 'dataset bits_per_byte': 'bits', answer_logprob: 'nats' };
 const CW = 148, CH = 44, STRETCHES = 60;
@@ -94,7 +94,9 @@ function one_chart(name, unit, lines, spread) {
   const range = steps.length > 1 ? num(lo) + ' … ' + num(hi) : spread ? num(spread[0]) + ' … ' + num(spread[1]) : '';
   const log = lo > 0 && hi / lo > 20, f = log ? Math.log : x => x;
   lo = f(lo); hi = f(hi);
-  if (!(hi - lo > 1e-12)) { lo -= 0.5; hi += 0.5; }
+  /* A change of less than a fiftieth is drawn as small as it is: a chart filled with noise looks like a slope. */
+  const least = log ? 0 : Math.max(Math.abs(lo), Math.abs(hi)) / 50 || 1, middle = (lo + hi) / 2;
+  if (hi - lo < least) { lo = middle - least / 2; hi = middle + least / 2; }
   const first_step = steps[0], span = Math.max(1, steps[last] - first_step);
   const x = at => 3 + (CW - 6) * (steps[at] - first_step) / span, y = v => CH - 4 - (CH - 8) * (f(v) - lo) / (hi - lo);
   const picture = svg('svg', { viewBox: '0 0 ' + CW + ' ' + CH, preserveAspectRatio: 'none', 'aria-hidden': 'true' });
@@ -111,10 +113,10 @@ function one_chart(name, unit, lines, spread) {
     put('line', path_of(parts || points) + (points.length === 1 ? 'h.01' : ''));
   });
   const value = el('output');
-  const title = el('span', 'title', name.replace(/_/g, ' '), unit ? el('span', 'unit', ' ' + unit) : null), at_step = el('span', 'title');
+  const title = el('span', 'title', metric_label(name), unit ? el('span', 'unit', ' ' + unit) : null), at_step = el('span', 'title');
   const box = el('figure', 'chart', el('figcaption', '', title, at_step, log ? el('span', 'log', 'log') : null), el('div', 'now', value, el('span', 'range', range)), picture);
   at_step.hidden = true;
-  box.title = name + (unit ? ', ' + unit : '') + (lines.length > 1 ? ': ' + lines.map(l => l.label).join(', ') : '') + (range ? '; from ' + range.replace('…', 'to') : '') + (log ? ', drawn by its logarithm' : '');
+  box.title = metric_label(name) + (unit ? ', ' + unit : '') + (lines.length > 1 ? ': ' + lines.map(l => l.label).join(', ') : '') + (range ? '; from ' + range.replace('…', 'to') : '') + (log ? ', drawn by its logarithm' : '');
   const nearest = event => {
     const r = picture.getBoundingClientRect(), want = first_step + span * ((event.clientX - r.left) / r.width * CW - 3) / (CW - 6);
     let best = 0;

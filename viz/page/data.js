@@ -2,7 +2,9 @@
 /* data.js -- the evals: the index that is read first, and the data file of an eval, read when it is looked at.
  * A page at file:// may not fetch, but a script tag may name a file beside it: each file calls one function here. */
 
-const run_of_old = (/[#&]run=([a-z0-9]+)/.exec(location.hash) || [])[1];
+/* #run=2026-11-21_2045_c785b6: a run that was set aside (hooks/journal.h), by what its files are called. */
+const run_in_address = () => (/[#&]run=([A-Za-z0-9_-]+)/.exec(location.hash) || [])[1];
+const run_of_old = run_in_address();
 const report_dir = run_of_old ? 'report.' + run_of_old : 'report';
 const evals_dir = run_of_old ? 'evals.' + run_of_old : 'evals';
 
@@ -15,6 +17,8 @@ let arriving = null;            /* where the next glimpse_step belongs: the scri
 
 function glimpse_eval(line) { index.set(line.step, line); }
 function glimpse_step(data) { arriving = data; }
+let runs = [];                  /* those set aside, the oldest first */
+function glimpse_runs(names) { runs = names; }
 
 function load_script(src) {
   return new Promise((done, failed) => {
@@ -28,6 +32,8 @@ function load_script(src) {
 
 /* In one file (`glimpse report --single`) the data stand in the page, and nothing else will come. */
 const packed = id => { const block = document.getElementById('glimpse-' + id); return block && JSON.parse(block.textContent); };
+
+const load_runs = () => document.getElementById('glimpse-index') ? Promise.resolve() : load_script('report/runs.js').catch(() => {});
 
 const step_file = step => String(step).padStart(8, '0');
 

@@ -177,7 +177,7 @@ function draw_filters(data, prompts, settings) {
     views.append(b);
   };
   if (data.samples.length > 2) {
-    const sort = el('select', '', ...[['', 'as recorded'], ...names.flatMap(n => [['+' + n, n.replace(/_/g, ' ') + ' ↑'], ['-' + n, n.replace(/_/g, ' ') + ' ↓']])].map(([v, t]) => Object.assign(el('option', '', t), { value: v })));
+    const sort = el('select', '', ...[['', 'as recorded'], ...names.flatMap(n => [['+' + n, metric_label(n) + ' ↑'], ['-' + n, metric_label(n) + ' ↓']])].map(([v, t]) => Object.assign(el('option', '', t), { value: v })));
     sort.value = view.sort;
     sort.onchange = () => { view.sort = sort.value; draw(); };
     filters.append(el('div', 'sorting', el('label', 'field', 'sort', sort)));
@@ -265,7 +265,7 @@ function draw_below(data, sample, was, other_data) {
   for (const n of names) {
     const x = sample.metrics[n], y = was ? was.metrics[n] : null, value = el('dd', '', num(x));
     if (y !== null && y !== undefined && x !== null && x !== y) value.append(el('span', 'delta', (x > y ? ' ▲' : ' ▼') + num(Math.abs(x - y))));
-    table.append(el('div', '', el('dt', '', n.replace(/_/g, ' ')), value));
+    table.append(el('div', '', el('dt', '', metric_label(n)), value));
   }
   below.append(el('h2', '', 'metrics of this sample' + (was ? ', against step ' + other_data.step : '')), table,
     el('p', 'facts', put(el('span'), sample.samplers)));
@@ -583,7 +583,7 @@ function wire() {
   $('panes').addEventListener('mousemove', e => point(e, false));
   $('panes').addEventListener('click', e => point(e, true));
   $('panes').addEventListener('mouseleave', rest_token);
-  window.addEventListener('hashchange', () => { read_address(); $('search').value = view.q; run_search(view.q); draw(); });
+  window.addEventListener('hashchange', () => { if (run_in_address() !== run_of_old) return location.reload(); read_address(); $('search').value = view.q; run_search(view.q); draw(); });
   window.addEventListener('scroll', draw_strips, { passive: true });
   window.addEventListener('resize', () => { if (view.probes) draw(); });
   const sizes = new ResizeObserver(() => { draw_ticks(); draw_strips(); }); /* the bar is laid out anew by its own words, a pane by scrolling */
@@ -607,9 +607,19 @@ async function look_for_more() {
   }
 }
 
+/* The runs that were set aside here, by when they began; this page is theirs too. */
+function draw_runs() {
+  const names = run_of_old && !runs.includes(run_of_old) ? [run_of_old, ...runs] : runs, select = $('which-run');
+  $('runs').hidden = !names.length;
+  select.replaceChildren(...[['', 'newest'], ...[...names].reverse().map(n => [n, n.replace('_', ' ').replace(/ (\d\d)(\d\d)_/, ' $1:$2 ')])].map(([v, t]) => Object.assign(el('option', '', t), { value: v })));
+  select.value = run_of_old || '';
+  select.onchange = () => { location.hash = select.value ? 'run=' + select.value : ''; };
+}
+
 async function start() {
   set_theme(stored('glimpse-theme'));
   wire();
+  load_runs().then(draw_runs);
   try { await load_index(false); } catch { steps = []; }
   if (!steps.length) {
     $('panes').replaceChildren(el('div', 'none', el('h2', '', 'Nothing to show yet'), el('p', '', report_dir + '/index.js has no evals. It is written at each eval; `glimpse report DIR` draws it anew from evals.jsonl.')));

@@ -52,6 +52,10 @@ function prob(p) {
 }
 const count = n => n >= 1e9 ? (n / 1e9).toFixed(2) + ' G' : n >= 1e6 ? (n / 1e6).toFixed(n < 1e7 ? 2 : 0) + ' M' : n >= 1e3 ? (n / 1e3).toFixed(0) + ' k' : String(n);
 
+/* As text_metric_label of viz/text.h. */
+const METRIC_LABELS = { mean_entropy: 'entropy', spelling_token_rate: 'spelling', repetition_tokens: 'repeats', repetition: 'word repeats' };
+const metric_label = name => METRIC_LABELS[name] || name.replace(/_/g, ' ');
+
 /* --- what changed ------------------------------------------------------------------------------------------------- */
 const WORD = /[\p{L}\p{N}\p{M}_'’]+|[^\p{L}\p{N}\p{M}_'’\s]/gu;
 

@@ -1,0 +1,139 @@
+/* test_session_dir.c -- a session and the directory that another run has, or had: where its own run begins, what becomes of the
+ * older one, and what is said. */
+#include "hooks/session_state.h"
+#include "include/internal/file.h"
+#include "tests/test.h"
+#include "tests/tiny_gpt.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static void on_log(void *user, const char *line) {
+    buf_puts(user, line);
+    buf_putc(user, '\n');
+}
+
+static bool is_taken(void *user, const char *dir) {
+    (void)user, (void)dir;
+    return true;
+}
+
+typedef struct stage {
+    tiny_gpt g;
+    buffer log;
+    session_host host;
+    options *o;
+    char run[16]; /* of the run that was there first */
+} stage;
+
+static session *opened(stage *t) {
+    session *s = NULL;
+    buf_clear(&t->log);
+    EXPECT_OK(session_open(t->o, &t->g.model, &t->host, &s));
+    return s;
+}
+
+/* An older run of steps 0, 50 and 100. */
+static void make(stage *t) {
+    *t = (stage){0};
+    t->host = (session_host){.user = &t->log, .log = on_log};
+    tiny_gpt_make(&t->g, 1, 1, 16, 60, 32, -1, 12);
+    t->o = options_new();
+    EXPECT_OK(options_set(t->o, OPT_out_dir, test_tmpdir(), OPT_LEVEL_FLAG));
+    EXPECT_OK(options_set(t->o, OPT_max_sample_tokens, "3", OPT_LEVEL_FLAG));
+    session *s = opened(t);
+    for (int step = 0; step <= 100; step += 50) EXPECT_OK(session_eval(s, step, 3, 3 - step * 0.01));
+    memcpy(t->run, s->js.run, sizeof t->run);
+    session_close(s);
+}
+
+static void drop(stage *t) {
+    options_free(t->o);
+    tiny_gpt_free(&t->g);
+    buf_free(&t->log);
+}
+
+static glimpse_status steps(void *user, owned_record *r) {
+    buf_printf(user, "%s%lld ", !strcmp(r->record.status, "failed") ? "!" : "", (long long)r->record.step);
+    return GLIMPSE_OK;
+}
+
+static const char *journal_steps(buffer *b) {
+    char *path = path_join(test_tmpdir(), "evals.jsonl");
+    int64_t unread;
+    buf_clear(b);
+    EXPECT_OK(journal_read(path, steps, b, &unread));
+    free(path);
+    return buf_str(b);
+}
+
+TEST(session_begins_with_its_first_eval_also_where_it_could_not_write) {
+    static const int firsts[] = {0, 50, 0}; /* the last: a worker before this session has seen step 0 */
+    for (int i = 0; i < 3; i++) {
+        stage t;
+        buffer b = {0};
+        int lock;
+        make(&t);
+        REQUIRE_OK(journal_lock(test_tmpdir(), &lock));
+        t.host.taken = is_taken;
+        t.host.begun = i == 2;
+        session *s = opened(&t);
+        const char *busy = strstr(buf_str(&t.log), "another run is writing here"), *on = strstr(buf_str(&t.log), "glimpse: on:");
+        EXPECT(busy && on && busy < on);
+        if (i < 2) EXPECT_ERR(session_eval(s, firsts[i], 3, 3), GLIMPSE_E_BUSY, "another run is writing here");
+        close(lock);
+        EXPECT_OK(session_eval(s, 150, 3, 1));
+        bool older = !strcmp(s->js.run, t.run);
+        EXPECT_EQ(older, i == 1);
+        EXPECT_EQ(strstr(buf_str(&t.log), "a new run; the older one is kept as") != NULL, i != 1);
+        EXPECT_STREQ(journal_steps(&b), i == 1 ? "0 50 100 150 " : "150 ");
+        EXPECT_EQ(strstr(buf_str(&t.log), "left behind") != NULL, false);
+        session_close(s);
+        char *path = path_join(test_tmpdir(), "evals.jsonl");
+        unlink(path); /* the next round's older run begins anew */
+        free(path);
+        buf_free(&b);
+        drop(&t);
+    }
+    EXPECT_STREQ(glimpse_status_text(GLIMPSE_E_BUSY), "another run is writing in this directory");
+}
+
+TEST(session_says_what_a_resume_leaves_behind) {
+    stage t;
+    buffer b = {0}, want = {0};
+    make(&t);
+    session *s = opened(&t);
+    EXPECT_OK(session_eval(s, 20, 3, 1));
+    buf_printf(&want, "glimpse: continues run %s at step 20; its steps 50 to 100 are left behind\n", t.run);
+    EXPECT(strstr(buf_str(&t.log), buf_str(&want)));
+    EXPECT_STREQ(journal_steps(&b), "0 20 ");
+    session_close(s);
+    buf_free(&b), buf_free(&want);
+    drop(&t);
+}
+
+TEST(session_of_failures_leaves_the_older_run_in_place) {
+    stage t;
+    buffer b = {0};
+    make(&t);
+    float kept = t.g.w[14][3];
+    t.g.w[14][3] = NAN;
+    session *s = opened(&t);
+    EXPECT_ERR(session_eval(s, 0, 3, 3), GLIMPSE_E_NONFINITE, NULL);
+    EXPECT_ERR(session_eval(s, 0, 3, 3), GLIMPSE_E_NONFINITE, NULL);
+    session_close(s);
+    EXPECT(strstr(buf_str(&t.log), "no eval succeeded: the older run stays where it is"));
+    EXPECT(!strstr(buf_str(&t.log), "a new run"));
+    EXPECT_STREQ(journal_steps(&b), "0 50 100 ");
+    s = opened(&t); /* one good eval begins the run, and what failed before is part of it */
+    EXPECT_ERR(session_eval(s, 0, 3, 3), GLIMPSE_E_NONFINITE, NULL);
+    t.g.w[14][3] = kept;
+    EXPECT_OK(session_eval(s, 10, 3, 3));
+    EXPECT(strstr(buf_str(&t.log), "a new run; the older one is kept as"));
+    EXPECT_STREQ(journal_steps(&b), "!0 10 ");
+    session_close(s);
+    EXPECT(!strstr(buf_str(&t.log), "no eval succeeded"));
+    buf_free(&b);
+    drop(&t);
+}
