@@ -4,6 +4,7 @@
  *   build/release/minimal --max_sample_tokens 80 --sample_each_eval          writes out/sample.txt and shows it here */
 #include <glimpse.h>
 
+#include <stdio.h>
 #include <stdlib.h>
 
 enum { L = 2, NH = 2, C = 32, V = 256, T = 128, PARAMS = V * C + T * C + L * (12 * C * C + 13 * C) + 2 * C };
@@ -38,7 +39,11 @@ int main(int argc, char **argv) {
     for (int i = 0; i < PARAMS; i++) weights[i] = noise();
 
     glimpse_config *cfg = glimpse_config_new();
-    glimpse_parse_args(cfg, &argc, argv);
+    if (glimpse_parse_args(cfg, &argc, argv) < 0) {
+        fprintf(stderr, "%s\n", glimpse_error());
+        glimpse_config_free(cfg);
+        return 2;
+    }
     if (glimpse_is_sample_only(cfg)) {
         int code = glimpse_run(cfg);
         glimpse_config_free(cfg);

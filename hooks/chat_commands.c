@@ -2,6 +2,7 @@
 #include "hooks/chat.h"
 
 #include "include/internal/file.h"
+#include "include/internal/nearest.h"
 #include "include/internal/status.h"
 #include <stdlib.h>
 #include <string.h>
@@ -141,8 +142,8 @@ static glimpse_status again(chat *c) {
         if (st >= 0) st = chat_use(c, o);
         options_free(o);
         TRY(st);
-        session_log(c->s, "glimpse: seed = %s", seed);
     }
+    session_log(c->s, "glimpse: seed = %lld", (long long)opt_int(c->s->o, OPT_seed));
     st = conversation_rewind(c->c, last->answer_ids);
     c->transcript.n = last->answer_transcript;
     return st < 0 ? st : chat_answer(c, buf_str(&c->texts) + last->text, c->texts.n - last->text);
@@ -203,8 +204,17 @@ glimpse_status chat_command(chat *c, const char *line) {
     case 6: return save(c, rest);
     case 7:
     case 8: c->leave = true; return GLIMPSE_OK;
-    default:
-        FAIL(GLIMPSE_E_INVALID, "there is no /%.*s\nhint: /help lists what there is; //%.*s is a text that begins with a slash",
-             (int)(n < 40 ? n : 40), line, (int)(n < 40 ? n : 40), line);
+    default: break;
     }
+    int least = nearest_limit(n) + 1;
+    const char *near = NULL;
+    for (int i = 0; i < 9 && n > 1; i++) {
+        int far = edit_distance(line, n, words[i], strlen(words[i]));
+        if (far < least) least = far, near = words[i];
+    }
+    int shown = (int)(n < 40 ? n : 40);
+    if (near) FAIL(GLIMPSE_E_INVALID, "there is no /%.*s\nhint: did you mean /%s? /help lists what there is; //%.*s is a text that begins with a slash",
+                   shown, line, near, shown, line);
+    FAIL(GLIMPSE_E_INVALID, "there is no /%.*s\nhint: /help lists what there is; //%.*s is a text that begins with a slash",
+         shown, line, shown, line);
 }

@@ -16,24 +16,30 @@
 
 /* --- sampling ----------------------------------------------------------------------------------------------------- */
 
+glimpse_status session_batch(const session *s, const options *o, arena *a, prompt_list *made, batch_request *rq) {
+    TRY(session_settings(o, s->m, s->t, a, rq));
+    if (!s->prompts) TRY(prompt_list_make(o, s->m, s->t, rq->max_tokens, made));
+    const prompt_list *asked = s->prompts ? s->prompts : made;
+    rq->prompts = asked->prompts;
+    rq->n_prompts = asked->n;
+    rq->users = s->users;
+    rq->n_users = s->n_users;
+    if (rq->n_top > s->m->d.vocab_size) rq->n_top = s->m->d.vocab_size;
+    return batch_check(s->g, rq);
+}
+
 glimpse_status session_sample(session *s, const options *o, int64_t step, batch_result *out, buffer *note) {
     glimpse_status st = GLIMPSE_OK;
     prompt_list prompts = {0};
     batch_request rq = {0};
     arena *a = arena_new();
     if (!a) FAIL(GLIMPSE_E_MEMORY, "no memory for a batch");
-    TRY_GOTO(session_settings(o, s->m, s->t, a, &rq));
-    if (!s->prompts) TRY_GOTO(prompt_list_make(o, s->m, s->t, rq.max_tokens, &prompts));
-    const prompt_list *asked = s->prompts ? s->prompts : &prompts;
-    if (note && asked->note) buf_puts(note, asked->note);
-    rq.prompts = asked->prompts;
-    rq.n_prompts = asked->n;
+    TRY_GOTO(session_batch(s, o, a, &prompts, &rq));
+    const char *said = s->prompts ? s->prompts->note : prompts.note;
+    if (note && said) buf_puts(note, said);
     rq.step_key = opt_bool(o, OPT_seed_each_step) ? (uint32_t)step : 0;
     if (s->text) rq.on_token = text_out_token;
     rq.user = s->text;
-    rq.users = s->users;
-    rq.n_users = s->n_users;
-    if (rq.n_top > s->m->d.vocab_size) rq.n_top = s->m->d.vocab_size;
     TRY_GOTO(generator_refresh(s->g));
     TRY_GOTO(generate_batch(s->g, &rq, out));
 out:

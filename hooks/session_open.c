@@ -92,17 +92,22 @@ out:
     return st;
 }
 
-/* What an eval will cost, said once: samples, files, and whose tokenizer shows them.  `all`: a top_k that keeps all tokens, 0 = none. */
-static void announce(const session *s, int64_t all) {
+typedef struct found { /* by the rehearsal */
+    int64_t all;     /* a top_k that keeps all tokens, 0 = none */
+    int64_t tokens;  /* the most that a sample can have */
+} found;
+
+/* What an eval will cost, said once: samples, files, and whose tokenizer shows them. */
+static void announce(const session *s, found f) {
     const options *o = s->o;
     opt_id each = opt_int(o, OPT_num_beams) > 1 ? OPT_num_return_sequences : OPT_num_samples;
-    int64_t n = opt_count(o, OPT_top_k) * opt_int(o, each), tokens = opt_int(o, OPT_max_sample_tokens);
-    if (tokens > s->m->d.max_seq_len) tokens = s->m->d.max_seq_len;
+    int64_t n = opt_count(o, OPT_top_k) * opt_int(o, each), tokens = f.tokens, asked = opt_int(o, OPT_max_sample_tokens);
     double charts = opt_bool(o, OPT_show_heatmaps) ? (double)(n * tokens) : 0;
     double mb = (double)(n * tokens) * (150 + 24 * (double)session_record_top(o) + (opt_bool(o, OPT_sheets) ? 700 : 0)) * 1e-6 + charts * 12e-3;
     buffer b = {0};
-    buf_printf(&b, "glimpse: on: %lld x %lld tokens for each prompt at an eval, about %.1f MB of files", (long long)n,
-               (long long)tokens, mb);
+    buf_printf(&b, "glimpse: on: %lld x %lld tokens for each prompt at an eval", (long long)n, (long long)tokens);
+    if (tokens < asked) buf_printf(&b, " (then the context is full; --max_sample_tokens is %lld)", (long long)asked);
+    buf_printf(&b, ", about %.1f MB of files", mb);
     if (charts > 0) buf_printf(&b, ", %.0f charts of 960 x 240 among them", charts);
     buf_printf(&b, ", in %s; ", s->out_dir);
     if (s->t) buf_printf(&b, "tokenizer: %s, %d ids", s->t->source, s->t->vocab_size);
@@ -110,7 +115,7 @@ static void announce(const session *s, int64_t all) {
                       "model.tokenizer");
     if (s->t && s->t->vocab_size != s->m->d.vocab_size)
         buf_printf(&b, "; the model has %d: is this the one it is trained with?", s->m->d.vocab_size);
-    if (all) buf_printf(&b, "; top_k=%lld keeps all %d tokens", (long long)all, s->m->d.vocab_size);
+    if (f.all) buf_printf(&b, "; top_k=%lld keeps all %d tokens", (long long)f.all, s->m->d.vocab_size);
     if (!buf_failed(&b)) session_log(s, "%s", buf_str(&b));
     buf_clear(&b);
     model_biases_left_out(s->m, &b);
@@ -120,28 +125,28 @@ static void announce(const session *s, int64_t all) {
 
 /* What every eval will ask of the options, once: a misspelt sampler or a file that is not there is said at open, not an hour
  * later at the first eval. */
-static glimpse_status rehearse(session *s, int64_t *all) {
+static glimpse_status rehearse(session *s, found *f) {
     glimpse_status st = GLIMPSE_OK;
     prompt_list prompts = {0};
     batch_request rq = {0};
     chain *c = NULL;
     arena *a = arena_new();
     if (!a) FAIL(GLIMPSE_E_MEMORY, "no memory for the settings");
-    TRY_GOTO(session_settings(s->o, s->m, s->t, a, &rq));
-    rq.users = s->users;
-    rq.n_users = s->n_users;
+    TRY_GOTO(session_batch(s, s->o, a, &prompts, &rq));
+    sampler_context context = rq.context ? *rq.context : (sampler_context)SAMPLER_CONTEXT_INIT;
+    context.users_follow = s->host.samplers_follow;
+    rq.context = &context;
     for (int32_t i = 0; i < rq.n_settings; i++) {
-        glimpse_status made = generator_chain(s->g, &rq, i, &c);
-        if (made < 0 && !opt_has(s->o, OPT_samplers)) st = made;
-        if (made < 0 && i == 0 && opt_has(s->o, OPT_samplers)) /* a sampler of the user's own may still be added under that name */
-            session_log(s, "glimpse: %s", status_text());
-        if (st < 0) goto out;
-        if (c && i == 0) session_log_lines(s, chain_idle(c));
-        if (c && !*all && offline_top_k_of(chain_string(c)) >= s->m->d.vocab_size) *all = offline_top_k_of(chain_string(c));
+        TRY_GOTO(generator_chain(s->g, &rq, i, &c));
+        if (i == 0) session_log_lines(s, chain_idle(c));
+        if (!f->all && offline_top_k_of(chain_string(c)) >= s->m->d.vocab_size) f->all = offline_top_k_of(chain_string(c));
         chain_close(c);
         c = NULL;
     }
-    if (opt_has(s->o, OPT_prompts)) TRY_GOTO(prompt_list_make(s->o, s->m, s->t, rq.max_tokens, &prompts));
+    for (int32_t i = 0; i < rq.n_prompts; i++) {
+        int32_t room = batch_room(&rq, &rq.prompts[i], s->m->d.max_seq_len);
+        if (room > f->tokens) f->tokens = room;
+    }
 out:
     chain_close(c);
     prompt_list_free(&prompts);
@@ -159,16 +164,21 @@ glimpse_status session_open(const options *o, const glimpse_model *d, const sess
         return st;
     }
     session *s;
-    int64_t all = 0;
+    found f = {0};
     TRY(session_open_model(o, m, t, "train", opt_str(o, OPT_out_dir), host, &s));
-    st = rehearse(s, &all);
+    if (host->opened) {
+        char why[512] = "";
+        st = host->opened(host->user, s, why, sizeof why);
+        if (st < 0) status_set_text(st, why);
+    }
+    if (st >= 0) st = rehearse(s, &f);
     if (st < 0) {
         session_close(s);
         return st;
     }
     if (host->taken && host->taken(host->user, s->out_dir))
         session_log(s, "glimpse: %s: another run is writing here: until it ends, evals fail\nhint: give this run its own --out_dir", s->out_dir);
-    announce(s, all);
+    announce(s, f);
     *out = s;
     return GLIMPSE_OK;
 }

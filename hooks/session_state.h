@@ -89,7 +89,11 @@ int64_t session_record_top(const options *o);
 /* settings.c: the settings of a batch as the options have them: one for each --top_k, with its label; phrases, the negative
  * prompt.  In the arena. */
 glimpse_status session_settings(const options *o, const model *m, tokenizer *t, arena *a, batch_request *rq);
-/* session_eval.c.  Prompts, settings, batch: the samples of the weights as they are now.  `note` (may be NULL) as in prompts.h, copied to
+/* session_eval.c.  What an eval asks of the options, checked: settings, prompts, samplers of the user's own.  In the arena and in *made
+ * (prompt_list_free). */
+struct prompt_list;
+glimpse_status session_batch(const session *s, const options *o, arena *a, struct prompt_list *made, batch_request *rq);
+/* Settings, prompts, batch: the samples of the weights as they are now.  `note` (may be NULL) as in prompts.h, copied to
  * the buffer. */
 glimpse_status session_sample(session *s, const options *o, int64_t step, batch_result *out, buffer *note);
 

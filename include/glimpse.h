@@ -127,7 +127,8 @@ GLIMPSE_API glimpse_status glimpse_parse_args(glimpse_config *cfg, int *argc, ch
 GLIMPSE_API int glimpse_is_sample_only(const glimpse_config *cfg);
 
 /* Sample from the checkpoint named by the configuration (else the newest in out_dir), or print what --glimpse_help asks for: text
- * on stdout, all else on stderr and in out_dir.  Returns a process exit code: 0, 1 (failed, said on stderr) or 2 (bad flags). */
+ * on stdout, all else on stderr and in out_dir.  Returns a process exit code: 0, 1 (failed, said on stderr) or 2 (bad flags).
+ * The configuration stays the caller's: glimpse_config_free, unless main returns the code at once and the process ends with it. */
 GLIMPSE_API int glimpse_run(glimpse_config *cfg);
 
 /* Where Glimpse's lines go instead of stderr.  `line` has no newline at its end and may hold several lines.  Called on

@@ -152,11 +152,12 @@ static glimpse_status open_with(const glimpse_config *cfg, const glimpse_model *
     if (opt_bool(o, OPT_sample_only) && opt_level_of(o, OPT_sample_only) == OPT_LEVEL_FILE)
         FAIL_GOTO(GLIMPSE_E_INVALID, "sample_only in %s comes too late to keep a trainer from training\nhint: give it as the "
                   "flag --sample_only", opt_str(o, OPT_config));
-    if (opt_bool(o, OPT_help)) {
+    if (help_is_asked(o)) {
         buffer b = {0};
-        help_trainer(&b, cfg->all_names);
-        if (!buf_failed(&b)) guest_say(&cfg->log, buf_str(&b));
+        st = help_trainer(&b, o, cfg->all_names);
+        if (st >= 0 && !buf_failed(&b)) guest_say(&cfg->log, buf_str(&b));
         buf_free(&b);
+        if (st < 0) goto out;
         FAIL_GOTO(GLIMPSE_E_STATE, "off: --help was asked for");
     }
     if (opt_int(o, OPT_max_sample_tokens) == 0)
@@ -300,8 +301,8 @@ static int exit_code(const glimpse_config *cfg, glimpse_status st) {
 /* --glimpse_help, as text that was asked for: on stdout. */
 static glimpse_status print_help(const glimpse_config *cfg) {
     buffer b = {0};
-    help_trainer(&b, cfg->all_names);
-    glimpse_status st = buf_failed(&b) ? status_fail(GLIMPSE_E_MEMORY, __FILE__, __LINE__, "no memory for the list of flags")
+    glimpse_status st = help_trainer(&b, cfg->o, cfg->all_names);
+    if (st >= 0) st = buf_failed(&b) ? status_fail(GLIMPSE_E_MEMORY, __FILE__, __LINE__, "no memory for the list of flags")
                                        : file_write_fd(STDOUT_FILENO, "stdout", b.bytes, b.n);
     buf_free(&b);
     return st;
@@ -309,7 +310,7 @@ static glimpse_status print_help(const glimpse_config *cfg) {
 
 int guest_run(glimpse_config *cfg, const chat_terminal *terminal) {
     int err = errno, code = 0;
-    if (cfg && cfg->bad >= 0 && opt_bool(cfg->o, OPT_help)) code = exit_code(cfg, print_help(cfg));
+    if (cfg && cfg->bad >= 0 && help_is_asked(cfg->o)) code = exit_code(cfg, print_help(cfg));
     else if (cfg && guest_is_off())
         guest_say(&cfg->log, "glimpse: off, because GLIMPSE is set to off: nothing was sampled");
     else

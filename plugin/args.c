@@ -89,6 +89,11 @@ static glimpse_status take_flag(options *o, const flag *f, opt_level level, int 
         return options_set(o, id, "false", level);
     }
     if (f->value) return options_set_as(o, id, written, f->value, level);
+    if (id == OPT_help) { /* a flag's name behind it, or one that was meant so, is its topic */
+        size_t n = can_be_value(next) ? strlen(next) : 0;
+        bool topic = n && (opt_find(next, n) >= 0 || opt_nearest(next, n) || is_truth_word(next));
+        return options_set(o, id, topic ? argv[++*i] : "true", level);
+    }
     if (info->type == OPT_BOOL) {
         if (!next || !is_truth_word(next)) return options_set(o, id, "true", level);
         ++*i;

@@ -11,6 +11,7 @@
 #include "include/internal/file.h"
 #include "include/internal/wrap.h"
 #include "plugin/guest.h"
+#include "plugin/option_help.h"
 
 /* Keep the first error of flags: glimpse_open or glimpse_run will say it. */
 static glimpse_status keep_bad(glimpse_config *cfg, glimpse_status st) {
@@ -111,7 +112,7 @@ glimpse_status glimpse_parse_args(glimpse_config *cfg, int *argc, char **argv) {
 }
 
 int glimpse_is_sample_only(const glimpse_config *cfg) {
-    return cfg && (opt_bool(cfg->o, OPT_sample_only) || opt_bool(cfg->o, OPT_interactive) || opt_bool(cfg->o, OPT_help) || cfg->bad_sample_only);
+    return cfg && (opt_bool(cfg->o, OPT_sample_only) || opt_bool(cfg->o, OPT_interactive) || help_is_asked(cfg->o) || cfg->bad_sample_only);
 }
 
 void glimpse_set_log(glimpse_config *cfg, glimpse_log_fn fn, void *user) {

@@ -263,11 +263,12 @@ glimpse_status inline_open(const session_api *api, const options *o, const glimp
     glimpse_status st = bind_copy(g, o, &m);
     session_host host = host_of(g);
     if (g->dev) host.weights = &g->source;
+    host.opened = on_opened;
+    host.samplers_follow = true;
     shown.tensors = m.tensors;
     if (st >= 0) st = modules_open(o, &shown, &g->mods);
     if (st >= 0) st = modules_describe(g->mods, &m);
     if (st >= 0 && (st = api->open(o, &m, &host, &g->s)) < 0) status_set_text(st, api->error());
-    if (st >= 0 && (st = modules_join(g->mods, api, g->s)) < 0) api->close(g->s);
     if (st < 0) modules_close(g->mods);
     guest_end(&g->g, st);
     if (st >= 0) {

@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "include/internal/status.h"
+
 enum { WIDTH = 79, TEXT_COLUMN = 26 };
 
 const char *help_refused(const opt_info *info, size_t *n) {
@@ -129,7 +131,67 @@ void help_bare(buffer *b) {
     }
 }
 
-void help_trainer(buffer *b, bool all) {
+void help_option(buffer *b, opt_id id, bool trainer) {
+    const opt_info *info = opt_info_of(id);
+    buffer text = {0};
+    help_label(b, info, trainer);
+    buf_putc(b, '\n');
+    help_text(&text, info, trainer);
+    help_paragraph(b, buf_str(&text), 0, 2);
+    buf_clear(&text);
+    if (info->missing) {
+        size_t n;
+        const char *value = help_refused(info, &n);
+        buf_printf(&text, "Not in this version: %.*s (%s).", (int)n, value, value + n + 1);
+        help_paragraph(b, buf_str(&text), 0, 2);
+        buf_clear(&text);
+    }
+    if (info->type == OPT_INT || info->type == OPT_INTS || info->type == OPT_FLOAT) {
+        buf_puts(&text, "From ");
+        buf_g(&text, info->min, 10);
+        if (info->max < 9e18) {
+            buf_puts(&text, " to ");
+            buf_g(&text, info->max, 10);
+        } else {
+            buf_puts(&text, " up");
+        }
+        buf_putc(&text, '.');
+        help_paragraph(b, buf_str(&text), 0, 2);
+        buf_clear(&text);
+    }
+    opt_put_use(id, &text);
+    help_paragraph(b, buf_str(&text), 0, 2);
+    buf_clear(&text);
+    buf_printf(&text, trainer ? "Offline: --%s." : info->bare ? "In a trainer: --%s." : "In a trainer: --glimpse_%s.", info->name);
+    help_paragraph(b, buf_str(&text), 0, 2);
+    buf_free(&text);
+}
+
+bool help_is_asked(const options *o) {
+    const char *topic = opt_str(o, OPT_help);
+    bool on;
+    return topic && (!opt_truth(topic, strlen(topic), &on) || on);
+}
+
+static glimpse_status topic_of(buffer *b, const char *topic, bool all) {
+    const char *name = topic + strspn(topic, "-");
+    if (!strncmp(name, "glimpse_", 8) || !strncmp(name, "glimpse-", 8)) name += 8;
+    size_t n = strlen(name);
+    int id = opt_find(name, n);
+    if (id < 0 && (!strncmp(name, "no_", 3) || !strncmp(name, "no-", 3))) id = opt_find(name + 3, n - 3);
+    const char *near = id < 0 ? opt_nearest(name, n) : NULL;
+    const char *prefix = all ? "" : "glimpse_";
+    if (near) FAIL(GLIMPSE_E_INVALID, "no flag --%s%.60s\nhint: did you mean --%shelp=%s?", prefix, name, prefix, near);
+    if (id < 0) FAIL(GLIMPSE_E_INVALID, "no flag --%s%.60s\nhint: --%shelp lists the flags", prefix, name, prefix);
+    help_option(b, (opt_id)id, !all);
+    return GLIMPSE_OK;
+}
+
+glimpse_status help_trainer(buffer *b, const options *o, bool all) {
+    const char *topic = opt_str(o, OPT_help);
+    bool on;
+    if (topic && !opt_truth(topic, strlen(topic), &on)) return topic_of(b, topic, all);
+
     buffer note = {0};
     buf_puts(&note, "Glimpse's flags in this program, beside its own. ");
     if (!all) {
@@ -143,4 +205,5 @@ void help_trainer(buffer *b, bool all) {
     b->failed |= note.failed;
     buf_free(&note);
     help_options(b, "train", !all);
+    return GLIMPSE_OK;
 }

@@ -19,7 +19,12 @@ void help_paragraph(buffer *b, const char *text, size_t column, size_t at);
 void help_options(buffer *b, const char *command, bool trainer);
 /* " --max_sample_tokens, --sample_each_eval, ...": what a trainer takes without the prefix. */
 void help_bare(buffer *b);
-/* The whole page of --glimpse_help; `all`: this program takes every name bare. */
-void help_trainer(buffer *b, bool all);
+/* One option: what it does, its range, who reads it. */
+void help_option(buffer *b, opt_id id, bool trainer);
+/* Whether --help was given, and not as false. */
+bool help_is_asked(const options *o);
+/* What it asks for: the whole list of a trainer's flags, or its topic alone.  `all`: this program takes every name bare.
+ * GLIMPSE_E_INVALID: there is no such flag. */
+glimpse_status help_trainer(buffer *b, const options *o, bool all);
 
 #endif

@@ -202,10 +202,11 @@ static int piped(const buffer *lines, const char *flags, buffer *out, buffer *er
 TEST(chat_from_a_pipe) {
     buffer lines = {0}, out = {0}, err = {0}, whole = {0};
     save_model(1, 16, 64);
-    buf_puts(&lines, "ABC\n\n/again\n/reset\nABC\n/save t.txt\nDEF"); /* the last line has no end */
+    buf_puts(&lines, "ABC\n\n/again\n/set temperature 0.9\n/again\n/reset\nABC\n/save t.txt\nDEF"); /* the last line has no end */
     if (!EXPECT_EQ(piped(&lines, "--max_new_tokens 6 --ignore_eos", &out, &err), 0)) printf("%s\n", buf_str(&err));
     EXPECT(strstr(buf_str(&err), "seed = 1338") && strstr(buf_str(&err), "begun anew"));
-    EXPECT_EQ(turns_recorded(), 4);
+    EXPECT(strstr(strstr(buf_str(&err), "seed = 1338") + 5, "seed = 1338")); /* under other settings, too */
+    EXPECT_EQ(turns_recorded(), 5);
     EXPECT_STREQ(last_text + (last_text[0] == '\n'), "DEF"); /* behind a newline, unless the answer ended with one */
     for (size_t i = 0; i < out.n; i++) /* nothing that a terminal obeys */
         EXPECT((unsigned char)out.bytes[i] >= 32 || out.bytes[i] == '\n' || out.bytes[i] == '\t');
@@ -236,13 +237,14 @@ TEST(chat_of_hostile_lines) {
     buf_fill(&lines, 'B', 300000); /* more than the context */
     buf_puts(&lines, "\nA\n");
     buf_put(&lines, "C\0D\n", 4);
-    buf_puts(&lines, "/nothing\n\\q\n/set\n/set temperature\n/unset temperature\n/undo\n/undo\n/undo\nABCDEFG\n");
+    buf_puts(&lines, "/nothing\n/agian\n\\q\n/set\n/set temperature\n/unset temperature\n/undo\n/undo\n/undo\nABCDEFG\n");
     EXPECT_EQ(piped(&lines, "--max_new_tokens 80 --ignore_eos", &out, &err), 1); /* lines without an answer */
     EXPECT(strstr(buf_str(&err), "more than 16 MiB"));
     EXPECT(strstr(buf_str(&err), "its last 63 are used"));
     EXPECT(strstr(buf_str(&err), "the conversation begins anew with this text"));
     EXPECT(strstr(buf_str(&err), "zero byte"));
     EXPECT(strstr(buf_str(&err), "there is no /nothing"));
+    EXPECT(strstr(buf_str(&err), "there is no /agian\nhint: did you mean /again?"));
     EXPECT(strstr(buf_str(&err), "\\q at byte"));
     EXPECT(strstr(buf_str(&err), "nothing was said that could be taken back"));
     EXPECT_EQ(turns_recorded(), 3);

@@ -313,7 +313,7 @@ TEST(cli_a_bad_value_says_where) {
         {"echo '{\"top_kk\": 3}' > c.json; \"$G\" --checkpoint ckpt --config c.json", "glimpse: c.json: there is no option \"top_kk\"\nhint: did you mean top_k?\n"},
         {"\"$G\" --checkpoint ckpt --top-k=a", "glimpse: --top_k = \"a\": expected whole numbers from 0 to 2147483647\n"},
         {"GLIMPSE_ARGS='--top_k a' \"$G\" --checkpoint ckpt", "glimpse: GLIMPSE_ARGS: --top_k = \"a\": expected whole numbers from 0 to 2147483647\n"},
-        {"\"$G\" --checkpoint ckpt --samplers foo=3", "glimpse: no sampler is called 'foo'\nhint: there are logit_bias, "},
+        {"\"$G\" --checkpoint ckpt --samplers foo=3", "glimpse: --samplers: no sampler is called 'foo'\nhint: there are logit_bias, "},
         {"\"$G\" score --checkpoint ckpt", "glimpse: no text is given to score\nhint: "},
         {"\"$G\" --checkpoint ckpt ckpt", "glimpse: unexpected word \"ckpt\"\nhint: `glimpse --checkpoint ckpt` samples from it; "},
         {"\"$G\" eval --checkpoint ckpt", "glimpse: no task is named\nhint: "},
@@ -384,6 +384,20 @@ TEST(cli_glimpse_help_in_a_trainer) {
     EXPECT_EQ(shell("ls -A | grep -v txt | grep -v ckpt"), 1); /* nothing was trained */
     EXPECT_EQ(shell("T=\"${G%/*}\"; GLIMPSE_ARGS=--help \"$T/minimal\""), 0);
     expect_in(&out, "\n  --glimpse_seed N ");
+    static const char *const topics[] = {"--glimpse_help temperature", "--glimpse_help=temperature", "--glimpse_help=--glimpse_temperature"};
+    for (int i = 0; i < 3; i++) {
+        char line[160];
+        snprintf(line, sizeof line, "T=\"${G%%/*}\"; \"$T/train_gpt\" %s", topics[i]);
+        EXPECT_EQ(shell(line), 0);
+        EXPECT(!strncmp(buf_str(&out), "--glimpse_temperature ", 22));
+        EXPECT(out.n < 600 && strstr(buf_str(&out), "Offline: --temperature."));
+    }
+    EXPECT_EQ(shell("T=\"${G%/*}\"; \"$T/train_gpt\" --glimpse_help temprature"), 2);
+    expect_in(&err, "glimpse: no flag --glimpse_temprature\nhint: did you mean --glimpse_help=temperature?\n");
+    EXPECT_EQ(shell("T=\"${G%/*}\"; \"$T/minimal\" --glimpse_temprature 1"), 2);
+    expect_in(&err, "did you mean --glimpse_temperature?\n");
+    EXPECT_EQ(shell("mkdir -p none && cd none && \"$G\""), 1);
+    expect_in(&err, "glimpse: `glimpse --help` lists the commands and the flags\n");
     EXPECT_EQ(shell("T=\"${G%/*}\"; \"$T/train_gpt\" --glimpse_sed 3"), 2);
     expect_in(&err, "hint: did you mean --glimpse_seed?\n");
     EXPECT_EQ(shell("T=\"${G%/*}\"; \"$T/train_gpt\" --glimpse_xyzzy"), 2);

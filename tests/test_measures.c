@@ -323,6 +323,8 @@ TEST(session_advises_on_the_tokenizer) {
     EXPECT_OK(options_set(o, OPT_out_dir, test_tmpdir(), OPT_LEVEL_FLAG));
     EXPECT_OK(options_set(o, OPT_max_sample_tokens, "4", OPT_LEVEL_FLAG));
     EXPECT_OK(options_set(o, OPT_tokenizer, json, OPT_LEVEL_FLAG));
+    EXPECT_ERR(session_open(o, &g.model, &host, &s), GLIMPSE_E_TOKENIZER, "is this the tokenizer that the model is trained with?");
+    EXPECT_OK(options_set(o, OPT_sample_start_tokens, "IDS:3", OPT_LEVEL_FLAG));
     REQUIRE_OK(session_open(o, &g.model, &host, &s));
     EXPECT(strstr(buf_str(&said), "400 ids; the model has 60: is this the one it is trained with?"));
     session_close(s);

@@ -54,9 +54,9 @@ TEST(samplers_string) {
 }
 
 TEST(samplers_errors) {
-    EXPECT_ERR(open_status("topk=5"), GLIMPSE_E_INVALID, "the nearest is top_k");
+    EXPECT_ERR(open_status("topk=5"), GLIMPSE_E_INVALID, "did you mean top_k?");
     EXPECT_ERR(open_status("foo=3"), GLIMPSE_E_INVALID, "no sampler is called 'foo'\nhint: there are logit_bias, ");
-    EXPECT_ERR(open_status("temprature=5"), GLIMPSE_E_INVALID, "the nearest is temperature");
+    EXPECT_ERR(open_status("temprature=5"), GLIMPSE_E_INVALID, "did you mean temperature?");
     EXPECT_ERR(open_status("temperature=-1"), GLIMPSE_E_INVALID, "temperature is -1");
     EXPECT_ERR(open_status("temperature=1e-9"), GLIMPSE_E_INVALID, "1e-6 to 1e6");
     EXPECT_ERR(open_status("top_k=2.5"), GLIMPSE_E_INVALID, "top_k is 2.5");

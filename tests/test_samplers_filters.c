@@ -337,7 +337,7 @@ TEST(samplers_strings_refused) {
         {"banned_tokens=5,x", "'x' is no token id"}, {"banned_tokens=100", "the id 100 is outside the vocabulary, 0 to 99"},
         {"banned_tokens=1--2", "banned_tokens"}, {"banned_tokens=1:2", "id 1 with a number"},
         {"allowed_tokens=-1", "id -1"}, {"logit_bias=5", "id 5 has no bias"}, {"logit_bias=5:1e9", "-1e6 to 1e6"},
-        {"logit_bias=5:nan", "'5:nan'"}, {"mirostat=3", "0 (off), 1 or 2"}, {"miroslav=2", "the nearest is mirostat"},
+        {"logit_bias=5:nan", "'5:nan'"}, {"mirostat=3", "0 (off), 1 or 2"}, {"miroslav=2", "did you mean mirostat?"},
         {"temperature=0.5,range:-1", "temperature.range is -1"}, {"no_repeat_ngram=-1", "no_repeat_ngram is -1"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         sampler_settings s = SAMPLER_SETTINGS_INIT;

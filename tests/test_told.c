@@ -34,8 +34,9 @@ TEST_LIMIT(told_once_that_an_eval_failed, 120) {
     for (int mode = 0; mode < 8; mode++) {
         rig r;
         rig_open(&r, (const char *const[]){mode % 2 ? "mode=inline" : "mode=worker", mode / 2 % 2 ? "quiet=true" : "quiet=false",
-                                           mode / 4 ? "sample_start_tokens=IDS:1000000" : "sample_start_tokens=z{", NULL});
+                                           rig_prompts("IDS:1"), NULL});
         REQUIRE(r.g != NULL);
+        rig_prompts(mode / 4 ? "IDS:1000000" : "z{");
         buf_clear(&r.said);
         glimpse_status st = glimpse_eval(r.g, 7, 3, 3);
         if (st >= 0) st = glimpse_drain(r.g);
@@ -106,6 +107,66 @@ TEST(told_at_open_what_cannot_be_written) {
         EXPECT_EQ(glimpse_eval(r.g, 0, 1, 1), GLIMPSE_NOT_DUE);
         rig_close(&r);
     }
+}
+
+static glimpse_status leave_all(void *user, glimpse_candidates *c) {
+    (void)user, (void)c;
+    return GLIMPSE_OK;
+}
+
+/* What every eval would fail on is known at open: one error, in the trainer's spelling, and nothing is on. */
+TEST(told_at_open_what_every_eval_would_fail_on) {
+    static const struct { const char *with[3], *said; } cases[] = {
+        {{"samplers=top_k=5;temprature=0.8"}, "--glimpse_samplers: no sampler is called 'temprature'\nhint: did you mean temperature?"},
+        {{"samplers=top_k=5;temperature=-1"}, "temperature is -1, possible is: "},
+        {{"samplers=top_k=5", "top_p=0.5"}, "--glimpse_top_p is set, and the chain of --glimpse_samplers has no top_p"},
+        {{"sample_start_tokens=FILE:/nowhere/nope.txt"}, "--glimpse_prompt: cannot open /nowhere/nope.txt"},
+        {{"sample_start_tokens=IDS:99999"}, "99999"},
+        {{"sample_start_tokens=a\\q"}, "of \"a\\q\" is no escape"},
+        {{"antislop=/nowhere/slop.txt"}, "/nowhere/slop.txt"},
+        {{"negative_prompt=FILE:/nowhere/not.txt", "guidance_scale=2"}, "/nowhere/not.txt"},
+    };
+    session_use(&glimpse_session_v1);
+    for (int inline_mode = 0; inline_mode < 2; inline_mode++)
+        for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+            rig r;
+            const char *options[4] = {inline_mode ? "mode=inline" : "mode=worker", cases[i].with[0], cases[i].with[1], NULL};
+            rig_open(&r, options);
+            if (inline_mode && !i) { /* a sampler of the trainer's own may still come */
+                REQUIRE(r.g != NULL);
+                expect_once(&r, "no sampler is called 'temprature' so far: glimpse_add_sampler has to bring it before the first eval, or did you mean temperature?");
+                glimpse_sampler own = GLIMPSE_SAMPLER_INIT;
+                own.name = "temprature", own.apply = leave_all;
+                EXPECT_ERR(glimpse_eval(r.g, 0, 3, 3), GLIMPSE_E_INVALID, "'temprature'");
+                EXPECT_OK(glimpse_set(r.cfg, "samplers", "top_k=5;temprature"));
+                glimpse_close(r.g);
+                rig_reopen(&r);
+                REQUIRE(r.g != NULL);
+                EXPECT_OK(glimpse_add_sampler(r.g, &own, NULL));
+                EXPECT_OK(glimpse_eval(r.g, 10, 3, 2));
+            } else {
+                EXPECT(r.g == NULL);
+                expect_once(&r, cases[i].said);
+                expect_once(&r, "off; the training goes on");
+                EXPECT(!strstr(buf_str(&r.said), "glimpse: on"));
+            }
+            rig_close(&r);
+        }
+}
+
+/* The context of the model is the least of what was asked for: the line says so. */
+TEST(told_at_open_that_the_context_ends_a_sample) {
+    static const char said[] = " tokens for each prompt at an eval (then the context is full; --max_sample_tokens is 5000), about";
+    rig r;
+    session_use(&glimpse_session_v1);
+    rig_open(&r, (const char *const[]){"mode=inline", "max_sample_tokens=5000", NULL});
+    expect_once(&r, said);
+    EXPECT_OK(glimpse_set(r.cfg, "max_sample_tokens", "3"));
+    glimpse_close(r.g);
+    buf_clear(&r.said);
+    rig_reopen(&r);
+    expect_once(&r, "x 3 tokens for each prompt at an eval, about");
+    rig_close(&r);
 }
 
 TEST(told_error_is_that_of_the_last_call_that_failed) {

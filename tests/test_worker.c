@@ -99,8 +99,9 @@ TEST(worker_keeps_the_schedule_without_copies) {
 
 TEST(worker_eval_that_failed_is_owed) {
     rig r;
-    rig_open(&r, (const char *const[]){"sample_each_eval=false", "sample_start_tokens=IDS:1000000", NULL});
+    rig_open(&r, (const char *const[]){"sample_each_eval=false", rig_prompts("IDS:1"), NULL});
     REQUIRE(r.g != NULL);
+    rig_prompts("IDS:1000000");
     for (int i = 0; i < 2; i++) { /* the loss did not improve, but nothing has been sampled yet */
         glimpse_eval(r.g, i * 10, 3, 3);
         EXPECT(glimpse_drain(r.g) < 0);

@@ -1,5 +1,6 @@
 /* worker_rig.c -- see worker_rig.h. */
 #define _GNU_SOURCE
+#include "include/internal/file.h"
 #include "tests/worker_rig.h"
 
 #include <dirent.h>
@@ -56,6 +57,14 @@ void rig_close(rig *r) {
     glimpse_config_free(r->cfg);
     tiny_gpt_free(&r->gpt);
     buf_free(&r->said);
+}
+
+const char *rig_prompts(const char *text) {
+    static char option[4200];
+    const char *path = option + strlen("prompts=");
+    snprintf(option, sizeof option, "prompts=%s/prompts", test_tmpdir());
+    EXPECT_OK(file_write_atomic(path, text, strlen(text), false));
+    return option;
 }
 
 /* Whether that process is `glimpse ROLE ...`. */

@@ -23,6 +23,9 @@ void rig_prepare(rig *r, const char *const *options); /* the same, but for the o
 void rig_reopen(rig *r);  /* the same configuration again; the glimpse before must be closed */
 void rig_close(rig *r);
 
+/* The text of --prompts, in a file; returns the option "prompts=FILE", static: what is fine at open may be wrong at an eval. */
+const char *rig_prompts(const char *text);
+
 /* From now on every worker that this process or a trainer that it runs starts is known as its own (rig_open does it). */
 void rig_mark(void);
 /* The process ids of these workers, at most `cap`; returns how many there are. */

@@ -26,9 +26,9 @@ typedef struct session_host {
     void (*progress)(void *user, const char *line);                  /* one line of a terminal, written over the one before;
                                                                         NULL = done.  May be NULL: nobody watches */
     double (*blocked)(void *user);     /* seconds that this eval held up the trainer; NULL = as long as the session works */
-    /* Offline, or NULL.  The tokenizer unless --tokenizer names one; and a word with the session before anything is sampled
-     * (samplers are added there): an error ends the run and is left in `why` of at most `cap` bytes. */
-    const glimpse_tokenizer *tokenizer;
+    const glimpse_tokenizer *tokenizer; /* offline, or NULL: the tokenizer unless --tokenizer names one */
+    /* Or NULL.  A word with the session before its options are tried and anything is sampled (samplers are added there): an error
+     * ends the run, or the opening, and is left in `why` of at most `cap` bytes. */
     glimpse_status (*opened)(void *user, session *s, char *why, size_t cap);
     /* Another one holds the directory: true = try again (after whatever wait); false or NULL = the eval fails. */
     bool (*locked)(void *user, const char *dir);
@@ -42,6 +42,7 @@ typedef struct session_host {
     int (*read_line)(void *user, const char *prompt, const char **line, size_t *n);
     atomic_int *cancel;   /* set, by a signal handler perhaps: the answer ends with this token; cleared by the session
                              before each.  NULL = never */
+    int samplers_follow;  /* more may be added after the opening: a name in --samplers that nobody knows yet is no error there */
     int in_terminal;      /* lines are typed: failed turns are the user's to see, not the exit status's */
     weights_source *weights; /* of a trainer whose weights are on a GPU, borrowed; NULL = where the model says */
     bool begun;        /* this run's first eval was at step 0, before this session: it goes on with an older one's no more than then */

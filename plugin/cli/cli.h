@@ -31,7 +31,6 @@ int cli_print_command(const char *name);
 
 /* Append a page made from the table; nothing is wider than 80 columns. */
 void help_all(buffer *b);
-void help_option(buffer *b, opt_id id);
 /* The page of a command (help_commands.c): its words, what it reads and writes, its options by group, an example.  False:
  * there is no such command. */
 bool help_command(buffer *b, const char *name);

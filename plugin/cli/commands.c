@@ -10,6 +10,7 @@
 #include "include/internal/file.h"
 #include "plugin/cli/cli.h"
 #include "plugin/guest.h"
+#include "plugin/option_help.h"
 
 static const guest_log to_stderr;
 
@@ -55,7 +56,7 @@ static int help(int argc, char **argv) {
     int id = opt_find(name, strlen(name));
     if (id < 0 && (strncmp(name, "no_", 3) == 0 || strncmp(name, "no-", 3) == 0)) id = opt_find(name + 3, strlen(name + 3));
     if (id >= 0) {
-        help_option(&b, (opt_id)id);
+        help_option(&b, (opt_id)id, false);
         return print(&b);
     }
     const char *near = opt_nearest(name, strlen(name));
@@ -180,5 +181,8 @@ int cli_main(int argc, char **argv) {
         memmove(argv + 1, argv + 2, (size_t)(argc - 1) * sizeof *argv); /* the closing NULL too */
         return command((session_command)i, chat, argc - 1, argv);
     }
-    return command(COMMAND_sample, false, argc, argv);
+    bool bare = argc < 2;
+    int code = command(COMMAND_sample, false, argc, argv);
+    if (bare && code) guest_say(&to_stderr, "glimpse: `glimpse --help` lists the commands and the flags");
+    return code;
 }

@@ -39,42 +39,6 @@ void help_all(buffer *b) {
     }
 }
 
-void help_option(buffer *b, opt_id id) {
-    const opt_info *info = opt_info_of(id);
-    buffer text = {0};
-    help_label(b, info, false);
-    buf_putc(b, '\n');
-    help_text(&text, info, false);
-    help_paragraph(b, buf_str(&text), 0, 2);
-    buf_clear(&text);
-    if (info->missing) {
-        size_t n;
-        const char *value = help_refused(info, &n);
-        buf_printf(&text, "Not in this version: %.*s (%s).", (int)n, value, value + n + 1);
-        help_paragraph(b, buf_str(&text), 0, 2);
-        buf_clear(&text);
-    }
-    if (info->type == OPT_INT || info->type == OPT_INTS || info->type == OPT_FLOAT) {
-        buf_puts(&text, "From ");
-        buf_g(&text, info->min, 10);
-        if (info->max < 9e18) {
-            buf_puts(&text, " to ");
-            buf_g(&text, info->max, 10);
-        } else {
-            buf_puts(&text, " up");
-        }
-        buf_putc(&text, '.');
-        help_paragraph(b, buf_str(&text), 0, 2);
-        buf_clear(&text);
-    }
-    opt_put_use(id, &text);
-    help_paragraph(b, buf_str(&text), 0, 2);
-    buf_clear(&text);
-    buf_printf(&text, info->bare ? "In a trainer: --%s." : "In a trainer: --glimpse_%s.", info->name);
-    help_paragraph(b, buf_str(&text), 0, 2);
-    buf_free(&text);
-}
-
 /* --- roff -------------------------------------------------------------------------------------------------------- */
 
 /* Text for roff: backslashes and hyphens escaped, no line begins with a control character. */

@@ -376,6 +376,13 @@ static glimpse_status bind_snapshot(worker *w) {
     return GLIMPSE_OK;
 }
 
+static glimpse_status on_opened(void *user, session *s, char *why, size_t cap) {
+    worker *w = user;
+    glimpse_status st = modules_join(w->mods, w->api, s);
+    if (st < 0) c_snprintf(why, cap, "%s", status_text());
+    return st;
+}
+
 static glimpse_status open_session(worker *w, message *m) {
     if (m->head.kind != MSG_HELLO) FAIL(GLIMPSE_E_FORMAT, "the first message is no description");
     TRY(hello_unpack(m->payload, (size_t)m->head.bytes, &w->hello));
@@ -387,7 +394,7 @@ static glimpse_status open_session(worker *w, message *m) {
     TRY(bind_snapshot(w));
     TRY(session_load(&w->api));
     session_host host = {.user = w, .log = on_log, .record = on_record, .blocked = blocked, .locked = on_locked, .taken = on_taken, .between = rest, .alone = is_alone,
-                         .terminal = !w->hello.log_back && isatty(STDERR_FILENO)};
+                         .opened = on_opened, .terminal = !w->hello.log_back && isatty(STDERR_FILENO)};
     host.weights = describe_source(w);
     host.begun = m->head.again == 1;
     memcpy(host.run, w->hello.run, sizeof host.run);
@@ -397,7 +404,7 @@ static glimpse_status open_session(worker *w, message *m) {
     TRY(modules_describe(w->mods, &described));
     glimpse_status st = w->api->open(w->hello.o, &described, &host, &w->s);
     if (st < 0) return status_set_text(st, w->api->error());
-    return modules_join(w->mods, w->api, w->s);
+    return st;
 }
 
 /* What a trainer asks before it opens: its options with those of the file beneath them, packed. */

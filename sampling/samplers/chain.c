@@ -277,7 +277,16 @@ static glimpse_status add_text(chain *c, const source *from, const char *item, s
     bool later;
     TRY(joins_later(from->context, name, name_bytes, text, equals ? n - (size_t)(text - item) : 0, &later));
     if (later) return GLIMPSE_OK;
-    TRY(sampler_kind_find(name, name_bytes, &kind));
+    glimpse_status st = sampler_kind_find(name, name_bytes, &kind);
+    if (st < 0 && from->context->users_follow) {
+        const char *hint = strstr(status_text(), "\nhint: did you mean ");
+        buf_printf(&c->idle, "--samplers: no sampler is called '%.*s' so far: glimpse_add_sampler has to bring it before the first eval",
+                   name_bytes > 40 ? 40 : (int)name_bytes, name);
+        if (hint) buf_printf(&c->idle, ", or %s", hint + 7);
+        buf_putc(&c->idle, '\n');
+        return GLIMPSE_OK;
+    }
+    if (st < 0) return from->settings->order ? status_prefix(st, "--samplers") : st;
     for (int k = 0; k < sampler_kind_count; k++)
         if (sampler_kinds[k] == kind) *present |= (uint64_t)1 << k;
     return add(c, from, kind, text, equals ? n - (size_t)(text - item) : 0);

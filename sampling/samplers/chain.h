@@ -65,8 +65,9 @@ typedef struct sampler_context {
     const struct chain *beside; /* share the scratch memory of this chain over the same vocabulary; NULL = one's own */
     const int32_t *more_eos;   /* (n_more_eos <= GLIMPSE_MORE_EOS) ids that end a text as `eos` does, which is then one */
     int32_t n_more_eos;
+    bool users_follow;         /* more may come: a name that nobody knows is left out, and noted with what is idle */
 } sampler_context;
-#define SAMPLER_CONTEXT_INIT { NULL, 0, NULL, 0, 0, -1, 0, 0, NULL, NULL, NULL, NULL, 0, false, 0, false, NULL, NULL, 0 }
+#define SAMPLER_CONTEXT_INIT { NULL, 0, NULL, 0, 0, -1, 0, 0, NULL, NULL, NULL, NULL, 0, false, 0, false, NULL, NULL, 0, false }
 enum { SETTING_TEMPERATURE = 1, SETTING_TOP_K = 2, SETTING_TOP_P = 4, SETTING_MIN_P = 8, SETTING_PENALTY = 16 };
 
 typedef struct chain chain;

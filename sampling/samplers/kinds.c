@@ -40,7 +40,7 @@ glimpse_status sampler_kind_find(const char *s, size_t n, const sampler_kind **o
         nearest = k->ops.name;
         least = d;
     }
-    if (nearest) FAIL(GLIMPSE_E_INVALID, "no sampler is called '%.*s'\nhint: the nearest is %s", n > 40 ? 40 : (int)n, s, nearest);
+    if (nearest) FAIL(GLIMPSE_E_INVALID, "no sampler is called '%.*s'\nhint: did you mean %s?", n > 40 ? 40 : (int)n, s, nearest);
     for (int i = 0; i < sampler_kind_count; i++) buf_printf(&all, "%s%s", i ? ", " : "", sampler_kinds[i]->ops.name);
     status_fail(GLIMPSE_E_INVALID, __FILE__, __LINE__, "no sampler is called '%.*s'\nhint: there are %s", n > 40 ? 40 : (int)n, s, buf_str(&all));
     buf_free(&all);
