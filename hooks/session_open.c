@@ -105,7 +105,9 @@ static void announce(const session *s, found f) {
     double charts = opt_bool(o, OPT_show_heatmaps) ? (double)(n * tokens) : 0;
     double mb = (double)(n * tokens) * (150 + 24 * (double)session_record_top(o) + (opt_bool(o, OPT_sheets) ? 700 : 0)) * 1e-6 + charts * 12e-3;
     buffer b = {0};
-    buf_printf(&b, "glimpse: on: %lld x %lld tokens for each prompt at an eval", (long long)n, (long long)tokens);
+    buf_puts(&b, "glimpse: on: ");
+    if (strcmp(s->m->name, s->m->arch)) buf_printf(&b, "%s, ", s->m->name);
+    buf_printf(&b, "%lld x %lld tokens for each prompt at an eval", (long long)n, (long long)tokens);
     if (tokens < asked) buf_printf(&b, " (then the context is full; --max_sample_tokens is %lld)", (long long)asked);
     buf_printf(&b, ", about %.1f MB of files", mb);
     if (charts > 0) buf_printf(&b, ", %.0f charts of 960 x 240 among them", charts);

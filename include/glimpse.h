@@ -205,7 +205,7 @@ typedef int (*glimpse_logits_fn)(void *user, int B, int T, const int *ids, const
 #define GLIMPSE_MORE_EOS 15
 typedef struct glimpse_model {
     size_t size;
-    const char *name;          /* shown in records, e.g. "my-gpt"; NULL = the architecture's; copied by glimpse_open */
+    const char *name;          /* shown in the line that says on, e.g. "my-gpt"; NULL = none; copied by glimpse_open */
     const char *arch;          /* "gpt2" (NULL), "llama", "mistral", "qwen2", "qwen3", "smollm3", "phi3", "gemma", "gemma2",
                                   "gemma3", "gpt_neox": sets what is left at 0 or unset below; shown in records */
     int32_t n_layers;          /* L */

@@ -240,7 +240,9 @@ TEST(session_broken_models_are_called_broken) {
     tiny_gpt_make(&g, 2, 2, 16, 60, 32, -1, 9);
     options *o = OPTS(test_tmpdir(), { "max_sample_tokens", "6" }, { "sheets", "false" }, { "sample_each_eval", "true" });
     session *s;
+    g.model.name = "my-gpt";
     REQUIRE_OK(session_open(o, &g.model, &host, &s));
+    EXPECT(strstr(buf_str(&h.log), "glimpse: on: my-gpt, 1 x 6 tokens"));
     int32_t ids[8] = { 1, 2, 3, 4, 5, 6, 7, 8 }, targets[8] = { 2, 3, 4, 5, 6, 7, 8, -1 };
     double loss = mean_loss(s, ids, targets, 8, NULL);
     extern const session_api glimpse_session_v1;
