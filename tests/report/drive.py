@@ -137,9 +137,17 @@ class Browser:
 
     def wait(self, condition, seconds=20):
         end = time.time() + seconds
-        while not self.js(condition):
+        while not self.holds(condition):
             if time.time() > end: raise RuntimeError("never: " + condition)
             time.sleep(0.01)
+
+    def holds(self, condition):
+        """While one page gives way to another nothing does: there is no body yet, or what is asked goes with the old page."""
+        try:
+            return self.js("document.body !== null && (" + condition + ")")
+        except RuntimeError as e:
+            if "navigated" not in str(e) and "context" not in str(e): raise
+            return False
 
     def open(self, folder, hash="", page="report.html"):
         self.call("Page.navigate", url="about:blank")
