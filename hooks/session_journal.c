@@ -204,12 +204,16 @@ static glimpse_status keep_line(session *s, const buffer *line, bool failed) {
 
 glimpse_status session_write_line(session *s, glimpse_record *r, owned_record **out) {
     glimpse_status st = GLIMPSE_OK;
+    owned_record *written = NULL;
     buffer line = {0};
     TRY_GOTO(journal_encode(r, &line));
-    TRY_GOTO(journal_decode(line.bytes, line.n - 1, out));
+    TRY_GOTO(journal_decode(line.bytes, line.n - 1, &written));
     TRY_GOTO(keep_line(s, &line, !strcmp(r->status, "failed")));
     s->js.next_seq++;
+    *out = written;
+    written = NULL;
 out:
+    if (written) record_free(&written->record);
     buf_free(&line);
     return st;
 }
