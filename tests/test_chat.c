@@ -74,7 +74,7 @@ static void start(terminal *t, const char *const *more) {
 
 /* Read until `text` appears behind what was waited for before; false when it does not within 20 s, or the terminal ended. */
 static bool wait_for(terminal *t, const char *text) {
-    for (int i = 0; i < 400; i++) {
+    for (int idle = 0; idle < 400;) { /* 20 s in which nothing comes: a long answer comes in many pieces */
         char *at = t->seen.n > t->from ? memmem(t->seen.bytes + t->from, t->seen.n - t->from, text, strlen(text)) : NULL;
         if (at) {
             t->from = (size_t)(at - t->seen.bytes) + strlen(text);
@@ -83,7 +83,10 @@ static bool wait_for(terminal *t, const char *text) {
             return true;
         }
         struct pollfd p = { t->fd, POLLIN, 0 };
-        if (poll(&p, 1, 50) < 1) continue;
+        if (poll(&p, 1, 50) < 1) {
+            idle++;
+            continue;
+        }
         char *room = buf_reserve(&t->seen, 65536);
         ssize_t got = room ? read(t->fd, room, 65536) : -1;
         if (got <= 0) break;
