@@ -10,8 +10,10 @@
 
 enum { BLOCK = 16384 };
 
+static int64_t numbers_of(const saved_tensor *t) { return t->dims[0] * (t->dims[1] ? t->dims[1] : 1); }
+
 static int64_t count(const saved_tensor *t, float *block) {
-    int64_t n = t->dims[0] * (t->dims[1] ? t->dims[1] : 1), bad = 0;
+    int64_t n = numbers_of(t), bad = 0;
     for (int64_t at = 0; t->m.data && at < n; at += BLOCK) {
         int64_t k = n - at < BLOCK ? n - at : BLOCK;
         save_elements(t, at, k, block);
@@ -28,18 +30,18 @@ void session_not_finite(session *s, buffer *out) {
     float *block = malloc(BLOCK * sizeof *block);
     if (!block || save_list(s->m, SAVE_AS_IS, &l) < 0) goto out;
     const saved_tensor *first = NULL;
-    int64_t numbers = 0;
+    int64_t broken = 0;
     int32_t others = -1;
     for (int32_t i = 0; i < l.n; i++) {
         int64_t bad = count(&l.t[i], block);
         if (!bad) continue;
-        if (!first) first = &l.t[i], numbers = bad;
+        if (!first) first = &l.t[i], broken = bad;
         others++;
     }
     if (!first) buf_puts(out, "; every weight is finite");
     else {
-        buf_printf(out, "; not finite in the weights: %s, %lld of its %lld numbers", first->name, (long long)numbers,
-                   (long long)(first->dims[0] * (first->dims[1] ? first->dims[1] : 1)));
+        buf_printf(out, "; not finite in the weights: %s, %lld of its %lld numbers", first->name, (long long)broken,
+                   (long long)numbers_of(first));
         if (others) buf_printf(out, ", and %d other tensor%s", (int)others, others > 1 ? "s" : "");
     }
 out:

@@ -19,7 +19,7 @@ typedef struct report {
 
 static glimpse_status one(void *user, owned_record *r) {
     report *d = user;
-    if (d->stop && atomic_load(d->stop)) FAIL(GLIMPSE_E_BUSY, "stopped");
+    if (d->stop && atomic_load(d->stop)) FAIL(GLIMPSE_E_STATE, "stopped");
     d->n++;
     TRY(views_write(d->beside, &r->record, &d->redraw, NULL));
     if (r->record.n_samples) return GLIMPSE_OK;

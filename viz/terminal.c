@@ -15,6 +15,7 @@
  * Called by the log hook. */
 #include "viz/text.h"
 
+#include "include/internal/schedule.h"
 #include "include/internal/status.h"
 #include <math.h>
 #include <string.h>
@@ -529,13 +530,9 @@ glimpse_status view_one_line(const glimpse_record *r, const view_style *style, b
     } else {
         styled_puts(&t, "no sample", PAINT_PLAIN);
         if (!why && isfinite(r->val_loss) && isfinite(r->best_val_loss)) {
-            char val[32], best[32];
-            int digits = 2; /* more if they must show why */
-            do {
-                c_snprintf(val, sizeof val, "%.*f", digits, r->val_loss);
-                c_snprintf(best, sizeof best, "%.*f", digits, r->best_val_loss);
-            } while (r->val_loss != r->best_val_loss && text_is(val, best) && digits++ < 6);
-            styled_printf(&t, PAINT_PLAIN, ", val %s \xe2\x89\xa5 best %s", val, best);
+            char losses[SCHEDULE_LOSSES_BYTES];
+            schedule_losses(r->val_loss, r->best_val_loss, losses);
+            styled_printf(&t, PAINT_PLAIN, ", %s", losses);
             if (r->best_step >= 0) styled_printf(&t, PAINT_PLAIN, " @ %lld", (long long)r->best_step);
             styled_puts(&t, " (--sample_each_eval)", PAINT_DIM);
         }

@@ -8,6 +8,16 @@
 
 void schedule_init(schedule *s) { *s = (schedule){.best_val_loss = NAN, .best_step = -1}; }
 
+void schedule_losses(double val_loss, double best_val_loss, char out[SCHEDULE_LOSSES_BYTES]) {
+    char val[32], best[32];
+    int digits = 2; /* more if they must show why */
+    do {
+        c_snprintf(val, sizeof val, "%.*f", digits, val_loss);
+        c_snprintf(best, sizeof best, "%.*f", digits, best_val_loss);
+    } while (val_loss != best_val_loss && !strcmp(val, best) && digits++ < 6);
+    c_snprintf(out, SCHEDULE_LOSSES_BYTES, "val %s \xe2\x89\xa5 best %s", val, best);
+}
+
 bool schedule_is_due(const schedule *s, const options *o, double val_loss, char why[SCHEDULE_WHY_BYTES]) {
     if (opt_int(o, OPT_max_sample_tokens) < 1) {
         c_snprintf(why, SCHEDULE_WHY_BYTES, "--max_sample_tokens 0");
@@ -16,13 +26,9 @@ bool schedule_is_due(const schedule *s, const options *o, double val_loss, char 
     if (!s->evals || s->owed || opt_bool(o, OPT_sample_each_eval) || !isfinite(val_loss) || !isfinite(s->best_val_loss) ||
         val_loss < s->best_val_loss)
         return true;
-    char val[32], best[32];
-    int digits = 2; /* more if they must show why */
-    do {
-        c_snprintf(val, sizeof val, "%.*f", digits, val_loss);
-        c_snprintf(best, sizeof best, "%.*f", digits, s->best_val_loss);
-    } while (val_loss != s->best_val_loss && !strcmp(val, best) && digits++ < 6);
-    c_snprintf(why, SCHEDULE_WHY_BYTES, "val %s \xe2\x89\xa5 best %s @ %lld (--sample_each_eval)", val, best, (long long)s->best_step);
+    char losses[SCHEDULE_LOSSES_BYTES];
+    schedule_losses(val_loss, s->best_val_loss, losses);
+    c_snprintf(why, SCHEDULE_WHY_BYTES, "%s @ %lld (--sample_each_eval)", losses, (long long)s->best_step);
     return false;
 }
 
