@@ -52,15 +52,16 @@ void guest_init(glimpse *g, bool worker, const guest_log *log) {
 }
 
 glimpse_status guest_begin(glimpse *g) {
-    if (g->busy) FAIL(GLIMPSE_E_STATE, "called from within a hook or a function that Glimpse called");
-    g->busy = true;
+    if (atomic_exchange(&g->busy, true))
+        FAIL(GLIMPSE_E_STATE, "another call of this session is under way: in another thread, or this one comes from within a hook or a function "
+             "that Glimpse called");
     host_enter(&g->host);
     return GLIMPSE_OK;
 }
 
 glimpse_status guest_end(glimpse *g, glimpse_status st) {
     host_leave(&g->host);
-    g->busy = false;
+    atomic_store(&g->busy, false);
     return st;
 }
 

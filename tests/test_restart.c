@@ -124,3 +124,24 @@ TEST(restart_another_run_alive_is_an_error) {
     kill(theirs, SIGCONT);
     EXPECT(rig_wait_end(theirs));
 }
+
+/* A second session of the same program in a directory is refused at open, in both modes; behind the close it is welcome. */
+TEST(restart_in_the_same_program) {
+    session_use(&glimpse_session_v1);
+    for (int mode = 0; mode < 2; mode++) {
+        rig r;
+        rig_open(&r, (const char *const[]){mode ? "mode=inline" : "mode=worker", NULL});
+        REQUIRE(r.g != NULL);
+        EXPECT_OK(glimpse_eval(r.g, 0, 2, 3));
+        glimpse *first = r.g;
+        EXPECT(glimpse_open(r.cfg, &r.gpt.model) == NULL);
+        EXPECT(strstr(glimpse_error(), "another session of this program writes here\nhint: glimpse_close ends it"));
+        EXPECT_OK(glimpse_eval(first, 1, 1, 2));
+        EXPECT_OK(glimpse_drain(first));
+        EXPECT_OK(glimpse_close(first));
+        rig_reopen(&r);
+        REQUIRE(r.g != NULL);
+        EXPECT(glimpse_eval(r.g, 2, 1, 1) >= 0);
+        rig_close(&r);
+    }
+}
