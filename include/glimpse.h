@@ -448,6 +448,7 @@ typedef struct glimpse_record {
     int32_t n_scores;
     const glimpse_metric *dataset; /* (n_dataset) of --dataset_benchmarks: the slice's own metrics, and the model's view of it */
     int32_t n_dataset;
+    const char *model_name;    /* glimpse_model.name; NULL = none was given */
 } glimpse_record;
 
 /* The bytes of id in this record, NULL if it does not occur.  Borrowed as long as the record. */
