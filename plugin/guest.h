@@ -92,6 +92,8 @@ bool guest_can_read(const void *p);
 glimpse_status session_load(const session_api **out);
 /* Use these functions instead of loading (tests); NULL = load again. */
 void session_use(const session_api *api);
+/* What a call of the session returned; an error's text, which is in the session's library, becomes this one's. */
+glimpse_status session_said(const session_api *api, glimpse_status st);
 
 /* The absolute path of the library or program that holds this code; returned (free), NULL if it cannot be told. */
 char *guest_own_path(void);
