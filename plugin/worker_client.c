@@ -194,12 +194,13 @@ glimpse_status worker_drain(glimpse *g) {
 }
 
 /* At close: the last eval that was due and found the worker busy is sampled now, if the weights are still those of its step.
- * Whether those of a GPU are would have to be asked on the trainer's stream. */
+ * Whether those of a GPU are is not asked.  A fingerprint would be a copy a tensor at every eval that is missed, and the trainer's
+ * stream would have to wait for them, else they may be of the next step; a drain before the last eval does without. */
 static bool make_up(worker_guest *w, bool all) {
     uint64_t print;
     if (!w->missed || w->g.off) return false;
     const char *why = !all ? "the worker is still busy"
-                      : w->dev ? "weights on a GPU may be another step's by now"
+                      : w->dev ? "weights on a GPU may have changed since (glimpse_drain before the last eval waits for the worker)"
                       : !snapshot_fingerprint(&w->snap, true, &print) || print != w->missed_print ? "the weights have changed since" : NULL;
     buffer b = {0};
     if (why) buf_printf(&b, "glimpse: step %lld was skipped and is not sampled now: %s", (long long)w->last_missed.step, why);
