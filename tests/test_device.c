@@ -118,7 +118,7 @@ TEST_LIMIT(device_slot_is_free_once_it_was_copied, 120) {
             else f->run();
         }
         glimpse_status st = GLIMPSE_SKIPPED;
-        for (int i = 0; i < 2000 && gpu && st == GLIMPSE_SKIPPED; i++) {
+        for (int i = 0; i < 20000 && gpu && st == GLIMPSE_SKIPPED; i++) {
             poll(NULL, 0, 3);
             st = glimpse_eval(t.r.g, 25, 2, NAN); /* of the weights behind step 20 */
         }

@@ -362,7 +362,7 @@ static int by_size(const void *a, const void *b) {
 
 /* Eval 5 of a new run and an eval after 480 of an old one, in turns: what else the machine does then falls on both, and the
  * median of the pairs is judged. Bytes are exact; time leaves room (in full: the figure itself). */
-TEST_LIMIT(report_eval_500_costs_what_eval_5_cost_with_everything_on, 120) {
+TEST_TIMED(report_eval_500_costs_what_eval_5_cost_with_everything_on, 120) {
     enum { PAIRS = 21 };
     const char *old = test_tmpdir();
     int64_t early = 0, late = 0;

@@ -113,7 +113,7 @@ static double cpu_seconds(void) {
     return (double)ts.tv_sec + 1e-9 * (double)ts.tv_nsec;
 }
 
-TEST(pool_idle_workers_cost_nothing) {
+TEST_TIMED(pool_idle_workers_cost_nothing, 60) {
     int hits[8] = {0};
     counts c = {8, hits, 0};
     pool *p = NULL;
