@@ -61,7 +61,8 @@ typedef struct worker {
     pace pace;
     message waiting[MOST_WAITING]; /* (n_waiting) taken during a rest, oldest first */
     int n_waiting;
-    double locked_s;        /* since when nothing tells that the directory will be free; 0 = it was not locked */
+    bool locked;            /* the directory was another's when this eval asked */
+    double waited_s;        /* for it, while nothing told that it will be free */
 } worker;
 
 /* --- manners ----------------------------------------------------------------------------------------------------- */
@@ -180,22 +181,22 @@ static void on_record(void *user, const glimpse_record *record) {
  * worker that finishes for a trainer that is gone, however long that takes, and --close_timeout for one it cannot make out. */
 static bool on_locked(void *user, const char *dir) {
     worker *w = user;
-    struct timespec t;
+    const struct timespec between = {0, 20000000};
     struct pollfd p = {w->trainer, POLLIN, 0};
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    double now = (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
     lock_holder h = lock_holder_of(dir, w->trainer_pid);
     if (h == HOLDER_ALIVE) return false;
-    if (w->locked_s == 0 && h == HOLDER_ENDING) {
+    if (!w->locked && h == HOLDER_ENDING) {
         buffer b = {0};
         buf_printf(&b, "glimpse: %s: waiting for the worker of the run before, which finishes its last eval", dir);
         if (!buf_failed(&b)) on_log(w, buf_str(&b));
         buf_free(&b);
     }
+    w->locked = true;
     if (poll(&p, 1, 0) > 0) w->alone = true;
-    if (w->locked_s == 0 || (h == HOLDER_ENDING && !w->alone)) w->locked_s = now;
-    if (now - w->locked_s > opt_float(w->hello.o, OPT_close_timeout)) return false;
-    nanosleep(&(struct timespec){0, 20000000}, NULL);
+    if (h == HOLDER_ENDING && !w->alone) w->waited_s = 0;
+    if (w->waited_s > opt_float(w->hello.o, OPT_close_timeout)) return false;
+    nanosleep(&between, NULL);
+    w->waited_s += 1e-9 * (double)between.tv_nsec; /* no clock: while this process stood still, nobody's patience was tried */
     return true;
 }
 
@@ -453,7 +454,8 @@ static bool serve(worker *w, const message *m) {
     glimpse_status st;
     w->hooked = h->hooked == 1;
     w->blocked_s = h->blocked_s;
-    w->locked_s = 0;
+    w->locked = false;
+    w->waited_s = 0;
     switch (h->kind) {
     case MSG_DEVICE: open_gpu(w, m); return true;
     case MSG_EVAL:
