@@ -129,6 +129,7 @@ glimpse_status guest_end(glimpse *g, glimpse_status st);  /* returns st */
 void guest_go_out(const glimpse *g, host_state *ours);    /* to a function of the host ... */
 void guest_come_in(glimpse *g, const host_state *ours);   /* ... and in again; what it changed is the host's wish */
 void guest_tell(glimpse *g, const char *line);            /* guest_say, out of a call that is under way */
+void guest_tell_ours(glimpse *g, buffer *line);           /* the same with flags spelt as this command line takes them; frees the line */
 void guest_tell_error(glimpse *g);                        /* guest_say_error, likewise */
 void guest_run_hooks(glimpse *g, const glimpse_record *record);
 glimpse_status guest_add_hook(glimpse *g, glimpse_hook_fn fn, void *user);

@@ -169,7 +169,7 @@ TEST_LIMIT(device_refusals_lead_through_the_host, 120) {
     f->refuse_ipc = 1, expect_host(f, &expected, "cuIpcGetMemHandle"), f->refuse_ipc = 0;
     f->compute_mode = 3, expect_host(f, &expected, "exclusive compute mode"), f->compute_mode = 0;
     f->mps = 1, expect_host(f, &expected, "MPS"), f->mps = 0;
-    f->total = (size_t)8 << 30, expect_host(f, &expected, "--gpu_memory_limit allows 246 MiB"), f->total = told.total;
+    f->total = (size_t)8 << 30, expect_host(f, &expected, "--glimpse_gpu_memory_limit allows 246 MiB"), f->total = told.total;
     f->free_bytes = (size_t)2 << 30, expect_host(f, &expected, "2048 MiB are free and 1638 MiB must stay so"), f->free_bytes = told.free_bytes;
     /* The worker has a driver of its own: its n-th call fails. */
     for (int n = 1; n <= 9; n++) { /* up to the proof that the memory can be opened */
@@ -256,7 +256,8 @@ TEST(device_last_eval_that_was_skipped) {
             t.r.g = NULL;
             EXPECT_STREQ(rig_status(&t.r, 30), "ok");
             EXPECT_STREQ(rig_status(&t.r, 40), drained ? "ok" : "skipped");
-            EXPECT_EQ(count_text(buf_str(&t.r.said), "step 40 was skipped and is not sampled now: weights on a GPU may have changed since"), !drained);
+            EXPECT_EQ(count_text(buf_str(&t.r.said), "step 40 was skipped and is not sampled now: weights on a GPU may have changed since (glimpse_drain before the last eval, or --glimpse_when_busy wait)"),
+                      !drained);
             EXPECT_EQ(t.version, 8);
             EXPECT_STREQ(f->problem ? f->problem : "", "");
             trainer_close(&t);
