@@ -309,11 +309,12 @@ GLIMPSE_API glimpse_status glimpse_eval(glimpse *g, int64_t step, double train_l
  * before anybody reads a sample.
  *   ids, targets (B, T); target -1 = not counted      loss: the trainer's mean cross-entropy over them, nats
  * GLIMPSE_OK within 1e-4 nats (2e-2 with model.trainer_bf16); GLIMPSE_E_CHECK otherwise: said once, and every sample
- * then says MODEL CHECK FAILED. */
+ * then says MODEL CHECK FAILED.  The error names what the losses would agree with, if it is one of the usual mistakes: a matrix
+ * stored the other way round, q, k and v in another order, another activation, norm, rotary form or scale. */
 GLIMPSE_API glimpse_status glimpse_check(glimpse *g, const int32_t *ids, const int32_t *targets, int32_t B, int32_t T,
                                          double loss);
 /* The same, far sharper, where the trainer has the loss of each token: losses (B, T), nats, those of targets -1 not read.
- * Also fails if another GELU or another norm eps explains the trainer's numbers better than the description does, and
+ * Finds up to three mistakes at once.  Also fails if another GELU or another norm eps explains the trainer's numbers better than the description does, and
  * names it: such a mistake moves the mean by less than 1e-6. */
 GLIMPSE_API glimpse_status glimpse_check_losses(glimpse *g, const int32_t *ids, const int32_t *targets, int32_t B,
                                                 int32_t T, const float *losses);
