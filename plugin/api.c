@@ -57,8 +57,7 @@ static glimpse_status settle(const glimpse_config *cfg, bool offline, const sess
         host_state host;
         TRY_GOTO(session_load(api));
         host_enter(&host);
-        st = (*api)->read_config(o, path);
-        if (st < 0) st = status_set_text(st, (*api)->error());
+        st = session_said(*api, (*api)->read_config(o, path));
         host_leave(&host);
         if (st < 0) goto out;
     }

@@ -72,6 +72,14 @@ void guest_tell(glimpse *g, const char *line) {
     guest_come_in(g, &ours);
 }
 
+void guest_tell_ours(glimpse *g, buffer *line) {
+    buffer spelt = {0};
+    opt_spell(buf_str(line), g->log.trainer, &spelt);
+    guest_tell(g, buf_failed(line) || buf_failed(&spelt) ? "glimpse: out of memory" : buf_str(&spelt));
+    buf_free(&spelt);
+    buf_free(line);
+}
+
 void guest_tell_error(glimpse *g) {
     host_state ours;
     guest_go_out(g, &ours);

@@ -92,6 +92,8 @@ bool guest_can_read(const void *p);
 glimpse_status session_load(const session_api **out);
 /* Use these functions instead of loading (tests); NULL = load again. */
 void session_use(const session_api *api);
+/* What a call of the session returned; an error's text, which is in the session's library, becomes this one's. */
+glimpse_status session_said(const session_api *api, glimpse_status st);
 
 /* The absolute path of the library or program that holds this code; returned (free), NULL if it cannot be told. */
 char *guest_own_path(void);
@@ -130,6 +132,7 @@ glimpse_status guest_end(glimpse *g, glimpse_status st);  /* returns st */
 void guest_go_out(const glimpse *g, host_state *ours);    /* to a function of the host ... */
 void guest_come_in(glimpse *g, const host_state *ours);   /* ... and in again; what it changed is the host's wish */
 void guest_tell(glimpse *g, const char *line);            /* guest_say, out of a call that is under way */
+void guest_tell_ours(glimpse *g, buffer *line);           /* the same with flags spelt as this command line takes them; frees the line */
 void guest_tell_error(glimpse *g);                        /* guest_say_error, likewise */
 void guest_run_hooks(glimpse *g, const glimpse_record *record);
 glimpse_status guest_add_hook(glimpse *g, glimpse_hook_fn fn, void *user);
