@@ -131,7 +131,7 @@ PTX_LACKS := $(strip $(if $(shell command -v $(NVCC)),,nvcc) $(if $(shell comman
 $(PTX_AT)/%.ptx: %.cu $(B)/gen/cuda_flags
 	@mkdir -p $(@D)
 	@$(call say,PTX $<)
-	$(CUDA_NVCC) -arch=compute_$(PTX_ARCH) -MMD -MP -MF $(@:.ptx=.d) -ptx $< -o $@
+	$(CUDA_NVCC) -lineinfo -arch=compute_$(PTX_ARCH) -MMD -MP -MF $(@:.ptx=.d) -ptx $< -o $@
 $(PTX_AT)/%.c: $(PTX_AT)/%.ptx tests/emu/ptx/ptx_to_c.py
 	python3 tests/emu/ptx/ptx_to_c.py $< >$@
 $(PTX_AT)/%.o: $(PTX_AT)/%.c tests/emu/ptx/ptx_isa.h tests/emu/emu.h $(B)/gen/flags # -Og: half of -O1's time, nearly its speed
