@@ -123,7 +123,7 @@ class Function:
         at = "{ unsigned char *at = ptx_at_%s(%s, %d, %s);" % (
             "once" if "L1::no_allocate" in parts else space, self.address(where), size * count, " | ".join(access))
         if kind == "ld":
-            yielded = "emu_yield(); " if "acquire" in parts else ""
+            yielded = "emu_yield(); " if "PTX_STRONG" in access else ""  # others may have to run first
             to = split(operands[0].strip("{}"))
             return yielded + at + "".join(" %s = ptx_get_%s(at + %d);" % (name(r), what, i * size) for i, r in enumerate(to)) + " }"
         if kind == "st":
