@@ -19,8 +19,8 @@ let arriving = null;            /* where the next glimpse_step belongs: the scri
 
 function glimpse_eval(line) { arriving_index.set(line.step, line); }
 function glimpse_step(data) { arriving = data; }
-let runs = [];                  /* those set aside, the oldest first */
-function glimpse_runs(names) { runs = names; }
+let runs = [], run_facts = [];  /* those set aside, the oldest first; of each [its last step, its best validation loss, its model's name] */
+function glimpse_runs(names, facts) { runs = names; run_facts = facts || []; }
 
 function load_script(src) {
   return new Promise((done, failed) => {
