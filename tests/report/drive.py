@@ -254,9 +254,9 @@ def checks(browser, folder):
     check(b.js("[...document.querySelectorAll('.strip')].every(s => /^−ln p .* entropy .* nats$/.test(s.previousSibling.textContent))"), "the strips say what they show")
     # A long run: the line of a noisy number is the mean of each stretch, between its least and greatest; a short run's is every point.
     check(b.js("""(() => { const kept = steps; let out = []; try { for (const n of [60, 600]) { steps = [...Array(n).keys()];
-        const c = one_chart('x', '', [{ label: '', ink: 0, at: new Map(steps.map(i => [i, i % 2])) }]).box, d = c.querySelector('.line').getAttribute('d'), ys = d.slice(1).split('L').map(p => +p.split(' ')[1]);
+        const c = one_chart('x', '', [{ label: '', ink: 0, at: steps.map(i => i % 2) }]).box, d = c.querySelector('.line').getAttribute('d'), ys = d.slice(1).split('L').map(p => +p.split(' ')[1]);
         out.push(ys.length === (n > 120 ? 60 : n), c.querySelectorAll('.spread').length === (n > 120 ? 1 : 0), Math.max(...ys.map(y => Math.abs(y - 22))) <= (n > 120 ? 0.1 : 18)); } } finally { steps = kept; } return out.every(x => x); })()"""), "a chart of many steps shows a direction")
-    check(b.js("""(() => { const ys = n => { const c = one_chart('x', '', [{ label: '', ink: 0, at: new Map(steps.map((_, i) => [i, n + i % 2 * 7e-5])) }]).box;
+    check(b.js("""(() => { const ys = n => { const c = one_chart('x', '', [{ label: '', ink: 0, at: steps.map((_, i) => n + i % 2 * 7e-5) }]).box;
         return c.querySelector('.line').getAttribute('d').slice(1).split('L').map(p => +p.split(' ')[1]); }, high = a => Math.max(...a) - Math.min(...a); return high(ys(5.678)) < 1 && high(ys(0)) > 30; })()"""), "noise is not drawn as a slope")
     names = b.js("[...document.querySelectorAll('.chart .title')].map(t => t.textContent).join('|')")
     check("|repeats of token 4-grams|" in names and "|entropy nats|" in names and "|spelling of words|" in names, "metrics go by the names that the log has: %s" % names)
@@ -601,7 +601,7 @@ def odd_runs(browser, glimpse, folder):
         got = b.js("(t => ranges_of(matcher_of(%s), t).map(r => t.slice(r.from, r.to)).join('|'))(%s)" % (json.dumps(query), json.dumps(text)))
         check(got == want, "%s in %r finds %r, not %r" % (query, text, want, got))
     check(b.js("[1000, 200000].map(n => ranges_of(matcher_of('/y*/'), 'x'.repeat(n) + 'y').length).join()") == "1,0", "matches of nothing are bounded")
-    check(b.js("""(() => { const kept = steps; steps = [...Array(200000).keys()]; try { const c = one_chart('x', '', [{ label: '', ink: 0, at: new Map(steps.map(i => [i, i])) }]);
+    check(b.js("""(() => { const kept = steps; steps = [...Array(200000).keys()]; try { const c = one_chart('x', '', [{ label: '', ink: 0, at: steps }]);
         return c.box.querySelector('.range').textContent; } finally { steps = kept; } })()""") == "0 … 199999", "a chart of very many evals")
     check(b.js("""(() => { const kept = one_chart; one_chart = () => { throw new Error('no'); }; try { draw_charts(); return document.getElementById('charts').textContent; } finally { one_chart = kept; draw_charts(); } })()""") == "the charts cannot be drawn: no"
           and b.js("document.querySelectorAll('.chart svg').length") > 0, "charts that cannot be drawn say so")

@@ -113,8 +113,8 @@ function probe_card(probe, data) {
   canvas.style.height = 16 * probe.t.length + 'px';
   canvas.setAttribute('role', 'img');
   canvas.setAttribute('aria-label', 'ln p of ' + probe.t.length + ' tokens at ' + probe.at.length + ' steps');
-  const place = new Map(steps.map((s, i) => [s, i])), sums = new Map(probe.at.map(a => [place.get(a.step), sum_from(a.l, probe.from)]).filter(([, sum]) => sum !== null));
-  if (many && sums.size) {
+  const by_step = new Map(probe.at.map(a => [a.step, sum_from(a.l, probe.from)])), sums = steps.map(s => by_step.get(s) ?? NaN);
+  if (many && sums.some(isFinite)) {
     const curve = one_chart('ln p of the ' + (answer ? 'answer' : 'text'), 'nats', [{ label: '', ink: 0, at: sums }]);
     curve.box.className = 'chart curve';
     show_value(curve, Math.max(0, steps.indexOf(view.step)));
