@@ -66,8 +66,8 @@ function draw_probe_map(card) {
     }
   });
   for (let i = 0; i < probe.t.length && probe.at.length > 1; i++) { /* the first choice from here on */
-    const from = since(probe.at, a => a.r[i] === 1);
-    if (from === null) continue;
+    const from = since(probe.at, a => a.r[i] === 1), k = probe.at.findIndex(a => a.step === from);
+    if (k < 0) continue;
     const x = step_place(in_steps, from) * w - 1.75; /* at the step itself: the column begins before it */
     g.fillStyle = '#000000';
     g.fillRect(x, i * row, 3.5, row - 1);
