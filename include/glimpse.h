@@ -10,8 +10,9 @@
  *   model.n_layers = L; model.n_heads = NH; model.channels = C; model.vocab_size = V; model.max_seq_len = T;
  *   glimpse_bind(&model, "transformer.wte.weight", wte, GLIMPSE_F32, 2, (int64_t[]){Vp, C});    // one call a tensor
  *   glimpse *g = glimpse_open(cfg, &model);             // NULL = off, the reason was said once; every call accepts NULL
- *   for (step = 0; ...; step++) {
+ *   for (step = 0;; step++) {
  *       if (step % eval_interval == 0) glimpse_eval(g, step, train_loss, val_loss);             // NAN = not known
+ *       if (step == last_step) break;                   // behind an eval: one that was skipped is made up for at the close
  *       train_step();
  *   }
  *   glimpse_close(g); glimpse_model_free(&model); glimpse_config_free(cfg);

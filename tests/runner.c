@@ -118,8 +118,8 @@ bool test_check_near(double a, double b, double tol, const char *as, const char 
     return test_check(near, file, line, "%s ~ %s: %.17g, %.17g, apart %.3g, allowed %.3g", as, bs, a, b, fabs(a - b), tol);
 }
 
-bool test_check_order(bool ok, double a, double b, const char *text, const char *file, int line) {
-    return test_check(ok, file, line, "%s: %.17g, %.17g", text, a, b);
+bool test_check_order(double a, double b, bool less, const char *text, const char *file, int line) {
+    return test_check(less ? a < b : a <= b, file, line, "%s: %.17g, %.17g", text, a, b);
 }
 
 bool test_check_mem(const void *a, const void *b, size_t n, const char *text, const char *file, int line) {

@@ -88,6 +88,8 @@ static const setting settings[] = {
     {"penalties=2,0.05,0;temperature=1.2", {{BURST_PENALTIES, {2, 0.05, 0}}, T(1.2)}, 2},
     {"penalties=1.5;min_p=0.05", {{BURST_PENALTIES, {1.5, 0, 0}}, M(0.05)}, 2},
     {"penalties=1,0.5;temperature=0", {{BURST_PENALTIES, {1, 0.5, 0}}, T(0)}, 2},
+    {"penalties=1.2;top_p=0.9;min_p=0.001", {{BURST_PENALTIES, {1.2, 0, 0}}, P(0.9), M(0.001)}, 3},
+    {"top_k=100;top_p=0.9;top_p=0.6;top_p=0.3", {K(100), P(0.9), P(0.6), P(0.3)}, 4}, /* one list, cut again and again */
 };
 enum { SETTINGS = sizeof settings / sizeof *settings };
 
@@ -242,9 +244,10 @@ TEST_LIMIT(cuda_draws_from_the_list, 120) {
     if (start(&x))
         for (int s = 0; s < SETTINGS; s++) {
             /* top_p before anything else sums over the row; 600 are more than there are tiles */
-            static const char *const once[] = {"temperature=1.1;top_p=0.6;top_k=7", "top_p=0.999;min_p=0.02", "top_k=600;top_p=0.97"};
+            static const char *const once[] = {"temperature=1.1;top_p=0.6;top_k=7", "top_p=0.999;min_p=0.02", "top_k=600;top_p=0.97",
+                                               "penalties=1.2;top_p=0.9;min_p=0.001"};
             int passes, want = 0;
-            for (int i = 0; i < 3; i++) want += !strcmp(settings[s].order, once[i]);
+            for (int i = 0; i < 4; i++) want += !strcmp(settings[s].order, once[i]);
             check_rows(&x, &settings[s], s % 2 ? 20 : 0, 0, seen, 300, &passes, "listed");
             if (strcmp(settings[s].order, "min_p=0.000001;temperature=0.9")) EXPECT_EQ(passes, want); /* near all of the row */
             if (!test_is_full() && s % 3) continue;

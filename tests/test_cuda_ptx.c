@@ -40,6 +40,32 @@ TEST(cuda_ptx_shows_what_a_chip_would) {
     EXPECT_EQ(emu_handles(), 0);
 }
 
+/* Each kernel that nothing orders, in every order of threads and blocks. */
+TEST(cuda_ptx_orders_global_memory) {
+    static const char *const said[ORDER_ALL] = {
+        [ORDER_NO_RELEASE] = "a race: it is", [ORDER_NO_ACQUIRE] = "a race: it is", [ORDER_NO_BARRIER_BEFORE] = "a race: it is",
+        [ORDER_NO_BARRIER_BEHIND] = "a race: it is", [ORDER_NO_HAND_OFF] = "a race: it is", [ORDER_RELAXED_COUNT] = "a race: it is read where",
+        [ORDER_TWO_WRITES] = "a race: it is written by two threads", [ORDER_OVERWRITTEN] = "a race: it is", [ORDER_NOT_ATOMIC] = "a race: it is",
+        [ORDER_WITHIN_A_BLOCK] = "a race: it is", [ORDER_GENERIC] = "a race: it is", [ORDER_CONSTANT] = "as constant in the launch that writes it",
+        [ORDER_CONSTANT_FIRST] = "in the launch that reads it as constant", [ORDER_EARLY] = "before the wait for the kernel that writes it",
+        [ORDER_EARLY_COPY] = "before the wait for the kernel that writes it", [ORDER_EARLY_WRITE] = "global memory before the wait",
+        [ORDER_EARLY_CONSTANT] = "as constant where the kernel ahead may still write it", [ORDER_RESET] = "a race: it is"};
+    if (!ptx_run_order) SKIP("no PTX is executed here: make ptx-test");
+    for (int which = 0; which < ORDER_ALL; which++)
+        for (int seed = 0; seed < 12; seed++) {
+            emu_schedule(seed < 2 ? seed ? EMU_REVERSE : EMU_FORWARD : EMU_RANDOM, (uint64_t)seed);
+            const int failed = ptx_run_order(which);
+            const char *p = emu_problem();
+            emu_fail(0, 0, 0);
+            if (failed < 0) continue;
+            test_check((failed != 0) == (said[which] != NULL) && (p != NULL) == (said[which] != NULL) && (!p || (strstr(p, said[which]) && strstr(p, "ptx_wrong.cu:"))),
+                       __FILE__, __LINE__, "%d, seed %d: %s", which, seed, p ? p : "nothing was said");
+        }
+    emu_schedule(EMU_FORWARD, 0);
+    EXPECT_EQ(emu_device_bytes(), 0);
+    EXPECT_EQ(emu_handles(), 0);
+}
+
 TEST(cuda_ptx_converts_halves) {
     for (uint32_t h = 0; h < 65536; h++) {
         float f = f16_to_f32((uint16_t)h), got = ptx_f32(ptx_cvt_f32_f16((uint16_t)h));

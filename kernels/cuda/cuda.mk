@@ -126,20 +126,23 @@ PTX_ARCH  ?= 90
 PTX_AT    := $(B)/ptx/$(PTX_ARCH)
 PTX_C     := $(patsubst %.cu,$(PTX_AT)/%.c,$(shell grep -l __global__ $(CUDA_SOURCES)))
 PTX_OBJ   := $(PTX_C:.c=.o) $(call obj,$(wildcard tests/emu/ptx/*.c))
+# The training example for the GPU, beside the processor's.
+PTX_TRAIN := $(call obj,tests/test_train_gpt_cuda.c $(addprefix examples/train_gpt/,gpt.c gpt_pass.c gpt_loops.c adamw.c)) \
+    $(B)/emu/tests/driver/train_gpt_emulated.o $(PTX_AT)/examples/train_gpt_cuda.o
 # A sanitizer's frames are too large for the stacks of fibers; what it would find, the machine finds (ptx_machine.c).
 PTX_LACKS := $(strip $(if $(shell command -v $(NVCC)),,nvcc) $(if $(shell command -v python3),,python3) $(if $(filter release,$(MODE)),,MODE=release))
 $(PTX_AT)/%.ptx: %.cu $(B)/gen/cuda_flags
 	@mkdir -p $(@D)
 	@$(call say,PTX $<)
-	$(CUDA_NVCC) -arch=compute_$(PTX_ARCH) -MMD -MP -MF $(@:.ptx=.d) -ptx $< -o $@
+	$(CUDA_NVCC) -lineinfo -arch=compute_$(PTX_ARCH) -MMD -MP -MF $(@:.ptx=.d) -ptx $< -o $@
 $(PTX_AT)/%.c: $(PTX_AT)/%.ptx tests/emu/ptx/ptx_to_c.py
 	python3 tests/emu/ptx/ptx_to_c.py $< >$@
 $(PTX_AT)/%.o: $(PTX_AT)/%.c tests/emu/ptx/ptx_isa.h tests/emu/emu.h $(B)/gen/flags # -Og: half of -O1's time, nearly its speed
 	@$(call say,CC  $<)
 	$(CC) -std=c17 -Og -ffp-contract=off -fno-math-errno $(WERROR) -I. -c $< -o $@
-$(B)/tests/ptx$(PTX_ARCH)_bare: $(call obj,$(BARE)) $(addsuffix /tests/emu/ptx/ptx_wrong.o,$(B)/emu $(PTX_AT)) $(PTX_OBJ) $(CUDA_EMU)
+$(B)/tests/ptx$(PTX_ARCH)_bare: $(call obj,$(BARE)) $(addsuffix /tests/emu/ptx/ptx_wrong.o,$(B)/emu $(PTX_AT)) $(PTX_OBJ) $(PTX_TRAIN) $(CUDA_EMU)
 	@mkdir -p $(@D)
-	$(LINK) $(filter %.o,$^) -ldl -lpthread -lm $(WRAP) -o $@
+	$(LINK) $(filter %.o,$^) $(LIBS_TRAINER) -ldl -lpthread -lm $(WRAP) -o $@
 $(B)/tests/ptx$(PTX_ARCH)_first: $(addsuffix /tests/bench/gpu_first.o,$(B)/emu $(PTX_AT)) $(PTX_OBJ) $(CUDA_EMU) $(filter-out $(B)/cuda/% %/cuda_module.o,$(CUDA_OBJ)) $(GPU_GUEST)
 	@mkdir -p $(@D)
 	$(CC) $(OPT) $^ -ldl -lm -o $@

@@ -403,19 +403,15 @@ static glimpse_status open_session(worker *w, message *m) {
     TRY(modules_open(w->hello.o, &w->model, &w->mods));
     glimpse_model described = w->model; /* the modules are shown the trainer's */
     TRY(modules_describe(w->mods, &described));
-    glimpse_status st = w->api->open(w->hello.o, &described, &host, &w->s);
-    if (st < 0) return status_set_text(st, w->api->error());
-    return st;
+    return session_said(w->api, w->api->open(w->hello.o, &described, &host, &w->s));
 }
 
 /* What a trainer asks before it opens: its options with those of the file beneath them, packed. */
 static glimpse_status read_config(worker *w, const message *m, buffer *packed) {
     TRY(options_unpack(m->payload, (size_t)m->head.bytes, &w->hello.o));
     TRY(session_load(&w->api));
-    if (opt_has(w->hello.o, OPT_config)) {
-        glimpse_status st = w->api->read_config(w->hello.o, opt_str(w->hello.o, OPT_config));
-        if (st < 0) return status_set_text(st, w->api->error());
-    }
+    if (opt_has(w->hello.o, OPT_config))
+        TRY(session_said(w->api, w->api->read_config(w->hello.o, opt_str(w->hello.o, OPT_config))));
     return options_pack(w->hello.o, packed);
 }
 
@@ -448,9 +444,8 @@ static glimpse_status check(worker *w, const message *m) {
         FAIL(GLIMPSE_E_FORMAT, "a check of %llu bytes", (unsigned long long)h->bytes);
     TRY(take_slot(w, h->slot, h->id));
     const int32_t *ids = (const int32_t *)(const void *)m->payload;
-    glimpse_status st = w->api->check(w->s, ids, ids + n, h->B, h->T, h->val_loss,
-                                      each ? (const float *)(const void *)(ids + 2 * n) : NULL);
-    return st < 0 ? status_set_text(st, w->api->error()) : st;
+    return session_said(w->api, w->api->check(w->s, ids, ids + n, h->B, h->T, h->val_loss,
+                                              each ? (const float *)(const void *)(ids + 2 * n) : NULL));
 }
 
 /* False: this process is of no use any more, a GPU's failure stays with it; the next eval has a new worker. */
@@ -476,12 +471,11 @@ static bool serve(worker *w, const message *m) {
         st = w->api->eval(w->s, h->step, h->train_loss, h->val_loss);
         pace_end(&w->pace);
         taken(w); /* if it did not ask for its weights */
-        if (st < 0) st = status_set_text(st, w->api->error());
+        st = session_said(w->api, st);
         break;
     case MSG_NOTE:
-        st = w->api->note(w->s, h->step, h->train_loss, h->val_loss, (note_kind)h->status, m->payload,
-                          h->again == 1 ? h->posted : 0, h->told == 1);
-        if (st < 0) st = status_set_text(st, w->api->error());
+        st = session_said(w->api, w->api->note(w->s, h->step, h->train_loss, h->val_loss, (note_kind)h->status, m->payload,
+                                               h->again == 1 ? h->posted : 0, h->told == 1));
         break;
     case MSG_CHECK: st = check(w, m); break;
     default: return true; /* not a request: nobody waits for an answer */

@@ -58,6 +58,7 @@ extern void (*emu_instead)(const void *kernel, unsigned char *const *arguments, 
 int emu_launch(const void *kernel, emu_body body, const void *arguments, size_t bytes, emu_dim grid, emu_dim block,
                size_t shared, void *stream, int chained, int together);
 int emu_call(void);            /* counts a CUDA call; the error it must return, or 0 */
+int emu_overlaps(void);        /* may the launch that runs have begun before the one ahead of it had ended? */
 
 void emu_sync_block(void);
 void emu_sync_warp(void);

@@ -39,7 +39,7 @@ typedef struct fiber {
 typedef struct warp_state {
     int alive, arrived;
     int parity;
-    unsigned char slot[2][WARP][64];
+    unsigned char slot[2][WARP * 64]; /* of as many bytes a lane as all of them give */
     unsigned given[2];
 } warp_state;
 
@@ -182,14 +182,12 @@ void emu_sync_warp(void) {
 /* Slots alternate: what is given at one barrier is read before the next but one can overwrite it. */
 void emu_warp_gather(const void *mine, size_t n, void *all) {
     int i = self_index(), w = i / WARP, p = now->warps[w].parity;
-    memcpy(now->warps[w].slot[p][i % WARP], mine, n);
+    memcpy(now->warps[w].slot[p] + (size_t)(i % WARP) * n, mine, n);
     now->warps[w].given[p] |= 1u << (i % WARP);
     emu_sync_warp();
-    for (int lane = 0; lane < WARP; lane++) {
-        unsigned char *to = (unsigned char *)all + (size_t)lane * n;
-        if (now->warps[w].given[p] >> lane & 1) memcpy(to, now->warps[w].slot[p][lane], n);
-        else memset(to, 0, n);
-    }
+    memcpy(all, now->warps[w].slot[p], WARP * n);
+    for (int lane = 0; lane < WARP && ~now->warps[w].given[p]; lane++)
+        if (!(now->warps[w].given[p] >> lane & 1)) memset((unsigned char *)all + (size_t)lane * n, 0, n);
 }
 
 void emu_yield(void) {

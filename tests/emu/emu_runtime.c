@@ -37,6 +37,7 @@ static struct emu_stream *streams[MAX_STREAMS];
 static struct limits { const void *kernel; int bytes, loaded; } limits[MAX_LIMITS];
 static int n_limits, handles, devices = 1, driver = 13000, sticky, host_may_touch, cooperative = 1, together_costs = 1, round_up;
 static long calls, fail_at, launches, busy;
+static int behind_a_kernel, overlaps; /* is a kernel the last that ran; of the one that runs: emu_overlaps */
 static int fail_with, fail_forever;
 static char problem[512];
 
@@ -65,6 +66,7 @@ void emu_fail(long nth, int error, int forever) {
 }
 long emu_calls(void) { return calls; }
 long emu_launches(void) { return launches; }
+int emu_overlaps(void) { return overlaps; }
 int emu_handles(void) { return handles; }
 void emu_count_handle(int by) { handles += by; }
 int emu_is_chip(void) { return 0; }
@@ -329,6 +331,14 @@ int emu_enqueue(void *stream, void (*run)(void *), const void *data, size_t byte
     return push(stream, operation_new(run, data, bytes));
 }
 
+static void run_launch(void *data);
+static void run_graph(void *data);
+/* Only a kernel right behind a kernel may begin before that has ended. */
+static void perform(operation *o) {
+    if (o->run != run_launch && o->run != run_graph) behind_a_kernel = 0;
+    o->run(o->data);
+}
+
 static int ready(const struct emu_stream *s) {
     return s->first && (!s->first->wait || s->first->wait->done >= s->first->ticket);
 }
@@ -338,7 +348,7 @@ static void step(struct emu_stream *s) {
     s->first = o->next;
     if (!s->first) s->last = NULL;
     if (o->record) o->record->done = o->ticket, o->record->at = busy;
-    else if (!o->wait && !sticky) o->run(o->data);
+    else if (!o->wait && !sticky) perform(o);
     free(o);
 }
 
@@ -363,6 +373,7 @@ static cudaError_t drain(struct emu_stream *until) {
         }
     }
     protect(0);
+    behind_a_kernel = 0;
     return (cudaError_t)sticky;
 }
 
@@ -520,6 +531,8 @@ static void run_launch(void *data) {
     int *turn = malloc((size_t)n * sizeof *turn);
     emu_permutation(turn, n);
     launches++;
+    overlaps = l->chained && behind_a_kernel;
+    behind_a_kernel = 1;
     busy += l->together ? together_costs : 1;
     for (int i = 0, each = l->together ? n : 1; i < n && !sticky; i += each) {
         emu_dim at[EMU_TOGETHER];
@@ -602,7 +615,7 @@ cudaError_t cudaGraphInstantiate(cudaGraphExec_t *out, cudaGraph_t g, unsigned l
 }
 static void run_graph(void *data) {
     struct emu_graph *g = *(struct emu_graph **)data;
-    for (operation *o = g->first; o && !sticky; o = o->next) o->run(o->data);
+    for (operation *o = g->first; o && !sticky; o = o->next) perform(o);
 }
 cudaError_t cudaGraphLaunch(cudaGraphExec_t g, cudaStream_t s) {
     CALL();

@@ -25,19 +25,29 @@ typedef struct ptx_kernel {
     unsigned threads;   /* at most, of a block */
     int waits;          /* for the kernel ahead */
 } ptx_kernel;
-typedef struct ptx_module { const ptx_kernel *kernels; int n, target; struct ptx_module *next; } ptx_module; /* target: 90 of sm_90 */
+typedef struct ptx_module {
+    const ptx_kernel *kernels;
+    int n, target;      /* target: 90 of sm_90 */
+    const char *const *files;
+    unsigned number;    /* among modules, from 1 */
+    struct ptx_module *next;
+} ptx_module;
 void ptx_add(ptx_module *m);
 
 /* === ptx_machine.c ================================================================================================ */
 
 void ptx_fault(const char *what, uint64_t address, size_t bytes) __attribute__((noreturn));
-typedef enum ptx_access { PTX_READ, PTX_WRITE, PTX_ATOMIC } ptx_access;
-unsigned char *ptx_at_shared(uint32_t offset, size_t bytes, ptx_access access);
-unsigned char *ptx_at_global(uint64_t address, size_t bytes, ptx_access access);
-unsigned char *ptx_at_once(uint64_t address, size_t bytes, ptx_access access);
-unsigned char *ptx_at_generic(uint64_t address, size_t bytes, ptx_access access);
-unsigned char *ptx_at_local(uint64_t address, size_t bytes, ptx_access access);
-unsigned char *ptx_at_param(uint64_t address, size_t bytes, ptx_access access);
+/* STRONG: as of the memory model, so two such never race.  CONSTANT: through the path for what nobody writes. */
+typedef enum ptx_access { PTX_READ = 0, PTX_WRITE = 1, PTX_STRONG = 2, PTX_ATOMIC = 3, PTX_ACQUIRE = 4, PTX_RELEASE = 8, PTX_CONSTANT = 16 } ptx_access;
+/* The line of the sources that uses memory now: a module's file << 14 | line. */
+enum { PTX_LINE_BITS = 14, PTX_PLACE_BITS = 20 };
+extern uint32_t ptx_place;
+unsigned char *ptx_at_shared(uint32_t offset, size_t bytes, unsigned access);
+unsigned char *ptx_at_global(uint64_t address, size_t bytes, unsigned access);
+unsigned char *ptx_at_once(uint64_t address, size_t bytes, unsigned access);
+unsigned char *ptx_at_generic(uint64_t address, size_t bytes, unsigned access);
+unsigned char *ptx_at_local(uint64_t address, size_t bytes, unsigned access);
+unsigned char *ptx_at_param(uint64_t address, size_t bytes, unsigned access);
 void ptx_griddepcontrol_wait(void);
 uint64_t ptx_cvta_shared_u64(uint64_t offset);
 uint64_t ptx_cvta_to_shared_u64(uint64_t address);
@@ -263,7 +273,7 @@ PTX void ptx_put_64(unsigned char *at, uint64_t v) { memcpy(at, &v, sizeof v); }
 PTX_ATOM(add, u32, 32, a + b) PTX_ATOM(add, u64, 64, a + b) PTX_ATOM(or, b32, 32, a | b)
 PTX_ATOM(max, s32, 32, ptx_max_s32(a, b)) PTX_ATOM(min, s32, 32, ptx_min_s32(a, b))
 
-/* A line of a cache may be asked for where there is memory, and nowhere else. */
+/* A line of a cache may be asked for where there is memory, and nowhere else; L2 is never behind what was written. */
 PTX void ptx_prefetch_global_L2(uint64_t address) { (void)*(const volatile unsigned char *)(uintptr_t)address; }
 
 /* === Threads ===================================================================================================== */

@@ -9,6 +9,7 @@
 #include <elf.h>
 #include <fcntl.h>
 #include <fenv.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -19,9 +20,19 @@ enum { WARP = 32, FIXED_AT = 1024, DYNAMIC_AT = 65536 + 128 }; /* the offsets of
 static ptx_thread *self(void) { return emu_self->own; }
 static uint32_t lane(void) { return emu_self->thread.x & (WARP - 1); }
 
+uint32_t ptx_place;
+
+const char *ptx_place_name(const ptx_module *m, uint32_t place) {
+    static char text[4][64];
+    static int turn;
+    turn = (turn + 1) % 4;
+    snprintf(text[turn], sizeof text[turn], "%s:%u", m ? m->files[place >> PTX_LINE_BITS] : "?", place & ((1u << PTX_LINE_BITS) - 1));
+    return text[turn];
+}
+
 void ptx_fault(const char *what, uint64_t address, size_t bytes) {
-    emu_say_problem("%s: %s: 0x%llx, %zu bytes, by thread %u of block %u", self()->kernel->name, what, (unsigned long long)address,
-                    bytes, emu_self->thread.x, emu_self->block.x);
+    emu_say_problem("%s: %s: 0x%llx, %zu bytes, by thread %u of block %u, at or after %s", self()->kernel->name, what, (unsigned long long)address,
+                    bytes, emu_self->thread.x, emu_self->block.x, ptx_place_name(self()->module, ptx_place));
     emu_fault();
 }
 
@@ -31,7 +42,7 @@ static unsigned char *aligned(const char *what, uint64_t address, size_t bytes) 
     if (address & (bytes - 1)) ptx_fault(what, address, bytes);
     return (unsigned char *)(uintptr_t)address;
 }
-unsigned char *ptx_at_shared(uint32_t offset, size_t bytes, ptx_access access) {
+unsigned char *ptx_at_shared(uint32_t offset, size_t bytes, unsigned access) {
     const ptx_thread *t = self();
     const size_t own = t->kernel->shared, asked = emu_shared_dynamic_bytes();
     (void)aligned("an address of shared memory that is not aligned", offset, bytes);
@@ -50,31 +61,35 @@ static uint32_t shared_offset(uint64_t address) {
     if (t->fixed && in_fixed <= t->kernel->shared) return (uint32_t)(FIXED_AT + in_fixed);
     return t->dynamic && in_dynamic <= emu_shared_dynamic_bytes() ? (uint32_t)(DYNAMIC_AT + in_dynamic) : 0;
 }
-unsigned char *ptx_at_generic(uint64_t address, size_t bytes, ptx_access access) {
-    const uint32_t offset = shared_offset(address);
-    return offset ? ptx_at_shared(offset, bytes, access) : aligned("an address that is not aligned", address, bytes);
+static unsigned char *tracked(uint64_t address, size_t bytes, unsigned access) {
+    unsigned char *at = aligned("an address of global memory that is not aligned", address, bytes);
+    ptx_order(self(), address, bytes, access);
+    return at;
 }
-unsigned char *ptx_at_local(uint64_t address, size_t bytes, ptx_access access) {
+unsigned char *ptx_at_generic(uint64_t address, size_t bytes, unsigned access) {
+    const uint32_t offset = shared_offset(address);
+    if (offset) return ptx_at_shared(offset, bytes, access);
+    /* its own local memory: on the stack, between here and what began it */
+    if (address >= (uint64_t)(uintptr_t)__builtin_frame_address(0) && address < (uint64_t)(uintptr_t)self()) return ptx_at_local(address, bytes, access);
+    return tracked(address, bytes, access);
+}
+unsigned char *ptx_at_local(uint64_t address, size_t bytes, unsigned access) {
     (void)access;
     return aligned("an address of local memory that is not aligned", address, bytes);
 }
-unsigned char *ptx_at_param(uint64_t address, size_t bytes, ptx_access access) {
+unsigned char *ptx_at_param(uint64_t address, size_t bytes, unsigned access) {
     (void)access;
     return aligned("an address of a parameter that is not aligned", address, bytes);
 }
 /* What a kernel touches before its griddepcontrol.wait the one ahead of it may still write. */
-unsigned char *ptx_at_global(uint64_t address, size_t bytes, ptx_access access) {
+unsigned char *ptx_at_global(uint64_t address, size_t bytes, unsigned access) {
     const ptx_thread *t = self();
     if (t->kernel->waits && !t->waited) ptx_fault("global memory before the wait for the kernel ahead", address, bytes);
     if (shared_offset(address)) ptx_fault("an address of global memory that is shared memory's", address, bytes);
-    (void)access;
-    return aligned("an address of global memory that is not aligned", address, bytes);
+    return tracked(address, bytes, access);
 }
-/* Weights, which no kernel writes. */
-unsigned char *ptx_at_once(uint64_t address, size_t bytes, ptx_access access) {
-    (void)access;
-    return aligned("an address of weights that is not aligned", address, bytes);
-}
+/* Weights, asked for before that wait: what the kernel ahead did not write. */
+unsigned char *ptx_at_once(uint64_t address, size_t bytes, unsigned access) { return tracked(address, bytes, access); }
 uint64_t ptx_cvta_shared_u64(uint64_t offset) {
     return (uint64_t)(uintptr_t)(offset >= DYNAMIC_AT ? self()->dynamic + (offset - DYNAMIC_AT) : self()->fixed + (offset - FIXED_AT));
 }
@@ -111,8 +126,11 @@ void ptx_cp_async_wait_all(void) { land(self()->group + 1); }
 
 void ptx_bar_sync(uint32_t barrier) {
     if (barrier) ptx_fault("a barrier other than 0", barrier, 0);
+    ptx_order_arrive(self());
     emu_sync_block();
     self()->barriers++;
+    self()->stamp = 0;
+    ptx_order_leave(self());
 }
 static void whole_warp(uint32_t members) {
     if (members != 0xffffffffu) ptx_fault("a part of a warp", members, 0);
@@ -121,6 +139,7 @@ void ptx_bar_warp_sync(uint32_t members) {
     whole_warp(members);
     emu_sync_warp();
     self()->warp_barriers++;
+    self()->stamp = 0;
 }
 void ptx_griddepcontrol_wait(void) {
     emu_dependency_wait();
@@ -205,16 +224,25 @@ float ptx_fma_down(float a, float b, float c) {
 
 static ptx_module *modules;
 
-static const ptx_kernel *kernel_called(const char *name) {
+const ptx_module *ptx_module_of(unsigned number) {
+    const ptx_module *m = modules;
+    while (m && m->number != number) m = m->next;
+    return m;
+}
+
+static const ptx_kernel *kernel_called(const char *name, const ptx_module **of) {
     const int internal = strncmp(name, "_ZL", 3) == 0; /* what is static here is not in PTX */
     for (const ptx_module *m = modules; m; m = m->next)
         for (int i = 0; i < m->n; i++)
-            if (!strcmp(m->kernels[i].name + 2, name + (internal ? 3 : 2))) return &m->kernels[i];
+            if (!strcmp(m->kernels[i].name + 2, name + (internal ? 3 : 2))) {
+                *of = m;
+                return &m->kernels[i];
+            }
     return NULL;
 }
 
 /* By the names that this program's symbol table gives the function: dladdr does not know static ones. */
-static const ptx_kernel *kernel_at(const void *function) {
+static const ptx_kernel *kernel_at(const void *function, const ptx_module **of) {
     static const char *program;
     const ptx_kernel *found = NULL;
     struct stat st;
@@ -233,7 +261,7 @@ static const ptx_kernel *kernel_at(const void *function) {
             if (!strcmp(names + symbols[i].st_name, "ptx_add")) moved = (uint64_t)(uintptr_t)ptx_add - symbols[i].st_value;
         for (size_t i = 0; i < n && !found; i++)
             if (symbols[i].st_value + moved == (uint64_t)(uintptr_t)function && !strncmp(names + symbols[i].st_name, "_Z", 2))
-                found = kernel_called(names + symbols[i].st_name);
+                found = kernel_called(names + symbols[i].st_name, of);
     }
     return found;
 }
@@ -241,13 +269,16 @@ static const ptx_kernel *kernel_at(const void *function) {
 static void run(const void *function, unsigned char *const *given, const size_t *bytes, int n) {
     static const void *last;
     static const ptx_kernel *kernel;
+    static const ptx_module *module;
     static const ptx_kernel none = {"a kernel", NULL, 0, NULL, 0, 0, 0};
     ptx_thread t;
-    if (function != last) kernel = kernel_at(function), last = function;
+    if (function != last) kernel = kernel_at(function, &module), last = function;
     t.kernel = kernel ? kernel : &none;
+    t.module = kernel ? module : NULL;
     t.n_copies = t.waited = 0;
     t.group = t.barriers = t.warp_barriers = 0;
     emu_self->own = &t;
+    ptx_order_begin(&t);
     if (!kernel) ptx_fault("there is no PTX of it", (uint64_t)(uintptr_t)function, 0);
     if (n != kernel->n) ptx_fault("it has another number of parameters", (uint64_t)n, 0);
     for (int i = 0; i < n; i++)
@@ -260,6 +291,7 @@ static void run(const void *function, unsigned char *const *given, const size_t 
 }
 
 void ptx_add(ptx_module *m) {
+    m->number = modules ? modules->number + 1 : 1;
     m->next = modules;
     modules = m;
     emu_capability(m->target / 10);

@@ -34,20 +34,20 @@ static void note_read(cell *c, uint16_t me, const ptx_thread *t) {
     c->read_at_warp = t->warp_barriers;
 }
 
-void ptx_race(const ptx_thread *t, size_t first, size_t bytes, size_t all, ptx_access access) {
+void ptx_race(const ptx_thread *t, size_t first, size_t bytes, size_t all, unsigned access) {
     const uint16_t me = (uint16_t)(emu_self->thread.x + 1);
     if (!*emu_self->of_block && !(*emu_self->of_block = calloc(all / CELL + 1, sizeof(cell)))) return;
     for (size_t i = first / CELL; i <= (first + bytes - 1) / CELL; i++) {
         cell *c = (cell *)*emu_self->of_block + i;
-        if (!after_write(c, me, t) && !(access == PTX_ATOMIC && c->atomic))
-            ptx_fault(access == PTX_READ ? "a race: it is read where another thread wrote it" : "a race: it is written by two threads", first, bytes);
-        if (access == PTX_READ) {
+        if (!after_write(c, me, t) && !(access & PTX_STRONG && c->atomic))
+            ptx_fault(!(access & PTX_WRITE) ? "a race: it is read where another thread wrote it" : "a race: it is written by two threads", first, bytes);
+        if (!(access & PTX_WRITE)) {
             note_read(c, me, t);
             continue;
         }
         if (!after_reads(c, me, t)) ptx_fault("a race: it is written where another thread read it", first, bytes);
         c->writer = me;
-        c->atomic = access == PTX_ATOMIC;
+        c->atomic = (access & PTX_STRONG) != 0;
         c->wrote_at = t->barriers;
         c->wrote_at_warp = t->warp_barriers;
     }

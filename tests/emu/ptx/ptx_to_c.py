@@ -4,7 +4,10 @@ A kernel becomes a C function that one fiber of the emulation runs: a register i
 a statement, a branch a goto.  This file knows how PTX is written; what an instruction does stands in ptx_isa.h, under the
 instruction's name with _ for every dot, so one that is not known there ends the compilation by its name.  A statement stands
 on the line that it has in the PTX, which is what the compiler and a debugger show.  Only what nvcc emits for this project's
-sources is read: anything else is refused.  Syntax: NVIDIA, "Parallel Thread Execution ISA", 9.0. """
+sources is read: anything else is refused.  Where a statement uses memory, ptx_place says from which line of the .cu files it
+comes (-lineinfo).  Syntax: NVIDIA, "Parallel Thread Execution ISA", 9.0. """
+import bisect
+import os
 import re
 import sys
 
@@ -13,7 +16,9 @@ SPECIAL = {"%" + ptx + "." + x: "emu_self->" + ours + "." + x for x in "xyz"
            for ptx, ours in (("tid", "thread"), ("ctaid", "block"), ("ntid", "block_size"), ("nctaid", "grid"))}
 SPECIAL["%globaltimer"] = "emu_clock_ns()"
 SPACES = ("global", "shared", "local", "param")
-ORDERS = ("acquire", "release", "acq_rel", "relaxed", "gpu", "L1::no_allocate")
+KINDS = {"ld": ("acquire", "relaxed", "gpu", "L1::no_allocate", "nc"), "st": (), "atom": ("acquire", "release", "acq_rel", "relaxed", "gpu")}
+KINDS["red"] = KINDS["atom"]
+USES_MEMORY = ("ld", "st", "atom", "red", "cp", "prefetch")
 NO_RESULT = ("bar", "cp", "griddepcontrol", "prefetch")
 SHARED_AT, DYNAMIC_AT = 1024, 65536 + 128  # offsets of a block's own arrays, as on sm_90, and of those that a launch asks for
 
@@ -22,6 +27,7 @@ STATEMENT = re.compile(r"\s*(?:([\w$]+):(?!:)|([{}])|([^;{}]*(?:\{[^{}]*\}[^;{}]
 VARIABLE = re.compile(r"\.(shared|local|param)\s+(?:\.align\s+(\d+)\s+)?\.[busf](\d+)\s+([\w$]+)(?:\[(\d*)\])?$")
 REGISTERS = re.compile(r"\.reg\s+\.(pred|[bsuf](\d+))\s+(.*)$")
 INSTRUCTION = re.compile(r"(?:@(!?)(%[\w$]+)\s+)?([\w.:]+)\s*(.*)$", re.S)
+LOC = re.compile(r"\s*\.loc\s+(\d+) (\d+)(?:.*inlined_at (\d+) (\d+))?")
 CALL = re.compile(r"(?:\(([\w$]+)\),\s*)?([\w$]+)(?:,\s*\(([^)]*)\))?$")
 
 
@@ -67,6 +73,7 @@ class Function:
     def __init__(self, shared):
         self.symbols = {s: str(at) for s, at in shared.items()}
         self.arrays = set()
+        self.place = 0
 
     def value(self, text):
         if text in SPECIAL:
@@ -103,16 +110,20 @@ class Function:
         kind, what = parts[0], parts[-1]
         space = next((p for p in parts if p in SPACES), "generic")
         count = next((int(p[1:]) for p in parts if p in ("v2", "v4")), 1)
-        action = [p for p in parts[1:-1] if p not in SPACES + ORDERS + ("v2", "v4")]
+        action = [p for p in parts[1:-1] if p not in SPACES + KINDS[kind] + ("v2", "v4")]
         if len(action) != (kind in ("atom", "red")):
             raise Unknown("instruction " + op)
         size = size_of(what)
         where = operands[0] if kind in ("st", "red") else operands[1]
-        at = "{ unsigned char *at = ptx_at_%s(%s, %d, PTX_%s);" % (
-            "once" if "L1::no_allocate" in parts else space, self.address(where), size * count,
-            {"ld": "READ", "st": "WRITE"}.get(kind, "ATOMIC"))
+        access = [{"ld": "PTX_READ", "st": "PTX_WRITE"}.get(kind, "PTX_ATOMIC")]
+        access += ["PTX_STRONG"] if kind == "ld" and ("acquire" in parts or "relaxed" in parts) else []
+        access += ["PTX_ACQUIRE"] if "acquire" in parts or "acq_rel" in parts else []
+        access += ["PTX_RELEASE"] if "release" in parts or "acq_rel" in parts else []
+        access += ["PTX_CONSTANT"] if "nc" in parts else []
+        at = "{ unsigned char *at = ptx_at_%s(%s, %d, %s);" % (
+            "once" if "L1::no_allocate" in parts else space, self.address(where), size * count, " | ".join(access))
         if kind == "ld":
-            yielded = "emu_yield(); " if "acquire" in parts else ""
+            yielded = "emu_yield(); " if "PTX_STRONG" in access else ""  # others may have to run first
             to = split(operands[0].strip("{}"))
             return yielded + at + "".join(" %s = ptx_get_%s(at + %d);" % (name(r), what, i * size) for i, r in enumerate(to)) + " }"
         if kind == "st":
@@ -124,6 +135,11 @@ class Function:
         return "%s %s ptx_atom_%s_%s(at, %s); }" % (at, name(operands[0]) + " =" if kind == "atom" else "(void)", action[0], what, by)
 
     def instruction(self, op, rest):
+        family = op.split(".")[0]
+        place = "ptx_place = %d; " % self.place if family in USES_MEMORY and not re.search(r"\.(param|local)\.", op) else ""
+        return place + self.work(op, rest)
+
+    def work(self, op, rest):
         operands, family = split(rest), op.split(".")[0]
         if op in ("bra", "bra.uni"):
             return "goto %s;" % name(operands[0])
@@ -181,8 +197,27 @@ class Function:
         return "if (%s%s) { %s }" % (m[1], name(m[2]), done) if m[2] else done
 
 
+def places_of(text):
+    """The files that .loc lines name, and (line of PTX, place) of each: what a wrapper of ptx.cuh or of the toolkit does is its
+    caller's.  A place: the file's number << 14 | its line."""
+    files, lines, places = {}, [], []
+    for m in re.finditer(r'^\s*\.file\s+(\d+)\s+"([^"]*)"', text, re.M):
+        files[int(m[1])] = os.path.basename(m[2])
+    for line, what in enumerate(text.split("\n"), 1):
+        m = LOC.match(what)
+        if m:
+            wrapper = m[3] and (files[int(m[1])] == "ptx.cuh" or not files[int(m[1])].endswith((".cu", ".cuh")))
+            file, at = (m[3], m[4]) if wrapper else (m[1], m[2])
+            lines.append(line)
+            places.append(int(file) << 14 | int(at))
+    return files, lines, places
+
+
 def translate(path):
     text = re.sub(r"//[^\n]*", "", open(path).read())
+    files, loc_lines, places = places_of(text)
+    text = re.sub(r"^[ \t]*\.loc[ \t][^\n]*", "", text, flags=re.M)
+    text = re.sub(r"^[ \t]*\.file\s.*", "", text, flags=re.M | re.S)  # and what follows it: names of functions
     heads, bodies = list(HEAD.finditer(text)), []
     outside, end = "", 0
     for h in heads:
@@ -236,6 +271,8 @@ def translate(path):
             here = line + body.count("\n", at, m.start(m.lastindex))
             print("\n" * (here - line), end="")
             line, at = here, m.start(m.lastindex)
+            loc = bisect.bisect(loc_lines, line)
+            f.place = places[loc - 1] if loc else 0
             try:
                 done = name(m[1]) + ":;" if m[1] else m[2] or f.statement(m[3].strip())
             except Unknown as e:
@@ -245,7 +282,8 @@ def translate(path):
             raise Unknown("%s: %s" % (path, STATEMENT.sub("", body).strip()[:80]))
         print("}")
     print("static const ptx_kernel kernels[] = {\n%s\n};" % "\n".join(table) if table else "static const ptx_kernel kernels[1];")
-    print("__attribute__((constructor)) static void add(void) { static ptx_module m = {kernels, %d, %s, NULL}; ptx_add(&m); }" % (len(table), target))
+    print("static const char *const files[] = {%s};" % ", ".join('"%s"' % files.get(i, "?") for i in range(max(files, default=0) + 1)))
+    print("__attribute__((constructor)) static void add(void) { static ptx_module m = {kernels, %d, %s, files, 0, NULL}; ptx_add(&m); }" % (len(table), target))
 
 
 try:
