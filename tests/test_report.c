@@ -129,6 +129,15 @@ TEST(report_in_the_fields_of_openai) {
         }
     }
     cJSON_Delete(j);
+    for (int stop = GLIMPSE_STOP_LENGTH; stop <= GLIMPSE_STOP_CANCELLED; stop++) {
+        bool full = stop == GLIMPSE_STOP_LENGTH || stop == GLIMPSE_STOP_CONTEXT;
+        sample_of(o)->stop = (glimpse_stop)stop;
+        buf_clear(&lines);
+        REQUIRE_OK(openai_lines(&o->record, &lines));
+        j = cJSON_ParseWithLength(lines.bytes, lines.n);
+        EXPECT_STREQ(cJSON_GetObjectItem(j, "finish_reason")->valuestring, full ? "length" : "stop");
+        cJSON_Delete(j);
+    }
     buf_free(&lines);
     record_free(&o->record);
 }
@@ -655,6 +664,29 @@ TEST(report_of_a_run_that_resumes_and_of_a_new_one) {
                "! %s/glimpse report evals.jsonl 2>said && grep -q 'hint: glimpse report' said", dir, test_build_dir(), run, run, test_build_dir());
     EXPECT_EQ(system(buf_str(&cmd)), 0);
     buf_free(&cmd);
+}
+
+/* Of more runs than the page offers the newest are, whatever the order of the directory; those whose age no name tells are the oldest. */
+TEST(report_offers_the_newest_runs) {
+    enum { RUNS = 300, MOST = 256 };
+    const char *dir = test_tmpdir();
+    buffer path = {0}, want = {0};
+    for (int i = -2; i < RUNS; i++) {
+        int k = (i * 7 + 3 * RUNS) % RUNS; /* made in another order */
+        buf_clear(&path);
+        if (i == -2) buf_printf(&path, "%s/report", dir);
+        else if (i == -1) buf_printf(&path, "%s/report.9f2c1a", dir);
+        else buf_printf(&path, "%s/report.20%02d-11-21_2045_c7%04d", dir, k / 10, k);
+        EXPECT_OK(mkdir_p(buf_str(&path)));
+    }
+    EXPECT_OK(review_runs(dir, dir));
+    buf_puts(&want, "glimpse_runs([");
+    for (int k = RUNS - MOST; k < RUNS; k++) buf_printf(&want, "%s\"20%02d-11-21_2045_c7%04d\"", k > RUNS - MOST ? "," : "", k / 10, k);
+    buf_puts(&want, "]);\n");
+    char *runs = slurp(dir, "report/runs.js", NULL);
+    EXPECT_STREQ(runs, buf_str(&want));
+    free(runs);
+    buf_free(&path), buf_free(&want);
 }
 
 /* The page itself: keys, search, diff, hostile texts, in a browser without a window. */

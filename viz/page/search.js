@@ -5,22 +5,24 @@ const texts = new Map(); /* step -> [{p, s, i, of, label, prompt, text}]: kept, 
 const FOUND_MOST = 300;
 let search_run = 0;
 
-/* A matcher of text, or null; throws for a pattern that is none. */
+/* A matcher of text, or null; throws for a pattern that is none.  A query is read as hooks/text_search.h has it: flags stand only
+ * behind a closing slash, ^ and $ at every line, "/" and "//" are texts. */
 function matcher_of(query) {
   if (!query) return null;
-  const m = /^\/(.*?)\/?([imsu]*)$/s.exec(query);
-  if (query[0] === '/' && m && m[1]) return new RegExp(m[1], 'g' + [...new Set(m[2] + 'u')].join(''));
-  if (query[0] === '/') return null;
+  const m = /^\/([^]*)\/([gimsu]*)$/.exec(query), pattern = m ? m[1] : query[0] === '/' ? query.slice(1) : '';
+  if (pattern) return new RegExp(pattern, 'gmu' + (m && m[2].includes('i') ? 'i' : '') + (m && m[2].includes('s') ? 's' : ''));
   return new RegExp(query.replace(/[\\^$.*+?()[\]{}|\/]/g, '\\$&'), 'giu');
 }
 
+/* Where it matches more than nothing.  matchAll steps over characters: one more unit may be the inside of one, where a search
+ * begins before it again and finds the same nothing for ever. */
+const MATCHES_MOST = 100000;
 function ranges_of(re, text) {
   const out = [];
-  if (!re) return out;
-  re.lastIndex = 0;
-  for (let m; out.length < 10000 && (m = re.exec(text));) {
-    if (!m[0]) { re.lastIndex++; continue; }
-    out.push({ from: m.index, to: m.index + m[0].length });
+  let looked = 0;
+  for (const m of re ? text.matchAll(re) : []) {
+    if (m[0]) out.push({ from: m.index, to: m.index + m[0].length });
+    if (out.length === 10000 || ++looked === MATCHES_MOST) break;
   }
   return out;
 }
@@ -73,7 +75,7 @@ function found_row(step, t, ranges) {
   b.onclick = () => {
     if (!shows(t.p, t.s)) { /* the filters would show another one in its place */
       view.prompt = view.setting = -1;
-      build_charts(shows);
+      draw_charts();
     }
     view.sample = key_of(t);
     view.token = -1;
