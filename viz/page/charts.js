@@ -28,8 +28,12 @@ function series_by_name(shows) {
     if (!out.has(name)) out.set(name, new Map());
     const lines = out.get(name);
     if (!lines.has(label)) lines.set(label, { ink, sums: new Map() });
-    const sums = lines.get(label).sums, s = sums.get(at) || { sum: 0, n: 0, lo: x, hi: x };
-    sums.set(at, { sum: s.sum + x, n: s.n + 1, lo: Math.min(s.lo, x), hi: Math.max(s.hi, x) });
+    const sums = lines.get(label).sums, s = sums.get(at);
+    if (!s) { sums.set(at, { sum: x, n: 1, lo: x, hi: x }); return; }
+    s.sum += x;
+    s.n++;
+    s.lo = Math.min(s.lo, x);
+    s.hi = Math.max(s.hi, x);
   };
   steps.forEach((step, at) => {
     const line = index.get(step);
@@ -55,7 +59,7 @@ function build_charts(shows) {
   for (const name of names) {
     const lines = [...all.get(name)].map(([label, { ink, sums }]) => ({ label, ink, at: new Map([...sums].map(([k, s]) => [k, s.sum / s.n])), of: new Map([...sums].map(([k, s]) => [k, s.n])) }));
     const one = steps.length > 1 ? null : [...all.get(name).values()].map(l => l.sums.get(0));
-    const chart = one_chart(name, UNITS[name], lines, one && one.some(s => s.n > 1) ? [Math.min(...one.map(s => s.lo)), Math.max(...one.map(s => s.hi))] : null);
+    const chart = one_chart(name, UNITS[name], lines, one && one.some(s => s.n > 1) ? [extent_of(one.map(s => s.lo))[0], extent_of(one.map(s => s.hi))[1]] : null);
     charts.push(chart);
     box.append(chart.box);
   }
@@ -65,6 +69,16 @@ function build_charts(shows) {
   document.getElementById('overview').hidden = steps.length === 1 && index.get(steps[0]).rows.length < 2;
   b.onclick = () => { chart_all = !chart_all; say(); };
   say();
+}
+
+/* The least and the greatest.  In a loop: a call with 125,000 arguments is more than the stack holds. */
+function extent_of(values) {
+  let lo = Infinity, hi = -Infinity;
+  for (const v of values) {
+    if (v < lo) lo = v;
+    if (v > hi) hi = v;
+  }
+  return [lo, hi];
 }
 
 const path_of = points => points.map((p, i) => (i ? 'L' : 'M') + p.x.toFixed(1) + ' ' + p.y.toFixed(1)).join('');
@@ -89,8 +103,8 @@ function stretches(points) {
 
 /* `spread`: the least and the greatest of the samples of a single eval; else null. */
 function one_chart(name, unit, lines, spread) {
-  const values = lines.flatMap(l => [...l.at.values()]), last = steps.length - 1;
-  let lo = Math.min(...values), hi = Math.max(...values);
+  const last = steps.length - 1;
+  let [lo, hi] = extent_of(lines.flatMap(l => [...l.at.values()]));
   const range = steps.length > 1 ? num(lo) + ' … ' + num(hi) : spread ? num(spread[0]) + ' … ' + num(spread[1]) : '';
   const log = lo > 0 && hi / lo > 20, f = log ? Math.log : x => x;
   lo = f(lo); hi = f(hi);
