@@ -1,5 +1,5 @@
 /* minimal.c -- the fewest lines that make a loop show what its model says.  The model is random and the "training" nudges
- * its weights, so the text is noise; what counts is the four calls.
+ * its weights, so the text is noise; what counts is the calls.
  *
  *   build/release/minimal --max_sample_tokens 80 --sample_each_eval          writes out/sample.txt and shows it here */
 #include <glimpse.h>
@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { L = 2, NH = 2, C = 32, V = 256, T = 128, PARAMS = V * C + T * C + L * (12 * C * C + 13 * C) + 2 * C };
+enum { L = 2, NH = 2, C = 32, V = 96, T = 128, PARAMS = V * C + T * C + L * (12 * C * C + 13 * C) + 2 * C };
 
 static float weights[PARAMS];
 
@@ -35,10 +35,11 @@ int main(int argc, char **argv) {
     static char bytes[V];
     const char *pieces[V];
     int32_t piece_bytes[V];
-    for (int i = 0; i < V; i++) bytes[i] = (char)i, pieces[i] = &bytes[i], piece_bytes[i] = 1;
+    for (int i = 0; i < V; i++) bytes[i] = i ? (char)(' ' + i - 1) : '\n', pieces[i] = &bytes[i], piece_bytes[i] = 1;
     for (int i = 0; i < PARAMS; i++) weights[i] = noise();
 
     glimpse_config *cfg = glimpse_config_new();
+    glimpse_set(cfg, "when_busy", "wait"); /* nothing here takes as long as a sample; a real loop leaves this out */
     if (glimpse_parse_args(cfg, &argc, argv) < 0) {
         fprintf(stderr, "%s\n", glimpse_error());
         glimpse_config_free(cfg);
@@ -54,8 +55,9 @@ int main(int argc, char **argv) {
     model.tokenizer.pieces = pieces, model.tokenizer.piece_bytes = piece_bytes, model.tokenizer.n_pieces = V;
     bind_all(&model);
     glimpse *g = glimpse_open(cfg, &model);
-    for (int step = 0; step <= 40; step++) {
-        if (step % 10 == 0) glimpse_eval(g, step, 5.5 - 0.01 * step, 5.5 - 0.01 * step);
+    for (int step = 0;; step++) {
+        if (step % 10 == 0) glimpse_eval(g, step, 4.6 - 0.01 * step, 4.6 - 0.01 * step);
+        if (step == 40) break;
         for (int i = 0; i < PARAMS; i++) weights[i] += 0.01f * noise(); /* train_step() */
     }
     glimpse_close(g);

@@ -61,6 +61,7 @@ glimpse_status eval_record_fill(glimpse_record *r, arena *a, const record_facts 
     strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%SZ", &tm);
     r->run = f->run;
     r->run_name = f->run_name;
+    r->model_name = f->model_name;
     r->kind = f->kind;
     r->arch = f->arch;
     r->dtype = f->dtype;

@@ -9,7 +9,7 @@
 
 /* What stands in every record of a session. */
 typedef struct record_facts {
-    const char *run, *run_name, *kind, *arch, *dtype, *device, *cache, *check, *views;
+    const char *run, *run_name, *model_name /* NULL = none */, *kind, *arch, *dtype, *device, *cache, *check, *views;
     int64_t n_params;
     int32_t vocab_size;
 } record_facts;

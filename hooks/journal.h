@@ -3,7 +3,7 @@
  * A line is JSON (cJSON reads it), written with one write and synced, never rewritten.  The form:
  *   {"v":1,"run":"9f2c1a","run_name":"demo","seq":17,"kind":"train","step":250,"time":"2026-11-21T03:04:05Z",
  *    "train_loss":..,"val_loss":..,"best":{"val_loss":..,"step":..},
- *    "model":{"arch","params","vocab","dtype","cache","device","check"},"status":"ok|skipped|failed","why":null,
+ *    "model":{"name" (if the trainer gave one),"arch","params","vocab","dtype","cache","device","check"},"status":"ok|skipped|failed","why":null,
  *    "seconds":{"blocked","prefill","decode","write"},"pieces":{"464":"The","262":{"b64":"/w=="}},
  *    "samples":[{"prompt":0,"prompt_text":"..","prompt_ids":[..],"setting":0,"label":"top_k=5","samplers":"..","sample":0,
  *      "n_samples":3,"seed":1337,"temperature":..,"top_k":5,"text":"..","stop":"length","why":null,"metrics":{..},

@@ -332,6 +332,7 @@ static glimpse_status record(reader *r, const cJSON *o, glimpse_record *rec) {
     TRY(number(sub, "val_loss", &rec->best_val_loss));
     TRY(integer(sub, "step", &rec->best_step));
     TRY(item(o, "model", &sub));
+    if (cJSON_GetObjectItemCaseSensitive(sub, "name")) TRY(text_n(r, sub, "name", &rec->model_name, NULL));
     TRY(text(r, sub, "arch", &rec->arch));
     TRY(integer(sub, "params", &rec->n_params));
     TRY(int32(sub, "vocab", &rec->vocab_size));

@@ -162,6 +162,7 @@ glimpse_status journal_encode(const glimpse_record *r, buffer *b) {
     buf_putc(b, '}');
     json_key(b, "model");
     buf_putc(b, '{');
+    if (r->model_name) text(b, "name", r->model_name);
     text(b, "arch", r->arch);
     json_int_member(b, "params", r->n_params);
     json_int_member(b, "vocab", r->vocab_size);

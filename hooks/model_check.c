@@ -4,7 +4,12 @@
  * queries and keys, other positions show there.  A wrong GELU or norm eps moves the mean by less than the noise of f32,
  * but not at random: with the loss of each token, a variant of the description that is the right one brings the root mean
  * square difference down to the noise, and a wrong one adds to it (noise and effect are independent).  So a variant that
- * halves it is a proof.  Called through session_api.c for glimpse_check and glimpse_check_losses. */
+ * halves it is a proof.
+ *
+ * Where the mean is off, what is wrong is looked for too: each variant of model_variants.c, and with the loss of each token up to
+ * three mistakes at once, each found by what brings the losses nearest.  It is named only where the losses then agree.  Called
+ * through session_api.c for glimpse_check and glimpse_check_losses. */
+#include "hooks/model_variants.h"
 #include "hooks/session_state.h"
 #include "include/internal/status.h"
 #include "include/internal/threads.h"
@@ -13,6 +18,8 @@
 #include <string.h>
 
 #define EXACT_NATS 1e-7 /* below this two f32 programs agree as well as they can: variants need no look */
+#define LOOK_S 20       /* the trainer waits */
+enum { MISTAKES_MOST = 3 };
 
 typedef struct check_batch {
     const int32_t *ids, *targets;
@@ -37,77 +44,99 @@ static double rms_of(const check_batch *c, const double *ours) {
     return n > 0 ? sqrt(sum / n) : NAN;
 }
 
-/* A description that might be meant instead. */
-typedef struct variant {
-    const char *name;
-    int activation; /* -1 = as it is */
-    float eps;      /* 0 = as it is */
-} variant;
+/* How far the losses of a model are from the trainer's: token by token where they are known, else their means. */
+static double distance_of(const check_batch *c, double loss, const double *ours) { return c->losses ? rms_of(c, ours) : fabs(mean_of(c, ours) - loss); }
 
-static glimpse_status variant_rms(const session *s, const variant *v, const check_batch *c, double *losses, double *rms) {
+/* The session's model with `n` variants applied, one upon the other, on layers of its own (*layers*, freed by the caller);
+ * *says: false, the last says nothing of it. */
+static glimpse_status vary(const session *s, const variant *v, int32_t n, model *m, bool *says) {
+    *m = *s->m;
+    m->layers = malloc((size_t)m->d.n_layers * sizeof *m->layers + 1);
+    if (!m->layers) FAIL(GLIMPSE_E_MEMORY, "no memory for the check");
+    memcpy(m->layers, s->m->layers, (size_t)m->d.n_layers * sizeof *m->layers);
+    *says = true;
+    for (int32_t i = 0; i < n; i++) *says = variant_apply(&v[i], m);
+    return GLIMPSE_OK;
+}
+
+static glimpse_status varied_losses(const session *s, const variant *v, int32_t n, const check_batch *c, double *losses, bool *says) {
     glimpse_status st = GLIMPSE_OK;
     generator *g = NULL;
-    model m = *s->m;
-    m.layers = malloc((size_t)m.d.n_layers * sizeof *m.layers + 1);
-    if (!m.layers) FAIL(GLIMPSE_E_MEMORY, "no memory for the check");
-    memcpy(m.layers, s->m->layers, (size_t)m.d.n_layers * sizeof *m.layers);
-    if (v->activation >= 0) m.d.activation = v->activation;
-    if (v->eps > 0) {
-        m.d.norm_eps = m.ln_f.eps = v->eps;
-        for (int32_t l = 0; l < m.d.n_layers; l++) m.layers[l].ln1.eps = m.layers[l].ln2.eps = v->eps;
-    }
+    model m = {.layers = NULL};
+    TRY_GOTO(vary(s, v, n, &m, says));
+    if (!*says) goto out;
     generator_config cfg = generator_config_of(s->g);
     TRY_GOTO(generator_open(&m, s->t, &cfg, &g));
     TRY_GOTO(score_losses(g, c->ids, c->targets, c->B, c->T, losses));
-    *rms = rms_of(c, losses);
 out:
     generator_close(g);
     free(m.layers);
     return st;
 }
 
-/* The variant that explains the trainer's losses better than the description does, NULL = none. */
-static glimpse_status find_better(const session *s, const check_batch *c, double ours, double *losses, const char **better) {
-    static const variant all[] = { { "activation = GLIMPSE_GELU_TANH", GLIMPSE_GELU_TANH, 0 },
-                                   { "activation = GLIMPSE_GELU_ERF", GLIMPSE_GELU_ERF, 0 },
-                                   { "norm_eps = 1e-5", -1, 1e-5f },
-                                   { "norm_eps = 1e-6", -1, 1e-6f },
-                                   { "norm_eps = 1e-12", -1, 1e-12f } };
-    bool gelu = s->m->d.activation == GLIMPSE_GELU_TANH || s->m->d.activation == GLIMPSE_GELU_ERF;
-    double best = ours / 2;
-    *better = NULL;
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
-        double rms;
-        if (all[i].activation >= 0 && (!gelu || all[i].activation == s->m->d.activation)) continue;
-        if (all[i].eps > 0 && all[i].eps == s->m->d.norm_eps) continue;
-        TRY(variant_rms(s, &all[i], c, losses, &rms));
-        if (rms < best) {
-            best = rms;
-            *better = all[i].name;
+/* The variants, at most `most` one upon the other, that bring the distance down to less than `enough` of what it is (and the mean
+ * to within `limit`), told in `said`; nothing where there are none.  Looks for LOOK_S at most. */
+static glimpse_status explain(const session *s, const check_batch *c, double loss, bool subtle, int32_t most, double enough, double limit,
+                              double *losses, buffer *said) {
+    variant all[VARIANTS_MOST], taken[MISTAKES_MOST + 1];
+    const int32_t n = variants_of(s->m, subtle, all);
+    const double first = distance_of(c, loss, losses), until = monotonic_s() + LOOK_S;
+    double best = first;
+    for (int32_t depth = 0; depth < most; depth++) {
+        variant found = {0};
+        bool any = false, agrees = false;
+        for (int32_t i = 0; i < n && monotonic_s() < until; i++) {
+            bool says;
+            taken[depth] = all[i];
+            TRY(varied_losses(s, taken, depth + 1, c, losses, &says));
+            const double d = says ? distance_of(c, loss, losses) : NAN;
+            if (!(d < best)) continue;
+            best = d, found = all[i], any = true;
+            agrees = d < enough * first && fabs(mean_of(c, losses) - loss) <= limit;
         }
+        if (!any) return GLIMPSE_OK;
+        taken[depth] = found;
+        if (!agrees) continue;
+        for (int32_t i = 0; i <= depth; i++) {
+            model before;
+            bool says;
+            TRY(vary(s, taken, i, &before, &says));
+            if (i) buf_puts(said, i < depth ? ", " : " and ");
+            variant_say(&taken[i], &before, said);
+            free(before.layers);
+        }
+        if (buf_failed(said)) FAIL(GLIMPSE_E_MEMORY, "no memory for the check");
+        return GLIMPSE_OK;
     }
     return GLIMPSE_OK;
 }
 
-static glimpse_status compare(session *s, const check_batch *c, double loss, double *ours) {
-    double limit = s->m->d.trainer_bf16 ? 2e-2 : 1e-4;
-    const char *better = NULL;
+static glimpse_status compare(session *s, const check_batch *c, double loss, double *ours, buffer *said) {
+    const double limit = s->m->d.trainer_bf16 ? 2e-2 : 1e-4;
     TRY(generator_refresh(s->g));
     TRY(score_losses(s->g, c->ids, c->targets, c->B, c->T, ours));
-    double mean = mean_of(c, ours), rms = c->losses ? rms_of(c, ours) : 0;
+    const double mean = mean_of(c, ours), rms = c->losses ? rms_of(c, ours) : 0;
     if (isnan(mean) && !isnan(loss)) FAIL(GLIMPSE_E_NONFINITE, "the loss from the bound tensors is not finite, the trainer's "
                                           "is %.6f", loss);
-    if (c->losses && !s->m->is_function && rms > EXACT_NATS) TRY(find_better(s, c, rms, ours, &better));
+    const bool agrees = fabs(mean - loss) <= limit;
+    if (c->losses && !s->m->is_function && rms > EXACT_NATS) TRY(explain(s, c, loss, true, 1, 0.5, INFINITY, ours, said));
     s->checked = true;
-    s->check_failed = better || !(fabs(mean - loss) <= limit);
+    s->check_failed = said->n || !agrees;
     if (!s->check_failed) return GLIMPSE_OK;
-    if (better)
+    if (agrees)
         FAIL(GLIMPSE_E_CHECK, "MODEL CHECK FAILED: another description explains the trainer's losses better (the trainer's mean is "
-             "%.6f, ours %.6f; %.2g nats a token apart)\nhint: set model.%s; every sample says so until a check succeeds",
-             loss, mean, rms, better);
-    FAIL(GLIMPSE_E_CHECK, "MODEL CHECK FAILED: from the bound tensors the loss is %.6f, the trainer's is %.6f; at most %g "
-         "apart is right\nhint: a wrong layout (transposed, q k v in another order), norm eps, activation or position "
-         "scheme; every sample says so until a check succeeds", mean, loss, limit);
+             "%.6f, ours %.6f; %.2g nats a token apart)\nhint: set %s; every sample says so until a check succeeds",
+             loss, mean, rms, buf_str(said));
+    buf_clear(said);
+    if (!s->m->is_function && isfinite(loss)) {
+        TRY(score_losses(s->g, c->ids, c->targets, c->B, c->T, ours));
+        if (explain(s, c, loss, false, c->losses ? MISTAKES_MOST : 1, 0.05, limit, ours, said) < 0) buf_clear(said); /* it failed all the same */
+    }
+    FAIL(GLIMPSE_E_CHECK, "MODEL CHECK FAILED: from the bound tensors the loss is %.6f, the trainer's is %.6f; at most %g apart is right%s%s\n"
+         "hint: %s; every sample says so until a check succeeds", mean, loss, limit,
+         said->n ? "; they agree with " : "", buf_str(said),
+         said->n ? "describe the model so (glimpse_bind_tensor takes GLIMPSE_TRANSPOSED and strides)"
+                 : "a wrong layout (transposed, q k v in another order), norm eps, activation or position scheme");
 }
 
 glimpse_status session_check(session *s, const int32_t *ids, const int32_t *targets, int32_t B, int32_t T, double loss,
@@ -121,7 +150,9 @@ glimpse_status session_check(session *s, const int32_t *ids, const int32_t *targ
         for (size_t i = 0; i < n; i++) ours[i] = (double)losses[i];
         loss = mean_of(&c, ours);
     }
-    glimpse_status st = compare(s, &c, loss, ours);
+    buffer said = {0};
+    glimpse_status st = compare(s, &c, loss, ours, &said);
+    buf_free(&said);
     free(ours);
     return st;
 }

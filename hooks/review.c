@@ -101,6 +101,51 @@ static const char *run_of_report(const char *name) {
     return !strncmp(name, "report.", strlen("report.")) && *run && strcmp(run, "html") && !run[strspn(run, letters)] ? run : NULL;
 }
 
+/* The number, or the text with its quotes, of a member of a line of index.js, as it stands there; "null" = none.  No text can pass for a
+ * member's name: its quotes are escaped. */
+static void put_member(const char *line, size_t n, const char *name, buffer *out) {
+    const char *at = memmem(line, n, name, strlen(name)), *end = line + n, *to;
+    at = at ? at + strlen(name) : end;
+    to = at + (at < end);
+    if (at < end && *at == '"') {
+        while (to < end && *to != '"') to += *to == '\\' && to + 1 < end ? 2 : 1;
+        to += to < end;
+    } else
+        for (to = at; to < end && strchr("0123456789.+-e", *to) && *to; to++) { }
+    if (to > at) buf_put(out, at, (size_t)(to - at));
+    else buf_puts(out, "null");
+}
+
+/* What tells one run from another: [its last step, its best validation loss, its model's name], of the last line of its index. */
+static void put_facts(const char *dir, const char *run, buffer *out) {
+    enum { MOST_LINE = 1 << 20 };
+    file f = FILE_INIT;
+    int64_t end = 0;
+    buffer path = {0}, tail = {0};
+    buf_printf(&path, "%s/report.%s/index.js", dir, run);
+    bool known = !buf_failed(&path) && file_open_read(buf_str(&path), &f) >= 0 && end_of_lines(&f, &end) >= 0;
+    const char *line = NULL;
+    for (int64_t n = 16384; known && !line; n *= 4) {
+        const int64_t from = end > n ? end - n : 0;
+        buf_clear(&tail);
+        buf_fill(&tail, ' ', (size_t)(end - from));
+        if (buf_failed(&tail) || tail.n < 2 || file_read_at(&f, from, tail.bytes, tail.n) < 0) break;
+        const char *before = memrchr(tail.bytes, '\n', tail.n - 1);
+        if (before || !from) line = before ? before + 1 : tail.bytes;
+        else if (n >= MOST_LINE) break;
+    }
+    const size_t n = line ? (size_t)(tail.bytes + tail.n - line) : 0;
+    static const char *const members[] = {",\"step\":", ",\"best\":", ",\"model\":"};
+    for (size_t i = 0; i < sizeof members / sizeof *members; i++) {
+        buf_puts(out, i ? "," : "[");
+        put_member(line ? line : "", n, members[i], out);
+    }
+    buf_putc(out, ']');
+    file_close(&f);
+    buf_free(&path);
+    buf_free(&tail);
+}
+
 glimpse_status review_runs(const char *dir, const char *to) {
     enum { MOST = 256 };
     glimpse_status st = GLIMPSE_OK;
@@ -117,6 +162,11 @@ glimpse_status review_runs(const char *dir, const char *to) {
     qsort(runs, (size_t)n, sizeof *runs, by_name);
     buf_puts(&b, "glimpse_runs([");
     for (int i = 0; i < n; i++) buf_printf(&b, "%s\"%s\"", i ? "," : "", runs[i]);
+    buf_puts(&b, "],[");
+    for (int i = 0; i < n; i++) {
+        if (i) buf_putc(&b, ',');
+        put_facts(dir, runs[i], &b);
+    }
     buf_puts(&b, "]);\n");
     if (buf_failed(&b)) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for the names of the runs set aside");
     TRY_GOTO(keep_file(path, b.bytes, b.n));

@@ -72,7 +72,7 @@ glimpse_status run_dir_check_begun(const char *dir, const char *command) {
     TRY(run_dir_check(dir, command));
     if (is_run(dir)) return GLIMPSE_OK;
     char *meant = run_dir_meant(dir);
-    if (meant) status_fail(GLIMPSE_E_IO, __FILE__, __LINE__, "%s: there is no run, it holds no evals.jsonl\nhint: did you mean %s?", dir, meant);
+    if (meant) status_fail(GLIMPSE_E_IO, __FILE__, __LINE__, "%s: there is no run, it holds no evals.jsonl\nhint: %s is one", dir, meant);
     else
         status_fail(GLIMPSE_E_IO, __FILE__, __LINE__, "%s: there is no run, it holds no evals.jsonl\nhint: `glimpse follow %s` waits for one", dir,
                     dir);

@@ -237,11 +237,12 @@ static void put_token(session *s, const glimpse_token *t, const char *piece, siz
     text_visible(&shown, piece, n, n);
     size_t width = text_width(buf_str(&shown), shown.n);
     buf_printf(out, "%9.4f %8.5f %8d %8.4f  ", (double)t->logprob, p, t->rank, (double)t->entropy);
-    rgb ground = palette_rgb(style->colors, p), ink = rgb_text_on(ground);
+    const int index = color_256_of(style->colors, p);
+    const rgb ground = style->depth == DEPTH_256 ? color_256_rgb(index) : palette_rgb(style->colors, p), ink = rgb_text_on(ground);
     if (style->depth == DEPTH_TRUE)
         buf_printf(out, "\x1b[48;2;%d;%d;%dm\x1b[38;2;%d;%d;%dm", ground.r, ground.g, ground.b, ink.r, ink.g, ink.b);
     else if (style->depth == DEPTH_256)
-        buf_printf(out, "\x1b[48;5;%dm\x1b[38;5;%dm", color_256_of(ground), ink.r ? 231 : 16);
+        buf_printf(out, "\x1b[48;5;%dm\x1b[38;5;%dm", index, ink.r ? 231 : 16);
     buf_put(out, shown.bytes, shown.n);
     if (style->depth == DEPTH_TRUE || style->depth == DEPTH_256) buf_puts(out, "\x1b[0m");
     size_t column = token_column(style);

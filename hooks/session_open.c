@@ -69,7 +69,7 @@ glimpse_status session_open_model(const options *o, model *m, tokenizer *t, cons
     generator_config cfg = { .threads = threads > 0 ? (int32_t)threads : cpu_count(), .between = host->between, .between_user = host->user };
     TRY_GOTO(session_find_device(s, &cfg));
     TRY_GOTO(generator_open(m, t, &cfg, &s->g));
-    s->facts = (record_facts){ .run_name = s->run_name, .kind = kind, .arch = m->arch, .dtype = session_dtype_name(m->dtype),
+    s->facts = (record_facts){ .run_name = s->run_name, .model_name = strcmp(m->name, m->arch) ? m->name : NULL, .kind = kind, .arch = m->arch, .dtype = session_dtype_name(m->dtype),
                                .check = "none", .views = s->views,
                                .n_params = m->n_params, .vocab_size = m->d.vocab_size };
     session_see_device(s);
@@ -109,7 +109,7 @@ static void announce(const session *s, found f) {
     if (strcmp(s->m->name, s->m->arch)) buf_printf(&b, "%s, ", s->m->name);
     buf_printf(&b, "%lld x %lld tokens for each prompt at an eval", (long long)n, (long long)tokens);
     if (tokens < asked) buf_printf(&b, " (then the context is full; --max_sample_tokens is %lld)", (long long)asked);
-    buf_printf(&b, ", about %.1f MB of files", mb);
+    if (mb >= 0.1) buf_printf(&b, ", about %.1f MB of files", mb);
     if (charts > 0) buf_printf(&b, ", %.0f charts of 960 x 240 among them", charts);
     buf_printf(&b, ", in %s; ", s->out_dir);
     if (s->t) buf_printf(&b, "tokenizer: %s, %d ids", s->t->source, s->t->vocab_size);

@@ -10,8 +10,9 @@
  *   model.n_layers = L; model.n_heads = NH; model.channels = C; model.vocab_size = V; model.max_seq_len = T;
  *   glimpse_bind(&model, "transformer.wte.weight", wte, GLIMPSE_F32, 2, (int64_t[]){Vp, C});    // one call a tensor
  *   glimpse *g = glimpse_open(cfg, &model);             // NULL = off, the reason was said once; every call accepts NULL
- *   for (step = 0; ...; step++) {
+ *   for (step = 0;; step++) {
  *       if (step % eval_interval == 0) glimpse_eval(g, step, train_loss, val_loss);             // NAN = not known
+ *       if (step == last_step) break;                   // behind an eval: one that was skipped is made up for at the close
  *       train_step();
  *   }
  *   glimpse_close(g); glimpse_model_free(&model); glimpse_config_free(cfg);
@@ -309,11 +310,12 @@ GLIMPSE_API glimpse_status glimpse_eval(glimpse *g, int64_t step, double train_l
  * before anybody reads a sample.
  *   ids, targets (B, T); target -1 = not counted      loss: the trainer's mean cross-entropy over them, nats
  * GLIMPSE_OK within 1e-4 nats (2e-2 with model.trainer_bf16); GLIMPSE_E_CHECK otherwise: said once, and every sample
- * then says MODEL CHECK FAILED. */
+ * then says MODEL CHECK FAILED.  The error names what the losses would agree with, if it is one of the usual mistakes: a matrix
+ * stored the other way round, q, k and v in another order, another activation, norm, rotary form or scale. */
 GLIMPSE_API glimpse_status glimpse_check(glimpse *g, const int32_t *ids, const int32_t *targets, int32_t B, int32_t T,
                                          double loss);
 /* The same, far sharper, where the trainer has the loss of each token: losses (B, T), nats, those of targets -1 not read.
- * Also fails if another GELU or another norm eps explains the trainer's numbers better than the description does, and
+ * Finds up to three mistakes at once.  Also fails if another GELU or another norm eps explains the trainer's numbers better than the description does, and
  * names it: such a mistake moves the mean by less than 1e-6. */
 GLIMPSE_API glimpse_status glimpse_check_losses(glimpse *g, const int32_t *ids, const int32_t *targets, int32_t B,
                                                 int32_t T, const float *losses);
@@ -446,6 +448,7 @@ typedef struct glimpse_record {
     int32_t n_scores;
     const glimpse_metric *dataset; /* (n_dataset) of --dataset_benchmarks: the slice's own metrics, and the model's view of it */
     int32_t n_dataset;
+    const char *model_name;    /* glimpse_model.name; NULL = none was given */
 } glimpse_record;
 
 /* The bytes of id in this record, NULL if it does not occur.  Borrowed as long as the record. */

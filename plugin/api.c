@@ -57,8 +57,7 @@ static glimpse_status settle(const glimpse_config *cfg, bool offline, const sess
         host_state host;
         TRY_GOTO(session_load(api));
         host_enter(&host);
-        st = (*api)->read_config(o, path);
-        if (st < 0) st = status_set_text(st, (*api)->error());
+        st = session_said(*api, (*api)->read_config(o, path));
         host_leave(&host);
         if (st < 0) goto out;
     }
@@ -165,12 +164,13 @@ static glimpse_status open_with(const glimpse_config *cfg, const glimpse_model *
     say_rank(&cfg->log, o);
     say_idle(&cfg->log, o, "train");
     TRY_GOTO(model_view(model, &m));
-    if (opt_is(o, OPT_mode, "worker")) {
-        TRY_GOTO(worker_open(o, &m, &cfg->log, out));
-        goto out;
+    TRY_GOTO(own_dir_is_free(opt_str(o, OPT_out_dir)));
+    if (opt_is(o, OPT_mode, "worker")) TRY_GOTO(worker_open(o, &m, &cfg->log, out));
+    else {
+        TRY_GOTO(session_load(&api));
+        TRY_GOTO(inline_open(api, o, &m, &cfg->log, out));
     }
-    TRY_GOTO(session_load(&api));
-    TRY_GOTO(inline_open(api, o, &m, &cfg->log, out));
+    own_dir_take(*out, opt_str(o, OPT_out_dir));
 out:
     options_free(o);
     return st;
@@ -226,6 +226,7 @@ glimpse_status glimpse_drain(glimpse *g) { /* inline: everything was written whe
 glimpse_status glimpse_close(glimpse *g) {
     if (!g || is_foreign(g)) return GLIMPSE_OK;
     bool trainer = g->log.trainer;
+    if (!atomic_load(&g->busy)) own_dir_leave(g); /* else it is refused */
     return guest_return((g->worker ? worker_close : inline_close)(g), trainer);
 }
 

@@ -52,15 +52,16 @@ void guest_init(glimpse *g, bool worker, const guest_log *log) {
 }
 
 glimpse_status guest_begin(glimpse *g) {
-    if (g->busy) FAIL(GLIMPSE_E_STATE, "called from within a hook or a function that Glimpse called");
-    g->busy = true;
+    if (atomic_exchange(&g->busy, true))
+        FAIL(GLIMPSE_E_STATE, "another call of this session is under way: in another thread, or this one comes from within a hook or a function "
+             "that Glimpse called");
     host_enter(&g->host);
     return GLIMPSE_OK;
 }
 
 glimpse_status guest_end(glimpse *g, glimpse_status st) {
     host_leave(&g->host);
-    g->busy = false;
+    atomic_store(&g->busy, false);
     return st;
 }
 
@@ -69,6 +70,14 @@ void guest_tell(glimpse *g, const char *line) {
     guest_go_out(g, &ours);
     guest_say(&g->log, line);
     guest_come_in(g, &ours);
+}
+
+void guest_tell_ours(glimpse *g, buffer *line) {
+    buffer spelt = {0};
+    opt_spell(buf_str(line), g->log.trainer, &spelt);
+    guest_tell(g, buf_failed(line) || buf_failed(&spelt) ? "glimpse: out of memory" : buf_str(&spelt));
+    buf_free(&spelt);
+    buf_free(line);
 }
 
 void guest_tell_error(glimpse *g) {

@@ -92,6 +92,8 @@ bool guest_can_read(const void *p);
 glimpse_status session_load(const session_api **out);
 /* Use these functions instead of loading (tests); NULL = load again. */
 void session_use(const session_api *api);
+/* What a call of the session returned; an error's text, which is in the session's library, becomes this one's. */
+glimpse_status session_said(const session_api *api, glimpse_status st);
 
 /* The absolute path of the library or program that holds this code; returned (free), NULL if it cannot be told. */
 char *guest_own_path(void);
@@ -115,23 +117,33 @@ struct glimpse {        /* what both modes have; the first member of inline_gues
     pid_t owner;        /* the process that opened it: calls from a forked child do nothing */
     guest_log log;
     host_state host;    /* the host's, while a call is under way */
-    bool busy;          /* a call is under way: a hook may not call again */
+    atomic_bool busy;   /* a call is under way: a hook may not call again, nor another thread */
     bool off;           /* switched off after failures */
+    struct glimpse *next; /* own_dirs.c */
+    dev_t dir_device;
+    ino_t dir_inode;
     int failures;       /* in a row */
     guest_hook *hooks;
     int n_hooks;
 };
 void guest_init(glimpse *g, bool worker, const guest_log *log);
-glimpse_status guest_begin(glimpse *g);                   /* GLIMPSE_E_STATE: from within a hook */
+glimpse_status guest_begin(glimpse *g);                   /* GLIMPSE_E_STATE: another call is under way */
 glimpse_status guest_end(glimpse *g, glimpse_status st);  /* returns st */
 void guest_go_out(const glimpse *g, host_state *ours);    /* to a function of the host ... */
 void guest_come_in(glimpse *g, const host_state *ours);   /* ... and in again; what it changed is the host's wish */
 void guest_tell(glimpse *g, const char *line);            /* guest_say, out of a call that is under way */
+void guest_tell_ours(glimpse *g, buffer *line);           /* the same with flags spelt as this command line takes them; frees the line */
 void guest_tell_error(glimpse *g);                        /* guest_say_error, likewise */
 void guest_run_hooks(glimpse *g, const glimpse_record *record);
 glimpse_status guest_add_hook(glimpse *g, glimpse_hook_fn fn, void *user);
 /* The outcome of an eval: after three failures in a row off, with one line.  Outside of a call. */
 void guest_count(glimpse *g, glimpse_status st, int64_t step);
+
+/* === own_dirs.c === */
+/* GLIMPSE_E_BUSY where an open session of this process writes to that directory. */
+glimpse_status own_dir_is_free(const char *dir);
+void own_dir_take(glimpse *g, const char *dir); /* it is there by now */
+void own_dir_leave(const glimpse *g);
 
 /* === worker_client.c === */
 /* Fails (and nothing is left) where no worker can be had, or it refuses the model. */

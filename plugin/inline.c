@@ -139,8 +139,7 @@ static int on_line(void *user, const char *prompt, const char **line, size_t *n)
 /* --- calls ------------------------------------------------------------------------------------------------------- */
 
 static glimpse_status end(inline_guest *g, glimpse_status st) {
-    if (st < 0) st = status_set_text(st, g->api->error());
-    return guest_end(&g->g, st);
+    return guest_end(&g->g, session_said(g->api, st));
 }
 
 /* --- weights on a GPU -------------------------------------------------------------------------------------------- */
@@ -268,7 +267,7 @@ glimpse_status inline_open(const session_api *api, const options *o, const glimp
     shown.tensors = m.tensors;
     if (st >= 0) st = modules_open(o, &shown, &g->mods);
     if (st >= 0) st = modules_describe(g->mods, &m);
-    if (st >= 0 && (st = api->open(o, &m, &host, &g->s)) < 0) status_set_text(st, api->error());
+    if (st >= 0) st = session_said(api, api->open(o, &m, &host, &g->s));
     if (st < 0) modules_close(g->mods);
     guest_end(&g->g, st);
     if (st >= 0) {
@@ -349,8 +348,7 @@ glimpse_status inline_add_sampler(glimpse *guest, const glimpse_sampler *given, 
 glimpse_status inline_close(glimpse *guest) {
     inline_guest *g = (inline_guest *)guest;
     TRY(guest_begin(&g->g));
-    glimpse_status st = g->api->close(g->s);
-    if (st < 0) status_set_text(st, g->api->error());
+    glimpse_status st = session_said(g->api, g->api->close(g->s));
     modules_close(g->mods);
     guest_end(guest, st);
     if (st < 0) guest_say_error(&guest->log);
@@ -388,7 +386,7 @@ glimpse_status inline_command(const session_api *api, session_command which, con
     host.read_line = on_line;
     host.cancel = terminal ? terminal->cancel : NULL;
     host.in_terminal = isatty(STDIN_FILENO);
-    if (st >= 0 && (st = api->command(which, o, dir, &host)) < 0) status_set_text(st, api->error());
+    if (st >= 0) st = session_said(api, api->command(which, o, dir, &host));
     return outside_end(&g, st);
 }
 
@@ -396,7 +394,5 @@ glimpse_status inline_files(const session_api *api, const file_command *c, const
     inline_guest g;
     session_host host;
     TRY(outside_begin(&g, api, log, &host));
-    glimpse_status st = api->files(c, &host);
-    if (st < 0) status_set_text(st, api->error());
-    return outside_end(&g, st);
+    return outside_end(&g, session_said(api, api->files(c, &host)));
 }

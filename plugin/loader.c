@@ -87,6 +87,10 @@ glimpse_status session_load(const session_api **out) {
     return st;
 }
 
+glimpse_status session_said(const session_api *api, glimpse_status st) {
+    return st < 0 ? status_set_text(st, api->error()) : st;
+}
+
 void session_use(const session_api *api) {
     pthread_mutex_lock(&lock);
     loaded = api;

@@ -160,8 +160,7 @@ static glimpse_status load(const char *path, glimpse_model *model) {
     if (model->tensors) FAIL(GLIMPSE_E_STATE, "glimpse_model_load: the model has tensors already");
     TRY(session_load(&api));
     host_enter(&host);
-    st = api->load(path, &said, &loaded);
-    if (st < 0) st = status_set_text(st, api->error());
+    st = session_said(api, api->load(path, &said, &loaded));
     host_leave(&host);
     if (st < 0) return st;
     glimpse_model made = said;

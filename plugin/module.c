@@ -194,10 +194,9 @@ glimpse_status modules_join(modules *m, const session_api *api, session *s) {
         glimpse_sampler vt;
         void *state = NULL;
         TRY(inline_wrap_sampler(NULL, &m->samplers[i].vt, m->samplers[i].user, &vt, &state));
-        glimpse_status st = api->add_sampler(s, &vt, state);
+        glimpse_status st = session_said(api, api->add_sampler(s, &vt, state));
         if (st >= 0) continue;
         vt.free(state);
-        status_set_text(st, api->error());
         HINT("the sampler %s comes from --module", m->samplers[i].vt.name);
         return st;
     }

@@ -181,8 +181,7 @@ static void tell_lost(worker_guest *w) {
     buffer b = {0};
     buf_printf(&b, "glimpse: the losses of %lld evals are not in the journal: the worker took nothing", (long long)w->lost);
     w->lost = 0;
-    guest_tell(&w->g, buf_str(&b));
-    buf_free(&b);
+    guest_tell_ours(&w->g, &b);
 }
 
 glimpse_status worker_drain(glimpse *g) {
@@ -194,18 +193,19 @@ glimpse_status worker_drain(glimpse *g) {
 }
 
 /* At close: the last eval that was due and found the worker busy is sampled now, if the weights are still those of its step.
- * Whether those of a GPU are would have to be asked on the trainer's stream. */
+ * Whether those of a GPU are is not asked.  A fingerprint would be a copy a tensor at every eval that is missed, and the trainer's
+ * stream would have to wait for them, else they may be of the next step; a drain before the last eval does without. */
 static bool make_up(worker_guest *w, bool all) {
     uint64_t print;
     if (!w->missed || w->g.off) return false;
     const char *why = !all ? "the worker is still busy"
-                      : w->dev ? "weights on a GPU may be another step's by now"
-                      : !snapshot_fingerprint(&w->snap, true, &print) || print != w->missed_print ? "the weights have changed since" : NULL;
+                      : w->dev ? "weights on a GPU may have changed since (glimpse_drain before the last eval, or --when_busy wait)"
+                      : !snapshot_fingerprint(&w->snap, true, &print) || print != w->missed_print
+                          ? "the weights have changed since (leave the loop behind its last eval, or --when_busy wait)" : NULL;
     buffer b = {0};
     if (why) buf_printf(&b, "glimpse: step %lld was skipped and is not sampled now: %s", (long long)w->last_missed.step, why);
     else buf_printf(&b, "glimpse: step %lld was skipped and is sampled now: the weights are still that step's", (long long)w->last_missed.step);
-    guest_tell(&w->g, buf_str(&b));
-    buf_free(&b);
+    guest_tell_ours(&w->g, &b);
     if (why || snapshot_fill(&w->snap, 0) < 0) return false;
     return line_add(w, MSG_EVAL, &w->last_missed) != NULL;
 }
@@ -233,8 +233,7 @@ glimpse_status worker_close(glimpse *g) {
             post *p = line_in_hand(w);
             if (p) buf_printf(&b, "glimpse: the worker finishes the eval of step %lld alone", (long long)p->head.step);
             else buf_puts(&b, "glimpse: the worker finishes alone");
-            guest_tell(g, buf_str(&b));
-            buf_free(&b);
+            guest_tell_ours(g, &b);
         }
     }
     if (w->unreaped) spawn_reap(w->unreaped, true);

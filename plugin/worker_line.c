@@ -92,8 +92,7 @@ void line_refuse_device(worker_guest *w, const char *why) {
     buffer b = {0};
     w->across = DEVICE_REFUSED;
     buf_printf(&b, "glimpse: the weights are copied through the host's memory: %s", why);
-    guest_tell(&w->g, buf_failed(&b) ? "glimpse: out of memory" : buf_str(&b));
-    buf_free(&b);
+    guest_tell_ours(&w->g, &b);
 }
 
 /* The worker is gone: what it had in hand has failed, the rest is posted again to the next one. */

@@ -125,10 +125,23 @@ bool pty_shows(const pty *p, const char *text) {
     return false;
 }
 
-enum { QUIET_MS = 30 };
+enum { QUIET_MS = 30, QUIET_TIMES = 2, PATIENCE_S = 60 };
+
+/* It sleeps: one that a busy machine keeps from running is silent, too. */
+static bool asleep(pid_t pid) {
+    char path[64], text[512];
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    FILE *f = fopen(path, "r");
+    size_t n = f ? fread(text, 1, sizeof text - 1, f) : 0;
+    if (f) fclose(f);
+    text[n] = 0;
+    const char *state = strrchr(text, ')');
+    return !state || !strncmp(state, ") S", 3) || !strncmp(state, ") Z", 3);
+}
 
 bool pty_wait(pty *p, const char *text) {
     struct timespec from, now;
+    int quiet = 0;
     clock_gettime(CLOCK_MONOTONIC, &from);
     for (;;) {
         struct pollfd fd = {p->fd, POLLIN, 0};
@@ -139,10 +152,11 @@ bool pty_wait(pty *p, const char *text) {
             if (n <= 0) p->ended = true;
             else p->n_pending += (size_t)n, take_in(p);
         }
-        if (!text && ready <= 0) return true;
+        quiet = ready <= 0 && asleep(p->pid) ? quiet + 1 : 0;
+        if (!text && (quiet == QUIET_TIMES || p->ended)) return true;
         if (text && p->ended) return pty_shows(p, text);
         clock_gettime(CLOCK_MONOTONIC, &now);
-        if (now.tv_sec - from.tv_sec > 10) return false;
+        if (now.tv_sec - from.tv_sec > PATIENCE_S) return false;
     }
 }
 

@@ -25,7 +25,7 @@ typedef struct pty {
 
 /* Start argv with `environment` (NULL-ended, added to a plain one). */
 bool pty_start(pty *p, int width, int height, const char *const *environment, char *const *argv);
-/* Take in what is written until `text` stands on the screen (NULL: until nothing comes for 30 ms).  False after 10 s. */
+/* Take in what is written until `text` stands on the screen (NULL: until it sleeps and nothing comes).  False after 60 s. */
 bool pty_wait(pty *p, const char *text);
 /* True if it is there now. */
 bool pty_shows(const pty *p, const char *text);

@@ -26,7 +26,7 @@
 #include "include/internal/buffer.h"
 #include "include/internal/threads.h"
 
-enum { EXIT_FAILED = 1, EXIT_SKIPPED = 77, MAX_JOBS = 64 };
+enum { EXIT_FAILED = 1, EXIT_SKIPPED = 77, MAX_JOBS = 64, CHANCES = 3 };
 
 #ifdef TEST_SLOW_BUILD
 /* Read by the sanitizers' libraries: tests ask for memory that is not there, and want NULL. */
@@ -118,8 +118,8 @@ bool test_check_near(double a, double b, double tol, const char *as, const char 
     return test_check(near, file, line, "%s ~ %s: %.17g, %.17g, apart %.3g, allowed %.3g", as, bs, a, b, fabs(a - b), tol);
 }
 
-bool test_check_order(bool ok, double a, double b, const char *text, const char *file, int line) {
-    return test_check(ok, file, line, "%s: %.17g, %.17g", text, a, b);
+bool test_check_order(double a, double b, bool less, const char *text, const char *file, int line) {
+    return test_check(less ? a < b : a <= b, file, line, "%s: %.17g, %.17g", text, a, b);
 }
 
 bool test_check_mem(const void *a, const void *b, size_t n, const char *text, const char *file, int line) {
@@ -191,6 +191,7 @@ typedef struct job {
     int out; /* memfd that takes stdout and stderr */
     double started, used_s; /* used_s: counts against the limit */
     bool timed_out;
+    int number, tries;
     char dir[96];
 } job;
 
@@ -199,8 +200,8 @@ static void make_dir(char dir[96], int number) {
     if (mkdir(dir, 0700) < 0) perror(dir);
 }
 
-static bool start(job *j, const test_case *t, int number) {
-    *j = (job){.t = t, .out = memfd_create("test", MFD_CLOEXEC), .started = monotonic_s()};
+static bool start(job *j, const test_case *t, int number, int tries) {
+    *j = (job){.t = t, .out = memfd_create("test", MFD_CLOEXEC), .started = monotonic_s(), .number = number, .tries = tries};
     make_dir(j->dir, number);
     fflush(NULL);
     pid_t parent = getpid();
@@ -240,28 +241,36 @@ static void show_output(int fd) {
     for (ssize_t n; (n = pread(fd, bytes, sizeof bytes, at)) > 0; at += n) fwrite(bytes, 1, (size_t)n, stdout);
 }
 
+static void show_result(const char *word, const test_case *t, int code, const char *why, int out, double seconds) {
+    printf("%s %s (%s, %.1f s)%s\n", word, t->name, t->file, seconds, why);
+    if (out >= 0 && code != 0) show_output(out);
+    fflush(stdout);
+}
+
 static void report(totals *sum, const test_case *t, int code, const char *why, int out, double seconds) {
     if (code == 0) sum->passed++;
     else if (code == EXIT_SKIPPED) sum->skipped++;
     else sum->failed++;
     if (code == 0 && !getenv("V")) return;
-    printf("%s %s (%s, %.1f s)%s\n", code == 0 ? "pass" : code == EXIT_SKIPPED ? "skip" : "FAIL", t->name, t->file,
-           seconds, why);
-    if (out >= 0 && code != 0) show_output(out);
-    fflush(stdout);
+    show_result(code == 0 ? "pass" : code == EXIT_SKIPPED ? "skip" : "FAIL", t, code, why, out, seconds);
 }
 
-static void finish(job *j, int status, totals *sum) {
+/* False: it ran in vain, and has another chance. */
+static bool finish(job *j, int status, totals *sum) {
     char why[96] = "";
     int code = WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_FAILED;
     if (j->timed_out) snprintf(why, sizeof why, ": killed after its limit of %d s", j->t->limit_s), code = EXIT_FAILED;
     else if (WIFSIGNALED(status)) snprintf(why, sizeof why, ": died of %s", strsignal(WTERMSIG(status)));
     else if (code != 0 && code != EXIT_FAILED && code != EXIT_SKIPPED) snprintf(why, sizeof why, ": exit code %d", code);
     kill(-j->pid, SIGKILL); /* what it left running */
-    report(sum, j->t, code, why, j->out, monotonic_s() - j->started);
+    const double seconds = monotonic_s() - j->started;
+    const bool again = j->t->timed && code == EXIT_FAILED && j->tries < CHANCES;
+    if (again) show_result("once more:", j->t, code, why, j->out, seconds);
+    else report(sum, j->t, code, why, j->out, seconds);
     close(j->out);
     remove_tree(j->dir);
     j->pid = 0;
+    return !again;
 }
 
 /* How much of its time a process that wants to run gets here, from what the kernel counts as runnable now.  A limit is there for
@@ -275,14 +284,14 @@ static double share_of_machine(void) {
     return share < 0.05 ? 0.05 : share;
 }
 
-static void run_parallel(test_case **list, int n, int n_jobs, totals *sum) {
+static void run_parallel(test_case **list, int next, int n, int n_jobs, totals *sum) {
     double counted = monotonic_s(), share = 1;
     job jobs[MAX_JOBS] = {0};
-    int next = 0, live = 0;
+    int live = 0;
     while (next < n || live > 0) {
         for (int i = 0; i < n_jobs && next < n; i++) {
             if (jobs[i].pid) continue;
-            if (start(&jobs[i], list[next], next)) live++;
+            if (start(&jobs[i], list[next], next, 1)) live++;
             else sum->failed++, jobs[i].pid = 0;
             next++;
         }
@@ -297,9 +306,9 @@ static void run_parallel(test_case **list, int n, int n_jobs, totals *sum) {
             if (!jobs[i].pid) continue;
             jobs[i].used_s += passed * share;
             if (waitpid(jobs[i].pid, &status, WNOHANG) == jobs[i].pid) {
-                finish(&jobs[i], status, sum);
-                live--;
                 ended = true;
+                if (finish(&jobs[i], status, sum)) live--;
+                else if (!start(&jobs[i], jobs[i].t, jobs[i].number, jobs[i].tries + 1)) sum->failed++, jobs[i].pid = 0, live--;
             } else if (jobs[i].used_s > jobs[i].t->limit_s && !jobs[i].timed_out) {
                 jobs[i].timed_out = true;
                 kill(-jobs[i].pid, SIGKILL);
@@ -309,8 +318,10 @@ static void run_parallel(test_case **list, int n, int n_jobs, totals *sum) {
     }
 }
 
+/* By name; those that ask a clock behind all others. */
 static int by_name(const void *a, const void *b) {
-    return strcmp((*(test_case *const *)a)->name, (*(test_case *const *)b)->name);
+    const test_case *x = *(test_case *const *)a, *y = *(test_case *const *)b;
+    return x->timed != y->timed ? x->timed - y->timed : strcmp(x->name, y->name);
 }
 
 /* tests/checks/NAME.sh becomes the test check_NAME. */
@@ -325,7 +336,7 @@ static void register_scripts(void) {
         if (!t || asprintf(&name, "check_%.*s", (int)n - 3, e->d_name) < 0 ||
             asprintf(&file, "tests/checks/%s", e->d_name) < 0)
             abort();
-        *t = (test_case){name, file, NULL, 180, NULL};
+        *t = (test_case){name, file, NULL, 180, false, NULL};
         test_register(t);
     }
     closedir(d);
@@ -371,7 +382,10 @@ int main(int argc, char **argv) {
             remove_tree(tmp_dir);
         }
     } else {
-        run_parallel(list, kept, (int)n_jobs, &sum);
+        int timed = 0;
+        while (timed < kept && list[kept - 1 - timed]->timed) timed++;
+        run_parallel(list, 0, kept - timed, (int)n_jobs, &sum);
+        run_parallel(list, kept - timed, kept, 1, &sum);
     }
     remove_tree(tmp_root);
     if (kept == 0) printf("no test is called like \"%s\"\n", filter ? filter : "");

@@ -280,7 +280,18 @@ TEST(charts_sheet) {
         else EXPECT_EQ(at(&m, x, y0 + 180 + 2), RED); /* the tick */
     }
     EXPECT(count(&m, BLUE, x0, y0 + 190, m.w, y0 + 270) > 500); /* the entropy's line */
-    EXPECT_EQ(count(&m, RED, 0, 56, m.w, 80), 18 * 13 - 14 * 9); /* the legend says what the red frame is */
+    /* The legend says what the red frame is, and the red line with a number under a column. */
+    int beyond = 0;
+    for (int i = 0; !beyond && i < 70; i++) beyond = token(o, i)->rank > 10 ? token(o, i)->rank : 0;
+    REQUIRE(beyond > 10 && beyond < 1000);
+    const int frame = 18 * 13 - 14 * 9, line = (count(&m, RED, 0, 56, m.w, 80) - frame) / 3;
+    EXPECT_EQ(count(&m, RED, 0, 56, m.w, 80), frame + 3 * line);
+    EXPECT(line > 12 && line < 40 && count(&m, ALARM, 0, 63, m.w, 80) > 8);
+    free(m.rgb);
+    for (int i = 0; i < 70; i++) token(o, i)->id = token(o, i)->top[0].id, token(o, i)->rank = 1; /* none is beyond */
+    REQUIRE(draw_sheet(o, &m));
+    EXPECT_EQ(count(&m, RED, 0, 56, m.w, 80), frame);
+    EXPECT_EQ(count(&m, ALARM, 0, 0, m.w, m.h), 0);
     free(m.rgb);
     record_free(&o->record);
 }
@@ -381,6 +392,81 @@ TEST(charts_probe_map_at_a_glance) {
             free(a.rgb), free(b.rgb);
             record_free(&o->record);
         }
+}
+
+/* The columns of one token's map whose ground is not that of the pixel before, from the left edge of the map on, and where it ends. */
+static int grounds_of(const image *m, int y, int x0, int x1, int *begin, int most) {
+    int n = 0;
+    for (int x = x0; x < x1 && n < most; x++)
+        if (x == x0 || far_apart(at(m, x, y), at(m, x - 1, y)) > 20) begin[n++] = x;
+    return n;
+}
+
+/* Evals at `steps`: each column reaches half-way to its neighbours and the outer ones as far outwards, the tick of the first choice and the
+ * numbers of the axis stand at the step itself. */
+TEST(charts_probe_map_columns_and_axis) {
+    static const int64_t steps[] = {0, 150, 281, 396, 523, 628, 720, 840, 1200};
+    enum { N = sizeof steps / sizeof *steps, CHOSEN = 3, MARGIN = 16, HEAD = 76 + 52 };
+    owned_record *o = chart_record(1, 5, 5, "probe");
+    probe_map *map = probe_map_new();
+    REQUIRE(o && map);
+    o->record.probes = o->record.samples, o->record.n_probes = 1;
+    for (int e = 0; e < N; e++) {
+        o->record.step = steps[e];
+        token(o, 0)->logprob = e % 2 ? -0.01f : -5;
+        token(o, 0)->rank = e < CHOSEN ? 2 : 1;
+        REQUIRE_OK(probe_map_add(map, &o->record));
+    }
+    buffer png = {0};
+    image m;
+    REQUIRE_OK(chart_probe_map(map, &png));
+    REQUIRE(decode(&png, &m));
+    int given = HEAD, x0 = MARGIN, x1 = m.w - MARGIN; /* the row of the token: the first that has both grounds */
+    while (given < m.h && far_apart(at(&m, m.w / 2, given), viridis_of(exp(-5))) > 6 && far_apart(at(&m, m.w / 2, given), viridis_of(exp(-0.01))) > 6) given++;
+    REQUIRE(given < m.h);
+    const int y = given + 8;
+    while (x0 < m.w && far_apart(at(&m, x0, given), viridis_of(exp(-5))) > 6) x0++;
+    while (x1 > x0 && far_apart(at(&m, x1 - 1, given), viridis_of(exp(-5))) > 6) x1--;
+    const double first = -75, last = 1380, per = (x1 - x0) / (last - first);
+    int begin[64];
+    int n = grounds_of(&m, given + 15, x0, x1, begin, 64); /* below the tick */
+    EXPECT(n >= N);
+    for (int e = 0, k = 0; e < N; e++) {
+        const double edge = e ? (double)(steps[e - 1] + steps[e]) / 2 : first;
+        while (k < n && begin[k] < x0 + (edge - first) * per - 1.5) k++;
+        EXPECT(k < n && fabs(begin[k] - (x0 + (edge - first) * per)) <= 1.5);
+    }
+    EXPECT_EQ(at(&m, x0 + (int)lround(((double)steps[CHOSEN] - first) * per), y), 0xffffff); /* in the middle of the tick */
+    int ticks = 0; /* of the axis, above */
+    for (int e = 0; e < N; e++) {
+        const int x = x0 + (int)(((double)steps[e] - first) * per + 0.5);
+        bool found = false;
+        for (int d = -1; d <= 1; d++) found |= at(&m, x + d, HEAD - 3) != PAPER && at(&m, x + d, HEAD - 2) != PAPER;
+        ticks += found;
+    }
+    EXPECT_EQ(ticks, N); /* all of them, for there is room */
+    buf_clear(&png);
+    free(m.rgb);
+    for (int e = 0; e < 200; e++) { /* too many: round ones alone */
+        o->record.step = 1207 + 7 * e;
+        REQUIRE_OK(probe_map_add(map, &o->record));
+    }
+    REQUIRE_OK(chart_probe_map(map, &png));
+    REQUIRE(decode(&png, &m));
+    const double end = 1207 + 7 * 199 + 3.5, scale = (x1 - x0) / (end - first);
+    int row = HEAD - 3, seen = 0;
+    for (int x = x0; x < x1; x++) {
+        if (at(&m, x, row) == PAPER) continue;
+        const double step = first + (x - x0) / scale, round = 500 * floor(step / 500 + 0.5);
+        EXPECT(fabs(step - round) <= 2 / scale);
+        seen++;
+    }
+    EXPECT_EQ(seen, 6); /* 0, 500, .. 2500 */
+    o->record.probes = NULL, o->record.n_probes = 0;
+    buf_free(&png);
+    free(m.rgb);
+    probe_map_free(map);
+    record_free(&o->record);
 }
 
 TEST(charts_minmax) {

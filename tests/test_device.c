@@ -7,6 +7,7 @@
 #include <glimpse_llmc.h>
 #include <math.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -117,7 +118,7 @@ TEST_LIMIT(device_slot_is_free_once_it_was_copied, 120) {
             else f->run();
         }
         glimpse_status st = GLIMPSE_SKIPPED;
-        for (int i = 0; i < 2000 && gpu && st == GLIMPSE_SKIPPED; i++) {
+        for (int i = 0; i < 20000 && gpu && st == GLIMPSE_SKIPPED; i++) {
             poll(NULL, 0, 3);
             st = glimpse_eval(t.r.g, 25, 2, NAN); /* of the weights behind step 20 */
         }
@@ -168,7 +169,7 @@ TEST_LIMIT(device_refusals_lead_through_the_host, 120) {
     f->refuse_ipc = 1, expect_host(f, &expected, "cuIpcGetMemHandle"), f->refuse_ipc = 0;
     f->compute_mode = 3, expect_host(f, &expected, "exclusive compute mode"), f->compute_mode = 0;
     f->mps = 1, expect_host(f, &expected, "MPS"), f->mps = 0;
-    f->total = (size_t)8 << 30, expect_host(f, &expected, "--gpu_memory_limit allows 246 MiB"), f->total = told.total;
+    f->total = (size_t)8 << 30, expect_host(f, &expected, "--glimpse_gpu_memory_limit allows 246 MiB"), f->total = told.total;
     f->free_bytes = (size_t)2 << 30, expect_host(f, &expected, "2048 MiB are free and 1638 MiB must stay so"), f->free_bytes = told.free_bytes;
     /* The worker has a driver of its own: its n-th call fails. */
     for (int n = 1; n <= 9; n++) { /* up to the proof that the memory can be opened */
@@ -217,6 +218,47 @@ TEST(device_capture_in_progress_skips_the_eval) {
             EXPECT_STREQ(rig_status(&t.r, 10), "skipped");
             EXPECT_STREQ(rig_status(&t.r, 20), "ok");
             EXPECT_EQ(count_text(buf_str(&t.r.said), "is being captured into a graph"), 1);
+            EXPECT_STREQ(f->problem ? f->problem : "", "");
+            trainer_close(&t);
+            EXPECT_EQ(f->held(), 0);
+        }
+}
+
+/* A last eval that found the worker busy is not made up for where the weights are on a GPU, and costs the trainer no call of the
+ * driver; behind a drain it finds the worker free. */
+TEST(device_last_eval_that_was_skipped) {
+    fake_cuda *f = driver_start();
+    REQUIRE(f != NULL);
+    for (int host = 0; host < 2; host++)
+        for (int drained = 0; drained < 2; drained++) {
+            trainer t;
+            pid_t worker = 0;
+            trainer_open(&t, f, 1, true, NULL, (const char *const[]){host ? "gpu_memory_limit=0" : "gpu_memory_limit=3", NULL});
+            REQUIRE(t.r.g != NULL);
+            for (int step = 0; step < 30; step += 10) {
+                EXPECT_EQ(eval_at(&t, step), GLIMPSE_OK);
+                run_out(&t);
+            }
+            REQUIRE(rig_workers(&worker, 1) == 1);
+            kill(worker, SIGSTOP);
+            EXPECT_EQ(eval_at(&t, 30), GLIMPSE_OK);
+            f->run();
+            if (drained) {
+                kill(worker, SIGCONT);
+                EXPECT_OK(glimpse_drain(t.r.g));
+            }
+            long calls = f->calls;
+            EXPECT_EQ(glimpse_eval(t.r.g, 40, 2, 1), drained ? GLIMPSE_OK : GLIMPSE_SKIPPED);
+            EXPECT_EQ(f->calls > calls, drained);
+            f->run();
+            kill(worker, SIGCONT);
+            EXPECT_OK(glimpse_close(t.r.g));
+            t.r.g = NULL;
+            EXPECT_STREQ(rig_status(&t.r, 30), "ok");
+            EXPECT_STREQ(rig_status(&t.r, 40), drained ? "ok" : "skipped");
+            EXPECT_EQ(count_text(buf_str(&t.r.said), "step 40 was skipped and is not sampled now: weights on a GPU may have changed since (glimpse_drain before the last eval, or --glimpse_when_busy wait)"),
+                      !drained);
+            EXPECT_EQ(t.version, 8);
             EXPECT_STREQ(f->problem ? f->problem : "", "");
             trainer_close(&t);
             EXPECT_EQ(f->held(), 0);

@@ -241,7 +241,7 @@ static bool stall(fault f, int evals, double *median_ms, double *most_ms) {
 }
 
 /* The worker stopped, the disk full, read-only or frozen, the log a pipe that nobody reads: an eval costs the copy. */
-TEST_LIMIT(faults_stall, 600) {
+TEST_TIMED(faults_stall, 600) {
     static const char *const names[] = {"stall.none", "stall.worker_stopped", "stall.disk_full", "stall.read_only", "stall.disk_frozen",
                                         "stall.full_pipe"};
     int evals = test_is_full() ? 20000 : 100;

@@ -124,7 +124,7 @@ TEST_LIMIT(faults_power_image, 900) {
         }
         if (*acked) fault_remove(dir), *acked = 0;
         pid_t pid = writer(&gpt, dir, acked);
-        for (int k = 0; k < 4000 && *acked < 2; k++) usleep(1000);
+        for (int k = 0; k < 60000 && *acked < 2; k++) usleep(1000);
         usleep((useconds_t)fault_random(&random, 40000));
         kill(pid, SIGSTOP);
         const int64_t known = *acked;

@@ -124,3 +124,96 @@ TEST(restart_another_run_alive_is_an_error) {
     kill(theirs, SIGCONT);
     EXPECT(rig_wait_end(theirs));
 }
+
+/* A second session of the same program in a directory is refused at open, in both modes; behind the close it is welcome. */
+TEST(restart_in_the_same_program) {
+    session_use(&glimpse_session_v1);
+    for (int mode = 0; mode < 2; mode++) {
+        rig r;
+        rig_open(&r, (const char *const[]){mode ? "mode=inline" : "mode=worker", NULL});
+        REQUIRE(r.g != NULL);
+        EXPECT_OK(glimpse_eval(r.g, 0, 2, 3));
+        glimpse *first = r.g;
+        EXPECT(glimpse_open(r.cfg, &r.gpt.model) == NULL);
+        EXPECT(strstr(glimpse_error(), "another session of this program writes here\nhint: glimpse_close ends it"));
+        EXPECT_OK(glimpse_eval(first, 1, 1, 2));
+        EXPECT_OK(glimpse_drain(first));
+        EXPECT_OK(glimpse_close(first));
+        rig_reopen(&r);
+        REQUIRE(r.g != NULL);
+        EXPECT(glimpse_eval(r.g, 2, 1, 1) >= 0);
+        rig_close(&r);
+    }
+}
+
+/* A trainer of its own in `dir`: an eval, then one more at each byte that it is sent, a byte back for each that is on the disk; at
+ * the end of what it is sent it closes.  Its exit code: how many things went wrong. */
+static pid_t living_trainer(const char *dir, int *to, int *from) {
+    int down[2], up[2];
+    if (!EXPECT(pipe(down) == 0 && pipe(up) == 0)) return 0;
+    pid_t trainer = fork();
+    if (trainer == 0) {
+        rig r;
+        char byte;
+        int wrong = 0;
+        close(down[1]), close(up[0]);
+        rig_prepare(&r, NULL);
+        glimpse_set(r.cfg, "out_dir", dir);
+        rig_reopen(&r);
+        for (int step = 0; step == 0 || read(down[0], &byte, 1) == 1; step++) {
+            wrong += glimpse_eval(r.g, step, 2, 3) != GLIMPSE_OK || glimpse_drain(r.g) != GLIMPSE_OK;
+            wrong += write(up[1], "", 1) != 1;
+        }
+        wrong += !r.g || glimpse_close(r.g) != GLIMPSE_OK;
+        _exit(wrong);
+    }
+    close(down[0]), close(up[1]);
+    *to = down[1], *from = up[0];
+    return trainer;
+}
+
+static glimpse_status note_line(void *user, owned_record *line) {
+    buf_printf(user, "%lld %s;", (long long)line->record.step, line->record.status);
+    return GLIMPSE_OK;
+}
+
+/* A second run that begins in the directory of one whose trainer lives is told at open, and fails alone; once the first has
+ * ended it begins, and sets the first one's journal aside whole. */
+TEST(restart_second_run_beside_a_living_one) {
+    char dir[4200], path[8400], byte;
+    int to = -1, from = -1, status;
+    int64_t unread;
+    buffer lines = {0};
+    rig r;
+    snprintf(dir, sizeof dir, "%s/run", test_tmpdir());
+    pid_t first = living_trainer(dir, &to, &from);
+    REQUIRE(first > 0 && read(from, &byte, 1) == 1);
+    rig_prepare(&r, NULL);
+    EXPECT_OK(glimpse_set(r.cfg, "out_dir", dir));
+    rig_reopen(&r);
+    REQUIRE(r.g != NULL);
+    const char *told = strstr(buf_str(&r.said), "another run is writing here: until it ends, evals fail"), *on = strstr(buf_str(&r.said), "glimpse: on:");
+    EXPECT(told && on && told < on);
+    for (int i = 0; i < 2; i++) {
+        EXPECT_OK(glimpse_eval(r.g, i, 2, 3));
+        EXPECT_ERR(glimpse_drain(r.g), GLIMPSE_E_BUSY, "another run is writing here");
+        EXPECT(write(to, "", 1) == 1 && read(from, &byte, 1) == 1);
+    }
+    close(to);
+    EXPECT(waitpid(first, &status, 0) == first && status == 0);
+    close(from);
+    EXPECT_OK(glimpse_eval(r.g, 2, 2, 3));
+    EXPECT_OK(glimpse_drain(r.g));
+    snprintf(r.dir, sizeof r.dir, "%.4000s", dir);
+    rig_lines(&r, note_line, &lines);
+    EXPECT_STREQ(buf_str(&lines), "2 ok;");
+    buf_clear(&lines);
+    const char *kept = strstr(buf_str(&r.said), "a new run; the older one is kept as ");
+    REQUIRE(kept != NULL);
+    kept += strlen("a new run; the older one is kept as ");
+    snprintf(path, sizeof path, "%s/%.*s", dir, (int)strcspn(kept, "\n"), kept);
+    EXPECT_OK(journal_read(path, note_line, &lines, &unread));
+    EXPECT_STREQ(buf_str(&lines), "0 ok;1 ok;2 ok;");
+    buf_free(&lines);
+    rig_close(&r);
+}

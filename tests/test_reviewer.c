@@ -583,7 +583,7 @@ static bool follow(follower *f) {
 }
 
 static bool hears(follower *f, const char *text) {
-    for (int i = 0; i < 200 && !strstr(buf_str(&f->said), text); i++) {
+    for (int i = 0; i < 600 && !strstr(buf_str(&f->said), text); i++) {
         struct pollfd fd = {f->fd, POLLIN, 0};
         char chunk[4096];
         if (poll(&fd, 1, 100) <= 0) continue;

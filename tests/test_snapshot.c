@@ -56,6 +56,41 @@ TEST(snapshot_fingerprint_sees_every_tensor) {
     for (int i = 0; i < 5; i++) munmap(w[i], (size_t)sizes[i] * sizeof(float));
 }
 
+/* A fine-tune that leaves most of the weights as they are: one layer's matrices, or the norms and biases alone, in GPT-2 124M as
+ * llm.c has it, all layers of a kind one tensor. */
+TEST(snapshot_fingerprint_sees_a_fine_tune_of_few_weights) {
+    enum { L = 12, C = 768, LC = L * C };
+    static const size_t sizes[16] = {50304 * C, 1024 * C, LC, LC, 3 * C * LC, 3 * LC, C * LC, LC, LC, LC, 4 * C * LC, 4 * LC, 4 * C * LC, LC, C, C};
+    static const int matrices[] = {4, 6, 10, 12}, small[] = {2, 3, 5, 7, 8, 9, 11, 13, 14, 15};
+    glimpse_tensor t[16];
+    size_t all = 0, at = 0;
+    for (int i = 0; i < 16; i++) all += sizes[i] * sizeof(float);
+    float *w = mmap(NULL, all, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0); /* zeros, which take no room */
+    REQUIRE(w != MAP_FAILED);
+    for (int i = 0; i < 16; at += sizes[i++]) {
+        t[i] = (glimpse_tensor)GLIMPSE_TENSOR_INIT;
+        t[i].name = "t", t[i].data = w + at, t[i].n_dims = 1, t[i].dims[0] = (int64_t)sizes[i];
+    }
+    snapshot s = SNAPSHOT_INIT;
+    uint64_t was, is;
+    REQUIRE_OK(snapshot_open(t, 16, SNAPSHOT_LATER, NULL, &s));
+    EXPECT(snapshot_fingerprint(&s, false, &was));
+    for (int m = 0; m < 4; m++)
+        for (int layer = 0; layer < L; layer++) {
+            size_t n = sizes[matrices[m]] / L;
+            memset((char *)(uintptr_t)t[matrices[m]].data + layer * n * sizeof(float), 1 + layer, n * sizeof(float));
+            EXPECT(snapshot_fingerprint(&s, false, &is) && is != was);
+            was = is;
+        }
+    for (int i = 0; i < 10; i++) {
+        memset((char *)(uintptr_t)t[small[i]].data, 1, sizes[small[i]] * sizeof(float));
+        EXPECT(snapshot_fingerprint(&s, false, &is) && is != was);
+        was = is;
+    }
+    snapshot_close(&s);
+    munmap(w, all);
+}
+
 TEST(snapshot_first_copy_faults_no_page) {
     enum { N = 4 << 20 };
     float *w = malloc(N * sizeof *w);

@@ -132,7 +132,7 @@ static double seconds_of(tokenizer *t, const char *what, size_t n) {
 }
 
 /* Eight times the text takes eight times as long, or a little more: 64 times would be quadratic. */
-TEST(tokenizer_kinds_are_not_quadratic) {
+TEST_TIMED(tokenizer_kinds_are_not_quadratic, 60) {
     static const char *const files[] = {"tiktoken_cl100k.ranks", "tiktoken_o200k.ranks", "tekken.json", "spm_bpe_llama.model",
                                         "spm_unigram_llama.model", "llama2c.bin", "bert_1n11.json", "unigram.json", "norm_nfkd.json"};
     static const char *const hard[] = {"a", "a a a ", "7", " ", "\xcc\x81", "aA", "\xe4\xb8\xad", "\n "};

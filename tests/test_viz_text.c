@@ -169,7 +169,7 @@ TEST(text_one_token_in_every_view) {
     static const struct { const char *bytes; size_t n; const char *text; } want[] = {
         {" a\n", 3, "\xe2\x90\xa3" "a\xe2\x86\xb5"}, {"\t\r", 2, "\xe2\x86\x92\\r"}, {"\xe2\x80\xae", 3, "\\u202e"},
         {"\xf3\xa0\x80\x81", 4, "\\U000e0001"}, {"\xc2\xa0", 2, "\\u00a0"}, {"a\\", 2, "a\\"},
-        {"\xe2\x9f\xa8" "endoftext\xe2\x9f\xa9", 15, "\xe2\x9f\xa8" "endoftext\xe2\x9f\xa9"}, {NULL, 0, "\xe2\x9f\xa8" "7\xe2\x9f\xa9"}};
+        {"\xe2\x9f\xa8" "endoftext\xe2\x9f\xa9", 15, "\xe2\x9f\xa8" "endoftext\xe2\x9f\xa9"}, {"7 ", 2, "7"}, {"8 ", 2, "8\xe2\x90\xa3"}, {"7", 1, "7"}, {NULL, 0, "\xe2\x9f\xa8" "7\xe2\x9f\xa9"}};
     for (size_t i = 0; i < sizeof want / sizeof want[0]; i++) {
         const glimpse_piece piece = {.id = 7, .text = want[i].bytes, .bytes = (int32_t)want[i].n};
         const glimpse_record r = {.size = sizeof r, .pieces = &piece, .n_pieces = want[i].bytes ? 1 : 0};
@@ -271,8 +271,8 @@ TEST(text_terminal_golden) {
                  "  \"\\n\"  top_k=200 T=0.8 seed=1337                                                            1 of 3\n"
                  "  Once upon a time.\xe2\x86\xb5\xe2\x86\xb5\n"
                  "  The end.\n"
-                 "  \xe2\x96\x81\xe2\x96\x82\xe2\x96\x83\xe2\x96\x83\xe2\x96\x84\xe2\x96\x81 entropy 1.67   ppl 5.9   spelling .97   repeats .03   stop length\n"
-                 "  since 200: val \xe2\x96\xbc" "0.112 \xc2\xb7 first 4 tokens same \xc2\xb7 ppl 7.2\xe2\x86\x92" "5.9 \xc2\xb7 spelling .93\xe2\x86\x92.97\n"
+                 "  \xe2\x96\x81\xe2\x96\x82\xe2\x96\x83\xe2\x96\x83\xe2\x96\x84\xe2\x96\x81 entropy 1.67   own ppl 5.9   spelling .97   repeats .03   stop length\n"
+                 "  since 200: val \xe2\x96\xbc" "0.112 \xc2\xb7 first 4 tokens same \xc2\xb7 own ppl 7.2\xe2\x86\x92" "5.9 \xc2\xb7 spelling .93\xe2\x86\x92.97\n"
                  "  \xe2\x80\xa6 2 more: out/s.txt\n");
     buf_free(&b);
     /* The change of the loss is said once, and in one form, at any width; of an eval whose texts are others too. */
@@ -326,6 +326,73 @@ static int trailing_blanks(const buffer *b, bool head) {
         if (end > line && end[-1] == ' ' && !theirs) found++;
     }
     return found;
+}
+
+/* What a line of the log must not end with: something that leads to what did not fit. */
+static bool dangles(const char *line, size_t n) {
+    static const char *const ends[] = {"\xc2\xb7", ":", "\xe2\x96\xb8", "val", "since", ",", "ppl", "entropy", "stop", "(", "blocked", "data"};
+    while (n && line[n - 1] == ' ') n--;
+    while (n && *line == ' ') line++, n--;
+    for (color_mode mode = COLOR_MINMAX; mode <= COLOR_ALL; mode++)
+        if (n == strlen(color_mode_name(mode)) && !memcmp(line, color_mode_name(mode), n)) return true;
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+        const size_t k = strlen(ends[i]);
+        if (n >= k && !memcmp(line + n - k, ends[i], k)) return true;
+    }
+    return n == 0; /* an empty row */
+}
+
+/* Without the escape codes. */
+static void strip_codes(buffer *b) {
+    size_t to = 0;
+    for (size_t i = 0; i < b->n; i++) {
+        if (b->bytes[i] == 0x1b) {
+            while (i < b->n && b->bytes[i] != 'm') i++;
+            continue;
+        }
+        b->bytes[to++] = b->bytes[i];
+    }
+    b->n = to;
+    b->bytes[to] = 0;
+}
+
+/* At any width each row is whole: nothing leads to a piece that did not fit, and no colours stand without what they mean. */
+TEST(text_terminal_leaves_nothing_dangling) {
+    static const char *const p[] = {"Once upon", " a", " time", ".", "The", " end"};
+    static const glimpse_metric now[] = {{"perplexity", 5.9}, {"spelling_token_rate", 0.97}, {"repetition_tokens", 0.03}};
+    static const glimpse_metric then[] = {{"perplexity", 7.2}, {"spelling_token_rate", 0.93}};
+    static const glimpse_task_score score = {.size = sizeof score, .task = "hellaswag", .metric = "acc_norm", .value = 0.25, .std_error = 0.01, .n = 100, .n_all = 100};
+    static const glimpse_metric data[] = {{"loss", 2.5}, {"bits_per_byte", 1.2}};
+    buffer b = {0};
+    for (int kind = 0; kind < 16; kind++) {
+        made *m = make(p, NULL, 6), *o = make(p, NULL, 6);
+        m->s[0].metrics = now, m->s[0].n_metrics = 3;
+        o->s[0].metrics = then, o->s[0].n_metrics = 2;
+        o->r.step = 0;
+        o->r.val_loss = 3.888;
+        o->tokens[kind & 1 ? 0 : 3].id = 5; /* another text from the first token on, or from the fourth */
+        if (kind & 2) m->s[1] = m->s[0], m->s[1].setting = 1, m->r.n_samples = 2; /* "first sample: " */
+        if (kind & 4) m->r.train_loss = m->r.val_loss = m->r.prefill_s = m->r.blocked_s = NAN;
+        if (kind & 8) m->r.scores = &score, m->r.n_scores = 1, m->r.dataset = data, m->r.n_dataset = 2, m->r.step = 1234567;
+        for (color_mode mode = COLOR_MINMAX; mode <= COLOR_ALL; mode++)
+            for (int width = 20; width <= 200; width++) {
+                const view_style style = {.depth = DEPTH_256, .colorize = true, .width = width, .mode = mode};
+                buf_clear(&b);
+                EXPECT_OK(view_terminal(&m->r, &o->r, NULL, &style, &b));
+                strip_codes(&b);
+                for (const char *line = buf_str(&b), *end; (end = strchr(line, '\n')); line = end + 1)
+                    if (dangles(line, (size_t)(end - line))) {
+                        test_check(false, __FILE__, __LINE__, "kind %d, mode %d, %d columns: \"%.*s\"", kind, (int)mode, width, (int)(end - line), line);
+                        width = 200;
+                        break;
+                    }
+                if (mode == COLOR_MINMAX && !(kind & 4)) EXPECT(strstr(buf_str(&b), "\xe2\x80\xa6 high") || width < 29);
+                if (!(kind & 6) && width >= 80) EXPECT(strstr(buf_str(&b), "  stop length\n") && strstr(buf_str(&b), "since 0: val \xe2\x96\xbc" "1.381 \xc2\xb7 "));
+            }
+        free(m);
+        free(o);
+    }
+    buf_free(&b);
 }
 
 /* A fresh model's stretches differ by a few hundredths of ln V, a trained one's lie near the ground: both are to be seen. */

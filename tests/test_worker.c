@@ -146,7 +146,8 @@ TEST(worker_last_eval_that_was_skipped_is_made_up_at_close) {
     static const struct {
         int tensor; /* of which one number changes before close; -1 = none, -2 = the worker stays busy */
         const char *says;
-    } cases[] = {{-1, "step 20 was skipped and is sampled now"}, {0, "not sampled now: the weights have changed"},
+    } cases[] = {{-1, "step 20 was skipped and is sampled now"},
+                 {0, "not sampled now: the weights have changed since (leave the loop behind its last eval, or --glimpse_when_busy wait)"},
                  {3, "not sampled now: the weights have changed"}, {-2, "not sampled now: the worker is still busy"}};
     char want[64] = "";
     for (int c = -1; c < 4; c++) { /* -1: what it samples where nothing is skipped */
@@ -478,8 +479,8 @@ static double seconds_until_gone(const pid_t *pids, int n) {
 }
 
 /* A trainer that is killed with an eval in hand, and a forked child of its own that lives on and holds the socket: the eval
- * is finished, then nothing is left of the worker, within two seconds. */
-TEST(worker_ends_with_its_trainer) {
+ * is finished, then nothing is left of the worker, within two seconds where the eval is short. */
+TEST_TIMED(worker_ends_with_its_trainer, 120) {
     char dir[4096], path[4200];
     for (int i = 0; i < 3; i++) {
         int ends[2];
@@ -506,7 +507,8 @@ TEST(worker_ends_with_its_trainer) {
         EXPECT_EQ(read(ends[0], dir, sizeof dir), sizeof dir);
         waitpid(trainer, &status, 0);
         EXPECT(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
-        EXPECT_LE(seconds_until_gone((const pid_t[]){pids[0], pids[2]}, 2), test_is_slow_build() ? 20 : 2);
+        const double took = seconds_until_gone((const pid_t[]){pids[0], pids[2]}, 2);
+        if (i < 2) EXPECT_LE(took, test_is_slow_build() ? 20 : 2); /* the last has a long eval in hand */
         EXPECT(pids[2] > 0);
         DIR *shm = opendir("/dev/shm");
         for (struct dirent *e; shm && (e = readdir(shm));) EXPECT(!strstr(e->d_name, "glimpse"));

@@ -182,7 +182,7 @@ TEST(worker_that_cannot_be_started_again) {
 }
 
 /* The trainer's stderr is a pipe that nobody reads, and it is full; no evals may hang on it, nor the worker after us. */
-TEST(worker_full_stderr_holds_nobody) {
+TEST_TIMED(worker_full_stderr_holds_nobody, 60) {
     int ends[2], saved = dup(STDERR_FILENO);
     REQUIRE(pipe(ends) == 0);
     fcntl(ends[1], F_SETFL, O_NONBLOCK);
@@ -258,7 +258,7 @@ TEST(worker_directory_removed_or_full) {
 }
 
 /* A stopped worker: an eval costs the copy at most, close its own limit, and the worker finishes alone when it goes on. */
-TEST(worker_stopped_holds_nobody) {
+TEST_TIMED(worker_stopped_holds_nobody, 60) {
     rig r;
     rig_open(&r, (const char *const[]){"close_timeout=0.3", NULL});
     REQUIRE(r.g != NULL);

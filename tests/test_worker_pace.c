@@ -77,7 +77,7 @@ static long waits(pid_t pid) {
 }
 
 /* On a busy machine an eval takes as long as it takes: the next one comes after so many times that, and there is time to rest. */
-TEST_LIMIT(pace_worker_rests_and_hurries, 300) {
+TEST_TIMED(pace_worker_rests_and_hurries, 300) {
     rig r;
     pid_t pid;
     rig_open(&r, (const char *const[]){"worker_share=0.1", "num_samples=200", "max_sample_tokens=24", "sheets=false", "threads=1", NULL});

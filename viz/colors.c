@@ -140,26 +140,8 @@ rgb color_256_rgb(int index) {
     return (rgb){cube_level[index / 36], cube_level[index / 6 % 6], cube_level[index % 6]};
 }
 
-/* Bjorn Ottosson's OKLab, https://bottosson.github.io/posts/oklab/, times 10,000.  A distance of plain RGB calls a dark purple near to
- * grey, and a grey cell in a scale reads as one without a colour. */
-static void oklab_of(rgb c, double lab[3]) {
-    const double r = linear_of(c.r), g = linear_of(c.g), b = linear_of(c.b);
-    const double l = cbrt(0.4122214708 * r + 0.5363325363 * g + 0.0514459929 * b);
-    const double m = cbrt(0.2119034982 * r + 0.6806995451 * g + 0.1073969566 * b);
-    const double s = cbrt(0.0883024619 * r + 0.2817188376 * g + 0.6299787005 * b);
-    lab[0] = 1e4 * (0.2104542553 * l + 0.7936177850 * m - 0.0040720468 * s);
-    lab[1] = 1e4 * (1.9779984951 * l - 2.4285922050 * m + 0.4505937099 * s);
-    lab[2] = 1e4 * (0.0259040371 * l + 0.7827717662 * m - 0.8086757660 * s);
-}
-
-int color_256_of(rgb c) {
-    double lab[3], least = INFINITY;
-    int best = 16;
-    oklab_of(c, lab);
-    for (int i = 0; i < 240; i++) {
-        double d = 0;
-        for (int k = 0; k < 3; k++) d += (lab[k] - color_table_oklab_256[i][k]) * (lab[k] - color_table_oklab_256[i][k]);
-        if (d < least) least = d, best = 16 + i;
-    }
-    return best;
+int color_256_of(palette p, double v) {
+    if (isnan(v)) return 244; /* palette_rgb's middle grey */
+    v = v < 0 ? 0 : v > 1 ? 1 : v;
+    return color_table_256[(unsigned)p < 3 ? p : PALETTE_VIRIDIS][(int)(255 * v + 0.5)];
 }

@@ -24,7 +24,7 @@ rgb palette_rgb(palette p, double v);
 
 extern const uint32_t color_table_viridis[256]; /* 0xRRGGBB; source in color_tables.c */
 extern const uint32_t color_table_cividis[256];
-extern const int16_t color_table_oklab_256[240][3];
+extern const uint8_t color_table_256[3][256];
 
 /* Relative luminance 0..1 and contrast ratio 1..21 of sRGB colours, as WCAG 2.1 defines them. */
 double rgb_luminance(rgb c);
@@ -62,8 +62,9 @@ typedef const char *(*color_getenv)(void *user, const char *name);            /*
  * terminals known for it: true; "256color": 256; else 16). */
 color_depth color_depth_of(color_when when, color_ask ask, bool is_terminal, color_getenv env, void *user);
 
-/* The nearest to the eye (distance in OKLab) of the 240 fixed colours of a 256-colour terminal (16..255; the first 16 are themed), and its value. */
-int color_256_of(rgb c);
+/* The entry of a palette among the 240 fixed colours of a 256-colour terminal (16..255; the first 16 are themed), in an order that keeps
+ * the palette's (color_tables.c); NaN gives a middle grey.  And the value of a colour. */
+int color_256_of(palette p, double v);
 rgb color_256_rgb(int index);
 
 #endif

@@ -56,6 +56,7 @@ static void eval_members(const glimpse_record *r, buffer *out) {
     json_int_member(out, "v", 1);
     text_member(out, "run", r->run);
     text_member(out, "name", r->run_name);
+    if (r->model_name && *r->model_name) text_member(out, "model", r->model_name);
     json_int_member(out, "seq", r->seq);
     json_int_member(out, "step", r->step);
     text_member(out, "kind", r->kind);
@@ -382,7 +383,8 @@ static void put_probe(const glimpse_record *r, const glimpse_sample *s, buffer *
     for (int32_t i = 0; i < s->n_tokens; i++) {
         const glimpse_piece *p = record_piece(r, GLIMPSE_AT(s->tokens, i)->id);
         if (i) buf_putc(out, ',');
-        if (p) put_piece(p, out);
+        if (p && text_is_id(p)) buf_printf(out, "\"%d\"", (int)p->id);
+        else if (p) put_piece(p, out);
         else buf_puts(out, "\"\"");
     }
     buf_putc(out, ']');

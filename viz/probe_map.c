@@ -123,18 +123,23 @@ static const probe_cells *cells_at(const probe_map *m, size_t k, int32_t i) {
     return same ? then : NULL;
 }
 
+/* Where column k begins, in steps: half-way between two of them; the first and the last reach as far outwards as inwards, so that
+ * the newest, which one looks at first, is no narrower than its neighbour. */
+static double edge_step(const probe_map *m, size_t k) {
+    const double at = (double)m->columns[k < m->n ? k : m->n - 1].step;
+    if (m->n == 1) return k ? at + 0.5 : at - 0.5;
+    if (k == 0) return at - ((double)m->columns[1].step - at) / 2;
+    const double before = (double)m->columns[k < m->n ? k - 1 : m->n - 2].step;
+    return k < m->n ? (before + at) / 2 : at + (at - before) / 2;
+}
+
 /* A step's place in a map that is w wide. */
 static int step_x(const probe_map *m, double step, int w) {
-    const double first = (double)m->columns[0].step, last = (double)m->columns[m->n - 1].step;
+    const double first = edge_step(m, 0), last = edge_step(m, m->n);
     return (int)((step - first) / (last - first) * w + 0.5);
 }
 
-/* Where column k begins: half-way between two steps. */
-static int edge(const probe_map *m, size_t k, int w) {
-    if (k == 0 || m->columns[m->n - 1].step == m->columns[0].step) return k ? w : 0;
-    if (k == m->n) return w;
-    return step_x(m, ((double)m->columns[k - 1].step + (double)m->columns[k].step) / 2, w);
-}
+static int edge(const probe_map *m, size_t k, int w) { return step_x(m, edge_step(m, k), w); }
 
 /* The first column from which on token t of text i has rank 1 to the end; n = it has not at the end. */
 static size_t first_choice_since(const probe_map *m, int32_t i, int32_t t) {
@@ -166,7 +171,7 @@ static void draw_row(canvas *c, const probe_map *m, int32_t i, int32_t t, place 
         buf_fill(text, ' ', text->n < 6 ? 6 - text->n : 1);
         buf_printf(text, "%d", (int)now->rank[t]);
     } else if (since < m->n) {
-        const int x = map_x + edge(m, since, at.map_w);
+        const int x = map_x + step_x(m, (double)m->columns[since].step, at.map_w) - 2; /* at the step: its column begins before it */
         canvas_fill(c, x, y, 4, ROW_H - 1, C_BLACK);
         canvas_fill(c, x + 1, y + 1, 2, ROW_H - 3, C_WHITE);
         buf_i64(text, m->columns[since].step);
@@ -198,22 +203,52 @@ static void draw_head(canvas *c, const probe_cells *p, place at, buffer *text) {
     canvas_text(c, x, at.y + 20, end - x, FONT_BOLD, C_INK, TEXT_LEFT, buf_str(text), text->n);
 }
 
-/* The steps over the map of each text, for one sees a part of the picture at a time: the first, the last, and between
- * them what stands apart by a sixth of the map. */
+/* What stands at a step on the axis: a tick, and its number in the middle over it, within `from` .. `to` of the map.  Where it ends. */
+static int draw_step(canvas *c, const probe_map *m, place at, int64_t step, int from, int to, buffer *text) {
+    const int y = at.y + HEAD_H - 6, x = step_x(m, (double)step, at.map_w);
+    buf_clear(text);
+    buf_i64(text, step);
+    const int w = canvas_width(FONT_SMALL, buf_str(text), text->n);
+    int left = x - w / 2;
+    if (left > to - w) left = to - w;
+    if (left < from) left = from;
+    canvas_text(c, at.x + at.map_x + left, y, w + 2, FONT_SMALL, C_GREY, TEXT_LEFT, buf_str(text), text->n);
+    canvas_fill(c, at.x + at.map_x + x, y + 2, 1, 4, C_GREY);
+    return left + w;
+}
+
+/* The steps over the map of each text, for one sees a part of the picture at a time.  Every eval, for these are the steps that the rows
+ * name; where they are too many, round numbers. */
 static void draw_steps(canvas *c, const probe_map *m, place at, buffer *text) {
-    const int y = at.y + HEAD_H - 6, last_x = at.map_w;
-    int free_from = 0;
+    static const char word[] = "step";
+    const int y = at.y + HEAD_H - 6, digit = canvas_width(FONT_SMALL, "0", 1), gap = digit;
+    const double first = (double)m->columns[0].step, last = (double)m->columns[m->n - 1].step;
     canvas_puts(c, at.x + at.map_x + at.map_w + 8, y, SINCE_W, FONT_SMALL, C_GREY, TEXT_LEFT, m->n > 1 ? "1st since" : "p     rank");
-    for (size_t k = 0; k < m->n; k++) {
-        buf_clear(text);
-        buf_printf(text, k ? "%lld" : "step %lld", (long long)m->columns[k].step);
-        const int w = canvas_width(FONT_SMALL, buf_str(text), text->n), x = m->n > 1 ? step_x(m, (double)m->columns[k].step, at.map_w) : 0;
-        const bool ends = k == 0 || k + 1 == m->n;
-        if (!ends && (x - w / 2 < free_from || x + w / 2 + at.map_w / 6 > last_x)) continue;
-        const int left = k == 0 ? 0 : ends ? x - w : x - w / 2;
-        canvas_text(c, at.x + at.map_x + left, y, w + 2, FONT_SMALL, C_GREY, TEXT_LEFT, buf_str(text), text->n);
-        canvas_fill(c, at.x + at.map_x + (ends && k ? x - 1 : x), y + 2, 1, 4, C_GREY);
-        free_from = left + w + at.map_w / 6;
+    /* The word stands before the first number, over the tokens if there is room. */
+    const int word_w = canvas_width(FONT_SMALL, word, strlen(word)), room = at.map_x - CHART_MARGIN;
+    int word_x = step_x(m, first, at.map_w) - digit / 2 - gap - word_w;
+    if (m->n == 1 || word_x < -room) word_x = -room;
+    canvas_puts(c, at.x + at.map_x + word_x, y, word_w + 2, FONT_SMALL, C_GREY, TEXT_LEFT, word);
+    const int begin = word_x + word_w + gap;
+    int end = begin - gap;
+    bool all = true;
+    for (size_t k = 0; k < m->n && all; k++) {
+        char number[24];
+        const int n = c_snprintf(number, sizeof number, "%lld", (long long)m->columns[k].step), w = n * digit;
+        const int left = step_x(m, (double)m->columns[k].step, at.map_w) - w / 2;
+        all = k == 0 || left >= end + gap;
+        end = (k == 0 && left < begin ? begin : left) + w;
+    }
+    end = begin - gap;
+    if (all) {
+        for (size_t k = 0; k < m->n; k++) end = draw_step(c, m, at, m->columns[k].step, end + gap, at.map_w, text);
+        return;
+    }
+    const double apart = fmax(1, (last - first) / 5); /* five or more parts of 1, 2 or 5 times a power of ten */
+    const double unit = pow(10, floor(log10(apart))), round = apart >= 5 * unit ? 5 * unit : apart >= 2 * unit ? 2 * unit : unit;
+    for (double s = ceil(first / round) * round; s <= last; s += round) {
+        if (s > first && step_x(m, s, at.map_w) - digit * 3 < end + gap) continue;
+        end = draw_step(c, m, at, (int64_t)s, end + gap, at.map_w, text);
     }
 }
 

@@ -142,7 +142,7 @@ static int sample_head(screen *s, const glimpse_sample *sample, int row) {
         row_add_cut(s, PAINT_DIM, sample->label, strlen(sample->label), false, at_first);
     }
     row_addf(s, 1, PAINT_DIM, "T=%.4g", sample->temperature);
-    add_metric(s, "ppl", text_metric(sample, "perplexity"), text_short);
+    add_metric(s, TEXT_OWN_PPL, text_metric(sample, "perplexity"), text_short);
     add_metric(s, text_metric_label("spelling_token_rate"), text_metric(sample, "spelling_token_rate"), text_share);
     add_metric(s, text_metric_label("repetition_tokens"), text_metric(sample, "repetition_tokens"), text_share);
     row_addf(s, 2, sample->stop == GLIMPSE_STOP_NONFINITE ? PAINT_BAD : PAINT_DIM, "stop %s", text_stop_name(sample->stop));

@@ -62,7 +62,7 @@ void screen_over_steps(screen *s, int first, int last) {
         return;
     }
     row_addf(s, 1, PAINT_DIM, "%*s", STEP_COLUMNS, "step");
-    if (numbers) row_addf(s, 0, PAINT_DIM, "%*s%*s", NUMBER_COLUMNS, "val", NUMBER_COLUMNS, "ppl");
+    if (numbers) row_addf(s, 0, PAINT_DIM, "%*s%*s", NUMBER_COLUMNS, "val", NUMBER_COLUMNS, TEXT_OWN_PPL);
     row_add(s, 2, PAINT_DIM, "what this sample said");
     row_end(s, first, false);
     for (int64_t i = 0; i < o->n && first + 1 + i < last; i++) {

@@ -19,6 +19,7 @@ typedef struct sheet {
     int n, columns, ranks;
     int band_h;
     double top; /* of the curves, nats */
+    int beyond; /* the rank of the first chosen token that is not among the candidates; 0 = there is none */
     buffer text;
 } sheet;
 
@@ -63,14 +64,25 @@ static void draw_header(sheet *k) {
     }
     chart_number number;
     if (isfinite(r->val_loss)) buf_printf(text, " \xc2\xb7 val %s", chart_fixed(r->val_loss, 3, number));
-    int x = CHART_MARGIN + canvas_text(&k->c, CHART_MARGIN, 71, room / 2, FONT_BODY, C_GREY, TEXT_LEFT, buf_str(text), text->n) + 32;
+    const int legend = 284 + (k->beyond ? 32 + canvas_width(FONT_BODY, "said, rank 99999", 16) : 0); /* what follows */
+    int x = CHART_MARGIN + canvas_text(&k->c, CHART_MARGIN, 71, scale_x - 16 - legend - CHART_MARGIN, FONT_BODY, C_GREY, TEXT_LEFT, buf_str(text), text->n) + 32;
     canvas_line(&k->c, x, 66.5, x + 26, 66.5, 1.8, C_BLUE);
     x += 34 + canvas_puts(&k->c, x + 34, 71, 90, FONT_BODY, C_GREY, TEXT_LEFT, "entropy");
     canvas_dot(&k->c, x + 20, 66.5, 2.7, C_INK);
     x += 54 + canvas_puts(&k->c, x + 30, 71, 200, FONT_BODY, C_GREY, TEXT_LEFT, "\xe2\x88\x92ln p, nats");
     if (x + 56 < scale_x - 16) {
         canvas_frame(&k->c, x, 60, 18, 13, 2, C_RED);
-        canvas_puts(&k->c, x + 24, 71, 40, FONT_BODY, C_GREY, TEXT_LEFT, "said");
+        x += 44 + canvas_puts(&k->c, x + 24, 71, 40, FONT_BODY, C_GREY, TEXT_LEFT, "said");
+    }
+    if (k->beyond) { /* as below the columns: draw_choice */
+        buf_clear(text);
+        buf_printf(text, "%d", k->beyond);
+        const int w = canvas_width(FONT_SMALL, buf_str(text), text->n) + 8;
+        canvas_fill(&k->c, x, 60, w, 3, C_RED);
+        canvas_text(&k->c, x + w / 2, 73, w, FONT_SMALL, C_ALARM, TEXT_CENTER, buf_str(text), text->n);
+        buf_clear(text);
+        buf_printf(text, "said, rank %d", k->beyond);
+        canvas_text(&k->c, x + w + 8, 71, scale_x - 16 - x - w - 8, FONT_BODY, C_GREY, TEXT_LEFT, buf_str(text), text->n);
     }
     canvas_puts(&k->c, scale_x + scale_w / 2, 27, 240, FONT_BODY, C_GREY, TEXT_CENTER, "the model's own p");
     chart_bar_lying(&k->c, scale_x, 38, scale_w);
@@ -89,12 +101,17 @@ static void draw_candidates(sheet *k, const glimpse_token *t, int x, int y) {
     }
 }
 
+/* Where the chosen token stands among the candidates that are drawn; -1 = beyond them. */
+static int choice_of(const sheet *k, const glimpse_token *t) {
+    for (int j = 0; j < k->ranks && t->top && j < t->n_top; j++)
+        if (t->top[j].id == t->id) return j;
+    return -1;
+}
+
 /* After all cells of the band, so that no neighbour covers an outline. */
 static void draw_choice(sheet *k, const glimpse_token *t, int x, int y) {
     buffer *text = &k->text;
-    int chosen = -1;
-    for (int j = 0; chosen < 0 && j < k->ranks && t->top && j < t->n_top; j++)
-        if (t->top[j].id == t->id) chosen = j;
+    const int chosen = choice_of(k, t);
     if (chosen >= 0) {
         canvas_frame(&k->c, x - 1, y + chosen * CELL_H - 1, CELL_W + 1, CELL_H + 1, 2, C_RED);
         return;
@@ -196,6 +213,10 @@ glimpse_status chart_sheet(const glimpse_record *r, const glimpse_sample *s, buf
         const glimpse_token *t = chart_token_at(s, i);
         top = fmax(top, fmax(finite_or(t->entropy, 0), finite_or(-(double)t->logprob, 0)));
         if (t->top && t->n_top > k.ranks) k.ranks = t->n_top < RANKS ? (int)t->n_top : RANKS;
+    }
+    for (int i = 0; i < k.n && !k.beyond; i++) {
+        const glimpse_token *t = chart_token_at(s, i);
+        if (choice_of(&k, t) < 0 && t->rank > 0) k.beyond = t->rank;
     }
     k.top = chart_nice(top);
     k.band_h = CELL_H + 2 + k.ranks * CELL_H + TICK_H + CURVE_H + 26;

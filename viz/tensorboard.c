@@ -232,7 +232,7 @@ static void sample_text(const glimpse_record *r, const glimpse_sample *s, buffer
     buf_puts(&tag, "samples/");
     view_sample_name(s, &tag);
     text_escape(&text, s->label, strlen(s->label), TEXT_ONE_LINE);
-    buf_printf(&text, "  seed %llu  perplexity %s  stop %s\n\n", (unsigned long long)s->seed, ppl, text_stop_name(s->stop));
+    buf_printf(&text, "  seed %llu  " TEXT_OWN_PPL " %s  stop %s\n\n", (unsigned long long)s->seed, ppl, text_stop_name(s->stop));
     text_escape(&text, s->prompt_text, s->prompt_bytes, TEXT_LINES);
     text_escape(&text, s->text, s->text_bytes, TEXT_LINES);
     size_t fence = fence_for(&text);

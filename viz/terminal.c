@@ -3,8 +3,8 @@
  *     glimpse  step 250 ▸ train 2.413  val 2.507 best   3×128 tokens  0.31 s  blocked 0.2 ms
  *       "\n"  top_k=200 T=0.8 seed=1337                                                  1 of 3
  *       Once upon a time there was a little girl named Lily. She liked to play …
- *       ▁▁▂▁▁▃▁▁▇▁▂▁▁▁▂▅▁▁▁▂ entropy 1.8   ppl 5.9   spelling .97   repeats .03   stop length
- *       since 200: val ▼0.112 · first 11 tokens same · ppl 7.2→5.9 · spelling .93→.97
+ *       ▁▁▂▁▁▃▁▁▇▁ entropy 1.8  own ppl 5.9  spelling .97  repeats .03  stop length
+ *       since 200: val ▼0.112 · first 11 tokens same · own ppl 7.2→5.9 · spelling .93→.97
  *       … 2 more: out/demo/evals/step_00000250/sample.txt
  *       minmax ████████  lowest … highest logit of each sample, not p (−3.1 … 14.2)
  *
@@ -144,13 +144,17 @@ static void add_seconds(log_view *v, const char *name, double s) {
     else addf(v, 2, PAINT_DIM, s < 10 ? "%s%.2f s" : "%s%.0f s", name, s);
 }
 
-static void headline(log_view *v) {
-    const glimpse_record *r = v->r;
+static size_t begin_headline(log_view *v, bool arrow) {
     begin_row(v, 0);
     add(v, 0, PAINT_STRONG, "glimpse");
-    addf(v, 2, PAINT_PLAIN, "step %lld", (long long)r->step);
-    add(v, 1, PAINT_DIM, "\xe2\x96\xb8");
-    const size_t gap = add_losses(v) ? 3 : 1;
+    addf(v, 2, PAINT_PLAIN, "step %lld", (long long)v->r->step);
+    if (arrow) add(v, 1, PAINT_DIM, "\xe2\x96\xb8");
+    return v->width;
+}
+
+static void headline(log_view *v) {
+    const glimpse_record *r = v->r;
+    const size_t begun = begin_headline(v, true), gap = add_losses(v) ? 3 : 1;
     if (r->n_samples > 0) {
         const int32_t each = r->samples->n_tokens;
         int64_t all = 0;
@@ -162,6 +166,7 @@ static void headline(log_view *v) {
     }
     add_seconds(v, "", r->prefill_s + r->decode_s);
     add_seconds(v, "blocked ", r->blocked_s);
+    if (v->width == begun) begin_headline(v, false); /* an arrow that leads nowhere */
     end_row(v);
 }
 
@@ -264,10 +269,10 @@ static void add_number(log_view *v, size_t gap, const char *name, double x, void
 static void sample_numbers(log_view *v, const glimpse_sample *s) {
     begin_row(v, INDENT);
     /* As wide as leaves room for the numbers after it. */
-    sparkline(v, s, v->columns < 70 ? 10 : v->columns < 99 ? 12 : v->columns < 110 ? 20 : 32);
+    sparkline(v, s, v->columns < 99 ? 9 : v->columns < 110 ? 20 : 32);
     if (s->n_tokens > 0) add_number(v, 1, "entropy", text_metric(s, "mean_entropy"), text_short);
     size_t gap = v->columns < 99 ? 2 : 3;
-    if (s->n_tokens > 0) add_number(v, gap, "ppl", text_metric(s, "perplexity"), text_short);
+    if (s->n_tokens > 0) add_number(v, gap, TEXT_OWN_PPL, text_metric(s, "perplexity"), text_short);
     static const char *const shares[] = {"spelling_token_rate", "repetition_tokens"};
     for (size_t i = 0; i < sizeof shares / sizeof *shares; i++)
         if (text_has_metric(s, shares[i])) add_number(v, gap, text_metric_label(shares[i]), text_metric(s, shares[i]), text_share);
@@ -282,13 +287,39 @@ static void sample_numbers(log_view *v, const glimpse_sample *s) {
 
 /* === Digest, advice, where the rest is ========================================================================== */
 
-static void add_change(log_view *v, const char *name, double from, double to, void (*format)(char[32], double)) {
-    char a[32], b[32];
+/* A row of pieces, each whole with what stands between it and the one before, or not there at all. */
+typedef struct digest_row {
+    log_view *v;
+    char since[40];
+    const char *whose; /* before the first piece that is of one sample; "" = it was said, or needs not be */
+    bool begun;
+} digest_row;
+
+/* Room for a piece of `w` columns, and what leads to it.  The first goes without the step where it does not fit otherwise. */
+static bool begin_piece(digest_row *d, size_t w) {
+    const char *lead = d->begun ? " \xc2\xb7 " : d->since;
+    const size_t lead_w = text_width(lead, strlen(lead));
+    if (lead_w + w <= room(d->v)) add(d->v, 0, PAINT_DIM, lead);
+    else if (d->begun || w > room(d->v)) return false;
+    return d->begun = true;
+}
+
+static bool add_of_sample(digest_row *d, const char *text) {
+    const size_t w = strlen(d->whose) + text_width(text, strlen(text));
+    if (!begin_piece(d, w)) return false;
+    add(d->v, 0, PAINT_DIM, d->whose);
+    d->whose = "";
+    return add(d->v, 0, PAINT_DIM, text);
+}
+
+static void add_change(digest_row *d, const char *name, double from, double to, void (*format)(char[32], double)) {
+    char a[32], b[32], text[128];
     if (!isfinite(from) || !isfinite(to)) return;
     format(a, from);
     format(b, to);
     if (text_is(a, b)) return; /* no change that one would see */
-    addf(v, 0, PAINT_DIM, " \xc2\xb7 %s %s\xe2\x86\x92%s", name, a, b);
+    c_snprintf(text, sizeof text, "%s %s\xe2\x86\x92%s", name, a, b);
+    add_of_sample(d, text);
 }
 
 static double loss_change(const glimpse_record *r, const glimpse_record *before) { return before ? r->val_loss - before->val_loss : NAN; }
@@ -297,30 +328,30 @@ static double loss_change(const glimpse_record *r, const glimpse_record *before)
 static void digest(log_view *v, const glimpse_record *before, const glimpse_sample *s, bool among) {
     const glimpse_sample *o = text_same_sample(before, s);
     const double by = loss_change(v->r, before);
+    digest_row d = {.v = v, .whose = among ? "first sample: " : ""};
     int32_t same = 0;
+    char text[64];
+    c_snprintf(d.since, sizeof d.since, "since %lld: ", (long long)before->step);
     begin_row(v, INDENT);
-    addf(v, 0, PAINT_DIM, "since %lld: ", (long long)before->step);
     if (isfinite(by)) {
-        add(v, 0, PAINT_DIM, "val ");
-        addf(v, 0, by > 0 ? PAINT_BAD : by < 0 ? PAINT_GOOD : PAINT_DIM, "%s%.3f", by > 0 ? "\xe2\x96\xb2" : "\xe2\x96\xbc", fabs(by));
+        c_snprintf(text, sizeof text, "%s%.3f", by > 0 ? "\xe2\x96\xb2" : "\xe2\x96\xbc", fabs(by));
+        if (begin_piece(&d, strlen("val ") + text_width(text, strlen(text)))) {
+            add(v, 0, PAINT_DIM, "val ");
+            add(v, 0, by > 0 ? PAINT_BAD : by < 0 ? PAINT_GOOD : PAINT_DIM, text);
+        }
     }
-    if (!o) {
-        end_row(v);
-        return;
-    }
-    if (isfinite(by)) add(v, 0, PAINT_DIM, " \xc2\xb7 ");
-    if (among) add(v, 0, PAINT_DIM, "first sample: ");
-    while (same < s->n_tokens && same < o->n_tokens &&
+    while (o && same < s->n_tokens && same < o->n_tokens &&
            GLIMPSE_AT(s->tokens, same)->id == GLIMPSE_AT(o->tokens, same)->id)
         same++;
-    if (same == s->n_tokens && same == o->n_tokens && same != 1) addf(v, 0, PAINT_DIM, "all %d tokens same", (int)same);
-    else if (!same) add(v, 0, PAINT_DIM, "another text from the first token on");
-    else addf(v, 0, PAINT_DIM, "first %d token%s same", (int)same, same == 1 ? "" : "s");
-    add_change(v, "ppl", text_metric(o, "perplexity"), text_metric(s, "perplexity"), text_short);
+    if (o && same == s->n_tokens && same == o->n_tokens && same != 1) c_snprintf(text, sizeof text, "all %d tokens same", (int)same);
+    else c_snprintf(text, sizeof text, "first %d token%s same", (int)same, same == 1 ? "" : "s");
+    if (o && same) add_of_sample(&d, text);
+    else if (o && !add_of_sample(&d, "another text from the first token on")) add_of_sample(&d, "another text");
+    if (o) add_change(&d, TEXT_OWN_PPL, text_metric(o, "perplexity"), text_metric(s, "perplexity"), text_short);
     static const char *const shares[] = {"spelling_token_rate", "repetition_tokens"};
-    for (size_t i = 0; i < sizeof shares / sizeof *shares; i++)
-        add_change(v, text_metric_label(shares[i]), text_metric(o, shares[i]), text_metric(s, shares[i]), text_share);
-    end_row(v);
+    for (size_t i = 0; o && i < sizeof shares / sizeof *shares; i++)
+        add_change(&d, text_metric_label(shares[i]), text_metric(o, shares[i]), text_metric(s, shares[i]), text_share);
+    if (d.begun) end_row(v);
 }
 
 /* Share of tokens that stand for what the vocabulary lacks: <unk>, [UNK], shown as ⟨<unk>⟩. */
@@ -404,9 +435,9 @@ static void scores(log_view *v) {
     for (int32_t i = 0; i < r->n_dataset; i++)
         if (text_is(r->dataset[i].name, "loss") || text_is(r->dataset[i].name, "bits_per_byte")) {
             text_short(value, r->dataset[i].value);
-            addf(v, r->n_scores || i ? 3 : 0, PAINT_DIM, "data %s %s", r->dataset[i].name, value);
+            addf(v, v->width > INDENT ? 3 : 0, PAINT_DIM, "data %s %s", r->dataset[i].name, value);
         }
-    end_row(v);
+    if (v->width > INDENT) end_row(v);
 }
 
 static void legend(log_view *v, const glimpse_sample *s) {
@@ -414,6 +445,7 @@ static void legend(log_view *v, const glimpse_sample *s) {
     const bool all = v->style->mode == COLOR_ALL; /* where the others are is more to the point than the numbers */
     text_legend(v->r, all ? NULL : s, v->style->mode, v->style, room(v), &v->line);
     v->width = text_width(buf_str(&v->line.text), v->line.text.n);
+    if (v->width <= INDENT) return; /* no room for what it means, and the name alone means nothing */
     if (all) add(v, 2, PAINT_DIM, "(the other modes: sample.ansi)");
     end_row(v);
 }

@@ -88,9 +88,16 @@ void text_visible(buffer *out, const char *s, size_t n, size_t limit) {
     }
 }
 
+bool text_is_id(const glimpse_piece *p) {
+    char number[16];
+    const int n = c_snprintf(number, sizeof number, "%d ", (int)p->id);
+    return p->text && p->bytes == n && !memcmp(p->text, number, (size_t)n);
+}
+
 void text_token(buffer *out, const glimpse_record *r, int32_t id) {
     const glimpse_piece *piece = record_piece(r, id);
-    if (piece && piece->bytes > 0 && piece->text) text_visible(out, piece->text, (size_t)piece->bytes, TOKEN_LIMIT);
+    if (piece && text_is_id(piece)) buf_i64(out, id);
+    else if (piece && piece->bytes > 0 && piece->text) text_visible(out, piece->text, (size_t)piece->bytes, TOKEN_LIMIT);
     else buf_printf(out, "\xe2\x9f\xa8%d\xe2\x9f\xa9", (int)id);
 }
 
@@ -134,13 +141,12 @@ static void sgr_ground(paint p, color_depth depth, char *out) {
         c_snprintf(out, 64, "%d;%d", text, ground);
         return;
     }
-    rgb c = palette_rgb(p.colors, p.v);
     if (depth == DEPTH_256) {
-        int i = color_256_of(c);
+        int i = color_256_of(p.colors, p.v);
         c_snprintf(out, 64, "38;5;%d;48;5;%d", rgb_text_on(color_256_rgb(i)).r ? 231 : 16, i);
         return;
     }
-    rgb t = rgb_text_on(c);
+    rgb c = palette_rgb(p.colors, p.v), t = rgb_text_on(c);
     c_snprintf(out, 64, "38;2;%d;%d;%d;48;2;%d;%d;%d", t.r, t.g, t.b, c.r, c.g, c.b);
 }
 

@@ -24,8 +24,10 @@ void text_quote(buffer *out, const char *s, size_t n); /* between double quotes,
 /* A text on one line as a label: blanks as ␣ ↵ →, the rest as text_escape; a no-break blank and a joiner that stands
  * first as \u00a0, \u200d.  At most `limit` bytes are looked at. */
 void text_visible(buffer *out, const char *s, size_t n, size_t limit);
-/* A token as every view of it writes it: text_visible of its piece, and ⟨464⟩ where the record has no bytes of that id.  A
- * special token's piece is ⟨name⟩ already (sampling/pieces_text.h). */
+/* Without a tokenizer a piece is the id and the blank before the next one (sampling/pieces_text.h), which is no part of a token. */
+bool text_is_id(const glimpse_piece *p);
+/* A token as every view of it writes it: text_visible of its piece, the id alone without a tokenizer, and ⟨464⟩ where the record has
+ * no bytes of that id.  A special token's piece is ⟨name⟩ already. */
 void text_token(buffer *out, const glimpse_record *r, int32_t id);
 /* Where a label is too narrow for it, the end of a text goes by its short name: ⟨endoftext⟩ becomes ⟨eot⟩.  False: `label`
  * is something else, and as it was. */
@@ -101,7 +103,8 @@ void text_body(const glimpse_record *r, const glimpse_sample *s, color_mode mode
 /* A piece as a label of at most `columns`, blanks visible, cut with an ellipsis, filled up with blanks if `fill`. */
 void text_piece(styled *out, const glimpse_record *r, int32_t id, size_t columns, bool fill, paint p);
 /* "minmax [bar] lowest .. highest logit of each sample, not p (-3.1 .. 14.2)": what the colours mean, in the same words at every
- * eval; the numbers are those of `s` (NULL = none).  Of its pieces as many as fit `columns`, from the first on. */
+ * eval; the numbers are those of `s` (NULL = none).  Of its pieces as many as fit `columns`, from the first on; where the bar's
+ * two ends cannot be named, nothing. */
 void text_legend(const glimpse_record *r, const glimpse_sample *s, color_mode mode, const view_style *style, size_t columns,
                  styled *out);
 /* The table of mode topk, rows 0 .. n_rows - 1, with a heading; lines cut at `columns` (0 = never). */
@@ -122,6 +125,9 @@ bool text_has_metric(const glimpse_sample *s, const char *name); /* it was measu
 /* What every view for people calls a metric, the page too (METRIC_LABELS of viz/page/words.js): "repeats" is repetition_tokens, which
  * any text has and any script; "word repeats" is repetition.  Files keep the name itself; others are returned as they are. */
 const char *text_metric_label(const char *name);
+/* Where there is no room for the label of `perplexity`: it is that of the model on what it has just said itself, and stands beside a
+ * validation loss. */
+#define TEXT_OWN_PPL "own ppl"
 /* Nothing, or blanks and ends of lines alone: ink would not show it. */
 bool text_is_blank(const char *s, size_t n);
 /* The sample of another eval (NULL = none) with the same prompt, setting and number; NULL = it has none. */

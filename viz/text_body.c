@@ -36,7 +36,7 @@ bool text_has_metric(const glimpse_sample *s, const char *name) {
 }
 
 const char *text_metric_label(const char *name) {
-    static const char *const labels[][2] = {{"mean_entropy", "entropy"}, {"spelling_token_rate", "spelling"}, {"repetition_tokens", "repeats"},
+    static const char *const labels[][2] = {{"perplexity", "ppl of its own text"}, {"mean_entropy", "entropy"}, {"spelling_token_rate", "spelling"}, {"repetition_tokens", "repeats"},
                                             {"repetition", "word repeats"}, {"longest_repeat", "longest repeat"}};
     for (size_t i = 0; i < sizeof labels / sizeof *labels; i++)
         if (text_is(labels[i][0], name)) return labels[i][1];
@@ -219,38 +219,77 @@ static void legend_spread(legend *l, const glimpse_record *r, const glimpse_samp
     legend_add(l, text);
 }
 
+/* What the two ends of the bar are, from the fullest wording to the least. */
+enum { WORDINGS = 3 };
+static void legend_ends(const glimpse_record *r, const glimpse_sample *s, color_mode mode, char out[WORDINGS][64]) {
+    const char *of = mode == COLOR_MINMAX ? "logit" : "cosine";
+    char k[16] = "k", nats[32] = "low is sure";
+    switch (mode) {
+    case COLOR_MINMAX:
+    case COLOR_DOT_PRODUCT:
+        c_snprintf(out[0], 64, "lowest \xe2\x80\xa6 highest %s", of);
+        c_snprintf(out[1], 64, "low \xe2\x80\xa6 high %s", of);
+        c_snprintf(out[2], 64, "low \xe2\x80\xa6 high");
+        return;
+    case COLOR_RANK:
+        if (s) c_snprintf(k, sizeof k, "%d", s->top_k > 2 ? (int)s->top_k : 2);
+        c_snprintf(out[0], 64, "rank %s \xe2\x80\xa6 2", k);
+        c_snprintf(out[1], 64, "rank %s\xe2\x80\xa6" "2", k);
+        break;
+    case COLOR_ENTROPY:
+        if (r->vocab_size > 1) c_snprintf(nats, sizeof nats, "0 \xe2\x80\xa6 %.1f nats", log((double)r->vocab_size));
+        c_snprintf(out[0], 64, "%s", nats);
+        c_snprintf(out[1], 64, "%s", nats);
+        break;
+    default:
+        c_snprintf(out[0], 64, "p 0 \xe2\x80\xa6 1");
+        c_snprintf(out[1], 64, "p 0\xe2\x80\xa6" "1");
+        break;
+    }
+    memcpy(out[2], out[1], 64);
+}
+
+/* The mode's name, its bar and what the ends of it are.  Where that is too much for the columns, the words go first, then cells, then the
+ * name; never what the ends are, without which the rest says nothing.  False: not even that fits. */
+static bool legend_begin(legend *l, const glimpse_record *r, const glimpse_sample *s, color_mode mode, const view_style *style) {
+    const char *name = color_mode_name(mode);
+    const size_t most = l->columns < 36 ? 4 : l->columns < 60 ? 8 : l->columns < 90 ? 10 : 16; /* 10: minmax is said whole in 78 columns */
+    char ends[WORDINGS][64];
+    legend_ends(r, s, mode, ends);
+    for (int attempt = 0; attempt < 3 * WORDINGS; attempt++) {
+        const char *said = ends[attempt % WORDINGS];
+        const size_t cells = attempt < WORDINGS ? most : 4, named = attempt < 2 * WORDINGS ? strlen(name) + 1 : 0;
+        if (named + cells + 1 + text_width(said, strlen(said)) > l->columns) continue;
+        if (named) legend_add(l, name), legend_add(l, " ");
+        for (size_t i = 0; i < cells; i++, l->columns--)
+            styled_put(l->out, " ", 1, (paint){PAINT_GROUND, style->colors, (float)i / (float)(cells - 1)});
+        legend_add(l, " ");
+        legend_add(l, said);
+        return true;
+    }
+    return false;
+}
+
 void text_legend(const glimpse_record *r, const glimpse_sample *s, color_mode mode, const view_style *style, size_t columns,
                  styled *out) {
     if (mode == COLOR_ALL) mode = COLOR_MINMAX;
     legend l = {.out = out, .columns = columns};
-    char text[64];
-    const size_t cells = columns < 36 ? 4 : columns < 60 ? 8 : columns < 90 ? 10 : 16; /* 10: minmax is said whole in 78 columns */
-    legend_add(&l, color_mode_name(mode));
-    legend_add(&l, " ");
-    l.full = l.full || l.columns < cells;
-    for (size_t i = 0; i < cells && !l.full; i++, l.columns--)
-        styled_put(out, " ", 1, (paint){PAINT_GROUND, style->colors, (float)i / (float)(cells - 1)});
-    legend_add(&l, " ");
+    if (!legend_begin(&l, r, s, mode, style)) return;
     switch (mode) {
     case COLOR_MINMAX:
     case COLOR_DOT_PRODUCT:
-        legend_add(&l, mode == COLOR_MINMAX ? "lowest \xe2\x80\xa6 highest logit" : "lowest \xe2\x80\xa6 highest cosine");
-        if (mode == COLOR_DOT_PRODUCT) legend_add(&l, " to the token before,");
-        legend_add(&l, " of each sample");
+        if (mode == COLOR_DOT_PRODUCT) legend_add(&l, " to the token before");
+        legend_add(&l, mode == COLOR_DOT_PRODUCT ? ", of each sample" : " of each sample");
         if (mode == COLOR_MINMAX) legend_add(&l, ", not p");
         legend_spread(&l, r, s, mode);
         break;
     case COLOR_RANK:
-        c_snprintf(text, sizeof text, "rank %d \xe2\x80\xa6 2", s && s->top_k > 2 ? (int)s->top_k : 2);
-        legend_add(&l, s ? text : "rank k \xe2\x80\xa6 2");
         legend_add(&l, " (1 plain)");
         break;
     case COLOR_ENTROPY:
-        c_snprintf(text, sizeof text, "0 \xe2\x80\xa6 %.1f nats", r->vocab_size > 1 ? log((double)r->vocab_size) : 0);
-        if (r->vocab_size > 1) legend_add(&l, text), legend_add(&l, ", low is sure");
+        if (r->vocab_size > 1) legend_add(&l, ", low is sure");
         break;
     default:
-        legend_add(&l, "p 0 \xe2\x80\xa6 1");
         legend_add(&l, mode == COLOR_SOFTMAX_TOP_K ? ", among the kept" : mode == COLOR_TOPK ? ", the model's own" : ", at the temperature");
         break;
     }

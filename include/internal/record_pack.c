@@ -240,6 +240,7 @@ static void code_record(codec *c, glimpse_record *r) {
     CODE(c, r->decode_s);
     CODE(c, r->write_s);
     code_string(c, &r->views);
+    code_string(c, &r->model_name);
     code_count(c, &r->n_pieces, 8, (const void **)&r->pieces, sizeof *r->pieces);
     for (int32_t i = 0; i < r->n_pieces && c->st >= 0; i++) {
         glimpse_piece p = c->out ? r->pieces[i] : (glimpse_piece){0};

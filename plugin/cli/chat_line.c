@@ -110,6 +110,7 @@ static int edit_line(editor *e, const char **line, size_t *n) {
     int count = 0;
     fflush(stdout);
     el_resize(e->el);
+    el_set(e->el, EL_PREP_TERM, 1); /* before the prompt is shown: el_gets does it behind, and a Ctrl-D between is lost */
     const char *got = el_gets(e->el, &count);
     if (!got || count < 1) {
         bool taken_back = atomic_load(&cancel);

@@ -27,7 +27,7 @@ static int run(const session_tokenize *given, bool from_stdin) {
     glimpse_status st = from_stdin ? file_read_fd(STDIN_FILENO, "stdin", TEXT_LIMIT, &text) : GLIMPSE_OK;
     if (from_stdin) job.text = buf_str(&text), job.n = text.n;
     if (st >= 0) st = session_load(&api);
-    if (st >= 0 && (st = api->tokenize(&job, &out, &n, &source)) < 0) status_set_text(st, api->error());
+    if (st >= 0) st = session_said(api, api->tokenize(&job, &out, &n, &source));
     if (source) {
         buf_printf(&line, "glimpse: tokenizer %s", source);
         guest_say(&to_stderr, buf_str(&line));

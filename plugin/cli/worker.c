@@ -61,7 +61,8 @@ typedef struct worker {
     pace pace;
     message waiting[MOST_WAITING]; /* (n_waiting) taken during a rest, oldest first */
     int n_waiting;
-    double locked_s;        /* since when nothing tells that the directory will be free; 0 = it was not locked */
+    bool locked;            /* the directory was another's when this eval asked */
+    double waited_s;        /* for it, while nothing told that it will be free */
 } worker;
 
 /* --- manners ----------------------------------------------------------------------------------------------------- */
@@ -180,22 +181,22 @@ static void on_record(void *user, const glimpse_record *record) {
  * worker that finishes for a trainer that is gone, however long that takes, and --close_timeout for one it cannot make out. */
 static bool on_locked(void *user, const char *dir) {
     worker *w = user;
-    struct timespec t;
+    const struct timespec between = {0, 20000000};
     struct pollfd p = {w->trainer, POLLIN, 0};
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    double now = (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
     lock_holder h = lock_holder_of(dir, w->trainer_pid);
     if (h == HOLDER_ALIVE) return false;
-    if (w->locked_s == 0 && h == HOLDER_ENDING) {
+    if (!w->locked && h == HOLDER_ENDING) {
         buffer b = {0};
         buf_printf(&b, "glimpse: %s: waiting for the worker of the run before, which finishes its last eval", dir);
         if (!buf_failed(&b)) on_log(w, buf_str(&b));
         buf_free(&b);
     }
+    w->locked = true;
     if (poll(&p, 1, 0) > 0) w->alone = true;
-    if (w->locked_s == 0 || (h == HOLDER_ENDING && !w->alone)) w->locked_s = now;
-    if (now - w->locked_s > opt_float(w->hello.o, OPT_close_timeout)) return false;
-    nanosleep(&(struct timespec){0, 20000000}, NULL);
+    if (h == HOLDER_ENDING && !w->alone) w->waited_s = 0;
+    if (w->waited_s > opt_float(w->hello.o, OPT_close_timeout)) return false;
+    nanosleep(&between, NULL);
+    w->waited_s += 1e-9 * (double)between.tv_nsec; /* no clock: while this process stood still, nobody's patience was tried */
     return true;
 }
 
@@ -402,19 +403,15 @@ static glimpse_status open_session(worker *w, message *m) {
     TRY(modules_open(w->hello.o, &w->model, &w->mods));
     glimpse_model described = w->model; /* the modules are shown the trainer's */
     TRY(modules_describe(w->mods, &described));
-    glimpse_status st = w->api->open(w->hello.o, &described, &host, &w->s);
-    if (st < 0) return status_set_text(st, w->api->error());
-    return st;
+    return session_said(w->api, w->api->open(w->hello.o, &described, &host, &w->s));
 }
 
 /* What a trainer asks before it opens: its options with those of the file beneath them, packed. */
 static glimpse_status read_config(worker *w, const message *m, buffer *packed) {
     TRY(options_unpack(m->payload, (size_t)m->head.bytes, &w->hello.o));
     TRY(session_load(&w->api));
-    if (opt_has(w->hello.o, OPT_config)) {
-        glimpse_status st = w->api->read_config(w->hello.o, opt_str(w->hello.o, OPT_config));
-        if (st < 0) return status_set_text(st, w->api->error());
-    }
+    if (opt_has(w->hello.o, OPT_config))
+        TRY(session_said(w->api, w->api->read_config(w->hello.o, opt_str(w->hello.o, OPT_config))));
     return options_pack(w->hello.o, packed);
 }
 
@@ -447,9 +444,8 @@ static glimpse_status check(worker *w, const message *m) {
         FAIL(GLIMPSE_E_FORMAT, "a check of %llu bytes", (unsigned long long)h->bytes);
     TRY(take_slot(w, h->slot, h->id));
     const int32_t *ids = (const int32_t *)(const void *)m->payload;
-    glimpse_status st = w->api->check(w->s, ids, ids + n, h->B, h->T, h->val_loss,
-                                      each ? (const float *)(const void *)(ids + 2 * n) : NULL);
-    return st < 0 ? status_set_text(st, w->api->error()) : st;
+    return session_said(w->api, w->api->check(w->s, ids, ids + n, h->B, h->T, h->val_loss,
+                                              each ? (const float *)(const void *)(ids + 2 * n) : NULL));
 }
 
 /* False: this process is of no use any more, a GPU's failure stays with it; the next eval has a new worker. */
@@ -458,7 +454,8 @@ static bool serve(worker *w, const message *m) {
     glimpse_status st;
     w->hooked = h->hooked == 1;
     w->blocked_s = h->blocked_s;
-    w->locked_s = 0;
+    w->locked = false;
+    w->waited_s = 0;
     switch (h->kind) {
     case MSG_DEVICE: open_gpu(w, m); return true;
     case MSG_EVAL:
@@ -474,12 +471,11 @@ static bool serve(worker *w, const message *m) {
         st = w->api->eval(w->s, h->step, h->train_loss, h->val_loss);
         pace_end(&w->pace);
         taken(w); /* if it did not ask for its weights */
-        if (st < 0) st = status_set_text(st, w->api->error());
+        st = session_said(w->api, st);
         break;
     case MSG_NOTE:
-        st = w->api->note(w->s, h->step, h->train_loss, h->val_loss, (note_kind)h->status, m->payload,
-                          h->again == 1 ? h->posted : 0, h->told == 1);
-        if (st < 0) st = status_set_text(st, w->api->error());
+        st = session_said(w->api, w->api->note(w->s, h->step, h->train_loss, h->val_loss, (note_kind)h->status, m->payload,
+                                               h->again == 1 ? h->posted : 0, h->told == 1));
         break;
     case MSG_CHECK: st = check(w, m); break;
     default: return true; /* not a request: nobody waits for an answer */

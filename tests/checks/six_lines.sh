@@ -3,12 +3,11 @@
 # so do those of the header's opening, and a hook in C++ that walks a record with GLIMPSE_AT.
 [ "$MODE" = release ] || { echo "checked in the release build"; exit 77; }
 bad=0
-lines() { # of README's first block of C, without the include, and with an end for the loop
-    sed -n '/^```c$/,/^```$/p' README.md | sed '1d;/^```$/,$d;/#include/d;s/(step = 0; \.\.\.; step++)/(step = 0; step < 2; step++)/'
+lines() { # of README's first block of C, without the include
+    sed -n '/^```c$/,/^```$/p' README.md | sed '1d;/^```$/,$d;/#include/d'
 }
 opening() { # of the header
-    sed -n '/^#define GLIMPSE_H/q;s/^ \*   //p' include/glimpse.h | sed -n '/glimpse_config \*cfg/,/glimpse_close/p' |
-        sed 's/; \.\.\.; /; step < 2; /'
+    sed -n '/^#define GLIMPSE_H/q;s/^ \*   //p' include/glimpse.h | sed -n '/glimpse_config \*cfg/,/glimpse_close/p'
 }
 {
     cat <<'C'
@@ -16,14 +15,14 @@ opening() { # of the header
 #include <glimpse.h>
 static void train_step(void) {}
 static int readme(int argc, char **argv, const float *wte, const float *ln1w, int L, int NH, int C, int V, int Vp, int T, int eos,
-                  int eval_interval, double train_loss, double val_loss) {
+                  int eval_interval, int last_step, double train_loss, double val_loss) {
     int step;
 C
     lines
     cat <<'C'
     return 0;
 }
-static int opening(int argc, char **argv, const float *wte, int L, int NH, int C, int V, int Vp, int T, int eval_interval,
+static int opening(int argc, char **argv, const float *wte, int L, int NH, int C, int V, int Vp, int T, int eval_interval, int last_step,
                    double train_loss, double val_loss) {
     int step;
 C
@@ -62,7 +61,7 @@ int main(int argc, char **argv) {
     for (int i = 0; i < model.n_tensors; i++)
         printf("%s %d %d %d\n", model.tensors[i].name, (int)model.tensors[i].n_dims, (int)model.tensors[i].dims[0], (int)model.tensors[i].dims[1]);
     glimpse_model_free(&model);
-    return argc > 1000 ? readme(argc, argv, w, w, 1, 1, 1, 1, 1, 1, 0, 1, 0, 0) + opening(argc, argv, w, 1, 1, 1, 1, 1, 1, 1, 0, 0) : 0;
+    return argc > 1000 ? readme(argc, argv, w, w, 1, 1, 1, 1, 1, 1, 0, 1, 1, 0, 0) + opening(argc, argv, w, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0) : 0;
 }
 C
 } >"$TMP/six.c"

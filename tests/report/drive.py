@@ -59,7 +59,7 @@ def line(step, seq, samples, pieces, val, **more):
     return out
 
 
-def journal(folder, evals, per=(2, 2, 4), n_tokens=128, hostile=True):
+def journal(folder, evals, per=(2, 2, 4), n_tokens=128, hostile=True, model=None):
     """`evals` evals; where `hostile`, the pieces of ids 40.. are HOSTILE and stand in sample 0.0.1 of each."""
     rng, vocab = random.Random(7), WORDS + ["?"] * (40 - len(WORDS)) + HOSTILE + ["\u2581"]
     pieces = {str(i): v for i, v in enumerate(vocab)}
@@ -76,6 +76,7 @@ def journal(folder, evals, per=(2, 2, 4), n_tokens=128, hostile=True):
                         base = [drift.randrange(len(WORDS)) for _ in range(n_tokens)]
                         for k in range(n_tokens):  # the run drifts: most words stay from one eval to the next
                             if rng.random() < 0.05 + 0.1 * (k > n_tokens // 2): base[k] = rng.randrange(len(WORDS))
+                        if hostile and (p, s, i) == (1, 1, 3): base = [rng.randrange(len(WORDS)) for _ in range(n_tokens)]  # another text each time
                         if hostile and (p, s, i) == (0, 0, 1): base = list(range(40, 40 + len(HOSTILE))) + [51, 52] + base[:20]
                         samples.append(sample(rng, p, s, i, lambda t: base[t], len(base), per[2], 0.7 + 1.3 * e / evals, vocab))
             more = {"probes": [probe(rng, 0, "Once upon", [1, 2, 3, 4], e, evals, vocab), probe(rng, 1, "", list(range(40, 40 + len(HOSTILE))), e, evals, vocab)]} if hostile else {}
@@ -86,6 +87,7 @@ def journal(folder, evals, per=(2, 2, 4), n_tokens=128, hostile=True):
             if hostile and e == 2: samples, more = [], {**more, "status": "skipped", "why": "val 2.51 \u2265 best 2.47 @ 500 (--sample_each_eval)"}
             if hostile and e == 3: samples, more = [], {"probes": [], "status": "failed", "why": HOSTILE[1] + " out of memory"}
             record = line(250 * e, e, samples, pieces, 4.2 * math.exp(-e / evals) + 0.02 * rng.random(), **more)
+            if model: record["model"]["name"] = model
             if hostile and e == 4: record["model"]["check"] = "failed"
             f.write(json.dumps(record, ensure_ascii=False, separators=(",", ":")) + "\n")
 
@@ -224,14 +226,16 @@ def checks(browser, folder):
     want = ["␣a↵", "→\\r", "\\u202e", "\\U000e0001", "\\u00a0", "a\\", "⟨endoftext⟩"]  # as test_viz_text.c has them of the other views
     check(b.js("[' a\\n', '\\t\\r', '\\u202e', '\\u{e0001}', '\\u00a0', 'a\\\\', '⟨endoftext⟩'].map(t => label_of(t, 40))") == want, "a token as the other views write it: %s" % b.js("[' a\\n', '\\t\\r', '\\u202e', '\\u{e0001}', '\\u00a0', 'a\\\\', '⟨endoftext⟩'].map(t => label_of(t, 40))"))
     check(b.js("piece_label({ pieces: [], ids: [7] }, 0, 40)") == "⟨7⟩", "an id without bytes as the other views write it")
+    check(b.js("[piece_label({ pieces: ['7 '], ids: [7] }, 0, 40), piece_label({ pieces: ['8 '], ids: [7] }, 0, 40)]") == ["7", "8␣"], "an id without a tokenizer is the id alone")
     check(b.js("[0, 7, -0.5, 12.345, 999.5, 11823.4, 20189, 1.5e9, NaN].map(num)") == ["0", "7", "−0.500", "12.35", "999.5", "11823", "20189", "1.500e+9", "–"], "numbers: %s" % b.js("[0, 7, -0.5, 12.345, 999.5, 11823.4, 20189, 1.5e9, NaN].map(num)"))
     b.key("k"); b.wait("view.sample === '0.0.0'")
     b.key("d"); b.wait("document.querySelectorAll('#panes .pane').length === 1")
     b.key("d"); b.wait("document.querySelectorAll('#panes .pane').length === 2")
     b.key("g"); b.wait("document.querySelectorAll('#panes .pane').length === 16")
-    b.key("Escape"); b.wait("document.querySelectorAll('#panes .pane').length === 2 && !view.grid")
+    b.key("Escape"); b.wait("document.querySelectorAll('#panes .pane').length === 2 && view.as === ''")
     b.key("o"); b.wait("document.querySelectorAll('.turn').length > 0")
-    b.key("Escape"); b.wait("document.querySelectorAll('#panes .pane').length === 2 && !view.over")
+    b.key("Escape"); b.wait("document.querySelectorAll('#panes .pane').length === 2 && view.as === ''")
+    views(b)
     b.key("g"); b.wait("document.querySelectorAll('#panes .pane').length === 16")
     b.wait("panes[0].strip.step_px > 0")
     check(b.js("panes[15].strip.step_px") is None, "a card out of sight is not laid out for its curve")
@@ -273,7 +277,7 @@ def checks(browser, folder):
     b.key("o"); b.wait("document.querySelectorAll('.turn .tk').length > 0")
     check(b.js("[...document.querySelectorAll('.turn b')].map(x => x.textContent).join()") == "1250,1000,750,500,250,0", "a row a step, newest first: %s" % b.js("[...document.querySelectorAll('.turn b')].map(x => x.textContent).join()"))
     check(b.js("document.querySelectorAll('.turn')[2].textContent.includes('failed: ') && document.querySelectorAll('.turn')[2].textContent.includes('out of memory') && document.querySelectorAll('.turn')[3].textContent.includes('no sample: ')"), "what was not sampled says why")
-    check(b.js("document.querySelectorAll('.turn.on').length === 1 && document.querySelector('.turn.on').step === 1250 && /val .* ppl |val .*ppl/.test(document.querySelector('.turn.on .go').textContent)"), "the step in sight is marked, with its numbers")
+    check(b.js("document.querySelectorAll('.turn.on').length === 1 && document.querySelector('.turn.on').step === 1250 && /val .*own ppl /.test(document.querySelector('.turn.on .go').textContent)"), "the step in sight is marked, with its numbers")
     check(b.js("document.querySelectorAll('#panes script, #panes img, #panes iframe, #panes a, #panes style').length === 0 && window.pwned === undefined"), "hostile texts over the steps leave the page as it is")
     b.key("k"); b.wait("view.sample === '0.0.0' && document.querySelectorAll('.turn .tk').length > 0")
     same = "(async () => { const row = [...document.querySelectorAll('.turn')].find(r => r.step === %d), data = await load_step(%d); return row.querySelector('.text').textContent.replace(/↵/g, '') === units_of(data, sample_of(data, '0.0.0')).text; })()"
@@ -295,20 +299,28 @@ def checks(browser, folder):
     b.key("p"); b.wait("document.querySelectorAll('.probe').length === 2")
     check(b.js("[...document.querySelector('.rows.from').children].map(l => l.textContent).join()") == "given,250,500,1000,1000", "the first choice since: %s" % b.js("[...document.querySelector('.rows.from').children].map(l => l.textContent).join()"))
     check(b.js("(() => { const c = document.querySelector('.map'), at = probes_over_steps()[0].at, g = c.getContext('2d'), y = Math.floor(c.height / 8), x = Math.floor(c.width * .02), want = log_colour(Math.exp(at[0].l[0])).match(/\\d+/g).map(Number), got = g.getImageData(x, y, 1, 1).data; return want.every((v, i) => Math.abs(v - got[i]) <= 1) && log_colour(1e-9) === rgb(VIRIDIS[0]) && log_colour(1) === rgb(VIRIDIS[VIRIDIS.length - 1]) && viridis(.5).every((v, i) => Math.abs(v - log_colour(.01).match(/\\d+/g)[i]) <= 1); })()"), "the probes' map has the colours of the pictures")
+    probe_columns(b)
     check(b.js("[...document.querySelectorAll('.rows li.given')].length") == 3, "the prompt's tokens and the given first one are told apart")
     check(b.js("document.querySelectorAll('#token .bars li').length >= 10 && shown_token.i === 2"), "the panel shows the answer's first token")
     b.js("(() => { const c = document.querySelector('.map'), r = c.getBoundingClientRect(); for (const type of ['mousemove', 'click']) c.dispatchEvent(new MouseEvent(type, {bubbles: true, clientX: r.left + 2, clientY: r.bottom - 3})); })()")
     b.wait(DRAWN % 0)
-    check(b.js("view.probes && shown_token.i === 3 && shown_token.pane.data.step === 0"), "a click in the map goes to its step and token")
+    check(b.js("view.as === 'probes' && shown_token.i === 3 && shown_token.pane.data.step === 0"), "a click in the map goes to its step and token")
     check(b.js("document.querySelectorAll('.probe script, .probe img, .probe iframe, .probe a, .probe style, .probe b b').length === 0 && window.pwned === undefined"), "hostile probes leave the page's structure as it is")
     check(b.js("!/drawn|kept|p at T/.test(document.getElementById('token').textContent) && ![...document.querySelectorAll('#token [title]')].some(e => e.title.includes('drawn'))"), "a probe's panel tells nothing that was drawn")
     b.key("p"); b.wait("document.querySelectorAll('.probe').length === 0")
     b.key("End"); b.wait(DRAWN % 1250)
+    compared(b)
     # Search: a text, a pattern, a pattern that is none; a found place is gone to.
     b.js("(() => { const s = document.getElementById('search'); s.value = 'girl named'; s.dispatchEvent(new Event('input')); })()")
     b.wait("/ of 4 steps/.test(document.getElementById('found').textContent)")
     want = sum("girl named" in s["text"] for l in open(os.path.join(folder, "evals.jsonl"), encoding="utf-8") for s in json.loads(l)["samples"])
     check(int(b.js("parseInt(document.querySelector('.said').textContent)")) == want, "the search finds all %d" % want)
+    where = b.js("[...document.querySelectorAll('#found .where')].map(w => w.textContent)")
+    check(where and all(re.search(r"^top_k=\d+ · “.*” · sample [1-4] of 4( · \d+ hits)?$", w) for w in where), "a place found names its sample: %s" % where)
+    b.js("filter_by('setting', 0)"); b.wait("document.querySelectorAll('#samples .sample').length === 8")
+    b.key("g"); b.wait("panes.length === 8")
+    b.js("texts_of(1250).then(all => { window.row = found_row(1250, all.find(t => t.p === 1 && t.s === 1 && t.i === 2), [{ from: 0, to: 4 }]); })"); b.wait("window.row !== undefined")
+    b.js("window.row.querySelector('button').click()"); b.wait("panes.length === 2 && view.sample === '1.1.2' && view.setting === -1 && document.querySelectorAll('#samples .sample').length === 16")
     b.js("(() => { const s = document.getElementById('search'); s.value = '/l[i1]ly\\\\.\\\\s/i'; s.dispatchEvent(new Event('input')); })()")
     want = sum(bool(re.search(r"l[i1]ly\.\s", s["text"], re.I)) for l in open(os.path.join(folder, "evals.jsonl"), encoding="utf-8") for s in json.loads(l)["samples"])
     b.wait("/^%d sample/.test((document.querySelector('.said') || {}).textContent || '')" % want)
@@ -325,7 +337,7 @@ def checks(browser, folder):
     b.wait("document.querySelectorAll('#samples .sample').length === 8")
     b.js("(() => { const s = document.querySelector('.sorting select'); s.value = '-perplexity'; s.onchange(); })()")
     b.wait("view.sort === '-perplexity'")
-    values = b.js("[...document.querySelectorAll('#samples .metric')].map(x => parseFloat(x.textContent.replace('ppl ', '')))")
+    values = b.js("[...document.querySelectorAll('#samples .metric')].map(x => parseFloat(x.textContent.replace('own ppl ', '')))")
     check(values == sorted(values, reverse=True) and len(values) == 8, "sorted by perplexity")
     address = b.js("location.hash")
     b.open(folder, address)
@@ -346,6 +358,79 @@ def checks(browser, folder):
         check(b.js("(() => { const t = document.getElementById('token').getBoundingClientRect(); scrollTo(0, 1e6); return t.height > 20 && t.height < 60 && Math.round(t.bottom) === innerHeight && document.getElementById('below').getBoundingClientRect().bottom <= t.top; })()"), "the token's drawer covers nothing of what ends the page")
         b.js("document.querySelector('.panel-head').click(); scrollTo(0, 1e6)")
         check(b.js("document.querySelectorAll('#token .bars li')[0].offsetHeight > 0 && document.getElementById('below').getBoundingClientRect().bottom <= document.getElementById('token').getBoundingClientRect().top"), "nor where it is open")
+
+
+PRESSED = "[...document.querySelectorAll('.views .chip, #probes')].filter(c => c.getAttribute('aria-pressed') === 'true').map(c => c.textContent).join()"
+SHOWN = "document.getElementById('panes').className.replace('two', '')"
+
+
+def views(browser):
+    """One view at a time, whatever was there before, by chip, key and address; what is lit is what is shown."""
+    b, names, click = browser, {"all at once": "grid", "over the steps": "over", "probes": "probes"}, "[...document.querySelectorAll('.views .chip, #probes')].find(c => c.textContent === '%s').click()"
+    for way in (lambda name: b.js(click % name), lambda name: b.key({"all at once": "g", "over the steps": "o", "probes": "p"}[name])):
+        for first in names:
+            for then in names:
+                if first == then: continue
+                way(first); b.wait(SHOWN + " === '%s'" % names[first])
+                way(then); b.wait(SHOWN + " === '%s'" % names[then])
+                check(b.js(PRESSED) == then, "from %s to %s: lit is %s" % (first, then, b.js(PRESSED)))
+                check("view=" + {"grid": "all"}.get(names[then], names[then]) in b.js("location.hash"), "the address keeps %s: %s" % (then, b.js("location.hash")))
+                way(then); b.wait(SHOWN + " === ''")
+                check(b.js(PRESSED) == "" and "view=" not in b.js("location.hash"), "%s is left as it was entered" % then)
+    # What is compared is seen beside one sample: d and the choice lead there, and what was chosen is not forgotten.
+    b.js("(c => { c.value = 'first'; c.onchange({ target: c }); })(document.getElementById('compare'))"); b.wait("panes.length === 2 && panes[0].data.step === 0")
+    b.key("d"); b.wait("panes.length === 1")
+    b.key("d"); b.wait("panes.length === 2 && panes[0].data.step === 0")
+    b.key("g"); b.wait(SHOWN + " === 'grid'")
+    b.key("d"); b.wait(SHOWN + " === '' && panes.length === 2 && panes[0].data.step === 0")
+    b.key("o"); b.wait(SHOWN + " === 'over'")
+    b.js("(c => { c.value = 'before'; c.onchange({ target: c }); })(document.getElementById('compare'))"); b.wait("panes.length === 2 && panes[0].data.step === 1000")
+    # In the cards the list knows which one was clicked; the same place in another card is another token.
+    b.key("g"); b.wait("panes.length === 16")
+    press = "panes[%d].box.querySelectorAll('.tk')[5].dispatchEvent(new MouseEvent('click', {bubbles: true}))"
+    for card in (2, 3):
+        b.js(press % card)
+        check(b.js("view.token === 5 && view.sample === key_of(panes[%d].sample) && [...document.querySelectorAll('.sample.on')].map(x => x.key).join() === view.sample && [...document.querySelectorAll('.pane.on')].length === 1 && panes[%d].box.classList.contains('on')" % (card, card)), "a click in card %d" % card)
+    b.js("view.token = -1; view.sample = '0.0.0'")
+    b.key("g"); b.wait("panes.length === 2")
+    # A view of a step whose data cannot be read gives way, and comes back with the next.
+    b.key("o"); b.wait(SHOWN + " === 'over'")
+    b.js("window.kept = load_step; load_step = s => s === 1000 ? Promise.reject(new Error('gone')) : kept(s)")
+    b.js("held.delete(1000)"); b.key("ArrowLeft"); b.wait("document.querySelector('#panes .none.bad') !== null")
+    b.js("load_step = window.kept"); b.key("ArrowRight"); b.wait(SHOWN + " === 'over' && document.querySelector('#panes .none') === null")
+    check(b.js("document.querySelectorAll('.turn').length") == 6, "over the steps again behind a step that cannot be read: %s" % b.js(SHOWN))
+    b.key("o"); b.wait(SHOWN + " === ''")
+    # A dialog is in front: the keys are its own.
+    b.key("?"); b.wait("document.getElementById('keys').open")
+    b.key("g"); check(b.js("view.as") == "", "a key behind the dialog does nothing")
+    b.key("?"); b.wait("!document.getElementById('keys').open")
+
+
+def compared(browser):
+    """Two texts with little in common are shown as they are, and the page says so."""
+    b = browser
+    story = "Once upon a time there was a girl named Lily . She liked to play in the park with her dog and a ball"
+    other = "Tom saw a big red boat and he was sad . So the wind came and it took his hat over a hill , far away to sea"
+    for was, now, little, head in ((story, other, True, 0), (story, story.replace("Lily", "Mia").replace("dog", "cat"), False, 9), (story, story, False, 23), (story, "Once upon a time " + other, True, 4),
+                                   (story, " ".join(story.split()[:12]), False, 11), ("", story, False, 0), (story, "", False, 0)):
+        got = b.js("(d => [d.little, d.head])(diff(%s, %s))" % (json.dumps(was), json.dumps(now)))
+        check(got == [little, head], "in common: %s of %r" % (got, now))
+    b.js("view.sample = '1.1.3'; draw()"); b.wait("panes.length === 2 && key_of(panes[1].sample) === '1.1.3'")
+    check("too little in common" in b.js("document.querySelector('#panes .title').textContent") and b.js("document.querySelectorAll('.tk.come, .tk.gone').length") == 0, "little in common: said, and nothing struck out")
+    b.js("view.sample = '0.0.0'; draw()"); b.wait("panes.length === 2 && key_of(panes[1].sample) === '0.0.0'")
+    check("in common" not in b.js("document.querySelector('#panes .title').textContent") and b.js("document.querySelectorAll('.tk.gone').length") > 0, "much in common: what changed is marked")
+    # What is the mean of several says so; what `ppl` is, too.
+    check(b.js("[...document.querySelectorAll('.chart')].filter(c => c.querySelector('.mean')).length") >= 7 and not b.js("document.querySelector('.chart .mean')").__class__ is str and b.js("document.querySelector('.chart').querySelector('.mean') === null"), "means are called so, losses are none")
+    check("not on the validation data" in b.js("[...document.querySelectorAll('.chart')].find(c => c.textContent.startsWith('ppl of its own text')).title") and "mean of the samples" in b.js("[...document.querySelectorAll('.chart')].find(c => c.textContent.startsWith('ppl of its own text')).title"), "what ppl is")
+
+
+def probe_columns(browser):
+    """The outer columns of a map are as wide as their neighbours; the tick of the first choice is at its step."""
+    b = browser
+    check(b.js("column_edges([0, 100, 300].map(step => ({ step })))") == [-50, 50, 200, 400] and b.js("column_edges([{ step: 7 }])") == [6.5, 7.5], "columns: %s" % b.js("column_edges([0, 100, 300].map(step => ({ step })))"))
+    tick = """(() => { const c = document.querySelector('.map'), p = probes_over_steps()[0], e = column_edges(p.at), from = since(p.at, a => a.r[1] === 1), row = c.clientHeight / p.t.length,
+        d = c.getContext('2d').getImageData(Math.round(step_place(e, from) * c.clientWidth - .5), Math.round(1.5 * row), 1, 1).data; return [from, d[0], d[1], d[2]]; })()"""
+    check(b.js(tick) == [500, 255, 255, 255], "the tick of the first choice: %s" % b.js(tick))
 
 
 def single(browser, folder):
@@ -381,13 +466,13 @@ def one_eval(browser, glimpse, folder):
         ppl = [s["metrics"]["perplexity"] for l in open(os.path.join(here, "evals.jsonl"), encoding="utf-8") for s in json.loads(l)["samples"]]
         if name == "one": check(b.js("document.getElementById('overview').offsetHeight") == 0 and b.js("document.querySelectorAll('#filters *').length") == 0, "one sample: nothing to choose, no means")
         else:
-            said = b.js("(c => c.textContent)([...document.querySelectorAll('.chart')].find(c => c.textContent.startsWith('perplexity')))")
+            said = b.js("(c => c.textContent)([...document.querySelectorAll('.chart')].find(c => c.textContent.startsWith('ppl of its own text')))")
             check(said.endswith("%.3f … %.3f" % (min(ppl), max(ppl))) if max(ppl) < 10 else " … " in said, "one eval: the least and the greatest of its samples: %s" % said)
             b.key("p"); b.wait("document.querySelectorAll('.probe').length === 2")
             check(b.js("[...document.querySelector('.rows.from').children].map(l => l.textContent).join()") == "given,2,3,4,5" and "since" not in b.js("document.getElementById('panes').textContent"), "one eval: the ranks of a probe: %s" % b.js("document.getElementById('panes').textContent"))
             b.key("p"); b.wait("document.querySelectorAll('.probe').length === 0")
             dots = "[...document.querySelectorAll('.chip .dot')].map(d => getComputedStyle(d).backgroundColor).join()"
-            check(b.js(dots) == b.js("[...[...document.querySelectorAll('.chart')].find(c => c.textContent.startsWith('perplexity')).querySelectorAll('output span')].map(d => getComputedStyle(d).color).join()"), "a setting has the colour of its numbers")
+            check(b.js(dots) == b.js("[...[...document.querySelectorAll('.chart')].find(c => c.textContent.startsWith('ppl of its own text')).querySelectorAll('output span:not(.mean)')].map(d => getComputedStyle(d).color).join()"), "a setting has the colour of its numbers")
     check(b.complaints() == [], "the browser has nothing to say of one eval: %s" % b.complaints())
 
 
@@ -396,23 +481,36 @@ def set_aside(browser, glimpse, folder):
     b, here = browser, os.path.join(folder, "aside")
     os.makedirs(here)
     for evals, run in ((2, "9f2c1a"), (3, "2026-11-21_2045_c785b6"), (4, None)):
-        journal(here, evals, (1, 1, 1), 20, hostile=False)
+        journal(here, evals, (1, 1, 1), 20, hostile=False, model="my-gpt" if evals == 3 else None)
         subprocess.run([glimpse, "report", here], check=True, stdout=subprocess.DEVNULL)
         if run: os.rename(os.path.join(here, "report"), os.path.join(here, "report." + run))
     choices = "[...document.getElementById('which-run').options].map(o => o.textContent).join()"
     b.open(here)
     b.wait(DRAWN % 750)
     b.wait("document.getElementById('runs').offsetWidth > 0")
-    check(b.js(choices) == "newest,9f2c1a,2026-11-21 20:45 c785b6", "the runs set aside are offered: %s" % b.js(choices))
+    check(re.fullmatch(r"newest,9f2c1a · to step 250 · best val [\d.]+,2026-11-21 20:45 c785b6 · my-gpt · to step 500 · best val [\d.]+", b.js(choices)), "the runs set aside are offered, with what tells them apart: %s" % b.js(choices))
     b.open(here, "#run=2026-11-21_2045_c785b6")
     b.wait(DRAWN % 500)
     b.wait("document.getElementById('which-run').value === '2026-11-21_2045_c785b6'")
+    check(b.js("document.getElementById('run-name').textContent") == "my-gpt · drive" and b.js("document.title") == "my-gpt · drive · step 500", "the model's name: %s" % b.js("document.title"))
     check(b.js("steps.length") == 3 and "run=2026-11-21_2045_c785b6" in b.js("location.hash"), "a run set aside is opened, and the address keeps it")
     b.js("(s => { s.value = '9f2c1a'; s.onchange(); })(document.getElementById('which-run'))")
     b.wait(DRAWN % 250)
     check(b.js("steps.length") == 2, "another one is chosen")
     b.js("(s => { s.value = ''; s.onchange(); })(document.getElementById('which-run'))")
     b.wait(DRAWN % 750)
+    # A run that goes back to a checkpoint: its index is shorter, a step is repeated, and the page follows.
+    b.js("go_to(500)"); b.wait(DRAWN % 500)
+    index = os.path.join(here, "report", "index.js")
+    lines = open(index, encoding="utf-8").read().splitlines()
+    with open(index, "w", encoding="utf-8") as f: f.write("\n".join(lines[:2]) + "\n")
+    b.js("look_for_more()"); b.wait(DRAWN % 250)
+    check(b.js("steps.join()") == "0,250" and b.js("held.get(250).seq") == 1, "steps that a run left behind are gone: %s" % b.js("steps.join()"))
+    data = os.path.join(here, "report", "step_00000250.js")
+    said = open(data, encoding="utf-8").read()
+    with open(data, "w", encoding="utf-8") as f: f.write(said.replace('"seq":1,', '"seq":9,', 1))
+    with open(index, "w", encoding="utf-8") as f: f.write("\n".join(lines[:1] + [lines[1].replace('"seq":1,', '"seq":9,', 1)]) + "\n")
+    b.js("look_for_more()"); b.wait("held.get(250) && held.get(250).seq === 9")
     check(b.complaints() == [], "the browser has nothing to say of runs set aside: %s" % b.complaints())
 
 

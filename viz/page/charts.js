@@ -53,7 +53,7 @@ function build_charts(shows) {
   const box = document.getElementById('charts');
   box.replaceChildren();
   for (const name of names) {
-    const lines = [...all.get(name)].map(([label, { ink, sums }]) => ({ label, ink, at: new Map([...sums].map(([k, s]) => [k, s.sum / s.n])) }));
+    const lines = [...all.get(name)].map(([label, { ink, sums }]) => ({ label, ink, at: new Map([...sums].map(([k, s]) => [k, s.sum / s.n])), of: new Map([...sums].map(([k, s]) => [k, s.n])) }));
     const one = steps.length > 1 ? null : [...all.get(name).values()].map(l => l.sums.get(0));
     const chart = one_chart(name, UNITS[name], lines, one && one.some(s => s.n > 1) ? [Math.min(...one.map(s => s.lo)), Math.max(...one.map(s => s.hi))] : null);
     charts.push(chart);
@@ -116,7 +116,8 @@ function one_chart(name, unit, lines, spread) {
   const title = el('span', 'title', metric_label(name), unit ? el('span', 'unit', ' ' + unit) : null), at_step = el('span', 'title');
   const box = el('figure', 'chart', el('figcaption', '', title, at_step, log ? el('span', 'log', 'log') : null), el('div', 'now', value, el('span', 'range', range)), picture);
   at_step.hidden = true;
-  box.title = metric_label(name) + (unit ? ', ' + unit : '') + (lines.length > 1 ? ': ' + lines.map(l => l.label).join(', ') : '') + (range ? '; from ' + range.replace('…', 'to') : '') + (log ? ', drawn by its logarithm' : '');
+  const mean = lines.some(l => l.of && Math.max(...l.of.values()) > 1);
+  box.title = metric_label(name) + (unit ? ', ' + unit : '') + (name === 'perplexity' ? ' (' + OWN_TEXT + ')' : '') + (mean ? ', the mean of the samples that are listed' : '') + (lines.length > 1 ? ': ' + lines.map(l => l.label).join(', ') : '') + (range ? '; from ' + range.replace('…', 'to') : '') + (log ? ', drawn by its logarithm' : '');
   const nearest = event => {
     const r = picture.getBoundingClientRect(), want = first_step + span * ((event.clientX - r.left) / r.width * CW - 3) / (CW - 6);
     let best = 0;
@@ -138,6 +139,7 @@ function show_value(chart, at) {
     if (chart.lines.length > 1) s.style.color = ink_of(chart.lines[k].ink);
     return s;
   }));
+  if (chart.lines.some(l => l.of && l.of.get(at) > 1)) chart.value.append(el('span', 'mean', 'mean'));
   const x = chart.x(at).toFixed(1);
   chart.cursor.setAttribute('x1', x);
   chart.cursor.setAttribute('x2', x);

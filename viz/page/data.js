@@ -15,10 +15,11 @@ const coming = new Map();       /* step -> promise */
 const HELD_MOST = 24;
 let arriving = null;            /* where the next glimpse_step belongs: the script that runs says which */
 
-function glimpse_eval(line) { index.set(line.step, line); }
+let filling = index;            /* where the lines of a script go: those of an index that is read again beside it, until all are there */
+function glimpse_eval(line) { filling.set(line.step, line); }
 function glimpse_step(data) { arriving = data; }
-let runs = [];                  /* those set aside, the oldest first */
-function glimpse_runs(names) { runs = names; }
+let runs = [], run_facts = [];  /* those set aside, the oldest first; of each [its last step, its best validation loss, its model's name] */
+function glimpse_runs(names, facts) { runs = names; run_facts = facts || []; }
 
 function load_script(src) {
   return new Promise((done, failed) => {
@@ -43,25 +44,32 @@ async function load_index(again) {
   const inside = again ? null : packed('index');
   if (inside) inside.forEach(glimpse_eval);
   else if (document.getElementById('glimpse-index')) return false;
-  else await load_script(report_dir + '/index.js' + (again ? '?' + Date.now() : ''));
+  else {
+    const lines = filling = new Map();
+    await load_script(report_dir + '/index.js' + (again ? '?' + Date.now() : ''));
+    if (!lines.size && before) return false; /* it is being drawn anew */
+    index.clear(); /* a run that went back to a checkpoint has fewer than it had */
+    for (const [step, line] of lines) index.set(step, line);
+  }
   steps = [...index.keys()].sort((a, b) => a - b);
   return steps.length !== before || (before > 0 && index.get(steps[steps.length - 1]).seq !== last);
 }
 
 /* The data of a step; a promise, kept while it is on its way. */
 function load_step(step) {
-  const data = held.get(step);
-  if (data) {
+  const data = held.get(step), seq = index.get(step).seq;
+  if (data && data.seq >= seq) { /* else it is of an eval that was repeated since */
     held.delete(step);
     held.set(step, data);
     return Promise.resolve(data);
   }
   let p = coming.get(step);
   if (!p) {
-    const line = index.get(step), inside = packed('step-' + step_file(step));
-    p = (inside ? Promise.resolve(glimpse_step(inside)) : load_script(report_dir + '/step_' + step_file(step) + '.js?' + line.seq)).then(() => {
+    const inside = packed('step-' + step_file(step));
+    p = (inside ? Promise.resolve(glimpse_step(inside)) : load_script(report_dir + '/step_' + step_file(step) + '.js?' + seq)).then(() => {
       const d = inside || arriving;
       if (!d || d.step !== step) throw new Error('the data file of step ' + step + ' holds something else');
+      held.delete(step);
       held.set(step, d);
       if (held.size > HELD_MOST) held.delete(held.keys().next().value);
       return d;

@@ -1,7 +1,7 @@
 /* over.js -- one sample over the steps: a row an eval, newest first, its text coloured as everywhere.  The numbers stand in the
  * index; a text is read when its row comes into sight and dropped when it leaves, so that a long run costs no more than a short one. */
 
-let over_of = '', over_rows = new Map(), over_watch = null; /* what the rows are of; step -> row */
+let over_of = '', over_rows = new Map(), over_watch = null, over_title = null; /* what the rows are of; step -> row */
 
 /* val and perplexity of the sample at a step, from the index alone. */
 function over_numbers(line) {
@@ -11,10 +11,11 @@ function over_numbers(line) {
 
 function over_row(step) {
   const line = index.get(step), { row, perplexity } = over_numbers(line);
-  const go = el('button', 'go', el('b', '', String(step)), el('span', 'facts', line.val === null ? '' : 'val ' + num(line.val)), el('span', 'facts', perplexity === null ? '' : 'ppl ' + num(perplexity)));
+  const go = el('button', 'go', el('b', '', String(step)), el('span', 'facts', line.val === null ? '' : 'val ' + num(line.val)), el('span', 'facts', perplexity === null ? '' : 'own ppl ' + num(perplexity)));
   go.type = 'button';
   go.setAttribute('aria-label', 'go to step ' + step);
-  go.onclick = () => { view.over = false; go_to(step); };
+  go.title = 'val: the validation loss · own ppl: ' + OWN_TEXT;
+  go.onclick = () => { set_view(''); go_to(step); };
   const said = el('div', 'said'), box = el('li', row ? 'turn' : 'turn bare', go, said);
   if (!row) put(said.appendChild(el('span', line.status === 'failed' ? 'bad' : 'facts')), line.rows.length ? 'no such sample' : (line.status === 'failed' ? 'failed: ' : 'no sample: ') + (line.why || ''));
   box.said = row ? said : null;
@@ -48,7 +49,7 @@ function draw_over(data) {
   const box = $('panes'), of = [view.sample, view.colour, view.q, steps.length, index.get(steps[steps.length - 1]).seq, document.documentElement.dataset.theme].join('\n');
   $('below').replaceChildren();
   if (of !== over_of || box.className !== 'over') {
-    const sample = sample_of(data, view.sample), list = el('ol', 'turns');
+    const list = el('ol', 'turns');
     over_of = of;
     over_rows = new Map();
     panes = [];
@@ -62,10 +63,12 @@ function draw_over(data) {
       list.append(row);
       over_watch.observe(row);
     }
-    box.replaceChildren(el('header', 'title', el('h1', '', sample ? quoted(sample.prompt, 40) + ' over the steps' : 'over the steps'),
-      sample ? el('span', 'facts', [sample.label, 'T ' + sample.temperature, 'sample ' + (sample.i + 1) + ' of ' + sample.of].join(' · ')) : null,
-      sample ? legend(data, scale_of(view.colour, data, sample).spread ? null : sample) : null), list);
+    over_title = el('header', 'title', el('h1', '', 'over the steps'));
+    box.replaceChildren(over_title, list);
   }
+  const sample = sample_of(data, view.sample); /* of a step without one the title stays as it was */
+  if (sample) over_title.replaceChildren(el('h1', '', quoted(sample.prompt, 40) + ' over the steps'), el('span', 'facts', [sample.label, 'T ' + sample.temperature, number_of(sample.i, sample.of)].join(' · ')),
+    legend(data, scale_of(view.colour, data, sample).spread ? null : sample));
   for (const [step, row] of over_rows) {
     row.classList.toggle('on', step === view.step);
     if (step === view.step) row.setAttribute('aria-current', 'true'); else row.removeAttribute('aria-current');

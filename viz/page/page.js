@@ -2,10 +2,14 @@
  * each part.  One function, draw(), brings the page to the state of `view`; a later call overtakes an earlier one. */
 
 const $ = id => document.getElementById(id);
-const view = { step: null, vs: 'before', sample: '', token: -1, colour: '', prompt: -1, setting: -1, sort: '', grid: false, over: false, probes: false, probe: -1, q: '', sheet: true, rows: 10 };
+/* `as`: '' = one sample, 'all' = every sample of the step, 'over' = one sample over the steps, 'probes'; one field, for one is shown at a time. */
+const view = { step: null, as: '', vs: 'before', sample: '', token: -1, colour: '', prompt: -1, setting: -1, sort: '', probe: -1, q: '', sheet: true, rows: 10 };
+const VIEWS = ['all', 'over', 'probes'];
 let follow = true;      /* at the newest step, and to stay there */
 let panes = [];         /* [{data, sample, side, strip}], what is shown now */
 let drawing = 0;
+let compared = 'before'; /* the last choice of what to compare with that was not `nothing`: what d brings back */
+let seen = -1;          /* the newest step when one was last at the newest: what comes behind it is new */
 
 /* The mode of the run's own log: of `all` the first; `topk` is a table, which here is beside the text in any mode. */
 function colour_of_run() {
@@ -19,16 +23,15 @@ function read_address() {
   const step = int('step', null);
   follow = step === null || !index.has(step);
   view.step = follow ? steps[steps.length - 1] : step;
-  view.vs = a.get('vs') || 'before';
+  view.vs = ['first', 'best', 'none'].includes(a.get('vs')) || index.has(int('vs', null)) ? a.get('vs') : 'before';
+  if (view.vs !== 'none') compared = view.vs;
   view.sample = a.get('sample') || view.sample;
   view.token = int('token', 0) - 1;
   view.colour = MODES.includes(a.get('colour')) ? a.get('colour') : colour_of_run();
   view.prompt = int('prompt', -1);
   view.setting = int('setting', -1);
   view.sort = a.get('sort') || '';
-  view.grid = a.get('view') === 'all';
-  view.over = a.get('view') === 'over';
-  view.probes = a.get('view') === 'probes';
+  view.as = VIEWS.includes(a.get('view')) ? a.get('view') : '';
   view.probe = int('probe', -1);
   view.sheet = a.has('sheet') ? a.get('sheet') === '1' : innerWidth > 720;
   view.q = a.get('q') || '';
@@ -45,10 +48,8 @@ function write_address() {
   if (view.prompt >= 0) a.set('prompt', view.prompt);
   if (view.setting >= 0) a.set('setting', view.setting);
   if (view.sort) a.set('sort', view.sort);
-  if (view.probes) a.set('view', 'probes');
-  else if (view.over) a.set('view', 'over');
-  else if (view.grid) a.set('view', 'all');
-  if (view.probes && view.probe >= 0) a.set('probe', view.probe);
+  if (view.as) a.set('view', view.as);
+  if (view.as === 'probes' && view.probe >= 0) a.set('probe', view.probe);
   if (view.sheet !== innerWidth > 720) a.set('sheet', view.sheet ? '1' : '0');
   if (view.q) a.set('q', view.q);
   const hash = '#' + a;
@@ -114,20 +115,22 @@ function draw_bar(line, data) {
   const was = sampled_before(at), by = line.val === null || was === null || index.get(was).val === null ? null : line.val - index.get(was).val;
   $('step-number').replaceChildren(el('span', '', 'step ', el('b', '', String(view.step)), line.best_step === line.step ? el('span', 'best', ' best') : ''),
     el('span', 'val', line.val === null ? '' : 'val ' + num(line.val), by === null ? '' : el('span', by > 0 ? 'bad' : 'best', (by > 0 ? ' ▲' : ' ▼') + Math.abs(by).toFixed(3)), by === null ? '' : ' since ' + was));
-  $('run-name').textContent = line.name || 'Glimpse';
-  document.title = (line.name || 'Glimpse') + ' · step ' + view.step;
+  const name = [line.model, line.name].filter(Boolean).join(' · ') || 'Glimpse'; /* whose, and where it is written */
+  $('run-name').textContent = name;
+  document.title = name + ' · step ' + view.step;
   if (data) $('model').textContent = [data.arch, count(data.params), data.dtype + (data.cache !== data.dtype ? ' (cache ' + data.cache + ')' : ''), data.device, line.check === 'ok' ? 'check ✓' : ''].filter(Boolean).join(' · ');
   const alarm = $('alarm');
   alarm.hidden = line.check !== 'failed';
   alarm.textContent = 'MODEL CHECK FAILED at step ' + line.step + ': the loss of the bound tensors is not the trainer’s. These samples are not what the trained model says.';
-  const compare = $('compare');
-  if (compare.length !== steps.length + 4) {
+  const compare = $('compare'), of = steps.join();
+  if (compare.of !== of) {
+    compare.of = of;
     const want = [['before', 'step before'], ['first', 'first step'], ['best', 'best val loss'], ['none', 'nothing'], ...steps.map(s => [String(s), 'step ' + s])];
     compare.replaceChildren(...want.map(([v, t]) => Object.assign(el('option', '', t), { value: v })));
   }
   for (const [field, want] of [[compare, view.vs], [$('colour'), view.colour]]) if (field.value !== want) field.value = want;
   $('probes').hidden = !has_probes();
-  $('probes').setAttribute('aria-pressed', view.probes);
+  $('probes').setAttribute('aria-pressed', view.as === 'probes');
 }
 
 function legend(data, sample) {
@@ -142,12 +145,18 @@ function legend(data, sample) {
 }
 
 /* --- the list of samples ------------------------------------------------------------------------------------------ */
+function filter_by(name, value) {
+  view[name] = value;
+  build_charts(shows);
+  draw();
+}
+
 function chip(text, on, act, title) {
   const b = el('button', 'chip' + (on ? ' on' : ''), ...[text].flat());
   b.type = 'button';
   b.setAttribute('aria-pressed', on);
   if (title) b.title = title;
-  b.onclick = () => { act(); build_charts(shows); draw(); };
+  b.onclick = act;
   return b;
 }
 
@@ -162,56 +171,66 @@ function dot(setting) {
 let filters_of = '';
 function draw_filters(data, prompts, settings) {
   const filters = $('filters'), names = [...new Set(data.samples.flatMap(s => Object.keys(s.metrics)))];
-  const of = JSON.stringify([[...prompts], [...settings], names, data.samples.length, steps.length > 1, view.prompt, view.setting, view.sort, view.grid, view.over]);
+  const of = JSON.stringify([[...prompts], [...settings], names, data.samples.length, steps.length > 1, view.prompt, view.setting, view.sort, view.as]);
   if (of === filters_of) return;
   filters_of = of;
+  const focused = [...filters.querySelectorAll('button, select')].indexOf(document.activeElement); /* who walks by keys stays where they were */
   filters.replaceChildren();
-  if (prompts.size > 1) filters.append(el('h2', '', 'prompt'), el('div', 'chips', chip('all', view.prompt < 0, () => { view.prompt = -1; }),
-    ...[...prompts].map(([p, text]) => chip(quoted(text, 24), view.prompt === p, () => { view.prompt = view.prompt === p ? -1 : p; }, label_of(text, 400)))));
-  if (settings.size > 1) filters.append(el('h2', '', 'setting'), el('div', 'chips', chip('all', view.setting < 0, () => { view.setting = -1; }),
-    ...[...settings].map(([s, label]) => chip([dot(s), label], view.setting === s, () => { view.setting = view.setting === s ? -1 : s; }))));
+  if (prompts.size > 1) filters.append(el('h2', '', 'prompt'), el('div', 'chips', chip('all', view.prompt < 0, () => filter_by('prompt', -1)),
+    ...[...prompts].map(([p, text]) => chip(quoted(text, 24), view.prompt === p, () => filter_by('prompt', view.prompt === p ? -1 : p), label_of(text, 400)))));
+  if (settings.size > 1) filters.append(el('h2', '', 'setting'), el('div', 'chips', chip('all', view.setting < 0, () => filter_by('setting', -1)),
+    ...[...settings].map(([s, label]) => chip([dot(s), label], view.setting === s, () => filter_by('setting', view.setting === s ? -1 : s)))));
   const views = el('div', 'chips views');
-  const view_chip = (name, on, act, title) => {
-    const b = Object.assign(el('button', 'chip' + (on ? ' on' : ''), name), { type: 'button', title, onclick: act });
-    b.setAttribute('aria-pressed', on);
-    views.append(b);
-  };
+  const view_chip = (name, as, title) => views.append(chip(name, view.as === as, () => toggle_view(as), title));
   if (data.samples.length > 2) {
     const sort = el('select', '', ...[['', 'as recorded'], ...names.flatMap(n => [['+' + n, metric_label(n) + ' ↑'], ['-' + n, metric_label(n) + ' ↓']])].map(([v, t]) => Object.assign(el('option', '', t), { value: v })));
     sort.value = view.sort;
     sort.onchange = () => { view.sort = sort.value; draw(); };
     filters.append(el('div', 'sorting', el('label', 'field', 'sort', sort)));
   }
-  if (data.samples.length > 1) view_chip('all at once', view.grid, () => { view.grid = !view.grid; view.over = false; draw(); }, 'every sample of the step (g)');
-  if (steps.length > 1) view_chip('over the steps', view.over, toggle_over, 'this sample, a row a step (o)');
+  if (data.samples.length > 1) view_chip('all at once', 'all', 'every sample of the step (g)');
+  if (steps.length > 1) view_chip('over the steps', 'over', 'this sample, a row a step (o)');
   if (views.children.length) filters.append(views);
+  const now = filters.querySelectorAll('button, select')[focused];
+  if (now) now.focus();
 }
 
 function draw_side(data) {
-  const list = $('samples');
+  const list = $('samples'), focused = (document.activeElement || {}).key;
   list.replaceChildren();
   if (!data || !data.samples.length) { $('filters').replaceChildren(); filters_of = ''; return; }
   const prompts = new Map(data.samples.map(s => [s.p, s.prompt])), settings = new Map(data.samples.map(s => [s.s, s.label]));
   draw_filters(data, prompts, settings);
   const by = (/^[-+](.+)$/.exec(view.sort) || [0, 'perplexity'])[1];
   for (const s of sorted_samples(data)) {
-    const b = el('button', 'sample' + (key_of(s) === view.sample ? ' on' : ''));
+    const b = el('button', 'sample');
     b.type = 'button';
-    if (key_of(s) === view.sample) b.setAttribute('aria-current', 'true');
-    b.append(el('span', 'head', el('b', '', prompts.size > 1 ? quoted(s.prompt, 18) : s.label), el('span', 'metric', (by === 'perplexity' ? 'ppl ' : '') + num(s.metrics[by]))));
-    b.append(el('span', 'sub', (prompts.size > 1 && settings.size > 1 ? s.label + ' · ' : prompts.size > 1 ? '' : quoted(s.prompt, 12) + ' · ') + 'sample ' + (s.i + 1) + ' of ' + s.of + (s.stop === 'nonfinite' ? ' · not finite' : '')));
+    b.key = key_of(s);
+    b.append(el('span', 'head', el('b', '', prompts.size > 1 ? quoted(s.prompt, 18) : s.label), Object.assign(el('span', 'metric', (by === 'perplexity' ? 'own ppl ' : '') + num(s.metrics[by])), { title: by === 'perplexity' ? OWN_TEXT : metric_label(by) })));
+    b.append(el('span', 'sub', (prompts.size > 1 && settings.size > 1 ? s.label + ' · ' : prompts.size > 1 ? '' : quoted(s.prompt, 12) + ' · ') + number_of(s.i, s.of) + (s.stop === 'nonfinite' ? ' · not finite' : '')));
     b.append(put(el('span', 'snippet'), s.text.trim() ? s.text.slice(0, 110).replace(/\s+/g, ' ') : label_of(s.text, 60)));
-    b.onclick = () => { view.sample = key_of(s); view.token = -1; view.probes = false; draw(); };
+    b.onclick = () => { view.sample = b.key; view.token = -1; if (view.as === 'probes') set_view(''); draw(); };
     list.append(el('li', '', b));
+    if (b.key === focused) b.focus();
   }
+  mark_sample();
+}
+
+/* Which one is chosen, in the list and among the cards of all. */
+function mark_sample() {
+  for (const b of document.querySelectorAll('#samples .sample')) {
+    b.classList.toggle('on', b.key === view.sample);
+    if (b.key === view.sample) b.setAttribute('aria-current', 'true'); else b.removeAttribute('aria-current');
+  }
+  for (const p of panes) if (view.as === 'all') p.box.classList.toggle('on', key_of(p.sample) === view.sample);
 }
 
 /* --- the texts ---------------------------------------------------------------------------------------------------- */
 function pane_element(data, sample, side, marks) {
   const line = index.get(data.step), m = sample.metrics;
-  const facts = ['perplexity ' + num(m.perplexity), sample.n + ' tokens', 'stop ' + sample.stop, 'seed ' + sample.seed];
+  const facts = [sample.n + ' tokens', 'stop ' + sample.stop, 'seed ' + sample.seed];
   if (sample.beams) facts.push('beam search of ' + sample.beams, 'score ' + num(sample.beam_score));
-  const box = el('section', 'pane ' + side, el('header', '', el('h2', '', 'step ' + data.step), line.check === 'failed' ? el('span', 'bad', 'CHECK FAILED') : null, el('span', 'facts', facts.join(' · '))));
+  const box = el('section', 'pane ' + side, el('header', '', el('h2', '', 'step ' + data.step), line.check === 'failed' ? el('span', 'bad', 'CHECK FAILED') : null, el('span', 'facts', Object.assign(el('span', '', 'own ppl ' + num(m.perplexity)), { title: OWN_TEXT }), ' · ' + facts.join(' · '))));
   if (sample.why) box.append(put(el('p', 'bad'), sample.why));
   if (sample.note) box.append(put(el('p', 'facts'), sample.note));
   box.append(text_element(data, sample, view.colour, marks));
@@ -243,14 +262,17 @@ function draw_panes(data, other_data) {
     const was_text = units_of(other_data, was).text;
     if (re) was_marks.push({ ranges: ranges_of(re, was_text), cls: 'hit' });
     d = diff(was_text, units.text);
-    marks.push({ ranges: d.come, cls: 'come' });
-    was_marks.push({ ranges: d.gone, cls: 'gone' });
+    if (!d.little) {
+      marks.push({ ranges: d.come, cls: 'come' });
+      was_marks.push({ ranges: d.gone, cls: 'gone' });
+    }
   }
   const parts = [];
   if (was) parts.push({ data: other_data, sample: was, side: 'was', ...pane_element(other_data, was, 'was', was_marks) });
   parts.push({ data, sample, side: 'now', ...pane_element(data, sample, 'now', marks) });
-  const title = el('header', 'title', el('h1', '', el('span', 'kind', 'prompt '), quoted(sample.prompt, 60)), el('span', 'facts', [sample.label, 'T ' + sample.temperature, 'sample ' + (sample.i + 1) + ' of ' + sample.of].join(' · ')));
+  const title = el('header', 'title', el('h1', '', el('span', 'kind', 'prompt '), quoted(sample.prompt, 60)), el('span', 'facts', [sample.label, 'T ' + sample.temperature, number_of(sample.i, sample.of)].join(' · ')));
   if (d && d.same) title.append(el('span', 'facts', 'the same words as at step ' + other_data.step));
+  if (d && d.little) title.append(el('span', 'facts', (d.head > 1 ? 'from word ' + (d.head + 1) + ' on ' : '') + 'another text than at step ' + other_data.step + ', with too little in common to mark what changed'));
   title.append(legend(data, sample));
   box.replaceChildren(title, ...parts.map(p => p.box));
   box.classList.toggle('two', parts.length === 2);
@@ -265,7 +287,7 @@ function draw_below(data, sample, was, other_data) {
   for (const n of names) {
     const x = sample.metrics[n], y = was ? was.metrics[n] : null, value = el('dd', '', num(x));
     if (y !== null && y !== undefined && x !== null && x !== y) value.append(el('span', 'delta', (x > y ? ' ▲' : ' ▼') + num(Math.abs(x - y))));
-    table.append(el('div', '', el('dt', '', metric_label(n)), value));
+    table.append(Object.assign(el('div', '', el('dt', '', metric_label(n)), value), { title: n === 'perplexity' ? OWN_TEXT : '' }));
   }
   below.append(el('h2', '', 'metrics of this sample' + (was ? ', against step ' + other_data.step : '')), table,
     el('p', 'facts', put(el('span'), sample.samplers)));
@@ -357,8 +379,8 @@ function show_token(pane, i) {
 
 /* The token that the panel shows when nothing is pointed at: the pinned one, else the most surprising. */
 function rest_token() {
-  if (view.probes) return;
-  const pane = panes.find(p => p.side === 'now' && (view.over ? p.data.step === view.step : !view.grid || key_of(p.sample) === view.sample)) || panes[0];
+  if (view.as === 'probes') return;
+  const pane = panes.find(p => p.side === 'now' && (view.as === 'over' ? p.data.step === view.step : view.as !== 'all' || key_of(p.sample) === view.sample)) || panes[0];
   if (!pane) { show_token(null, -1); return; }
   show_token(pane, view.token >= 0 ? Math.min(view.token, pane.sample.n - 1) : most_surprising(pane.data, pane.sample));
 }
@@ -418,7 +440,10 @@ async function draw() {
   } catch (e) {
     if (mine !== drawing) return;
     panes = [];
+    $('panes').className = '';
     $('panes').replaceChildren(el('div', 'none bad', el('h2', '', 'step ' + step), el('p', '', String(e.message))));
+    $('below').replaceChildren();
+    show_token(null, -1);
     return;
   }
   if (mine !== drawing) return;
@@ -426,13 +451,13 @@ async function draw() {
   if (list.length && !list.some(s => key_of(s) === view.sample)) { view.sample = key_of(list[0]); view.token = -1; }
   draw_bar(line, data);
   draw_side(data);
-  if (view.probes && has_probes()) await draw_probes(data, mine);
+  if (view.as === 'probes' && has_probes()) await draw_probes(data, mine);
   else {
-    if (view.over) draw_over(data);
-    else if (view.grid && data.samples.length) draw_grid(data);
+    if (view.as === 'over') draw_over(data);
+    else if (view.as === 'all' && data.samples.length) draw_grid(data);
     else draw_panes(data, other_data);
     draw_scores(data, other_data);
-    if (!view.over && !view.grid) draw_sheet(data, sample_of(data, view.sample));
+    if (view.as !== 'over' && view.as !== 'all') draw_sheet(data, sample_of(data, view.sample));
     rest_token();
   }
   if (mine !== drawing) return;
@@ -448,7 +473,10 @@ function go_to(step) {
   if (!index.has(step)) return;
   view.step = step;
   follow = step === steps[steps.length - 1];
-  if (follow) $('newer').hidden = true;
+  if (follow) {
+    seen = step;
+    $('newer').hidden = true;
+  }
   draw();
 }
 
@@ -457,15 +485,15 @@ function go_by(n) {
   if (at >= 0 && at < steps.length) go_to(steps[at]);
 }
 
-function go_sample(n) {
+async function go_sample(n) {
   const data = held.get(view.step);
   if (!data) return;
   const list = sorted_samples(data), at = list.findIndex(s => key_of(s) === view.sample) + n;
   if (at < 0 || at >= list.length) return;
   view.sample = key_of(list[at]);
   view.token = -1;
-  view.probes = false;
-  draw();
+  if (view.as === 'probes') set_view('');
+  await draw();
   const on = $('samples').querySelector('.on');
   if (on) on.scrollIntoView({ block: 'nearest', inline: 'nearest' });
 }
@@ -502,17 +530,22 @@ function toggle_sheet() {
   if (d) { d.open = !d.open; if (d.open) d.scrollIntoView({ block: 'nearest' }); }
 }
 
-function toggle_over() {
-  view.over = view.probes || !view.over;
-  view.probes = false;
-  view.token = -1;
+/* To that view, or from it back to one sample. */
+function toggle_view(as) {
+  if (as === 'probes' && !has_probes()) return;
+  set_view(view.as === as ? '' : as);
   draw();
 }
 
-function toggle_probes() {
-  if (!has_probes()) return;
-  view.probes = !view.probes;
-  view.token = -1;
+function set_view(as) {
+  if ((as === 'probes') !== (view.as === 'probes')) view.token = -1; /* it was another text's */
+  view.as = as;
+}
+
+/* What is compared is seen in one sample alone: to it from anywhere else. */
+function compare_with(vs) {
+  view.vs = vs;
+  if (vs !== 'none') { compared = vs; set_view(''); }
   draw();
 }
 
@@ -521,17 +554,15 @@ function on_key(e) {
   const in_field = /^(INPUT|SELECT|TEXTAREA)$/.test(e.target.tagName) && e.target.id !== 'slider';
   if (e.key === 'Escape') {
     if (e.target === $('search')) { $('search').value = ''; set_search(''); $('search').blur(); }
-    else if (!$('keys').open && (view.probes || view.over || view.grid)) { view.probes = view.over = view.grid = false; view.token = -1; draw(); }
+    else if (!$('keys').open && view.as) { view.as = ''; view.token = -1; draw(); }
     else if (!$('keys').open) { view.token = -1; rest_token(); write_address(); }
     return;
   }
-  if (in_field) return;
+  if (in_field || ($('keys').open && e.key !== '?')) return;
   const act = {
     ArrowLeft: () => go_by(-1), ArrowRight: () => go_by(1), Home: () => go_to(steps[0]), End: () => go_to(steps[steps.length - 1]),
-    j: () => go_sample(1), k: () => go_sample(-1), g: () => { view.grid = view.probes || view.over || !view.grid; view.probes = view.over = false; draw(); },
-    o: toggle_over,
-    p: toggle_probes,
-    d: () => { view.over = false; view.vs = view.vs === 'none' ? 'before' : 'none'; draw(); },
+    j: () => go_sample(1), k: () => go_sample(-1), g: () => toggle_view('all'), o: () => toggle_view('over'), p: () => toggle_view('probes'),
+    d: () => compare_with(view.vs === 'none' || view.as ? compared : 'none'),
     ',': () => move_token(-1), '.': () => move_token(1), s: next_surprise, h: toggle_sheet, t: toggle_theme, '?': show_keys,
     c: () => { view.colour = MODES[(MODES.indexOf(view.colour) + 1) % MODES.length]; draw(); },
     '/': () => { $('search').focus(); $('search').select(); },
@@ -552,10 +583,10 @@ function wire() {
   $('back').onclick = () => go_by(-1);
   $('on').onclick = () => go_by(1);
   $('slider').oninput = e => go_to(steps[+e.target.value]);
-  $('compare').onchange = e => { view.vs = e.target.value; draw(); };
+  $('compare').onchange = e => compare_with(e.target.value);
   $('colour').replaceChildren(...MODES.map(m => Object.assign(el('option', '', m.replace(/_/g, ' ')), { value: m })));
   $('colour').onchange = e => { view.colour = e.target.value; draw(); };
-  $('probes').onclick = toggle_probes;
+  $('probes').onclick = () => toggle_view('probes');
   $('theme').onclick = toggle_theme;
   $('help').onclick = show_keys;
   $('newer').onclick = () => go_to(steps[steps.length - 1]);
@@ -569,11 +600,11 @@ function wire() {
     let i = t ? t.place : -1;
     if (pane.strip && e.target === pane.strip) i = Math.floor(e.offsetX / (pane.strip.step_px || 1));
     if (i < 0 || i >= pane.sample.n) return;
-    if (keep && view.over) return go_to(pane.data.step);
+    if (keep && view.as === 'over') return go_to(pane.data.step);
     if (keep) {
       $('token').classList.remove('small');
-      if (view.grid) { view.sample = key_of(pane.sample); for (const p of panes) p.box.classList.toggle('on', p === pane); }
-      view.token = pane.side === 'now' && view.token !== i ? i : -1;
+      view.token = pane.side === 'now' && (view.token !== i || view.sample !== key_of(pane.sample)) ? i : -1;
+      if (view.as === 'all') { view.sample = key_of(pane.sample); mark_sample(); }
       write_address();
     }
     if (!shown_token || shown_token.pane !== pane || shown_token.i !== i) show_token(pane, i);
@@ -583,9 +614,9 @@ function wire() {
   $('panes').addEventListener('mousemove', e => point(e, false));
   $('panes').addEventListener('click', e => point(e, true));
   $('panes').addEventListener('mouseleave', rest_token);
-  window.addEventListener('hashchange', () => { if (run_in_address() !== run_of_old) return location.reload(); read_address(); $('search').value = view.q; run_search(view.q); draw(); });
+  window.addEventListener('hashchange', () => { if (run_in_address() !== run_of_old) return location.reload(); read_address(); build_charts(shows); $('search').value = view.q; run_search(view.q); draw(); });
   window.addEventListener('scroll', draw_strips, { passive: true });
-  window.addEventListener('resize', () => { if (view.probes) draw(); });
+  window.addEventListener('resize', () => { if (view.as === 'probes') draw(); });
   const sizes = new ResizeObserver(() => { draw_ticks(); draw_strips(); }); /* the bar is laid out anew by its own words, a pane by scrolling */
   sizes.observe($('track'));
   sizes.observe($('panes'));
@@ -595,23 +626,30 @@ function wire() {
 /* A run that goes on: new evals are noticed, and shown at once only to one who is at the newest. */
 async function look_for_more() {
   if (document.hidden) return;
-  const before = steps.length;
   try { if (!await load_index(true)) return; } catch { return; }
   build_charts(shows);
   draw_ticks();
-  if (follow) go_to(steps[steps.length - 1]);
+  if (follow || !index.has(view.step)) go_to(steps[steps.length - 1]); /* a run that went back to a checkpoint leaves its steps behind */
   else {
-    $('newer').textContent = steps.length - before > 0 ? (steps.length - before) + ' new ▸' : 'new ▸';
+    const news = steps.filter(s => s > seen).length;
+    $('newer').textContent = news ? news + ' new ▸' : 'new ▸';
     $('newer').hidden = false;
     draw();
   }
 }
 
-/* The runs that were set aside here, by when they began; this page is theirs too. */
+/* A run that was set aside, by when it began and its id, and what tells it from those of the same minute: whose it is, how far it came,
+ * and how well. */
+function run_label(name) {
+  const [step, best, model] = run_facts[runs.indexOf(name)] || [];
+  return [name.replace('_', ' ').replace(/ (\d\d)(\d\d)_/, ' $1:$2 '), model, step >= 0 ? 'to step ' + step : '', best === null || best === undefined ? '' : 'best val ' + num(best)].filter(Boolean).join(' · ');
+}
+
+/* The runs that were set aside here; this page is theirs too. */
 function draw_runs() {
   const names = run_of_old && !runs.includes(run_of_old) ? [run_of_old, ...runs] : runs, select = $('which-run');
   $('runs').hidden = !names.length;
-  select.replaceChildren(...[['', 'newest'], ...[...names].reverse().map(n => [n, n.replace('_', ' ').replace(/ (\d\d)(\d\d)_/, ' $1:$2 ')])].map(([v, t]) => Object.assign(el('option', '', t), { value: v })));
+  select.replaceChildren(...[['', 'newest'], ...[...names].reverse().map(n => [n, run_label(n)])].map(([v, t]) => Object.assign(el('option', '', t), { value: v })));
   select.value = run_of_old || '';
   select.onchange = () => { location.hash = select.value ? 'run=' + select.value : ''; };
 }
@@ -625,6 +663,7 @@ async function start() {
     $('panes').replaceChildren(el('div', 'none', el('h2', '', 'Nothing to show yet'), el('p', '', report_dir + '/index.js has no evals. It is written at each eval; `glimpse report DIR` draws it anew from evals.jsonl.')));
   } else {
     read_address();
+    seen = steps[steps.length - 1];
     build_charts(shows);
     draw_ticks();
     $('search').value = view.q;

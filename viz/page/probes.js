@@ -40,20 +40,23 @@ function since(at, holds) {
 
 const sum_from = (l, from) => l.slice(from).reduce((a, b) => a + b, 0);
 
-/* Where a column begins, 0..1: half-way between two steps. */
+/* Where the columns begin and end, in steps: half-way between two of them, and the first and the last reach as far outwards as inwards
+ * (viz/probe_map.c). */
 function column_edges(at) {
-  const lo = at[0].step, span = Math.max(1, at[at.length - 1].step - lo), x = at.map(a => (a.step - lo) / span);
-  if (at.length === 1) return [0, 1];
-  const edges = [0];
-  for (let k = 1; k < x.length; k++) edges.push((x[k - 1] + x[k]) / 2);
-  return [...edges, 1];
+  const n = at.length, edge = k => (at[k - 1].step + at[k].step) / 2;
+  if (n === 1) return [at[0].step - 0.5, at[0].step + 0.5];
+  const inner = at.slice(1).map((_, k) => edge(k + 1));
+  return [2 * at[0].step - inner[0], ...inner, 2 * at[n - 1].step - inner[n - 2]];
 }
+
+/* A step's place on the map, 0..1. */
+const step_place = (edges, step) => (step - edges[0]) / (edges[edges.length - 1] - edges[0]);
 
 function draw_probe_map(card) {
   const { canvas, probe } = card, ratio = window.devicePixelRatio || 1, w = canvas.clientWidth, h = canvas.clientHeight;
   if (!w) return;
   canvas.width = w * ratio; canvas.height = h * ratio;
-  const g = canvas.getContext('2d'), edges = column_edges(probe.at), row = h / probe.t.length, css = getComputedStyle(canvas);
+  const g = canvas.getContext('2d'), in_steps = column_edges(probe.at), edges = in_steps.map(e => step_place(in_steps, e)), row = h / probe.t.length, css = getComputedStyle(canvas);
   g.scale(ratio, ratio);
   probe.at.forEach((a, k) => {
     const x = edges[k] * w, wide = (edges[k + 1] - edges[k]) * w;
@@ -63,12 +66,13 @@ function draw_probe_map(card) {
     }
   });
   for (let i = 0; i < probe.t.length && probe.at.length > 1; i++) { /* the first choice from here on */
-    const from = since(probe.at, a => a.r[i] === 1), k = probe.at.findIndex(a => a.step === from);
-    if (k < 0) continue;
+    const from = since(probe.at, a => a.r[i] === 1);
+    if (from === null) continue;
+    const x = step_place(in_steps, from) * w - 1.75; /* at the step itself: the column begins before it */
     g.fillStyle = '#000000';
-    g.fillRect(edges[k] * w, i * row, 3.5, row - 1);
+    g.fillRect(x, i * row, 3.5, row - 1);
     g.fillStyle = '#ffffff';
-    g.fillRect(edges[k] * w + 0.75, i * row + 0.75, 2, row - 2.5);
+    g.fillRect(x + 0.75, i * row + 0.75, 2, row - 2.5);
   }
   const now = probe.at.findIndex(a => a.step === view.step);
   if (now >= 0) {
@@ -113,7 +117,7 @@ function probe_card(probe, data) {
   box.append(el('div', 'grid-of', el('span', 'head', 'token'), el('span', 'head', 'p at step ' + probe.at[0].step + (many ? ' → ' + probe.at[probe.at.length - 1].step : '')), el('span', 'head', many ? 'first choice since' : 'rank'), labels, canvas, from), note);
   const card = { box, canvas, probe };
   const where = e => {
-    const edges = column_edges(probe.at), x = e.offsetX / canvas.clientWidth, k = Math.max(0, edges.findIndex(v => v > x) - 1);
+    const edges = column_edges(probe.at), x = edges[0] + e.offsetX / canvas.clientWidth * (edges[edges.length - 1] - edges[0]), k = Math.max(0, edges.findIndex(v => v > x) - 1);
     return [Math.min(k, probe.at.length - 1), Math.max(0, Math.min(probe.t.length - 1, Math.floor(e.offsetY / canvas.clientHeight * probe.t.length)))];
   };
   const say = (k, i) => {
@@ -135,7 +139,7 @@ function probe_card(probe, data) {
 /* All of them, instead of the panes.  The panel shows the token that was clicked. */
 async function draw_probes(data, mine) {
   const box = $('panes');
-  try { await load_probes(); } catch (e) { box.replaceChildren(el('div', 'none bad', el('p', '', String(e.message)))); return; }
+  try { await load_probes(); } catch (e) { panes = []; box.className = ''; $('below').replaceChildren(); box.replaceChildren(el('div', 'none bad', el('p', '', String(e.message)))); return; }
   if (mine !== drawing) return;
   const ramp = el('canvas', 'ramp'), g = ramp.getContext('2d');
   ramp.width = LEVELS; ramp.height = 1;

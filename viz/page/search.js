@@ -1,7 +1,7 @@
 /* search.js -- text or /pattern/ over the samples of every step; data files are read as the search reaches them, newest
  * first, and results show as they come. */
 
-const texts = new Map(); /* step -> [{key, label, prompt, text}]: kept, the rest of the data is not */
+const texts = new Map(); /* step -> {seq, of: [{p, s, i, of, label, prompt, text}]}: kept, the rest of the data is not */
 const FOUND_MOST = 300;
 let search_run = 0;
 
@@ -26,12 +26,13 @@ function ranges_of(re, text) {
 }
 
 async function texts_of(step) {
-  if (!texts.has(step)) {
+  const seq = index.get(step).seq;
+  if (!texts.has(step) || texts.get(step).seq < seq) {
     const kept = held.has(step), data = await load_step(step);
-    texts.set(step, data.samples.map(s => ({ key: key_of(s), label: s.label, prompt: s.prompt, text: units_of(data, s).text || s.text })));
+    texts.set(step, { seq, of: data.samples.map(s => ({ p: s.p, s: s.s, i: s.i, of: s.of, label: s.label, prompt: s.prompt, text: units_of(data, s).text || s.text })) });
     for (const s of data.samples) if (!kept) { s.units = null; s.cols = null; }
   }
-  return texts.get(step);
+  return texts.get(step).of;
 }
 
 async function run_search(query) {
@@ -65,11 +66,20 @@ async function run_search(query) {
 
 function found_row(step, t, ranges) {
   const r = ranges[0], from = Math.max(0, r.from - 40), to = Math.min(t.text.length, Math.max(r.to, r.from + 1) + 60);
-  const b = el('button', 'row', el('b', '', 'step ' + step), el('span', 'where', t.label + ' · ' + quoted(t.prompt, 16) + (ranges.length > 1 ? ' · ' + ranges.length + '×' : '')));
+  const b = el('button', 'row', el('b', '', 'step ' + step), el('span', 'where', [t.label, quoted(t.prompt, 16), t.of > 1 ? number_of(t.i, t.of) : '', ranges.length > 1 ? ranges.length + ' hits' : ''].filter(Boolean).join(' · ')));
   const context = el('span', 'context', (from ? '…' : '') + label_of(t.text.slice(from, r.from), 60).replace('∅', '').replace(/␣/g, ' '));
   context.append(el('mark', '', label_of(t.text.slice(r.from, r.to), 60).replace(/␣/g, ' ')), label_of(t.text.slice(r.to, to), 80).replace('∅', '').replace(/␣/g, ' ') + (to < t.text.length ? '…' : ''));
   b.append(context);
   b.type = 'button';
-  b.onclick = () => { view.sample = t.key; view.token = -1; go_to(step); };
+  b.onclick = () => {
+    if (!shows(t.p, t.s)) { /* the filters would show another one in its place */
+      view.prompt = view.setting = -1;
+      build_charts(shows);
+    }
+    view.sample = key_of(t);
+    view.token = -1;
+    set_view('');
+    go_to(step);
+  };
   return el('li', '', b);
 }

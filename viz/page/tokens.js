@@ -100,9 +100,13 @@ function units_of(data, sample) {
   return sample.units = units;
 }
 
+/* Without a tokenizer a piece is the id and the blank before the next one (sampling/pieces_text.h). */
+const is_id = (data, place) => data.pieces[place] === data.ids[place] + ' ';
+
 const piece_label = (data, place, most) => {
   const piece = data.pieces[place];
   if (piece === undefined) return unknown_of(data, place);
+  if (is_id(data, place)) return String(data.ids[place]);
   return typeof piece === 'string' ? label_of(piece, most) : piece.map(b => '\\x' + b.toString(16).padStart(2, '0')).join('');
 };
 
@@ -169,8 +173,9 @@ function token_panel(data, sample, i, rows, step_note) {
   const name = piece_label(data, c.id[i], 60);
   out.push(el('header', 'panel-head', el('div', 'where', step_note), el('div', 'name', name),
     el('div', 'where', 'token ' + (i + 1) + ' of ' + sample.n + ' · id ' + (data.ids[c.id[i]] ?? '?'))));
-  const before = units.slice(Math.max(0, i - 12), i).map(u => u.text).join('');
-  out.push(el('p', 'context', (i > 12 ? '…' : '') + label_of(before.slice(-60), 60).replace('∅', ''), el('b', '', label_of(units[i].text || name, 30))));
+  const before = units.slice(Math.max(0, i - 12), i).map(u => u.text).join(''), ids = is_id(data, c.id[i]);
+  const shown = label_of(before.slice(-60), 60).replace('∅', '');
+  out.push(el('p', 'context', (i > 12 ? '…' : '') + (ids ? shown.replace(/␣/g, ' ') : shown), el('b', '', ids ? name : label_of(units[i].text || name, 30))));
   out.push(el('dl', 'facts',
     fact('rank', String(c.rank[i]), '1 = the model’s first choice'),
     fact('probability', prob(Math.exp(c.logprob[i])), 'the model’s own, before temperature and filters'),
@@ -182,14 +187,14 @@ function token_panel(data, sample, i, rows, step_note) {
     fact('mass above', prob(c.left[i]), 'probability of the ids ranked above it')));
   const list = el('ol', 'bars');
   let seen = false;
-  const k = sample.k, shown = Math.min(rows, k);
+  const k = sample.k, listed = Math.min(rows, k);
   for (let j = 0; j < k; j++) {
     const place = c.top[i * k + j];
     if (place === c.none) break;
     const mine = place === c.id[i], p = p_of_code(c.p[i * k + j]), pf = scored ? NaN : p_of_code(c.pf[i * k + j]);
-    if (j >= shown && !mine) continue;
+    if (j >= listed && !mine) continue;
     seen = seen || mine;
-    if (mine && j >= shown) list.append(el('li', 'gap', '⋮ rank ' + c.rank[i]));
+    if (mine && j >= listed) list.append(el('li', 'gap', '⋮ rank ' + c.rank[i]));
     list.append(bar_row(piece_label(data, place, 22), p, pf, mine ? 'chosen' : pf > 0 || scored ? '' : 'filtered'));
   }
   if (!seen) list.append(el('li', 'gap', '⋮ rank ' + c.rank[i]), bar_row(piece_label(data, c.id[i], 22), Math.exp(c.logprob[i]), scored ? NaN : c.p_final[i], 'chosen'));

@@ -53,7 +53,10 @@ function prob(p) {
 const count = n => n >= 1e9 ? (n / 1e9).toFixed(2) + ' G' : n >= 1e6 ? (n / 1e6).toFixed(n < 1e7 ? 2 : 0) + ' M' : n >= 1e3 ? (n / 1e3).toFixed(0) + ' k' : String(n);
 
 /* As text_metric_label of viz/text.h. */
-const METRIC_LABELS = { mean_entropy: 'entropy', spelling_token_rate: 'spelling', repetition_tokens: 'repeats', repetition: 'word repeats' };
+const METRIC_LABELS = { perplexity: 'ppl of its own text', mean_entropy: 'entropy', spelling_token_rate: 'spelling', repetition_tokens: 'repeats', repetition: 'word repeats' };
+/* What a perplexity here is: not that of the validation data, which stands beside it. */
+const OWN_TEXT = 'the model’s perplexity on the text that it has just said, not on the validation data';
+const number_of = (i, of) => 'sample ' + (i + 1) + ' of ' + of;
 const metric_label = name => METRIC_LABELS[name] || name.replace(/_/g, ' ');
 
 /* --- what changed ------------------------------------------------------------------------------------------------- */
@@ -66,7 +69,9 @@ function words_of(text) {
 }
 
 /* Myers, "An O(ND) difference algorithm" (1986), between what is left when equal ends are off.  Returns for both texts
- * the ranges of characters that the other does not have.  Past MOST_EDITS all of the middle counts as changed. */
+ * the ranges of characters that the other does not have; head: how many words both begin with; little: not even a quarter of the
+ * shorter one stands in stretches of three words and more that both have, so that what is left would be chance: an `and` here and
+ * there.  Past MOST_EDITS all of the middle counts as changed. */
 const MOST_EDITS = 1200;
 function diff(a_text, b_text) {
   const a = words_of(a_text), b = words_of(b_text);
@@ -105,7 +110,20 @@ function diff(a_text, b_text) {
     });
     return out;
   };
-  return { gone: ranges(a, gone), come: ranges(b, come), same: a.length === b.length && !n && !m };
+  const is_word = x => /[\p{L}\p{N}]/u.test(x.w);
+  let kept = 0, run = 0, behind = -1; /* words, not marks; of the stretch that is being counted, and where in `a` it would go on */
+  const end_run = () => { if (run >= 3) kept += run; run = 0; };
+  for (let i = 0, j = 0; j < b.length; j++) { /* what is not marked in the one is, in the same order, what is not in the other */
+    const come_here = j >= head && j < b.length - tail && come[j - head];
+    if (come_here) { end_run(); continue; }
+    while (i >= head && i < a.length - tail && gone[i - head]) i++;
+    if (i !== behind) end_run();
+    if (is_word(b[j])) run++;
+    behind = ++i;
+  }
+  end_run();
+  const fewer = Math.min(a.filter(is_word).length, b.filter(is_word).length);
+  return { gone: ranges(a, gone), come: ranges(b, come), same: a.length === b.length && !n && !m, head: b.slice(0, head).filter(is_word).length, little: n > 0 && m > 0 && 4 * kept < fewer };
 }
 
 /* Does [from, to) meet one of the ranges, which rise?  `walk` remembers where the last question ended. */
