@@ -33,7 +33,7 @@ static __device__ OUTLINED bool other_tile(const persist_phase &p, int tile) {
         if (p.half) attend_chunk<__nv_bfloat16, PERSIST_THREADS>(p.u.attend, tile % p.x, tile / p.x % p.y, tile / p.x / p.y);
         else attend_chunk<float, PERSIST_THREADS>(p.u.attend, tile % p.x, tile / p.x % p.y, tile / p.x / p.y);
     }
-    __syncthreads(); /* what the next tile puts into shared memory */
+    __syncthreads(); /* so that no body has to know what the one of the tile before still reads of shared memory */
     return ended;
 }
 

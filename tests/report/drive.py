@@ -59,7 +59,7 @@ def line(step, seq, samples, pieces, val, **more):
     return out
 
 
-def journal(folder, evals, per=(2, 2, 4), n_tokens=128, hostile=True, model=None, run="9f2c1a", seed=7, at=lambda e: (250 * e, e), probes=None):
+def journal(folder, evals, per=(2, 2, 4), n_tokens=128, hostile=True, run="9f2c1a", seed=7, at=lambda e: (250 * e, e), probes=None, model=None):
     """`evals` evals; where `hostile`, the pieces of ids 40.. are HOSTILE and stand in sample 0.0.1 of each.  `at`: step and seq."""
     rng, vocab = random.Random(seed), WORDS + ["?"] * (40 - len(WORDS)) + HOSTILE + ["\u2581"]
     pieces = {str(i): v for i, v in enumerate(vocab)}
@@ -318,7 +318,7 @@ def checks(browser, folder):
     check(int(b.js("parseInt(document.querySelector('.said').textContent)")) == want, "the search finds all %d" % want)
     where = b.js("[...document.querySelectorAll('#found .where')].map(w => w.textContent)")
     check(where and all(re.search(r"^top_k=\d+ · “.*” · sample [1-4] of 4( · \d+ hits)?$", w) for w in where), "a place found names its sample: %s" % where)
-    b.js("filter_by('setting', 0)"); b.wait("document.querySelectorAll('#samples .sample').length === 8")
+    b.js("[...document.querySelectorAll('.chip')].find(c => c.textContent === 'top_k=5').click()"); b.wait("document.querySelectorAll('#samples .sample').length === 8")
     b.key("g"); b.wait("panes.length === 8")
     b.js("texts_of(1250).then(all => { window.row = found_row(1250, all.find(t => t.p === 1 && t.s === 1 && t.i === 2), [{ from: 0, to: 4 }]); })"); b.wait("window.row !== undefined")
     b.js("window.row.querySelector('button').click()"); b.wait("panes.length === 2 && view.sample === '1.1.2' && view.setting === -1 && document.querySelectorAll('#samples .sample').length === 16")
@@ -500,18 +500,6 @@ def set_aside(browser, glimpse, folder):
     check(b.js("steps.length") == 2, "another one is chosen")
     b.js("(s => { s.value = ''; s.onchange(); })(document.getElementById('which-run'))")
     b.wait(DRAWN % 750)
-    # A run that goes back to a checkpoint: its index is shorter, a step is repeated, and the page follows.
-    b.js("go_to(500)"); b.wait(DRAWN % 500)
-    index = os.path.join(here, "report", "index.js")
-    lines = open(index, encoding="utf-8").read().splitlines()
-    with open(index, "w", encoding="utf-8") as f: f.write("\n".join(lines[:2]) + "\n")
-    b.js("look_for_more()"); b.wait(DRAWN % 250)
-    check(b.js("steps.join()") == "0,250" and b.js("held.get(250).seq") == 1, "steps that a run left behind are gone: %s" % b.js("steps.join()"))
-    data = os.path.join(here, "report", "step_00000250.js")
-    said = open(data, encoding="utf-8").read()
-    with open(data, "w", encoding="utf-8") as f: f.write(said.replace('"seq":1,', '"seq":9,', 1))
-    with open(index, "w", encoding="utf-8") as f: f.write("\n".join(lines[:1] + [lines[1].replace('"seq":1,', '"seq":9,', 1)]) + "\n")
-    b.js("look_for_more()"); b.wait("held.get(250) && held.get(250).seq === 9")
     check(b.complaints() == [], "the browser has nothing to say of runs set aside: %s" % b.complaints())
 
 

@@ -9,7 +9,6 @@ let follow = true;      /* at the newest step, and to stay there */
 let panes = [];         /* [{data, sample, side, strip}], what is shown now */
 let drawing = 0;
 let compared = 'before'; /* the last choice of what to compare with that was not `nothing`: what d brings back */
-let seen = -1;          /* the newest step when one was last at the newest: what comes behind it is new */
 
 /* The mode of the run's own log: of `all` the first; `topk` is a table, which here is beside the text in any mode. */
 function colour_of_run() {
@@ -147,18 +146,12 @@ function legend(data, sample) {
 }
 
 /* --- the list of samples ------------------------------------------------------------------------------------------ */
-function filter_by(name, value) {
-  view[name] = value;
-  draw_charts();
-  draw();
-}
-
 function chip(text, on, act, title) {
   const b = el('button', 'chip' + (on ? ' on' : ''), ...[text].flat());
   b.type = 'button';
   b.setAttribute('aria-pressed', on);
   if (title) b.title = title;
-  b.onclick = act;
+  b.onclick = () => { act(); draw_charts(); draw(); };
   return b;
 }
 
@@ -178,12 +171,16 @@ function draw_filters(data, prompts, settings) {
   filters_of = of;
   const focused = [...filters.querySelectorAll('button, select')].indexOf(document.activeElement); /* who walks by keys stays where they were */
   filters.replaceChildren();
-  if (prompts.size > 1) filters.append(el('h2', '', 'prompt'), el('div', 'chips', chip('all', view.prompt < 0, () => filter_by('prompt', -1)),
-    ...[...prompts].map(([p, text]) => chip(quoted(text, 24), view.prompt === p, () => filter_by('prompt', view.prompt === p ? -1 : p), label_of(text, 400)))));
-  if (settings.size > 1) filters.append(el('h2', '', 'setting'), el('div', 'chips', chip('all', view.setting < 0, () => filter_by('setting', -1)),
-    ...[...settings].map(([s, label]) => chip([dot(s), label], view.setting === s, () => filter_by('setting', view.setting === s ? -1 : s)))));
+  if (prompts.size > 1) filters.append(el('h2', '', 'prompt'), el('div', 'chips', chip('all', view.prompt < 0, () => { view.prompt = -1; }),
+    ...[...prompts].map(([p, text]) => chip(quoted(text, 24), view.prompt === p, () => { view.prompt = view.prompt === p ? -1 : p; }, label_of(text, 400)))));
+  if (settings.size > 1) filters.append(el('h2', '', 'setting'), el('div', 'chips', chip('all', view.setting < 0, () => { view.setting = -1; }),
+    ...[...settings].map(([s, label]) => chip([dot(s), label], view.setting === s, () => { view.setting = view.setting === s ? -1 : s; }))));
   const views = el('div', 'chips views');
-  const view_chip = (name, as, title) => views.append(chip(name, view.as === as, () => toggle_view(as), title));
+  const view_chip = (name, as, title) => {
+    const b = chip(name, view.as === as, null, title);
+    b.onclick = () => toggle_view(as);
+    views.append(b);
+  };
   if (data.samples.length > 2) {
     const sort = el('select', '', ...[['', 'as recorded'], ...names.flatMap(n => [['+' + n, metric_label(n) + ' ↑'], ['-' + n, metric_label(n) + ' ↓']])].map(([v, t]) => Object.assign(el('option', '', t), { value: v })));
     sort.value = view.sort;
@@ -475,10 +472,7 @@ function go_to(step) {
   if (!index.has(step)) return;
   view.step = step;
   follow = step === steps[steps.length - 1];
-  if (follow) {
-    seen = step;
-    $('newer').hidden = true;
-  }
+  if (follow) $('newer').hidden = true;
   draw();
 }
 
@@ -647,9 +641,9 @@ async function look_for_more() {
     load_runs(true).then(draw_runs);
     if (view.q) run_search(view.q);
   }
-  if (follow || !index.has(view.step)) { go_to(steps[steps.length - 1]); return; }
-  const later = steps.filter(s => s > seen).length;
-  $('newer').textContent = index.get(steps[steps.length - 1]).run !== run ? 'a new run ▸' : later ? later + ' new ▸' : 'new ▸';
+  if (follow) { go_to(steps[steps.length - 1]); return; }
+  if (!index.has(view.step)) view.step = steps.reduce((at, s) => s <= view.step ? s : at, steps[0]);
+  $('newer').textContent = index.get(steps[steps.length - 1]).run !== run ? 'a new run ▸' : news.came && !news.gone ? news.came + ' new ▸' : 'new ▸';
   $('newer').hidden = false;
   draw();
 }
@@ -679,7 +673,6 @@ async function start() {
     $('panes').replaceChildren(el('div', 'none', el('h2', '', 'Nothing to show yet'), el('p', '', report_dir + '/index.js has no evals. It is written at each eval; `glimpse report DIR` draws it anew from evals.jsonl.')));
   } else {
     read_address();
-    seen = steps[steps.length - 1];
     draw_charts();
     draw_ticks();
     $('search').value = view.q;

@@ -1,7 +1,7 @@
 /* search.js -- text or /pattern/ over the samples of every step; data files are read as the search reaches them, newest
  * first, and results show as they come. */
 
-const texts = new Map(); /* step -> {seq, of: [{p, s, i, of, label, prompt, text}]}: kept, the rest of the data is not */
+const texts = new Map(); /* step -> [{p, s, i, of, label, prompt, text}]: kept, the rest of the data is not */
 const FOUND_MOST = 300;
 let search_run = 0;
 
@@ -28,13 +28,12 @@ function ranges_of(re, text) {
 }
 
 async function texts_of(step) {
-  const seq = index.get(step).seq;
-  if (!texts.has(step) || texts.get(step).seq < seq) {
+  if (!texts.has(step)) {
     const kept = held.has(step), data = await load_step(step);
-    texts.set(step, { seq, of: data.samples.map(s => ({ p: s.p, s: s.s, i: s.i, of: s.of, label: s.label, prompt: s.prompt, text: units_of(data, s).text || s.text })) });
+    texts.set(step, data.samples.map(s => ({ p: s.p, s: s.s, i: s.i, of: s.of, label: s.label, prompt: s.prompt, text: units_of(data, s).text || s.text })));
     for (const s of data.samples) if (!kept) { s.units = null; s.cols = null; }
   }
-  return texts.get(step).of;
+  return texts.get(step);
 }
 
 async function run_search(query) {
