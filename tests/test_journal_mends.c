@@ -297,3 +297,18 @@ TEST(journal_needs_little_stack) {
     munmap(stack, GUARD + STACK);
     buf_free(&all);
 }
+
+/* All of an inline eval, its pictures too: 48 KB here, and it was more than 96. */
+TEST(journal_of_an_inline_run_on_a_small_stack) {
+    if (test_is_slow_build()) SKIP("a checked build's frames are its own");
+    buffer cmd = {0};
+    int64_t last, before;
+    buf_printf(&cmd, "cd '%s' && ulimit -s 96 && env -i PATH=\"$PATH\" GLIMPSE_ARGS='--max_sample_tokens 20 --sample_each_eval --mode inline --out_dir .' "
+               "'%s/minimal' >said 2>&1", test_tmpdir(), test_build_dir());
+    for (int i = 0; i < 2; i++) EXPECT_EQ(system(buf_str(&cmd)), 0); /* the second sets the first aside */
+    char *path = path_join(test_tmpdir(), "evals.jsonl");
+    journal_last_steps(path, &last, &before);
+    EXPECT(last > before && before >= 0);
+    free(path);
+    buf_free(&cmd);
+}
