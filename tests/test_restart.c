@@ -140,7 +140,7 @@ TEST(restart_in_the_same_program) {
     EXPECT_OK(glimpse_set(r.cfg, "mode", "inline"));
     rig_reopen(&r);
     REQUIRE(r.g != NULL);
-    EXPECT_ERR(glimpse_eval(r.g, 1, 1, 2), GLIMPSE_E_BUSY, "another run is writing here");
+    EXPECT_ERR(glimpse_eval(r.g, 1, 1, 2), GLIMPSE_E_BUSY, "another session of this program writes here");
     EXPECT(!strstr(buf_str(&r.said), "still finishes"));
     EXPECT_OK(glimpse_eval(first, 1, 1, 2));
     EXPECT_OK(glimpse_drain(first));
