@@ -315,8 +315,8 @@ GLIMPSE_API glimpse_status glimpse_eval(glimpse *g, int64_t step, double train_l
 GLIMPSE_API glimpse_status glimpse_check(glimpse *g, const int32_t *ids, const int32_t *targets, int32_t B, int32_t T,
                                          double loss);
 /* The same, far sharper, where the trainer has the loss of each token: losses (B, T), nats, those of targets -1 not read.
- * Finds up to three mistakes at once.  Also fails if another GELU or another norm eps explains the trainer's numbers better than the description does, and
- * names it: such a mistake moves the mean by less than 1e-6. */
+ * Finds up to three mistakes at once.  Also fails if another GELU or another norm eps explains the trainer's numbers better than
+ * the description does, and names it: such a mistake moves the mean by less than 1e-6. */
 GLIMPSE_API glimpse_status glimpse_check_losses(glimpse *g, const int32_t *ids, const int32_t *targets, int32_t B,
                                                 int32_t T, const float *losses);
 

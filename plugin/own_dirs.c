@@ -10,7 +10,7 @@
 #include "plugin/guest.h"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static glimpse *first; /* of all that are open; a forked child has its parent's, with another owner */
+static glimpse *first; /* of the sessions in worker mode that are open; a forked child has its parent's, with another owner */
 
 static const glimpse *writer_of(const struct stat *s) {
     for (const glimpse *g = first; g; g = g->next)
