@@ -24,7 +24,11 @@ struct journal {
     file f;      /* f.size: bytes acknowledged */
     bool beyond; /* there may be bytes beyond them that could not be cut off */
     char older[48]; /* the file is still that run's, which is set aside before the first line of ours; "" = it is ours */
+    char *window;   /* bytes [window_from, window_to) of the file, for walking back; NULL = none were read */
+    int64_t window_from, window_to;
 };
+
+enum { WINDOW = 65536 }; /* on the heap: inline the trainer's thread walks, and its stack is not ours to fill */
 
 /* --- reading lines ------------------------------------------------------------------------------------------------ */
 
@@ -34,18 +38,30 @@ static glimpse_status read_span(const file *f, int64_t from, int64_t to, buffer 
     return lines_read(f, from, to, line);
 }
 
-/* Where the last newline before `end` stands, -1 = there is none. */
-static glimpse_status newline_before(const file *f, int64_t end, int64_t *at) {
-    char chunk[65536];
+static void drop_window(journal *j) {
+    free(j->window);
+    j->window = NULL;
+    j->window_from = j->window_to = 0;
+}
+
+/* Where the last newline before `end` stands, -1 = there is none.  The next search begins in the bytes that are at hand: many
+ * short lines cost the bytes that they are. */
+static glimpse_status newline_before(journal *j, int64_t end, int64_t *at) {
+    if (!j->window && !(j->window = malloc(WINDOW))) FAIL(GLIMPSE_E_MEMORY, "%s: no memory for walking back", j->f.path);
     while (end > 0) {
-        int64_t n = end < (int64_t)sizeof chunk ? end : (int64_t)sizeof chunk;
-        TRY(file_read_at(f, end - n, chunk, (size_t)n));
-        for (int64_t i = n - 1; i >= 0; i--)
-            if (chunk[i] == '\n') {
-                *at = end - n + i;
-                return GLIMPSE_OK;
-            }
-        end -= n;
+        if (end <= j->window_from || end > j->window_to) {
+            int64_t from = end < WINDOW ? 0 : end - WINDOW;
+            j->window_from = j->window_to = 0;
+            TRY(file_read_at(&j->f, from, j->window, (size_t)(end - from)));
+            j->window_from = from;
+            j->window_to = end;
+        }
+        const char *found = memrchr(j->window, '\n', (size_t)(end - j->window_from));
+        if (found) {
+            *at = j->window_from + (found - j->window);
+            return GLIMPSE_OK;
+        }
+        end = j->window_from;
     }
     *at = -1;
     return GLIMPSE_OK;
@@ -61,6 +77,7 @@ static bool plain_name(const char *s) {
 
 static glimpse_status cut(journal *j, int64_t size) {
     int failed;
+    drop_window(j);
     do failed = io.ftruncate(j->f.fd, size);
     while (failed && errno == EINTR);
     j->beyond = failed != 0;
@@ -119,9 +136,9 @@ out:
 static glimpse_status line_before(journal *j, int64_t end, int64_t *from, int64_t *to, buffer *line) {
     int64_t before;
     *from = -1;
-    TRY(newline_before(&j->f, end, to));
+    TRY(newline_before(j, end, to));
     if (*to < 0) return GLIMPSE_OK;
-    TRY(newline_before(&j->f, *to, &before));
+    TRY(newline_before(j, *to, &before));
     TRY(read_span(&j->f, before + 1, *to, line));
     *from = before + 1;
     return GLIMPSE_OK;
@@ -188,6 +205,7 @@ void journal_last_steps(const char *path, int64_t *last, int64_t *before) {
         to = to == last ? before : NULL;
     }
     if (r) record_free(&r->record);
+    drop_window(&j);
     file_close(&j.f);
 }
 
@@ -350,6 +368,7 @@ glimpse_status journal_open_locked(const char *dir, int lock, int64_t began, int
     if (j->f.size == 0) TRY_GOTO(sync_names(dir));
     if (!s.continued && run && plain_name(run)) c_snprintf(s.run, sizeof s.run, "%s", run);
     else if (!s.continued) record_name_run(s.run);
+    drop_window(j); /* a run is long, and walks back no more */
     *state = s;
     *out = j;
     j = NULL;
@@ -385,6 +404,7 @@ glimpse_status journal_append(journal *j, const buffer *line) {
 
 void journal_close(journal *j) {
     if (!j) return;
+    drop_window(j);
     file_close(&j->f);
     if (j->dir_fd >= 0) close(j->dir_fd);
     free(j);
@@ -395,10 +415,11 @@ void journal_close(journal *j) {
 static glimpse_status list_lines(const file *f, journal_lines *lines, int64_t *unread) {
     glimpse_status st = GLIMPSE_OK;
     buffer line = {0};
-    char chunk[65536];
+    char *chunk = malloc(WINDOW);
     int64_t from = 0;
+    if (!chunk) FAIL(GLIMPSE_E_MEMORY, "%s: no memory for its lines", f->path);
     for (int64_t at = 0, size = f->size; at < size;) {
-        int64_t n = size - at < (int64_t)sizeof chunk ? size - at : (int64_t)sizeof chunk;
+        int64_t n = size - at < WINDOW ? size - at : WINDOW;
         TRY_GOTO(file_read_at(f, at, chunk, (size_t)n));
         for (int64_t i = 0; i < n; i++) {
             if (chunk[i] != '\n') continue;
@@ -425,6 +446,7 @@ static glimpse_status list_lines(const file *f, journal_lines *lines, int64_t *u
     }
     if (buf_failed(&lines->all)) FAIL_GOTO(GLIMPSE_E_MEMORY, "%s: no memory for its lines", f->path);
 out:
+    free(chunk);
     buf_free(&line);
     return st;
 }

@@ -54,6 +54,7 @@ static void token(buffer *b, const glimpse_token *t) {
 }
 
 const char *const journal_stops[] = { "length", "eos", "stop", "context", "nonfinite", "scored", "cancelled" };
+_Static_assert(sizeof journal_stops / sizeof *journal_stops == GLIMPSE_STOP_CANCELLED + 1, "a name for each stop");
 
 static void sample(buffer *b, const glimpse_sample *s, bool probe) {
     json_key(b, NULL);

@@ -92,7 +92,29 @@ static glimpse_status keep_file(const char *path, const char *bytes, size_t n) {
     return same ? GLIMPSE_OK : file_write_atomic(path, bytes, n, false);
 }
 
-static int by_name(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
+enum { RUNS_MOST = 256 };
+
+/* Is the run set aside as `a` older than `b`?  By the date in the name (name_aside of journal.c); one without it is older than any. */
+static bool is_older(const char *a, const char *b) {
+    bool dated = strchr(a, '_') != NULL, other = strchr(b, '_') != NULL;
+    return dated == other ? strcmp(a, b) < 0 : !dated;
+}
+
+/* Put a run among the newest, which stand by age, the oldest first: where they are too many that one goes. */
+static void keep_run(char **runs, int *n, const char *run) {
+    char *copy;
+    int at = *n;
+    if (*n == RUNS_MOST && !is_older(runs[0], run)) return;
+    if (!(copy = strdup(run))) return; /* the list does without */
+    if (*n == RUNS_MOST) {
+        free(runs[0]);
+        memmove(runs, runs + 1, (size_t)(--*n) * sizeof *runs);
+        at = *n;
+    }
+    for (; at > 0 && is_older(run, runs[at - 1]); at--) runs[at] = runs[at - 1];
+    runs[at] = copy;
+    ++*n;
+}
 
 /* What "report.RUN" is the report of, if the page's address can name it (run_in_address of viz/page/data.js); else NULL. */
 static const char *run_of_report(const char *name) {
@@ -147,19 +169,17 @@ static void put_facts(const char *dir, const char *run, buffer *out) {
 }
 
 glimpse_status review_runs(const char *dir, const char *to) {
-    enum { MOST = 256 };
     glimpse_status st = GLIMPSE_OK;
-    char *runs[MOST], *folder = path_join(to, "report"), *path = folder ? path_join(folder, "runs.js") : NULL;
+    char *runs[RUNS_MOST], *folder = path_join(to, "report"), *path = folder ? path_join(folder, "runs.js") : NULL;
     int n = 0;
     buffer b = {0};
     DIR *d = folder && path_is_dir(folder) ? opendir(dir) : NULL;
     if (!path) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a file name");
-    for (struct dirent *e; d && n < MOST && (e = readdir(d));) {
+    for (struct dirent *e; d && (e = readdir(d));) {
         const char *run = run_of_report(e->d_name);
-        if (run && (runs[n] = strdup(run))) n++;
+        if (run) keep_run(runs, &n, run);
     }
     if (!d) goto out; /* no page, or a directory that may not be listed: the page does without */
-    qsort(runs, (size_t)n, sizeof *runs, by_name);
     buf_puts(&b, "glimpse_runs([");
     for (int i = 0; i < n; i++) buf_printf(&b, "%s\"%s\"", i ? "," : "", runs[i]);
     buf_puts(&b, "],[");

@@ -5,22 +5,33 @@
 #include "include/internal/utf8.h"
 #include <pcre2.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct text_search {
     pcre2_code *pattern;
     pcre2_match_data *match;
 };
 
+/* The pattern of a query and its flags: matcher_of in viz/page/search.js reads one in the same way. */
+static uint32_t read_query(const char **query, size_t *n) {
+    uint32_t flags = PCRE2_UTF | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C;
+    size_t from = 1, to = *n, flags_at = *n;
+    if (*n < 2 || **query != '/') return PCRE2_UTF | PCRE2_CASELESS | PCRE2_LITERAL;
+    while (flags_at > from && memchr("gimsu", (*query)[flags_at - 1], 5)) flags_at--;
+    if ((*query)[flags_at - 1] == '/' && flags_at > from) {
+        to = flags_at - 1;
+        for (size_t i = flags_at; i < *n; i++) flags |= (*query)[i] == 'i' ? PCRE2_CASELESS : (*query)[i] == 's' ? PCRE2_DOTALL : 0;
+    }
+    if (to == from) return PCRE2_UTF | PCRE2_CASELESS | PCRE2_LITERAL; /* no pattern: two slashes */
+    *query += from;
+    *n = to - from;
+    return flags;
+}
+
 glimpse_status text_search_open(const char *query, size_t n, text_search **out) {
     int code;
     PCRE2_SIZE at;
-    uint32_t flags = PCRE2_UTF | PCRE2_CASELESS | PCRE2_LITERAL;
-    if (n > 1 && query[0] == '/') {
-        flags = PCRE2_UTF | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C;
-        query++, n--;
-        if (n > 1 && query[n - 1] == '/') n--;
-        else if (n > 2 && query[n - 1] == 'i' && query[n - 2] == '/') n -= 2, flags |= PCRE2_CASELESS;
-    }
+    uint32_t flags = read_query(&query, &n);
     text_search *s = calloc(1, sizeof *s);
     if (!s) FAIL(GLIMPSE_E_MEMORY, "no memory for a search");
     s->pattern = pcre2_compile((PCRE2_SPTR)query, n, flags, &code, &at, NULL);

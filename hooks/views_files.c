@@ -95,7 +95,7 @@ void views_forget(const char *dir, int64_t step) {
         char *folder = path_join(dir, kinds[i].folder);
         DIR *d = folder ? opendir(folder) : NULL;
         for (struct dirent *e; d && (e = readdir(d));) {
-            size_t digits = strncmp(e->d_name, "step_", 5) ? 0 : strspn(e->d_name + 5, "0123456789");
+            size_t digits = strncmp(e->d_name, "step_", 5) ? 0 : strspn(e->d_name + 5, "-0123456789");
             int64_t at;
             if (!digits || strcmp(e->d_name + 5 + digits, kinds[i].end) || !parse_i64(e->d_name + 5, digits, &at) || at < step)
                 continue;

@@ -164,13 +164,14 @@ static glimpse_status open_with(const glimpse_config *cfg, const glimpse_model *
     say_rank(&cfg->log, o);
     say_idle(&cfg->log, o, "train");
     TRY_GOTO(model_view(model, &m));
-    TRY_GOTO(own_dir_is_free(opt_str(o, OPT_out_dir)));
-    if (opt_is(o, OPT_mode, "worker")) TRY_GOTO(worker_open(o, &m, &cfg->log, out));
-    else {
-        TRY_GOTO(session_load(&api));
-        TRY_GOTO(inline_open(api, o, &m, &cfg->log, out));
+    if (opt_is(o, OPT_mode, "worker")) {
+        TRY_GOTO(own_dir_is_free(opt_str(o, OPT_out_dir)));
+        TRY_GOTO(worker_open(o, &m, &cfg->log, out));
+        own_dir_take(*out, opt_str(o, OPT_out_dir));
+        goto out;
     }
-    own_dir_take(*out, opt_str(o, OPT_out_dir));
+    TRY_GOTO(session_load(&api));
+    TRY_GOTO(inline_open(api, o, &m, &cfg->log, out));
 out:
     options_free(o);
     return st;

@@ -140,7 +140,7 @@ glimpse_status guest_add_hook(glimpse *g, glimpse_hook_fn fn, void *user);
 void guest_count(glimpse *g, glimpse_status st, int64_t step);
 
 /* === own_dirs.c === */
-/* GLIMPSE_E_BUSY where an open session of this process writes to that directory. */
+/* GLIMPSE_E_BUSY where the worker of an open session of this process writes to that directory. */
 glimpse_status own_dir_is_free(const char *dir);
 void own_dir_take(glimpse *g, const char *dir); /* it is there by now */
 void own_dir_leave(const glimpse *g);

@@ -52,7 +52,7 @@ static bool on_locked(void *user, const char *dir) {
     lock_holder h = lock_holder_of(dir, getpid());
     bool again = h == HOLDER_UNKNOWN && !w->asked; /* it was just going: then the lock is free now */
     w->asked = true;
-    w->ending = h == HOLDER_ENDING || h == HOLDER_OWN;
+    w->ending = h == HOLDER_ENDING || (h == HOLDER_OWN && own_dir_is_free(dir) >= 0);
     return again;
 }
 

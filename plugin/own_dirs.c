@@ -1,6 +1,7 @@
-/* own_dirs.c -- the directories that the sessions of this process write to.  Between processes the lock on the directory decides
- * (hooks/journal.h, lock_holder.h); a second session of the same trainer would wait at it for a worker that does not end: it is
- * refused at open.  Called by api.c. */
+/* own_dirs.c -- the directories that the workers of this process write to.  The lock on a directory decides who writes there
+ * (hooks/journal.h), and a worker of this very trainer that holds it is about to end (lock_holder.h), unless its session is open:
+ * a second session in worker mode is then refused at open, an inline one, which may be there for its requests alone, at its first
+ * eval.  Called by api.c and inline.c. */
 #include <pthread.h>
 #include <sys/stat.h>
 #include <unistd.h>

@@ -205,6 +205,18 @@ TEST(charts_context_begins_with_a_character) {
     record_free(&o->record);
 }
 
+/* Without a tokenizer the blank between two ids is no part of either. */
+TEST(charts_context_of_ids) {
+    const glimpse_piece pieces[] = {{.id = 63, .bytes = 3, .text = "63 "}, {.id = 70, .bytes = 3, .text = "70 "}};
+    const int32_t prompt[] = {63, 70};
+    const glimpse_record r = {.size = sizeof r, .pieces = pieces, .n_pieces = 2};
+    const glimpse_sample s = {.size = sizeof s, .prompt_ids = prompt, .n_prompt_ids = 2};
+    buffer context = {0};
+    chart_context(&r, &s, 0, 10, &context);
+    EXPECT_STREQ(buf_str(&context), "63 70 \xe2\x96\xb8");
+    buf_free(&context);
+}
+
 TEST(charts_others_and_two_rows) {
     owned_record *o = chart_record(20, 200, 40, "top_k=200");
     REQUIRE(o);

@@ -156,7 +156,7 @@ TEST(cli_follow_says_what_it_waits_for) {
 /* Which directory is none of a run, and that another report draws; one that is stopped takes away what it began. */
 TEST(cli_report_stopped_or_refused) {
     EXPECT_EQ(shell(RUN "demo && \"$G\" report dmeo"), 1);
-    expect_in(&err, "dmeo: there is no such directory\nhint: demo is one\n");
+    expect_in(&err, "dmeo: there is no such directory\nhint: did you mean demo?\n");
     EXPECT_EQ(shell("\"$G\" report ."), 1);
     expect_in(&err, ".: there is no run, it holds no evals.jsonl\nhint: demo is one\n");
     EXPECT_EQ(shell("for i in 1 2 3 4 5 6 7 8 9 10 11 12; do cat demo/evals.jsonl demo/evals.jsonl > both && cp both demo/evals.jsonl; done\n"

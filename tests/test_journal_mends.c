@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <ucontext.h>
 
 #include "hooks/journal_lines.h"
 #include "hooks/session_state.h"
@@ -217,4 +219,96 @@ TEST(journal_lines_are_looked_at_twice_at_most) {
             EXPECT_LE(l.looked, 2 * n);
             lines_free(&l);
         }
+}
+
+static int64_t bytes_read;
+static ssize_t counted_pread(int fd, void *to, size_t n, off_t at) {
+    ssize_t got = pread(fd, to, n, at);
+    if (got > 0) bytes_read += got;
+    return got;
+}
+
+/* Each line was looked for in 64 KB of its own: 13 GB for this file. */
+TEST(journal_walks_back_over_short_lines) {
+    enum { EMPTY = 100000 };
+    static const int steps[] = {10, 20};
+    journal_state st;
+    buffer all = {0};
+    int64_t last, before;
+    char *path = path_join(test_tmpdir(), "evals.jsonl");
+    io_calls real = io;
+    write_steps(steps, 2, &all);
+    size_t whole = all.n;
+    for (int i = 0; i < EMPTY; i++) buf_putc(&all, '\n');
+    EXPECT_OK(file_write_atomic(path, all.bytes, all.n, false));
+    bytes_read = 0;
+    io.pread = counted_pread;
+    journal_last_steps(path, &last, &before);
+    journal_close(journal_at(30, &st));
+    io = real;
+    EXPECT_LE(bytes_read, (int64_t)(8 * EMPTY));
+    EXPECT_EQ(last, 20);
+    EXPECT_EQ(before, 10);
+    EXPECT_EQ(st.last_step, 20);
+    EXPECT_EQ(st.torn, EMPTY);
+    buffer left = {0};
+    EXPECT_OK(file_read_all(path, 1 << 20, &left));
+    EXPECT_EQ(left.n, whole);
+    EXPECT_MEM(left.bytes, all.bytes, whole);
+    buf_free(&left);
+    buf_free(&all);
+    free(path);
+}
+
+static glimpse_status count_line(void *user, owned_record *r) {
+    (void)r;
+    ++*(int *)user;
+    return GLIMPSE_OK;
+}
+
+static int lines_read_on_it;
+static void read_and_open(void) {
+    journal_state st;
+    int64_t unread;
+    char *path = path_join(test_tmpdir(), "evals.jsonl");
+    EXPECT_OK(journal_read(path, count_line, &lines_read_on_it, &unread));
+    journal_close(journal_at(30, &st));
+    EXPECT_EQ(st.last_step, 20);
+    free(path);
+}
+
+/* Inline the trainer's own thread does this, on a stack that is not ours to fill. */
+TEST(journal_needs_little_stack) {
+    static const int steps[] = {10, 20};
+    if (test_is_slow_build()) SKIP("a checked build's frames are its own");
+    enum { GUARD = 65536, STACK = 49152 };
+    buffer all = {0};
+    ucontext_t here, there;
+    char *stack = mmap(NULL, GUARD + STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    REQUIRE(stack != MAP_FAILED && !mprotect(stack, GUARD, PROT_NONE)); /* a thread's would have its thread-locals in it, too */
+    write_steps(steps, 2, &all);
+    REQUIRE(!getcontext(&there));
+    there.uc_stack.ss_sp = stack + GUARD;
+    there.uc_stack.ss_size = STACK;
+    there.uc_link = &here;
+    makecontext(&there, read_and_open, 0);
+    REQUIRE(!swapcontext(&here, &there));
+    EXPECT_EQ(lines_read_on_it, 2);
+    munmap(stack, GUARD + STACK);
+    buf_free(&all);
+}
+
+/* All of an inline eval, its pictures too: 48 KB here, and it was more than 96. */
+TEST(journal_of_an_inline_run_on_a_small_stack) {
+    if (test_is_slow_build()) SKIP("a checked build's frames are its own");
+    buffer cmd = {0};
+    int64_t last, before;
+    buf_printf(&cmd, "cd '%s' && ulimit -s 96 && env -i PATH=\"$PATH\" GLIMPSE_ARGS='--max_sample_tokens 20 --sample_each_eval --mode inline --out_dir .' "
+               "'%s/minimal' >said 2>&1", test_tmpdir(), test_build_dir());
+    for (int i = 0; i < 2; i++) EXPECT_EQ(system(buf_str(&cmd)), 0); /* the second sets the first aside */
+    char *path = path_join(test_tmpdir(), "evals.jsonl");
+    journal_last_steps(path, &last, &before);
+    EXPECT(last > before && before >= 0);
+    free(path);
+    buf_free(&cmd);
 }

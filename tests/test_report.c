@@ -129,6 +129,15 @@ TEST(report_in_the_fields_of_openai) {
         }
     }
     cJSON_Delete(j);
+    for (int stop = GLIMPSE_STOP_LENGTH; stop <= GLIMPSE_STOP_CANCELLED; stop++) {
+        bool full = stop == GLIMPSE_STOP_LENGTH || stop == GLIMPSE_STOP_CONTEXT;
+        sample_of(o)->stop = (glimpse_stop)stop;
+        buf_clear(&lines);
+        REQUIRE_OK(openai_lines(&o->record, &lines));
+        j = cJSON_ParseWithLength(lines.bytes, lines.n);
+        EXPECT_STREQ(cJSON_GetObjectItem(j, "finish_reason")->valuestring, full ? "length" : "stop");
+        cJSON_Delete(j);
+    }
     buf_free(&lines);
     record_free(&o->record);
 }
@@ -610,6 +619,7 @@ static void run_session(const char *dir, int from, int n) {
     EXPECT_OK(options_set(o, OPT_out_dir, dir, OPT_LEVEL_FLAG));
     EXPECT_OK(options_set(o, OPT_max_sample_tokens, "8", OPT_LEVEL_FLAG));
     EXPECT_OK(options_set(o, OPT_sample_each_eval, "true", OPT_LEVEL_FLAG));
+    g.model.name = "tiny";
     REQUIRE_OK(session_open(o, &g.model, &host, &s));
     for (int i = 0; i < n; i++) EXPECT(session_eval(s, from + 10 * i, 3.0, 3.0) >= 0);
     session_close(s);
@@ -644,7 +654,7 @@ TEST(report_of_a_run_that_resumes_and_of_a_new_one) {
     buf_clear(&cmd); /* the page knows it; as does one that is drawn anew, and who names its journal is told where it is */
     for (int drawn = 0; drawn < 2; drawn++) {
         char *runs = slurp(dir, "report/runs.js", NULL);
-        EXPECT(runs && !strncmp(runs, "glimpse_runs([\"20", 17) && strstr(runs, run) && strstr(runs, "\"],[[30,3,null]]);\n"));
+        EXPECT(runs && !strncmp(runs, "glimpse_runs([\"20", 17) && strstr(runs, run) && strstr(runs, "\"],[[30,3,\"tiny\"]]);\n"));
         free(runs);
         buf_clear(&cmd);
         buf_printf(&cmd, "rm %s/report/runs.js && %s/glimpse report %s >%s/said", dir, test_build_dir(), dir, dir);
@@ -655,6 +665,57 @@ TEST(report_of_a_run_that_resumes_and_of_a_new_one) {
                "! %s/glimpse report evals.jsonl 2>said && grep -q 'hint: glimpse report' said", dir, test_build_dir(), run, run, test_build_dir());
     EXPECT_EQ(system(buf_str(&cmd)), 0);
     buf_free(&cmd);
+}
+
+/* Of more runs than the page offers the newest are, whatever the order of the directory; those whose age no name tells are the oldest. */
+TEST(report_offers_the_newest_runs) {
+    enum { RUNS = 300, MOST = 256 };
+    const char *dir = test_tmpdir();
+    buffer path = {0}, want = {0};
+    for (int i = -2; i < RUNS; i++) {
+        int k = (i * 7 + 3 * RUNS) % RUNS; /* made in another order */
+        buf_clear(&path);
+        if (i == -2) buf_printf(&path, "%s/report", dir);
+        else if (i == -1) buf_printf(&path, "%s/report.9f2c1a", dir);
+        else buf_printf(&path, "%s/report.20%02d-11-21_2045_c7%04d", dir, k / 10, k);
+        EXPECT_OK(mkdir_p(buf_str(&path)));
+    }
+    EXPECT_OK(review_runs(dir, dir));
+    buf_puts(&want, "glimpse_runs([");
+    for (int k = RUNS - MOST; k < RUNS; k++) buf_printf(&want, "%s\"20%02d-11-21_2045_c7%04d\"", k > RUNS - MOST ? "," : "", k / 10, k);
+    buf_puts(&want, "],[");
+    for (int k = 0; k < MOST; k++) buf_puts(&want, k ? ",[null,null,null]" : "[null,null,null]"); /* nothing is known of an empty folder */
+    buf_puts(&want, "]);\n");
+    char *runs = slurp(dir, "report/runs.js", NULL);
+    EXPECT_STREQ(runs, buf_str(&want));
+    free(runs);
+    buf_free(&path), buf_free(&want);
+}
+
+/* The model's name goes from the trainer into the journal and the page, and back; without one there is none. */
+TEST(report_names_the_model) {
+    owned_record *o = eval_at(10);
+    for (int named = 0; named < 2; named++) {
+        buffer line = {0}, page = {0};
+        owned_record *back = NULL;
+        o->record.model_name = named ? "my \"gpt\"" : NULL;
+        EXPECT_OK(journal_encode(&o->record, &line));
+        REQUIRE_OK(journal_decode(buf_str(&line), line.n - 1, &back));
+        if (named) EXPECT_STREQ(back->record.model_name, "my \"gpt\"");
+        else EXPECT(!back->record.model_name);
+        EXPECT_OK(html_index_line(&back->record, COLOR_MINMAX, &page));
+        EXPECT_EQ(strstr(buf_str(&page), ",\"model\":\"my \\\"gpt\\\"\",") != NULL, named);
+        buf_free(&line);
+        buf_free(&page);
+        record_free(&back->record);
+    }
+    record_free(&o->record);
+    /* From the program's model into the first line of a run. */
+    const char *dir = test_tmpdir();
+    run_session(dir, 0, 1);
+    char *index = slurp(dir, "report/index.js", NULL);
+    EXPECT(index && strstr(index, ",\"model\":\"tiny\",") != NULL);
+    free(index);
 }
 
 /* The page itself: keys, search, diff, hostile texts, in a browser without a window. */

@@ -738,6 +738,44 @@ TEST(text_search_finds) {
     EXPECT_ERR(text_search_open("/(", 2, &none), GLIMPSE_E_INVALID, "parenthes");
 }
 
+/* tests/report/queries.txt: query, text, what is found, between tabs; "\xc2\xb6" is a newline.  drive.py asks the page the same. */
+TEST(text_search_as_the_page) {
+    buffer path = {0}, found = {0}, text = {0};
+    char row[256];
+    int rows = 0;
+    buf_printf(&path, "%s/tests/report/queries.txt", test_source_dir());
+    FILE *f = fopen(buf_str(&path), "r");
+    REQUIRE(f);
+    for (; fgets(row, sizeof row, f); rows++) {
+        char *part[3] = {row}, *to = row;
+        for (char *at = row; *at && *at != '\n'; at++) {
+            if (!strncmp(at, "\xc2\xb6", 2)) *to++ = '\n', at++;
+            else *to++ = *at;
+        }
+        *to = 0;
+        for (int i = 1; i < 3; i++) {
+            part[i] = strchr(part[i - 1], '\t');
+            REQUIRE(part[i]);
+            *part[i]++ = 0;
+        }
+        text_search *s = NULL;
+        size_t at = 0, from, end;
+        buf_clear(&found);
+        buf_clear(&text);
+        buf_puts(&text, part[1]);
+        if (!EXPECT_OK(text_search_open(part[0], strlen(part[0]), &s))) continue;
+        for (; text_search_next(s, &text, at, &from, &end); at = end) {
+            if (found.n) buf_putc(&found, '|');
+            buf_put(&found, part[1] + from, end - from);
+        }
+        if (strcmp(buf_str(&found), part[2])) test_check(false, __FILE__, __LINE__, "%s in %s finds %s, not %s", part[0], part[1], buf_str(&found), part[2]);
+        text_search_close(s);
+    }
+    EXPECT_LE(20, rows);
+    fclose(f);
+    buf_free(&path), buf_free(&found), buf_free(&text);
+}
+
 /* A text full of matches: the whole of it in the time that one pass takes.  The limit of a test is what counts here: a search
  * that looks at all that is left at every match needs minutes for this. */
 TEST_LIMIT(text_search_of_a_text_of_matches, 20) {

@@ -156,7 +156,7 @@ TEST(told_at_open_what_every_eval_would_fail_on) {
 
 /* The context of the model is the least of what was asked for: the line says so. */
 TEST(told_at_open_that_the_context_ends_a_sample) {
-    static const char said[] = " tokens for each prompt at an eval (then the context is full; --max_sample_tokens is 5000), about";
+    static const char said[] = " tokens for each prompt at an eval (then the context is full; --max_sample_tokens is 5000), in ";
     rig r;
     session_use(&glimpse_session_v1);
     rig_open(&r, (const char *const[]){"mode=inline", "max_sample_tokens=5000", NULL});
@@ -165,7 +165,7 @@ TEST(told_at_open_that_the_context_ends_a_sample) {
     glimpse_close(r.g);
     buf_clear(&r.said);
     rig_reopen(&r);
-    expect_once(&r, "x 3 tokens for each prompt at an eval, about");
+    expect_once(&r, "x 3 tokens for each prompt at an eval, in ");
     rig_close(&r);
 }
 

@@ -114,7 +114,8 @@ void chart_context(const glimpse_record *r, const glimpse_sample *s, int32_t i, 
         const glimpse_token *t = at < n_prompt ? NULL : chart_token_at(s, (int32_t)(at - n_prompt));
         const int32_t id = at < n_prompt ? s->prompt_ids[at] : t ? t->id : -1;
         const glimpse_piece *piece = record_piece(r, id);
-        if (piece && piece->bytes > 0 && piece->text)
+        if (piece && text_is_id(piece) && !raw.n) buf_put(out, piece->text, (size_t)piece->bytes); /* its blank stays one */
+        else if (piece && piece->bytes > 0 && piece->text)
             buf_put(&raw, piece->text, (size_t)(piece->bytes < PIECE_LIMIT ? piece->bytes : PIECE_LIMIT));
         else buf_printf(&raw, "\xe2\x9f\xa8%d\xe2\x9f\xa9", (int)id);
     }

@@ -6,6 +6,7 @@
  * Tokens are collected up to a block and written with the shorter of the fixed and a dynamic Huffman code. */
 #include "viz/deflate.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
 
@@ -360,13 +361,16 @@ static uint32_t checksum(const uint8_t *bytes, size_t n, size_t stride) {
 
 bool deflate_rows(const uint8_t *bytes, size_t n, size_t stride, buffer *out) {
     const size_t start = out->n;
-    encoder e;
-    e.out = out, e.bits = 0, e.n_bits = 0, e.n_tokens = 0;
-    memset(e.literal_count, 0, sizeof e.literal_count);
-    memset(e.distance_count, 0, sizeof e.distance_count);
-    memset(e.hash, 0, sizeof e.hash);
+    encoder *e = malloc(sizeof *e); /* 80 KB: inline the stack is the trainer's thread's */
+    if (!e) return false;
+    e->out = out, e->bits = 0, e->n_bits = 0, e->n_tokens = 0;
+    memset(e->literal_count, 0, sizeof e->literal_count);
+    memset(e->distance_count, 0, sizeof e->distance_count);
+    memset(e->hash, 0, sizeof e->hash);
     buf_put(out, "\x78\x01", 2); /* window of 32 KiB, fastest: 0x7801 is a multiple of 31 */
-    if (!out->failed && encode(&e, bytes, n, stride) && block_write(&e, true)) {
+    const bool coded = !out->failed && encode(e, bytes, n, stride) && block_write(e, true);
+    free(e);
+    if (coded) {
         const uint32_t sum = checksum(bytes, n, stride);
         const char tail[4] = {(char)(sum >> 24), (char)(sum >> 16), (char)(sum >> 8), (char)sum};
         buf_put(out, tail, 4);

@@ -405,6 +405,7 @@ glimpse_status html_probes_line(const glimpse_record *r, buffer *out) {
     size_t from = out->n;
     if (!r->n_probes) return GLIMPSE_OK;
     buf_puts(out, "glimpse_probes({");
+    text_member(out, "run", r->run);
     json_int_member(out, "step", r->step);
     json_int_member(out, "seq", r->seq);
     json_key(out, "probes");

@@ -8,7 +8,7 @@
  *   report/index.js              glimpse_eval({...});\n an eval, appended
  *   report/step_00000250.js      glimpse_step({...});\n
  *
- *   report/probes.js             glimpse_probes({"step","seq","probes":[{"i","prompt","text","why","from","given","t":[piece..],
+ *   report/probes.js             glimpse_probes({"run","step","seq","probes":[{"i","prompt","text","why","from","given","t":[piece..],
  *                                "l":[ln p..],"r":[rank..]}]});\n an eval that scored some, appended
  *
  * All are JSON in a call: `<`, U+2028 and U+2029 escaped, so that they are scripts whatever the texts hold.

@@ -37,7 +37,8 @@ static void put_token(const glimpse_record *r, const glimpse_token *t, buffer *o
 }
 
 static void put_sample(const glimpse_record *r, const glimpse_sample *s, buffer *out) {
-    static const char *const reasons[] = { "length", "stop", "stop", "length", "stop", "stop" };
+    static const char *const reasons[] = { "length", "stop", "stop", "length", "stop", "stop", "stop" }; /* of each glimpse_stop */
+    _Static_assert(sizeof reasons / sizeof *reasons == GLIMPSE_STOP_CANCELLED + 1, "a reason for each stop");
     buf_putc(out, '{');
     text_member(out, "run", r->run, strlen(r->run));
     json_int_member(out, "step", r->step);

@@ -178,7 +178,8 @@ static void draw_band(sheet *k, int first, int y) {
 
 /* Why there is nothing to see, or where a sample ended before its length. */
 static void draw_end(sheet *k, int y) {
-    static const char *const stops[] = {"max_sample_tokens reached", "end of text", "stop string", "context full", "not finite", "scored text"};
+    static const char *const stops[] = {"max_sample_tokens reached", "end of text", "stop string", "context full", "not finite", "scored text", "cancelled"};
+    _Static_assert(sizeof stops / sizeof *stops == GLIMPSE_STOP_CANCELLED + 1, "a text for each stop");
     const glimpse_sample *s = k->sample;
     buffer *text = &k->text;
     buf_clear(text);
@@ -187,7 +188,7 @@ static void draw_end(sheet *k, int y) {
         put_count(text, (int64_t)s->n_tokens - k->n);
         buf_puts(text, " more tokens are not drawn here \xc2\xb7 ");
     } else if (k->n == 0) buf_puts(text, "no token was emitted \xc2\xb7 ");
-    buf_printf(text, "stop: %s", (unsigned)s->stop < 6 ? stops[s->stop] : "unknown");
+    buf_printf(text, "stop: %s", (unsigned)s->stop <= GLIMPSE_STOP_CANCELLED ? stops[s->stop] : "unknown");
     if (s->why && *s->why) {
         buf_puts(text, " \xc2\xb7 ");
         buffer why = {0};

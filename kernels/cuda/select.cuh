@@ -219,10 +219,10 @@ ROLLED
     return f;
 }
 
-/* n ids (id(i), no two alike) of an unchanged row get other logits, value(i, logit).  facts_of follows: a thread of it reads the
- * statistics that it made here, until its barriers. */
+/* n ids (id(i), no two alike) of an unchanged row get other logits, value(i, logit). */
 template <class I, class F> static __device__ void change(row_view &v, int n, I id, F value, float inv_t, work_space *w) {
     if (n <= 0) return;
+    __syncthreads();
 ROLLED
     for (int i = thread(); i < (v.n_tiles + 31) / 32; i += DECIDE_THREADS) w->touched[i] = 0;
     __syncthreads();
@@ -241,12 +241,13 @@ ROLLED
 ROLLED
     for (int k = thread(); k < v.n_tiles; k += DECIDE_THREADS)
         if (is_touched(v, k)) v.to_tile[k] = tile_of(v.to + k * 16, v.n - k * 16 < 16 ? v.n - k * 16 : 16, inv_t);
+    __syncthreads();
 }
 
 /* === Prefixes of the order =======================================================================================
  *
- * gather and cross_bins begin without a barrier: of what they clear, everybody's last look lies before a barrier of whatever
- * comes between two gathers or two countings, which every way through here has (`make ptx-test` finds one that has not). */
+ * change, whole_row, gather and cross_bins bring a barrier of their own, also where each present caller has one already (`make
+ * ptx-test` passes without five of them): what clears shared memory does not hang on what its callers did last. */
 
 /* What is left of a row: its ids whose keys are at most `last`, n of them. */
 typedef struct survivors {
@@ -267,8 +268,7 @@ static __device__ __forceinline__ int bin_of(float max, float l) {
 }
 static __device__ __forceinline__ u64 mass_of(const survivors &s, float l) { return (u64)det_mass(det_scaled(l, s.max, s.inv_t)); }
 
-/* The row in one piece, for a pass over it; counted.  Until the next barrier a thread reads of it ids i = thread() modulo
- * DECIDE_THREADS, which it copied itself. */
+/* The row in one piece, for a pass over it; counted. */
 static __device__ const float *whole_row(survivors &s) {
     row_view &v = s.v;
     s.passes++;
@@ -278,6 +278,7 @@ ROLLED
         for (int i = thread(); i < v.n; i += DECIDE_THREADS)
             if (!is_touched(v, i >> 4)) v.to[i] = v.raw[i];
         v.complete = true;
+        __syncthreads();
     }
     return v.to;
 }
@@ -286,6 +287,7 @@ ROLLED
  * where it is of any of its ids.  How many; -1: more than there is room for. */
 template <class K> static __device__ int gather(const survivors &s, K keep, work_space *w) {
     const row_view &v = s.v;
+    __syncthreads();
     if (thread() == 0) w->count = w->tiles = 0;
     __syncthreads();
     for (int k = thread(); k < v.n_tiles; k += DECIDE_THREADS) {
@@ -328,6 +330,7 @@ typedef struct crossing {
  * weight is above 1; half as wide atomics. */
 template <bool ONES, class F>
 static __device__ crossing cross_bins(float max, int n, F weigh, u64 want, double fraction, work_space *w) {
+    __syncthreads();
     for (int i = thread(); i < DECIDE_BINS; i += DECIDE_THREADS) w->bin[i] = 0;
     if (thread() == 0) w->where = -1;
     __syncthreads();

@@ -59,9 +59,9 @@ def line(step, seq, samples, pieces, val, **more):
     return out
 
 
-def journal(folder, evals, per=(2, 2, 4), n_tokens=128, hostile=True, model=None):
-    """`evals` evals; where `hostile`, the pieces of ids 40.. are HOSTILE and stand in sample 0.0.1 of each."""
-    rng, vocab = random.Random(7), WORDS + ["?"] * (40 - len(WORDS)) + HOSTILE + ["\u2581"]
+def journal(folder, evals, per=(2, 2, 4), n_tokens=128, hostile=True, run="9f2c1a", seed=7, at=lambda e: (250 * e, e), probes=None, model=None):
+    """`evals` evals; where `hostile`, the pieces of ids 40.. are HOSTILE and stand in sample 0.0.1 of each.  `at`: step and seq."""
+    rng, vocab = random.Random(seed), WORDS + ["?"] * (40 - len(WORDS)) + HOSTILE + ["\u2581"]
     pieces = {str(i): v for i, v in enumerate(vocab)}
     pieces["51"] = {"b64": base64.b64encode("日".encode()[:2]).decode()}  # the halves of a character
     pieces["52"] = {"b64": base64.b64encode("日".encode()[2:]).decode()}
@@ -72,7 +72,7 @@ def journal(folder, evals, per=(2, 2, 4), n_tokens=128, hostile=True, model=None
             for p in range(per[0]):
                 for s in range(per[1]):
                     for i in range(per[2]):
-                        drift = random.Random(100 * p + 10 * s + i)
+                        drift = random.Random(100 * p + 10 * s + i + 1000 * (seed - 7))
                         base = [drift.randrange(len(WORDS)) for _ in range(n_tokens)]
                         for k in range(n_tokens):  # the run drifts: most words stay from one eval to the next
                             if rng.random() < 0.05 + 0.1 * (k > n_tokens // 2): base[k] = rng.randrange(len(WORDS))
@@ -86,7 +86,8 @@ def journal(folder, evals, per=(2, 2, 4), n_tokens=128, hostile=True, model=None
                 more["dataset"] = {"loss": r5(4 - e / 10), "accuracy": r5(0.2 + e / 50), HOSTILE[0]: 1}
             if hostile and e == 2: samples, more = [], {**more, "status": "skipped", "why": "val 2.51 \u2265 best 2.47 @ 500 (--sample_each_eval)"}
             if hostile and e == 3: samples, more = [], {"probes": [], "status": "failed", "why": HOSTILE[1] + " out of memory"}
-            record = line(250 * e, e, samples, pieces, 4.2 * math.exp(-e / evals) + 0.02 * rng.random(), **more)
+            if probes: more["probes"] = [probe(rng, 0, "Once upon", probes, e, evals, vocab)]
+            record = line(*at(e), samples, pieces, 4.2 * math.exp(-e / evals) + 0.02 * rng.random(), run=run, **more)
             if model: record["model"]["name"] = model
             if hostile and e == 4: record["model"]["check"] = "failed"
             f.write(json.dumps(record, ensure_ascii=False, separators=(",", ":")) + "\n")
@@ -253,9 +254,9 @@ def checks(browser, folder):
     check(b.js("[...document.querySelectorAll('.strip')].every(s => /^−ln p .* entropy .* nats$/.test(s.previousSibling.textContent))"), "the strips say what they show")
     # A long run: the line of a noisy number is the mean of each stretch, between its least and greatest; a short run's is every point.
     check(b.js("""(() => { const kept = steps; let out = []; try { for (const n of [60, 600]) { steps = [...Array(n).keys()];
-        const c = one_chart('x', '', [{ label: '', ink: 0, at: new Map(steps.map(i => [i, i % 2])) }]).box, d = c.querySelector('.line').getAttribute('d'), ys = d.slice(1).split('L').map(p => +p.split(' ')[1]);
+        const c = one_chart('x', '', [{ label: '', ink: 0, at: steps.map(i => i % 2) }]).box, d = c.querySelector('.line').getAttribute('d'), ys = d.slice(1).split('L').map(p => +p.split(' ')[1]);
         out.push(ys.length === (n > 120 ? 60 : n), c.querySelectorAll('.spread').length === (n > 120 ? 1 : 0), Math.max(...ys.map(y => Math.abs(y - 22))) <= (n > 120 ? 0.1 : 18)); } } finally { steps = kept; } return out.every(x => x); })()"""), "a chart of many steps shows a direction")
-    check(b.js("""(() => { const ys = n => { const c = one_chart('x', '', [{ label: '', ink: 0, at: new Map(steps.map((_, i) => [i, n + i % 2 * 7e-5])) }]).box;
+    check(b.js("""(() => { const ys = n => { const c = one_chart('x', '', [{ label: '', ink: 0, at: steps.map((_, i) => n + i % 2 * 7e-5) }]).box;
         return c.querySelector('.line').getAttribute('d').slice(1).split('L').map(p => +p.split(' ')[1]); }, high = a => Math.max(...a) - Math.min(...a); return high(ys(5.678)) < 1 && high(ys(0)) > 30; })()"""), "noise is not drawn as a slope")
     names = b.js("[...document.querySelectorAll('.chart .title')].map(t => t.textContent).join('|')")
     check("|repeats of token 4-grams|" in names and "|entropy nats|" in names and "|spelling of words|" in names, "metrics go by the names that the log has: %s" % names)
@@ -317,7 +318,7 @@ def checks(browser, folder):
     check(int(b.js("parseInt(document.querySelector('.said').textContent)")) == want, "the search finds all %d" % want)
     where = b.js("[...document.querySelectorAll('#found .where')].map(w => w.textContent)")
     check(where and all(re.search(r"^top_k=\d+ · “.*” · sample [1-4] of 4( · \d+ hits)?$", w) for w in where), "a place found names its sample: %s" % where)
-    b.js("filter_by('setting', 0)"); b.wait("document.querySelectorAll('#samples .sample').length === 8")
+    b.js("[...document.querySelectorAll('.chip')].find(c => c.textContent === 'top_k=5').click()"); b.wait("document.querySelectorAll('#samples .sample').length === 8")
     b.key("g"); b.wait("panes.length === 8")
     b.js("texts_of(1250).then(all => { window.row = found_row(1250, all.find(t => t.p === 1 && t.s === 1 && t.i === 2), [{ from: 0, to: 4 }]); })"); b.wait("window.row !== undefined")
     b.js("window.row.querySelector('button').click()"); b.wait("panes.length === 2 && view.sample === '1.1.2' && view.setting === -1 && document.querySelectorAll('#samples .sample').length === 16")
@@ -488,7 +489,7 @@ def set_aside(browser, glimpse, folder):
     b.open(here)
     b.wait(DRAWN % 750)
     b.wait("document.getElementById('runs').offsetWidth > 0")
-    check(re.fullmatch(r"newest,9f2c1a · to step 250 · best val [\d.]+,2026-11-21 20:45 c785b6 · my-gpt · to step 500 · best val [\d.]+", b.js(choices)), "the runs set aside are offered, with what tells them apart: %s" % b.js(choices))
+    check(re.fullmatch(r"newest,2026-11-21 20:45 c785b6 · my-gpt · to step 500 · best val [\d.]+,9f2c1a · to step 250 · best val [\d.]+", b.js(choices)), "the runs set aside are offered, with what tells them apart: %s" % b.js(choices))
     b.open(here, "#run=2026-11-21_2045_c785b6")
     b.wait(DRAWN % 500)
     b.wait("document.getElementById('which-run').value === '2026-11-21_2045_c785b6'")
@@ -499,19 +500,100 @@ def set_aside(browser, glimpse, folder):
     check(b.js("steps.length") == 2, "another one is chosen")
     b.js("(s => { s.value = ''; s.onchange(); })(document.getElementById('which-run'))")
     b.wait(DRAWN % 750)
-    # A run that goes back to a checkpoint: its index is shorter, a step is repeated, and the page follows.
-    b.js("go_to(500)"); b.wait(DRAWN % 500)
-    index = os.path.join(here, "report", "index.js")
-    lines = open(index, encoding="utf-8").read().splitlines()
-    with open(index, "w", encoding="utf-8") as f: f.write("\n".join(lines[:2]) + "\n")
-    b.js("look_for_more()"); b.wait(DRAWN % 250)
-    check(b.js("steps.join()") == "0,250" and b.js("held.get(250).seq") == 1, "steps that a run left behind are gone: %s" % b.js("steps.join()"))
-    data = os.path.join(here, "report", "step_00000250.js")
-    said = open(data, encoding="utf-8").read()
-    with open(data, "w", encoding="utf-8") as f: f.write(said.replace('"seq":1,', '"seq":9,', 1))
-    with open(index, "w", encoding="utf-8") as f: f.write("\n".join(lines[:1] + [lines[1].replace('"seq":1,', '"seq":9,', 1)]) + "\n")
-    b.js("look_for_more()"); b.wait("held.get(250) && held.get(250).seq === 9")
     check(b.complaints() == [], "the browser has nothing to say of runs set aside: %s" % b.complaints())
+
+
+def another_run(browser, glimpse, folder):
+    """The page stays open while the run begins anew at the same steps, and while one is resumed at an earlier step."""
+    b, here = browser, os.path.join(folder, "again")
+    os.makedirs(here)
+    report, step = os.path.join(here, "report"), os.path.join(here, "report", "step_00000250.js")
+    def draw(*a, **more):
+        journal(here, *a, (1, 1, 1), 20, hostile=False, **more)
+        subprocess.run([glimpse, "report", here], check=True, stdout=subprocess.DEVNULL)
+        return [json.loads(l)["samples"][0]["text"] for l in open(os.path.join(here, "evals.jsonl"), encoding="utf-8")]
+    shown, listed = "panes[panes.length - 1].data.run + ' ' + panes[panes.length - 1].data.seq", "texts_of(%d).then(t => t[0].text)"
+    first = draw(4, probes=[1, 2, 3])
+    b.open(here)
+    b.wait(DRAWN % 750)
+    check([b.js(listed % (250 * e)) for e in range(4)] == first, "the texts of a run")
+    b.key("p"); b.wait("document.querySelectorAll('.probe').length === 1"); b.key("p"); b.wait("document.querySelectorAll('.probe').length === 0")
+    check(b.js("look_for_more().then(() => index_round)") == 1, "an index that is the same changes nothing")
+    # The run that follows the newest: all of it is the new one's, what was held and searched, too.
+    os.rename(report, report + ".2026-11-21_2045_9f2c1a")
+    second = draw(4, run="aaaaaa", seed=99, probes=[4, 5, 6])
+    check(first[0] != second[0], "two runs say something else")
+    b.js("look_for_more()")
+    b.wait("panes.length && %s === 'aaaaaa 3'" % shown)
+    check(b.js("panes.every(p => p.data.run === 'aaaaaa')") and [b.js(listed % (250 * e)) for e in range(4)] == second, "a run that began anew takes the page")
+    b.js("go_to(0)"); b.wait(DRAWN % 0)
+    check(b.js(shown) == "aaaaaa 0" and b.js("units_of(panes[0].data, panes[0].sample).text") == second[0], "each of its steps")
+    b.wait("[...document.getElementById('which-run').options].length === 2")
+    b.key("p"); b.wait("document.querySelectorAll('.probe').length === 1")
+    check(b.js("document.querySelector('.probe h2').textContent").endswith("".join(WORDS[4:7])) and b.js("probes_over_steps().length") == 1, "its probes and no others: %s" % b.js("document.querySelector('.probe h2').textContent"))
+    b.key("p"); b.wait("document.querySelectorAll('.probe').length === 0")
+    # One who looks at an older step stays there, and is told.
+    third = draw(4, run="bbbbbb", seed=5)
+    b.js("go_to(250)"); b.wait(DRAWN % 250)
+    b.js("look_for_more()")
+    b.wait("panes.length && %s === 'bbbbbb 1'" % shown)
+    check(b.js("!document.getElementById('newer').hidden && document.getElementById('newer').textContent") == "a new run ▸", "a new run is reported")
+    # Resumed at 500: that step is another eval, 750 is to come.
+    b.js("go_to(750)"); b.wait(DRAWN % 750)
+    b.js("go_to(500)"); b.wait(DRAWN % 500)
+    b.js("(() => { const s = document.getElementById('search'); s.value = 'the'; s.dispatchEvent(new Event('input')); })()")
+    b.wait("/ of 4 steps/.test(document.getElementById('found').textContent)")
+    kept = open(os.path.join(here, "evals.jsonl"), encoding="utf-8").readlines()
+    draw(4, run="bbbbbb", seed=6, at=lambda e: (250 * e, e + 2))
+    again = open(os.path.join(here, "evals.jsonl"), encoding="utf-8").readlines()
+    with open(os.path.join(here, "evals.jsonl"), "w", encoding="utf-8") as f: f.writelines(kept[:2] + again[2:3])
+    subprocess.run([glimpse, "report", here], check=True, stdout=subprocess.DEVNULL)
+    fourth = [json.loads(l)["samples"][0]["text"] for l in kept[:2] + again[2:3]]
+    b.js("look_for_more()")
+    b.wait("panes.length && %s === 'bbbbbb 4'" % shown)
+    check(b.js("steps.join()") == "0,250,500" and [b.js(listed % (250 * e)) for e in range(3)] == fourth, "steps that were left behind are gone, one evaluated again is new: %s" % b.js("steps.join()"))
+    b.wait("/ of 3 steps/.test(document.getElementById('found').textContent)")
+    check(b.js("document.getElementById('compare').length") == 7 and b.js("document.getElementById('slider').max") == "2", "and from what is chosen among")
+    b.js("(() => { const s = document.getElementById('search'); s.value = ''; s.dispatchEvent(new Event('input')); s.blur(); })()")
+    # A step file that is newer than the index is not shown beside the old number; it is when the index has it.
+    data = open(step, encoding="utf-8").read()
+    with open(step, "w", encoding="utf-8") as f: f.write(data.replace('"seq":1,', '"seq":7,', 1))
+    check("evaluated again" in b.js("(forget(250), load_step(250)).then(d => 'seq ' + d.seq, e => e.message)"), "data that are not the index's")
+    with open(step, "w", encoding="utf-8") as f: f.write(data)
+    check(b.complaints() == [], "the browser has nothing to say of runs that follow each other: %s" % b.complaints())
+
+
+def odd_runs(browser, glimpse, folder):
+    """Steps below zero, a probe that is not finite, as files and as one file; patterns; charts of more than a call may have."""
+    b, here = browser, os.path.join(folder, "odd")
+    os.makedirs(here)
+    journal(here, 4, (1, 1, 1), 20, hostile=False, at=lambda e: (250 * e - 500, e), probes=[1, 2, 3])
+    lines = [json.loads(l) for l in open(os.path.join(here, "evals.jsonl"), encoding="utf-8")]
+    for t in lines[2]["probes"][0]["tokens"]: t.update(logprob=None, rank=1)
+    with open(os.path.join(here, "evals.jsonl"), "w", encoding="utf-8") as f: f.writelines(json.dumps(l) + "\n" for l in lines)
+    for more, page in (([], "report.html"), (["--single"], "report.single.html")):
+        subprocess.run([glimpse, "report", here] + more, check=True, stdout=subprocess.DEVNULL)
+        b.open(here, page=page)
+        b.wait(DRAWN % 250)
+        b.js("go_to(-500)"); b.wait(DRAWN % -500)
+        check(b.js("panes[0].data.step") == -500, "a step below zero is opened: " + page)
+        b.js("go_to(0)"); b.wait(DRAWN % 0)
+        b.key("p"); b.wait("document.querySelectorAll('.probe').length === 1")
+        said = b.js("document.querySelector('.probe .facts').textContent")
+        check("ln p – at step 0" in said, "what is not finite has no sum: " + said)
+        check(b.js("document.querySelector('.probe .curve .range').textContent").endswith(" … " + b.js("num(Math.max(...probes_over_steps()[0].at.filter(a => a.step).map(a => a.l[1] + a.l[2])))")), "and is never the best: " + b.js("document.querySelector('.probe .curve .range').textContent"))
+        check(b.js("[...document.querySelector('.rows.from').children].map(l => l.textContent).join()") == "given,250,250,250", "nor the first choice: " + b.js("[...document.querySelector('.rows.from').children].map(l => l.textContent).join()"))
+    check(b.js("[-10, 0, 123456789, -12345678].map(step_file).join()") == "-0000010,00000000,123456789,-12345678", "a step's file as C names it")
+    for row in open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "queries.txt"), encoding="utf-8"):
+        query, text, want = row.rstrip("\n").replace("¶", "\n").split("\t")
+        got = b.js("(t => ranges_of(matcher_of(%s), t).map(r => t.slice(r.from, r.to)).join('|'))(%s)" % (json.dumps(query), json.dumps(text)))
+        check(got == want, "%s in %r finds %r, not %r" % (query, text, want, got))
+    check(b.js("[1000, 200000].map(n => ranges_of(matcher_of('/y*/'), 'x'.repeat(n) + 'y').length).join()") == "1,0", "matches of nothing are bounded")
+    check(b.js("""(() => { const kept = steps; steps = [...Array(200000).keys()]; try { const c = one_chart('x', '', [{ label: '', ink: 0, at: steps }]);
+        return c.box.querySelector('.range').textContent; } finally { steps = kept; } })()""") == "0 … 199999", "a chart of very many evals")
+    check(b.js("""(() => { const kept = one_chart; one_chart = () => { throw new Error('no'); }; try { draw_charts(); return document.getElementById('charts').textContent; } finally { one_chart = kept; draw_charts(); } })()""") == "the charts cannot be drawn: no"
+          and b.js("document.querySelectorAll('.chart svg').length") > 0, "charts that cannot be drawn say so")
+    check(b.complaints() == [], "the browser has nothing to say of odd runs: %s" % b.complaints())
 
 
 def shots(folder, out):
@@ -592,6 +674,8 @@ def main():
         single(b, args.folder)
         one_eval(b, args.glimpse, args.folder)
         set_aside(b, args.glimpse, args.folder)
+        another_run(b, args.glimpse, args.folder)
+        odd_runs(b, args.glimpse, args.folder)
     finally: b.close()
     if args.shots: shots(args.folder, args.shots)
     return bool(failed)

@@ -10,13 +10,14 @@ const evals_dir = run_of_old ? 'evals.' + run_of_old : 'evals';
 
 const index = new Map();        /* step -> the eval's line of the index */
 let steps = [];                 /* rising */
+let index_round = 0;            /* how often it became another one: what is made of all of it is made again */
+let arriving_index = null;      /* the one that is being read */
 const held = new Map();         /* step -> data, the least recently used first */
 const coming = new Map();       /* step -> promise */
 const HELD_MOST = 24;
 let arriving = null;            /* where the next glimpse_step belongs: the script that runs says which */
 
-let filling = index;            /* where the lines of a script go: those of an index that is read again beside it, until all are there */
-function glimpse_eval(line) { filling.set(line.step, line); }
+function glimpse_eval(line) { arriving_index.set(line.step, line); }
 function glimpse_step(data) { arriving = data; }
 let runs = [], run_facts = [];  /* those set aside, the oldest first; of each [its last step, its best validation loss, its model's name] */
 function glimpse_runs(names, facts) { runs = names; run_facts = facts || []; }
@@ -34,46 +35,67 @@ function load_script(src) {
 /* In one file (`glimpse report --single`) the data stand in the page, and nothing else will come. */
 const packed = id => { const block = document.getElementById('glimpse-' + id); return block && JSON.parse(block.textContent); };
 
-const load_runs = () => document.getElementById('glimpse-index') ? Promise.resolve() : load_script('report/runs.js').catch(() => {});
+const load_runs = again => document.getElementById('glimpse-index') ? Promise.resolve() : load_script('report/runs.js' + (again ? '?' + Date.now() : '')).catch(() => {});
 
-const step_file = step => String(step).padStart(8, '0');
+/* As C writes %08lld: the sign is one of the eight. */
+const step_file = step => step < 0 ? '-' + String(-step).padStart(7, '0') : String(step).padStart(8, '0');
 
-/* Read the index, again if it was read before; true if there is something new. */
-async function load_index(again) {
-  const before = steps.length, last = before ? index.get(steps[before - 1]).seq : -1;
-  const inside = again ? null : packed('index');
+/* An eval by what it is, not by its step: another run has the same steps, one that was resumed goes through some again. */
+const same_eval = (a, b) => a !== undefined && b !== undefined && a.run === b.run && a.seq === b.seq;
+
+function forget(step) {
+  held.delete(step);
+  coming.delete(step);
+  texts.delete(step);
+}
+
+/* Read the index, again if it was read before: afresh, so that what is no longer in it is gone.  Null: nothing is new; else how many
+ * evals came and how many that were there are gone, of which nothing is kept. */
+async function read_index(again) {
+  const fresh = arriving_index = new Map(), inside = again ? null : packed('index');
   if (inside) inside.forEach(glimpse_eval);
-  else if (document.getElementById('glimpse-index')) return false;
-  else {
-    const lines = filling = new Map();
-    await load_script(report_dir + '/index.js' + (again ? '?' + Date.now() : ''));
-    if (!lines.size && before) return false; /* it is being drawn anew */
-    index.clear(); /* a run that went back to a checkpoint has fewer than it had */
-    for (const [step, line] of lines) index.set(step, line);
-  }
+  else if (document.getElementById('glimpse-index')) return null;
+  else await load_script(report_dir + '/index.js' + (again ? '?' + Date.now() : ''));
+  if (!fresh.size) return null; /* it is being written */
+  const gone = steps.filter(s => !same_eval(index.get(s), fresh.get(s))), came = fresh.size - (steps.length - gone.length);
+  if (!gone.length && !came) return null;
+  gone.forEach(forget);
+  index.clear();
+  for (const [step, line] of fresh) index.set(step, line);
   steps = [...index.keys()].sort((a, b) => a - b);
-  return steps.length !== before || (before > 0 && index.get(steps[steps.length - 1]).seq !== last);
+  index_round++;
+  return { came, gone: gone.length };
+}
+
+/* One reading at a time: the lines of two would mix. */
+let index_coming = null;
+function load_index(again) {
+  return index_coming = index_coming || read_index(again).finally(() => { index_coming = null; });
 }
 
 /* The data of a step; a promise, kept while it is on its way. */
 function load_step(step) {
-  const data = held.get(step), seq = index.get(step).seq;
-  if (data && data.seq >= seq) { /* else it is of an eval that was repeated since */
+  const data = held.get(step);
+  if (data) {
     held.delete(step);
     held.set(step, data);
     return Promise.resolve(data);
   }
   let p = coming.get(step);
   if (!p) {
-    const inside = packed('step-' + step_file(step));
-    p = (inside ? Promise.resolve(glimpse_step(inside)) : load_script(report_dir + '/step_' + step_file(step) + '.js?' + seq)).then(() => {
+    const line = index.get(step), inside = packed('step-' + step_file(step));
+    if (!line) return Promise.reject(new Error('step ' + step + ' is gone: the run was resumed before it'));
+    p = (inside ? Promise.resolve(glimpse_step(inside)) : load_script(report_dir + '/step_' + step_file(step) + '.js?' + encodeURIComponent(line.run + '.' + line.seq))).then(() => {
       const d = inside || arriving;
       if (!d || d.step !== step) throw new Error('the data file of step ' + step + ' holds something else');
-      held.delete(step);
+      if (!same_eval(d, index.get(step))) {
+        setTimeout(look_for_more); /* written since the index was read */
+        throw new Error('step ' + step + ' was evaluated again: its line of the index is to come');
+      }
       held.set(step, d);
       if (held.size > HELD_MOST) held.delete(held.keys().next().value);
       return d;
-    }).finally(() => coming.delete(step));
+    }).finally(() => { if (coming.get(step) === p) coming.delete(step); });
     coming.set(step, p);
   }
   return p;

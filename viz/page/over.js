@@ -46,7 +46,7 @@ function over_empty(box) {
 }
 
 function draw_over(data) {
-  const box = $('panes'), of = [view.sample, view.colour, view.q, steps.length, index.get(steps[steps.length - 1]).seq, document.documentElement.dataset.theme].join('\n');
+  const box = $('panes'), of = [view.sample, view.colour, view.q, index_round, document.documentElement.dataset.theme].join('\n');
   $('below').replaceChildren();
   if (of !== over_of || box.className !== 'over') {
     const list = el('ol', 'turns');

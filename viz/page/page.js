@@ -9,7 +9,6 @@ let follow = true;      /* at the newest step, and to stay there */
 let panes = [];         /* [{data, sample, side, strip}], what is shown now */
 let drawing = 0;
 let compared = 'before'; /* the last choice of what to compare with that was not `nothing`: what d brings back */
-let seen = -1;          /* the newest step when one was last at the newest: what comes behind it is new */
 
 /* The mode of the run's own log: of `all` the first; `topk` is a table, which here is beside the text in any mode. */
 function colour_of_run() {
@@ -104,6 +103,7 @@ function draw_ticks() {
   });
 }
 
+let compared_round = 0; /* the index that the steps to compare with are of */
 function draw_bar(line, data) {
   document.body.classList.toggle('one', steps.length === 1); /* nothing to step through, nothing to compare with */
   const at = steps.indexOf(view.step), slider = $('slider');
@@ -122,11 +122,12 @@ function draw_bar(line, data) {
   const alarm = $('alarm');
   alarm.hidden = line.check !== 'failed';
   alarm.textContent = 'MODEL CHECK FAILED at step ' + line.step + ': the loss of the bound tensors is not the trainer’s. These samples are not what the trained model says.';
-  const compare = $('compare'), of = steps.join();
-  if (compare.of !== of) {
-    compare.of = of;
-    const want = [['before', 'step before'], ['first', 'first step'], ['best', 'best val loss'], ['none', 'nothing'], ...steps.map(s => [String(s), 'step ' + s])];
-    compare.replaceChildren(...want.map(([v, t]) => Object.assign(el('option', '', t), { value: v })));
+  const compare = $('compare');
+  if (compared_round !== index_round) {
+    const want = [['before', 'step before'], ['first', 'first step'], ['best', 'best val loss'], ['none', 'nothing'], ...steps.map(s => [String(s), 'step ' + s])], choices = document.createDocumentFragment();
+    for (const [v, t] of want) choices.append(Object.assign(el('option', '', t), { value: v }));
+    compare.replaceChildren(choices);
+    compared_round = index_round;
   }
   for (const [field, want] of [[compare, view.vs], [$('colour'), view.colour]]) if (field.value !== want) field.value = want;
   $('probes').hidden = !has_probes();
@@ -145,18 +146,12 @@ function legend(data, sample) {
 }
 
 /* --- the list of samples ------------------------------------------------------------------------------------------ */
-function filter_by(name, value) {
-  view[name] = value;
-  build_charts(shows);
-  draw();
-}
-
 function chip(text, on, act, title) {
   const b = el('button', 'chip' + (on ? ' on' : ''), ...[text].flat());
   b.type = 'button';
   b.setAttribute('aria-pressed', on);
   if (title) b.title = title;
-  b.onclick = act;
+  b.onclick = () => { act(); draw_charts(); draw(); };
   return b;
 }
 
@@ -176,12 +171,16 @@ function draw_filters(data, prompts, settings) {
   filters_of = of;
   const focused = [...filters.querySelectorAll('button, select')].indexOf(document.activeElement); /* who walks by keys stays where they were */
   filters.replaceChildren();
-  if (prompts.size > 1) filters.append(el('h2', '', 'prompt'), el('div', 'chips', chip('all', view.prompt < 0, () => filter_by('prompt', -1)),
-    ...[...prompts].map(([p, text]) => chip(quoted(text, 24), view.prompt === p, () => filter_by('prompt', view.prompt === p ? -1 : p), label_of(text, 400)))));
-  if (settings.size > 1) filters.append(el('h2', '', 'setting'), el('div', 'chips', chip('all', view.setting < 0, () => filter_by('setting', -1)),
-    ...[...settings].map(([s, label]) => chip([dot(s), label], view.setting === s, () => filter_by('setting', view.setting === s ? -1 : s)))));
+  if (prompts.size > 1) filters.append(el('h2', '', 'prompt'), el('div', 'chips', chip('all', view.prompt < 0, () => { view.prompt = -1; }),
+    ...[...prompts].map(([p, text]) => chip(quoted(text, 24), view.prompt === p, () => { view.prompt = view.prompt === p ? -1 : p; }, label_of(text, 400)))));
+  if (settings.size > 1) filters.append(el('h2', '', 'setting'), el('div', 'chips', chip('all', view.setting < 0, () => { view.setting = -1; }),
+    ...[...settings].map(([s, label]) => chip([dot(s), label], view.setting === s, () => { view.setting = view.setting === s ? -1 : s; }))));
   const views = el('div', 'chips views');
-  const view_chip = (name, as, title) => views.append(chip(name, view.as === as, () => toggle_view(as), title));
+  const view_chip = (name, as, title) => {
+    const b = chip(name, view.as === as, null, title);
+    b.onclick = () => toggle_view(as);
+    views.append(b);
+  };
   if (data.samples.length > 2) {
     const sort = el('select', '', ...[['', 'as recorded'], ...names.flatMap(n => [['+' + n, metric_label(n) + ' ↑'], ['-' + n, metric_label(n) + ' ↓']])].map(([v, t]) => Object.assign(el('option', '', t), { value: v })));
     sort.value = view.sort;
@@ -473,10 +472,7 @@ function go_to(step) {
   if (!index.has(step)) return;
   view.step = step;
   follow = step === steps[steps.length - 1];
-  if (follow) {
-    seen = step;
-    $('newer').hidden = true;
-  }
+  if (follow) $('newer').hidden = true;
   draw();
 }
 
@@ -614,7 +610,7 @@ function wire() {
   $('panes').addEventListener('mousemove', e => point(e, false));
   $('panes').addEventListener('click', e => point(e, true));
   $('panes').addEventListener('mouseleave', rest_token);
-  window.addEventListener('hashchange', () => { if (run_in_address() !== run_of_old) return location.reload(); read_address(); build_charts(shows); $('search').value = view.q; run_search(view.q); draw(); });
+  window.addEventListener('hashchange', () => { if (run_in_address() !== run_of_old) return location.reload(); read_address(); draw_charts(); $('search').value = view.q; run_search(view.q); draw(); });
   window.addEventListener('scroll', draw_strips, { passive: true });
   window.addEventListener('resize', () => { if (view.as === 'probes') draw(); });
   const sizes = new ResizeObserver(() => { draw_ticks(); draw_strips(); }); /* the bar is laid out anew by its own words, a pane by scrolling */
@@ -623,19 +619,33 @@ function wire() {
   dark_wanted.addEventListener('change', () => { if (!stored('glimpse-theme')) { set_theme(); draw_ticks(); draw(); } });
 }
 
-/* A run that goes on: new evals are noticed, and shown at once only to one who is at the newest. */
+/* What cannot be drawn there says so there: the texts are worth more. */
+function draw_charts() {
+  try { build_charts(shows); } catch (e) {
+    charts = [];
+    $('charts').replaceChildren(put(el('p', 'bad'), 'the charts cannot be drawn: ' + e.message));
+  }
+}
+
+/* A run that goes on: new evals are noticed, and shown at once only to one who is at the newest.  One that began anew, or was resumed
+ * at an earlier step, takes what it left behind from the page, too. */
 async function look_for_more() {
   if (document.hidden) return;
-  try { if (!await load_index(true)) return; } catch { return; }
-  build_charts(shows);
+  const run = index.get(steps[steps.length - 1]).run;
+  let news;
+  try { news = await load_index(true); } catch { return; }
+  if (!news) return;
+  draw_charts();
   draw_ticks();
-  if (follow || !index.has(view.step)) go_to(steps[steps.length - 1]); /* a run that went back to a checkpoint leaves its steps behind */
-  else {
-    const news = steps.filter(s => s > seen).length;
-    $('newer').textContent = news ? news + ' new ▸' : 'new ▸';
-    $('newer').hidden = false;
-    draw();
+  if (news.gone) {
+    load_runs(true).then(draw_runs);
+    if (view.q) run_search(view.q);
   }
+  if (follow) { go_to(steps[steps.length - 1]); return; }
+  if (!index.has(view.step)) view.step = steps.reduce((at, s) => s <= view.step ? s : at, steps[0]);
+  $('newer').textContent = index.get(steps[steps.length - 1]).run !== run ? 'a new run ▸' : news.came && !news.gone ? news.came + ' new ▸' : 'new ▸';
+  $('newer').hidden = false;
+  draw();
 }
 
 /* A run that was set aside, by when it began and its id, and what tells it from those of the same minute: whose it is, how far it came,
@@ -663,13 +673,18 @@ async function start() {
     $('panes').replaceChildren(el('div', 'none', el('h2', '', 'Nothing to show yet'), el('p', '', report_dir + '/index.js has no evals. It is written at each eval; `glimpse report DIR` draws it anew from evals.jsonl.')));
   } else {
     read_address();
-    seen = steps[steps.length - 1];
-    build_charts(shows);
+    draw_charts();
     draw_ticks();
     $('search').value = view.q;
     if (view.q) run_search(view.q);
     await draw();
   }
-  setInterval(() => { if (steps.length) look_for_more(); else location.reload(); }, 10000);
+  const look_again = async () => {
+    const began = performance.now();
+    if (!steps.length) { location.reload(); return; }
+    await look_for_more();
+    setTimeout(look_again, Math.max(10000, 20 * (performance.now() - began))); /* an index of many megabytes takes its time */
+  };
+  setTimeout(look_again, 10000);
 }
 start();

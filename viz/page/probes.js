@@ -1,20 +1,20 @@
 /* probes.js -- the texts of --probe: for each a map of token x step, coloured by p on the scale of the pictures, the step from which on each token is
  * the model's first choice, and the curve of the answer.  Read from report/probes.js when it is looked at. */
 
-const probe_lines = new Map(); /* step -> {step, seq, probes: [{i, prompt, text, why, from, given, t, l, r}]} */
-let probes_seq = -1;           /* of the newest line that was there when they were read */
+const probe_lines = new Map(); /* step -> {run, step, seq, probes: [{i, prompt, text, why, from, given, t, l, r}]} */
+let probes_of = '';            /* the newest eval that was there when they were read */
 
 function glimpse_probes(line) { probe_lines.set(line.step, line); }
 
 const has_probes = () => steps.some(s => index.get(s).probes);
 
 async function load_probes() {
-  const newest = index.get(steps[steps.length - 1]).seq;
-  if (probes_seq === newest) return;
+  const newest = index.get(steps[steps.length - 1]), of = newest.run + '.' + newest.seq;
+  if (probes_of === of) return;
   const inside = packed('probes');
   if (inside) inside.forEach(glimpse_probes);
-  else await load_script(report_dir + '/probes.js?' + newest);
-  probes_seq = newest;
+  else await load_script(report_dir + '/probes.js?' + encodeURIComponent(of));
+  probes_of = of;
 }
 
 /* One entry a text, as the newest eval orders them: its tokens, and at each step their ln p and rank. */
@@ -22,12 +22,13 @@ function probes_over_steps() {
   const all = new Map();
   for (const step of [...steps].reverse()) {
     const line = probe_lines.get(step);
-    for (const p of line ? line.probes : []) {
+    for (const p of same_eval(line, index.get(step)) ? line.probes : []) { /* a line stays where its eval is gone */
       const key = p.i + '\n' + p.prompt + '\t' + p.text;
       if (!all.has(key)) all.set(key, { i: p.i, prompt: p.prompt, text: p.text, why: p.why, from: p.from, given: p.given, t: p.t, at: [] });
-      if (p.l.length === all.get(key).t.length) all.get(key).at.unshift({ step, l: p.l, r: p.r });
+      if (p.l.length === all.get(key).t.length) all.get(key).at.push({ step, l: p.l, r: p.r });
     }
   }
+  for (const p of all.values()) p.at.reverse();
   return [...all.values()];
 }
 
@@ -38,7 +39,9 @@ function since(at, holds) {
   return from;
 }
 
-const sum_from = (l, from) => l.slice(from).reduce((a, b) => a + b, 0);
+/* Null where one of them is: what is not finite is not summed, and an impossible token would count as a certain one. */
+const sum_from = (l, from) => l.slice(from).reduce((a, b) => a === null || b === null ? null : a + b, 0);
+const is_first = (a, i) => a.r[i] === 1 && a.l[i] !== null;
 
 /* Where the columns begin and end, in steps: half-way between two of them, and the first and the last reach as far outwards as inwards
  * (viz/probe_map.c). */
@@ -66,7 +69,7 @@ function draw_probe_map(card) {
     }
   });
   for (let i = 0; i < probe.t.length && probe.at.length > 1; i++) { /* the first choice from here on */
-    const from = since(probe.at, a => a.r[i] === 1);
+    const from = since(probe.at, a => is_first(a, i));
     if (from === null) continue;
     const x = step_place(in_steps, from) * w - 1.75; /* at the step itself: the column begins before it */
     g.fillStyle = '#000000';
@@ -92,13 +95,13 @@ function probe_card(probe, data) {
     box.append(put(el('p', 'bad'), probe.why || 'was not scored'));
     return { box };
   }
-  const first = since(probe.at, a => a.r.slice(probe.from).every(r => r === 1));
+  const first = since(probe.at, a => a.r.every((r, i) => i < probe.from || is_first(a, i)));
   facts.textContent = [now ? 'ln p ' + num(sum_from(now.l, probe.from)) + ' at step ' + now.step : '',
     first === null ? 'not yet the first choice' : (answer ? 'the answer is' : 'all of it is') + ' the first choice' + (probe.at.length > 1 ? ' since step ' + first : '')].filter(Boolean).join(' · ');
   const many = probe.at.length > 1; /* of one eval there is no since: the rank then */
   const labels = el('ol', 'rows'), from = el('ol', 'rows from'), canvas = el('canvas', 'map'), note = el('p', 'facts');
   probe.t.forEach((t, i) => {
-    const s = many ? since(probe.at, a => a.r[i] === 1) : probe.at[0].r[i], name = typeof t === 'string' ? label_of(t, 18) : t.map(b => '\\x' + b.toString(16).padStart(2, '0')).join('');
+    const s = many ? since(probe.at, a => is_first(a, i)) : probe.at[0].r[i], name = typeof t === 'string' ? label_of(t, 18) : t.map(b => '\\x' + b.toString(16).padStart(2, '0')).join('');
     labels.append(el('li', i < probe.from ? 'given' : '', name));
     from.append(el('li', '', s === null ? '–' : String(s)));
   });
@@ -110,10 +113,13 @@ function probe_card(probe, data) {
   canvas.style.height = 16 * probe.t.length + 'px';
   canvas.setAttribute('role', 'img');
   canvas.setAttribute('aria-label', 'ln p of ' + probe.t.length + ' tokens at ' + probe.at.length + ' steps');
-  const curve = one_chart('ln p of the ' + (answer ? 'answer' : 'text'), 'nats', [{ label: '', ink: 0, at: new Map(probe.at.map(a => [steps.indexOf(a.step), sum_from(a.l, probe.from)])) }]);
-  curve.box.className = 'chart curve';
-  show_value(curve, Math.max(0, steps.indexOf(view.step)));
-  if (many) box.append(curve.box);
+  const by_step = new Map(probe.at.map(a => [a.step, sum_from(a.l, probe.from)])), sums = steps.map(s => by_step.get(s) ?? NaN);
+  if (many && sums.some(isFinite)) {
+    const curve = one_chart('ln p of the ' + (answer ? 'answer' : 'text'), 'nats', [{ label: '', ink: 0, at: sums }]);
+    curve.box.className = 'chart curve';
+    show_value(curve, Math.max(0, steps.indexOf(view.step)));
+    box.append(curve.box);
+  }
   box.append(el('div', 'grid-of', el('span', 'head', 'token'), el('span', 'head', 'p at step ' + probe.at[0].step + (many ? ' → ' + probe.at[probe.at.length - 1].step : '')), el('span', 'head', many ? 'first choice since' : 'rank'), labels, canvas, from), note);
   const card = { box, canvas, probe };
   const where = e => {

@@ -1,38 +1,39 @@
 /* search.js -- text or /pattern/ over the samples of every step; data files are read as the search reaches them, newest
  * first, and results show as they come. */
 
-const texts = new Map(); /* step -> {seq, of: [{p, s, i, of, label, prompt, text}]}: kept, the rest of the data is not */
+const texts = new Map(); /* step -> [{p, s, i, of, label, prompt, text}]: kept, the rest of the data is not */
 const FOUND_MOST = 300;
 let search_run = 0;
 
-/* A matcher of text, or null; throws for a pattern that is none. */
+/* A matcher of text, or null; throws for a pattern that is none.  A query is read as hooks/text_search.h has it: flags stand only
+ * behind a closing slash, ^ and $ at every line, "/" and "//" are texts. */
 function matcher_of(query) {
   if (!query) return null;
-  const m = /^\/(.*?)\/?([imsu]*)$/s.exec(query);
-  if (query[0] === '/' && m && m[1]) return new RegExp(m[1], 'g' + [...new Set(m[2] + 'u')].join(''));
-  if (query[0] === '/') return null;
+  const m = /^\/([^]*)\/([gimsu]*)$/.exec(query), pattern = m ? m[1] : query[0] === '/' ? query.slice(1) : '';
+  if (pattern) return new RegExp(pattern, 'gmu' + (m && m[2].includes('i') ? 'i' : '') + (m && m[2].includes('s') ? 's' : ''));
   return new RegExp(query.replace(/[\\^$.*+?()[\]{}|\/]/g, '\\$&'), 'giu');
 }
 
+/* Where it matches more than nothing.  matchAll steps over characters: one more unit may be the inside of one, where a search
+ * begins before it again and finds the same nothing for ever. */
+const MATCHES_MOST = 100000;
 function ranges_of(re, text) {
   const out = [];
-  if (!re) return out;
-  re.lastIndex = 0;
-  for (let m; out.length < 10000 && (m = re.exec(text));) {
-    if (!m[0]) { re.lastIndex++; continue; }
-    out.push({ from: m.index, to: m.index + m[0].length });
+  let looked = 0;
+  for (const m of re ? text.matchAll(re) : []) {
+    if (m[0]) out.push({ from: m.index, to: m.index + m[0].length });
+    if (out.length === 10000 || ++looked === MATCHES_MOST) break;
   }
   return out;
 }
 
 async function texts_of(step) {
-  const seq = index.get(step).seq;
-  if (!texts.has(step) || texts.get(step).seq < seq) {
+  if (!texts.has(step)) {
     const kept = held.has(step), data = await load_step(step);
-    texts.set(step, { seq, of: data.samples.map(s => ({ p: s.p, s: s.s, i: s.i, of: s.of, label: s.label, prompt: s.prompt, text: units_of(data, s).text || s.text })) });
+    texts.set(step, data.samples.map(s => ({ p: s.p, s: s.s, i: s.i, of: s.of, label: s.label, prompt: s.prompt, text: units_of(data, s).text || s.text })));
     for (const s of data.samples) if (!kept) { s.units = null; s.cols = null; }
   }
-  return texts.get(step).of;
+  return texts.get(step);
 }
 
 async function run_search(query) {
@@ -74,7 +75,7 @@ function found_row(step, t, ranges) {
   b.onclick = () => {
     if (!shows(t.p, t.s)) { /* the filters would show another one in its place */
       view.prompt = view.setting = -1;
-      build_charts(shows);
+      draw_charts();
     }
     view.sample = key_of(t);
     view.token = -1;
