@@ -11,7 +11,8 @@
  * kernel has no more (EMU_TOGETHER).  In a larger launch blocks share a memory, and a word that several of them read is taken
  * to be read by one that nothing orders.  A *stamp* stands for a thread between two barriers, or for several of a warp or
  * of a block; stamps rise, so those of earlier launches are below the first of this one.  Strong operations never race with each
- * other.  Only what PTX does is seen: copies, cuBLAS and the host write unnoticed. */
+ * other.  Only what PTX does is seen: copies, cuBLAS and the host write unnoticed.  What orders in the run that is seen is taken
+ * to order: a wait that is left out shows where it would have been too early, so in some orders of EMU_RANDOM. */
 #include <stdio.h>
 #include <stdlib.h>
 

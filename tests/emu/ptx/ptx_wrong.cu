@@ -49,7 +49,7 @@ static __global__ void unlike_kernel(unlike u, uint4 *to) { to->x = (unsigned)u.
 /* The cudaError_t of the synchronisation, -1 = a device on which that is not wrong; out: 64 x 16 bytes that the kernel wrote. */
 extern "C" int ptx_run_wrong(int which, const void *input, void *out) {
     cudaStream_t s;
-    uint4 *from, *to;
+    uint4 *from = NULL, *to = NULL;
     int major = 0;
     if (cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, 0) == cudaSuccess && major < 9 && which == WRONG_EARLY) return -1;
     cudaError_t e = cudaStreamCreateWithFlags(&s, cudaStreamNonBlocking);
@@ -182,7 +182,7 @@ static __global__ void __launch_bounds__(ORDER_THREADS) write_kernel(uint32_t *x
 
 extern "C" int ptx_run_order(int which) {
     cudaStream_t s;
-    uint32_t *memory;
+    uint32_t *memory = NULL;
     int major = 0;
     const bool early = which >= ORDER_EARLY && which <= ORDER_EARLY_CONSTANT;
     if (cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, 0) == cudaSuccess && major < 9 && early) return -1;
