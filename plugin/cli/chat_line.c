@@ -47,11 +47,12 @@ static char *prompt_of(EditLine *el) {
 
 /* One byte, after waiting; 0 at the end, -1 interrupted by Ctrl-C. */
 static int read_byte(unsigned char *c) {
-    for (;;) {
+    while (plain_lines_wait(&cancel)) {
         ssize_t n = read(STDIN_FILENO, c, 1);
         if (n >= 0) return (int)n;
-        if (errno != EINTR || atomic_load(&cancel)) return -1;
+        if (errno != EINTR) return -1;
     }
+    return -1;
 }
 
 /* libedit's own reader goes on after a signal, and decodes by the process's locale; this one does neither. */
