@@ -176,7 +176,7 @@ static void apply_write(data *d, const op *o, size_t n, bool zeros) {
     size_t end = (size_t)o->at + n;
     if (d->n < end) resize(d, end);
     if (zeros) memset(d->bytes + o->at, 0, n);
-    else memcpy(d->bytes + o->at, o->bytes, n);
+    else if (n) memcpy(d->bytes + o->at, o->bytes, n);
 }
 
 static bool build(const char *path, int dir, const entry *e, int n, const data *d) {
