@@ -379,6 +379,30 @@ static bool draw_probe_map(owned_record *o, int texts, int64_t apart, image *m) 
     return ok;
 }
 
+/* Where numbers are so large that half a step is none, and where the steps lie as far apart as they can. */
+TEST(charts_probe_map_of_extreme_steps) {
+    static const int64_t top = (int64_t)1 << 53;
+    const int64_t runs[][8] = {{top}, {-top}, {top - 1, top}, {-top, top}, {-top, 0, 1, top},
+                                {top - 7, top - 6, top - 5, top - 4, top - 3, top - 2, top - 1, top}};
+    static const int n_steps[] = {1, 1, 2, 2, 4, 8};
+    owned_record *o = chart_record(12, 5, 10, "top_k=5");
+    REQUIRE(o);
+    for (int k = 0; k < 6; k++) {
+        probe_map *map = probe_map_new();
+        buffer png = {0};
+        image m = {0};
+        REQUIRE(map);
+        o->record.probes = o->record.samples, o->record.n_probes = 1;
+        for (int e = 0; e < n_steps[k]; e++) o->record.step = runs[k][e], EXPECT_OK(probe_map_add(map, &o->record));
+        EXPECT(EXPECT_OK(chart_probe_map(map, &png)) && decode(&png, &m));
+        o->record.probes = NULL, o->record.n_probes = 0;
+        free(m.rgb);
+        buf_free(&png);
+        probe_map_free(map);
+    }
+    record_free(&o->record);
+}
+
 /* However many texts of --probe: the picture is hardly higher than wide, and each text has its own steps: where two runs differ in the
  * numbers of their steps alone, their pictures differ in one place for each text. */
 TEST(charts_probe_map_at_a_glance) {

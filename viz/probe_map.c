@@ -127,7 +127,7 @@ static const probe_cells *cells_at(const probe_map *m, size_t k, int32_t i) {
  * the newest, which one looks at first, is no narrower than its neighbour. */
 static double edge_step(const probe_map *m, size_t k) {
     const double at = (double)m->columns[k < m->n ? k : m->n - 1].step;
-    if (m->n == 1) return k ? at + 0.5 : at - 0.5;
+    if (m->n == 1) return k ? at + 1 : at - 1; /* which differ up to 2^53, the highest step */
     if (k == 0) return at - ((double)m->columns[1].step - at) / 2;
     const double before = (double)m->columns[k < m->n ? k - 1 : m->n - 2].step;
     return k < m->n ? (before + at) / 2 : at + (at - before) / 2;
@@ -246,7 +246,9 @@ static void draw_steps(canvas *c, const probe_map *m, place at, buffer *text) {
     }
     const double apart = fmax(1, (last - first) / 5); /* five or more parts of 1, 2 or 5 times a power of ten */
     const double unit = pow(10, floor(log10(apart))), round = apart >= 5 * unit ? 5 * unit : apart >= 2 * unit ? 2 * unit : unit;
-    for (double s = ceil(first / round) * round; s <= last; s += round) {
+    for (int k = 0; k < 16; k++) { /* of numbers near 2^53 a sum may stand still */
+        const double s = (ceil(first / round) + k) * round;
+        if (s > last) break;
         if (s > first && step_x(m, s, at.map_w) - digit * 3 < end + gap) continue;
         end = draw_step(c, m, at, (int64_t)s, end + gap, at.map_w, text);
     }
