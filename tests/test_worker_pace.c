@@ -93,7 +93,7 @@ TEST_TIMED(pace_worker_rests_and_hurries, 300) {
     EXPECT_OK(glimpse_eval(r.g, 10, 2, 3));
     while (journal_bytes(&r) == before) usleep(2000);
     spent = cpu_s(pid) - spent;
-    EXPECT(spent > 0 && spent < 0.5 * (monotonic_s() - t0));
+    EXPECT(spent > 0 && spent < 0.75 * (monotonic_s() - t0)); /* it rests between matrices, not while it writes; without rests it is all of it */
     EXPECT_OK(glimpse_drain(r.g));
     alone = waits(pid) - alone;
     hurried = waits(pid);
