@@ -119,7 +119,7 @@ static glimpse_status compare(session *s, const check_batch *c, double loss, dou
     if (isnan(mean) && !isnan(loss)) FAIL(GLIMPSE_E_NONFINITE, "the loss from the bound tensors is not finite, the trainer's "
                                           "is %.6f", loss);
     const bool agrees = fabs(mean - loss) <= limit;
-    if (c->losses && !s->m->is_function && rms > EXACT_NATS) TRY(explain(s, c, loss, true, 1, 0.5, INFINITY, ours, said));
+    if (agrees && c->losses && !s->m->is_function && rms > EXACT_NATS) TRY(explain(s, c, loss, true, 1, 0.5, INFINITY, ours, said));
     s->checked = true;
     s->check_failed = said->n || !agrees;
     if (!s->check_failed) return GLIMPSE_OK;
@@ -127,11 +127,8 @@ static glimpse_status compare(session *s, const check_batch *c, double loss, dou
         FAIL(GLIMPSE_E_CHECK, "MODEL CHECK FAILED: another description explains the trainer's losses better (the trainer's mean is "
              "%.6f, ours %.6f; %.2g nats a token apart)\nhint: set %s; every sample says so until a check succeeds",
              loss, mean, rms, buf_str(said));
-    buf_clear(said);
-    if (!s->m->is_function && isfinite(loss)) {
-        TRY(score_losses(s->g, c->ids, c->targets, c->B, c->T, ours));
-        if (explain(s, c, loss, false, c->losses ? MISTAKES_MOST : 1, 0.05, limit, ours, said) < 0) buf_clear(said); /* it failed all the same */
-    }
+    if (!s->m->is_function && isfinite(loss) && explain(s, c, loss, false, c->losses ? MISTAKES_MOST : 1, 0.05, limit, ours, said) < 0)
+        buf_clear(said); /* it failed all the same */
     FAIL(GLIMPSE_E_CHECK, "MODEL CHECK FAILED: from the bound tensors the loss is %.6f, the trainer's is %.6f; at most %g apart is right%s%s\n"
          "hint: %s; every sample says so until a check succeeds", mean, loss, limit,
          said->n ? "; they agree with " : "", buf_str(said),

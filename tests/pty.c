@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "tests/pty.h"
 
+#include "include/internal/flock_holder.h"
 #include "include/internal/utf8.h"
 #include "viz/text.h"
 #include <fcntl.h>
@@ -129,14 +130,11 @@ enum { QUIET_MS = 30, QUIET_TIMES = 2, PATIENCE_S = 60 };
 
 /* It sleeps: one that a busy machine keeps from running is silent, too. */
 static bool asleep(pid_t pid) {
-    char path[64], text[512];
-    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
-    FILE *f = fopen(path, "r");
-    size_t n = f ? fread(text, 1, sizeof text - 1, f) : 0;
-    if (f) fclose(f);
-    text[n] = 0;
-    const char *state = strrchr(text, ')');
-    return !state || !strncmp(state, ") S", 3) || !strncmp(state, ") Z", 3);
+    buffer b = {0};
+    const char *state = proc_read_of(pid, "stat", &b) ? strrchr(buf_str(&b), ')') : NULL;
+    const bool yes = !state || !strncmp(state, ") S", 3) || !strncmp(state, ") Z", 3);
+    buf_free(&b);
+    return yes;
 }
 
 bool pty_wait(pty *p, const char *text) {

@@ -1,6 +1,7 @@
 /* worker_rig.c -- see worker_rig.h. */
 #define _GNU_SOURCE
 #include "include/internal/file.h"
+#include "include/internal/flock_holder.h"
 #include "tests/worker_rig.h"
 
 #include <dirent.h>
@@ -109,14 +110,10 @@ int rig_keepers(pid_t *pids, int cap) { return processes("keeper", pids, cap); }
 
 /* A zombie whose keeper lives has not ended: the keeper first tells the trainer. */
 bool rig_wait_end(pid_t pid) {
-    char path[64], text[512];
-    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
-    for (int i = 0; i < 3000; i++) {
-        FILE *f = fopen(path, "r");
-        size_t n = f ? fread(text, 1, sizeof text - 1, f) : 0;
-        if (f) fclose(f);
-        text[n] = 0;
-        const char *state = strrchr(text, ')');
+    buffer b = {0};
+    bool gone = false;
+    for (int i = 0; i < 3000 && !gone; i++) {
+        const char *state = proc_read_of(pid, "stat", &b) ? strrchr(buf_str(&b), ')') : NULL;
         /* A leader may be a zombie while its threads are still ending and hold its descriptors: field 20 counts them. */
         const char *p = state;
         pid_t parent = 0;
@@ -124,10 +121,11 @@ bool rig_wait_end(pid_t pid) {
             p = strchr(p + 1, ' ');
             if (p && field == 3) parent = atoi(p);
         }
-        if (!state || (strncmp(state, ") Z", 3) == 0 && p && atoi(p) <= 1 && !is_role(parent, "keeper"))) return true;
-        nanosleep(&(struct timespec){0, 10000000}, NULL);
+        gone = !state || (strncmp(state, ") Z", 3) == 0 && p && atoi(p) <= 1 && !is_role(parent, "keeper"));
+        if (!gone) nanosleep(&(struct timespec){0, 10000000}, NULL);
     }
-    return false;
+    buf_free(&b);
+    return gone;
 }
 
 bool rig_wait_workers(int n) {

@@ -8,11 +8,10 @@
 #include <string.h>
 
 #include "include/internal/status.h"
+#include "kernels/dtype.h"
 
 enum { SHAPE_BYTES = 160 };
 #define MAX_DIM ((int64_t)1 << 40)
-
-size_t dtype_bytes(glimpse_dtype dtype) { return dtype == GLIMPSE_F32 ? 4 : 2; }
 
 int64_t dim_value(const glimpse_model *d, dim_letter letter) {
     int64_t hd = d->head_size;

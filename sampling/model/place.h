@@ -12,6 +12,5 @@ void shape_expected(const glimpse_model *d, const tensor_rule *rule, bool stacke
 /* Check `t` and put it in place: m->d must be complete, m->layers allocated and zero.  m->n_params grows by its elements
  * (the vocabulary's padding not counted).  A place that is taken is an error. */
 glimpse_status tensor_place(model *m, const tensor_rule *rule, int32_t layer, const glimpse_tensor *t);
-size_t dtype_bytes(glimpse_dtype dtype);
 
 #endif
