@@ -256,16 +256,18 @@ static glimpse_status open_blas(cuda_backend *be) {
         return blas_failed(be, s);
     }
     s = cublasSetStream(be->blas, be->stream);
-    if (s == CUBLAS_STATUS_SUCCESS) s = cublasSetMathMode(be->blas, CUBLAS_PEDANTIC_MATH); /* f32 stays f32 */
     return s == CUBLAS_STATUS_SUCCESS ? GLIMPSE_OK : blas_failed(be, s);
 }
 
-/* y = W x for a whole prompt: with bf16 weights x as its two planes, one below the other, so that nothing of it is lost. */
+/* y = W x for a whole prompt: with bf16 weights x as its two planes, one below the other, so that nothing of it is lost; by the
+ * compute type f32 stays f32.  (The handle's math mode stays the default: the pedantic one would take the tensor cores from
+ * bf16, whose products are exact in f32 there: cuBLAS, "Tensor Core Usage".) */
 static glimpse_status run_blas(cuda_backend *be, const cuda_phase *ph, const row_run *run, matmul_args *a) {
     bool half = ph->dtype == GLIMPSE_BF16;
     float *plain = half ? NULL : (float *)(void *)be->planes;
     const float one = 1, zero = 0;
     cudaDataType type = half ? CUDA_R_16BF : CUDA_R_32F;
+    cublasComputeType_t compute = half ? CUBLAS_COMPUTE_32F : CUBLAS_COMPUTE_32F_PEDANTIC;
     TRY(open_blas(be));
     CUDA(be, cuda_prologue(be, a, half ? 2 : 3, be->planes, plain), "normalising");
     int n = half ? 2 * a->rows : a->rows;
@@ -273,7 +275,7 @@ static glimpse_status run_blas(cuda_backend *be, const cuda_phase *ph, const row
         const matrix_part *w = &a->part[i];
         cublasStatus_t s = cublasGemmEx(be->blas, CUBLAS_OP_T, CUBLAS_OP_N, w->end - w->first, n, a->kp, &one, w->w, type,
                                         (int)w->ld, be->planes, type, (int)be->ld_planes, &zero, be->y + w->first, CUDA_R_32F,
-                                        (int)be->ld_y, CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT);
+                                        (int)be->ld_y, compute, CUBLAS_GEMM_DEFAULT);
         if (s != CUBLAS_STATUS_SUCCESS) return blas_failed(be, s);
     }
     CUDA(be, cuda_finish(be, ph, run, half ? be->y + (int64_t)run->n * be->ld_y : NULL), "storing products");

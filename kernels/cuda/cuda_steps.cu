@@ -6,7 +6,7 @@
  *                                                               \--> no: the graph, said once
  *   a kernel that waited too long, or cannot be launched --> the graph for everything, said once; the burst is run again
  *
- * Where a capture is refused the launches go out one by one.  Both ways run the same bodies over the same rows; running a step
+ * Where a capture is refused it is tried without chains, then the launches go out one by one.  Both ways run the same bodies over the same rows; running a step
  * again writes the same keys and values, so the trial leaves nothing behind but its time.  Not measured on a chip yet. */
 #include "kernels/cuda/burst.cuh"
 #include "kernels/cuda/persist.cuh"
@@ -136,11 +136,9 @@ glimpse_status cuda_steps_failed(cuda_backend *be, bool *again) {
 
 /* === Finding out ================================================================================================= */
 
-static glimpse_status capture(cuda_backend *be, const row_run *run, int32_t n_top, cudaGraphExec_t *exec) {
-    step_state *s = be->burst->steps;
+/* One try: no graph where something of it was refused, on a device that is well. */
+static glimpse_status capture_once(cuda_backend *be, const row_run *run, int32_t n_top, cudaGraphExec_t *exec) {
     cudaGraph_t graph = NULL;
-    *exec = NULL;
-    if (s->no_graphs) return GLIMPSE_OK;
     CUDA(be, cudaStreamBeginCapture(be->stream, cudaStreamCaptureModeThreadLocal), "capturing a step");
     glimpse_status st = cuda_burst_step(be, run, n_top);
     cudaError_t e = cudaStreamEndCapture(be->stream, &graph);
@@ -151,6 +149,25 @@ static glimpse_status capture(cuda_backend *be, const row_run *run, int32_t n_to
     (void)cudaGetLastError();
     CUDA(be, cudaStreamSynchronize(be->stream), "capturing a step"); /* nothing was queued: a device that answers is well */
     be->broken = false;
+    return GLIMPSE_OK;
+}
+
+/* Graphs hold chained launches since CUDA 12.3; consumer chips of compute capability 12.0 were seen to refuse them
+ * (github.com/sgl-project/sglang/pull/18596). */
+static glimpse_status capture(cuda_backend *be, const row_run *run, int32_t n_top, cudaGraphExec_t *exec) {
+    step_state *s = be->burst->steps;
+    const bool chained = be->chained;
+    *exec = NULL;
+    if (s->no_graphs) return GLIMPSE_OK;
+    TRY(capture_once(be, run, n_top, exec));
+    if (*exec) return GLIMPSE_OK;
+    be->chained = false;
+    if (chained) TRY(capture_once(be, run, n_top, exec));
+    if (*exec) {
+        say(be, "the GPU did not take chained launches as a graph; a kernel waits for the end of the one ahead of it from now on");
+        return GLIMPSE_OK;
+    }
+    be->chained = chained;
     s->no_graphs = true;
     say(be, "the GPU did not take a step as a graph; its kernels are launched one by one from now on");
     return GLIMPSE_OK;

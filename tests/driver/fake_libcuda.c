@@ -55,7 +55,7 @@ PUBLIC fake_cuda fake_cuda_object __asm__("fake_cuda") = {
     .take = trainer_take, .live = live_of, .launch = launch, .run = run_all, .held = held, .knows = knows, .open = open_memory};
 #define F fake_cuda_object
 
-/* "fail=3,error=700,forever=1,no_out=1" */
+/* "fail=3,error=700,forever=1,no_out=1,refuse_ipc=1" */
 __attribute__((constructor)) static void take_orders(void) {
     const char *text = getenv("FAKE_CUDA"), *p;
     if (!text) return;
@@ -63,6 +63,7 @@ __attribute__((constructor)) static void take_orders(void) {
     if ((p = strstr(text, "error="))) F.error = atoi(p + 6);
     if ((p = strstr(text, "forever="))) F.forever = atoi(p + 8);
     if ((p = strstr(text, "no_out="))) F.no_out = atoi(p + 7);
+    if ((p = strstr(text, "refuse_ipc="))) F.refuse_ipc = atoi(p + 11);
 }
 
 static void problem(const char *text) {
@@ -417,7 +418,7 @@ PUBLIC int cuMemcpyDtoDAsync_v2(uint64_t to, uint64_t from, size_t bytes, stream
 PUBLIC int cuIpcGetMemHandle(cu_handle *out, uint64_t address) {
     ENTER_CONTEXT();
     block *b = block_of(address);
-    if (F.refuse_ipc) return 801;
+    if (F.refuse_ipc == 1) return 801;
     if (!b) return INVALID;
     memset(out, 0, sizeof *out);
     out->h = (handle){getpid(), arena_fd, b->offset, b->bytes};
@@ -442,6 +443,7 @@ PUBLIC int cuIpcOpenMemHandle_v2(uint64_t *out, cu_handle h, unsigned flags) {
     ENTER_CONTEXT();
     uint64_t page = h.h.offset / PAGE * PAGE, extra = h.h.offset - page;
     block *b = free_block();
+    if (F.refuse_ipc) return 801;
     if (flags != 1 || h.h.pid == getpid() || !b) return INVALID;
     char *live = map_of(&h.h, page, h.h.bytes + extra, PROT_READ | PROT_WRITE);
     char *dead = map_of(&h.h, page, h.h.bytes + extra, PROT_NONE);

@@ -50,7 +50,8 @@ run_test() {
     [ -n "$tool" ] || { echo 'compute-sanitizer is not here: nothing was looked for with it'; return; }
     for what in memcheck racecheck initcheck synccheck; do
         for program in "$first --tiny --alone" "$bench --tiny"; do
-            GLIMPSE_WORKER='' within 60 "$tool" --tool $what --error-exitcode 9 --print-limit 10 $program >"$tmp/said" 2>&1
+            # An API's error is no finding: cuBLAS and the runtime try calls that a driver lacks, and every other is checked.
+            GLIMPSE_WORKER='' within 60 "$tool" --tool $what --report-api-errors no --error-exitcode 9 --print-limit 10 $program >"$tmp/said" 2>&1
             code=$?
             if [ $code = 0 ]; then echo "ok   $what: $program"
             elif grep -q 'not supported' "$tmp/said"; then
@@ -82,7 +83,11 @@ run_bench() {
     [ -n "$tiny" ] || within 150 "$1" more || echo "# not all of what stands beside the table was measured"
 }
 
+# What is printed ends with the last step: a process that a step left behind, stuck or in a group of its own, holds a pipe open.
 bad=0
+mkfifo "$tmp/out" || exit 1
+tee "$file" <"$tmp/out" &
+tee=$!
 {
     say
     case $name in
@@ -92,8 +97,12 @@ bad=0
     *) echo "$name?"; bad=2 ;;
     esac
     echo "# $(($(date +%s) - began)) s, exit $bad"
-} 2>&1 | tee "$file"
+} >"$tmp/out" 2>&1
+i=0
+until tail -n1 "$file" 2>/dev/null | grep -q ', exit [0-9]*$' || [ $((i += 1)) -gt 100 ]; do sleep 0.1; done
+kill $tee 2>/dev/null
+wait $tee 2>/dev/null
 rows=$(grep -c '^FAIL' "$file")
 [ "$rows" -lt 2 ] || { echo 'all that failed:'; grep '^FAIL' "$file" | head -n 40; }
 echo "$rows failed, $(grep -cE '^(PASS|pass|ok) ' "$file") passed; in $file"
-tail -n1 "$file" | grep -q ', exit 0$'
+[ $bad = 0 ]
