@@ -21,11 +21,13 @@ typedef struct attend_args {
     float scale, softcap;
 } attend_args;
 
+static __device__ __forceinline__ int row_of(const attend_args &a, const attend_item &it, int i) { return i == 0 ? it.row : a.order[it.first + i]; }
+
 /* Positions [lo, hi) of a segment that some row of the item sees. */
 static __device__ __forceinline__ void range_of(const attend_args &a, const attend_item &it, int *lo, int *hi) {
     int first = 0x7fffffff, last = 0;
     for (int i = 0; i < it.n; i++) {
-        const device_row &r = a.row[a.order[it.first + i]];
+        const device_row &r = a.row[row_of(a, it, i)];
         int from = it.prefix ? 0 : r.prefix_tokens, to = it.prefix ? r.prefix_tokens : r.pos + 1;
         if (a.window > 0 && r.pos - a.window + 1 > from) from = r.pos - a.window + 1;
         if (from < first) first = from;
@@ -134,7 +136,7 @@ template <class C, int THREADS> static __device__ __forceinline__ void attend_ch
     if (start >= hi || lo >= hi) return;
     if (lo < start) lo = start;
     if (hi > start + ATTEND_CHUNK) hi = start + ATTEND_CHUNK;
-    const device_row &some = a.row[a.order[it.first]];
+    const device_row &some = a.row[it.row];
     const int strip = it.prefix ? some.prefix_strip : some.strip, n = hi - lo;
     const C *from_k = (const C *)cache.k + cache_at(cache, strip, kv, lo), *from_v = (const C *)cache.v + cache_at(cache, strip, kv, lo);
     const int pieces = hdp * (int)sizeof(C) / 16, each = 16 / (int)sizeof(C);
@@ -145,7 +147,7 @@ template <class C, int THREADS> static __device__ __forceinline__ void attend_ch
     }
     copy_async_commit();
     for (int i = t; i < n_queries * hdp; i += THREADS) {
-        int k = i / hdp, d = i % hdp, row = a.order[it.first + k / n_heads];
+        int k = i / hdp, d = i % hdp, row = row_of(a, it, k / n_heads);
         q[i] = d < hd ? a.in[row * a.ld_in + (head0 + k % n_heads) * hd + d] : 0;
     }
     /* A thread has position j for every STEP-th query; what it must know of their rows it asks for while the cache is on its way. */
@@ -156,7 +158,7 @@ template <class C, int THREADS> static __device__ __forceinline__ void attend_ch
 UNROLL
     for (int i = 0; i < MINE; i++) { /* no branch: all of them at once */
         const int k = k0 + i * STEP < n_queries ? k0 + i * STEP : n_queries - 1;
-        const device_row &r = a.row[a.order[it.first + k / n_heads]];
+        const device_row &r = a.row[row_of(a, it, k / n_heads)];
         const int prefix = r.prefix_tokens, pos = r.pos, window = a.window > 0 ? pos - a.window + 1 : 0;
         s[i] = 0;
         from[i] = it.prefix ? 0 : prefix;
@@ -164,7 +166,7 @@ UNROLL
         from[i] = window > from[i] ? window : from[i];
     }
     if (t < n_queries) {
-        const device_row &r = a.row[a.order[it.first + t / n_heads]];
+        const device_row &r = a.row[row_of(a, it, t / n_heads)];
         const slot_range prefix = slots_of(a, r.prefix_item, 0), own = slots_of(a, r.own_item, 1);
         slots[2 * t] = prefix;
         slots[2 * t + 1] = own;
@@ -228,7 +230,7 @@ UNROLL
     const int slot = chunk + (it.prefix ? 0 : 1);
     const int pairs = hdp / 2; /* a thread has two dimensions of a query */
     for (int i = t; i < n_queries * pairs; i += THREADS) {
-        int k = i / pairs, d = i % pairs * 2, row = a.order[it.first + k / n_heads];
+        int k = i / pairs, d = i % pairs * 2, row = row_of(a, it, k / n_heads);
         const int begin = (int)stat[k * 4 + 2], end = (int)stat[k * 4 + 3];
         float sum[2] = {0, 0};
 UNROLL_8
@@ -245,13 +247,13 @@ UNROLL_8
     }
     __syncthreads();
     if (t < n_queries) {
-        int32_t *count = &a.arrived[a.order[it.first + t / n_heads] % MATMUL_ROWS * a.heads + head0 + t % n_heads];
+        int32_t *count = &a.arrived[row_of(a, it, t / n_heads) % MATMUL_ROWS * a.heads + head0 + t % n_heads];
         merges[t] = count_and_see(count) + 1 == all;
         if (merges[t]) *count = 0;
     }
     __syncthreads();
     for (int k = 0; k < n_queries; k++)
-        if (merges[k]) merge<THREADS>(a, a.order[it.first + k / n_heads], head0 + k % n_heads, slots[2 * k], slots[2 * k + 1]);
+        if (merges[k]) merge<THREADS>(a, row_of(a, it, k / n_heads), head0 + k % n_heads, slots[2 * k], slots[2 * k + 1]);
 }
 
 #endif
