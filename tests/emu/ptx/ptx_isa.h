@@ -274,6 +274,7 @@ PTX_ATOM(add, u32, 32, a + b) PTX_ATOM(add, u64, 64, a + b) PTX_ATOM(or, b32, 32
 PTX_ATOM(max, s32, 32, ptx_max_s32(a, b)) PTX_ATOM(min, s32, 32, ptx_min_s32(a, b))
 
 /* A line of a cache may be asked for where there is memory, and nowhere else; L2 is never behind what was written. */
+PTX uint64_t ptx_createpolicy_fractional_L2_evict_first_b64(uint64_t share) { return share; } /* there is no L2 here */
 PTX void ptx_prefetch_global_L2(uint64_t address) { (void)*(const volatile unsigned char *)(uintptr_t)address; }
 
 /* === Threads ===================================================================================================== */
