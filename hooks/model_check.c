@@ -116,8 +116,7 @@ static glimpse_status compare(session *s, const check_batch *c, double loss, dou
     TRY(generator_refresh(s->g));
     TRY(score_losses(s->g, c->ids, c->targets, c->B, c->T, ours));
     const double mean = mean_of(c, ours), rms = c->losses ? rms_of(c, ours) : 0;
-    if (isnan(mean) && !isnan(loss)) FAIL(GLIMPSE_E_NONFINITE, "the loss from the bound tensors is not finite, the trainer's "
-                                          "is %.6f", loss);
+    if (isnan(mean)) FAIL(GLIMPSE_E_NONFINITE, "the loss from the bound tensors is not finite, the trainer's is %.6f", loss);
     const bool agrees = fabs(mean - loss) <= limit;
     if (agrees && c->losses && !s->m->is_function && rms > EXACT_NATS) TRY(explain(s, c, loss, true, 1, 0.5, INFINITY, ours, said));
     s->checked = true;
@@ -127,7 +126,7 @@ static glimpse_status compare(session *s, const check_batch *c, double loss, dou
         FAIL(GLIMPSE_E_CHECK, "MODEL CHECK FAILED: another description explains the trainer's losses better (the trainer's mean is "
              "%.6f, ours %.6f; %.2g nats a token apart)\nhint: set %s; every sample says so until a check succeeds",
              loss, mean, rms, buf_str(said));
-    if (!s->m->is_function && isfinite(loss) && explain(s, c, loss, false, c->losses ? MISTAKES_MOST : 1, 0.05, limit, ours, said) < 0)
+    if (!s->m->is_function && explain(s, c, loss, false, c->losses ? MISTAKES_MOST : 1, 0.05, limit, ours, said) < 0)
         buf_clear(said); /* it failed all the same */
     FAIL(GLIMPSE_E_CHECK, "MODEL CHECK FAILED: from the bound tensors the loss is %.6f, the trainer's is %.6f; at most %g apart is right%s%s\n"
          "hint: %s; every sample says so until a check succeeds", mean, loss, limit,
@@ -139,6 +138,9 @@ static glimpse_status compare(session *s, const check_batch *c, double loss, dou
 glimpse_status session_check(session *s, const int32_t *ids, const int32_t *targets, int32_t B, int32_t T, double loss,
                              const float *losses) {
     if (!ids || !targets || B < 1 || T < 1) FAIL(GLIMPSE_E_INVALID, "a check needs ids and targets, got B = %d, T = %d", B, T);
+    bool counts = false;
+    for (size_t i = 0; i < (size_t)B * (size_t)T && !counts; i++) counts = targets[i] >= 0;
+    if (!counts) FAIL(GLIMPSE_E_INVALID, "a check needs targets that count, all %d x %d are -1", B, T);
     check_batch c = { .ids = ids, .targets = targets, .B = B, .T = T, .losses = losses };
     size_t n = (size_t)B * (size_t)T;
     double *ours = malloc(n * sizeof *ours);
@@ -148,7 +150,8 @@ glimpse_status session_check(session *s, const int32_t *ids, const int32_t *targ
         loss = mean_of(&c, ours);
     }
     buffer said = {0};
-    glimpse_status st = compare(s, &c, loss, ours, &said);
+    glimpse_status st = isfinite(loss) ? compare(s, &c, loss, ours, &said)
+                                       : status_fail(GLIMPSE_E_NONFINITE, __FILE__, __LINE__, "the trainer's loss is %f: there is nothing to compare with", loss);
     buf_free(&said);
     free(ours);
     return st;
