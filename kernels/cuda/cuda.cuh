@@ -69,6 +69,7 @@ typedef struct device_row {
 /* Rows order[first .. first + n) and a segment that all of them read. */
 typedef struct attend_item {
     int32_t first, n, prefix; /* prefix: 1 = positions below prefix_tokens, 0 = the others */
+    int32_t row;            /* order[first]: mostly the only one, and a way to L2 nearer */
 } attend_item;
 
 typedef struct device_norm {

@@ -144,6 +144,7 @@ static int32_t list_items(cuda_backend *be, const backend_row *rows, const row_r
         it->first = at;
         it->n = 0;
         it->prefix = prefix;
+        it->row = i;
         for (int32_t j = i; j < run->n && it->n < most; j++) {
             int32_t *its = prefix ? &list[j].prefix_item : &list[j].own_item;
             if (*its != -1 || !reads_alike(&rows[i], &rows[j], prefix)) continue;

@@ -15,7 +15,7 @@
 enum { ENTRIES = 64, TRIAL_STEPS = 2, TRIAL_ROUNDS = 3, BLOCKS_A_PROCESSOR = 2 };
 
 typedef struct step_entry {
-    int32_t rows, chunks, n_top; /* rows 0 = free */
+    int32_t rows, items, chunks, n_top; /* rows 0 = free */
     cudaGraphExec_t exec;   /* NULL = the launches go out one by one */
     persist_run program;
     int32_t most_blocks;    /* that run at once; 0 = there is no program */
@@ -297,7 +297,8 @@ glimpse_status cuda_steps_find(cuda_backend *be, const row_run *run, int32_t act
     step_state *s = be->burst->steps;
     step_entry *e = NULL;
     for (int i = 0; i < ENTRIES && !e; i++)
-        if (s->entry[i].rows == run->n && s->entry[i].chunks == run->chunks && s->entry[i].n_top == n_top) e = &s->entry[i];
+        if (s->entry[i].rows == run->n && s->entry[i].items == run->n_items && s->entry[i].chunks == run->chunks && s->entry[i].n_top == n_top)
+            e = &s->entry[i];
     if (!e) {
         e = &s->entry[s->next];
         s->next = (s->next + 1) % ENTRIES;
@@ -307,6 +308,7 @@ glimpse_status cuda_steps_find(cuda_backend *be, const row_run *run, int32_t act
         TRY(capture(be, run, n_top, &e->exec));
         if (!s->no_persist && run->n <= MATMUL_FEW) TRY(write_program(be, run, e));
         e->rows = run->n;
+        e->items = run->n_items;
         e->chunks = run->chunks;
         if (!e->most_blocks) e->chosen = true;
         else if (be->cfg.decode == DECODE_PERSISTENT) e->chosen = true, e->program.blocks = e->most_blocks;
