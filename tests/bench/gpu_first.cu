@@ -149,7 +149,7 @@ static void check_chain(cudaStream_t s, bool chained, int blocks) {
 static __global__ void __launch_bounds__(32) slow_kernel(int *to, int v) {
     dependency_launch();
     dependency_wait();
-    if (threadIdx.x == 0) (void)spin_until(1000000, [] { return false; });
+    if (threadIdx.x == 0) (void)spin_until(1000000, [&] { return load_acquire((const unsigned *)to) == ~0u; }); /* never: a millisecond */
     __syncthreads();
     to[threadIdx.x] = v;
 }
