@@ -50,6 +50,7 @@ glimpse_status session_open_model(const options *o, model *m, tokenizer *t, cons
     s->kind = kind;
     schedule_init(&s->due);
     s->sampled_step = -1;
+    s->look_s = 20;
     s->o = options_copy(o);
     s->out_dir = strdup(out_dir);
     if (!s->o || !s->out_dir) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for the session");
