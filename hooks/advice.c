@@ -4,8 +4,8 @@
 
 #include <string.h>
 
-#define MUCH_REPEATED 0.3        /* of the 4-grams of words */
-#define MUCH_REPEATED_TOKENS 0.6 /* of tokens, which may be letters */
+#include "viz/text.h"
+
 #define FEW_UNKNOWN 0.01
 
 static double metric(const glimpse_sample *s, const char *name) {
@@ -35,8 +35,7 @@ static bool advise_one(const session *s, const glimpse_sample *sample, arena *a)
         return true;
     }
     if (metrics_of_sample(&measured, true, NULL, a) < 0) return false;
-    double repeats = metric(&measured, "repetition"), odd = metric(&measured, "invalid_utf8_rate"), unknown = unknown_share(s, sample);
-    double tokens = metric(&measured, "repetition_tokens");
+    double repeats = text_repeats(&measured), odd = metric(&measured, "invalid_utf8_rate"), unknown = unknown_share(s, sample);
     const char *which = opt_str(s->o, OPT_tokenizer);
     const char *source = which ? which : s->t ? s->t->source : "this";
     if (unknown > FEW_UNKNOWN && unknown > odd)
@@ -46,9 +45,8 @@ static bool advise_one(const session *s, const glimpse_sample *sample, arena *a)
         session_log(s, "hint: %.0f %% of the characters are bytes that make no UTF-8 (shown as \\xHH): tokens of single bytes that do not "
                     "belong together, as a model says them that is not trained yet. If it is, is %s the tokenizer that it was trained "
                     "with? --tokenizer names another", 100 * odd, source);
-    else if (repeats > MUCH_REPEATED || tokens > MUCH_REPEATED_TOKENS)
-        session_log(s, "hint: %.0f %% of the 4-grams repeat: --repetition_penalty 1.1, or a higher --temperature",
-                    100 * (repeats > MUCH_REPEATED ? repeats : tokens));
+    else if (repeats > 0)
+        session_log(s, "hint: %.0f %% of the 4-grams repeat: --repetition_penalty 1.1, or a higher --temperature", 100 * repeats);
     else return false;
     return true;
 }

@@ -14,7 +14,9 @@ static glimpse_status value_text(const cJSON *v, const char *name, buffer *out) 
     else if (cJSON_IsBool(v)) buf_puts(out, cJSON_IsTrue(v) ? "true" : "false");
     else if (cJSON_IsNumber(v)) {
         double x = v->valuedouble;
-        if (x == floor(x) && fabs(x) <= 9007199254740992.0) buf_i64(out, (int64_t)x);
+        if (fabs(x) >= 9007199254740992.0)
+            FAIL(GLIMPSE_E_INVALID, "%s: a number of 2^53 and more is not exact in JSON\nhint: in quotes it is", name);
+        if (x == floor(x)) buf_i64(out, (int64_t)x);
         else buf_g(out, x, 17);
     } else FAIL(GLIMPSE_E_INVALID, "\"%s\" wants a text, a number, true or false, or a list of these", name);
     if (buf_failed(out)) FAIL(GLIMPSE_E_MEMORY, "no memory for option \"%s\"", name);
@@ -53,14 +55,18 @@ glimpse_status session_read_config(options *o, const char *path) {
     buffer text = {0};
     cJSON *all = NULL;
     const cJSON *e;
+    const char *end = NULL;
     TRY_GOTO(status_prefix(file_read_all(path, MAX_CONFIG, &text), "--config"));
-    all = cJSON_ParseWithLength(buf_str(&text), text.n);
+    all = cJSON_ParseWithLengthOpts(buf_str(&text), text.n, &end, false);
     if (!all) {
         const char *at = cJSON_GetErrorPtr();
         size_t byte = at && at >= text.bytes && at <= text.bytes + text.n ? (size_t)(at - text.bytes) : 0;
         FAIL_GOTO(GLIMPSE_E_FORMAT, "%s: no JSON, near byte %zu\nhint: one object: {\"temperature\": 0.7, \"top_k\": [1, 5]}",
                   path, byte);
     }
+    size_t after = (size_t)(end - text.bytes);
+    after += strspn(end, " \t\r\n");
+    if (after < text.n) FAIL_GOTO(GLIMPSE_E_FORMAT, "%s: no JSON behind byte %zu, where the first value ends", path, after);
     if (!cJSON_IsObject(all)) FAIL_GOTO(GLIMPSE_E_FORMAT, "%s: a JSON object of options was expected", path);
     cJSON_ArrayForEach(e, all) {
         glimpse_status one = set_one(o, e);

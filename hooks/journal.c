@@ -22,6 +22,7 @@
 struct journal {
     int dir_fd;
     file f;      /* f.size: bytes acknowledged */
+    file_id dir_id, id; /* inline they are descriptors among the host's */
     bool beyond; /* there may be bytes beyond them that could not be cut off */
     char older[48]; /* the file is still that run's, which is set aside before the first line of ours; "" = it is ours */
     char *window;   /* bytes [window_from, window_to) of the file, for walking back; NULL = none were read */
@@ -94,6 +95,7 @@ static glimpse_status open_file(journal *j) {
     if (j->f.fd < 0 || io.fstat(j->f.fd, &s)) FAIL(GLIMPSE_E_IO, "%s: %s", j->f.path, strerror(errno));
     if (!S_ISREG(s.st_mode)) FAIL(GLIMPSE_E_IO, "%s: is no regular file", j->f.path);
     j->f.size = s.st_size;
+    j->id = (file_id){s.st_dev, s.st_ino};
     return GLIMPSE_OK;
 }
 
@@ -358,6 +360,7 @@ glimpse_status journal_open_locked(const char *dir, int lock, int64_t began, int
     }
     j->f.fd = -1;
     j->dir_fd = lock;
+    j->dir_id = file_id_of(lock);
     j->f.path = path_join(dir, "evals.jsonl");
     if (!j->f.path) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a file name");
     TRY_GOTO(open_file(j));
@@ -415,8 +418,9 @@ glimpse_status journal_append(journal *j, const buffer *line) {
 void journal_close(journal *j) {
     if (!j) return;
     drop_window(j);
+    if (!file_is(j->f.fd, j->id)) j->f.fd = -1;
     file_close(&j->f);
-    if (j->dir_fd >= 0) close(j->dir_fd);
+    if (file_is(j->dir_fd, j->dir_id)) close(j->dir_fd);
     free(j);
 }
 

@@ -127,7 +127,7 @@ static glimpse_status compare(session *s, const check_batch *c, double loss, dou
     TRY(score_losses(s->g, c->ids, c->targets, c->B, c->T, ours));
     const double mean = mean_of(c, ours), rms = c->losses ? rms_of(c, ours) : 0;
     const char *from = s->m->is_function ? "the model's function" : "the bound tensors";
-    if (isnan(mean) && !isnan(loss))
+    if (isnan(mean))
         FAIL(GLIMPSE_E_NONFINITE, "MODEL CHECK: the loss from %s is not finite, the trainer's is %.6f%s", from, loss, s->m->is_function || s->m->dtype == GLIMPSE_F32 ? "" :
              "\nhint: is the memory what the tensors are bound as, GLIMPSE_BF16 or GLIMPSE_F16?");
     const bool agrees = fabs(mean - loss) <= limit;
@@ -143,7 +143,7 @@ static glimpse_status compare(session *s, const check_batch *c, double loss, dou
         FAIL(GLIMPSE_E_CHECK, "MODEL CHECK FAILED: another description explains the trainer's losses better (the trainer's mean is "
              "%.6f, ours %.6f; %.2g nats a token apart)\nhint: set %s; every sample says so until a check succeeds",
              loss, mean, rms, buf_str(said));
-    if (!s->m->is_function && isfinite(loss) && explain(s, c, loss, false, c->losses ? MISTAKES_MOST : 1, 0.05, limit, ours, said) < 0)
+    if (!s->m->is_function && explain(s, c, loss, false, c->losses ? MISTAKES_MOST : 1, 0.05, limit, ours, said) < 0)
         buf_clear(said); /* it failed all the same */
     FAIL(GLIMPSE_E_CHECK, "MODEL CHECK FAILED: from %s the loss is %.6f, the trainer's is %.6f; at most %g apart is right%s%s\n"
          "hint: %s; every sample says so until a check succeeds", from, mean, loss, limit,
@@ -157,6 +157,9 @@ glimpse_status session_check(session *s, const int32_t *ids, const int32_t *targ
                              const float *losses) {
     if (!ids || !targets || B < 1 || T < 1) FAIL(GLIMPSE_E_INVALID, "a check needs ids and targets, got B = %d, T = %d", B, T);
     if (T > s->m->d.max_seq_len) FAIL(GLIMPSE_E_INVALID, "the check's rows have %d tokens, model.max_seq_len is %d", T, s->m->d.max_seq_len);
+    bool counts = false;
+    for (size_t i = 0; i < (size_t)B * (size_t)T && !counts; i++) counts = targets[i] >= 0;
+    if (!counts) FAIL(GLIMPSE_E_INVALID, "a check needs targets that count, all %d x %d are -1", B, T);
     check_batch c = { .ids = ids, .targets = targets, .B = B, .T = T, .losses = losses };
     size_t n = (size_t)B * (size_t)T;
     double *ours = malloc(n * sizeof *ours);
@@ -166,7 +169,8 @@ glimpse_status session_check(session *s, const int32_t *ids, const int32_t *targ
         loss = mean_of(&c, ours);
     }
     buffer said = {0};
-    glimpse_status st = compare(s, &c, loss, ours, &said);
+    glimpse_status st = isfinite(loss) ? compare(s, &c, loss, ours, &said)
+                                       : status_fail(GLIMPSE_E_NONFINITE, __FILE__, __LINE__, "the trainer's loss is %f: there is nothing to compare with", loss);
     buf_free(&said);
     free(ours);
     return st;

@@ -3,6 +3,7 @@
 
 #include "include/internal/file.h"
 #include "include/internal/status.h"
+#include "include/internal/utf8.h"
 #include "sampling/pieces_text.h"
 #include <string.h>
 #include <unistd.h>
@@ -220,15 +221,11 @@ out:
 
 /* The lines of --prompts FILE, each a spec of its own; NUL-terminated in place. */
 static glimpse_status split_lines(buffer *lines, buffer *starts) {
-    for (size_t i = 0, from = 0; i <= lines->n; i++) {
-        if (i < lines->n && lines->bytes[i] != '\n') continue;
-        size_t to = i > from && lines->bytes[i - 1] == '\r' ? i - 1 : i;
-        if (to > from) {
-            lines->bytes[to] = 0;
-            const char *s = lines->bytes + from;
-            buf_put(starts, &s, sizeof s);
-        }
-        from = i + 1;
+    const char *line;
+    for (size_t at = 0, n; utf8_line(buf_str(lines), lines->n, &at, &line, &n);) {
+        if (memchr(line, 0, n)) FAIL(GLIMPSE_E_FORMAT, "--prompts: a line holds a zero byte\nhint: UTF-8 is read; \\0 is a zero byte in a prompt");
+        lines->bytes[line + n - lines->bytes] = 0;
+        buf_put(starts, &line, sizeof line);
     }
     if (buf_failed(starts)) FAIL(GLIMPSE_E_MEMORY, "no memory for the prompts");
     return GLIMPSE_OK;

@@ -114,11 +114,11 @@ static void announce(const session *s, found f) {
     if (charts > 0) buf_printf(&b, ", %.0f charts of 960 x 240 among them", charts);
     buf_printf(&b, ", in %s; ", s->out_dir);
     if (s->t) buf_printf(&b, "tokenizer: %s, %d ids", s->t->source, s->t->vocab_size);
-    else buf_puts(&b, "no tokenizer found: ids are shown\nhint: --tokenizer FILE (gpt2_tokenizer.bin, tokenizer.bin), or "
-                      "model.tokenizer");
+    else buf_puts(&b, "no tokenizer found: ids are shown");
     if (s->t && s->t->vocab_size != s->m->d.vocab_size)
         buf_printf(&b, "; the model has %d: is this the one it is trained with?", s->m->d.vocab_size);
     if (f.all) buf_printf(&b, "; top_k=%lld keeps all %d tokens", (long long)f.all, s->m->d.vocab_size);
+    if (!s->t) buf_puts(&b, "\nhint: --tokenizer FILE (gpt2_tokenizer.bin, tokenizer.bin), or model.tokenizer");
     if (!buf_failed(&b)) session_log(s, "%s", buf_str(&b));
     buf_clear(&b);
     model_biases_left_out(s->m, &b);

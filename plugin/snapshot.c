@@ -167,6 +167,7 @@ static glimpse_status take_memory(snapshot *s) {
     TRY(check_room(bytes));
     s->fd = file_in_memory("glimpse-snapshot");
     if (s->fd < 0) FAIL(GLIMPSE_E_MEMORY, "no memory file for the snapshot: %s", strerror(errno));
+    s->id = file_id_of(s->fd);
     int err = fill_file(s->fd, bytes);
     if (err)
         FAIL(GLIMPSE_E_MEMORY, "no memory for a snapshot of %zu MiB: %s\nhint: --mode inline needs no copy", bytes >> 20,
@@ -254,7 +255,7 @@ bool snapshot_fingerprint(const snapshot *s, bool careful, uint64_t *out) {
 void snapshot_close(snapshot *s) {
     if (s->device && s->at) device_unpin(s->device, s->at);
     if (s->at) munmap(s->at, s->bytes * (size_t)s->n_slots);
-    if (s->fd >= 0) close(s->fd);
+    if (file_is(s->fd, s->id)) close(s->fd);
     free(s->blocks);
     free(s->offsets);
     free(s->extents);

@@ -25,6 +25,7 @@
 
 #include <glimpse.h>
 
+#include "include/internal/file.h"
 #include "include/internal/status.h"
 #include "plugin/device.h"
 
@@ -41,6 +42,7 @@ typedef struct snapshot_extent {
 
 typedef struct snapshot {
     int fd;                /* -1 = none */
+    file_id id;            /* of fd */
     char *at;              /* the guest's mapping, slot after slot */
     size_t bytes;          /* of a slot, whole pages */
     int n_slots;

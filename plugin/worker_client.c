@@ -163,6 +163,13 @@ glimpse_status worker_open(const options *o, const glimpse_model *model, const g
     return st;
 }
 
+/* How a call begins. */
+static glimpse_status begin(worker_guest *w) {
+    TRY(guest_begin(&w->g));
+    line_own(w);
+    return GLIMPSE_OK;
+}
+
 /* Wait until nothing is posted any more; deadline -1 = for ever.  False: the time is over, or there is no worker. */
 static bool wait_for_all(worker_guest *w, int64_t deadline) {
     int tries = NEW_WORKERS_AT_CLOSE;
@@ -186,7 +193,7 @@ static void tell_lost(worker_guest *w) {
 
 glimpse_status worker_drain(glimpse *g) {
     worker_guest *w = (worker_guest *)g;
-    TRY(guest_begin(g));
+    TRY(begin(w));
     wait_for_all(w, -1);
     tell_lost(w);
     return guest_end(g, line_take_failure(w));
@@ -212,7 +219,7 @@ static bool make_up(worker_guest *w, bool all) {
 
 glimpse_status worker_close(glimpse *g) {
     worker_guest *w = (worker_guest *)g;
-    TRY(guest_begin(g));
+    TRY(begin(w));
     int64_t deadline = now_ms() + (int64_t)(opt_float(w->o, OPT_close_timeout) * 1e3);
     bool all = wait_for_all(w, deadline);
     if (make_up(w, all)) all = wait_for_all(w, deadline);
@@ -345,8 +352,9 @@ static glimpse_status eval(worker_guest *w, const asked *a) {
 }
 
 glimpse_status worker_eval(glimpse *g, int64_t step, double train_loss, double val_loss) {
-    TRY(guest_begin(g));
-    return guest_end(g, eval((worker_guest *)g, &(asked){step, train_loss, val_loss}));
+    worker_guest *w = (worker_guest *)g;
+    TRY(begin(w));
+    return guest_end(g, eval(w, &(asked){step, train_loss, val_loss}));
 }
 
 /* --- check ------------------------------------------------------------------------------------------------------- */
@@ -399,8 +407,10 @@ glimpse_status worker_check(glimpse *g, const int32_t *ids, const int32_t *targe
     if (g->off) return GLIMPSE_NOT_DUE;
     if (!ids || !targets || B < 1 || T < 1 || (int64_t)B * T > INT32_MAX / 8)
         FAIL(GLIMPSE_E_INVALID, "glimpse_check: ids and targets of B = %d rows and T = %d positions are needed", (int)B, (int)T);
-    TRY(guest_begin(g));
-    glimpse_status st = check((worker_guest *)g, ids, targets, B, T, loss, losses);
+    worker_guest *w = (worker_guest *)g;
+    TRY(begin(w));
+    if (g->off) return guest_end(g, line_take_failure(w));
+    glimpse_status st = check(w, ids, targets, B, T, loss, losses);
     if (st < 0) guest_tell_error(g);
     return guest_end(g, st);
 }

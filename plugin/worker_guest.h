@@ -41,6 +41,7 @@ typedef struct worker_guest {
     buffer hello;           /* the description, packed: every worker gets the same */
     char *program, *directory; /* directory: the trainer's at open, NULL = unknown */
     int socket;             /* -1 = no worker */
+    file_id socket_id;
     pid_t adopted;          /* the worker's id if this process is its parent, 0 = it is not */
     pid_t unreaped;         /* one of before that was still ending */
     bool opening;           /* glimpse_open is waiting: what fails is its caller's to say */
@@ -90,6 +91,9 @@ void line_refuse_device(worker_guest *w, const char *why);
 void line_collect(worker_guest *w);
 /* Somebody waits for what the worker has in hand: it rests no more. */
 void line_hurry(worker_guest *w);
+/* Another process's or file's descriptor under the number of one of ours is left alone, and Glimpse is off: the host has closed
+ * them all.  The worker finishes what it has, as at the end of the trainer. */
+void line_own(worker_guest *w);
 /* Wait for something to arrive (or for room, if `room`) until the deadline, -1 = for ever; false: it has passed. */
 bool line_wait(worker_guest *w, int64_t deadline, bool room);
 /* A worker, and the description to it.  What it says is not waited for. */

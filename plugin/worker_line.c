@@ -134,6 +134,23 @@ static void bury(worker_guest *w, const char *why) {
     buf_free(&b);
 }
 
+void line_own(worker_guest *w) {
+    const char *text = "off: this process has closed descriptors of Glimpse's; the training goes on without samples\nhint: "
+                       "glimpse_open behind what closes them (becoming a daemon?)";
+    bool socket_is = w->socket < 0 || file_is(w->socket, w->socket_id), memory_is = w->snap.fd < 0 || file_is(w->snap.fd, w->snap.id);
+    if (socket_is && memory_is) return;
+    if (w->socket >= 0 && socket_is) close(w->socket);
+    w->socket = -1;
+    if (!memory_is) w->snap.fd = -1;
+    if (w->adopted) w->unreaped = w->adopted;
+    w->adopted = 0;
+    w->n_posts = 0;
+    w->missed = false;
+    if (w->g.off) return;
+    w->g.off = true;
+    line_failed(w, GLIMPSE_E_STATE, text, 0, true);
+}
+
 /* --- listening --------------------------------------------------------------------------------------------------- */
 
 static void on_done(worker_guest *w, const message *m) {
@@ -230,6 +247,7 @@ glimpse_status line_start(worker_guest *w) {
     pid_t pid;
     bool is_child;
     TRY(spawn_worker(w->program, &w->socket, &pid, &is_child));
+    w->socket_id = file_id_of(w->socket);
     w->adopted = is_child ? pid : 0;
     w->ready = w->offer_sent = false;
     w->hurried = 0; /* this one was never asked */

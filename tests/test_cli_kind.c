@@ -316,6 +316,7 @@ TEST(cli_a_bad_value_says_where) {
     static const char *const cases[][2] = {
         {"echo '{\"top_k\": \"a\"}' > c.json; \"$G\" --checkpoint ckpt --config c.json", "glimpse: c.json: top_k = \"a\": expected whole numbers from 0 to 2147483647\n"},
         {"echo '{\"temperature\": [1, \"hot\"]}' > c.json; \"$G\" --checkpoint ckpt --config c.json", "glimpse: c.json: temperature = \"1,hot\": expected a number from 0 to 100\n"},
+        {"echo '{\"seed\": 12345678901234567}' > c.json; \"$G\" --checkpoint ckpt --config c.json", "glimpse: c.json: seed: a number of 2^53 and more is not exact in JSON\nhint: in quotes it is\n"},
         {"echo '{\"top_kk\": 3}' > c.json; \"$G\" --checkpoint ckpt --config c.json", "glimpse: c.json: there is no option \"top_kk\"\nhint: did you mean top_k?\n"},
         {"\"$G\" --checkpoint ckpt --top-k=a", "glimpse: --top_k = \"a\": expected whole numbers from 0 to 2147483647\n"},
         {"GLIMPSE_ARGS='--top_k a' \"$G\" --checkpoint ckpt", "glimpse: GLIMPSE_ARGS: --top_k = \"a\": expected whole numbers from 0 to 2147483647\n"},
@@ -328,6 +329,8 @@ TEST(cli_a_bad_value_says_where) {
         EXPECT_EQ(shell(cases[i][0]), 2);
         test_check(!strncmp(buf_str(&err), cases[i][1], strlen(cases[i][1])), __FILE__, __LINE__, "\"%s\" begins: %.500s", cases[i][1], buf_str(&err));
     }
+    EXPECT_EQ(shell("printf '{\"max_length\": 3}\\n \\000{}' > c.json; \"$G\" --checkpoint ckpt --config c.json"), 1);
+    EXPECT_STREQ(buf_str(&err), "glimpse: c.json: no JSON behind byte 19, where the first value ends\n");
 }
 
 /* A file that a flag names and that is not there: which flag. */

@@ -282,12 +282,19 @@ TEST(text_advice_of_every_kind) {
     owned_record *o = chart_record(40, 5, 5, "top_k=5");
     REQUIRE(o);
     glimpse_sample *s = (glimpse_sample *)(uintptr_t)o->record.samples;
-    glimpse_metric m[2] = {{"repetition", 0.3}, {"invalid_utf8_rate", 0.01}};
+    glimpse_metric m[3] = {{"repetition", 0.3}, {"invalid_utf8_rate", 0.01}, {"repetition_tokens", 0.02}};
     s->metrics = m, s->n_metrics = 2;
     s->stop = GLIMPSE_STOP_LENGTH;
     advised(&o->record, NULL); /* at the limits: none */
     m[0].value = 0.31;
     advised(&o->record, "31 % of the 4-grams repeat: --glimpse_repetition_penalty 1.1 may help");
+    s->n_metrics = 3; /* moves of chess, formulas: "words" of one letter repeat, the text does not */
+    advised(&o->record, NULL);
+    m[2].value = 0.16;
+    advised(&o->record, "31 % of the 4-grams repeat: --glimpse_repetition_penalty 1.1 may help");
+    m[0].value = 0.1, m[2].value = 0.61; /* no words to speak of, and yet it repeats */
+    advised(&o->record, "61 % of the 4-grams repeat: --glimpse_repetition_penalty 1.1 may help");
+    m[0].value = 0.31, s->n_metrics = 2;
     m[1].value = 0.02;
     advised(&o->record, "2 % is no UTF-8: is this the tokenizer it was trained with?");
     m[0].value = m[1].value = NAN;

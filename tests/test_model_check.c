@@ -57,6 +57,11 @@ TEST(model_broken_is_called_broken) {
     EXPECT_OK(glimpse_session_v1.check(s, ids, targets, 1, 8, loss, NULL));
     EXPECT_OK(session_eval(s, 0, 3, 3));
     EXPECT_STREQ(s->before->record.check, "ok");
+    static const int32_t none[8] = { -1, -1, -1, -1, -1, -1, -1, -1 };
+    EXPECT_ERR(glimpse_session_v1.check(s, ids, none, 1, 8, loss, NULL), GLIMPSE_E_INVALID, "all 1 x 8 are -1");
+    EXPECT_ERR(glimpse_session_v1.check(s, ids, targets, 1, 8, NAN, NULL), GLIMPSE_E_NONFINITE, "nothing to compare with");
+    EXPECT_OK(session_eval(s, 0, 3, 3));
+    EXPECT_STREQ(s->before->record.check, "ok"); /* neither says anything of the description */
     EXPECT_ERR(glimpse_session_v1.check(s, ids, targets, 1, 8, loss + 2e-4, NULL), GLIMPSE_E_CHECK, "MODEL CHECK FAILED");
     EXPECT_OK(session_eval(s, 1, 3, 3));
     EXPECT_STREQ(s->before->record.check, "failed");

@@ -2,6 +2,7 @@
  * what must hold whatever a model says: no control byte of its own, every span closed on its line, 24 rows, no row wider
  * than the terminal, no forged entry. */
 #include "include/internal/utf8.h"
+#include "include/internal/schedule.h"
 #include "tests/test.h"
 #include "viz/text.h"
 
@@ -290,6 +291,16 @@ TEST(text_terminal_golden) {
     EXPECT_OK(view_terminal(&m->r, &o->r, "out/s.txt", &plain, &b));
     EXPECT(strstr(buf_str(&b), "\n  since 200: val \xe2\x96\xbc" "0.112\n") != NULL);
     buf_free(&b);
+    m->r.train_loss = 1e300, m->r.val_loss = -3e9; /* all of its size, whatever it is */
+    EXPECT_OK(view_terminal(&m->r, &o->r, "out/s.txt", &plain, &b));
+    EXPECT(strstr(buf_str(&b), " train 1e+300  val -3e+09") != NULL && strstr(buf_str(&b), "blocked") != NULL);
+    EXPECT(strstr(buf_str(&b), "\n  since 200: val \xe2\x96\xbc" "3e+09\n") != NULL);
+    buf_free(&b);
+    char losses[SCHEDULE_LOSSES_BYTES];
+    schedule_losses(1e35, 2.47, losses);
+    EXPECT_STREQ(losses, "val 1e+35 \xe2\x89\xa5 best 2.47");
+    schedule_losses(-1e300, -1.001e300, losses); /* as many digits as show which is greater */
+    EXPECT_STREQ(losses, "val -1e+300 \xe2\x89\xa5 best -1.001e+300");
     m->r.train_loss = m->r.val_loss = NAN; /* no hole where the losses would be */
     EXPECT_OK(view_terminal(&m->r, NULL, NULL, &plain, &b));
     EXPECT(strstr(buf_str(&b), "step 250 \xe2\x96\xb8 3\xc3\x97" "6 tokens  0.31 s") != NULL);

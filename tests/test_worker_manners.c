@@ -186,6 +186,41 @@ TEST(worker_with_closed_standard_descriptors) {
     EXPECT(waitpid(child, &status, 0) == child && status == 0);
 }
 
+/* A trainer that becomes a daemon, or cleans up, closes every descriptor; its own files then stand where ours were. */
+TEST(worker_descriptors_that_the_trainer_closed) {
+    for (int inline_mode = 0; inline_mode < 2; inline_mode++) {
+        static const char *const modes[][3] = {{"sample_each_eval=true", NULL}, {"mode=inline", "sample_each_eval=true", NULL}};
+        bool had[64], ours[64];
+        char text[] = "a checkpoint being written";
+        rig r;
+        if (inline_mode) session_use(&glimpse_session_v1);
+        for (int fd = 0; fd < 64; fd++) had[fd] = fcntl(fd, F_GETFD) >= 0;
+        rig_open(&r, modes[inline_mode]);
+        REQUIRE(r.g != NULL);
+        EXPECT_OK(glimpse_eval(r.g, 0, 2, 1));
+        EXPECT_OK(glimpse_drain(r.g));
+        int n = 0, file = open(test_path("precious"), O_RDWR | O_CREAT, 0600);
+        for (int fd = 0; fd < 64; fd++) {
+            ours[fd] = fd != file && !had[fd] && fcntl(fd, F_GETFD) >= 0;
+            if (ours[fd]) n++, EXPECT_EQ(dup2(file, fd), fd); /* closes ours */
+        }
+        EXPECT_EQ(n, 2); /* socket and snapshot; directory and journal */
+        EXPECT_EQ(write(file, text, sizeof text), (ssize_t)sizeof text);
+        EXPECT_EQ(glimpse_eval(r.g, 1, 2, 1), inline_mode ? GLIMPSE_OK : GLIMPSE_E_STATE); /* a journal is opened again */
+        EXPECT_EQ(glimpse_eval(r.g, 2, 2, 1), inline_mode ? GLIMPSE_OK : GLIMPSE_NOT_DUE);
+        EXPECT_EQ(strstr(buf_str(&r.said), "has closed descriptors of Glimpse's") != NULL, !inline_mode);
+        EXPECT_OK(glimpse_close(r.g));
+        r.g = NULL;
+        for (int fd = 0; fd < 64; fd++)
+            if (ours[fd]) EXPECT(fcntl(fd, F_GETFD) >= 0), close(fd);
+        EXPECT_EQ(lseek(file, 0, SEEK_END), (off_t)sizeof text);
+        close(file);
+        EXPECT_STREQ(rig_status(&r, 0), "ok");
+        EXPECT_STREQ(rig_status(&r, 2), inline_mode ? "ok" : "");
+        rig_close(&r);
+    }
+}
+
 static volatile sig_atomic_t interrupts;
 static void on_interrupt(int number) {
     (void)number;

@@ -1,6 +1,7 @@
 /* screen.c -- the frame of a screen and the text in it (screen.h). */
 #include "viz/screen_row.h"
 
+#include "include/internal/schedule.h"
 #include "include/internal/status.h"
 #include "viz/word_diff.h"
 #include <math.h>
@@ -92,20 +93,26 @@ static void title(screen *s) {
     row_add_cut(s, PAINT_STRONG, name, strlen(name), false, NAME_COLUMNS);
     if (r) {
         const bool best = r->best_step == r->step;
+        char number[SCHEDULE_LOSS_BYTES];
         row_addf(s, 3, PAINT_STRONG, "step %lld", (long long)r->step);
         if (!text_is(r->kind, "train")) row_add(s, 1, PAINT_DIM, text_is(r->kind, "offline") ? "offline" : text_is(r->kind, "probe") ? "probe" : "api");
         double by = v->before ? r->val_loss - v->before->val_loss : NAN;
         if (isfinite(r->val_loss)) {
-            row_addf(s, 3, PAINT_PLAIN, "val %.3f", r->val_loss);
+            schedule_loss(r->val_loss, 3, number);
+            row_addf(s, 3, PAINT_PLAIN, "val %s", number);
             if (isfinite(by)) {
                 char since[32];
                 c_snprintf(since, sizeof since, "since %lld", (long long)v->before->step);
-                row_addf(s, 1, by > 0 ? PAINT_BAD : PAINT_GOOD, "%s%.3f", by > 0 ? "\xe2\x96\xb2" : "\xe2\x96\xbc", fabs(by));
+                schedule_loss(fabs(by), 3, number);
+                row_addf(s, 1, by > 0 ? PAINT_BAD : PAINT_GOOD, "%s%s", by > 0 ? "\xe2\x96\xb2" : "\xe2\x96\xbc", number);
                 if (room(s) > 1 + strlen(since) + (best ? 5 : 0) + strlen(right)) row_add(s, 1, PAINT_DIM, since);
             }
             if (best) row_add(s, 1, PAINT_GOOD, "best");
         }
-        if (isfinite(r->train_loss) && room(s) > 16 + strlen(right)) row_addf(s, 3, PAINT_DIM, "train %.3f", r->train_loss);
+        if (isfinite(r->train_loss) && room(s) > 16 + strlen(right)) {
+            schedule_loss(r->train_loss, 3, number);
+            row_addf(s, 3, PAINT_DIM, "train %s", number);
+        }
     }
     row_add_right(s, v->fresh > 0 ? PAINT_GOOD : PAINT_DIM, right);
     row_end(s, 0, false);

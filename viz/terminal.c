@@ -116,9 +116,12 @@ static void put_wrapped(log_view *v, const styled *t, int rows) {
 /* === Headline =================================================================================================== */
 
 static void loss_text(char out[48], const char *name, double loss) {
+    char number[SCHEDULE_LOSS_BYTES];
     out[0] = 0;
-    if (isfinite(loss)) c_snprintf(out, 48, "%s %.3f", name, loss);
-    else if (isinf(loss)) c_snprintf(out, 48, "%s inf", name);
+    if (isfinite(loss)) {
+        schedule_loss(loss, 3, number);
+        c_snprintf(out, 48, "%s %s", name, number);
+    } else if (isinf(loss)) c_snprintf(out, 48, "%s inf", name);
 }
 
 /* The losses, and whether it is the best: that means nothing without the second, and the first goes before the second does.
@@ -330,11 +333,12 @@ static void digest(log_view *v, const glimpse_record *before, const glimpse_samp
     const double by = loss_change(v->r, before);
     digest_row d = {.v = v, .whose = among ? "first sample: " : ""};
     int32_t same = 0;
-    char text[64];
+    char text[64], number[SCHEDULE_LOSS_BYTES];
     c_snprintf(d.since, sizeof d.since, "since %lld: ", (long long)before->step);
     begin_row(v, INDENT);
     if (isfinite(by)) {
-        c_snprintf(text, sizeof text, "%s%.3f", by > 0 ? "\xe2\x96\xb2" : "\xe2\x96\xbc", fabs(by));
+        schedule_loss(fabs(by), 3, number);
+        c_snprintf(text, sizeof text, "%s%s", by > 0 ? "\xe2\x96\xb2" : "\xe2\x96\xbc", number);
         if (begin_piece(&d, strlen("val ") + text_width(text, strlen(text)))) {
             add(v, 0, PAINT_DIM, "val ");
             add(v, 0, by > 0 ? PAINT_BAD : by < 0 ? PAINT_GOOD : PAINT_DIM, text);
@@ -375,9 +379,7 @@ static double unknown_share(const glimpse_record *r, const glimpse_sample *s) {
 /* What a person may want to change, from the metrics of a sample; its kind, 0 = nothing. */
 static unsigned advice_of(const glimpse_record *r, const glimpse_sample *s, char out[160]) {
     const char *ours = text_is(r->kind, "train") ? "--glimpse_" : "--"; /* as it is typed there */
-    const double words = text_metric(s, "repetition"), ids = text_metric(s, "repetition_tokens");
-    const bool tokens = !isfinite(words) && isfinite(ids); /* a text that has no four words */
-    double repeats = tokens ? ids : words, invalid = text_metric(s, "invalid_utf8_rate"), unknown = unknown_share(r, s);
+    double repeats = text_repeats(s), invalid = text_metric(s, "invalid_utf8_rate"), unknown = unknown_share(r, s);
     if (s->n_tokens == 1 && s->stop == GLIMPSE_STOP_EOS) {
         c_snprintf(out, 160, "hint: the model ended the text at once: %signore_eos, or another prompt", ours);
         return 1;
@@ -390,7 +392,7 @@ static unsigned advice_of(const glimpse_record *r, const glimpse_sample *s, char
         c_snprintf(out, 160, "hint: %.0f %% of the tokens are UNK: is this the tokenizer it was trained with?", 100 * unknown);
         return 4;
     }
-    if (!(repeats > (tokens ? 0.6 : 0.3))) return 0;
+    if (!(repeats > 0)) return 0;
     c_snprintf(out, 160, "hint: %.0f %% of the 4-grams repeat: %srepetition_penalty 1.1 may help", 100 * repeats, ours);
     return 8;
 }

@@ -119,6 +119,9 @@ bool text_check_failed(const glimpse_record *r);
 
 /* A metric of the sample by name, NAN if it has none; perplexity and mean_entropy are computed if they are not there. */
 double text_metric(const glimpse_sample *s, const char *name);
+/* The share of repeated 4-grams where it is much, else 0: of words above 0.3, or of tokens, which may be letters, above 0.6.  Words
+ * count only where their tokens repeat too: in "e4 e5 Nf3 d4" and in formulas they are single letters. */
+double text_repeats(const glimpse_sample *s);
 /* Whether people are shown it: distinct_1 is lexical_diversity by another name, the same number always, and that one is. */
 bool text_shows_metric(const char *name);
 bool text_has_metric(const glimpse_sample *s, const char *name); /* it was measured, be it that the text gives no number */

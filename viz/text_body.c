@@ -35,6 +35,12 @@ bool text_has_metric(const glimpse_sample *s, const char *name) {
     return false;
 }
 
+double text_repeats(const glimpse_sample *s) {
+    const double words = text_metric(s, "repetition"), ids = text_metric(s, "repetition_tokens");
+    if (words > 0.3 && !(ids < words / 2)) return words;
+    return ids > 0.6 ? ids : 0;
+}
+
 const char *text_metric_label(const char *name) {
     static const char *const labels[][2] = {{"perplexity", "ppl of its own text"}, {"mean_entropy", "entropy"}, {"spelling_token_rate", "spelling"}, {"repetition_tokens", "repeats"},
                                             {"repetition", "word repeats"}, {"longest_repeat", "longest repeat"}};

@@ -69,6 +69,17 @@ void signal_guard_leave(const signal_guard *g) {
     errno = saved;
 }
 
+file_id file_id_of(int fd) {
+    struct stat s;
+    return io.fstat(fd, &s) ? (file_id){0, 0} : (file_id){s.st_dev, s.st_ino};
+}
+
+bool file_is(int fd, file_id id) {
+    struct stat s;
+    if (io.fstat(fd, &s)) return fd >= 0 && errno != EBADF;
+    return s.st_dev == id.device && s.st_ino == id.inode;
+}
+
 /* A signal may interrupt open on a network file system. */
 static int open_retry(const char *path, int flags, mode_t mode) {
     int fd;

@@ -65,6 +65,15 @@ int file_in_memory(const char *name);
  * Close-on-exec; -1 and errno, the given one is closed then too. */
 int file_above_stdio(int fd);
 
+/* A descriptor that is held from one call of a host to the next.  A host may close descriptors that it did not open (to become
+ * a daemon), and what it opens then has the same numbers: that is not ours to write, to send on, or to close. */
+typedef struct file_id {
+    dev_t device;
+    ino_t inode;
+} file_id;
+file_id file_id_of(int fd);
+bool file_is(int fd, file_id id); /* it is open, and still what it was */
+
 /* === Writing === */
 /* Replace the file `path` by n bytes: a temporary file beside it, then a rename, so that a reader or a crash sees the old
  * file or the new one.  sync: the bytes are on the disk before the rename, and the rename when this returns.  On an error

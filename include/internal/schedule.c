@@ -8,12 +8,17 @@
 
 void schedule_init(schedule *s) { *s = (schedule){.best_val_loss = NAN, .best_step = -1}; }
 
+void schedule_loss(double loss, int decimals, char out[SCHEDULE_LOSS_BYTES]) {
+    if (fabs(loss) < 1e6) c_snprintf(out, SCHEDULE_LOSS_BYTES, "%.*f", decimals, loss);
+    else c_snprintf(out, SCHEDULE_LOSS_BYTES, "%.*g", decimals + 1, loss);
+}
+
 void schedule_losses(double val_loss, double best_val_loss, char out[SCHEDULE_LOSSES_BYTES]) {
-    char val[32], best[32];
+    char val[SCHEDULE_LOSS_BYTES], best[SCHEDULE_LOSS_BYTES];
     int digits = 2; /* more if they must show why */
     do {
-        c_snprintf(val, sizeof val, "%.*f", digits, val_loss);
-        c_snprintf(best, sizeof best, "%.*f", digits, best_val_loss);
+        schedule_loss(val_loss, digits, val);
+        schedule_loss(best_val_loss, digits, best);
     } while (val_loss != best_val_loss && !strcmp(val, best) && digits++ < 6);
     c_snprintf(out, SCHEDULE_LOSSES_BYTES, "val %s \xe2\x89\xa5 best %s", val, best);
 }

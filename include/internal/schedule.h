@@ -15,13 +15,16 @@ typedef struct schedule {
     bool owed;            /* the last sampling that was due failed or could not be begun: the next eval is due whatever its loss */
 } schedule;
 
-enum { SCHEDULE_WHY_BYTES = 160, SCHEDULE_LOSSES_BYTES = 80 };
+enum { SCHEDULE_WHY_BYTES = 160, SCHEDULE_LOSS_BYTES = 32, SCHEDULE_LOSSES_BYTES = 80 };
 
 void schedule_init(schedule *s);
 
 /* Always at the first eval, after one whose sampling failed or could not be begun, with --sample_each_eval, where the loss improved on the best, and where either is not
  * finite.  If not, `why` says so. */
 bool schedule_is_due(const schedule *s, const options *o, double val_loss, char why[SCHEDULE_WHY_BYTES]);
+
+/* A finite loss, or a change of one: "2.513"; from a million on, where a run diverges, "1.5e+30". */
+void schedule_loss(double loss, int decimals, char out[SCHEDULE_LOSS_BYTES]);
 
 /* "val 2.51 >= best 2.47", with as many digits as show which is greater. */
 void schedule_losses(double val_loss, double best_val_loss, char out[SCHEDULE_LOSSES_BYTES]);
