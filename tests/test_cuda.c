@@ -251,6 +251,41 @@ TEST(cuda_same_bits_in_any_batch) {
     }
 }
 
+/* Whatever is called while another thread of the host captures a stream of its own. */
+TEST(cuda_leaves_other_threads_captures_alone) {
+    enum { ROWS = 67, V = 51 };
+    shape s = SHAPE_GPT2;
+    tiny m;
+    tiny_build(&m, &s, 11);
+    backend_config cfg = {.threads = 1, .max_rows = ROWS, .max_logits = ROWS, .n_strips = 2, .strip_tokens = 96};
+    backend *be = NULL;
+    backend_row rows[ROWS];
+    int32_t ids[ROWS], n[1];
+    float *out = calloc(V * ROWS, sizeof *out), cosine[1];
+    const float *one;
+    burst_token tokens[BURST_MAX_STEPS];
+    for (int i = 0; i < ROWS; i++) ids[i] = i % V;
+    emu_others_capture(1);
+    REQUIRE_OK(backend_cuda.open(&be, &m.p, &cfg));
+    EXPECT_OK(be->ops->refresh(be));
+    rows_of(rows, ids, ROWS, 0, 0);
+    run_rows_on(be, &m.p, rows, ROWS, out);
+    EXPECT_OK(be->ops->whole_row(be, 3, &one));
+    EXPECT_OK(be->ops->copy(be, 0, 1, 0, 20));
+    EXPECT_OK(be->ops->cosines(be, (const int32_t[]){3, 4}, 1, cosine));
+    burst_row row = {.row = {5, ROWS, 0, -1, 0, 1, 0}, .key = 5, .steps = 4, .eos = -1};
+    burst_request rq = {&row, 1, 0, tokens, NULL, n, 0};
+    EXPECT_OK(be->ops->burst(be, &rq));
+    cfg.max_rows = 8;
+    if (EXPECT_OK(be->ops->reopen(be, &cfg))) be->ops->close(be);
+    emu_others_capture(0);
+    no_problem("while others capture");
+    EXPECT_EQ(emu_capture_mode(), 0);
+    EXPECT_EQ(emu_handles(), 0);
+    free(out);
+    tiny_free(&m);
+}
+
 TEST(cuda_not_finite) {
     shape s = SHAPE_GPT2;
     tiny m;

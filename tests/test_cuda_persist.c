@@ -427,7 +427,7 @@ TEST_LIMIT(cuda_a_capture_may_fail, 120) {
         emu_fail(n, n % 2 ? 900 : 2, 0);
         glimpse_status st = one_burst(be, &t, n ? &got : &want);
         emu_fail(0, 0, 0);
-        if (strstr(said, "launched one by one")) {
+        if (strstr(said, "launched one by one") || strstr(said, "did not take chained launches")) {
             EXPECT_OK(st);
             EXPECT_OK(one_burst(be, &t, &got)); /* and it is not broken */
             fell_back++;
@@ -437,6 +437,35 @@ TEST_LIMIT(cuda_a_capture_may_fail, 120) {
         (void)emu_problem();
     }
     EXPECT_LT(5, fell_back);
+    EXPECT_EQ(emu_handles(), 0);
+    tiny_free(&m);
+}
+
+/* A device that takes no chained launch into a graph, or no launch: the same bits, said once. */
+TEST_LIMIT(cuda_graphs_may_be_refused, 120) {
+    if (emu_is_chip()) SKIP("a chip takes what it takes");
+    static left want, got;
+    shape s = LLAMA;
+    s.layers = 1;
+    tiny m;
+    tiny_build(&m, &s, 5);
+    setup t = {.p = &m.p, .n = 1, .steps = 2, .decode = DECODE_GRAPH};
+    for (int what = 0; what < 3; what++) {
+        said[0] = 0;
+        emu_refuse_graphs(what);
+        backend *be = open_one(&t);
+        REQUIRE(be);
+        for (int again = 0; again < 2; again++) {
+            EXPECT_OK(one_burst(be, &t, what ? &got : &want));
+            if (what) expect_alike(&got, &want, "a graph that was refused");
+        }
+        EXPECT_STREQ(said, what == 0   ? ""
+                           : what == 1 ? "the GPU did not take chained launches as a graph; a kernel waits for the end of the one ahead of it from now on\n"
+                                       : "the GPU did not take a step as a graph; its kernels are launched one by one from now on\n");
+        be->ops->close(be);
+        no_problem("graphs that are refused");
+    }
+    emu_refuse_graphs(0);
     EXPECT_EQ(emu_handles(), 0);
     tiny_free(&m);
 }

@@ -64,6 +64,32 @@ TEST(device_managed_memory_waits_for_the_stream_too) {
     buf_free(&expected);
 }
 
+/* cuMemMap: the driver's range is one piece, tensors lie across several. */
+TEST(device_memory_that_is_mapped_in_pieces) {
+    fake_cuda *f = driver_start();
+    buffer expected = {0};
+    trainer t;
+    REQUIRE(f != NULL);
+    reference(&expected);
+    f->pieces = 8192;
+    for (int own = 0; own < 2; own++) expect_run(f, &expected, 1, own, NULL, 3);
+    expect_run(f, &expected, 1, true, (const char *const[]){"mode=inline", NULL}, 0);
+    rig_prepare(&t.r, NULL);
+    for (int32_t k = 0; k < t.r.gpt.model.n_tensors; k++) { /* the first is longer than what is mapped */
+        glimpse_tensor *x = &t.r.gpt.model.tensors[k];
+        size_t n = sizeof(float);
+        for (int i = 0; i < x->n_dims; i++) n *= (size_t)x->dims[i];
+        x->data = (void *)(uintptr_t)f->take(k ? n : n - 1);
+    }
+    rig_reopen(&t.r);
+    EXPECT(!t.r.g);
+    EXPECT(strstr(buf_str(&t.r.said), "pass the end of their allocation on the GPU") != NULL);
+    rig_close(&t.r);
+    f->pieces = 0;
+    EXPECT_EQ(f->held(), 0);
+    buf_free(&expected);
+}
+
 TEST(device_copies_never_cross_an_allocation) {
     fake_cuda *f = driver_start();
     buffer expected = {0};

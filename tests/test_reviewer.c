@@ -557,6 +557,27 @@ TEST(reviewer_word_diff) {
     }
 }
 
+TEST(reviewer_marks_nothing_where_texts_have_little_in_common) {
+    static const struct {
+        const char *was, *now;
+        bool little;
+    } cases[] = {
+        {"", "", false}, {"a b c d e f g h i", "a b c d e f g h i", false},
+        {"She was happy.", "He was sad.", false}, /* short: marks do not mislead */
+        {"one day a cat and a dog went to the park", "there was the sun and it fell on a red hat", true}, /* by chance: and, a */
+        {"one day a cat and a dog went to the park", "one day a hat fell on it where no cat is", false},  /* one day a */
+        {"a b c d e f g h", "a b c d x e f g h", false}, /* came alone */
+        {"", "a b c d e f g h i", false},
+        {"a b c x d e f y g h i z", "a b c 1 d e f 2 g h i 3", false},
+        {"a b 1 c d 2 e f 3 g h 4", "a b 5 c d 6 e f 7 g h 8", true}, /* never three in a row */
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const char *was = cases[i].was, *now = cases[i].now;
+        EXPECT(word_diff_little(was, strlen(was), now, strlen(now)) == cases[i].little);
+        EXPECT(word_diff_little(now, strlen(now), was, strlen(was)) == cases[i].little);
+    }
+}
+
 /* === Follow ===================================================================================================== */
 
 typedef struct follower {

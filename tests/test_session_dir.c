@@ -113,6 +113,51 @@ TEST(session_says_what_a_resume_leaves_behind) {
     drop(&t);
 }
 
+/* Loops that evaluate after a step, or after an epoch, have no eval at step 0. */
+TEST(session_whose_first_eval_would_leave_nothing_of_the_older_run_sets_it_aside) {
+    static const struct { int from, to; bool anew; const char *steps, *said; } runs[] = {
+        {100, 300, true, "100 200 300 ", "a new run; the older one is kept as"},
+        {100, 200, true, "100 200 ", "a new run; the older one is kept as"},
+        {50, 50, true, "50 ", "a new run; the older one is kept as"},
+        {150, 250, false, "50 150 250 ", ", whose last step was 50"},
+        {150, 150, false, "50 150 ", "at step 150; its steps 150 to 250 are left behind"},
+    };
+    stage t;
+    buffer b = {0};
+    make(&t);
+    char *path = path_join(test_tmpdir(), "evals.jsonl");
+    unlink(path);
+    for (size_t i = 0; i < sizeof runs / sizeof *runs; i++) {
+        session *s = opened(&t);
+        for (int step = runs[i].from; step <= runs[i].to; step += 100) EXPECT_OK(session_eval(s, step, 3, NAN));
+        EXPECT_EQ(strcmp(s->js.run, t.run) != 0, runs[i].anew);
+        memcpy(t.run, s->js.run, sizeof t.run);
+        session_close(s);
+        EXPECT_STREQ(journal_steps(&b), runs[i].steps);
+        EXPECT_EQ(strstr(buf_str(&t.log), runs[i].said) != NULL, i > 0); /* in an empty directory nothing is said */
+    }
+    free(path);
+    buf_free(&b);
+    drop(&t);
+}
+
+TEST(session_says_that_a_step_which_falls_leaves_evals_behind) {
+    static const int counted[] = {0, 50, 50, 100, 10, 60}; /* an eval twice at one step is none of it */
+    stage t;
+    buffer b = {0};
+    make(&t);
+    session *s = opened(&t);
+    for (size_t i = 0; i < sizeof counted / sizeof *counted; i++) {
+        buf_clear(&t.log);
+        EXPECT_OK(session_eval(s, counted[i], 3, NAN));
+        EXPECT_EQ(strstr(buf_str(&t.log), "step 10 after step 100: the evals from there on are left behind") != NULL, counted[i] == 10);
+    }
+    session_close(s);
+    EXPECT_STREQ(journal_steps(&b), "0 10 60 ");
+    buf_free(&b);
+    drop(&t);
+}
+
 TEST(session_of_failures_leaves_the_older_run_in_place) {
     stage t;
     buffer b = {0};

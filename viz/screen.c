@@ -341,8 +341,12 @@ static void diff_text(screen *s, const glimpse_sample *sample, styled *out) {
     diff_out d = {.marks = v->style.depth == DEPTH_NONE};
     if (!was) {
         styled_puts(out, v->before ? "The last step that was sampled has no such sample.\n\n" : "No step before was sampled.\n\n", PAINT_DIM);
-        styled_escape(&d.raw, sample->text, sample->text_bytes, TEXT_LINES, paint_of(PAINT_PLAIN));
-    } else if (!word_diff(was->text, was->text_bytes, sample->text, sample->text_bytes, put_part, &d)) out->text.failed = true;
+    } else if (word_diff_little(was->text, was->text_bytes, sample->text, sample->text_bytes)) {
+        styled_puts(out, "Another text than before, with too little in common to mark what changed.\n\n", PAINT_DIM);
+        was = NULL;
+    }
+    if (!was) styled_escape(&d.raw, sample->text, sample->text_bytes, TEXT_LINES, paint_of(PAINT_PLAIN));
+    else if (!word_diff(was->text, was->text_bytes, sample->text, sample->text_bytes, put_part, &d)) out->text.failed = true;
     put_visible(out, &d.raw, 0, d.raw.text.n, NULL);
     if (styled_failed(&d.raw)) out->text.failed = true;
     styled_free(&d.raw);

@@ -71,3 +71,28 @@ bool word_diff(const char *was, size_t was_n, const char *now, size_t now_n, dif
     buf_free(&b_words);
     return ok;
 }
+
+typedef struct stretch {
+    size_t run, kept, words[3]; /* of DIFF_SAME, DIFF_GONE, DIFF_COME */
+} stretch;
+
+static void end_run(stretch *s) {
+    if (s->run >= 3) s->kept += s->run;
+    s->run = 0;
+}
+
+static void count_part(void *user, diff_kind kind, const char *text, size_t n) {
+    stretch *s = user;
+    bool is_word = n && in_word((unsigned char)*text);
+    if (kind != DIFF_SAME) end_run(s);
+    else s->run += is_word;
+    s->words[kind] += is_word;
+}
+
+bool word_diff_little(const char *was, size_t was_n, const char *now, size_t now_n) {
+    stretch s = {0};
+    if (!word_diff(was, was_n, now, now_n, count_part, &s)) return false;
+    end_run(&s);
+    size_t gone = s.words[DIFF_GONE], come = s.words[DIFF_COME], fewer = s.words[DIFF_SAME] + (gone < come ? gone : come);
+    return gone && come && fewer >= 8 && 4 * s.kept < fewer;
+}

@@ -21,11 +21,13 @@ typedef struct attend_args {
     float scale, softcap;
 } attend_args;
 
+static __device__ __forceinline__ int row_of(const attend_args &a, const attend_item &it, int i) { return i == 0 ? it.row : a.order[it.first + i]; }
+
 /* Positions [lo, hi) of a segment that some row of the item sees. */
 static __device__ __forceinline__ void range_of(const attend_args &a, const attend_item &it, int *lo, int *hi) {
     int first = 0x7fffffff, last = 0;
     for (int i = 0; i < it.n; i++) {
-        const device_row &r = a.row[a.order[it.first + i]];
+        const device_row &r = a.row[row_of(a, it, i)];
         int from = it.prefix ? 0 : r.prefix_tokens, to = it.prefix ? r.prefix_tokens : r.pos + 1;
         if (a.window > 0 && r.pos - a.window + 1 > from) from = r.pos - a.window + 1;
         if (from < first) first = from;
@@ -35,48 +37,46 @@ static __device__ __forceinline__ void range_of(const attend_args &a, const atte
     *hi = last;
 }
 
-static __device__ __forceinline__ int chunks_of(const attend_args &a, int item) {
+/* Where the sums of a row's segment lie: slots first to end - 1. */
+typedef struct slot_range { int32_t first, end; } slot_range;
+
+/* own: 1 for its own positions, which stand behind the prefix's. */
+static __device__ __forceinline__ slot_range slots_of(const attend_args &a, int item, int own) {
+    slot_range s = {0, 0};
     int lo, hi;
-    if (item < 0) return 0;
+    if (item < 0) return s;
     range_of(a, a.all[item], &lo, &hi);
-    return lo < hi ? (hi + ATTEND_CHUNK - 1) / ATTEND_CHUNK - lo / ATTEND_CHUNK : 0;
+    if (lo < hi) s.first = lo / ATTEND_CHUNK + own, s.end = (hi + ATTEND_CHUNK - 1) / ATTEND_CHUNK + own;
+    return s;
 }
 
 static __device__ __forceinline__ float *partial_of(const attend_args &a, int row, int head, int slot) {
     return a.partial + (((int64_t)(row % MATMUL_ROWS) * a.heads + head) * a.slots + slot) * (a.cache.hdp + 2);
 }
 
-/* Add the chunks of one (row, head), in rising order of positions; by the whole block. */
-template <int THREADS> static __device__ void merge(const attend_args &a, int row, int head) {
-    const device_row &r = a.row[row];
-    const int hdp = a.cache.hdp;
-    float max = -INFINITY;
-    int first[2] = {0, 0}, last[2] = {0, 0}; /* slots of the prefix, then of its own */
-UNROLL
-    for (int s = 0; s < 2; s++) {
-        int item = s ? r.own_item : r.prefix_item, from = 0, to = 0;
-        if (item < 0) continue;
-        range_of(a, a.all[item], &from, &to);
-        if (from >= to) continue;
-        first[s] = from / ATTEND_CHUNK + s;
-        last[s] = (to + ATTEND_CHUNK - 1) / ATTEND_CHUNK + s;
-    }
-    const int n = last[0] - first[0], all = n + last[1] - first[1];
-    auto slot_of = [&](int i) { return i < n ? first[0] + i : first[1] + i - n; };
-UNROLL_8
-    for (int i = 0; i < all; i++) {
-        float m = partial_of(a, row, head, slot_of(i))[hdp];
-        max = m > max ? m : max;
-    }
-    enum { AT_ONCE = 4 };
+/* Add the chunks of one (row, head), in rising order of positions; by the whole block.  prefix, own: their slots. */
+template <int THREADS> static __device__ void merge(const attend_args &a, int row, int head, slot_range prefix, slot_range own) {
+    enum { AT_ONCE = 8 };
+    const int hdp = a.cache.hdp, n = prefix.end - prefix.first, all = n + own.end - own.first;
+    auto slot = [&](int i) { return partial_of(a, row, head, i < n ? prefix.first + i : own.first + i - n); };
     for (int d = (int)threadIdx.x; d < a.cache.hd; d += THREADS) {
-        float sum = 0, weight = 0;
+        float sum = 0, weight = 0, max = -INFINITY;
+ROLLED
         for (int i = 0; i < all; i += AT_ONCE) { /* no branch between one chunk's loads and the next one's */
             float m[AT_ONCE], its[AT_ONCE], value[AT_ONCE];
 UNROLL
             for (int u = 0; u < AT_ONCE; u++) {
-                const float *p = partial_of(a, row, head, slot_of(i + u < all ? i + u : all - 1));
+                const float *p = slot(i + u < all ? i + u : all - 1);
                 m[u] = p[hdp], its[u] = p[hdp + 1], value[u] = p[d];
+            }
+            if (i == 0) {
+UNROLL
+                for (int u = 0; u < AT_ONCE; u++) max = m[u] > max ? m[u] : max;
+UNROLL_8
+                for (int k = AT_ONCE; k < all; k++) {
+                    float other = slot(k)[hdp];
+                    max = other > max ? other : max;
+                }
             }
 UNROLL
             for (int u = 0; u < AT_ONCE; u++) {
@@ -118,6 +118,7 @@ static __device__ __forceinline__ void two_of(const __nv_bfloat16 *p, float (&v)
 template <class C, int THREADS> static __device__ __forceinline__ void attend_chunk(const attend_args &a, int x, int y, int z) {
     SHARED_DYN(unsigned char, shared);
     SHARED(int, merges, ATTEND_QUERIES);
+    SHARED(slot_range, slots, 2 * ATTEND_QUERIES); /* of a query's prefix, and of its own */
     const device_cache &cache = a.cache;
     const int t = (int)threadIdx.x, hd = cache.hd, hdp = cache.hdp, ldk = hdp + 16 / (int)sizeof(C);
     C *keys = (C *)shared, *values = keys + ATTEND_CHUNK * ldk;
@@ -135,7 +136,7 @@ template <class C, int THREADS> static __device__ __forceinline__ void attend_ch
     if (start >= hi || lo >= hi) return;
     if (lo < start) lo = start;
     if (hi > start + ATTEND_CHUNK) hi = start + ATTEND_CHUNK;
-    const device_row &some = a.row[a.order[it.first]];
+    const device_row &some = a.row[it.row];
     const int strip = it.prefix ? some.prefix_strip : some.strip, n = hi - lo;
     const C *from_k = (const C *)cache.k + cache_at(cache, strip, kv, lo), *from_v = (const C *)cache.v + cache_at(cache, strip, kv, lo);
     const int pieces = hdp * (int)sizeof(C) / 16, each = 16 / (int)sizeof(C);
@@ -146,7 +147,7 @@ template <class C, int THREADS> static __device__ __forceinline__ void attend_ch
     }
     copy_async_commit();
     for (int i = t; i < n_queries * hdp; i += THREADS) {
-        int k = i / hdp, d = i % hdp, row = a.order[it.first + k / n_heads];
+        int k = i / hdp, d = i % hdp, row = row_of(a, it, k / n_heads);
         q[i] = d < hd ? a.in[row * a.ld_in + (head0 + k % n_heads) * hd + d] : 0;
     }
     /* A thread has position j for every STEP-th query; what it must know of their rows it asks for while the cache is on its way. */
@@ -157,7 +158,7 @@ template <class C, int THREADS> static __device__ __forceinline__ void attend_ch
 UNROLL
     for (int i = 0; i < MINE; i++) { /* no branch: all of them at once */
         const int k = k0 + i * STEP < n_queries ? k0 + i * STEP : n_queries - 1;
-        const device_row &r = a.row[a.order[it.first + k / n_heads]];
+        const device_row &r = a.row[row_of(a, it, k / n_heads)];
         const int prefix = r.prefix_tokens, pos = r.pos, window = a.window > 0 ? pos - a.window + 1 : 0;
         s[i] = 0;
         from[i] = it.prefix ? 0 : prefix;
@@ -165,8 +166,11 @@ UNROLL
         from[i] = window > from[i] ? window : from[i];
     }
     if (t < n_queries) {
-        const device_row &r = a.row[a.order[it.first + t / n_heads]];
-        all = chunks_of(a, r.own_item) + chunks_of(a, r.prefix_item);
+        const device_row &r = a.row[row_of(a, it, t / n_heads)];
+        const slot_range prefix = slots_of(a, r.prefix_item, 0), own = slots_of(a, r.own_item, 1);
+        slots[2 * t] = prefix;
+        slots[2 * t + 1] = own;
+        all = prefix.end - prefix.first + own.end - own.first;
     }
     copy_async_wait_all();
     __syncthreads();
@@ -226,7 +230,7 @@ UNROLL
     const int slot = chunk + (it.prefix ? 0 : 1);
     const int pairs = hdp / 2; /* a thread has two dimensions of a query */
     for (int i = t; i < n_queries * pairs; i += THREADS) {
-        int k = i / pairs, d = i % pairs * 2, row = a.order[it.first + k / n_heads];
+        int k = i / pairs, d = i % pairs * 2, row = row_of(a, it, k / n_heads);
         const int begin = (int)stat[k * 4 + 2], end = (int)stat[k * 4 + 3];
         float sum[2] = {0, 0};
 UNROLL_8
@@ -243,13 +247,13 @@ UNROLL_8
     }
     __syncthreads();
     if (t < n_queries) {
-        int32_t *count = &a.arrived[a.order[it.first + t / n_heads] % MATMUL_ROWS * a.heads + head0 + t % n_heads];
+        int32_t *count = &a.arrived[row_of(a, it, t / n_heads) % MATMUL_ROWS * a.heads + head0 + t % n_heads];
         merges[t] = count_and_see(count) + 1 == all;
         if (merges[t]) *count = 0;
     }
     __syncthreads();
     for (int k = 0; k < n_queries; k++)
-        if (merges[k]) merge<THREADS>(a, a.order[it.first + k / n_heads], head0 + k % n_heads);
+        if (merges[k]) merge<THREADS>(a, row_of(a, it, k / n_heads), head0 + k % n_heads, slots[2 * k], slots[2 * k + 1]);
 }
 
 #endif

@@ -69,6 +69,7 @@ typedef struct device_row {
 /* Rows order[first .. first + n) and a segment that all of them read. */
 typedef struct attend_item {
     int32_t first, n, prefix; /* prefix: 1 = positions below prefix_tokens, 0 = the others */
+    int32_t row;            /* order[first]: mostly the only one, and a way to L2 nearer */
 } attend_item;
 
 typedef struct device_norm {
@@ -287,8 +288,10 @@ void cuda_burst_close(cuda_backend *be);
 /* cuda_steps.cu, for tests and benchmarks: blocks that stay, of the newest batch's step; 0 = it is a graph. */
 extern "C" int32_t cuda_decode_blocks(const backend *be);
 
-/* cuda_backend.cu, for cuda_burst.cu: the caller's device is put back where we leave. */
-glimpse_status cuda_enter(cuda_backend *be, int *before);
-void cuda_leave(const cuda_backend *be, int before);
+/* cuda_backend.cu, for cuda_burst.cu.  What is put back where we leave: the caller's device, and the mode in which a capture of
+ * any other thread forbids this one what might disturb it, and is broken by it.  Meanwhile ours do not. */
+typedef struct cuda_caller { int device; cudaStreamCaptureMode mode; bool known, exchanged; } cuda_caller;
+glimpse_status cuda_enter(cuda_backend *be, cuda_caller *before);
+void cuda_leave(const cuda_backend *be, cuda_caller before);
 
 #endif

@@ -12,8 +12,8 @@ endif
 # since code for 80 does not wait in a chained launch, which chips from 90 on are given (ptx.cuh).  A letter behind the number
 # would tie PTX to one chip.
 ifeq ($(CUDA)$(origin GPU_ARCH),1undefined)
-GPU_ARCH := $(patsubst 90,90a,$(subst .,,$(firstword $(shell ! command -v nvidia-smi >/dev/null || \
-    timeout 30 nvidia-smi --query-gpu=compute_cap --format=csv$(,)noheader 2>/dev/null | grep -x '[0-9.]*'))))
+GPU_ARCH := $(patsubst 90,90a,$(subst .,,$(firstword $(shell { timeout 30 nvidia-smi --query-gpu=compute_cap --format=csv$(,)noheader || \
+    timeout 30 $(CUDA_AT)/bin/__nvcc_device_query; } 2>/dev/null | grep -x '[0-9.]*'))))
 endif
 GPU_ARCH := $(or $(GPU_ARCH),80)
 GPU_PTX  ?= $(if $(filter 7% 8%,$(lastword $(GPU_ARCH))),90,$(patsubst %a,%,$(lastword $(GPU_ARCH))))
@@ -24,13 +24,13 @@ CUDA_CODE = $(foreach a,$(GPU_ARCH),-gencode=arch=compute_$(a)$(,)code=sm_$(a)) 
 # cuBLAS is the toolkit's, or, where that has none, a Python package's (nvidia-cublas), whose library has no plain name; of the
 # headers beside it, which may be another toolkit's, these two alone.
 ifeq ($(CUDA),1)
-CUBLAS_H   := $(or $(firstword $(wildcard $(CUDA_AT)/include/cublas_v2.h /usr/include/cublas_v2.h)),$(shell python3 -c 'import glob, nvidia; \
+CUBLAS_H   := $(or $(firstword $(wildcard $(addsuffix /include/cublas_v2.h,$(CUDA_AT) $(CUDA_AT)/targets/* /usr))),$(shell python3 -c 'import glob, nvidia; \
     print(*[f for d in nvidia.__path__ for f in glob.glob(d + "/cu*/include/cublas_v2.h")][:1])' 2>/dev/null))
 CUBLAS_AT  := $(patsubst %/include/,%,$(dir $(CUBLAS_H)))
 CUBLAS_LIB := $(if $(CUBLAS_H),$(if $(filter $(CUDA_AT) /usr,$(CUBLAS_AT)),,$(CUBLAS_AT)/lib))
 CUBLAS_I   := $(if $(CUBLAS_LIB),-I$(B)/gen/cublas$(shell mkdir -p $(B)/gen/cublas && ln -sf $(CUBLAS_AT)/include/cublas_v2.h $(CUBLAS_AT)/include/cublas_api.h $(B)/gen/cublas))
 endif
-CUDA_LIBS = $(wildcard $(CUDA_AT)/lib64 $(CUDA_AT)/targets/$(firstword $(subst -, ,$(ARCH)))-linux/lib $(CUBLAS_LIB))
+CUDA_LIBS = $(wildcard $(CUDA_AT)/lib64) $(wildcard $(filter-out /usr/lib,$(CUDA_AT)/lib) $(CUDA_AT)/targets/$(firstword $(subst -, ,$(ARCH)))-linux/lib $(CUBLAS_LIB))
 CUDA_LINK = $(foreach d,$(CUDA_LIBS),-L$(d) -Wl,-rpath,$(d)) -lcudart_static \
     $(if $(CUBLAS_LIB),-l:$(notdir $(firstword $(wildcard $(CUBLAS_LIB)/libcublas.so.*))),-lcublas)
 # An fma is one that is written: the decision path's bits are the host's, and a body's are the same in each kernel that has it.

@@ -16,7 +16,7 @@
  * Numerics: f32; a score of NaN makes the row NaN, all of -inf as well (0 / 0), as the reference.  Bits depend on the
  * segments and their positions alone.  Reference: reference.c, 2e-5 (f32 cache), 1e-2 (bf16 cache).
  * Not measured on a chip yet. */
-template <class C> static __global__ void __launch_bounds__(ATTEND_THREADS) attend_kernel(const attend_args a) {
+template <class C> static __global__ void __launch_bounds__(ATTEND_THREADS, 8) attend_kernel(const attend_args a) {
     dependency_wait();
     dependency_launch();
     attend_chunk<C, ATTEND_THREADS>(a, (int)blockIdx.x, (int)blockIdx.y, (int)blockIdx.z);

@@ -38,15 +38,26 @@ static glimpse_status still_works(const cuda_backend *be) {
     return GLIMPSE_OK;
 }
 
-/* The caller's device is put back where we leave. */
-glimpse_status cuda_enter(cuda_backend *be, int *before) {
-    TRY(still_works(be));
-    CUDA(be, cudaGetDevice(before), "asking for the current device");
-    if (*before != be->device) CUDA(be, cudaSetDevice(be->device), "choosing the device");
-    return GLIMPSE_OK;
+static cudaError_t note_caller(cuda_caller *c) {
+    c->mode = cudaStreamCaptureModeRelaxed;
+    cudaError_t e = cudaThreadExchangeStreamCaptureMode(&c->mode), known = cudaGetDevice(&c->device);
+    c->exchanged = e == cudaSuccess;
+    c->known = known == cudaSuccess;
+    if (c->exchanged && c->known) return cudaSuccess;
+    (void)cudaGetLastError();
+    return c->exchanged ? known : e;
 }
-void cuda_leave(const cuda_backend *be, int before) {
-    if (before != be->device) (void)cudaSetDevice(before);
+void cuda_leave(const cuda_backend *be, cuda_caller before) {
+    if (before.known && before.device != be->device) (void)cudaSetDevice(before.device);
+    if (before.exchanged) (void)cudaThreadExchangeStreamCaptureMode(&before.mode);
+}
+glimpse_status cuda_enter(cuda_backend *be, cuda_caller *before) {
+    TRY(still_works(be));
+    cudaError_t e = note_caller(before);
+    if (e == cudaSuccess && before->device != be->device) e = cudaSetDevice(be->device);
+    if (e == cudaSuccess) return GLIMPSE_OK;
+    cuda_leave(be, *before);
+    return cuda_failed(be, e, "choosing the device");
 }
 
 /* === Memory ====================================================================================================== */
@@ -133,6 +144,7 @@ static int32_t list_items(cuda_backend *be, const backend_row *rows, const row_r
         it->first = at;
         it->n = 0;
         it->prefix = prefix;
+        it->row = i;
         for (int32_t j = i; j < run->n && it->n < most; j++) {
             int32_t *its = prefix ? &list[j].prefix_item : &list[j].own_item;
             if (*its != -1 || !reads_alike(&rows[i], &rows[j], prefix)) continue;
@@ -256,16 +268,18 @@ static glimpse_status open_blas(cuda_backend *be) {
         return blas_failed(be, s);
     }
     s = cublasSetStream(be->blas, be->stream);
-    if (s == CUBLAS_STATUS_SUCCESS) s = cublasSetMathMode(be->blas, CUBLAS_PEDANTIC_MATH); /* f32 stays f32 */
     return s == CUBLAS_STATUS_SUCCESS ? GLIMPSE_OK : blas_failed(be, s);
 }
 
-/* y = W x for a whole prompt: with bf16 weights x as its two planes, one below the other, so that nothing of it is lost. */
+/* y = W x for a whole prompt: with bf16 weights x as its two planes, one below the other, so that nothing of it is lost; by the
+ * compute type f32 stays f32.  (The handle's math mode stays the default: the pedantic one would take the tensor cores from
+ * bf16, whose products are exact in f32 there: cuBLAS, "Tensor Core Usage".) */
 static glimpse_status run_blas(cuda_backend *be, const cuda_phase *ph, const row_run *run, matmul_args *a) {
     bool half = ph->dtype == GLIMPSE_BF16;
     float *plain = half ? NULL : (float *)(void *)be->planes;
     const float one = 1, zero = 0;
     cudaDataType type = half ? CUDA_R_16BF : CUDA_R_32F;
+    cublasComputeType_t compute = half ? CUBLAS_COMPUTE_32F : CUBLAS_COMPUTE_32F_PEDANTIC;
     TRY(open_blas(be));
     CUDA(be, cuda_prologue(be, a, half ? 2 : 3, be->planes, plain), "normalising");
     int n = half ? 2 * a->rows : a->rows;
@@ -273,7 +287,7 @@ static glimpse_status run_blas(cuda_backend *be, const cuda_phase *ph, const row
         const matrix_part *w = &a->part[i];
         cublasStatus_t s = cublasGemmEx(be->blas, CUBLAS_OP_T, CUBLAS_OP_N, w->end - w->first, n, a->kp, &one, w->w, type,
                                         (int)w->ld, be->planes, type, (int)be->ld_planes, &zero, be->y + w->first, CUDA_R_32F,
-                                        (int)be->ld_y, CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT);
+                                        (int)be->ld_y, compute, CUBLAS_GEMM_DEFAULT);
         if (s != CUBLAS_STATUS_SUCCESS) return blas_failed(be, s);
     }
     CUDA(be, cuda_finish(be, ph, run, half ? be->y + (int64_t)run->n * be->ld_y : NULL), "storing products");
@@ -372,7 +386,7 @@ static glimpse_status bring_logits(cuda_backend *be, int32_t first, int32_t n) {
 static glimpse_status cuda_forward(backend *self, const backend_row *rows, int32_t n_rows, const float **logits, int64_t *stride) {
     cuda_backend *be = (cuda_backend *)(void *)self;
     int32_t wanted = 0;
-    int before;
+    cuda_caller before;
     TRY(rows_check(be->p, &be->cfg, rows, n_rows, be->last, &wanted));
     TRY(cuda_enter(be, &before));
     glimpse_status st = forward(be, rows, n_rows, NULL);
@@ -387,7 +401,7 @@ static glimpse_status cuda_forward(backend *self, const backend_row *rows, int32
 static glimpse_status cuda_parts(backend *self, const backend_row *rows, int32_t n_rows, const part_need *needs, row_part *out) {
     cuda_backend *be = (cuda_backend *)(void *)self;
     int32_t wanted = 0;
-    int before;
+    cuda_caller before;
     TRY(rows_check(be->p, &be->cfg, rows, n_rows, be->last, &wanted));
     TRY(cuda_parts_check(be, needs, wanted));
     TRY(cuda_enter(be, &before));
@@ -399,7 +413,7 @@ static glimpse_status cuda_parts(backend *self, const backend_row *rows, int32_t
 
 static glimpse_status cuda_whole_row(backend *self, int32_t i, const float **logits) {
     cuda_backend *be = (cuda_backend *)(void *)self;
-    int before;
+    cuda_caller before;
     if (i < 0 || i >= be->cfg.max_logits) FAIL(GLIMPSE_E_INVALID, "row %d of %d", i, be->cfg.max_logits);
     TRY(cuda_enter(be, &before));
     glimpse_status st = bring_logits(be, i, 1);
@@ -418,7 +432,7 @@ static glimpse_status copy_strips(cuda_backend *be, int32_t from, int32_t to, in
 
 static glimpse_status cuda_copy(backend *self, int32_t from, int32_t to, int32_t first, int32_t n) {
     cuda_backend *be = (cuda_backend *)(void *)self;
-    int before;
+    cuda_caller before;
     TRY(copy_check(&be->cfg, from, to, first, n));
     if (!n) return GLIMPSE_OK;
     TRY(cuda_enter(be, &before));
@@ -449,7 +463,7 @@ static glimpse_status cosines(cuda_backend *be, const int32_t *pairs, int32_t n,
 
 static glimpse_status cuda_cosines_of(backend *self, const int32_t *pairs, int32_t n, float *out) {
     cuda_backend *be = (cuda_backend *)(void *)self;
-    int before;
+    cuda_caller before;
     TRY(cuda_enter(be, &before));
     glimpse_status st = cosines(be, pairs, n, out);
     cuda_leave(be, before);
@@ -458,7 +472,7 @@ static glimpse_status cuda_cosines_of(backend *self, const int32_t *pairs, int32
 
 static glimpse_status cuda_refresh(backend *self) {
     cuda_backend *be = (cuda_backend *)(void *)self;
-    int before;
+    cuda_caller before;
     TRY(cuda_enter(be, &before));
     glimpse_status st = cuda_weights_refresh(be);
     cuda_leave(be, before);
@@ -484,16 +498,16 @@ static void free_room(cuda_backend *be, int32_t lasting) {
 
 static void cuda_close(backend *self) {
     cuda_backend *be = (cuda_backend *)(void *)self;
-    int before = 0;
+    cuda_caller before;
     if (!be) return;
-    bool known = cudaGetDevice(&before) == cudaSuccess;
-    if (known && before != be->device) (void)cudaSetDevice(be->device);
+    (void)note_caller(&before);
+    if (before.known && before.device != be->device) (void)cudaSetDevice(be->device);
 
     free_room(be, 0);
     if (be->blas) (void)cublasDestroy(be->blas);
     if (be->stream) (void)cudaStreamDestroy(be->stream);
     (void)cudaGetLastError();
-    if (known && before != be->device) (void)cudaSetDevice(before);
+    cuda_leave(be, before);
     free(be->blocks);
     free(be->pinned);
     free(be->phases);
@@ -638,7 +652,7 @@ static glimpse_status reopen(cuda_backend *be, const backend_config *cfg) {
 
 static glimpse_status cuda_reopen(backend *self, const backend_config *cfg) {
     cuda_backend *be = (cuda_backend *)(void *)self;
-    int before = 0;
+    cuda_caller before;
     glimpse_status st = cuda_enter(be, &before);
     if (st >= 0) {
         st = reopen(be, cfg);
@@ -649,7 +663,7 @@ static glimpse_status cuda_reopen(backend *self, const backend_config *cfg) {
 }
 
 static glimpse_status cuda_open(backend **out, const plan *p, const backend_config *cfg) {
-    int before = 0;
+    cuda_caller before;
     TRY(check_config(p, cfg));
     cuda_backend *be = (cuda_backend *)calloc(1, sizeof *be);
     if (!be) FAIL(GLIMPSE_E_MEMORY, "no memory for %zu bytes", sizeof *be);
@@ -657,10 +671,9 @@ static glimpse_status cuda_open(backend **out, const plan *p, const backend_conf
     be->p = p;
     be->cfg = *cfg;
     be->device = cfg->device;
-    bool known = cudaGetDevice(&before) == cudaSuccess;
-    (void)cudaGetLastError();
+    (void)note_caller(&before); /* what is wrong with it open_all says */
     glimpse_status st = open_all(be);
-    if (known && before != be->device) (void)cudaSetDevice(before);
+    cuda_leave(be, before);
     if (st < 0) {
         cuda_close(&be->base);
         return st;

@@ -162,9 +162,11 @@ static void list_burst(cuda_backend *be, const burst_request *rq, const backend_
         be->host_line[i] = i;
         memset(&b->host_state[i], 0, sizeof b->host_state[i]);
     }
-    for (int32_t i = run->n_items; i < 2 * padded; i++) memset(&be->host_items[i], 0, sizeof be->host_items[i]);
+    /* An item that nobody reads costs its blocks all the same: of prefixes as few as there are, rounded as the rows are. */
+    int32_t prefixes = run->n_items - n, items = padded + (prefixes ? rounded_rows(prefixes, padded) : 0);
+    for (int32_t i = run->n_items; i < items; i++) memset(&be->host_items[i], 0, sizeof be->host_items[i]);
     run->n = run->wanted = padded;
-    run->n_items = 2 * padded;
+    run->n_items = items;
     run->chunks = rounded_chunks(last, be->slots - 1);
 }
 
@@ -251,7 +253,7 @@ static glimpse_status run_burst(cuda_backend *be, const burst_request *rq, const
 glimpse_status cuda_burst(backend *self, const burst_request *rq) {
     cuda_backend *be = (cuda_backend *)(void *)self;
     backend_row rows[MATMUL_ROWS];
-    int before;
+    cuda_caller before;
     if (rq->n_rows > MATMUL_ROWS) FAIL(GLIMPSE_E_INVALID, "a burst of %d rows, at most %d", rq->n_rows, (int)MATMUL_ROWS);
     TRY(check_burst(be, rq, rows));
     TRY(cuda_enter(be, &before));

@@ -130,7 +130,8 @@ UNROLL
 UNROLL
         for (int j = 0; j < 2; j++) {
             int n = t * 8 + 2 * q + j;
-            finish_pair<4>(a, tile, n, n < a.rows && tile < a.n_tiles, y[0], y[1], v[j], v[2 + j]);
+            const bool mine = n < a.rows && tile < a.n_tiles;
+            finish_pair<4>(a, tile, n, mine, y[0], y[1], v[j], v[2 + j], ask_ahead(a, tile, n, mine, y[0], y[1]));
         }
     }
 }

@@ -69,6 +69,7 @@ cudaError_t cuda_cosines(cuda_backend *be, const cuda_phase *embed, int32_t n) {
  *   in (rows, ld_in) f32 in; to (PLANES, rows, ld) bf16 out, or plain (rows, ld) f32 out; a block of eight warps owns a row.
  * Numerics: the same function as the product's own prologue, so the same bits.  Not measured on a chip yet. */
 template <int PLANES> static __global__ void __launch_bounds__(ROW_THREADS) prologue_kernel(const prologue_args a) {
+    prefetch_norm(a.norm, a.k);
     dependency_wait();
     dependency_launch();
     prologue_of<PLANES>(a, (int)blockIdx.x);

@@ -6,7 +6,7 @@
  *                                                               \--> no: the graph, said once
  *   a kernel that waited too long, or cannot be launched --> the graph for everything, said once; the burst is run again
  *
- * Where a capture is refused the launches go out one by one.  Both ways run the same bodies over the same rows; running a step
+ * Where a capture is refused it is tried without chains, then the launches go out one by one.  Both ways run the same bodies over the same rows; running a step
  * again writes the same keys and values, so the trial leaves nothing behind but its time.  Not measured on a chip yet. */
 #include "kernels/cuda/burst.cuh"
 #include "kernels/cuda/persist.cuh"
@@ -15,7 +15,7 @@
 enum { ENTRIES = 64, TRIAL_STEPS = 2, TRIAL_ROUNDS = 3, BLOCKS_A_PROCESSOR = 2 };
 
 typedef struct step_entry {
-    int32_t rows, chunks, n_top; /* rows 0 = free */
+    int32_t rows, items, chunks, n_top; /* rows 0 = free */
     cudaGraphExec_t exec;   /* NULL = the launches go out one by one */
     persist_run program;
     int32_t most_blocks;    /* that run at once; 0 = there is no program */
@@ -136,11 +136,9 @@ glimpse_status cuda_steps_failed(cuda_backend *be, bool *again) {
 
 /* === Finding out ================================================================================================= */
 
-static glimpse_status capture(cuda_backend *be, const row_run *run, int32_t n_top, cudaGraphExec_t *exec) {
-    step_state *s = be->burst->steps;
+/* One try: no graph where something of it was refused, on a device that is well. */
+static glimpse_status capture_once(cuda_backend *be, const row_run *run, int32_t n_top, cudaGraphExec_t *exec) {
     cudaGraph_t graph = NULL;
-    *exec = NULL;
-    if (s->no_graphs) return GLIMPSE_OK;
     CUDA(be, cudaStreamBeginCapture(be->stream, cudaStreamCaptureModeThreadLocal), "capturing a step");
     glimpse_status st = cuda_burst_step(be, run, n_top);
     cudaError_t e = cudaStreamEndCapture(be->stream, &graph);
@@ -151,6 +149,25 @@ static glimpse_status capture(cuda_backend *be, const row_run *run, int32_t n_to
     (void)cudaGetLastError();
     CUDA(be, cudaStreamSynchronize(be->stream), "capturing a step"); /* nothing was queued: a device that answers is well */
     be->broken = false;
+    return GLIMPSE_OK;
+}
+
+/* Graphs hold chained launches since CUDA 12.3; consumer chips of compute capability 12.0 were seen to refuse them
+ * (github.com/sgl-project/sglang/pull/18596). */
+static glimpse_status capture(cuda_backend *be, const row_run *run, int32_t n_top, cudaGraphExec_t *exec) {
+    step_state *s = be->burst->steps;
+    const bool chained = be->chained;
+    *exec = NULL;
+    if (s->no_graphs) return GLIMPSE_OK;
+    TRY(capture_once(be, run, n_top, exec));
+    if (*exec) return GLIMPSE_OK;
+    be->chained = false;
+    if (chained) TRY(capture_once(be, run, n_top, exec));
+    if (*exec) {
+        say(be, "the GPU did not take chained launches as a graph; a kernel waits for the end of the one ahead of it from now on");
+        return GLIMPSE_OK;
+    }
+    be->chained = chained;
     s->no_graphs = true;
     say(be, "the GPU did not take a step as a graph; its kernels are launched one by one from now on");
     return GLIMPSE_OK;
@@ -280,7 +297,8 @@ glimpse_status cuda_steps_find(cuda_backend *be, const row_run *run, int32_t act
     step_state *s = be->burst->steps;
     step_entry *e = NULL;
     for (int i = 0; i < ENTRIES && !e; i++)
-        if (s->entry[i].rows == run->n && s->entry[i].chunks == run->chunks && s->entry[i].n_top == n_top) e = &s->entry[i];
+        if (s->entry[i].rows == run->n && s->entry[i].items == run->n_items && s->entry[i].chunks == run->chunks && s->entry[i].n_top == n_top)
+            e = &s->entry[i];
     if (!e) {
         e = &s->entry[s->next];
         s->next = (s->next + 1) % ENTRIES;
@@ -290,6 +308,7 @@ glimpse_status cuda_steps_find(cuda_backend *be, const row_run *run, int32_t act
         TRY(capture(be, run, n_top, &e->exec));
         if (!s->no_persist && run->n <= MATMUL_FEW) TRY(write_program(be, run, e));
         e->rows = run->n;
+        e->items = run->n_items;
         e->chunks = run->chunks;
         if (!e->most_blocks) e->chosen = true;
         else if (be->cfg.decode == DECODE_PERSISTENT) e->chosen = true, e->program.blocks = e->most_blocks;

@@ -27,46 +27,78 @@ template <int PLANES> static __device__ __forceinline__ void split_value(float x
     if (!finite) plane[0] = x != x ? 0x7fc0 : (uint16_t)(__float_as_uint(x) >> 16);
 }
 
+/* f(j, v) for the lane's 4 elements from 4 lane + 128 j on of a row of kp, in rising order of j, eight loads on their way at once. */
+template <class F> static __device__ __forceinline__ void for_row(const float *in, int kp, F f) {
+    enum { AT_ONCE = 8 };
+    const int lane = (int)(threadIdx.x & 31);
+ROLLED
+    for (int i0 = lane * 4; i0 < kp; i0 += 128 * AT_ONCE) {
+        float4 v[AT_ONCE];
+UNROLL
+        for (int j = 0; j < AT_ONCE; j++) v[j] = *(const float4 *)(in + (i0 + j * 128 < kp ? i0 + j * 128 : i0));
+UNROLL
+        for (int j = 0; j < AT_ONCE; j++)
+            if (i0 + j * 128 < kp) f(i0 + j * 128, v[j]);
+    }
+}
+
+/* What a norm reads, asked for in L2 by all threads of a block: a step's weights have driven it out since the step before. */
+static __device__ __forceinline__ void prefetch_norm(const device_norm &norm, int k) {
+    for (int i = (int)threadIdx.x * 32; norm.on && i < k; i += (int)blockDim.x * 32) {
+        if (norm.w) prefetch_line(norm.w + i);
+        if (norm.b) prefetch_line(norm.b + i);
+    }
+}
+
 /* Warps bring one row to planes: x (k) from `in`, normalised as `norm` says, zeros up to kp.  Element i of plane p goes to
  * to[p * plane_stride + i], or as f32 to plain[i].  in: 16-byte aligned, zeros from k to kp.  `n` warps share a row, this one is
- * number `mine`: each finds the norm by itself, so that the bits are the same for any n. */
+ * number `mine`: each finds the norm by itself, so that the bits are the same for any n.  norm.w, norm.b: 16-byte aligned, readable
+ * up to a multiple of four (cuda_take). */
 template <int PLANES>
 static __device__ __forceinline__ void prologue_row(const float *in, int k, int kp, const device_norm &norm, uint16_t *to,
                                                     int64_t plane_stride, float *plain, int mine, int n) {
-    const int lane = (int)(threadIdx.x & 31);
+    const bool weighs = norm.on && norm.w, shifts = norm.on && norm.b;
     float mean = 0, scale = 1;
+    float4 w4 = make_float4(0, 0, 0, 0), b4 = w4;
+    int i = ((int)threadIdx.x & 31) * 4 + mine * 128;
+    auto ask = [&]() { /* ahead of their use: the row, or the piece before, is on its way as well */
+        if (weighs && i < k) w4 = *(const float4 *)(norm.w + i);
+        if (shifts && i < k) b4 = *(const float4 *)(norm.b + i);
+    };
+    ask();
     if (norm.on) {
         float sum = 0, square = 0;
         if (!norm.rms) {
-            for (int i = lane * 4; i < kp; i += 128) {
-                float4 v = *(const float4 *)(in + i);
-                sum += (v.x + v.y) + (v.z + v.w);
-            }
+            for_row(in, kp, [&](int, float4 v) { sum += (v.x + v.y) + (v.z + v.w); });
             mean = warp_sum(sum) / (float)k;
         }
-        for (int i = lane * 4; i < kp; i += 128) {
-            float4 v = *(const float4 *)(in + i);
+        for_row(in, kp, [&](int i, float4 v) {
             float e[4] = {v.x, v.y, v.z, v.w};
+UNROLL
             for (int j = 0; j < 4; j++) {
                 float d = i + j < k ? e[j] - mean : 0;
                 square = fmaf(d, d, square);
             }
-        }
+        });
         scale = 1.0f / sqrtf(warp_sum(square) / (float)k + norm.eps);
     }
-    for (int i = lane * 4 + mine * 128; i < kp; i += 128 * n) {
-        float4 v = *(const float4 *)(in + i);
-        float e[4] = {v.x, v.y, v.z, v.w};
+    while (i < kp) {
+        const int at = i;
+        const float4 v = *(const float4 *)(in + at);
+        const float e[4] = {v.x, v.y, v.z, v.w}, w[4] = {w4.x, w4.y, w4.z, w4.w}, b[4] = {b4.x, b4.y, b4.z, b4.w};
         uint16_t plane[4][PLANES];
+        i += 128 * n;
+        ask();
+UNROLL
         for (int j = 0; j < 4; j++) {
-            float x = i + j < k ? e[j] : 0;
-            if (norm.on && i + j < k) {
+            float x = at + j < k ? e[j] : 0;
+            if (norm.on && at + j < k) {
                 x = (x - mean) * scale;
-                if (norm.w) x *= norm.w[i + j];
-                if (norm.b) x += norm.b[i + j];
+                if (weighs) x *= w[j];
+                if (shifts) x += b[j];
             }
             if (plain) {
-                plain[i + j] = x;
+                plain[at + j] = x;
             } else {
                 split_value<PLANES>(x, plane[j]);
             }
@@ -75,7 +107,7 @@ static __device__ __forceinline__ void prologue_row(const float *in, int k, int 
             uint2 four;
             four.x = (uint32_t)plane[0][p] | (uint32_t)plane[1][p] << 16;
             four.y = (uint32_t)plane[2][p] | (uint32_t)plane[3][p] << 16;
-            *(uint2 *)(to + p * plane_stride + i) = four;
+            *(uint2 *)(to + p * plane_stride + at) = four;
         }
     }
 }

@@ -97,8 +97,43 @@ static __device__ __forceinline__ float bias_of(const matmul_args &a, int y) {
     return a.bias[a.grouped ? grouped_row(y, a.heads, a.cache.kv_heads, a.cache.hd) : y];
 }
 
+/* What the end of a pair of y reads besides its sums.  Asked for before the product is made: in the order in which it is needed
+ * each of these would be a way to L2 and back. */
+typedef struct pair_ahead {
+    float bias[2];
+    float x[2];             /* STORE_ADD: what is added to; STORE_QKV: cosine and sine of a rotary pair */
+    int32_t strip, pos;     /* STORE_QKV: strip -1: the row is not active */
+} pair_ahead;
+
+static __device__ __forceinline__ bool is_rotary(const matmul_args &a, int tile, int y0) {
+    int t = a.tiles_a_head ? tile % a.tiles_a_head : 0;
+    return a.rope_tiles && tile < (a.heads + a.cache.kv_heads) * a.tiles_a_head && t < a.rope_tiles && y0 >= 0;
+}
+
+static __device__ __forceinline__ pair_ahead ask_ahead(const matmul_args &a, int tile, int n, bool mine, int y0, int y1) {
+    pair_ahead p = {{0, 0}, {0, 0}, -1, 0};
+    if (!mine) return p;
+    if (a.store == STORE_QKV) {
+        const device_row &r = a.row[n];
+        p.strip = r.active ? r.strip : -1;
+        p.pos = r.pos;
+        if (is_rotary(a, tile, y0)) {
+            int i = y0 % a.cache.hd;
+            float2 angle = angle_of(a.rope, r, a.rope.interleaved ? i / 2 : i);
+            p.x[0] = angle.x, p.x[1] = angle.y;
+        }
+    } else if (a.store == STORE_ADD) {
+        const float *old = a.out + (int64_t)n * a.ld_out;
+        if (y0 >= 0) p.x[0] = old[y0];
+        if (y1 >= 0) p.x[1] = old[y1];
+    }
+    p.bias[0] = bias_of(a, y0);
+    p.bias[1] = bias_of(a, y1);
+    return p;
+}
+
 /* One finished value of y, or the pair (rows that belong together). */
-static __device__ __forceinline__ void store_one(const matmul_args &a, int n, int y, float v) {
+static __device__ __forceinline__ void store_one(const matmul_args &a, int n, int y, float v, float old) {
     if (y < 0) return;
     float *out = a.out + (int64_t)n * a.ld_out + y;
     if (a.store == TO_Y) {
@@ -106,10 +141,10 @@ static __device__ __forceinline__ void store_one(const matmul_args &a, int n, in
         return;
     }
     if (a.activate) v = activated(a.activation, v);
-    *out = a.store == STORE_ADD ? *out + v : v;
+    *out = a.store == STORE_ADD ? old + v : v;
 }
 
-static __device__ __forceinline__ void store_qkv(const matmul_args &a, int n, int y, float v) {
+static __device__ __forceinline__ void store_qkv(const matmul_args &a, int n, int y, float v, const pair_ahead &p) {
     if (y < 0) return;
     const device_cache &c = a.cache;
     int queries = a.heads * c.hd, keys = c.kv_heads * c.hd;
@@ -119,40 +154,37 @@ static __device__ __forceinline__ void store_qkv(const matmul_args &a, int n, in
     }
     bool key = y < queries + keys;
     int i = y - queries - (key ? 0 : keys);
-    cache_put(c, key ? c.k : c.v, cache_at(c, a.row[n].strip, i / c.hd, a.row[n].pos) + i % c.hd, v);
+    cache_put(c, key ? c.k : c.v, cache_at(c, p.strip, i / c.hd, p.pos) + i % c.hd, v);
 }
 
-static __device__ __forceinline__ void store_pair(const matmul_args &a, int tile, int n, int y0, int y1, float v0, float v1) {
+static __device__ __forceinline__ void store_pair(const matmul_args &a, int tile, int n, int y0, int y1, float v0, float v1, const pair_ahead &p) {
     if (a.store == STORE_GATED) {
         if (y0 >= 0) a.out[(int64_t)n * a.ld_out + y0] = activated(a.activation, v0) * v1;
     } else if (a.store == STORE_QKV) {
-        if (!a.row[n].active) return;
-        int t = a.tiles_a_head ? tile % a.tiles_a_head : 0;
-        if (a.rope_tiles && tile < (a.heads + a.cache.kv_heads) * a.tiles_a_head && t < a.rope_tiles && y0 >= 0) {
-            int i = y0 % a.cache.hd;
-            if (a.rope.interleaved) i /= 2;
-            float2 angle = angle_of(a.rope, a.row[n], i);
+        if (p.strip < 0) return;
+        if (is_rotary(a, tile, y0)) {
             float x0 = v0, x1 = v1;
-            v0 = x0 * angle.x - x1 * angle.y;
-            v1 = x1 * angle.x + x0 * angle.y;
+            v0 = x0 * p.x[0] - x1 * p.x[1];
+            v1 = x1 * p.x[0] + x0 * p.x[1];
         }
-        store_qkv(a, n, y0, v0);
-        store_qkv(a, n, y1, v1);
+        store_qkv(a, n, y0, v0, p);
+        store_qkv(a, n, y1, v1, p);
     } else {
-        store_one(a, n, y0, v0);
-        store_one(a, n, y1, v1);
+        store_one(a, n, y0, v0, p.x[0]);
+        store_one(a, n, y1, v1, p.x[1]);
     }
 }
 
 /* The end of a pair of y, by all lanes of a warp (mine: whether there is one): bias, the logits' cap, the store, and of logits
  * what is known of their tile, whose rows r and r + 8 are with the 8 lanes that are STRIDE apart. */
 template <int STRIDE>
-static __device__ __forceinline__ void finish_pair(const matmul_args &a, int tile, int n, bool mine, int y0, int y1, float v0, float v1) {
+static __device__ __forceinline__ void finish_pair(const matmul_args &a, int tile, int n, bool mine, int y0, int y1, float v0, float v1,
+                                                   const pair_ahead &p) {
     if (mine) {
-        v0 += bias_of(a, y0);
-        v1 += bias_of(a, y1);
+        v0 += p.bias[0];
+        v1 += p.bias[1];
         if (a.head) v0 = softened(v0, a.softcap), v1 = softened(v1, a.softcap);
-        store_pair(a, tile, n, y0, y1, v0, v1);
+        store_pair(a, tile, n, y0, y1, v0, v1, p);
     }
     if (a.tiles)
         tile_write<STRIDE>(mine ? a.tiles + (int64_t)n * a.n_tiles + tile : NULL, mine && y0 >= 0, v0, mine && y1 >= 0, v1,
@@ -193,7 +225,7 @@ UNROLL
 /* Tiles tile0, tile0 + step, ... of a product of few rows (cuda_matmul.cu says how it is cut), or tile0 alone where the block
  * does not stay.  wait(): what was asked for before it does not depend on the phase ahead, what follows does; false = leave.  The
  * sums lie sums_at bytes behind the planes' beginning: at 0 they take the planes' memory, so then there may be one tile.
- * STAYS: of the first tile what does not fit into registers is asked into L2 before wait. */
+ * Of the first tile what does not fit into registers is asked into L2 before wait, and what the norm and the bias read. */
 template <class W, int NT, bool STAYS, class Wait>
 static __device__ __forceinline__ void matmul_tiles(const matmul_args &a, int tile0, int step, int sums_at, Wait wait) {
     typedef weights<W> frag;
@@ -218,10 +250,17 @@ static __device__ __forceinline__ void matmul_tiles(const matmul_args &a, int ti
     };
     find(tile0);
     load(now, from);
-    if (STAYS && q == 0)
+    if (q == 0)
         for (int kb = from + U; kb < end && kb < from + 4 * U; kb++)
             for (int h = 0; h < 2; h++)
                 if (w[h]) prefetch_line(w[h] + kb * 32);
+    if (!a.planes) prefetch_norm(a.norm, a.k);
+    if (a.bias && threadIdx.x < 16) {
+        int y[2];
+        rows_of_tile(a, tile0, (int)threadIdx.x % 8, &y[0], &y[1]);
+        int its = threadIdx.x < 8 ? y[0] : y[1];
+        if (its >= 0) prefetch_line(a.bias + (a.grouped ? grouped_row(its, a.heads, a.cache.kv_heads, a.cache.hd) : its));
+    }
     if (!wait()) return;
 
     const uint16_t *x = a.planes;
@@ -240,8 +279,13 @@ static __device__ __forceinline__ void matmul_tiles(const matmul_args &a, int ti
     }
 
     float *sums = (float *)(shared + sums_at); /* (parts, 16, COLS) */
+    const int n = (int)threadIdx.x / 8, r = (int)threadIdx.x % 8; /* the pair that this thread ends */
+    const bool mine = n < a.rows;
     for (int tile = tile0; tile < a.n_tiles; tile += step) {
         float c[NT][4] = {};
+        int y0 = -1, y1 = -1;
+        if (mine) rows_of_tile(a, tile, r, &y0, &y1);
+        const pair_ahead ahead = ask_ahead(a, tile, n, mine, y0, y1);
         for (int kb = from; kb < end; kb += U) {
             load(next, kb + U);
 UNROLL
@@ -262,15 +306,13 @@ UNROLL
         for (int t = 0; t < NT; t++)
             for (int i = 0; i < 4; i++) sums[(warp * 16 + g + (i >> 1) * 8) * COLS + t * 8 + 2 * q + (i & 1)] = c[t][i];
         __syncthreads();
-        for (int i = (int)threadIdx.x; i < (8 * a.rows + 31) / 32 * 32; i += MATMUL_WARPS * 32) { /* whole warps */
-            int n = i / 8, r = i % 8, y0 = -1, y1 = -1;
+        if (threadIdx.x / 32 < (unsigned)(8 * a.rows + 31) / 32) { /* whole warps */
             float v0 = 0, v1 = 0;
-            if (n < a.rows) {
-                rows_of_tile(a, tile, r, &y0, &y1);
+            if (mine) {
                 v0 = sum_of_parts(sums + r * COLS + n, 16 * COLS);
                 v1 = sum_of_parts(sums + (r + 8) * COLS + n, 16 * COLS);
             }
-            finish_pair<1>(a, tile, n, n < a.rows, y0, y1, v0, v1);
+            finish_pair<1>(a, tile, n, mine, y0, y1, v0, v1, ahead);
         }
         if (!STAYS) break;
     }

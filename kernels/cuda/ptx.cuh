@@ -90,12 +90,13 @@ static inline void mma_bf16(float c[4], const uint32_t a[4], const uint32_t b[2]
     extern __shared__ __align__(128) unsigned char glimpse_dynamic_shared[]; \
     T *name = (T *)glimpse_dynamic_shared
 
-/* 16 bytes that this kernel reads once: not kept in L1.  Not ld.global.nc: what a kernel may write no rule would order, so ptxas
+/* 16 bytes that a step reads once: not kept in L1, and the first to leave L2, where a small model's keys, values and activations
+ * stay from step to step (a policy as createpolicy.fractional.L2::evict_first makes it: PTX ISA, "Data Movement").  Not ld.global.nc: what a kernel may write no rule would order, so ptxas
  * moves such loads behind the wait that stands after them (seen with 13.0: tests/checks/sass.sh), and nothing is asked for early. */
 static __device__ __forceinline__ uint4 load_once(const void *p) {
     uint4 v;
-    asm volatile("ld.global.L1::no_allocate.v4.u32 {%0, %1, %2, %3}, [%4];"
-                 : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w) : "l"(p) : "memory");
+    asm volatile("ld.global.L1::no_allocate.L2::cache_hint.v4.u32 {%0, %1, %2, %3}, [%4], %5;"
+                 : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w) : "l"(p), "l"(0x12f0000000000000ull) : "memory");
     return v;
 }
 /* 16 bytes at a generic address. */

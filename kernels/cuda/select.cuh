@@ -167,15 +167,16 @@ template <class F> static __device__ __forceinline__ int first_in(const row_view
     return k * 16 + n;
 }
 
-/* f(k, tile) for this thread's tiles, four of which are on their way at once: a row's tiles lie in L2, and its block is alone. */
+/* f(k, tile) for this thread's tiles, eight of which are on their way at once: a row's tiles lie in L2, and its block is alone. */
 template <class F> static __device__ __forceinline__ void for_tiles(const row_view &v, F f) {
+    enum { AT_ONCE = 8 };
 ROLLED
-    for (int k0 = thread(); k0 < v.n_tiles; k0 += 4 * DECIDE_THREADS) {
-        float4 t[4];
+    for (int k0 = thread(); k0 < v.n_tiles; k0 += AT_ONCE * DECIDE_THREADS) {
+        float4 t[AT_ONCE];
 UNROLL
-        for (int j = 0; j < 4; j++) t[j] = k0 + j * DECIDE_THREADS < v.n_tiles ? tile_at(v, k0 + j * DECIDE_THREADS) : make_float4(0, 0, 0, 0);
+        for (int j = 0; j < AT_ONCE; j++) t[j] = k0 + j * DECIDE_THREADS < v.n_tiles ? tile_at(v, k0 + j * DECIDE_THREADS) : make_float4(0, 0, 0, 0);
 UNROLL
-        for (int j = 0; j < 4; j++)
+        for (int j = 0; j < AT_ONCE; j++)
             if (k0 + j * DECIDE_THREADS < v.n_tiles) f(k0 + j * DECIDE_THREADS, t[j]);
     }
 }
@@ -299,13 +300,23 @@ template <class K> static __device__ int gather(const survivors &s, K keep, work
     __syncthreads();
     int tiles = w->tiles;
     if (tiles > s.room) return -1; /* each has one */
-    for (int i = thread(); i < tiles * 16; i += DECIDE_THREADS) {
-        int id = w->tile[i >> 4] * 16 + (i & 15);
-        if (id >= v.n) continue;
-        float l = logit_at(v, id);
-        if (!(l > -INFINITY) || !keep(l, id)) continue;
-        int at = atomicAdd(&w->count, 1);
-        if (at < DECIDE_LIST) w->list[at] = key_of(l, id);
+    enum { AT_ONCE = 8 };
+ROLLED
+    for (int i0 = thread(); i0 < tiles * 16; i0 += AT_ONCE * DECIDE_THREADS) {
+        float l[AT_ONCE]; /* on their way together, ahead of the first count */
+        int id[AT_ONCE];
+UNROLL
+        for (int j = 0; j < AT_ONCE; j++) {
+            const int i = i0 + j * DECIDE_THREADS;
+            id[j] = i < tiles * 16 ? w->tile[i >> 4] * 16 + (i & 15) : v.n;
+            l[j] = id[j] < v.n ? logit_at(v, id[j]) : -INFINITY;
+        }
+UNROLL
+        for (int j = 0; j < AT_ONCE; j++) {
+            if (!(l[j] > -INFINITY) || !keep(l[j], id[j])) continue;
+            int at = atomicAdd(&w->count, 1);
+            if (at < DECIDE_LIST) w->list[at] = key_of(l[j], id[j]);
+        }
     }
     __syncthreads();
     int n = w->count;

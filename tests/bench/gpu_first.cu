@@ -11,6 +11,11 @@ static void check(bool ok, const char *what) {
     printf("%s %s\n", ok ? "ok  " : "FAIL", what);
     failures += !ok;
 }
+/* wrong: how many things were, or NOT_TRIED, for a reason that was said. */
+static void check_none(int wrong, const char *what) {
+    if (wrong == NOT_TRIED) printf("skip %s\n", what);
+    else check(wrong == 0, what);
+}
 
 /* === ptx.cuh ===================================================================================================== */
 
@@ -177,6 +182,7 @@ static __global__ void __launch_bounds__(32) empty_kernel(int) {
 static double graph_edge_us(cudaStream_t s, bool chained, int nodes, int rounds) {
     cudaGraph_t graph;
     cudaGraphExec_t exec;
+    MUST(load_kernel(empty_kernel)); /* a capture may not be what first meets it */
     MUST(cudaStreamBeginCapture(s, cudaStreamCaptureModeThreadLocal));
     for (int i = 0; i < nodes; i++) MUST(launch_kernel(empty_kernel, dim3(132), dim3(32), 0, s, chained, 0));
     MUST(cudaStreamEndCapture(s, &graph));
@@ -283,11 +289,12 @@ static void look_beside(bool tiny) {
     products_open(&p, tiny);
     products_step(&p);
     say_memory(tiny);
-    check(try_snapshot(tiny) == 0, "a snapshot that a worker reads is the step's");
-    check(try_ipc(&p, tiny) == 0, "workers that read through IPC");
-    check(say_beside(&p, tiny) == 0, "workers that decode beside the trainer");
+    check_none(try_snapshot(tiny), "a snapshot that a worker reads is the step's");
+    int through = try_ipc(&p, tiny);
+    check_none(through, "workers that read through IPC");
+    check_none(say_beside(&p, tiny), "workers that decode beside the trainer");
     say_inside(&p, tiny);
-    check(try_faults(&p, tiny) == 0, "workers that fault: the trainer goes on");
+    check_none(try_faults(&p, tiny, through != NOT_TRIED), "workers that fault: the trainer goes on");
     products_close(&p);
 }
 
@@ -310,6 +317,10 @@ int main(int argc, char **argv) {
     say_device(tiny);
     if (alone) look_alone(tiny);
     if (beside) look_beside(tiny);
+#if defined(GLIMPSE_EMULATION)
+    const char *problem = emu_problem();
+    check(!problem, problem ? problem : "nothing that only the emulation forgives");
+#endif
     printf("%s\n", failures ? "NOT as the emulation says: mend this first" : "everything is as the emulation says");
     return failures != 0;
 }

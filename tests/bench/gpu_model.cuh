@@ -28,13 +28,16 @@ typedef struct built {
     phase phases[MAX_PHASES];
     void *memory[MAX_BLOCKS];
     int n_memory;
-    int64_t weight_bytes;      /* read by a step */
-    const void *largest;
-    int64_t largest_bytes;
+    struct { const void *at; int64_t bytes; } read[MAX_BLOCKS]; /* of the weights, by a step */
+    int n_read;
     double inv_freq[128];
     cudaStream_t stream;
 } built;
 
+static void is_read(built *m, const matrix *w) {
+    m->read[m->n_read].at = w->data;
+    m->read[m->n_read++].bytes = w->rows * w->cols * (w->dtype == GLIMPSE_F32 ? 4 : 2);
+}
 static matrix weights(built *m, const shape *s, int64_t rows, int64_t cols, bool counts) {
     matrix w;
     memset(&w, 0, sizeof w);
@@ -44,9 +47,7 @@ static matrix weights(built *m, const shape *s, int64_t rows, int64_t cols, bool
     w.rows = rows;
     w.cols = w.row_stride = cols;
     w.col_stride = 1;
-    int64_t bytes = rows * cols * (s->half ? 2 : 4);
-    if (counts) m->weight_bytes += bytes;
-    if (bytes > m->largest_bytes) m->largest = w.data, m->largest_bytes = bytes;
+    if (counts) is_read(m, &w);
     return w;
 }
 static vector numbers(built *m, const shape *s, int64_t n) {
@@ -122,7 +123,7 @@ static void build(built *m, const shape *s, bool head_only) {
     f->norm = norm_of(m, s);
     f->n_parts = 1;
     f->part[0] = s->llama ? weights(m, s, s->V, s->C, false) : tied;
-    m->weight_bytes += (int64_t)s->V * s->C * (s->half ? 2 : 4);
+    is_read(m, &f->part[0]);
     m->p.n_buffers = 4;
     m->p.width[0] = s->C, m->p.width[1] = m->p.width[2] = A, m->p.width[3] = s->F;
     m->p.n_layers = head_only ? 0 : s->L;
@@ -157,6 +158,12 @@ static void fill_rows(burst_row *rows, int B, int pos, int steps, bool prefix, i
 static burst_token tokens[64 * BURST_MAX_STEPS];
 static burst_top tops[64 * BURST_MAX_STEPS * 20];
 static int32_t n_drawn[64];
+
+/* As the table has it: nothing shared, the largest logit is drawn. */
+static void greedy_rows(burst_row *rows, int B, int pos, int steps, int V) {
+    fill_rows(rows, B, pos, steps, false, V);
+    for (int i = 0; i < B; i++) rows[i].n_ops = 1, rows[i].ops[0].v[0] = 0;
+}
 
 static void print_line(void *user, const char *line) {
     (void)user;

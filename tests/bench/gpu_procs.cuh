@@ -32,7 +32,7 @@ extern "C" {
 }
 
 extern char **environ;
-enum { ANSWER_S = 90, FAULTS = 10 };
+enum { ANSWER_S = 90, END_S = 20, FAULTS = 10, NOT_TRIED = -1 };
 
 /* === The worker ================================================================================================== */
 
@@ -89,8 +89,8 @@ static bool answer_snapshot(char ask, import **gpu, int64_t *bytes) {
 }
 
 /* What a worker may be asked: m = an echo, o = open the handle that follows and close it (answers 'o' and milliseconds), r = the
- * same and read it all, d = decode until the next letter, g, G = answer_snapshot, x = open it and touch what is nobody's.  Ends
- * with its input. */
+ * same and read it all, d = decode until the next letter, g, G = answer_snapshot, x = open it, where that can be, and touch what
+ * is nobody's.  Ends with its input. */
 static int worker_main(const char *word, bool tiny) {
     const shape *s = tiny ? &small : &shapes[0];
     int B = strncmp(word, "decode64", 8) == 0 ? (tiny ? 4 : 64) : 1, prompt = tiny ? 9 : PROMPT, at = tiny ? 12 : CONTEXT;
@@ -134,8 +134,9 @@ static int worker_main(const char *word, bool tiny) {
             int64_t bytes;
             if (!get(0, &h, sizeof h) || !get(0, &bytes, sizeof bytes)) return 3;
             double t0 = now_ms();
-            MUST(cudaIpcOpenMemHandle(&theirs, h, cudaIpcMemLazyEnablePeerAccess)); /* says why not, and ends */
             if (ask == 'x') {
+                (void)cudaIpcOpenMemHandle(&theirs, h, cudaIpcMemLazyEnablePeerAccess);
+                (void)cudaGetLastError();
 #if defined(GLIMPSE_EMULATION)
                 return 0; /* it would end as it should, but by a signal */
 #endif
@@ -143,6 +144,7 @@ static int worker_main(const char *word, bool tiny) {
                 cudaError_t e = cudaStreamSynchronize(m->stream);
                 return e == cudaSuccess ? 4 : 0; /* without closing anything, as a process that dies */
             }
+            MUST(cudaIpcOpenMemHandle(&theirs, h, cudaIpcMemLazyEnablePeerAccess)); /* says why not, and ends */
             if (ask == 'r') {
                 t0 = now_ms();
                 MUST(read_bytes(m->stream, theirs, bytes, sink, 264));
@@ -193,7 +195,7 @@ static child start(const char *word, bool tiny) {
     if (c.pid > 0 && !get(c.from, &hello, 1)) fprintf(stderr, "a worker (%s) ended before it was ready\n", word);
     return c;
 }
-/* Its exit status; one that does not end is ended. */
+/* Its exit status; one that does not end is ended, and left alone where it hangs in the driver. */
 static int finish(child *c) {
     int status = -1;
     if (c->to >= 0) close(c->to);
@@ -201,7 +203,11 @@ static int finish(child *c) {
     if (c->pid <= 0) return 128;
     double began = now_ms();
     while (!waitpid(c->pid, &status, WNOHANG)) {
-        if (now_ms() - began > 20e3) kill(c->pid, SIGKILL);
+        if (now_ms() - began > END_S * 1e3) kill(c->pid, SIGKILL);
+        if (now_ms() - began > 2 * END_S * 1e3) {
+            fprintf(stderr, "a worker (process %d) does not end\n", (int)c->pid);
+            return 128;
+        }
         usleep(2000);
     }
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
@@ -228,15 +234,17 @@ static void products_open(products *p, bool tiny) {
         exit(1);
     }
 }
-static double products_step(products *p) {
+static void one_product(products *p) {
     const float one = 1, zero = 0;
+    if (cublasGemmEx(p->blas, CUBLAS_OP_T, CUBLAS_OP_N, p->n, p->n, p->n, &one, p->a, CUDA_R_16BF, p->n, p->b, CUDA_R_16BF, p->n, &zero, p->c,
+                     CUDA_R_32F, p->n, CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT) == CUBLAS_STATUS_SUCCESS)
+        return;
+    fprintf(stderr, "the trainer's product failed\n");
+    exit(1);
+}
+static double products_step(products *p) {
     double t0 = now_ms();
-    for (int i = 0; i < p->each; i++)
-        if (cublasGemmEx(p->blas, CUBLAS_OP_T, CUBLAS_OP_N, p->n, p->n, p->n, &one, p->a, CUDA_R_16BF, p->n, p->b, CUDA_R_16BF, p->n, &zero,
-                         p->c, CUDA_R_32F, p->n, CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT) != CUBLAS_STATUS_SUCCESS) {
-            fprintf(stderr, "the trainer's product failed\n");
-            exit(1);
-        }
+    for (int i = 0; i < p->each; i++) one_product(p);
     MUST(cudaStreamSynchronize(p->stream));
     return now_ms() - t0;
 }
@@ -433,7 +441,7 @@ static int try_snapshot(bool tiny) {
     int64_t bytes = tiny ? 1 << 16 : (int64_t)64 << 20;
     if (!hold(&h, bytes)) {
         let_go(&h);
-        return 0;
+        return NOT_TRIED;
     }
     child c = start("plain", tiny);
     char letter = 'g', answer = 0;
@@ -464,7 +472,7 @@ static int try_snapshot(bool tiny) {
     free(host);
     wrong += finish(&c) != 0;
     let_go(&h);
-    return wrong;
+    return asked && opened < 0 && !wrong ? (int)NOT_TRIED : wrong;
 }
 
 /* A block of the trainer's that others open; its handle.  False: there is no IPC here, said. */
@@ -486,7 +494,7 @@ static bool shared_block(held_block *b, products *p, bool tiny, cudaIpcMemHandle
 static int try_ipc(products *p, bool tiny) {
     cudaIpcMemHandle_t h;
     held_block b;
-    if (!shared_block(&b, p, tiny, &h)) return 0;
+    if (!shared_block(&b, p, tiny, &h)) return NOT_TRIED;
     int64_t bytes = b.bytes;
     int rounds = 50, wrong = 0;
     double echo[64], opened[64], through[64];
@@ -495,7 +503,7 @@ static int try_ipc(products *p, bool tiny) {
         printf("     CUDA IPC: another process cannot open a handle here: weights will go through the host's memory\n");
         finish(&c);
         if (!b.fake) MUST(cudaFree(b.weights));
-        return 0;
+        return NOT_TRIED;
     }
     for (int i = 0; i < rounds; i++) {
         double t0 = now_ms();
@@ -512,11 +520,14 @@ static int try_ipc(products *p, bool tiny) {
     return wrong;
 }
 
-static int try_faults(products *p, bool tiny) {
+/* through: with the trainer's block open, by IPC. */
+static int try_faults(products *p, bool tiny, bool through) {
     cudaIpcMemHandle_t h;
     held_block b;
     int faults = tiny ? 2 : (int)FAULTS, lost = 0, other = 0;
-    if (!shared_block(&b, p, tiny, &h)) return 0;
+    memset(&b, 0, sizeof b);
+    memset(&h, 0, sizeof h);
+    if (through && !shared_block(&b, p, tiny, &h)) return NOT_TRIED;
     products_step(p);
     uint64_t before = products_sum(p);
     for (int i = 0; i < faults; i++) {
@@ -529,9 +540,9 @@ static int try_faults(products *p, bool tiny) {
         lost += code != 0;
         other += products_sum(p) != before;
     }
-    printf("     %d workers touched an address of nobody's with the trainer's memory open: %d did not fault, %d times the trainer's product "
-           "was another\n", faults, lost, other);
-    if (!b.fake) MUST(cudaFree(b.weights));
+    printf("     %d workers touched an address of nobody's%s: %d did not fault, %d times the trainer's product was another\n", faults,
+           through ? " with the trainer's memory open" : "", lost, other);
+    if (b.weights && !b.fake) MUST(cudaFree(b.weights));
     return lost + other;
 }
 

@@ -32,6 +32,20 @@ static double median(double *v, int n) {
     qsort(v, (size_t)n, sizeof *v, by_value);
     return n ? v[n / 2] : 0;
 }
+/* Of f over n things, drawn again and again with replacement (Efron 1979): the values below which `part` of them lie. */
+template <class F> static double bootstrap(int n, double part, F f) {
+    enum { AGAIN = 400 };
+    static double values[AGAIN];
+    static int drawn[1024];
+    uint64_t state = 1;
+    for (int k = 0; k < AGAIN; k++) {
+        for (int i = 0; i < n && i < 1024; i++) drawn[i] = (int)(draw_mix(state++) % (uint64_t)n);
+        values[k] = f(drawn);
+    }
+    qsort(values, AGAIN, sizeof *values, by_value);
+    int at = (int)(part * AGAIN);
+    return values[at < AGAIN ? at : AGAIN - 1];
+}
 
 /* Says what the numbers were measured on; ends the program where there is no GPU. */
 static void say_device(bool tiny) {
@@ -84,6 +98,34 @@ static __global__ void __launch_bounds__(512) read_kernel(const uint4 *from, int
 }
 static cudaError_t read_bytes(cudaStream_t s, const void *from, int64_t bytes, unsigned *to, int blocks) {
     return LAUNCH(read_kernel, dim3((unsigned)blocks), dim3(512), 0, s, false, (const uint4 *)from, bytes / 16, to);
+}
+
+/* A piece of what a step reads; token > 0: so many 16 bytes for each token of context. */
+typedef struct read_piece {
+    const uint4 *from;
+    int32_t n, token;
+} read_piece;
+
+/* read_pieces_kernel -- every piece of a list, `times` over in one launch: no gap and no tail between one reading and the next,
+ * so it flatters nobody.  A block has a piece of 32 KB or more at once and knows the next one. */
+static __global__ void __launch_bounds__(512, 3) read_pieces_kernel(const read_piece *list, int n, int tokens, int times, unsigned *to) {
+    dependency_wait();
+    unsigned x = 0;
+    const int64_t all = (int64_t)n * times;
+    read_piece next = list[blockIdx.x % (unsigned)n];
+    for (int64_t i = blockIdx.x; i < all; i += gridDim.x) {
+        const read_piece p = next;
+        next = list[(i + gridDim.x) % n];
+        const int many = p.token ? p.token * tokens : p.n;
+        for (int k = (int)threadIdx.x; k < many; k += 4 * 512) {
+            uint4 v[4];
+UNROLL
+            for (int j = 0; j < 4; j++) v[j] = k + j * 512 < many ? load_once(p.from + k + j * 512) : make_uint4(0, 0, 0, 0);
+UNROLL
+            for (int j = 0; j < 4; j++) x ^= v[j].x ^ v[j].y ^ v[j].z ^ v[j].w;
+        }
+    }
+    if (x == 0x12345678u) *to = x;
 }
 
 #endif

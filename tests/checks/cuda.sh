@@ -31,5 +31,11 @@ for p in first bench; do
     grep -q 'not tried\|not measured\|did not open\|will go through' "$TMP/$p" && { echo "emu_$p --tiny left something out"; cat "$TMP/$p"; bad=1; }
     "$B/tests/emu_$p" --no_such_flag >/dev/null 2>&1 && { echo "emu_$p took a flag that it does not have"; bad=1; }
 done
+# Without IPC, on this side or on the other: what needs it is not tried, and nothing else fails.
+for refused in 1 2; do
+    [ "$MODE" = release ] && [ -x "$B/tests/emu_first" ] || break
+    FAKE_CUDA=refuse_ipc=$refused "$B/tests/emu_first" --tiny --beside >"$TMP/first" 2>&1 && [ "$(grep -c ^skip "$TMP/first")" = 2 ] ||
+        { echo "emu_first without IPC ($refused)"; cat "$TMP/first"; bad=1; }
+done
 ! command -v python3 >/dev/null || python3 -c 'import ast, sys; ast.parse(open(sys.argv[1]).read())' tests/bench/torch_compare.py || bad=1
 exit $bad

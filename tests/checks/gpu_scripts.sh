@@ -9,6 +9,7 @@ program "$TMP/fine" 'case "$*" in *--ours*) echo "step-gpt2-124M-1 0.5" >>"$(ech
 program "$TMP/lacks" 'echo "no GPU was found"; exit 2'
 program "$TMP/wrong" 'echo "FAIL two"; exit 1'
 program "$TMP/hangs" 'echo "ok   three"; exec sleep 100'
+program "$TMP/leaves" 'case "$*" in *alone*) setsid sh -c "echo \$\$ >$0.pid; exec sleep 300" & until [ -s "$0.pid" ]; do sleep 0.01; done;; esac; echo "ok   four"'
 program "$TMP/python3" 'echo "PASS compared $(cat "$2" | wc -l)"'
 tool='while [ "$1" != 10 ]; do shift; done; shift; exec "$@"'
 
@@ -32,6 +33,8 @@ run 1 '^# .* exit 1$' gpu-first "$TMP/wrong"
 run 1 '^1 failed, 0 passed' gpu-first "$TMP/lacks"
 LIMIT=2 run 1 '^ok   three$' gpu-first "$TMP/hangs"
 LIMIT=2 run 1 'left out, the time is used up' gpu-first "$TMP/hangs"
+run 0 '^0 failed, 2 passed' gpu-first "$TMP/leaves"
+kill "$(cat "$TMP/leaves.pid")" || { echo 'what a step left behind was waited for'; bad=1; }
 if ! command -v compute-sanitizer >/dev/null; then
     run 0 'compute-sanitizer is not here' gpu-test "$TMP/fine" "$TMP/fine" "$TMP/fine"
 fi
@@ -44,8 +47,8 @@ run 0 'compute-sanitizer does not work here' gpu-test "$TMP/fine" "$TMP/fine" "$
 program "$TMP/bin/nvidia-smi" 'exit 9'
 cp "$TMP/python3" "$TMP/bin/"
 run 0 'nvidia-smi says nothing' gpu-bench "$TMP/fine"
-run 0 '^PASS compared 5$' gpu-bench "$TMP/fine"
-run 0 '^0 failed, 6 passed' gpu-bench "$TMP/fine"
+run 0 '^PASS compared 1$' gpu-bench "$TMP/fine"
+run 0 '^0 failed, 3 passed' gpu-bench "$TMP/fine"
 run 1 '^1 failed, 0 passed' gpu-bench "$TMP/lacks"
 run 1 '^PASS compared 0$' gpu-bench "$TMP/wrong" 2>/dev/null
 exit $bad

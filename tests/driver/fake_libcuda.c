@@ -26,7 +26,7 @@ typedef struct CUevent_st { int used, shared; shared_event *at; void *map; } eve
 typedef enum { COPY, RECORD, WAIT, CALL } kind;
 typedef struct op { kind kind; char *to; const char *from; size_t bytes; event *e; uint64_t ticket; void (*fn)(void *); void *data; } op;
 typedef struct CUstream_st { int used, theirs, head, n; op ops[MOST_OPS]; } stream;
-typedef struct block { char *dead, *live; size_t bytes; int used, theirs, imported; uint64_t offset; } block;
+typedef struct block { char *dead, *live; size_t bytes; int used, theirs, imported; uint64_t offset; char *reserved; } block; /* reserved: a piece */
 typedef struct handle { int pid, fd; uint64_t offset, bytes; } handle;
 typedef struct cu_handle { union { handle h; char bytes[64]; }; } cu_handle;
 
@@ -55,7 +55,7 @@ PUBLIC fake_cuda fake_cuda_object __asm__("fake_cuda") = {
     .take = trainer_take, .live = live_of, .launch = launch, .run = run_all, .held = held, .knows = knows, .open = open_memory};
 #define F fake_cuda_object
 
-/* "fail=3,error=700,forever=1,no_out=1" */
+/* "fail=3,error=700,forever=1,no_out=1,refuse_ipc=1" */
 __attribute__((constructor)) static void take_orders(void) {
     const char *text = getenv("FAKE_CUDA"), *p;
     if (!text) return;
@@ -63,6 +63,7 @@ __attribute__((constructor)) static void take_orders(void) {
     if ((p = strstr(text, "error="))) F.error = atoi(p + 6);
     if ((p = strstr(text, "forever="))) F.forever = atoi(p + 8);
     if ((p = strstr(text, "no_out="))) F.no_out = atoi(p + 7);
+    if ((p = strstr(text, "refuse_ipc="))) F.refuse_ipc = atoi(p + 11);
 }
 
 static void problem(const char *text) {
@@ -115,8 +116,10 @@ static block *block_of(uint64_t address) {
     return NULL;
 }
 static char *live_range(uint64_t address, size_t bytes) {
-    block *b = block_of(address);
-    return b && bytes <= b->bytes - (address - (uintptr_t)b->dead) ? b->live + (address - (uintptr_t)b->dead) : NULL;
+    block *b = block_of(address), *next = b;
+    size_t n = b ? b->bytes - (address - (uintptr_t)b->dead) : 0;
+    while (next && next->reserved && n < bytes && (next = block_of((uintptr_t)next->dead + next->bytes)) && next->reserved == b->reserved) n += next->bytes;
+    return b && bytes <= n ? b->live + (address - (uintptr_t)b->dead) : NULL;
 }
 static block *free_block(void) {
     for (int i = 0; i < MOST_BLOCKS; i++)
@@ -132,7 +135,7 @@ PUBLIC int cuMemAlloc_v2(uint64_t *out, size_t bytes) {
     block *b = free_block();
     if (!b || !bytes || arena_at + rounded > ARENA) return bytes ? NO_MEMORY : INVALID;
     if (!theirs_now && bytes % ((size_t)2 << 20)) problem("an allocation of ours that is not in multiples of 2 MiB");
-    *b = (block){arena_dead + arena_at, arena_live + arena_at, bytes, 1, theirs_now, 0, arena_at};
+    *b = (block){arena_dead + arena_at, arena_live + arena_at, bytes, 1, theirs_now, 0, arena_at, NULL};
     memset(b->live, 0xee, bytes);
     arena_at += rounded;
     *out = (uintptr_t)b->dead;
@@ -158,10 +161,11 @@ PUBLIC int cuPointerGetAttribute(void *out, int attribute, uint64_t address) {
     block *b = block_of(address);
     if (!b) return INVALID;
     switch (attribute) {
-    case 1: *(void **)out = &primary; return OK;
+    case 1: *(void **)out = &primary; return b->reserved ? INVALID : OK;
     case 2: *(unsigned *)out = F.managed ? 1 : 2; return OK;
     case 8: *(unsigned *)out = (unsigned)F.managed; return OK;
     case 9: *(int *)out = 0; return OK;
+    case 11: *(uint64_t *)out = (uintptr_t)(b->reserved ? b->reserved : b->dead); return OK;
     default: return INVALID;
     }
 }
@@ -417,8 +421,8 @@ PUBLIC int cuMemcpyDtoDAsync_v2(uint64_t to, uint64_t from, size_t bytes, stream
 PUBLIC int cuIpcGetMemHandle(cu_handle *out, uint64_t address) {
     ENTER_CONTEXT();
     block *b = block_of(address);
-    if (F.refuse_ipc) return 801;
-    if (!b) return INVALID;
+    if (F.refuse_ipc == 1) return 801;
+    if (!b || b->reserved || address != (uintptr_t)b->dead) return INVALID; /* of cuMemAlloc, and where it begins */
     memset(out, 0, sizeof *out);
     out->h = (handle){getpid(), arena_fd, b->offset, b->bytes};
     return OK;
@@ -442,11 +446,12 @@ PUBLIC int cuIpcOpenMemHandle_v2(uint64_t *out, cu_handle h, unsigned flags) {
     ENTER_CONTEXT();
     uint64_t page = h.h.offset / PAGE * PAGE, extra = h.h.offset - page;
     block *b = free_block();
+    if (F.refuse_ipc) return 801;
     if (flags != 1 || h.h.pid == getpid() || !b) return INVALID;
     char *live = map_of(&h.h, page, h.h.bytes + extra, PROT_READ | PROT_WRITE);
     char *dead = map_of(&h.h, page, h.h.bytes + extra, PROT_NONE);
     if (!live || !dead) return INVALID;
-    *b = (block){dead + extra, live + extra, h.h.bytes, 1, 0, 1, extra};
+    *b = (block){dead + extra, live + extra, h.h.bytes, 1, 0, 1, extra, NULL};
     *out = (uintptr_t)b->dead;
     return OK;
 }
@@ -490,6 +495,15 @@ static unsigned long long trainer_take(size_t bytes) {
     theirs_now = 1;
     int e = cuMemAlloc_v2(&at, bytes);
     theirs_now = 0;
+    for (block *b = e ? NULL : block_of(at); b && F.pieces && b->bytes > F.pieces;) {
+        block *rest = free_block();
+        if (!rest) return 0;
+        b->reserved = (char *)(uintptr_t)at;
+        *rest = *b;
+        rest->dead += F.pieces, rest->live += F.pieces, rest->offset += F.pieces, rest->bytes -= F.pieces;
+        b->bytes = F.pieces;
+        b = rest;
+    }
     return e ? 0 : at;
 }
 static void *live_of(unsigned long long address) { return live_range(address, 1); }

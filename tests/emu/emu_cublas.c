@@ -6,7 +6,7 @@
 #include "kernels/dtype.h"
 #include "tests/emu/emu.h"
 
-struct emu_cublas { cudaStream_t stream; };
+struct emu_cublas { cudaStream_t stream; cublasMath_t mode; };
 
 typedef struct product {
     int ta, tb, m, n, k, lda, ldb, ldc;
@@ -55,7 +55,7 @@ cublasStatus_t cublasSetStream(cublasHandle_t h, cudaStream_t s) {
 }
 cublasStatus_t cublasSetMathMode(cublasHandle_t h, cublasMath_t mode) {
     CALL();
-    (void)h, (void)mode;
+    h->mode = mode;
     return CUBLAS_STATUS_SUCCESS;
 }
 cublasStatus_t cublasSetWorkspace(cublasHandle_t h, void *workspace, size_t bytes) {
@@ -70,7 +70,9 @@ cublasStatus_t cublasGemmEx(cublasHandle_t h, cublasOperation_t ta, cublasOperat
                             int ldb, const void *beta, void *C, cudaDataType ct, int ldc, cublasComputeType_t compute,
                             cublasGemmAlgo_t algo) {
     CALL();
-    (void)compute, (void)algo;
+    (void)algo;
+    if (at == CUDA_R_16BF && (h->mode == CUBLAS_PEDANTIC_MATH || compute == CUBLAS_COMPUTE_32F_PEDANTIC))
+        emu_say_problem("a product of bf16 that may not use the tensor cores");
     if (ct != CUDA_R_32F || at != bt || lda < (ta ? k : m) || ldb < (tb ? n : k) || ldc < m) return CUBLAS_STATUS_INVALID_VALUE;
     product p = {.ta = ta, .tb = tb, .m = m, .n = n, .k = k, .lda = lda, .ldb = ldb, .ldc = ldc, .A = A, .B = B,
                  .at = dtype_of(at), .bt = dtype_of(bt), .C = C};

@@ -30,13 +30,14 @@ typedef struct operation {
 
 struct emu_stream { operation *first, *last; struct emu_graph *capturing; };
 struct emu_event { long recorded, done, at; /* at: what had run by then */ };
-struct emu_graph { operation *first, *last; };
+struct emu_graph { operation *first, *last; int invalid; };
 
 static struct { char *map, *p; size_t bytes, mapped; int pinned; } blocks[MAX_BLOCKS_OF_MEMORY];
 static struct emu_stream *streams[MAX_STREAMS];
 static struct limits { const void *kernel; int bytes, loaded; } limits[MAX_LIMITS];
 static int n_limits, handles, devices = 1, driver = 13000, sticky, host_may_touch, cooperative = 1, together_costs = 1, round_up;
 static long calls, fail_at, launches, busy;
+static int refuse_graphs; /* emu_refuse_graphs */
 static int behind_a_kernel, overlaps; /* is a kernel the last that ran; of the one that runs: emu_overlaps */
 static int fail_with, fail_forever;
 static char problem[512];
@@ -73,6 +74,7 @@ int emu_is_chip(void) { return 0; }
 void emu_devices(int n) { devices = n; }
 void emu_driver(int version) { driver = version; }
 void emu_cooperative(int yes) { cooperative = yes; }
+void emu_refuse_graphs(int what) { refuse_graphs = what; }
 void emu_slow_together(int n) { together_costs = n; }
 void emu_round_together(int up) { round_up = up; }
 static int multiprocessors = 4, shared_most = 227 << 10, capability = 9;
@@ -81,10 +83,27 @@ void emu_shared_most(int bytes) { shared_most = bytes; }
 size_t emu_shared_limit(void) { return (size_t)shared_most; }
 void emu_multiprocessors(int n) { multiprocessors = n; }
 
-int emu_call(void) {
+static cudaStreamCaptureMode mode_now;
+static int others_capture;
+void emu_others_capture(int yes) { others_capture = yes; }
+int emu_capture_mode(void) { return (int)mode_now; }
+
+static int count_call(void) {
     calls++;
     if (fail_at && (calls == fail_at || (fail_forever && calls > fail_at))) return fail_with;
     return sticky;
+}
+int emu_call(void) {
+    if (others_capture && mode_now != cudaStreamCaptureModeRelaxed) emu_say_problem("a call that breaks another thread's capture");
+    return count_call();
+}
+cudaError_t cudaThreadExchangeStreamCaptureMode(cudaStreamCaptureMode *mode) {
+    int e = *mode == cudaStreamCaptureModeRelaxed ? count_call() : 0; /* putting it back never fails */
+    if (e) return (cudaError_t)e;
+    cudaStreamCaptureMode before = mode_now;
+    mode_now = *mode;
+    *mode = before;
+    return cudaSuccess;
 }
 #define CALL()                                                                                                         \
     do {                                                                                                               \
@@ -564,6 +583,11 @@ int emu_launch(const void *kernel, emu_body body, const void *arguments, size_t 
                         "%zu bytes of arguments", grid.x, grid.y, grid.z, threads, shared, limit, bytes);
         return cudaErrorInvalidConfiguration;
     }
+    struct emu_graph *capture = stream ? ((cudaStream_t)stream)->capturing : NULL;
+    if (capture && refuse_graphs && (refuse_graphs > 1 || chained)) {
+        capture->invalid = 1;
+        return cudaErrorInvalidResourceHandle;
+    }
     if (together && !cooperative) return cudaErrorNotSupported;
     if (together && (size_t)grid.x * grid.y * grid.z > EMU_TOGETHER) return cudaErrorCooperativeLaunchTooLarge;
     memcpy(l.arguments, arguments, bytes);
@@ -592,6 +616,7 @@ cudaError_t cudaStreamEndCapture(cudaStream_t s, cudaGraph_t *out) {
     int e = emu_call();
     struct emu_graph *g = s->capturing;
     s->capturing = NULL;
+    if (!e && g && g->invalid) e = cudaErrorStreamCaptureInvalidated;
     if (e) graph_free(g), g = NULL;
     *out = g;
     return (cudaError_t)e;

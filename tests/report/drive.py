@@ -232,16 +232,16 @@ def checks(browser, folder):
     b.key("k"); b.wait("view.sample === '0.0.0'")
     b.key("d"); b.wait("document.querySelectorAll('#panes .pane').length === 1")
     b.key("d"); b.wait("document.querySelectorAll('#panes .pane').length === 2")
-    b.key("g"); b.wait("document.querySelectorAll('#panes .pane').length === 16")
+    b.key("a"); b.wait("document.querySelectorAll('#panes .pane').length === 16")
     b.key("Escape"); b.wait("document.querySelectorAll('#panes .pane').length === 2 && view.as === ''")
     b.key("o"); b.wait("document.querySelectorAll('.turn').length > 0")
     b.key("Escape"); b.wait("document.querySelectorAll('#panes .pane').length === 2 && view.as === ''")
     views(b)
-    b.key("g"); b.wait("document.querySelectorAll('#panes .pane').length === 16")
+    b.key("a"); b.wait("document.querySelectorAll('#panes .pane').length === 16")
     b.wait("panes[0].strip.step_px > 0")
     check(b.js("panes[15].strip.step_px") is None, "a card out of sight is not laid out for its curve")
     b.js("scrollTo(0, 1e6)"); b.wait("panes[15].strip.step_px > 0"); b.js("scrollTo(0, 0)")
-    b.key("g"); b.wait("document.querySelectorAll('#panes .pane').length === 2")
+    b.key("a"); b.wait("document.querySelectorAll('#panes .pane').length === 2")
     check(b.js("view.colour === 'entropy' && !location.hash.includes('colour') && document.querySelector('.legend').textContent.includes('entropy')"), "opens in the run's own mode")
     for mode in ("none", "softmax", "minmax", "softmax_top_k", "rank", "dot_product", "entropy"):
         b.key("c"); b.wait("view.colour === '%s'" % mode)
@@ -319,7 +319,7 @@ def checks(browser, folder):
     where = b.js("[...document.querySelectorAll('#found .where')].map(w => w.textContent)")
     check(where and all(re.search(r"^top_k=\d+ · “.*” · sample [1-4] of 4( · \d+ hits)?$", w) for w in where), "a place found names its sample: %s" % where)
     b.js("[...document.querySelectorAll('.chip')].find(c => c.textContent === 'top_k=5').click()"); b.wait("document.querySelectorAll('#samples .sample').length === 8")
-    b.key("g"); b.wait("panes.length === 8")
+    b.key("a"); b.wait("panes.length === 8")
     b.js("texts_of(1250).then(all => { window.row = found_row(1250, all.find(t => t.p === 1 && t.s === 1 && t.i === 2), [{ from: 0, to: 4 }]); })"); b.wait("window.row !== undefined")
     b.js("window.row.querySelector('button').click()"); b.wait("panes.length === 2 && view.sample === '1.1.2' && view.setting === -1 && document.querySelectorAll('#samples .sample').length === 16")
     b.js("(() => { const s = document.getElementById('search'); s.value = '/l[i1]ly\\\\.\\\\s/i'; s.dispatchEvent(new Event('input')); })()")
@@ -368,7 +368,7 @@ SHOWN = "document.getElementById('panes').className.replace('two', '')"
 def views(browser):
     """One view at a time, whatever was there before, by chip, key and address; what is lit is what is shown."""
     b, names, click = browser, {"all at once": "grid", "over the steps": "over", "probes": "probes"}, "[...document.querySelectorAll('.views .chip, #probes')].find(c => c.textContent === '%s').click()"
-    for way in (lambda name: b.js(click % name), lambda name: b.key({"all at once": "g", "over the steps": "o", "probes": "p"}[name])):
+    for way in (lambda name: b.js(click % name), lambda name: b.key({"all at once": "a", "over the steps": "o", "probes": "p"}[name])):
         for first in names:
             for then in names:
                 if first == then: continue
@@ -382,18 +382,18 @@ def views(browser):
     b.js("(c => { c.value = 'first'; c.onchange({ target: c }); })(document.getElementById('compare'))"); b.wait("panes.length === 2 && panes[0].data.step === 0")
     b.key("d"); b.wait("panes.length === 1")
     b.key("d"); b.wait("panes.length === 2 && panes[0].data.step === 0")
-    b.key("g"); b.wait(SHOWN + " === 'grid'")
+    b.key("a"); b.wait(SHOWN + " === 'grid'")
     b.key("d"); b.wait(SHOWN + " === '' && panes.length === 2 && panes[0].data.step === 0")
     b.key("o"); b.wait(SHOWN + " === 'over'")
     b.js("(c => { c.value = 'before'; c.onchange({ target: c }); })(document.getElementById('compare'))"); b.wait("panes.length === 2 && panes[0].data.step === 1000")
     # In the cards the list knows which one was clicked; the same place in another card is another token.
-    b.key("g"); b.wait("panes.length === 16")
+    b.key("a"); b.wait("panes.length === 16")
     press = "panes[%d].box.querySelectorAll('.tk')[5].dispatchEvent(new MouseEvent('click', {bubbles: true}))"
     for card in (2, 3):
         b.js(press % card)
         check(b.js("view.token === 5 && view.sample === key_of(panes[%d].sample) && [...document.querySelectorAll('.sample.on')].map(x => x.key).join() === view.sample && [...document.querySelectorAll('.pane.on')].length === 1 && panes[%d].box.classList.contains('on')" % (card, card)), "a click in card %d" % card)
     b.js("view.token = -1; view.sample = '0.0.0'")
-    b.key("g"); b.wait("panes.length === 2")
+    b.key("a"); b.wait("panes.length === 2")
     # A view of a step whose data cannot be read gives way, and comes back with the next.
     b.key("o"); b.wait(SHOWN + " === 'over'")
     b.js("window.kept = load_step; load_step = s => s === 1000 ? Promise.reject(new Error('gone')) : kept(s)")
@@ -403,7 +403,7 @@ def views(browser):
     b.key("o"); b.wait(SHOWN + " === ''")
     # A dialog is in front: the keys are its own.
     b.key("?"); b.wait("document.getElementById('keys').open")
-    b.key("g"); check(b.js("view.as") == "", "a key behind the dialog does nothing")
+    b.key("a"); check(b.js("view.as") == "", "a key behind the dialog does nothing")
     b.key("?"); b.wait("!document.getElementById('keys').open")
 
 
@@ -639,9 +639,9 @@ def big(glimpse, folder, n):
     print("as fast as it goes, ms:", b.js(change % (0, -1, "ArrowLeft")))
     b.js("(() => { document.querySelector('#slider').value = 20; document.querySelector('#slider').dispatchEvent(new Event('input')); })()")
     b.wait(DRAWN % 5000)
-    b.key("g"); b.wait("document.querySelectorAll('#panes .pane').length === 16")
+    b.key("a"); b.wait("document.querySelectorAll('#panes .pane').length === 16")
     print("all 16 samples at once, ms:", b.js(change % (400, -1, "ArrowLeft")))
-    b.key("g")
+    b.key("a")
     t = time.time()
     b.key("o"); b.wait("document.querySelectorAll('.turn.on .tk').length > 0")
     print("one sample over the steps: %.0f ms; a step on, ms: %s; rows with a text: %d of %d" % (1e3 * (time.time() - t), b.js(change % (100, 1, "ArrowRight")), b.js("document.querySelectorAll('.turn .text').length"), n))

@@ -50,7 +50,8 @@ run_test() {
     [ -n "$tool" ] || { echo 'compute-sanitizer is not here: nothing was looked for with it'; return; }
     for what in memcheck racecheck initcheck synccheck; do
         for program in "$first --tiny --alone" "$bench --tiny"; do
-            GLIMPSE_WORKER='' within 60 "$tool" --tool $what --error-exitcode 9 --print-limit 10 $program >"$tmp/said" 2>&1
+            # An API's error is no finding: cuBLAS and the runtime try calls that a driver lacks, and every other is checked.
+            GLIMPSE_WORKER='' within 60 "$tool" --tool $what --report-api-errors no --error-exitcode 9 --print-limit 10 $program >"$tmp/said" 2>&1
             code=$?
             if [ $code = 0 ]; then echo "ok   $what: $program"
             elif grep -q 'not supported' "$tmp/said"; then
@@ -72,18 +73,21 @@ run_bench() {
     clocks before
     if [ -n "$tiny" ]; then step 100 "$1" --tiny --ours "$tmp/ours"
     else
-        for part in 'gpt2-124M bf16' llama-8B gpt2-1.5B 'gpt2-124M f32' trainer; do
-            step 150 "$1" --ours "$tmp/ours" "$part"
-            [ $code != 2 ] || return
-        done
+        step 300 "$1" --ours "$tmp/ours" table
+        [ $code != 2 ] || return
     fi
     clocks after
     python=$(command -v python3 || command -v python)
-    [ -n "$python" ] || { echo 'PyTorch: not compared (no python3)'; return; }
-    step 200 "$python" tests/bench/torch_compare.py "$tmp/ours" ${EMULATE:+--dry}
+    if [ -n "$python" ]; then step 300 "$python" tests/bench/torch_compare.py "$tmp/ours" ${EMULATE:+--dry}
+    else echo 'PyTorch: not compared (no python3)'; fi
+    [ -n "$tiny" ] || within 150 "$1" more || echo "# not all of what stands beside the table was measured"
 }
 
+# What is printed ends with the last step: a process that a step left behind, stuck or in a group of its own, holds a pipe open.
 bad=0
+mkfifo "$tmp/out" || exit 1
+tee "$file" <"$tmp/out" &
+tee=$!
 {
     say
     case $name in
@@ -93,8 +97,12 @@ bad=0
     *) echo "$name?"; bad=2 ;;
     esac
     echo "# $(($(date +%s) - began)) s, exit $bad"
-} 2>&1 | tee "$file"
+} >"$tmp/out" 2>&1
+i=0
+until tail -n1 "$file" 2>/dev/null | grep -q ', exit [0-9]*$' || [ $((i += 1)) -gt 100 ]; do sleep 0.1; done
+kill $tee 2>/dev/null
+wait $tee 2>/dev/null
 rows=$(grep -c '^FAIL' "$file")
 [ "$rows" -lt 2 ] || { echo 'all that failed:'; grep '^FAIL' "$file" | head -n 40; }
 echo "$rows failed, $(grep -cE '^(PASS|pass|ok) ' "$file") passed; in $file"
-tail -n1 "$file" | grep -q ', exit 0$'
+[ $bad = 0 ]

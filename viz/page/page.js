@@ -187,7 +187,7 @@ function draw_filters(data, prompts, settings) {
     sort.onchange = () => { view.sort = sort.value; draw(); };
     filters.append(el('div', 'sorting', el('label', 'field', 'sort', sort)));
   }
-  if (data.samples.length > 1) view_chip('all at once', 'all', 'every sample of the step (g)');
+  if (data.samples.length > 1) view_chip('all at once', 'all', 'every sample of the step (a)');
   if (steps.length > 1) view_chip('over the steps', 'over', 'this sample, a row a step (o)');
   if (views.children.length) filters.append(views);
   const now = filters.querySelectorAll('button, select')[focused];
@@ -512,7 +512,8 @@ function toggle_theme() {
   draw();
 }
 
-const KEYS = [['← →', 'step before, after'], ['Home End', 'first, newest step'], ['j k', 'next, previous sample'], ['g', 'all samples at once'], ['o', 'this sample over the steps'], ['p', 'probes over the steps'], ['d', 'compare with the step before, or not'], [', .', 'previous, next token'], ['s', 'next most surprising token'], ['c', 'next colour mode'], ['h', 'heatmap sheet'], ['/', 'search every step'], ['t', 'light, dark'], ['Esc', 'leave the search; back to the sample; unpin the token']];
+/* as those of the reviewer in the terminal (viz/screen_pages.c), where both have them */
+const KEYS = [['← →', 'step before, after'], ['Home End', 'first, newest step'], ['j k', 'next, previous sample'], ['a', 'all samples at once'], ['o', 'this sample over the steps'], ['p', 'probes over the steps'], ['d', 'compare with the step before, or not'], [', . h l', 'previous, next token'], ['s', 'next most surprising token'], ['c', 'next colour mode'], ['i', 'heatmap sheet'], ['/', 'search every step'], ['t', 'light, dark'], ['Esc', 'leave the search; back to the sample; unpin the token']];
 function show_keys() {
   const box = $('keys');
   if (box.open) return box.close();
@@ -557,9 +558,9 @@ function on_key(e) {
   if (in_field || ($('keys').open && e.key !== '?')) return;
   const act = {
     ArrowLeft: () => go_by(-1), ArrowRight: () => go_by(1), Home: () => go_to(steps[0]), End: () => go_to(steps[steps.length - 1]),
-    j: () => go_sample(1), k: () => go_sample(-1), g: () => toggle_view('all'), o: () => toggle_view('over'), p: () => toggle_view('probes'),
+    j: () => go_sample(1), k: () => go_sample(-1), a: () => toggle_view('all'), o: () => toggle_view('over'), p: () => toggle_view('probes'),
     d: () => compare_with(view.vs === 'none' || view.as ? compared : 'none'),
-    ',': () => move_token(-1), '.': () => move_token(1), s: next_surprise, h: toggle_sheet, t: toggle_theme, '?': show_keys,
+    ',': () => move_token(-1), '.': () => move_token(1), h: () => move_token(-1), l: () => move_token(1), s: next_surprise, i: toggle_sheet, t: toggle_theme, '?': show_keys,
     c: () => { view.colour = MODES[(MODES.indexOf(view.colour) + 1) % MODES.length]; draw(); },
     '/': () => { $('search').focus(); $('search').select(); },
   }[e.key];

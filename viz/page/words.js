@@ -70,8 +70,8 @@ function words_of(text) {
 
 /* Myers, "An O(ND) difference algorithm" (1986), between what is left when equal ends are off.  Returns for both texts
  * the ranges of characters that the other does not have; head: how many words both begin with; little: not even a quarter of the
- * shorter one stands in stretches of three words and more that both have, so that what is left would be chance: an `and` here and
- * there.  Past MOST_EDITS all of the middle counts as changed. */
+ * shorter one, if that has eight words, stands in stretches of three words and more that both have, so that what is left would be
+ * chance: an `and` here and there.  Past MOST_EDITS all of the middle counts as changed. */
 const MOST_EDITS = 1200;
 function diff(a_text, b_text) {
   const a = words_of(a_text), b = words_of(b_text);
@@ -123,7 +123,7 @@ function diff(a_text, b_text) {
   }
   end_run();
   const fewer = Math.min(a.filter(is_word).length, b.filter(is_word).length);
-  return { gone: ranges(a, gone), come: ranges(b, come), same: a.length === b.length && !n && !m, head: b.slice(0, head).filter(is_word).length, little: n > 0 && m > 0 && 4 * kept < fewer };
+  return { gone: ranges(a, gone), come: ranges(b, come), same: a.length === b.length && !n && !m, head: b.slice(0, head).filter(is_word).length, little: n > 0 && m > 0 && fewer >= 8 && 4 * kept < fewer };
 }
 
 /* Does [from, to) meet one of the ranges, which rise?  `walk` remembers where the last question ended. */

@@ -16,7 +16,7 @@ SPECIAL = {"%" + ptx + "." + x: "emu_self->" + ours + "." + x for x in "xyz"
            for ptx, ours in (("tid", "thread"), ("ctaid", "block"), ("ntid", "block_size"), ("nctaid", "grid"))}
 SPECIAL["%globaltimer"] = "emu_clock_ns()"
 SPACES = ("global", "shared", "local", "param")
-KINDS = {"ld": ("acquire", "relaxed", "gpu", "L1::no_allocate", "nc"), "st": (), "atom": ("acquire", "release", "acq_rel", "relaxed", "gpu")}
+KINDS = {"ld": ("acquire", "relaxed", "gpu", "L1::no_allocate", "L2::cache_hint", "nc"), "st": (), "atom": ("acquire", "release", "acq_rel", "relaxed", "gpu")}
 KINDS["red"] = KINDS["atom"]
 USES_MEMORY = ("ld", "st", "atom", "red", "cp", "prefetch")
 NO_RESULT = ("bar", "cp", "griddepcontrol", "prefetch")
