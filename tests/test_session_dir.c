@@ -158,6 +158,48 @@ TEST(session_says_that_a_step_which_falls_leaves_evals_behind) {
     drop(&t);
 }
 
+static int flat(void *user, int B, int T, const int *ids, const int *lengths, float *out) {
+    (void)user, (void)T, (void)ids, (void)lengths;
+    for (int i = 0; i < B * 6; i++) out[i] = 0;
+    return 0;
+}
+
+/* A character model of names: no newline, which is the default prompt, with a BOS and without.  A function, which has no weights. */
+TEST(session_begins_where_nobody_gave_a_prompt) {
+    static const char letters[] = "abcdef";
+    const char *pieces[6];
+    const int32_t one[6] = {1, 1, 1, 1, 1, 1};
+    for (int i = 0; i < 6; i++) pieces[i] = &letters[i];
+    for (int round = 0; round < 3; round++) {
+        stage t = {0};
+        session *s = NULL;
+        t.host = (session_host){.user = &t.log, .log = on_log};
+        glimpse_model m = GLIMPSE_MODEL_INIT;
+        m.logits = flat, m.vocab_size = 6, m.max_seq_len = 16, m.bos = round ? -1 : 5;
+        m.tokenizer.pieces = pieces, m.tokenizer.piece_bytes = one, m.tokenizer.n_pieces = 6;
+        t.o = options_new();
+        EXPECT_OK(options_set(t.o, OPT_out_dir, test_tmpdir(), OPT_LEVEL_FLAG));
+        EXPECT_OK(options_set(t.o, OPT_max_sample_tokens, "3", OPT_LEVEL_FLAG));
+        EXPECT_OK(options_set(t.o, OPT_save_snapshots, "true", OPT_LEVEL_FLAG));
+        if (round == 2) {
+            EXPECT_OK(options_set(t.o, OPT_sample_start_tokens, "ab\\n", OPT_LEVEL_FLAG)); /* somebody did */
+            EXPECT_ERR(session_open(t.o, &m, &t.host, &s), GLIMPSE_E_TOKENIZER, "is not in the vocabulary");
+        } else {
+            REQUIRE_OK(session_open(t.o, &m, &t.host, &s));
+            EXPECT_OK(session_eval(s, 0, 3, 3));
+            EXPECT_OK(session_eval(s, 10, 3, 2));
+            EXPECT(strstr(buf_str(&t.log), round ? "the vocabulary has no newline: samples begin with id 0" : "the vocabulary has no newline: samples begin with the BOS token\n"));
+            EXPECT_EQ(s->before->record.samples->prompt_ids[0], round ? 0 : 5);
+            const char *said = strstr(buf_str(&t.log), "save_snapshots: a model that is a function has no weights to save");
+            test_check(said && !strstr(said + 20, "snapshot"), __FILE__, __LINE__, "said: %s", buf_str(&t.log));
+            EXPECT(!path_exists(test_path("snapshots")));
+        }
+        session_close(s);
+        options_free(t.o);
+        buf_free(&t.log);
+    }
+}
+
 TEST(session_of_failures_leaves_the_older_run_in_place) {
     stage t;
     buffer b = {0};
