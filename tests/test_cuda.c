@@ -286,6 +286,38 @@ TEST(cuda_leaves_other_threads_captures_alone) {
     tiny_free(&m);
 }
 
+/* Memory that ends at any call of an opening is said to be memory, whereupon the CPU samples; cuBLAS's own is asked for there, too. */
+TEST(cuda_open_without_memory) {
+    if (emu_is_chip()) SKIP("a chip does not fail when it is asked to");
+    shape s = SHAPE_GPT2;
+    tiny m;
+    s.layers = 1;
+    tiny_build(&m, &s, 11);
+    backend_config cfg = {.threads = 1, .max_rows = 67, .max_logits = 1, .n_strips = 1, .strip_tokens = 67};
+    backend *be = NULL;
+    emu_fail(0, 0, 0);
+    REQUIRE_OK(backend_cuda.open(&be, &m.p, &cfg));
+    const long calls = emu_calls();
+    const int handles = emu_handles();
+    be->ops->close(be);
+    cfg.max_rows = 64;
+    REQUIRE_OK(backend_cuda.open(&be, &m.p, &cfg));
+    EXPECT_EQ(handles - emu_handles(), 1); /* cuBLAS's */
+    be->ops->close(be);
+    cfg.max_rows = 67;
+    for (long n = 1; n <= calls; n++) {
+        emu_fail(n, 2, 0);
+        glimpse_status st = backend_cuda.open(&be, &m.p, &cfg);
+        if (st >= 0) be->ops->close(be);
+        else test_check(st == GLIMPSE_E_MEMORY, __FILE__, __LINE__, "call %ld: %s", n, status_text());
+        emu_fail(0, 0, 0);
+    }
+    no_problem("opening without memory");
+    EXPECT_EQ(emu_device_bytes(), 0);
+    EXPECT_EQ(emu_handles(), 0);
+    tiny_free(&m);
+}
+
 TEST(cuda_not_finite) {
     shape s = SHAPE_GPT2;
     tiny m;

@@ -250,6 +250,40 @@ TEST(device_capture_in_progress_skips_the_eval) {
         }
 }
 
+/* A worker that is stopped as its eval is posted and the trainer closes: the slot on the GPU stays until the process ends, the
+ * worker reads it and finishes alone. */
+TEST_LIMIT(device_close_leaves_what_is_still_to_be_read, 120) {
+    fake_cuda *f = driver_start();
+    trainer t;
+    pid_t worker = 0;
+    buffer journal = {0}, expected = {0};
+    REQUIRE(f != NULL);
+    reference(&expected);
+    trainer_open(&t, f, 1, true, NULL, (const char *const[]){"close_timeout=0.2", NULL});
+    REQUIRE(t.r.g != NULL);
+    for (int step = 0; step < 20; step += 10) {
+        EXPECT_EQ(eval_at(&t, step), GLIMPSE_OK);
+        run_out(&t);
+    }
+    REQUIRE(rig_workers(&worker, 1) == 1);
+    kill(worker, SIGSTOP);
+    EXPECT_EQ(eval_at(&t, 20), GLIMPSE_OK);
+    f->run();
+    EXPECT_OK(glimpse_close(t.r.g));
+    t.r.g = NULL;
+    EXPECT_EQ(f->held(), 2); /* the slot and the event */
+    EXPECT_STREQ(f->problem ? f->problem : "", "");
+    kill(worker, SIGCONT);
+    while (kill(worker, 0) == 0) poll(NULL, 0, 5);
+    rig_lines(&t.r, note_line, &journal);
+    const char *a = strstr(buf_str(&journal), "20 ok:"), *b = strstr(buf_str(&expected), "20 ok:");
+    REQUIRE(a && b);
+    EXPECT(!strncmp(a, b, strcspn(b, "\n")));
+    trainer_close(&t);
+    buf_free(&journal);
+    buf_free(&expected);
+}
+
 /* A last eval that found the worker busy is not made up for where the weights are on a GPU, and costs the trainer no call of the
  * driver; behind a drain it finds the worker free. */
 TEST(device_last_eval_that_was_skipped) {

@@ -174,7 +174,7 @@ typedef struct cuda_backend {
     int32_t device, multiprocessors;
     size_t shared_most;
     cudaStream_t stream;
-    cublasHandle_t blas;    /* NULL until a prompt needs it */
+    cublasHandle_t blas;    /* NULL where no prompt may be that long */
     bool chained;           /* programmatic dependent launch */
     bool broken;            /* the device failed: every call from then on fails, said once */
     cuda_phase *phases;

@@ -2,8 +2,8 @@
  * back.  Called through backend_cuda by sampling/, where libglimpse_cuda.so was loaded, and by the tests, emulated.
  *
  * A run of more than 64 rows is cut: into pieces of 64 that follow each other (rows attend to those before), or, where all
- * its rows are one prompt's, handed to cuBLAS whole.  Nothing is allocated after open but cuBLAS's
- * handle and what CUDA keeps of a captured step (cuda_steps.cu). */
+ * its rows are one prompt's, handed to cuBLAS whole.  Nothing is allocated after open but what cuBLAS and CUDA keep of a
+ * product and of a captured step (cuda_steps.cu). */
 #include "kernels/cuda/cuda.cuh"
 
 extern "C" {
@@ -254,9 +254,11 @@ static glimpse_status run_matmul(cuda_backend *be, const cuda_phase *ph, matmul_
     return GLIMPSE_OK;
 }
 
+/* A handle that cannot be made for want of memory is "not initialized" (seen: github.com/tensorflow/tensorflow/issues/9489). */
 static glimpse_status blas_failed(cuda_backend *be, cublasStatus_t s) {
-    be->broken = s != CUBLAS_STATUS_ALLOC_FAILED;
-    if (s == CUBLAS_STATUS_ALLOC_FAILED) FAIL(GLIMPSE_E_MEMORY, "the GPU has no memory left for cuBLAS\nhint: --device cpu");
+    be->broken = s != CUBLAS_STATUS_ALLOC_FAILED && s != CUBLAS_STATUS_NOT_INITIALIZED;
+    (void)cudaGetLastError();
+    if (!be->broken) FAIL(GLIMPSE_E_MEMORY, "the GPU has no memory left for cuBLAS (%s)\nhint: --device cpu", cublasGetStatusName(s));
     FAIL(GLIMPSE_E_DEVICE, "cuBLAS failed: %s", cublasGetStatusName(s));
 }
 
@@ -280,7 +282,6 @@ static glimpse_status run_blas(cuda_backend *be, const cuda_phase *ph, const row
     const float one = 1, zero = 0;
     cudaDataType type = half ? CUDA_R_16BF : CUDA_R_32F;
     cublasComputeType_t compute = half ? CUBLAS_COMPUTE_32F : CUBLAS_COMPUTE_32F_PEDANTIC;
-    TRY(open_blas(be));
     CUDA(be, cuda_prologue(be, a, half ? 2 : 3, be->planes, plain), "normalising");
     int n = half ? 2 * a->rows : a->rows;
     for (int i = 0; i < a->n_parts; i++) {
@@ -615,6 +616,7 @@ static glimpse_status open_rows(cuda_backend *be) {
 }
 
 static glimpse_status open_room(cuda_backend *be) {
+    if (be->cfg.max_rows > MATMUL_ROWS) TRY(open_blas(be)); /* here the CPU can still do it instead */
     TRY(cuda_caches_open(be));
     TRY(open_rows(be));
     TRY(cuda_burst_open(be));

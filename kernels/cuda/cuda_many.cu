@@ -42,7 +42,7 @@ template <class W, int NT> __global__ void __launch_bounds__(MANY_WARPS * 32) ma
     const int64_t plane = a.ld_planes * a.rows;
     int y[2] = {-1, -1};
     const W *w[2];
-    if (tile < a.n_tiles) rows_of_tile(a, tile, g, &y[0], &y[1]);
+    if (tile < a.n_tiles) rows_of_tile(a, tile, g, &y[0], &y[1]); /* of the weights that it multiplies */
     for (int h = 0; h < 2; h++) w[h] = row_of_weights<W>(a, y[h] < 0 ? 0 : y[h]) + q * 8; /* a row that is none is not stored */
 
     auto fetch_w = [&](int i) {
@@ -109,6 +109,11 @@ UNROLL
         __syncthreads();
         if (!*is_last) return;
     }
+    /* The sums, by way of shared memory, to lanes that hold eight neighbours of a row: what ends a pair is code that is fetched once and not
+     * for each of the pairs that a lane has. */
+    enum { PITCH = COLS + 8, AT_ONCE = 4 };
+    float *mine = (float *)shared + warp * 16 * PITCH;
+    __syncthreads(); /* the last stage is done with */
 UNROLL
     for (int t = 0; t < NT; t++) {
         float v[4];
@@ -127,11 +132,22 @@ UNROLL
             }
             v[0] = sum[0].x + sum[1].x, v[1] = sum[0].y + sum[1].y, v[2] = sum[0].z + sum[1].z, v[3] = sum[0].w + sum[1].w;
         }
+        float *at = mine + g * PITCH + t * 8 + 2 * q;
+        at[0] = v[0], at[1] = v[1], at[8 * PITCH] = v[2], at[8 * PITCH + 1] = v[3];
+    }
+    sync_warp();
+    const int r = lane & 7;
+    int y0 = -1, y1 = -1;
+    if (tile < a.n_tiles) rows_of_tile(a, tile, r, &y0, &y1);
+ROLLED
+    for (int n0 = lane >> 3; n0 - (lane >> 3) < a.rows; n0 += 4 * AT_ONCE) { /* whole warps */
+        pair_ahead ahead[AT_ONCE];
 UNROLL
-        for (int j = 0; j < 2; j++) {
-            int n = t * 8 + 2 * q + j;
-            const bool mine = n < a.rows && tile < a.n_tiles;
-            finish_pair<4>(a, tile, n, mine, y[0], y[1], v[j], v[2 + j], ask_ahead(a, tile, n, mine, y[0], y[1]));
+        for (int j = 0; j < AT_ONCE; j++) ahead[j] = ask_ahead(a, tile, n0 + 4 * j, n0 + 4 * j < a.rows && tile < a.n_tiles, y0, y1);
+UNROLL
+        for (int j = 0; j < AT_ONCE; j++) {
+            const int n = n0 + 4 * j; /* below COLS, which is a multiple of 4 AT_ONCE */
+            finish_pair<1>(a, tile, n, n < a.rows && tile < a.n_tiles, y0, y1, mine[r * PITCH + n], mine[(r + 8) * PITCH + n], ahead[j]);
         }
     }
 }

@@ -88,12 +88,42 @@ static bool answer_snapshot(char ask, import **gpu, int64_t *bytes) {
     return put(1, &ask, 1) && put(1, &ms, sizeof ms) && (ask == 'g' || put(1, &sum, sizeof sum));
 }
 
+/* What an eval asks of the GPU: the slot that g has opened, read; a prompt, and 256 tokens for each of B samples that share it. */
+static bool stand_in_eval(const built *m, backend *be, const shape *s, int B, bool tiny, import *gpu, int64_t bytes, unsigned *sink) {
+    burst_row rows[64];
+    burst_request rq = {rows, B, 20, tokens, tops, n_drawn, 0};
+    backend_row in[PROMPT];
+    uint64_t address;
+    const float *logits;
+    int64_t stride;
+    int prompt = tiny ? 9 : PROMPT, n = tiny ? 16 : 256;
+    if (import_begin(gpu, 0, (size_t)bytes, &address) < 0) return false;
+#if !defined(GLIMPSE_EMULATION) /* there the slot is the driver's, for tests, not the runtime's */
+    MUST(read_bytes(m->stream, (const void *)(uintptr_t)address, bytes, sink, 264));
+    MUST(cudaStreamSynchronize(m->stream));
+#endif
+    (void)sink;
+    for (int i = 0; i < prompt; i++) {
+        backend_row x = {(i * 31) % s->V, i, B, -1, 0, i == prompt - 1, 0};
+        in[i] = x;
+    }
+    must(be->ops->forward(be, in, prompt, &logits, &stride));
+    for (int at = prompt; at < prompt + n; at += BURST_MAX_STEPS) {
+        fill_rows(rows, B, at, BURST_MAX_STEPS, true, s->V);
+        for (int i = 0; i < B; i++) rows[i].row.prefix_tokens = prompt;
+        must(be->ops->burst(be, &rq));
+    }
+    import_end(gpu);
+    return m->stream != NULL;
+}
+
 /* What a worker may be asked: m = an echo, o = open the handle that follows and close it (answers 'o' and milliseconds), r = the
- * same and read it all, d = decode until the next letter, g, G = answer_snapshot, x = open it, where that can be, and touch what
- * is nobody's.  Ends with its input. */
+ * same and read it all, d = decode until the next letter, g, G = answer_snapshot, e = stand_in_eval (answers milliseconds), x =
+ * open it, where that can be, and touch what is nobody's.  Ends with its input. */
 static int worker_main(const char *word, bool tiny) {
     const shape *s = tiny ? &small : &shapes[0];
-    int B = strncmp(word, "decode64", 8) == 0 ? (tiny ? 4 : 64) : 1, prompt = tiny ? 9 : PROMPT, at = tiny ? 12 : CONTEXT;
+    bool evals = strcmp(word, "evals") == 0;
+    int B = evals ? (tiny ? 2 : 16) : strncmp(word, "decode64", 8) == 0 ? (tiny ? 4 : 64) : 1, prompt = tiny ? 9 : PROMPT, at = tiny ? 12 : CONTEXT;
     built *m = (built *)calloc(1, sizeof *m);
     backend *be = NULL;
     unsigned *sink = NULL;
@@ -103,7 +133,7 @@ static int worker_main(const char *word, bool tiny) {
     MUST(cudaMalloc((void **)&sink, 16));
     if (strncmp(word, "plain", 5) != 0) {
         build(m, s, false);
-        be = open_decoder_by(m, s, B, prompt, at, strstr(word, "persistent") ? DECODE_PERSISTENT : DECODE_GRAPH, 0);
+        be = open_decoder_by(m, s, B, prompt, at, evals ? DECODE_AUTO : strstr(word, "persistent") ? DECODE_PERSISTENT : DECODE_GRAPH, 0);
     }
     char ask = 'm';
     put(1, &ask, 1);
@@ -128,6 +158,9 @@ static int worker_main(const char *word, bool tiny) {
         } else if (ask == 'g' || ask == 'G') {
             if (!answer_snapshot(ask, &gpu, &slot_bytes)) return 3;
             continue;
+        } else if (ask == 'e') {
+            double t0 = now_ms();
+            ms = gpu && stand_in_eval(m, be, s, B, tiny, gpu, slot_bytes, sink) ? now_ms() - t0 : -1;
         } else if (ask != 'm') {
             cudaIpcMemHandle_t h;
             void *theirs = NULL;
