@@ -127,9 +127,10 @@ static glimpse_status compare(session *s, const check_batch *c, double loss, dou
     TRY(score_losses(s->g, c->ids, c->targets, c->B, c->T, ours));
     const double mean = mean_of(c, ours), rms = c->losses ? rms_of(c, ours) : 0;
     const char *from = s->m->is_function ? "the model's function" : "the bound tensors";
-    if (isnan(mean))
-        FAIL(GLIMPSE_E_NONFINITE, "MODEL CHECK: the loss from %s is not finite, the trainer's is %.6f%s", from, loss, s->m->is_function || s->m->dtype == GLIMPSE_F32 ? "" :
-             "\nhint: is the memory what the tensors are bound as, GLIMPSE_BF16 or GLIMPSE_F16?");
+    if (isnan(mean) && !s->m->is_function && s->m->dtype != GLIMPSE_F32)
+        FAIL(GLIMPSE_E_NONFINITE, "MODEL CHECK: the loss from %s is not finite, the trainer's is %.6f\nhint: is the memory what the tensors "
+             "are bound as, GLIMPSE_BF16 or GLIMPSE_F16?", from, loss);
+    if (isnan(mean)) FAIL(GLIMPSE_E_NONFINITE, "MODEL CHECK: the loss from %s is not finite, the trainer's is %.6f", from, loss);
     const bool agrees = fabs(mean - loss) <= limit;
     if (agrees && c->losses && !s->m->is_function && rms > EXACT_NATS) TRY(explain(s, c, loss, true, 1, 0.5, INFINITY, ours, said));
     const bool first = !s->checked || s->check_failed;

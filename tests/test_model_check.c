@@ -197,6 +197,30 @@ TEST(model_check_names_the_mistake) {
     options_free(o);
 }
 
+/* Weights in f32 bound as bf16: read so, every other number is noise and some are NaN. */
+TEST(model_check_asks_for_the_type_of_numbers_that_are_not_finite) {
+    tiny_gpt g;
+    buffer log = {0};
+    session_host host = {.user = &log, .log = on_log, .out = on_out};
+    options *o = in_tmpdir();
+    session *s;
+    int32_t ids[8] = {1, 2, 3, 4, 5, 6, 7, 8}, targets[8] = {2, 3, 4, 5, 6, 7, 8, -1};
+    tiny_gpt_make(&g, 2, 2, 16, 60, 32, -1, 9);
+    g.w[0][1] = NAN;
+    for (int half = 0; half < 2; half++) {
+        for (int i = 0; i < g.model.n_tensors; i++) g.model.tensors[i].dtype = half ? GLIMPSE_BF16 : GLIMPSE_F32;
+        if (half) memset(g.w[0], 0xff, 64); /* NaN in both */
+        REQUIRE_OK(session_open(o, &g.model, &host, &s));
+        EXPECT_ERR(glimpse_session_v1.check(s, ids, targets, 1, 8, 4, NULL), GLIMPSE_E_NONFINITE,
+                   half ? "the trainer's is 4.000000\nhint: is the memory what the tensors are bound as" : "the loss from the bound tensors is not finite");
+        EXPECT_EQ(strstr(glimpse_session_v1.error(), "hint: is the memory") != NULL, half);
+        session_close(s);
+    }
+    options_free(o);
+    tiny_gpt_free(&g);
+    buf_free(&log);
+}
+
 /* A user's first mistakes, of the numbers in the description: how many heads, the padding counted as ids, q and k exchanged where
  * they are tensors of their own.  `says` NULL: the check agrees. */
 TEST(model_check_names_heads_padding_and_exchanged_tensors) {

@@ -200,6 +200,36 @@ TEST(session_begins_where_nobody_gave_a_prompt) {
     }
 }
 
+static int last_id(void *user, int B, int T, const int *ids, const int *lengths, float *out) {
+    (void)user, (void)T, (void)ids, (void)lengths;
+    for (int i = 0; i < B * 6; i++) out[i] = i % 6 == 5 ? 9 : 0;
+    return 0;
+}
+
+/* Six ids, a tokenizer of five, and the model says the sixth alone. */
+TEST(session_shows_ids_that_the_tokenizer_lacks) {
+    static const char letters[] = "abcd\n";
+    const char *pieces[5];
+    const int32_t one[5] = {1, 1, 1, 1, 1};
+    for (int i = 0; i < 5; i++) pieces[i] = &letters[i];
+    stage t = {0};
+    session *s = NULL;
+    t.host = (session_host){.user = &t.log, .log = on_log};
+    glimpse_model m = GLIMPSE_MODEL_INIT;
+    m.logits = last_id, m.vocab_size = 6, m.max_seq_len = 16;
+    m.tokenizer.pieces = pieces, m.tokenizer.piece_bytes = one, m.tokenizer.n_pieces = 5;
+    t.o = options_new();
+    EXPECT_OK(options_set(t.o, OPT_out_dir, test_tmpdir(), OPT_LEVEL_FLAG));
+    EXPECT_OK(options_set(t.o, OPT_max_sample_tokens, "2", OPT_LEVEL_FLAG));
+    EXPECT_OK(options_set(t.o, OPT_temperature, "0", OPT_LEVEL_FLAG));
+    REQUIRE_OK(session_open(t.o, &m, &t.host, &s));
+    EXPECT_OK(session_eval(s, 0, 3, 3));
+    EXPECT_STREQ(s->before->record.samples->text, "\xe2\x9f\xa8" "5\xe2\x9f\xa9\xe2\x9f\xa8" "5\xe2\x9f\xa9");
+    session_close(s);
+    options_free(t.o);
+    buf_free(&t.log);
+}
+
 TEST(session_of_failures_leaves_the_older_run_in_place) {
     stage t;
     buffer b = {0};
