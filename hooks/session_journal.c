@@ -136,8 +136,10 @@ static glimpse_status open_journal(session *s, int64_t step, int64_t since) {
         views_sweep(s->out_dir);
         if (s->js.superseded) views_forget(s->out_dir, step);
         else if (s->js.last) catch_up(s);
-        if (s->js.last && s->js.last->record.n_samples) s->before = s->js.last;
-        else if (s->js.last) record_free(&s->js.last->record);
+        if (s->js.last && s->js.last->record.n_samples) {
+            if (s->before) record_free(&s->before->record); /* the journal was open before */
+            s->before = s->js.last;
+        } else if (s->js.last) record_free(&s->js.last->record);
         s->js.last = NULL;
     }
     return GLIMPSE_OK;
