@@ -252,13 +252,13 @@ void journal_aside(const char *name, const char *run, buffer *out) {
     buf_printf(out, ".%s%s", run, dot ? dot : "");
 }
 
-/* What the run with this record is called from now on. */
-static void name_aside(const journal *j, const glimpse_record *r, char *name, size_t cap) {
+/* What the run of this id is called from now on. */
+static void name_aside(const journal *j, const char *run, char *name, size_t cap) {
     time_t began = (time_t)lines_began(&j->f, NULL);
     struct tm t;
     char date[24] = "", id[20];
     if (began > 0 && gmtime_r(&began, &t)) strftime(date, sizeof date, "%Y-%m-%d_%H%M_", &t);
-    if (plain_name(r->run)) c_snprintf(id, sizeof id, "%s", r->run);
+    if (plain_name(run)) c_snprintf(id, sizeof id, "%s", run);
     else c_snprintf(id, sizeof id, "%llx", (unsigned long long)time(NULL));
     c_snprintf(name, cap, "%s%s", date, id);
 }
@@ -323,6 +323,31 @@ glimpse_status journal_open_after(const char *dir, int64_t first_step, int64_t s
     return st;
 }
 
+/* The run that the journal is of goes on at `first_step`, *last being its last line; not where nothing of it would stay. */
+static glimpse_status go_on(journal *j, bool same, int64_t first_step, int64_t since, int64_t begin, owned_record **last, journal_state *state) {
+    const glimpse_record *r = &(*last)->record;
+    const bool own = since > 0 && events_time(r->time) >= (double)since;
+    const int64_t from = own && r->step >= first_step ? r->step + 1 : first_step;
+    journal_state s = *state;
+    c_snprintf(s.run, sizeof s.run, "%s", r->run);
+    s.next_seq = r->seq + 1;
+    s.left_from = s.newest_step = r->step;
+    s.superseded = r->step >= from;
+    TRY(walk_back(j, from, &begin, last, &s.left_from));
+    if (!*last && !same) return GLIMPSE_OK;
+    TRY(find_owed(j, begin, *last, &s.owed));
+    if (*last) {
+        s.last_step = (*last)->record.step;
+        s.best_val_loss = (*last)->record.best_val_loss;
+        s.best_step = (*last)->record.best_step;
+    }
+    s.continued = true;
+    s.last = *last;
+    *last = NULL;
+    *state = s;
+    return GLIMPSE_OK;
+}
+
 glimpse_status journal_open_locked(const char *dir, int lock, int64_t began, int64_t first_step, int64_t since, const char *run,
                                    const char *arch, int64_t n_params, journal **out, journal_state *state) {
     glimpse_status st = GLIMPSE_OK;
@@ -343,28 +368,13 @@ glimpse_status journal_open_locked(const char *dir, int lock, int64_t began, int
     TRY_GOTO(find_last(j, &last, &begin, &s.torn));
     if (last) {
         const glimpse_record *r = &last->record;
-        bool same = run && *run && !strcmp(r->run, run);
-        s.continued = (began > 0 || same) && !strcmp(r->kind, "train") && !strcmp(r->arch, arch) && r->n_params == n_params
-                      && plain_name(r->run);
-        if (s.continued) {
-            c_snprintf(s.run, sizeof s.run, "%s", r->run);
-            s.next_seq = r->seq + 1;
-            s.newest_step = r->step;
-            bool own = since > 0 && events_time(r->time) >= (double)since;
-            int64_t from = own && r->step >= first_step ? r->step + 1 : first_step;
-            s.superseded = r->step >= from;
-            s.left_from = r->step;
-            TRY_GOTO(walk_back(j, from, &begin, &last, &s.left_from));
-            TRY_GOTO(find_owed(j, begin, last, &s.owed));
-            if (last) {
-                s.last_step = last->record.step;
-                s.best_val_loss = last->record.best_val_loss;
-                s.best_step = last->record.best_step;
-            }
-            s.last = last;
-            last = NULL;
-        } else {
-            name_aside(j, r, s.set_aside, sizeof s.set_aside);
+        const bool same = run && *run && !strcmp(r->run, run), train = !strcmp(r->kind, "train");
+        char older[sizeof s.run];
+        c_snprintf(older, sizeof older, "%s", plain_name(r->run) ? r->run : "");
+        if (train && *older && (began > 0 || same) && !strcmp(r->arch, arch) && r->n_params == n_params)
+            TRY_GOTO(go_on(j, same, first_step, since, begin, &last, &s));
+        if (!s.continued) {
+            name_aside(j, older, s.set_aside, sizeof s.set_aside);
             c_snprintf(j->older, sizeof j->older, "%s", s.set_aside);
         }
     }

@@ -68,8 +68,8 @@ glimpse_status journal_views(const char *const *names, const char *const *values
 glimpse_status journal_lock(const char *dir, int *fd);
 
 /* Open DIR/evals.jsonl for appending, one writer.
- * `first_step` 0, or another model (arch, params) than the last line's, begins a new run: the older journal is set aside
- * (journal_aside).  `run` names the run that begins (NULL or "" = a random name); a last line of that very run is
+ * `first_step` 0, another model (arch, params) than the last line's, or a first step before which the journal has no line, begins
+ * a new run: the older journal is set aside (journal_aside).  `run` names the run that begins (NULL or "" = a random name); a last line of that very run is
  * continued also at step 0: a worker died and another goes on.  A run that goes on at a step leaves the lines from that
  * step on behind.  An end that is no line is cut off and kept as evals.jsonl.torn-<time>.  Returned: journal_close. */
 glimpse_status journal_open(const char *dir, int64_t first_step, const char *run, const char *arch, int64_t n_params,

@@ -18,7 +18,6 @@
 #include <string.h>
 
 #define EXACT_NATS 1e-7 /* below this two f32 programs agree as well as they can: variants need no look */
-#define LOOK_S 20       /* the trainer waits */
 enum { MISTAKES_MOST = 3 };
 
 typedef struct check_batch {
@@ -74,13 +73,22 @@ out:
     return st;
 }
 
+/* How many ids the tokenizer has, where all of the batch are among them; else 0. */
+static int32_t ids_of_tokenizer(const session *s, const check_batch *c) {
+    const int32_t known = s->t ? s->t->vocab_size : 0;
+    for (size_t i = 0; i < (size_t)c->B * (size_t)c->T; i++)
+        if (c->ids[i] >= known || c->targets[i] >= known) return 0;
+    return known;
+}
+
 /* The variants, at most `most` one upon the other, that bring the distance down to less than `enough` of what it is (and the mean
- * to within `limit`), told in `said`; nothing where there are none.  Looks for LOOK_S at most. */
+ * to within `limit`), told in `said`; nothing where there are none.  Looks for s->look_s at most. */
 static glimpse_status explain(const session *s, const check_batch *c, double loss, bool subtle, int32_t most, double enough, double limit,
                               double *losses, buffer *said) {
     variant all[VARIANTS_MOST], taken[MISTAKES_MOST + 1];
-    const int32_t n = variants_of(s->m, subtle, all);
-    const double first = distance_of(c, loss, losses), until = monotonic_s() + LOOK_S;
+    const int32_t n = variants_of(s->m, ids_of_tokenizer(s, c), subtle, all);
+    const double first = distance_of(c, loss, losses), until = monotonic_s() + s->look_s;
+    const double near = c->losses ? limit : limit / 5; /* of so many wrong ones one may come near a mean by chance */
     double best = first;
     for (int32_t depth = 0; depth < most; depth++) {
         variant found = {0};
@@ -88,11 +96,13 @@ static glimpse_status explain(const session *s, const check_batch *c, double los
         for (int32_t i = 0; i < n && monotonic_s() < until; i++) {
             bool says;
             taken[depth] = all[i];
-            TRY(varied_losses(s, taken, depth + 1, c, losses, &says));
+            const glimpse_status tried = varied_losses(s, taken, depth + 1, c, losses, &says);
+            if (tried < 0 && subtle) return tried; /* nothing else is wrong: unproved is not proved */
+            if (tried < 0) continue;
             const double d = says ? distance_of(c, loss, losses) : NAN;
             if (!(d < best)) continue;
             best = d, found = all[i], any = true;
-            agrees = d < enough * first && fabs(mean_of(c, losses) - loss) <= limit;
+            agrees = d < enough * first && fabs(mean_of(c, losses) - loss) <= near;
         }
         if (!any) return GLIMPSE_OK;
         taken[depth] = found;
@@ -116,28 +126,38 @@ static glimpse_status compare(session *s, const check_batch *c, double loss, dou
     TRY(generator_refresh(s->g));
     TRY(score_losses(s->g, c->ids, c->targets, c->B, c->T, ours));
     const double mean = mean_of(c, ours), rms = c->losses ? rms_of(c, ours) : 0;
-    if (isnan(mean)) FAIL(GLIMPSE_E_NONFINITE, "the loss from the bound tensors is not finite, the trainer's is %.6f", loss);
+    const char *from = s->m->is_function ? "the model's function" : "the bound tensors";
+    if (isnan(mean) && !s->m->is_function && s->m->dtype != GLIMPSE_F32)
+        FAIL(GLIMPSE_E_NONFINITE, "MODEL CHECK: the loss from %s is not finite, the trainer's is %.6f\nhint: is the memory what the tensors "
+             "are bound as, GLIMPSE_BF16 or GLIMPSE_F16?", from, loss);
+    if (isnan(mean)) FAIL(GLIMPSE_E_NONFINITE, "MODEL CHECK: the loss from %s is not finite, the trainer's is %.6f", from, loss);
     const bool agrees = fabs(mean - loss) <= limit;
     if (agrees && c->losses && !s->m->is_function && rms > EXACT_NATS) TRY(explain(s, c, loss, true, 1, 0.5, INFINITY, ours, said));
+    const bool first = !s->checked || s->check_failed;
     s->checked = true;
     s->check_failed = said->n || !agrees;
-    if (!s->check_failed) return GLIMPSE_OK;
+    if (!s->check_failed) {
+        if (first) session_log(s, "glimpse: model check ok: the loss from %s is the trainer's, %.6f", from, loss);
+        return GLIMPSE_OK;
+    }
     if (agrees)
         FAIL(GLIMPSE_E_CHECK, "MODEL CHECK FAILED: another description explains the trainer's losses better (the trainer's mean is "
              "%.6f, ours %.6f; %.2g nats a token apart)\nhint: set %s; every sample says so until a check succeeds",
              loss, mean, rms, buf_str(said));
     if (!s->m->is_function && explain(s, c, loss, false, c->losses ? MISTAKES_MOST : 1, 0.05, limit, ours, said) < 0)
         buf_clear(said); /* it failed all the same */
-    FAIL(GLIMPSE_E_CHECK, "MODEL CHECK FAILED: from the bound tensors the loss is %.6f, the trainer's is %.6f; at most %g apart is right%s%s\n"
-         "hint: %s; every sample says so until a check succeeds", mean, loss, limit,
+    FAIL(GLIMPSE_E_CHECK, "MODEL CHECK FAILED: from %s the loss is %.6f, the trainer's is %.6f; at most %g apart is right%s%s\n"
+         "hint: %s; every sample says so until a check succeeds", from, mean, loss, limit,
          said->n ? "; they agree with " : "", buf_str(said),
          said->n ? "describe the model so (glimpse_bind_tensor takes GLIMPSE_TRANSPOSED and strides)"
+                 : s->m->is_function ? "are these the weights that the trainer's loss is of, its positions from 0, its ids?"
                  : "a wrong layout (transposed, q k v in another order), norm eps, activation or position scheme");
 }
 
 glimpse_status session_check(session *s, const int32_t *ids, const int32_t *targets, int32_t B, int32_t T, double loss,
                              const float *losses) {
     if (!ids || !targets || B < 1 || T < 1) FAIL(GLIMPSE_E_INVALID, "a check needs ids and targets, got B = %d, T = %d", B, T);
+    if (T > s->m->d.max_seq_len) FAIL(GLIMPSE_E_INVALID, "the check's rows have %d tokens, model.max_seq_len is %d", T, s->m->d.max_seq_len);
     bool counts = false;
     for (size_t i = 0; i < (size_t)B * (size_t)T && !counts; i++) counts = targets[i] >= 0;
     if (!counts) FAIL(GLIMPSE_E_INVALID, "a check needs targets that count, all %d x %d are -1", B, T);

@@ -21,7 +21,15 @@ static const tensor_rule *qkv_rule(const model *m) {
     return NULL;
 }
 
-int32_t variants_of(const model *m, bool subtle, variant *out) {
+/* Heads of another size that q, k and v could be cut into. */
+static int32_t add_heads(const model *m, variant *out, int32_t n, int32_t most) {
+    const int64_t hd = m->d.head_size, q = m->d.n_heads * hd, kv = m->d.n_kv_heads * hd;
+    for (int64_t size = 256; size > 0 && n < most; size -= 4) /* heads are multiples of 4 wide */
+        if (size != hd && q % size == 0 && kv % size == 0) out[n++] = (variant){VARIANT_HEADS, (double)size, NULL};
+    return n;
+}
+
+int32_t variants_of(const model *m, int32_t ids, bool subtle, variant *out) {
     int32_t n = 0;
     const tensor_family *f = family_find(m->d.arch);
     for (int i = 0; i < 3; i++) out[n++] = (variant){VARIANT_EPS, i, NULL};
@@ -32,7 +40,7 @@ int32_t variants_of(const model *m, bool subtle, variant *out) {
     }
     for (int i = 0; i < 4; i++) out[n++] = (variant){VARIANT_ACTIVATION, i, NULL};
     out[n++] = (variant){VARIANT_TRANSPOSED, 0, NULL};
-    for (int i = 0; f && i < f->n_rules && n < VARIANTS_MOST - 20; i++)
+    for (int i = 0; f && i < f->n_rules && n < VARIANTS_MOST - 40; i++)
         if (is_layers_matrix(&f->rules[i])) out[n++] = (variant){VARIANT_TRANSPOSED, 0, &f->rules[i]};
     for (int i = 1; i < 6; i++) out[n++] = (variant){VARIANT_QKV_ORDER, i, NULL};
     for (variant_kind k = VARIANT_NORM; k <= VARIANT_ROPE_PAIRS; k++) out[n++] = (variant){k, 0, NULL};
@@ -41,7 +49,9 @@ int32_t variants_of(const model *m, bool subtle, variant *out) {
     for (int i = 0; i < 3; i++) out[n++] = (variant){VARIANT_ROPE_THETA, (double[]){1e4, 5e5, 1e6}[i], NULL};
     out[n++] = (variant){VARIANT_ATTENTION_SCALE, 1, NULL};
     out[n++] = (variant){VARIANT_EMBEDDING_SCALE, sqrt(m->d.channels), NULL};
-    return n;
+    out[n++] = (variant){VARIANT_VOCABULARY, (double)m->wte.rows, NULL};
+    if (ids) out[n++] = (variant){VARIANT_VOCABULARY, ids, NULL};
+    return add_heads(m, out, n, VARIANTS_MOST);
 }
 
 static bool transpose(matrix *w) {
@@ -77,15 +87,26 @@ static vector part_of(const vector *b, int64_t from, int64_t n) {
     return part;
 }
 
+/* Three tensors, each of which was bound as another one. */
+static bool exchange_qkv(model_layer *y, const int order[3], const int64_t size[3]) {
+    const model_layer was = *y;
+    for (int i = 0; i < 3; i++) {
+        if (was.qkv[i].rows != size[order[i]]) return false;
+        y->qkv[order[i]] = was.qkv[i];
+        y->qkv_bias[order[i]] = was.qkv_bias[i];
+    }
+    return true;
+}
+
 static bool reorder_qkv(model *m, const int order[3]) {
     const int64_t hd = m->d.head_size, size[3] = {m->d.n_heads * hd, m->d.n_kv_heads * hd, m->d.n_kv_heads * hd};
     for (int32_t l = 0; l < m->d.n_layers; l++) {
         model_layer *y = &m->layers[l];
         const matrix w = y->qkv[0];
         const vector b = y->qkv_bias[0];
-        if (y->n_qkv != 1 || m->d.qkv_grouped == 1) return false;
+        if (m->d.qkv_grouped == 1 || (y->n_qkv != 1 && !exchange_qkv(y, order, size))) return false;
         int64_t from = 0;
-        for (int i = 0; i < 3; i++) {
+        for (int i = 0; i < 3 && y->n_qkv == 1; i++) {
             const int part = order[i];
             y->qkv[part] = rows_of(&w, from, size[part]);
             y->qkv_bias[part] = part_of(&b, from, size[part]);
@@ -93,6 +114,20 @@ static bool reorder_qkv(model *m, const int order[3]) {
         }
         y->n_qkv = 3;
     }
+    return true;
+}
+
+/* q, k and v cut into heads of another size; what hangs on the size goes with it where it is the default. */
+static bool cut_heads(model *m, int32_t size) {
+    glimpse_model *d = &m->d;
+    const int32_t was = d->head_size;
+    if (m->layers[0].q_norm.on || d->rope_scaling || size == was) return false;
+    if (d->positions == GLIMPSE_ROPE && (size % 2 || (d->rope_dims != was && d->rope_dims > size))) return false;
+    d->n_heads = (int32_t)((int64_t)d->n_heads * was / size);
+    d->n_kv_heads = (int32_t)((int64_t)d->n_kv_heads * was / size);
+    d->head_size = size;
+    if (d->rope_dims == was) d->rope_dims = size;
+    if (d->attention_scale == (float)(1 / sqrt((double)was))) d->attention_scale = (float)(1 / sqrt((double)size));
     return true;
 }
 
@@ -162,6 +197,13 @@ bool variant_apply(const variant *v, model *m) {
         d->qkv_grouped = d->qkv_grouped == 1 ? -1 : 1;
         return true;
     case VARIANT_GATE_AND_UP: return swap_gate(m);
+    case VARIANT_HEADS: return cut_heads(m, (int32_t)v->value);
+    case VARIANT_VOCABULARY: {
+        const int64_t rows = m->wte.rows < m->head.rows ? m->wte.rows : m->head.rows;
+        if ((int32_t)v->value == d->vocab_size || v->value > (double)rows) return false;
+        d->vocab_size = (int32_t)v->value;
+        return true;
+    }
     }
     return false;
 }
@@ -182,10 +224,19 @@ void variant_say(const variant *v, const model *m, buffer *out) {
     case VARIANT_TRANSPOSED: buf_printf(out, "%s transposed", v->rule ? name : "every matrix of the layers"); break;
     case VARIANT_QKV_ORDER: {
         const int *o = orders[(int)v->value];
-        buf_printf(out, "%s in the order %c, %c, %c", name, "qkv"[o[0]], "qkv"[o[1]], "qkv"[o[2]]);
+        const char *what = m->layers[0].n_qkv == 1 ? name : "what is bound as q, k, v"; /* three tensors */
+        buf_printf(out, "%s in the order %c, %c, %c", what, "qkv"[o[0]], "qkv"[o[1]], "qkv"[o[2]]);
         break;
     }
     case VARIANT_QKV_GROUPED: buf_printf(out, "model.qkv_grouped = %d", m->d.qkv_grouped == 1 ? -1 : 1); break;
     case VARIANT_GATE_AND_UP: buf_puts(out, "the gate's rows and up's the other way round"); break;
+    case VARIANT_HEADS: {
+        const int64_t q = (int64_t)m->d.n_heads * m->d.head_size, kv = (int64_t)m->d.n_kv_heads * m->d.head_size, size = (int64_t)v->value;
+        buf_printf(out, "model.n_heads = %lld", (long long)(q / size));
+        if (kv != q) buf_printf(out, ", n_kv_heads = %lld", (long long)(kv / size));
+        if (q != m->d.channels) buf_printf(out, ", head_size = %lld", (long long)size);
+        break;
+    }
+    case VARIANT_VOCABULARY: buf_printf(out, "model.vocab_size = %d", (int)v->value); break;
     }
 }

@@ -17,9 +17,11 @@ typedef enum variant_kind {
     VARIANT_ATTENTION_SCALE,
     VARIANT_EMBEDDING_SCALE,
     VARIANT_TRANSPOSED,    /* the matrix of `rule`; NULL = every matrix of the layers */
-    VARIANT_QKV_ORDER,     /* value: the order in memory, an index of 6 */
+    VARIANT_QKV_ORDER,     /* value: the order in memory, or in which three tensors are bound, an index of 6 */
     VARIANT_QKV_GROUPED,
-    VARIANT_GATE_AND_UP    /* the other way round */
+    VARIANT_GATE_AND_UP,   /* the other way round */
+    VARIANT_HEADS,         /* value: the size of a head, of which there are more or fewer then */
+    VARIANT_VOCABULARY     /* value: ids; the padding counted or not */
 } variant_kind;
 
 typedef struct variant {
@@ -28,11 +30,11 @@ typedef struct variant {
     const tensor_rule *rule;
 } variant;
 
-enum { VARIANTS_MOST = 64 };
+enum { VARIANTS_MOST = 96 };
 
-/* Those that move the mean loss by less than the noise of f32 (`subtle`: another GELU, another eps), or all.  How many, at most
- * VARIANTS_MOST. */
-int32_t variants_of(const model *m, bool subtle, variant *out);
+/* Those that move the mean loss by less than the noise of f32 (`subtle`: another GELU, another eps), or all.  `ids`: how many the
+ * tokenizer has, 0 = not known, or too few for the batch.  How many, at most VARIANTS_MOST. */
+int32_t variants_of(const model *m, int32_t ids, bool subtle, variant *out);
 /* Make `m` (its layers are the caller's copy) what the variant says; false: it says nothing that m does not. */
 bool variant_apply(const variant *v, model *m);
 /* "model.activation = GLIMPSE_RELU", "transformer.h.*.attn.c_proj.weight transposed"; appended. */

@@ -4,6 +4,7 @@
 #include "hooks/tasks/task_run.h"
 #include "include/internal/file.h"
 #include "include/internal/status.h"
+#include "include/internal/utf8.h"
 #include "viz/text.h"
 #include <math.h>
 #include <stdlib.h>
@@ -78,12 +79,8 @@ glimpse_status probes_open(const char *path, const model *m, tokenizer *t, probe
     if (list) list->a = arena_new();
     if (list && list->a) list->probes = arena_alloc(list->a, MOST_PROBES * sizeof *list->probes);
     if (!list || !list->probes) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for the probes");
-    for (size_t i = 0, from = 0; i <= text.n; i++) {
-        if (i < text.n && text.bytes[i] != '\n') continue;
-        size_t to = i > from && text.bytes[i - 1] == '\r' ? i - 1 : i;
-        if (to > from) TRY_GOTO(read_line(list, text.bytes + from, to - from));
-        from = i + 1;
-    }
+    const char *line;
+    for (size_t at = 0, n; utf8_line(buf_str(&text), text.n, &at, &line, &n);) TRY_GOTO(read_line(list, line, n));
     if (!list->n) FAIL_GOTO(GLIMPSE_E_INVALID, "--probe %s holds no line\nhint: one text a line, or a prompt, a tab and its answer", path);
     for (int32_t i = 0; i < list->n; i++) TRY_GOTO(encode_probe(list, &list->probes[i], m, t));
     *out = list;

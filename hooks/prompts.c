@@ -3,6 +3,7 @@
 
 #include "include/internal/file.h"
 #include "include/internal/status.h"
+#include "include/internal/utf8.h"
 #include "sampling/pieces_text.h"
 #include <string.h>
 #include <unistd.h>
@@ -171,6 +172,18 @@ static glimpse_status start_list(prompt_list *p, int64_t n) {
     return GLIMPSE_OK;
 }
 
+/* The beginning where no prompt was given and the vocabulary lacks the default one: a character model of names has no newline. */
+static glimpse_status from_start(prompt_list *p, int32_t i, const model *m, tokenizer *t, int32_t max_tokens) {
+    const int32_t start = start_id(m, t), id = start < 0 ? 0 : start;
+    buffer b = {0};
+    buf_puts(&b, "the vocabulary has no newline: samples begin with ");
+    if (start < 0) buf_puts(&b, "id 0 (--sample_start_tokens TEXT)");
+    else buf_puts(&b, start == m->d.bos ? "the BOS token" : "the EOS token");
+    say(p, buf_str(&b));
+    buf_free(&b);
+    return start < 0 ? from_ids(p, i, &id, 1, m, t, max_tokens) : keep(p, i, "", 0, &id, 1, m, max_tokens);
+}
+
 /* `before`: of a turn of a conversation, what separates it from the text that it goes on with; "" = it begins one; NULL = no
  * turn. */
 static glimpse_status one_option(const options *o, prompt_list *p, int32_t i, const char *spec, const char *before, bool goes_on,
@@ -203,6 +216,14 @@ static glimpse_status one_option(const options *o, prompt_list *p, int32_t i, co
     }
     if (buf_failed(&text) || buf_failed(&form)) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a prompt");
     const buffer *whole = instruction ? &form : &text;
+    if (!before && !instruction && t && !opt_is_set(o, OPT_sample_start_tokens) && !opt_is_set(o, OPT_prompts)) {
+        glimpse_status st_default = tokenizer_encode(t, text.bytes, text.n, &ids);
+        if (st_default == GLIMPSE_E_TOKENIZER) { /* nobody asked for this text */
+            TRY_GOTO(from_start(p, i, m, t, max_tokens));
+            goto out;
+        }
+        TRY_GOTO(st_default);
+    }
     bool exact = before || (options_is_offline(o) && (opt_is_set(o, OPT_sample_start_tokens) || opt_is_set(o, OPT_prompts)));
     const char *advice =
         instruction ? "--prompt_format instruction writes \"Instruction:\" and \"Response:\" around the text, --prompt_format plain nothing" :
@@ -220,15 +241,11 @@ out:
 
 /* The lines of --prompts FILE, each a spec of its own; NUL-terminated in place. */
 static glimpse_status split_lines(buffer *lines, buffer *starts) {
-    for (size_t i = 0, from = 0; i <= lines->n; i++) {
-        if (i < lines->n && lines->bytes[i] != '\n') continue;
-        size_t to = i > from && lines->bytes[i - 1] == '\r' ? i - 1 : i;
-        if (to > from) {
-            lines->bytes[to] = 0;
-            const char *s = lines->bytes + from;
-            buf_put(starts, &s, sizeof s);
-        }
-        from = i + 1;
+    const char *line;
+    for (size_t at = 0, n; utf8_line(buf_str(lines), lines->n, &at, &line, &n);) {
+        if (memchr(line, 0, n)) FAIL(GLIMPSE_E_FORMAT, "--prompts: a line holds a zero byte\nhint: UTF-8 is read; \\0 is a zero byte in a prompt");
+        lines->bytes[line + n - lines->bytes] = 0;
+        buf_put(starts, &line, sizeof line);
     }
     if (buf_failed(starts)) FAIL(GLIMPSE_E_MEMORY, "no memory for the prompts");
     return GLIMPSE_OK;

@@ -266,7 +266,7 @@ glimpse_status session_eval(session *s, int64_t step, double train_loss, double 
         goto out;
     }
     acknowledge(s, rec, step, t0, hint);
-    if (due && opt_bool(s->o, OPT_save_snapshots)) session_save_weights(s, step);
+    if (due && opt_bool(s->o, OPT_save_snapshots) && !s->m->is_function) session_save_weights(s, step);
     if (isinf(given_loss) || isinf(train_loss))
         session_log(s, "glimpse: step %lld: the loss is not finite (train %g, val %g)", (long long)step, train_loss, given_loss);
     if (sampled < 0) st = status_set_text(sampled, buf_str(&why));

@@ -131,12 +131,15 @@ static glimpse_status open_journal(session *s, int64_t step, int64_t since) {
                         (long long)s->js.left_from, (long long)s->js.newest_step);
             session_spoil_texts(s);
             s->js.newest_step = s->js.last_step;
-        }
+        } else if (s->js.last && !s->begun && strcmp(s->js.run, s->host.run))
+            session_log(s, "glimpse: continues run %s, whose last step was %lld", s->js.run, (long long)s->js.last_step);
         views_sweep(s->out_dir);
         if (s->js.superseded) views_forget(s->out_dir, step);
         else if (s->js.last) catch_up(s);
-        if (s->js.last && s->js.last->record.n_samples) s->before = s->js.last;
-        else if (s->js.last) record_free(&s->js.last->record);
+        if (s->js.last && s->js.last->record.n_samples) {
+            if (s->before) record_free(&s->before->record); /* the journal was open before */
+            s->before = s->js.last;
+        } else if (s->js.last) record_free(&s->js.last->record);
         s->js.last = NULL;
     }
     return GLIMPSE_OK;
@@ -177,6 +180,9 @@ glimpse_status session_redraw_texts(session *s) {
 
 void session_leave_branch(session *s, int64_t step) {
     if (s->j && !session_holds_back(s) && s->js.newest_step >= step) {
+        if (s->js.newest_step > step) /* an epoch's own counter would overwrite one epoch's evals with the next one's, unseen */
+            session_log(s, "glimpse: step %lld after step %lld: the evals from there on are left behind (the step counts over all epochs)",
+                        (long long)step, (long long)s->js.newest_step);
         views_forget(s->out_dir, step);
         session_spoil_texts(s);
     }

@@ -50,6 +50,7 @@ glimpse_status session_open_model(const options *o, model *m, tokenizer *t, cons
     s->kind = kind;
     schedule_init(&s->due);
     s->sampled_step = -1;
+    s->look_s = 20;
     s->o = options_copy(o);
     s->out_dir = strdup(out_dir);
     if (!s->o || !s->out_dir) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for the session");
@@ -181,6 +182,7 @@ glimpse_status session_open(const options *o, const glimpse_model *d, const sess
     if (host->taken && host->taken(host->user, s->out_dir))
         session_log(s, "glimpse: %s: another run is writing here: until it ends, evals fail\nhint: give this run its own --out_dir", s->out_dir);
     announce(s, f);
+    if (opt_bool(o, OPT_save_snapshots) && s->m->is_function) session_log(s, "glimpse: --save_snapshots: a model that is a function has no weights to save");
     *out = s;
     return GLIMPSE_OK;
 }

@@ -46,6 +46,7 @@ struct session {
     bool texts_stale;     /* sample.txt and its like are not what the journal says */
     bool views_missing;   /* an eval's own files could not all be written: a report draws them */
     bool check_failed, checked, note_said;
+    double look_s;        /* how long a failed check may look for the mistake: the trainer waits */
     bool told;            /* the error of this call was said in the log */
     unsigned hinted;      /* view.h: what the log of this run advised */
     int32_t unscored_said; /* probes that cannot be scored: how many were said */

@@ -197,7 +197,9 @@ typedef struct glimpse_tokenizer {
 /* A model given as a function instead of tensors: the logits of the last position of each row.
  *   ids     (B, T)  row-major, rows padded at the right; lengths (B): how many ids of a row count, 1..T
  *   out     (B, V)  the logits that follow the last counted id of each row
- * Returns 0, anything else fails the eval.  Called on the caller's thread (inline mode only).
+ * Returns 0, anything else fails the eval.  Called on the caller's thread, in inline mode alone (glimpse_set(cfg, "mode", "inline")),
+ * once a token, each time with the whole text so far: a recurrent model may keep its state from call to call and go on where a
+ * row's beginning is the one before.  max_seq_len is then the longest text that it is to be asked for.  A C++ one must not throw.
  * Its twin logits_all writes (B, T, V), all positions: used to score a text in one call, and for everything where it alone
  * is given. */
 typedef int (*glimpse_logits_fn)(void *user, int B, int T, const int *ids, const int *lengths, float *out);
@@ -276,6 +278,12 @@ typedef struct glimpse_model {
  *          .attn.c_proj.weight (C, C) /bias (C)      .ln_2.weight/bias (C)
  *          .mlp.c_fc.weight (F, C) /bias (F)         .mlp.c_proj.weight (C, F) /bias (C)
  *          transformer.ln_f.weight/bias (C)          every bias may be absent
+ *   Llama: model.embed_tokens.weight (Vp, C)  model.norm.weight (C)  lm_head.weight (Vp, C), absent = tied
+ *          model.layers.N.input_layernorm.weight (C)  .post_attention_layernorm.weight (C)
+ *          .self_attn.q_proj.weight (H hd, C)  .k_proj.weight, .v_proj.weight (KV hd, C)  .o_proj.weight (C, H hd)
+ *          .mlp.gate_proj.weight, .up_proj.weight (F, C)  .down_proj.weight (C, F)
+ *   The other architectures: the names in their Hugging Face checkpoints; `glimpse inspect` lists a checkpoint's.
+ *   f32, bf16 and f16 are read; weights in double: bind a float copy that is filled before each glimpse_eval.
  * An error is also kept in the model: glimpse_open says it and returns NULL, so the results need no check. */
 GLIMPSE_API glimpse_status glimpse_bind(glimpse_model *model, const char *name, const void *data, glimpse_dtype dtype,
                                         int32_t n_dims, const int64_t *dims);
@@ -299,7 +307,8 @@ typedef struct glimpse glimpse;
 GLIMPSE_API glimpse *glimpse_open(const glimpse_config *cfg, const glimpse_model *model);
 
 /* Call at each evaluation with the losses (NAN = not known).  Samples if an eval is due: always at the first one, when
- * the validation loss improved or is not finite, or with --sample_each_eval.  Says one line in any case.
+ * the validation loss improved or is not finite (NAN: none is known), or with --sample_each_eval.  Says one line in any case.
+ * `step` counts over the whole training, not within an epoch: one that falls leaves the evals from there on behind.
  * `step` is at most 2^53 in size (GLIMPSE_E_INVALID).  In worker mode it takes a copy of the tensors; less where none is due
  * or the worker is busy.
  * Returns GLIMPSE_OK, GLIMPSE_NOT_DUE, GLIMPSE_SKIPPED or an error (also that of an earlier posted eval).  After three

@@ -151,9 +151,19 @@ out:
     return st;
 }
 
+/* A flag of ours as it is written elsewhere, of a name that few trainers have: two words, and none of the names that many do. */
+static bool is_ours_elsewhere(const flag *f) {
+    static const opt_id common[] = {OPT_out_dir, OPT_batch_size, OPT_run_name, OPT_early_stopping};
+    if (f->ours || f->id < 0 || strcmp(f->name, opt_info_of((opt_id)f->id)->name) || !strchr(f->name, '_')) return false;
+    for (size_t i = 0; i < sizeof common / sizeof *common; i++)
+        if (f->id == (int)common[i]) return false;
+    return true;
+}
+
 void args_odd(int argc, char **argv, buffer *lines) {
     for (int i = 1; i < argc && argv[i] && strcmp(argv[i], "--") != 0; i++) {
         flag f = classify(argv[i], false);
+        if (is_ours_elsewhere(&f)) buf_printf(lines, "--%s is left to the trainer; Glimpse's is --glimpse_%s here\n", f.name, f.name);
         bool plain = strspn(f.name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789") == strlen(f.name);
         const char *near = f.ours || f.id >= 0 || !plain ? NULL : opt_nearest_bare(f.name, strlen(f.name));
         if (near) buf_printf(lines, "is %.*s meant for Glimpse, which takes --%s? It was left to the trainer\n",

@@ -60,8 +60,30 @@ glimpse_status device_owns(const void *p) {
     return GLIMPSE_OK;
 }
 
+/* Where the addresses begin that were reserved together with this one; 0 = the driver does not know it. */
+static cu_address reserved_from(const driver *cu, cu_address address) {
+    cu_address start = 0;
+    return cu->pointer(&start, CU_POINTER_RANGE_START, address) == CU_OK ? start : 0;
+}
+
+/* The mapped memory around `address`, as far as `bytes` need it.  Of memory that is mapped in pieces into one reserved range
+ * (cuMemMap; PyTorch's expandable segments) the driver's range is one piece: those that follow each other count as one. */
+static cu_result find_range(const driver *cu, cu_address address, size_t bytes, cu_address *at, size_t *n, cu_address *base) {
+    cu_result e = cu->range(at, n, address);
+    if (e != CU_OK) return e;
+    *base = reserved_from(cu, address);
+    while (*base && address - *at <= *n && bytes > *n - (address - *at)) {
+        cu_address next = 0, end = *at + *n;
+        size_t more = 0;
+        if (reserved_from(cu, end) != *base || cu->range(&next, &more, end) != CU_OK || next != end || !more) break;
+        *n += more;
+    }
+    if (!*base) *base = *at;
+    return CU_OK;
+}
+
 glimpse_status device_allocation(device *d, const void *p, size_t bytes, uint64_t *base) {
-    cu_address at = 0, address = (cu_address)(uintptr_t)p;
+    cu_address at = 0, whole = 0, address = (cu_address)(uintptr_t)p;
     size_t n = 0;
     bool yes;
     driver_guard guard;
@@ -69,12 +91,12 @@ glimpse_status device_allocation(device *d, const void *p, size_t bytes, uint64_
     TRY(find_memory(d->cu, p, &yes));
     if (!yes) return GLIMPSE_OK;
     TRY(driver_enter(d->cu, d->context, &guard));
-    cu_result e = d->cu->range(&at, &n, address);
+    cu_result e = find_range(d->cu, address, bytes, &at, &n, &whole);
     driver_leave(d->cu, &guard);
     if (e != CU_OK) return driver_failed(d->cu, e, "range");
     if (address < at || address - at > n || bytes > n - (address - at))
         FAIL(GLIMPSE_E_MODEL, "%zu bytes at %p pass the end of their allocation on the GPU", bytes, p);
-    *base = at;
+    *base = whole;
     return GLIMPSE_OK;
 }
 

@@ -182,8 +182,9 @@ typedef struct plain_lines { /* start from {0} */
 /* The next line of standard input, as session_host.read_line has it; -EFBIG: it has more than 16 MiB, and is passed over.
  * -EINTR: a signal came, and `cancel` (may be NULL) is set. */
 int plain_lines_next(plain_lines *l, const char *prompt, const atomic_int *cancel, const char **line, size_t *n);
-/* Wait until standard input has something, its end too; false: `cancel` was set, by a handler of SIGINT, before or meanwhile. */
-bool plain_lines_wait(const atomic_int *cancel);
+/* Wait until standard input has something, its end too; false: `cancel` was set, by a handler of SIGINT, before or meanwhile.
+ * `blocked`: the signals that do not come meanwhile; NULL: as they are. */
+bool plain_lines_wait(const atomic_int *cancel, const sigset_t *blocked);
 
 /* === inline_sampler.c === */
 /* A vtable and its state that call the user's with the host's own state in place (g NULL: with Glimpse's).  The state is freed by vt->free. */

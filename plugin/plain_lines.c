@@ -13,7 +13,7 @@
 #define LONGEST ((size_t)16 << 20)
 
 /* SIGINT comes within the wait alone: one between a look at `cancel` and a read would set it, and the read would wait on. */
-bool plain_lines_wait(const atomic_int *cancel) {
+bool plain_lines_wait(const atomic_int *cancel, const sigset_t *blocked) {
     struct pollfd p = {STDIN_FILENO, POLLIN, 0};
     sigset_t interrupt, before;
     int ready = 0;
@@ -21,7 +21,7 @@ bool plain_lines_wait(const atomic_int *cancel) {
     sigaddset(&interrupt, SIGINT);
     pthread_sigmask(SIG_BLOCK, &interrupt, &before);
     while (ready == 0 && !atomic_load(cancel)) {
-        ready = ppoll(&p, 1, NULL, &before);
+        ready = ppoll(&p, 1, NULL, blocked ? blocked : &before);
         if (ready < 0 && errno == EINTR) ready = 0;
     }
     pthread_sigmask(SIG_SETMASK, &before, NULL);
@@ -59,7 +59,7 @@ int plain_lines_next(plain_lines *l, const char *prompt, const atomic_int *cance
         }
         char *room = buf_reserve(&l->bytes, 1 << 16);
         if (!room) return -ENOMEM;
-        if (cancel && !plain_lines_wait(cancel)) return -EINTR;
+        if (cancel && !plain_lines_wait(cancel, NULL)) return -EINTR;
         ssize_t got = io.read(STDIN_FILENO, room, 1 << 16);
         if (got < 0 && errno == EINTR) continue;
         if (got < 0) return -errno;

@@ -23,7 +23,8 @@ enum { OPEN_WAIT_MS = 15000, NEW_WORKERS_AT_CLOSE = 2 };
 /* What only this process could do. */
 static glimpse_status check_reach(const options *o, const glimpse_model *m) {
     if (m->logits || m->logits_all)
-        FAIL(GLIMPSE_E_UNSUPPORTED, "off: a model given as a function runs in this process alone\nhint: --mode inline");
+        FAIL(GLIMPSE_E_UNSUPPORTED, "off: a model given as a function runs in this process alone, at an eval that waits for "
+             "its samples\nhint: --mode inline, or glimpse_set(cfg, \"mode\", \"inline\")");
     if (m->tokenizer.encode || m->tokenizer.decode)
         FAIL(GLIMPSE_E_UNSUPPORTED, "off: a tokenizer given as functions runs in this process alone\nhint: --mode inline, or give "
              "its pieces or its file");

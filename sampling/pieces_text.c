@@ -26,6 +26,10 @@ glimpse_status piece_text(tokenizer *t, int32_t id, buffer *out) {
         buf_putc(out, ' ');
         return GLIMPSE_OK;
     }
+    if (id < 0 || id >= t->vocab_size) { /* the model has more ids than the tokenizer: one that says it, said as nothing, would hide that */
+        buf_printf(out, "\xe2\x9f\xa8%d\xe2\x9f\xa9", (int)id);
+        return GLIMPSE_OK;
+    }
     if (!tokenizer_is_special(t, id)) return tokenizer_decode(t, id, out);
     buffer raw = {0};
     glimpse_status st = tokenizer_decode(t, id, &raw);

@@ -68,6 +68,7 @@ void trainer_open(trainer *t, fake_cuda *f, int blocks, bool own_stream, const c
 }
 void trainer_close(trainer *t) {
     rig_close(&t->r);
+    if (t->f) EXPECT_STREQ(t->f->problem ? t->f->problem : "", "");
     for (int i = 0; i < 16; i++) free(t->base[i]);
 }
 

@@ -308,6 +308,25 @@ TEST(charts_sheet) {
     record_free(&o->record);
 }
 
+static bool same_picture(const image *a, const image *b) { return a->w == b->w && a->h == b->h && !memcmp(a->rgb, b->rgb, (size_t)a->w * (size_t)a->h * 3); }
+
+/* Of a function neither type nor place is known, whatever the record's fields hold; the model's name is told where there is one. */
+TEST(charts_sheet_of_a_function_and_of_a_name) {
+    image m[2];
+    for (int named = 0; named < 2; named++) {
+        owned_record *o = chart_record(40, 5, 5, "top_k=5");
+        REQUIRE(o);
+        if (!named) o->record.arch = "function";
+        REQUIRE(draw_sheet(o, &m[0]));
+        if (named) o->record.model_name = "my-gpt";
+        else o->record.dtype = "bf16", o->record.device = "function";
+        REQUIRE(draw_sheet(o, &m[1]));
+        EXPECT_EQ(same_picture(&m[0], &m[1]), !named);
+        for (int i = 0; i < 2; i++) free(m[i].rgb);
+        record_free(&o->record);
+    }
+}
+
 TEST(charts_sheet_of_none_one_and_many_tokens) {
     static const struct { int n, least_h, most_h; } want[] = {{0, 60, 200}, {1, 200, 500}, {33, 500, 900}, {1024, 5000, 12000}, {5000, 5000, 12000}};
     for (size_t i = 0; i < sizeof want / sizeof want[0]; i++) {

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -109,7 +110,7 @@ static int end(terminal *t) {
 }
 
 static int turns;
-static char last_text[64];
+static char last_text[256];
 static glimpse_status count(void *user, owned_record *r) {
     (void)user;
     const glimpse_sample *s = r->record.samples;
@@ -157,6 +158,35 @@ TEST_LIMIT(chat_in_a_terminal, 120) {
     type(&t, "\x04");
     EXPECT_EQ(end(&t), 0);
     EXPECT_EQ(turns_recorded(), 3);
+}
+
+/* Lines that are longer than a terminal which shrinks under them: libedit allocates in its handler of SIGWINCH, and keeps a cursor
+ * that stands outside of the new size. */
+TEST_LIMIT(chat_in_a_terminal_that_is_resized, 120) {
+    static const struct winsize sizes[] = { { 24, 100, 0, 0 }, { 5, 20, 0, 0 }, { 40, 200, 0, 0 }, { 2, 7, 0, 0 }, { 24, 80, 0, 0 }, { 1, 1, 0, 0 }, { 0, 0, 0, 0 } };
+    terminal t;
+    char line[128] = "";
+    save_model(1, 16, 1024);
+    start(&t, (const char *const[]){ "--max_new_tokens", "2", "--ignore_eos", NULL });
+    REQUIRE(wait_for(&t, "Ctrl-D leaves") && wait_for(&t, "> "));
+    for (int turn = 0; turn < 12; turn++) {
+        for (int i = 0; i < 120; i++) {
+            char key[2] = { (char)('A' + i % 25), 0 };
+            line[i] = *key;
+            type(&t, key);
+            if (i < 90) continue; /* it fills the first size */
+            REQUIRE(wait_for(&t, key));
+            if (i % 3 == 0) EXPECT_EQ(ioctl(t.fd, TIOCSWINSZ, &sizes[1 + (i / 3 + turn) % 6]), 0);
+            if (i % 5 == 0) type(&t, "\x01\x05"); /* to its begin and back */
+        }
+        ioctl(t.fd, TIOCSWINSZ, &sizes[0]);
+        type(&t, "\r");
+        REQUIRE(wait_for(&t, "2 tokens") && wait_for(&t, "> "));
+        EXPECT_EQ(turns_recorded(), turn + 1);
+        EXPECT(strstr(last_text, line) != NULL);
+    }
+    type(&t, "\x04");
+    EXPECT_EQ(end(&t), 0);
 }
 
 /* Ctrl-C ends the answer, which stands; the program goes on, and ends as it is told. */

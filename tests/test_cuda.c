@@ -251,6 +251,73 @@ TEST(cuda_same_bits_in_any_batch) {
     }
 }
 
+/* Whatever is called while another thread of the host captures a stream of its own. */
+TEST(cuda_leaves_other_threads_captures_alone) {
+    enum { ROWS = 67, V = 51 };
+    shape s = SHAPE_GPT2;
+    tiny m;
+    tiny_build(&m, &s, 11);
+    backend_config cfg = {.threads = 1, .max_rows = ROWS, .max_logits = ROWS, .n_strips = 2, .strip_tokens = 96};
+    backend *be = NULL;
+    backend_row rows[ROWS];
+    int32_t ids[ROWS], n[1];
+    float *out = calloc(V * ROWS, sizeof *out), cosine[1];
+    const float *one;
+    burst_token tokens[BURST_MAX_STEPS];
+    for (int i = 0; i < ROWS; i++) ids[i] = i % V;
+    emu_others_capture(1);
+    REQUIRE_OK(backend_cuda.open(&be, &m.p, &cfg));
+    EXPECT_OK(be->ops->refresh(be));
+    rows_of(rows, ids, ROWS, 0, 0);
+    run_rows_on(be, &m.p, rows, ROWS, out);
+    EXPECT_OK(be->ops->whole_row(be, 3, &one));
+    EXPECT_OK(be->ops->copy(be, 0, 1, 0, 20));
+    EXPECT_OK(be->ops->cosines(be, (const int32_t[]){3, 4}, 1, cosine));
+    burst_row row = {.row = {5, ROWS, 0, -1, 0, 1, 0}, .key = 5, .steps = 4, .eos = -1};
+    burst_request rq = {&row, 1, 0, tokens, NULL, n, 0};
+    EXPECT_OK(be->ops->burst(be, &rq));
+    cfg.max_rows = 8;
+    if (EXPECT_OK(be->ops->reopen(be, &cfg))) be->ops->close(be);
+    emu_others_capture(0);
+    no_problem("while others capture");
+    EXPECT_EQ(emu_capture_mode(), 0);
+    EXPECT_EQ(emu_handles(), 0);
+    free(out);
+    tiny_free(&m);
+}
+
+/* Memory that ends at any call of an opening is said to be memory, whereupon the CPU samples; cuBLAS's own is asked for there, too. */
+TEST(cuda_open_without_memory) {
+    if (emu_is_chip()) SKIP("a chip does not fail when it is asked to");
+    shape s = SHAPE_GPT2;
+    tiny m;
+    s.layers = 1;
+    tiny_build(&m, &s, 11);
+    backend_config cfg = {.threads = 1, .max_rows = 67, .max_logits = 1, .n_strips = 1, .strip_tokens = 67};
+    backend *be = NULL;
+    emu_fail(0, 0, 0);
+    REQUIRE_OK(backend_cuda.open(&be, &m.p, &cfg));
+    const long calls = emu_calls();
+    const int handles = emu_handles();
+    be->ops->close(be);
+    cfg.max_rows = 64;
+    REQUIRE_OK(backend_cuda.open(&be, &m.p, &cfg));
+    EXPECT_EQ(handles - emu_handles(), 1); /* cuBLAS's */
+    be->ops->close(be);
+    cfg.max_rows = 67;
+    for (long n = 1; n <= calls; n++) {
+        emu_fail(n, 2, 0);
+        glimpse_status st = backend_cuda.open(&be, &m.p, &cfg);
+        if (st >= 0) be->ops->close(be);
+        else test_check(st == GLIMPSE_E_MEMORY, __FILE__, __LINE__, "call %ld: %s", n, status_text());
+        emu_fail(0, 0, 0);
+    }
+    no_problem("opening without memory");
+    EXPECT_EQ(emu_device_bytes(), 0);
+    EXPECT_EQ(emu_handles(), 0);
+    tiny_free(&m);
+}
+
 TEST(cuda_not_finite) {
     shape s = SHAPE_GPT2;
     tiny m;

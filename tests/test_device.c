@@ -64,6 +64,32 @@ TEST(device_managed_memory_waits_for_the_stream_too) {
     buf_free(&expected);
 }
 
+/* cuMemMap: the driver's range is one piece, tensors lie across several. */
+TEST(device_memory_that_is_mapped_in_pieces) {
+    fake_cuda *f = driver_start();
+    buffer expected = {0};
+    trainer t;
+    REQUIRE(f != NULL);
+    reference(&expected);
+    f->pieces = 8192;
+    for (int own = 0; own < 2; own++) expect_run(f, &expected, 1, own, NULL, 3);
+    expect_run(f, &expected, 1, true, (const char *const[]){"mode=inline", NULL}, 0);
+    rig_prepare(&t.r, NULL);
+    for (int32_t k = 0; k < t.r.gpt.model.n_tensors; k++) { /* the first is longer than what is mapped */
+        glimpse_tensor *x = &t.r.gpt.model.tensors[k];
+        size_t n = sizeof(float);
+        for (int i = 0; i < x->n_dims; i++) n *= (size_t)x->dims[i];
+        x->data = (void *)(uintptr_t)f->take(k ? n : n - 1);
+    }
+    rig_reopen(&t.r);
+    EXPECT(!t.r.g);
+    EXPECT(strstr(buf_str(&t.r.said), "pass the end of their allocation on the GPU") != NULL);
+    rig_close(&t.r);
+    f->pieces = 0;
+    EXPECT_EQ(f->held(), 0);
+    buf_free(&expected);
+}
+
 TEST(device_copies_never_cross_an_allocation) {
     fake_cuda *f = driver_start();
     buffer expected = {0};
@@ -222,6 +248,40 @@ TEST(device_capture_in_progress_skips_the_eval) {
             trainer_close(&t);
             EXPECT_EQ(f->held(), 0);
         }
+}
+
+/* A worker that is stopped as its eval is posted and the trainer closes: the slot on the GPU stays until the process ends, the
+ * worker reads it and finishes alone. */
+TEST_LIMIT(device_close_leaves_what_is_still_to_be_read, 120) {
+    fake_cuda *f = driver_start();
+    trainer t;
+    pid_t worker = 0;
+    buffer journal = {0}, expected = {0};
+    REQUIRE(f != NULL);
+    reference(&expected);
+    trainer_open(&t, f, 1, true, NULL, (const char *const[]){"close_timeout=0.2", NULL});
+    REQUIRE(t.r.g != NULL);
+    for (int step = 0; step < 20; step += 10) {
+        EXPECT_EQ(eval_at(&t, step), GLIMPSE_OK);
+        run_out(&t);
+    }
+    REQUIRE(rig_workers(&worker, 1) == 1);
+    kill(worker, SIGSTOP);
+    EXPECT_EQ(eval_at(&t, 20), GLIMPSE_OK);
+    f->run();
+    EXPECT_OK(glimpse_close(t.r.g));
+    t.r.g = NULL;
+    EXPECT_EQ(f->held(), 2); /* the slot and the event */
+    EXPECT_STREQ(f->problem ? f->problem : "", "");
+    kill(worker, SIGCONT);
+    while (kill(worker, 0) == 0) poll(NULL, 0, 5);
+    rig_lines(&t.r, note_line, &journal);
+    const char *a = strstr(buf_str(&journal), "20 ok:"), *b = strstr(buf_str(&expected), "20 ok:");
+    REQUIRE(a && b);
+    EXPECT(!strncmp(a, b, strcspn(b, "\n")));
+    trainer_close(&t);
+    buf_free(&journal);
+    buf_free(&expected);
 }
 
 /* A last eval that found the worker busy is not made up for where the weights are on a GPU, and costs the trainer no call of the

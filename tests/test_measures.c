@@ -297,6 +297,11 @@ TEST(text_advice_of_every_kind) {
     m[0].value = 0.31, s->n_metrics = 2;
     m[1].value = 0.02;
     advised(&o->record, "2 % is no UTF-8: is this the tokenizer it was trained with?");
+    m[2] = (glimpse_metric){"mean_entropy", 0.95 * log(o->record.vocab_size)}, m[0].value = 0.1, s->n_metrics = 3; /* it guesses still */
+    advised(&o->record, NULL);
+    m[2].value = 0.8 * log(o->record.vocab_size);
+    advised(&o->record, "2 % is no UTF-8: is this the tokenizer it was trained with?");
+    s->n_metrics = 2;
     m[0].value = m[1].value = NAN;
     advised(&o->record, NULL);
     static const char *const unk[] = {"<unk>", "[UNK]", "\xe2\x9f\xa8<unk>\xe2\x9f\xa9", "<|unk|>"}, *const plain[] = {"trunk", "[unit]", "unk", "<unkn>"};

@@ -93,6 +93,7 @@ SPOIL(twice_by_star) {
     *t = *T("transformer.h.2.ln_1.weight");
     t->name = "transformer.h.*.ln_1.weight", t->n_dims = 2, t->dims[0] = 3, t->dims[1] = 48;
 }
+SPOIL(of_gpt2_in_llama) { r->d.arch = "llama"; }
 SPOIL(misspelt) { T("transformer.h.2.attn.c_proj.weight")->name = "transformer.h.2.attn.c_prj.weight"; }
 SPOIL(beyond) { T("transformer.h.2.ln_1.weight")->name = "transformer.h.3.ln_1.weight"; }
 SPOIL(leading_zero) { T("transformer.h.2.ln_1.weight")->name = "transformer.h.02.ln_1.weight"; }
@@ -169,6 +170,7 @@ TEST(model_says_what_is_wrong) {
         {spread_vector, GLIMPSE_E_MODEL, "a vector must be dense"},
         {twice, GLIMPSE_E_MODEL, "transformer.h.1.ln_1.weight is bound twice"},
         {twice_by_star, GLIMPSE_E_MODEL, "tensor transformer.h.*.ln_1.weight: transformer.h.0.ln_1.weight is bound twice"},
+        {of_gpt2_in_llama, GLIMPSE_E_MODEL, "tensor transformer.wte.weight is not one of a llama model\nhint: it is one of model.arch \"gpt2\""},
         {misspelt, GLIMPSE_E_MODEL, "hint: the nearest known name is transformer.h.N.attn.c_proj.weight"},
         {beyond, GLIMPSE_E_MODEL, "the model has 3 layers, 0 to 2"},
         {leading_zero, GLIMPSE_E_MODEL, "nearest known name is transformer.h.N.ln_1.weight"},

@@ -53,7 +53,7 @@ static owned_record *last_line(void) {
 }
 
 TEST(probes_are_scored_at_every_eval) {
-    static const char text[] = "HELLO\r\n\nAB\tCDE\nx y\tz\nABCDEFGHIJKLMNOPQRSTUVWXYZABCDEFGHIJKLMNOPQRSTUVWXYZ\n";
+    static const char text[] = "\xef\xbb\xbf" "HELLO\r\n\nAB\tCDE\nx y\tz\nABCDEFGHIJKLMNOPQRSTUVWXYZABCDEFGHIJKLMNOPQRSTUVWXYZ\n";
     tiny_gpt g;
     buffer log = {0};
     options *o;

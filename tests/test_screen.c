@@ -4,7 +4,9 @@
 #include "tests/test.h"
 #include "viz/colors.h"
 #include "viz/screen.h"
+#include "viz/word_diff.h"
 #include <stdio.h>
+#include <string.h>
 
 /* The map of the probes has the colours of probes.png and of the page: p by powers of ten, 1e-4 to 1. */
 TEST(reviewer_probes_on_the_scale_of_the_charts) {
@@ -57,4 +59,57 @@ TEST(reviewer_probes_name_their_steps) {
         for (int k = 0; k < 24; k++) buf_free(&rows[k]);
     }
     record_free(&o->record);
+}
+
+/* === Words that changed ========================================================================================= */
+
+static void put(void *user, diff_kind kind, const char *text, size_t n) {
+    static const char *const marks[] = {"=", "-", "+"};
+    buf_puts(user, marks[kind]);
+    buf_put(user, text, n);
+}
+
+TEST(screen_word_diff) {
+    static const char *const cases[][3] = {
+        {"", "", ""}, {"a b", "a b", "=a =b"}, {"a b c", "a x c", "=a -b +x =c"}, {"", "a", "+a"}, {"a", "", "-a"},
+        {"the dog ran.", "the big dog.", "=the +big =dog-ran=."}, {"a a a", "a a", "=a =a-a"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        buffer b = {0};
+        EXPECT(word_diff(cases[i][0], strlen(cases[i][0]), cases[i][1], strlen(cases[i][1]), put, &b));
+        EXPECT_STREQ(buf_str(&b), cases[i][2]);
+        buf_free(&b);
+    }
+    uint64_t state = 3;
+    for (int round = 0; round < 200; round++) { /* what is same or came is the new text, whatever they are */
+        buffer a = {0}, b = {0}, parts = {0}, now = {0};
+        for (int i = 0; i < 40; i++) buf_printf(&a, "%c ", 'a' + (int)(chart_uniform(&state) * 4));
+        for (int i = 0; i < 40; i++) buf_printf(&b, "%c ", 'a' + (int)(chart_uniform(&state) * 4));
+        EXPECT(word_diff(a.bytes, a.n, b.bytes, b.n, put, &parts));
+        for (size_t i = 0; i < parts.n; i += 3)
+            if (parts.bytes[i] != '-') buf_put(&now, parts.bytes + i + 1, 2);
+        EXPECT_STREQ(buf_str(&now), buf_str(&b));
+        buf_free(&a), buf_free(&b), buf_free(&parts), buf_free(&now);
+    }
+}
+
+TEST(screen_marks_nothing_where_texts_have_little_in_common) {
+    static const struct {
+        const char *was, *now;
+        bool little;
+    } cases[] = {
+        {"", "", false}, {"a b c d e f g h i", "a b c d e f g h i", false},
+        {"She was happy.", "He was sad.", false}, /* short: marks do not mislead */
+        {"one day a cat and a dog went to the park", "there was the sun and it fell on a red hat", true}, /* by chance: and, a */
+        {"one day a cat and a dog went to the park", "one day a hat fell on it where no cat is", false},  /* one day a */
+        {"a b c d e f g h", "a b c d x e f g h", false}, /* came alone */
+        {"", "a b c d e f g h i", false},
+        {"a b c x d e f y g h i z", "a b c 1 d e f 2 g h i 3", false},
+        {"a b 1 c d 2 e f 3 g h 4", "a b 5 c d 6 e f 7 g h 8", true}, /* never three in a row */
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const char *was = cases[i].was, *now = cases[i].now;
+        EXPECT(word_diff_little(was, strlen(was), now, strlen(now)) == cases[i].little);
+        EXPECT(word_diff_little(now, strlen(now), was, strlen(was)) == cases[i].little);
+    }
 }

@@ -303,13 +303,15 @@ TEST(session_prompts) {
     session_close(s);
     options_free(o);
     char *file = path_join(test_tmpdir(), "prompts");
-    REQUIRE_OK(file_write_atomic(file, "ONE\nIDS:3,4\r\n\nTWO\n", 18, false));
+    REQUIRE_OK(file_write_atomic(file, "\xef\xbb\xbfONE\nIDS:3,4\r\n\nTWO\n", 21, false));
     o = OPTS(test_tmpdir(), { "max_sample_tokens", "3" }, { "prompts", file }, { "sheets", "false" });
     REQUIRE_OK(session_open(o, &g.model, &host, &s));
     EXPECT_OK(session_eval(s, 20, 3, 1));
     REQUIRE(s->before->record.n_samples == 3);
     EXPECT_STREQ(s->before->record.samples[0].prompt_text, "ONE");
     EXPECT_EQ(s->before->record.samples[1].prompt_ids[1], 4);
+    REQUIRE_OK(file_write_atomic(file, "O\0N\0E\0", 6, false)); /* UTF-16 */
+    EXPECT_ERR(session_eval(s, 30, 3, 0), GLIMPSE_E_FORMAT, "a line holds a zero byte");
     session_close(s);
     options_free(o);
     free(file);

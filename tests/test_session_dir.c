@@ -113,6 +113,123 @@ TEST(session_says_what_a_resume_leaves_behind) {
     drop(&t);
 }
 
+/* Loops that evaluate after a step, or after an epoch, have no eval at step 0. */
+TEST(session_whose_first_eval_would_leave_nothing_of_the_older_run_sets_it_aside) {
+    static const struct { int from, to; bool anew; const char *steps, *said; } runs[] = {
+        {100, 300, true, "100 200 300 ", "a new run; the older one is kept as"},
+        {100, 200, true, "100 200 ", "a new run; the older one is kept as"},
+        {50, 50, true, "50 ", "a new run; the older one is kept as"},
+        {150, 250, false, "50 150 250 ", ", whose last step was 50"},
+        {150, 150, false, "50 150 ", "at step 150; its steps 150 to 250 are left behind"},
+    };
+    stage t;
+    buffer b = {0};
+    make(&t);
+    char *path = path_join(test_tmpdir(), "evals.jsonl");
+    unlink(path);
+    for (size_t i = 0; i < sizeof runs / sizeof *runs; i++) {
+        session *s = opened(&t);
+        for (int step = runs[i].from; step <= runs[i].to; step += 100) EXPECT_OK(session_eval(s, step, 3, NAN));
+        EXPECT_EQ(strcmp(s->js.run, t.run) != 0, runs[i].anew);
+        memcpy(t.run, s->js.run, sizeof t.run);
+        session_close(s);
+        EXPECT_STREQ(journal_steps(&b), runs[i].steps);
+        EXPECT_EQ(strstr(buf_str(&t.log), runs[i].said) != NULL, i > 0); /* in an empty directory nothing is said */
+    }
+    free(path);
+    buf_free(&b);
+    drop(&t);
+}
+
+TEST(session_says_that_a_step_which_falls_leaves_evals_behind) {
+    static const int counted[] = {0, 50, 50, 100, 10, 60}; /* an eval twice at one step is none of it */
+    stage t;
+    buffer b = {0};
+    make(&t);
+    session *s = opened(&t);
+    for (size_t i = 0; i < sizeof counted / sizeof *counted; i++) {
+        buf_clear(&t.log);
+        EXPECT_OK(session_eval(s, counted[i], 3, NAN));
+        EXPECT_EQ(strstr(buf_str(&t.log), "step 10 after step 100: the evals from there on are left behind") != NULL, counted[i] == 10);
+    }
+    session_close(s);
+    EXPECT_STREQ(journal_steps(&b), "0 10 60 ");
+    buf_free(&b);
+    drop(&t);
+}
+
+static int flat(void *user, int B, int T, const int *ids, const int *lengths, float *out) {
+    (void)user, (void)T, (void)ids, (void)lengths;
+    for (int i = 0; i < B * 6; i++) out[i] = 0;
+    return 0;
+}
+
+/* A character model of names: no newline, which is the default prompt, with a BOS and without.  A function, which has no weights. */
+TEST(session_begins_where_nobody_gave_a_prompt) {
+    static const char letters[] = "abcdef";
+    const char *pieces[6];
+    const int32_t one[6] = {1, 1, 1, 1, 1, 1};
+    for (int i = 0; i < 6; i++) pieces[i] = &letters[i];
+    for (int round = 0; round < 3; round++) {
+        stage t = {0};
+        session *s = NULL;
+        t.host = (session_host){.user = &t.log, .log = on_log};
+        glimpse_model m = GLIMPSE_MODEL_INIT;
+        m.logits = flat, m.vocab_size = 6, m.max_seq_len = 16, m.bos = round ? -1 : 5;
+        m.tokenizer.pieces = pieces, m.tokenizer.piece_bytes = one, m.tokenizer.n_pieces = 6;
+        t.o = options_new();
+        EXPECT_OK(options_set(t.o, OPT_out_dir, test_tmpdir(), OPT_LEVEL_FLAG));
+        EXPECT_OK(options_set(t.o, OPT_max_sample_tokens, "3", OPT_LEVEL_FLAG));
+        EXPECT_OK(options_set(t.o, OPT_save_snapshots, "true", OPT_LEVEL_FLAG));
+        if (round == 2) {
+            EXPECT_OK(options_set(t.o, OPT_sample_start_tokens, "ab\\n", OPT_LEVEL_FLAG)); /* somebody did */
+            EXPECT_ERR(session_open(t.o, &m, &t.host, &s), GLIMPSE_E_TOKENIZER, "is not in the vocabulary");
+        } else {
+            REQUIRE_OK(session_open(t.o, &m, &t.host, &s));
+            EXPECT_OK(session_eval(s, 0, 3, 3));
+            EXPECT_OK(session_eval(s, 10, 3, 2));
+            EXPECT(strstr(buf_str(&t.log), round ? "the vocabulary has no newline: samples begin with id 0" : "the vocabulary has no newline: samples begin with the BOS token\n"));
+            EXPECT_EQ(s->before->record.samples->prompt_ids[0], round ? 0 : 5);
+            const char *said = strstr(buf_str(&t.log), "save_snapshots: a model that is a function has no weights to save");
+            test_check(said && !strstr(said + 20, "snapshot"), __FILE__, __LINE__, "said: %s", buf_str(&t.log));
+            EXPECT(!path_exists(test_path("snapshots")));
+        }
+        session_close(s);
+        options_free(t.o);
+        buf_free(&t.log);
+    }
+}
+
+static int last_id(void *user, int B, int T, const int *ids, const int *lengths, float *out) {
+    (void)user, (void)T, (void)ids, (void)lengths;
+    for (int i = 0; i < B * 6; i++) out[i] = i % 6 == 5 ? 9 : 0;
+    return 0;
+}
+
+/* Six ids, a tokenizer of five, and the model says the sixth alone. */
+TEST(session_shows_ids_that_the_tokenizer_lacks) {
+    static const char letters[] = "abcd\n";
+    const char *pieces[5];
+    const int32_t one[5] = {1, 1, 1, 1, 1};
+    for (int i = 0; i < 5; i++) pieces[i] = &letters[i];
+    stage t = {0};
+    session *s = NULL;
+    t.host = (session_host){.user = &t.log, .log = on_log};
+    glimpse_model m = GLIMPSE_MODEL_INIT;
+    m.logits = last_id, m.vocab_size = 6, m.max_seq_len = 16;
+    m.tokenizer.pieces = pieces, m.tokenizer.piece_bytes = one, m.tokenizer.n_pieces = 5;
+    t.o = options_new();
+    EXPECT_OK(options_set(t.o, OPT_out_dir, test_tmpdir(), OPT_LEVEL_FLAG));
+    EXPECT_OK(options_set(t.o, OPT_max_sample_tokens, "2", OPT_LEVEL_FLAG));
+    EXPECT_OK(options_set(t.o, OPT_temperature, "0", OPT_LEVEL_FLAG));
+    REQUIRE_OK(session_open(t.o, &m, &t.host, &s));
+    EXPECT_OK(session_eval(s, 0, 3, 3));
+    EXPECT_STREQ(s->before->record.samples->text, "\xe2\x9f\xa8" "5\xe2\x9f\xa9\xe2\x9f\xa8" "5\xe2\x9f\xa9");
+    session_close(s);
+    options_free(t.o);
+    buf_free(&t.log);
+}
+
 TEST(session_of_failures_leaves_the_older_run_in_place) {
     stage t;
     buffer b = {0};

@@ -223,6 +223,26 @@ TEST(told_of_a_flag_that_looks_misspelt) {
         }
 }
 
+/* Flags of ours by the names that they have on the command line: the trainer's, but few trainers have them. */
+TEST(told_of_a_flag_that_a_trainer_writes_with_a_prefix) {
+    char train[] = "train", a[] = "--save-snapshots", b[] = "--num_samples=2", c[] = "--out_dir", x[] = "--early_stopping", d[] = "--seed", one[] = "1", e[] = "--no_sheets",
+         f[] = "--glimpse_top_k", g[] = "--max_new_tokens", end[] = "--", h[] = "--top_k";
+    char *argv[] = {train, a, b, c, x, d, one, e, f, one, g, one, end, h, one, NULL};
+    int argc = 15;
+    buffer said = {0};
+    glimpse_config *cfg = glimpse_config_new();
+    glimpse_model m = GLIMPSE_MODEL_INIT;
+    glimpse_set_log(cfg, keep_line, &said);
+    EXPECT_OK(glimpse_parse_args(cfg, &argc, argv));
+    EXPECT_EQ(argc, 13);
+    EXPECT(glimpse_open(cfg, &m) == NULL);
+    const char want[] = "glimpse: --save_snapshots is left to the trainer; Glimpse's is --glimpse_save_snapshots here\n"
+                        "glimpse: --num_samples is left to the trainer; Glimpse's is --glimpse_num_samples here\nglimpse: off: no tokens";
+    EXPECT(!strncmp(buf_str(&said), want, strlen(want)));
+    glimpse_config_free(cfg);
+    buf_free(&said);
+}
+
 TEST(told_flags_as_the_program_takes_them) {
     static const char text[] = "--checkpoint and --prompt, not --sample_only, --glimpse_seed, --unknown or --";
     for (int trainer = 0; trainer < 2; trainer++) {

@@ -754,6 +754,9 @@ TEST(text_wrap) {
         {"\xe6\x97\xa5\xe6\x9c\xac", 3, 3, 3}, /* two wide characters in three columns: one */
         {"a\xcc\x81\xcc\x82z", 1, 5, 5},       /* accents stay with their letter */
         {"\xe6\x97\xa5", 1, 3, 3},             /* wider than the line: alone */
+        {"ab\\xe0\\xe1", 9, 6, 6},             /* a byte's escape stays whole */
+        {"ab\\xe0\\xe1", 10, 10, 10},
+        {"ab\\xyz", 4, 4, 4},                  /* that is none */
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         size_t next, len = text_wrap(rows[i].s, strlen(rows[i].s), rows[i].columns, &next);

@@ -56,10 +56,11 @@ static void draw_header(sheet *k) {
     const char *name = r->run_name && *r->run_name ? r->run_name : r->run ? r->run : "";
     buf_puts(text, "run ");
     text_escape(text, name, strnlen(name, 80), TEXT_ONE_LINE);
-    const char *const facts[] = {r->arch, r->dtype, r->device};
-    for (int i = 0; i < 3; i++) {
+    const bool function = r->arch && !strcmp(r->arch, "function"); /* of its type and place nothing is known */
+    const char *const facts[] = {r->model_name, function ? "a function" : r->arch, function ? NULL : r->dtype, function ? NULL : r->device};
+    for (int i = 0; i < 4; i++) {
         if (!facts[i] || !*facts[i]) continue;
-        buf_puts(text, i ? " " : " \xc2\xb7 ");
+        buf_puts(text, i > 1 ? " " : " \xc2\xb7 ");
         text_escape(text, facts[i], strnlen(facts[i], 40), TEXT_ONE_LINE);
     }
     chart_number number;

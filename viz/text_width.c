@@ -21,7 +21,10 @@ int text_char_width(uint32_t cp) {
 
 enum { CLUSTER_BYTES = 64 }; /* longer ones (a hundred accents on a letter) are cut, so that a line stays bounded */
 
-/* The grapheme cluster at s: its bytes and its width, at least 1.  Invalid bytes count as one column each. */
+static bool is_hex(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); }
+
+/* The grapheme cluster at s: its bytes and its width, at least 1.  Invalid bytes count as one column each; what text_escape made of
+ * one, \xHH, is not taken apart. */
 static size_t cluster(const char *s, size_t n, size_t *width) {
     uint32_t cp, next;
     utf8proc_int32_t state = 0;
@@ -30,6 +33,7 @@ static size_t cluster(const char *s, size_t n, size_t *width) {
         *width = 1;
         return 1;
     }
+    if (n > 3 && s[0] == '\\' && s[1] == 'x' && is_hex(s[2]) && is_hex(s[3])) return *width = 4;
     size_t at = (size_t)len;
     *width = (size_t)text_char_width(cp);
     if (cp == '\n' || !*width) *width = 1;

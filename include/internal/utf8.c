@@ -93,3 +93,18 @@ bool utf8_is_control(uint32_t cp) {
            (cp >= 0x2066 && cp <= 0x206F) || cp == 0xFEFF || (cp >= 0xFFF9 && cp <= 0xFFFB) ||
            (cp >= 0xE0000 && cp <= 0xE007F);
 }
+
+bool utf8_line(const char *text, size_t n, size_t *at, const char **line, size_t *bytes) {
+    if (*at == 0 && n >= 3 && !memcmp(text, "\xef\xbb\xbf", 3)) *at = 3;
+    while (*at < n) {
+        const char *from = text + *at, *end = memchr(from, '\n', n - *at);
+        size_t len = end ? (size_t)(end - from) : n - *at;
+        *at += len + (end != NULL);
+        if (len && from[len - 1] == '\r') len--;
+        if (!len) continue;
+        *line = from;
+        *bytes = len;
+        return true;
+    }
+    return false;
+}

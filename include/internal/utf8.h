@@ -23,6 +23,10 @@ bool utf8_valid(const char *s, size_t n);
 /* Write cp (U+FFFD for one that cannot be encoded) and return its length; out is not terminated. */
 int utf8_encode(uint32_t cp, char out[4]);
 
+/* The next line of a text file that is not empty, without its \n or \r\n; a byte order mark before the first is passed over.  *at
+ * begins at 0; false: there is none. */
+bool utf8_line(const char *text, size_t n, size_t *at, const char **line, size_t *bytes);
+
 /* True for what can move a cursor, reorder or hide text: C0 (also \n and \t: a view that wants those asks first), DEL,
  * C1, line and paragraph separators, bidi marks, embeddings, overrides and isolates (U+061C, U+200E/F, U+202A-202E,
  * U+2066-2069), U+FEFF, deprecated format characters (U+206A-206F), interlinear marks (U+FFF9-FFFB) and tags

@@ -174,7 +174,7 @@ typedef struct cuda_backend {
     int32_t device, multiprocessors;
     size_t shared_most;
     cudaStream_t stream;
-    cublasHandle_t blas;    /* NULL until a prompt needs it */
+    cublasHandle_t blas;    /* NULL where no prompt may be that long */
     bool chained;           /* programmatic dependent launch */
     bool broken;            /* the device failed: every call from then on fails, said once */
     cuda_phase *phases;
@@ -288,8 +288,10 @@ void cuda_burst_close(cuda_backend *be);
 /* cuda_steps.cu, for tests and benchmarks: blocks that stay, of the newest batch's step; 0 = it is a graph. */
 extern "C" int32_t cuda_decode_blocks(const backend *be);
 
-/* cuda_backend.cu, for cuda_burst.cu: the caller's device is put back where we leave. */
-glimpse_status cuda_enter(cuda_backend *be, int *before);
-void cuda_leave(const cuda_backend *be, int before);
+/* cuda_backend.cu, for cuda_burst.cu.  What is put back where we leave: the caller's device, and the mode in which a capture of
+ * any other thread forbids this one what might disturb it, and is broken by it.  Meanwhile ours do not. */
+typedef struct cuda_caller { int device; cudaStreamCaptureMode mode; bool known, exchanged; } cuda_caller;
+glimpse_status cuda_enter(cuda_backend *be, cuda_caller *before);
+void cuda_leave(const cuda_backend *be, cuda_caller before);
 
 #endif

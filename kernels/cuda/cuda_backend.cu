@@ -2,8 +2,8 @@
  * back.  Called through backend_cuda by sampling/, where libglimpse_cuda.so was loaded, and by the tests, emulated.
  *
  * A run of more than 64 rows is cut: into pieces of 64 that follow each other (rows attend to those before), or, where all
- * its rows are one prompt's, handed to cuBLAS whole.  Nothing is allocated after open but cuBLAS's
- * handle and what CUDA keeps of a captured step (cuda_steps.cu). */
+ * its rows are one prompt's, handed to cuBLAS whole.  Nothing is allocated after open but what cuBLAS and CUDA keep of a
+ * product and of a captured step (cuda_steps.cu). */
 #include "kernels/cuda/cuda.cuh"
 
 extern "C" {
@@ -38,15 +38,26 @@ static glimpse_status still_works(const cuda_backend *be) {
     return GLIMPSE_OK;
 }
 
-/* The caller's device is put back where we leave. */
-glimpse_status cuda_enter(cuda_backend *be, int *before) {
-    TRY(still_works(be));
-    CUDA(be, cudaGetDevice(before), "asking for the current device");
-    if (*before != be->device) CUDA(be, cudaSetDevice(be->device), "choosing the device");
-    return GLIMPSE_OK;
+static cudaError_t note_caller(cuda_caller *c) {
+    c->mode = cudaStreamCaptureModeRelaxed;
+    cudaError_t e = cudaThreadExchangeStreamCaptureMode(&c->mode), known = cudaGetDevice(&c->device);
+    c->exchanged = e == cudaSuccess;
+    c->known = known == cudaSuccess;
+    if (c->exchanged && c->known) return cudaSuccess;
+    (void)cudaGetLastError();
+    return c->exchanged ? known : e;
 }
-void cuda_leave(const cuda_backend *be, int before) {
-    if (before != be->device) (void)cudaSetDevice(before);
+void cuda_leave(const cuda_backend *be, cuda_caller before) {
+    if (before.known && before.device != be->device) (void)cudaSetDevice(before.device);
+    if (before.exchanged) (void)cudaThreadExchangeStreamCaptureMode(&before.mode);
+}
+glimpse_status cuda_enter(cuda_backend *be, cuda_caller *before) {
+    TRY(still_works(be));
+    cudaError_t e = note_caller(before);
+    if (e == cudaSuccess && before->device != be->device) e = cudaSetDevice(be->device);
+    if (e == cudaSuccess) return GLIMPSE_OK;
+    cuda_leave(be, *before);
+    return cuda_failed(be, e, "choosing the device");
 }
 
 /* === Memory ====================================================================================================== */
@@ -243,9 +254,11 @@ static glimpse_status run_matmul(cuda_backend *be, const cuda_phase *ph, matmul_
     return GLIMPSE_OK;
 }
 
+/* A handle that cannot be made for want of memory is "not initialized" (seen: github.com/tensorflow/tensorflow/issues/9489). */
 static glimpse_status blas_failed(cuda_backend *be, cublasStatus_t s) {
-    be->broken = s != CUBLAS_STATUS_ALLOC_FAILED;
-    if (s == CUBLAS_STATUS_ALLOC_FAILED) FAIL(GLIMPSE_E_MEMORY, "the GPU has no memory left for cuBLAS\nhint: --device cpu");
+    be->broken = s != CUBLAS_STATUS_ALLOC_FAILED && s != CUBLAS_STATUS_NOT_INITIALIZED;
+    (void)cudaGetLastError();
+    if (!be->broken) FAIL(GLIMPSE_E_MEMORY, "the GPU has no memory left for cuBLAS (%s)\nhint: --device cpu", cublasGetStatusName(s));
     FAIL(GLIMPSE_E_DEVICE, "cuBLAS failed: %s", cublasGetStatusName(s));
 }
 
@@ -269,7 +282,6 @@ static glimpse_status run_blas(cuda_backend *be, const cuda_phase *ph, const row
     const float one = 1, zero = 0;
     cudaDataType type = half ? CUDA_R_16BF : CUDA_R_32F;
     cublasComputeType_t compute = half ? CUBLAS_COMPUTE_32F : CUBLAS_COMPUTE_32F_PEDANTIC;
-    TRY(open_blas(be));
     CUDA(be, cuda_prologue(be, a, half ? 2 : 3, be->planes, plain), "normalising");
     int n = half ? 2 * a->rows : a->rows;
     for (int i = 0; i < a->n_parts; i++) {
@@ -375,7 +387,7 @@ static glimpse_status bring_logits(cuda_backend *be, int32_t first, int32_t n) {
 static glimpse_status cuda_forward(backend *self, const backend_row *rows, int32_t n_rows, const float **logits, int64_t *stride) {
     cuda_backend *be = (cuda_backend *)(void *)self;
     int32_t wanted = 0;
-    int before;
+    cuda_caller before;
     TRY(rows_check(be->p, &be->cfg, rows, n_rows, be->last, &wanted));
     TRY(cuda_enter(be, &before));
     glimpse_status st = forward(be, rows, n_rows, NULL);
@@ -390,7 +402,7 @@ static glimpse_status cuda_forward(backend *self, const backend_row *rows, int32
 static glimpse_status cuda_parts(backend *self, const backend_row *rows, int32_t n_rows, const part_need *needs, row_part *out) {
     cuda_backend *be = (cuda_backend *)(void *)self;
     int32_t wanted = 0;
-    int before;
+    cuda_caller before;
     TRY(rows_check(be->p, &be->cfg, rows, n_rows, be->last, &wanted));
     TRY(cuda_parts_check(be, needs, wanted));
     TRY(cuda_enter(be, &before));
@@ -402,7 +414,7 @@ static glimpse_status cuda_parts(backend *self, const backend_row *rows, int32_t
 
 static glimpse_status cuda_whole_row(backend *self, int32_t i, const float **logits) {
     cuda_backend *be = (cuda_backend *)(void *)self;
-    int before;
+    cuda_caller before;
     if (i < 0 || i >= be->cfg.max_logits) FAIL(GLIMPSE_E_INVALID, "row %d of %d", i, be->cfg.max_logits);
     TRY(cuda_enter(be, &before));
     glimpse_status st = bring_logits(be, i, 1);
@@ -421,7 +433,7 @@ static glimpse_status copy_strips(cuda_backend *be, int32_t from, int32_t to, in
 
 static glimpse_status cuda_copy(backend *self, int32_t from, int32_t to, int32_t first, int32_t n) {
     cuda_backend *be = (cuda_backend *)(void *)self;
-    int before;
+    cuda_caller before;
     TRY(copy_check(&be->cfg, from, to, first, n));
     if (!n) return GLIMPSE_OK;
     TRY(cuda_enter(be, &before));
@@ -452,7 +464,7 @@ static glimpse_status cosines(cuda_backend *be, const int32_t *pairs, int32_t n,
 
 static glimpse_status cuda_cosines_of(backend *self, const int32_t *pairs, int32_t n, float *out) {
     cuda_backend *be = (cuda_backend *)(void *)self;
-    int before;
+    cuda_caller before;
     TRY(cuda_enter(be, &before));
     glimpse_status st = cosines(be, pairs, n, out);
     cuda_leave(be, before);
@@ -461,7 +473,7 @@ static glimpse_status cuda_cosines_of(backend *self, const int32_t *pairs, int32
 
 static glimpse_status cuda_refresh(backend *self) {
     cuda_backend *be = (cuda_backend *)(void *)self;
-    int before;
+    cuda_caller before;
     TRY(cuda_enter(be, &before));
     glimpse_status st = cuda_weights_refresh(be);
     cuda_leave(be, before);
@@ -487,16 +499,16 @@ static void free_room(cuda_backend *be, int32_t lasting) {
 
 static void cuda_close(backend *self) {
     cuda_backend *be = (cuda_backend *)(void *)self;
-    int before = 0;
+    cuda_caller before;
     if (!be) return;
-    bool known = cudaGetDevice(&before) == cudaSuccess;
-    if (known && before != be->device) (void)cudaSetDevice(be->device);
+    (void)note_caller(&before);
+    if (before.known && before.device != be->device) (void)cudaSetDevice(be->device);
 
     free_room(be, 0);
     if (be->blas) (void)cublasDestroy(be->blas);
     if (be->stream) (void)cudaStreamDestroy(be->stream);
     (void)cudaGetLastError();
-    if (known && before != be->device) (void)cudaSetDevice(before);
+    cuda_leave(be, before);
     free(be->blocks);
     free(be->pinned);
     free(be->phases);
@@ -604,6 +616,7 @@ static glimpse_status open_rows(cuda_backend *be) {
 }
 
 static glimpse_status open_room(cuda_backend *be) {
+    if (be->cfg.max_rows > MATMUL_ROWS) TRY(open_blas(be)); /* here the CPU can still do it instead */
     TRY(cuda_caches_open(be));
     TRY(open_rows(be));
     TRY(cuda_burst_open(be));
@@ -641,7 +654,7 @@ static glimpse_status reopen(cuda_backend *be, const backend_config *cfg) {
 
 static glimpse_status cuda_reopen(backend *self, const backend_config *cfg) {
     cuda_backend *be = (cuda_backend *)(void *)self;
-    int before = 0;
+    cuda_caller before;
     glimpse_status st = cuda_enter(be, &before);
     if (st >= 0) {
         st = reopen(be, cfg);
@@ -652,7 +665,7 @@ static glimpse_status cuda_reopen(backend *self, const backend_config *cfg) {
 }
 
 static glimpse_status cuda_open(backend **out, const plan *p, const backend_config *cfg) {
-    int before = 0;
+    cuda_caller before;
     TRY(check_config(p, cfg));
     cuda_backend *be = (cuda_backend *)calloc(1, sizeof *be);
     if (!be) FAIL(GLIMPSE_E_MEMORY, "no memory for %zu bytes", sizeof *be);
@@ -660,10 +673,9 @@ static glimpse_status cuda_open(backend **out, const plan *p, const backend_conf
     be->p = p;
     be->cfg = *cfg;
     be->device = cfg->device;
-    bool known = cudaGetDevice(&before) == cudaSuccess;
-    (void)cudaGetLastError();
+    (void)note_caller(&before); /* what is wrong with it open_all says */
     glimpse_status st = open_all(be);
-    if (known && before != be->device) (void)cudaSetDevice(before);
+    cuda_leave(be, before);
     if (st < 0) {
         cuda_close(&be->base);
         return st;

@@ -253,7 +253,7 @@ static glimpse_status run_burst(cuda_backend *be, const burst_request *rq, const
 glimpse_status cuda_burst(backend *self, const burst_request *rq) {
     cuda_backend *be = (cuda_backend *)(void *)self;
     backend_row rows[MATMUL_ROWS];
-    int before;
+    cuda_caller before;
     if (rq->n_rows > MATMUL_ROWS) FAIL(GLIMPSE_E_INVALID, "a burst of %d rows, at most %d", rq->n_rows, (int)MATMUL_ROWS);
     TRY(check_burst(be, rq, rows));
     TRY(cuda_enter(be, &before));

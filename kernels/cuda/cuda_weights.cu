@@ -10,12 +10,11 @@ enum { STAGING = 16 << 20 };
 
 static size_t dtype_size(glimpse_dtype t) { return t == GLIMPSE_F32 ? 4 : 2; }
 
-static bool on_device(cuda_backend *be, const void *p, bool *yes) {
+static cudaError_t on_device(const void *p, bool *yes) {
     cudaPointerAttributes a;
-    if (cudaPointerGetAttributes(&a, p) != cudaSuccess) return false;
-    *yes = (a.type == cudaMemoryTypeDevice || a.type == cudaMemoryTypeManaged);
-    (void)be;
-    return true;
+    cudaError_t e = cudaPointerGetAttributes(&a, p);
+    *yes = e == cudaSuccess && (a.type == cudaMemoryTypeDevice || a.type == cudaMemoryTypeManaged);
+    return e;
 }
 
 /* Where the weights of address p are now. */
@@ -41,7 +40,7 @@ static glimpse_status add_matrix(cuda_backend *be, const matrix *m, int32_t *pla
     bool there = false, for_good = !be->cfg.source || be->cfg.source->stays;
     size_t size = dtype_size(m->dtype);
     const void *from = now_at(be, m->data);
-    if (for_good && !on_device(be, from, &there)) return cuda_failed(be, cudaErrorInvalidValue, "asking where the weights are");
+    if (for_good) CUDA(be, on_device(from, &there), "asking where the weights are");
     if (there && m->col_stride == 1 && m->cols % ROW_ALIGN == 0 && m->row_stride >= m->cols &&
         (uint64_t)m->row_stride * size % 16 == 0 && (uintptr_t)from % 16 == 0) {
         r->data = from;
@@ -260,7 +259,7 @@ static glimpse_status refresh_matrix(cuda_backend *be, const resident *r) {
     bool there = false;
     if (!r->own) return GLIMPSE_OK;
     const void *from = now_at(be, m->data);
-    if (!on_device(be, from, &there)) return cuda_failed(be, cudaErrorInvalidValue, "asking where the weights are");
+    CUDA(be, on_device(from, &there), "asking where the weights are");
     bool dense = m->col_stride == 1 && m->row_stride == m->cols && m->cols == r->ld;
     if (there && dense) {
         CUDA(be, cudaMemcpyAsync(r->own, from, (size_t)(m->rows * m->cols) * size, cudaMemcpyDeviceToDevice, be->stream),
@@ -284,7 +283,7 @@ static glimpse_status refresh_vector(cuda_backend *be, const vector_use *u) {
     const void *from = now_at(be, u->from.data);
     size_t bytes = (size_t)u->from.n * dtype_size(u->from.dtype);
     bool there = false;
-    if (!on_device(be, from, &there)) return cuda_failed(be, cudaErrorInvalidValue, "asking where the weights are");
+    CUDA(be, on_device(from, &there), "asking where the weights are");
     if (!there) {
         if (bytes > STAGING) FAIL(GLIMPSE_E_UNSUPPORTED, "a vector of %lld elements", (long long)u->from.n);
         CUDA(be, cudaMemcpyAsync(be->staging, from, bytes, cudaMemcpyHostToDevice, be->stream), "uploading weights");

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 #include <wchar.h>
 
@@ -34,6 +35,8 @@ typedef struct editor {
     const char *prompt;
     locale_t utf8;
     bool handles; /* the handler is installed */
+    sigset_t blocked; /* while a key is waited for */
+    struct winsize size;
     struct sigaction before;
     plain_lines plain;
     buffer line;
@@ -45,9 +48,36 @@ static char *prompt_of(EditLine *el) {
     return (char *)(uintptr_t)e->prompt;
 }
 
+/* libedit's handlers allocate and write what they interrupt: they run while a key is waited for and at no other time, that of
+ * SIGWINCH never.  It would also take itself away after its first; the size is asked for at each key instead. */
+static void block_signals(editor *e, sigset_t *before) {
+    static const int numbers[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGCONT, SIGWINCH};
+    sigset_t all;
+    sigemptyset(&all);
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) sigaddset(&all, numbers[i]);
+    pthread_sigmask(SIG_BLOCK, &all, before);
+    e->blocked = *before;
+    sigaddset(&e->blocked, SIGWINCH);
+}
+
+/* el_resize keeps a cursor that may stand outside of the new size: drawing the line anew sets it.  Of a line that has more rows than
+ * the screen it sets a row that is not there: that one keeps the old size to its end. */
+static void follow_size(editor *e, bool in_line) {
+    struct winsize now;
+    if (ioctl(fileno(e->shows), TIOCGWINSZ, &now) || (now.ws_row == e->size.ws_row && now.ws_col == e->size.ws_col)) return;
+    const LineInfo *line = el_line(e->el);
+    size_t most = 2 * (size_t)(line->lastchar - line->buffer) + strlen(e->prompt); /* no byte of UTF-8 takes more columns */
+    if (in_line && (now.ws_row < 2 || most > (size_t)(now.ws_row - 1) * now.ws_col)) return;
+    e->size = now;
+    el_resize(e->el);
+    if (!in_line) return;
+    file_write_fd(fileno(e->shows), "the terminal", "\r\x1b[J", 4);
+    el_set(e->el, EL_REFRESH);
+}
+
 /* One byte, after waiting; 0 at the end, -1 interrupted by Ctrl-C. */
-static int read_byte(unsigned char *c) {
-    while (plain_lines_wait(&cancel)) {
+static int read_byte(const editor *e, unsigned char *c) {
+    while (plain_lines_wait(&cancel, &e->blocked)) {
         ssize_t n = read(STDIN_FILENO, c, 1);
         if (n >= 0) return (int)n;
         if (errno != EINTR) return -1;
@@ -58,13 +88,15 @@ static int read_byte(unsigned char *c) {
 /* libedit's own reader goes on after a signal, and decodes by the process's locale; this one does neither. */
 static int read_key(EditLine *el, wchar_t *out) {
     unsigned char c[4];
-    (void)el;
-    int r = read_byte(c);
+    editor *e;
+    el_get(el, EL_CLIENTDATA, &e);
+    int r = read_byte(e, c);
     if (r <= 0) return r;
+    follow_size(e, true);
     int more = c[0] >= 0xf0 && c[0] < 0xf5 ? 3 : c[0] >= 0xe0 && c[0] < 0xf0 ? 2 : c[0] >= 0xc2 && c[0] < 0xe0 ? 1 : 0;
     wchar_t w = more ? c[0] & (0x3f >> more) : c[0] < 0x80 ? c[0] : 0xfffd;
     for (int i = 1; i <= more; i++) {
-        if ((r = read_byte(c + i)) <= 0) return r;
+        if ((r = read_byte(e, c + i)) <= 0) return r;
         w = w << 6 | (c[i] & 0x3f);
         if ((c[i] & 0xc0) != 0x80) w = 0xfffd, more = i;
     }
@@ -85,6 +117,7 @@ static void open_editor(editor *e) {
     FILE *shows = isatty(STDERR_FILENO) ? stderr : isatty(STDOUT_FILENO) ? stdout : NULL;
     const char *term = getenv("TERM");
     if (!isatty(STDIN_FILENO) || !shows || !term || !strcmp(term, "dumb")) return;
+    e->shows = shows;
     e->utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
     locale_t outer = e->utf8 ? uselocale(e->utf8) : (locale_t)0;
     e->el = el_init("glimpse", stdin, shows, stderr);
@@ -109,10 +142,13 @@ static void open_editor(editor *e) {
 static int edit_line(editor *e, const char **line, size_t *n) {
     HistEvent event;
     int count = 0;
+    sigset_t before;
     fflush(stdout);
-    el_resize(e->el);
+    block_signals(e, &before);
+    follow_size(e, false);
     el_set(e->el, EL_PREP_TERM, 1); /* before the prompt is shown: el_gets does it behind, and a Ctrl-D between is lost */
     const char *got = el_gets(e->el, &count);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (!got || count < 1) {
         bool taken_back = atomic_load(&cancel);
         file_write_fd(fileno(stderr), "stderr", "\n", 1);

@@ -323,6 +323,9 @@ static glimpse_status place_all(model *m, const glimpse_model *from, const tenso
         const tensor_rule *rule = name_find(family, t->name, &layer);
         if (!rule) {
             char nearest[160];
+            const char *other = name_family(t->name);
+            if (other)
+                FAIL(GLIMPSE_E_MODEL, "tensor %.160s is not one of a %s model\nhint: it is one of model.arch \"%s\"", t->name, m->arch, other);
             name_nearest(family, t->name, nearest, sizeof nearest);
             FAIL(GLIMPSE_E_MODEL, "tensor %.160s is not one of a %s model\nhint: the nearest known name is %s", t->name,
                  m->arch, nearest);

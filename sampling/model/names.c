@@ -237,6 +237,13 @@ const tensor_rule *name_find(const tensor_family *family, const char *name, int3
     return NULL;
 }
 
+const char *name_family(const char *name) {
+    int32_t layer;
+    for (int f = 0; f < COUNT(families); f++)
+        if (name_find(&families[f], name, &layer)) return families[f].archs[0];
+    return NULL;
+}
+
 void name_nearest(const tensor_family *family, const char *name, char *out, size_t cap) {
     /* The layer's number must not count as a difference: every run of digits or '*' that fills a part becomes '#'. */
     char plain[NEAREST_BYTES];

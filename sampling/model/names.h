@@ -53,6 +53,8 @@ const char *family_list(void);
 /* The rule of a name, NULL if there is none.  *layer: its number, LAYER_NONE or LAYER_ALL (`*`).  Wrappers' prefixes
  * (_orig_mod., module.) and a missing family prefix are accepted. */
 const tensor_rule *name_find(const tensor_family *family, const char *name, int32_t *layer);
+/* The first architecture that has a tensor of this name; NULL = none that is known. */
+const char *name_family(const char *name);
 /* The known pattern nearest to a wrong name (never NULL), with N for the layer; written to out. */
 void name_nearest(const tensor_family *family, const char *name, char *out, size_t cap);
 /* The name of a rule's tensor in one layer. */

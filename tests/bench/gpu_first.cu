@@ -144,6 +144,70 @@ static void check_chain(cudaStream_t s, bool chained, int blocks) {
     free(host);
 }
 
+/* A launch that lets the next one start and only then takes its time, and what must not overtake it: a chain behind it, of which
+ * the last reads what the first wrote; a copy, and a chained launch behind that; a plain launch. */
+static __global__ void __launch_bounds__(32) slow_kernel(int *to, int v) {
+    dependency_launch();
+    dependency_wait();
+    if (threadIdx.x == 0) (void)spin_until(1000000, [&] { return load_acquire((const unsigned *)to) == ~0u; }); /* never: a millisecond */
+    __syncthreads();
+    to[threadIdx.x] = v;
+}
+static __global__ void __launch_bounds__(32) carry_kernel(const int *from, int *to) {
+    dependency_launch();
+    dependency_wait();
+    to[threadIdx.x] = from[threadIdx.x];
+}
+enum { BY_CHAIN, BY_GRAPH, BY_COPY, BY_PLAIN, EDGES };
+static cudaError_t queue_edge(cudaStream_t s, int edge, int *x, int v) {
+    int *y = x + 32, *z = x + 64;
+    cudaError_t e = LAUNCH(slow_kernel, dim3(1), dim3(32), 0, s, true, x, v);
+    if (e != cudaSuccess) return e;
+    if (edge == BY_COPY) e = cudaMemcpyAsync(y, x, 32 * sizeof *x, cudaMemcpyDeviceToDevice, s);
+    else e = LAUNCH(carry_kernel, dim3(1), dim3(32), 0, s, edge != BY_PLAIN, (const int *)x, y);
+    return e == cudaSuccess ? LAUNCH(carry_kernel, dim3(1), dim3(32), 0, s, true, (const int *)y, z) : e;
+}
+/* The same as a graph: an error is a device that takes no chained launches so, and nothing worse. */
+static cudaError_t queue_graph(cudaStream_t s, int *x, int v) {
+    cudaGraph_t graph = NULL;
+    cudaGraphExec_t exec = NULL;
+    MUST(cudaStreamBeginCapture(s, cudaStreamCaptureModeThreadLocal));
+    cudaError_t e = queue_edge(s, BY_GRAPH, x, v), ended = cudaStreamEndCapture(s, &graph);
+    if (e == cudaSuccess) e = ended;
+    if (e == cudaSuccess) e = cudaGraphInstantiate(&exec, graph, 0);
+    if (e == cudaSuccess) e = cudaGraphLaunch(exec, s);
+    MUST(cudaStreamSynchronize(s));
+    if (exec) MUST(cudaGraphExecDestroy(exec));
+    if (graph) MUST(cudaGraphDestroy(graph));
+    if (e != cudaSuccess) (void)cudaGetLastError();
+    return e;
+}
+/* Whether graphs take chained launches. */
+static bool check_edges(cudaStream_t s) {
+    static const char *const what[EDGES] = {"a chain behind a slow launch: the last sees what the first wrote", "the same as a graph",
+                                            "a copy behind a slow launch, and a chained launch behind the copy", "a plain launch behind a slow one"};
+    int *x, h[96];
+    bool graphs = true;
+    MUST(cudaMalloc((void **)&x, sizeof h));
+    MUST(load_kernel(slow_kernel)); /* a capture may not be what first meets it */
+    MUST(load_kernel(carry_kernel));
+    for (int edge = 0; edge < EDGES; edge++) {
+        bool ok = true;
+        for (int r = 1; r <= 5 && ok; r++) {
+            MUST(cudaMemsetAsync(x, 0, sizeof h, s));
+            cudaError_t e = edge == BY_GRAPH ? queue_graph(s, x, r) : queue_edge(s, edge, x, r);
+            if (e != cudaSuccess) printf("     %s: %s\n", what[edge], cudaGetErrorString(e));
+            if (edge == BY_GRAPH) graphs = e == cudaSuccess;
+            MUST(cudaMemcpyAsync(h, x, sizeof h, cudaMemcpyDeviceToHost, s));
+            MUST(cudaStreamSynchronize(s));
+            for (int i = 0; i < 96; i++) ok &= h[i] == r;
+        }
+        check(ok, what[edge]);
+    }
+    MUST(cudaFree(x));
+    return graphs;
+}
+
 /* === decide.h ==================================================================================================== */
 
 static __host__ __device__ uint64_t decided(int i) {
@@ -249,12 +313,13 @@ static void look_alone(bool tiny) {
     check_ptx(s);
     check_chain(s, false, tiny ? 1 : 64);
     check_chain(s, true, tiny ? 1 : 64);
+    bool graphs = check_edges(s);
     check_decide(s, tiny ? 700 : 1 << 20);
     check_handoff(s, tiny, sms);
     if (!tiny) check_handoff(s, tiny, 2 * sms);
     int nodes = tiny ? 4 : 200, rounds = tiny ? 2 : 30;
     printf("     an edge of a graph: %.2f us plain, %.2f us with dependent launch\n", graph_edge_us(s, false, nodes, rounds),
-           graph_edge_us(s, true, nodes, rounds));
+           graphs ? graph_edge_us(s, true, nodes, rounds) : NAN);
     int64_t bytes = tiny ? 1 << 16 : (int64_t)4 << 30;
     void *p = random_memory(s, true, bytes / 2, 1, 1);
     unsigned *sink = NULL;

@@ -16,6 +16,8 @@ void emu_devices(int n) { (void)n; }
 void emu_driver(int version) { (void)version; }
 void emu_cooperative(int yes) { (void)yes; }
 void emu_refuse_graphs(int what) { (void)what; }
+void emu_others_capture(int yes) { (void)yes; }
+int emu_capture_mode(void) { return 0; }
 void emu_lose_arrival(long nth) { (void)nth; }
 long emu_arrivals(void) { return 0; }
 void emu_shared_most(int bytes) { (void)bytes; }

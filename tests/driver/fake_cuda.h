@@ -11,6 +11,7 @@ typedef struct fake_cuda {
     /* Told */
     int version, compute_mode, mps, managed; /* managed: device memory is said to be managed memory */
     int refuse_ipc;       /* 1: no memory is exported; 2: none is opened */
+    size_t pieces;        /* what the trainer takes is mapped in pieces of so many bytes into addresses of its own; 0 = it is not */
     int capturing;        /* the trainer's stream is, and a call that breaks captures is a problem */
     size_t total, free_bytes;
     long fail_at;         /* the n-th call from here fails; 0 = none */

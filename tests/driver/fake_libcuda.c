@@ -18,15 +18,19 @@
 
 #define PUBLIC __attribute__((visibility("default")))
 #define ARENA ((size_t)256 << 20)
-enum { MOST_BLOCKS = 256, MOST_STREAMS = 64, MOST_EVENTS = 200, MOST_OPS = 4096, PAGE = 4096, DEPTH = 64 };
+enum { MOST_BLOCKS = 256, MOST_STREAMS = 64, MOST_EVENTS = 200, MOST_OPENINGS = 64, MOST_OPS = 4096, PAGE = 4096, DEPTH = 64 };
 enum { OK = 0, INVALID = 1, NO_MEMORY = 2, NOT_INITIALIZED = 3, INVALID_CONTEXT = 201, BAD_HANDLE = 400, IMPLICIT = 906 };
 
 typedef struct shared_event { uint64_t recorded, done; } shared_event;
+typedef struct opening { int32_t pid; uint32_t page; } opening; /* of memory, by another process */
+typedef struct first_page { shared_event events[MOST_EVENTS]; opening openings[MOST_OPENINGS]; } first_page; /* of the arena */
+_Static_assert(sizeof(first_page) <= PAGE, "one page");
 typedef struct CUevent_st { int used, shared; shared_event *at; void *map; } event;
 typedef enum { COPY, RECORD, WAIT, CALL } kind;
 typedef struct op { kind kind; char *to; const char *from; size_t bytes; event *e; uint64_t ticket; void (*fn)(void *); void *data; } op;
 typedef struct CUstream_st { int used, theirs, head, n; op ops[MOST_OPS]; } stream;
-typedef struct block { char *dead, *live; size_t bytes; int used, theirs, imported; uint64_t offset; } block;
+typedef struct block { char *dead, *live; size_t bytes; int used, theirs, imported; uint64_t offset; char *reserved; opening *opened; first_page *map; } block;
+/* reserved: a piece; opened, in map: where the process that it was imported from sees it */
 typedef struct handle { int pid, fd; uint64_t offset, bytes; } handle;
 typedef struct cu_handle { union { handle h; char bytes[64]; }; } cu_handle;
 
@@ -105,7 +109,7 @@ static void start(void) {
     if (arena_fd < 0 || ftruncate(arena_fd, (off_t)ARENA) != 0) abort();
     arena_live = mmap(NULL, ARENA, PROT_READ | PROT_WRITE, MAP_SHARED, arena_fd, 0);
     arena_dead = mmap(NULL, ARENA, PROT_NONE, MAP_SHARED, arena_fd, 0);
-    arena_at = PAGE; /* the first page holds the events */
+    arena_at = PAGE; /* first_page */
     streams[0].used = streams[0].theirs = 1;
     started = 1;
 }
@@ -116,8 +120,10 @@ static block *block_of(uint64_t address) {
     return NULL;
 }
 static char *live_range(uint64_t address, size_t bytes) {
-    block *b = block_of(address);
-    return b && bytes <= b->bytes - (address - (uintptr_t)b->dead) ? b->live + (address - (uintptr_t)b->dead) : NULL;
+    block *b = block_of(address), *next = b;
+    size_t n = b ? b->bytes - (address - (uintptr_t)b->dead) : 0;
+    while (next && next->reserved && n < bytes && (next = block_of((uintptr_t)next->dead + next->bytes)) && next->reserved == b->reserved) n += next->bytes;
+    return b && bytes <= n ? b->live + (address - (uintptr_t)b->dead) : NULL;
 }
 static block *free_block(void) {
     for (int i = 0; i < MOST_BLOCKS; i++)
@@ -133,16 +139,30 @@ PUBLIC int cuMemAlloc_v2(uint64_t *out, size_t bytes) {
     block *b = free_block();
     if (!b || !bytes || arena_at + rounded > ARENA) return bytes ? NO_MEMORY : INVALID;
     if (!theirs_now && bytes % ((size_t)2 << 20)) problem("an allocation of ours that is not in multiples of 2 MiB");
-    *b = (block){arena_dead + arena_at, arena_live + arena_at, bytes, 1, theirs_now, 0, arena_at};
+    *b = (block){arena_dead + arena_at, arena_live + arena_at, bytes, 1, theirs_now, 0, arena_at, NULL, NULL, NULL};
     memset(b->live, 0xee, bytes);
     arena_at += rounded;
     *out = (uintptr_t)b->dead;
     return OK;
 }
+/* A process that runs: not one that has ended and was not waited for. */
+static int runs(int pid) {
+    char path[64], text[512] = "";
+    snprintf(path, sizeof path, "/proc/%d/stat", pid);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof text - 1);
+    if (fd >= 0) close(fd);
+    const char *state = n > 0 ? strrchr(text, ')') : NULL;
+    return state && strlen(state) > 2 && !strchr("ZX", state[2]);
+}
+
 PUBLIC int cuMemFree_v2(uint64_t address) {
     RELEASE();
     block *b = block_of(address);
     if (!b || b->imported) return INVALID;
+    opening *o = ((first_page *)(void *)arena_live)->openings;
+    for (int i = 0; i < MOST_OPENINGS; i++)
+        if (o[i].pid && o[i].page == b->offset / PAGE && runs(o[i].pid)) problem("memory is given back that another process has open");
     run(NULL);
     memset(b->live, 0xdd, b->bytes);
     b->used = 0;
@@ -159,10 +179,11 @@ PUBLIC int cuPointerGetAttribute(void *out, int attribute, uint64_t address) {
     block *b = block_of(address);
     if (!b) return INVALID;
     switch (attribute) {
-    case 1: *(void **)out = &primary; return OK;
+    case 1: *(void **)out = &primary; return b->reserved ? INVALID : OK;
     case 2: *(unsigned *)out = F.managed ? 1 : 2; return OK;
     case 8: *(unsigned *)out = (unsigned)F.managed; return OK;
     case 9: *(int *)out = 0; return OK;
+    case 11: *(uint64_t *)out = (uintptr_t)(b->reserved ? b->reserved : b->dead); return OK;
     default: return INVALID;
     }
 }
@@ -419,7 +440,7 @@ PUBLIC int cuIpcGetMemHandle(cu_handle *out, uint64_t address) {
     ENTER_CONTEXT();
     block *b = block_of(address);
     if (F.refuse_ipc == 1) return 801;
-    if (!b) return INVALID;
+    if (!b || b->reserved || address != (uintptr_t)b->dead) return INVALID; /* of cuMemAlloc, and where it begins */
     memset(out, 0, sizeof *out);
     out->h = (handle){getpid(), arena_fd, b->offset, b->bytes};
     return OK;
@@ -448,7 +469,14 @@ PUBLIC int cuIpcOpenMemHandle_v2(uint64_t *out, cu_handle h, unsigned flags) {
     char *live = map_of(&h.h, page, h.h.bytes + extra, PROT_READ | PROT_WRITE);
     char *dead = map_of(&h.h, page, h.h.bytes + extra, PROT_NONE);
     if (!live || !dead) return INVALID;
-    *b = (block){dead + extra, live + extra, h.h.bytes, 1, 0, 1, extra};
+    first_page *theirs = map_of(&h.h, 0, PAGE, PROT_READ | PROT_WRITE);
+    if (!theirs) return INVALID;
+    *b = (block){dead + extra, live + extra, h.h.bytes, 1, 0, 1, extra, NULL, NULL, theirs};
+    for (int i = 0; i < MOST_OPENINGS && !b->opened; i++) {
+        int32_t none = 0;
+        if (__atomic_compare_exchange_n(&theirs->openings[i].pid, &none, getpid(), 0, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) b->opened = &theirs->openings[i];
+    }
+    if (b->opened) b->opened->page = (uint32_t)(h.h.offset / PAGE);
     *out = (uintptr_t)b->dead;
     return OK;
 }
@@ -456,6 +484,8 @@ PUBLIC int cuIpcCloseMemHandle(uint64_t address) {
     RELEASE();
     block *b = block_of(address);
     if (!b || !b->imported) return INVALID;
+    if (b->opened) b->opened->page = 0, __atomic_store_n(&b->opened->pid, 0, __ATOMIC_RELEASE);
+    munmap(b->map, PAGE);
     munmap(b->live - b->offset, b->bytes + b->offset);
     munmap(b->dead - b->offset, b->bytes + b->offset);
     b->used = 0;
@@ -492,6 +522,15 @@ static unsigned long long trainer_take(size_t bytes) {
     theirs_now = 1;
     int e = cuMemAlloc_v2(&at, bytes);
     theirs_now = 0;
+    for (block *b = e ? NULL : block_of(at); b && F.pieces && b->bytes > F.pieces;) {
+        block *rest = free_block();
+        if (!rest) return 0;
+        b->reserved = (char *)(uintptr_t)at;
+        *rest = *b;
+        rest->dead += F.pieces, rest->live += F.pieces, rest->offset += F.pieces, rest->bytes -= F.pieces;
+        b->bytes = F.pieces;
+        b = rest;
+    }
     return e ? 0 : at;
 }
 static void *live_of(unsigned long long address) { return live_range(address, 1); }

@@ -29,6 +29,8 @@ long emu_calls(void);          /* CUDA calls since emu_fail */
 const char *emu_problem(void);
 void emu_cooperative(int yes); /* does the device launch blocks together? 1 */
 void emu_refuse_graphs(int what); /* 1: no capture takes a chained launch, 2: none takes anything; 0 */
+void emu_others_capture(int yes); /* does another thread capture a stream, which calls in any but the relaxed mode would break? */
+int emu_capture_mode(void);    /* of this thread: 0 where it was put back */
 void emu_lose_arrival(long nth); /* the nth arrival of a block at the others from now on (1 = the next) never comes; 0 = none */
 long emu_arrivals(void);       /* of blocks at the others so far, those that were lost among them */
 void emu_slow_together(int launches); /* what such a launch takes, in launches of other kernels: 1; an event's clock counts these */

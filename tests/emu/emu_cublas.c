@@ -33,11 +33,13 @@ static void run_product(void *data) {
 
 #define CALL()                                                                                                         \
     do {                                                                                                               \
-        if (emu_call()) return CUBLAS_STATUS_EXECUTION_FAILED;                                                         \
+        int e_ = emu_call();                                                                                           \
+        if (e_) return e_ == cudaErrorMemoryAllocation ? CUBLAS_STATUS_ALLOC_FAILED : CUBLAS_STATUS_EXECUTION_FAILED;  \
     } while (0)
 
 cublasStatus_t cublasCreate(cublasHandle_t *out) {
-    CALL();
+    int e = emu_call();
+    if (e) return e == cudaErrorMemoryAllocation ? CUBLAS_STATUS_NOT_INITIALIZED : CUBLAS_STATUS_EXECUTION_FAILED; /* as the library says it */
     if (!(*out = calloc(1, sizeof **out))) return CUBLAS_STATUS_ALLOC_FAILED;
     emu_count_handle(1);
     return CUBLAS_STATUS_SUCCESS;

@@ -83,10 +83,27 @@ void emu_shared_most(int bytes) { shared_most = bytes; }
 size_t emu_shared_limit(void) { return (size_t)shared_most; }
 void emu_multiprocessors(int n) { multiprocessors = n; }
 
-int emu_call(void) {
+static cudaStreamCaptureMode mode_now;
+static int others_capture;
+void emu_others_capture(int yes) { others_capture = yes; }
+int emu_capture_mode(void) { return (int)mode_now; }
+
+static int count_call(void) {
     calls++;
     if (fail_at && (calls == fail_at || (fail_forever && calls > fail_at))) return fail_with;
     return sticky;
+}
+int emu_call(void) {
+    if (others_capture && mode_now != cudaStreamCaptureModeRelaxed) emu_say_problem("a call that breaks another thread's capture");
+    return count_call();
+}
+cudaError_t cudaThreadExchangeStreamCaptureMode(cudaStreamCaptureMode *mode) {
+    int e = *mode == cudaStreamCaptureModeRelaxed ? count_call() : 0; /* putting it back never fails */
+    if (e) return (cudaError_t)e;
+    cudaStreamCaptureMode before = mode_now;
+    mode_now = *mode;
+    *mode = before;
+    return cudaSuccess;
 }
 #define CALL()                                                                                                         \
     do {                                                                                                               \

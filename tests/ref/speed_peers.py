@@ -6,8 +6,8 @@ alternatives), theirs the bare call, behind one that warms it up; models are loa
     generate     transformers' model.generate with its cache
     no cache     nanoGPT's loop: a forward pass over the whole text for each token, the head over its last position alone
     llama.cpp    its llama-batched-bench, where LLAMA is given: forward passes alone, nothing is drawn or recorded
-    matplotlib   a heatmap a token, one figure used again, against seconds.write of a run with --show_heatmaps: those 128
-                 heatmaps, and everything else that a run writes, synced
+    matplotlib   a heatmap a token, one figure used again, against the whole of `glimpse report`, its start to its end: those
+                 128 heatmaps, the sheet, the page, TensorBoard's file and all others
 
     python tests/ref/speed_peers.py build/release/glimpse DIR [LLAMA]      DIR keeps the models; LLAMA = llama-batched-bench;
                                                                             T=generate in the environment: that one alone"""
@@ -135,6 +135,13 @@ def figures():
     plt.close(fig)
 
 
+def report():
+    out = os.path.join(where, "out")
+    took = timed(lambda: subprocess.run([glimpse, "report", out], check=True, capture_output=True))
+    assert sum(f.startswith("token_") for _, _, files in os.walk(out) for f in files) == TOKENS
+    return took
+
+
 def compare(name, theirs, mine):
     if os.environ.get("T", "") not in name:
         return
@@ -155,6 +162,7 @@ if llama:
     for n in (1, 16):
         compare(f"llama.cpp, {n} x {TOKENS} tokens", lambda: llama_speaks(n), lambda: ours_speaks(n))
 try:
-    compare(f"matplotlib, {TOKENS} heatmaps", lambda: timed(figures), lambda: ours(1, "--show_heatmaps")["write"])
+    ours(1, "--show_heatmaps")
+    compare(f"matplotlib, {TOKENS} heatmaps", lambda: timed(figures), report)
 except ImportError:
     print("matplotlib: not found")

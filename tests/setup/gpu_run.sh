@@ -45,7 +45,7 @@ run_test() {
     step 40 "$first" --tiny --alone
     [ $code != 2 ] || return # there is no GPU
     echo "# $runner"
-    V=1 step 240 "$runner" cuda_
+    V=1 J=4 step 240 "$runner" cuda_ # few at once: each has a context of its own, and they take the GPU in turns
     tool=$(command -v compute-sanitizer || ls "${CUDA_HOME:-/usr/local/cuda}"/bin/compute-sanitizer /opt/nvidia/*/compute-sanitizer 2>/dev/null | head -n1)
     [ -n "$tool" ] || { echo 'compute-sanitizer is not here: nothing was looked for with it'; return; }
     for what in memcheck racecheck initcheck synccheck; do
