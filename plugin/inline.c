@@ -350,9 +350,9 @@ glimpse_status inline_close(glimpse *guest) {
     TRY(guest_begin(&g->g));
     glimpse_status st = session_said(g->api, g->api->close(g->s));
     modules_close(g->mods);
-    guest_end(guest, st);
-    if (st < 0) guest_say_error(&guest->log);
     free_copy(g);
+    guest_end(guest, st); /* the host's errno is its own again */
+    if (st < 0) guest_say_error(&guest->log);
     free(g->g.hooks);
     free(g);
     return st;
