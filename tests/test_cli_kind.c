@@ -138,7 +138,7 @@ TEST(cli_follow_says_what_it_waits_for) {
     expect_in(&err, "err.txt is no directory\nhint: `glimpse follow DIR` takes the out_dir of a run\n");
     shell(FOLLOW("runs") UNTIL("e", "did you mean") LEAVE);
     expect_in(&err, "glimpse: waiting for runs/evals.jsonl, which comes with the first eval; Ctrl-C leaves\nhint: did you mean runs/demo?\n");
-    shell(FOLLOW("runs/demo") UNTIL("e", "leaves") LEAVE);
+    shell(FOLLOW("runs/demo") UNTIL("e", "leaves") UNTIL("o", "step 0") LEAVE);
     EXPECT_STREQ(buf_str(&err), "glimpse: no run is writing to runs/demo on this machine, step 0 is its last; Ctrl-C leaves, a run that comes is "
                                 "shown\n");
     EXPECT(out.n > 0);
