@@ -222,7 +222,7 @@ glimpse_status worker_close(glimpse *g) {
     worker_guest *w = (worker_guest *)g;
     TRY(begin(w));
     int64_t deadline = now_ms() + (int64_t)(opt_float(w->o, OPT_close_timeout) * 1e3);
-    bool all = wait_for_all(w, deadline);
+    bool all = wait_for_all(w, deadline), ended = false;
     if (make_up(w, all)) all = wait_for_all(w, deadline);
     tell_lost(w);
     if (w->socket >= 0) {
@@ -235,7 +235,7 @@ glimpse_status worker_close(glimpse *g) {
             else if (st < 0) close(w->socket), w->socket = -1;
             else if (!line_wait(w, deadline, false)) break;
         }
-        if (w->adopted) spawn_reap(w->adopted, w->socket < 0);
+        ended = w->socket < 0;
         if (!all) {
             buffer b = {0};
             post *p = line_in_hand(w);
@@ -244,6 +244,7 @@ glimpse_status worker_close(glimpse *g) {
             guest_tell_ours(g, &b);
         }
     }
+    if (w->adopted) spawn_reap(w->adopted, ended); /* else it may be at work for as long as an eval takes */
     if (w->unreaped) spawn_reap(w->unreaped, true);
     glimpse_status st = guest_end(g, line_take_failure(w));
     release(w);

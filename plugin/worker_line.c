@@ -142,9 +142,6 @@ void line_own(worker_guest *w) {
     if (w->socket >= 0 && socket_is) close(w->socket);
     w->socket = -1;
     if (!memory_is) w->snap.fd = -1;
-    if (w->adopted) w->unreaped = w->adopted;
-    w->adopted = 0;
-    w->n_posts = 0;
     w->missed = false;
     if (w->g.off) return;
     w->g.off = true;

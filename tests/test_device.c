@@ -5,12 +5,14 @@
 #include "tests/device_rig.h"
 
 #include <glimpse_llmc.h>
+#include <fcntl.h>
 #include <math.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "tests/test.h"
 
@@ -250,15 +252,23 @@ TEST(device_capture_in_progress_skips_the_eval) {
         }
 }
 
+static int close_new_sockets(const bool had[64]) {
+    struct stat s;
+    int n = 0;
+    for (int fd = 0; fd < 64; fd++)
+        if (!had[fd] && !fstat(fd, &s) && S_ISSOCK(s.st_mode)) n += !close(fd);
+    return n;
+}
+
 /* A worker that is stopped as its eval is posted and the trainer closes: the slot on the GPU stays until the process ends, the
- * worker reads it and finishes alone. */
-TEST_LIMIT(device_close_leaves_what_is_still_to_be_read, 120) {
-    fake_cuda *f = driver_start();
+ * worker reads it and finishes alone.  `cut`: the trainer has closed the socket before. */
+static void close_while_read(fake_cuda *f, bool cut) {
     trainer t;
+    bool had[64];
     pid_t worker = 0;
     buffer journal = {0}, expected = {0};
-    REQUIRE(f != NULL);
     reference(&expected);
+    for (int fd = 0; fd < 64; fd++) had[fd] = fcntl(fd, F_GETFD) >= 0;
     trainer_open(&t, f, 1, true, NULL, (const char *const[]){"close_timeout=0.2", NULL});
     REQUIRE(t.r.g != NULL);
     for (int step = 0; step < 20; step += 10) {
@@ -269,7 +279,8 @@ TEST_LIMIT(device_close_leaves_what_is_still_to_be_read, 120) {
     kill(worker, SIGSTOP);
     EXPECT_EQ(eval_at(&t, 20), GLIMPSE_OK);
     f->run();
-    EXPECT_OK(glimpse_close(t.r.g));
+    if (cut) EXPECT_EQ(close_new_sockets(had), 1);
+    EXPECT_EQ(glimpse_close(t.r.g), cut ? GLIMPSE_E_STATE : GLIMPSE_OK);
     t.r.g = NULL;
     EXPECT_EQ(f->held(), 2); /* the slot and the event */
     EXPECT_STREQ(f->problem ? f->problem : "", "");
@@ -282,6 +293,17 @@ TEST_LIMIT(device_close_leaves_what_is_still_to_be_read, 120) {
     trainer_close(&t);
     buf_free(&journal);
     buf_free(&expected);
+}
+
+TEST_LIMIT(device_close_leaves_what_is_still_to_be_read, 120) {
+    fake_cuda *f = driver_start();
+    REQUIRE(f != NULL);
+    close_while_read(f, false);
+}
+TEST_LIMIT(device_close_without_its_socket_leaves_it_too, 120) {
+    fake_cuda *f = driver_start();
+    REQUIRE(f != NULL);
+    close_while_read(f, true);
 }
 
 /* A last eval that found the worker busy is not made up for where the weights are on a GPU, and costs the trainer no call of the

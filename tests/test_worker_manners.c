@@ -221,6 +221,31 @@ TEST(worker_descriptors_that_the_trainer_closed) {
     }
 }
 
+/* A worker that the trainer has adopted, and whose socket it has closed, may be at work for long: it is not waited for. */
+TEST(worker_whose_socket_was_closed_is_not_waited_for) {
+    rig r;
+    pid_t worker = 0;
+    bool had[64];
+    int status, n = 0;
+    prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+    for (int fd = 0; fd < 64; fd++) had[fd] = fcntl(fd, F_GETFD) >= 0;
+    rig_open(&r, NULL);
+    REQUIRE(r.g != NULL);
+    EXPECT_OK(glimpse_eval(r.g, 0, 2, 1));
+    EXPECT_OK(glimpse_drain(r.g));
+    REQUIRE(rig_workers(&worker, 1) == 1);
+    kill(worker, SIGSTOP);
+    for (int fd = 0; fd < 64; fd++)
+        if (!had[fd] && close(fd) == 0) n++;
+    EXPECT_EQ(n, 2);
+    EXPECT_EQ(glimpse_eval(r.g, 1, 2, 1), GLIMPSE_E_STATE);
+    EXPECT_OK(glimpse_close(r.g)); /* comes back: the worker is stopped for as long as nobody wakes it */
+    r.g = NULL;
+    kill(worker, SIGCONT);
+    while (waitpid(-1, &status, 0) > 0 || errno == EINTR) {}
+    rig_close(&r);
+}
+
 static volatile sig_atomic_t interrupts;
 static void on_interrupt(int number) {
     (void)number;
