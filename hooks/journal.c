@@ -92,10 +92,11 @@ static glimpse_status cut(journal *j, int64_t size) {
 static glimpse_status open_file(journal *j) {
     struct stat s;
     j->f.fd = file_open_fd(j->f.path, O_RDWR | O_APPEND | O_CREAT | O_NONBLOCK);
+    j->id = (file_id){0, 0};
     if (j->f.fd < 0 || io.fstat(j->f.fd, &s)) FAIL(GLIMPSE_E_IO, "%s: %s", j->f.path, strerror(errno));
+    j->id = (file_id){s.st_dev, s.st_ino}; /* also of one that is refused, and closed */
     if (!S_ISREG(s.st_mode)) FAIL(GLIMPSE_E_IO, "%s: is no regular file", j->f.path);
     j->f.size = s.st_size;
-    j->id = (file_id){s.st_dev, s.st_ino};
     return GLIMPSE_OK;
 }
 

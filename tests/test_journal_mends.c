@@ -1,10 +1,13 @@
 /* test_journal_mends.c -- a test for each fault of the journal and its views that the tests of faults once found. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <ucontext.h>
+#include <unistd.h>
 
 #include "hooks/journal_lines.h"
 #include "hooks/session_state.h"
@@ -79,6 +82,38 @@ TEST(journal_never_appends_behind_half_a_line) {
     EXPECT_EQ(w.lines, 2);
     EXPECT_EQ(w.bad, 0);
     buf_free(&line);
+    free(path);
+}
+
+static int open_descriptors(void) {
+    int n = 0;
+    for (int fd = 0; fd < 256; fd++) n += fcntl(fd, F_GETFD) >= 0;
+    return n;
+}
+static io_calls real;
+static int refuse_fstat(int fd, struct stat *s) {
+    io = real; /* once */
+    (void)fd, (void)s;
+    errno = EIO;
+    return -1;
+}
+
+/* Of a descriptor of which nothing could be asked it is not known that it is another's: it is closed, and the lock goes with it. */
+TEST(journal_leaves_no_descriptor_open) {
+    journal_state st;
+    journal *j = NULL;
+    char *path = path_join(test_tmpdir(), "evals.jsonl");
+    real = io;
+    const int before = open_descriptors();
+    REQUIRE(mkfifo(path, 0600) == 0);
+    EXPECT_ERR(journal_open(test_tmpdir(), 1, NULL, "gpt2", PARAMS, &j, &st), GLIMPSE_E_IO, "is no regular file");
+    EXPECT_EQ(open_descriptors(), before);
+    unlink(path);
+    io.fstat = refuse_fstat;
+    EXPECT_OK(journal_open(test_tmpdir(), 1, NULL, "gpt2", PARAMS, &j, &st));
+    EXPECT(io.fstat != refuse_fstat);
+    journal_close(j);
+    EXPECT_EQ(open_descriptors(), before);
     free(path);
 }
 

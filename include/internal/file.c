@@ -77,7 +77,7 @@ file_id file_id_of(int fd) {
 bool file_is(int fd, file_id id) {
     struct stat s;
     if (io.fstat(fd, &s)) return fd >= 0 && errno != EBADF;
-    return s.st_dev == id.device && s.st_ino == id.inode;
+    return (!id.device && !id.inode) || (s.st_dev == id.device && s.st_ino == id.inode);
 }
 
 /* A signal may interrupt open on a network file system. */

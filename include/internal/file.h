@@ -71,8 +71,8 @@ typedef struct file_id {
     dev_t device;
     ino_t inode;
 } file_id;
-file_id file_id_of(int fd);
-bool file_is(int fd, file_id id); /* it is open, and still what it was */
+file_id file_id_of(int fd);       /* all 0: not known */
+bool file_is(int fd, file_id id); /* it is open, and still what it was, as far as that is known */
 
 /* === Writing === */
 /* Replace the file `path` by n bytes: a temporary file beside it, then a rename, so that a reader or a crash sees the old
