@@ -10,6 +10,7 @@ program "$TMP/lacks" 'echo "no GPU was found"; exit 2'
 program "$TMP/wrong" 'echo "FAIL two"; exit 1'
 program "$TMP/hangs" 'echo "ok   three"; exec sleep 100'
 program "$TMP/leaves" 'case "$*" in *alone*) setsid sh -c "echo \$\$ >$0.pid; exec sleep 300" & until [ -s "$0.pid" ]; do sleep 0.01; done;; esac; echo "ok   four"'
+program "$TMP/later" "case \"\$*\" in *more) exit 1;; esac; exec $TMP/fine \"\$@\""
 program "$TMP/python3" 'echo "PASS compared $(cat "$2" | wc -l)"'
 tool='while [ "$1" != 10 ]; do shift; done; shift; exec "$@"'
 
@@ -50,5 +51,6 @@ run 0 'nvidia-smi says nothing' gpu-bench "$TMP/fine"
 run 0 '^PASS compared 1$' gpu-bench "$TMP/fine"
 run 0 '^0 failed, 3 passed' gpu-bench "$TMP/fine"
 run 1 '^1 failed, 0 passed' gpu-bench "$TMP/lacks"
+run 1 '^FAIL .*later more$' gpu-bench "$TMP/later"
 run 1 '^PASS compared 0$' gpu-bench "$TMP/wrong" 2>/dev/null
 exit $bad

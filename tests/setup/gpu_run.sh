@@ -80,7 +80,10 @@ run_bench() {
     python=$(command -v python3 || command -v python)
     if [ -n "$python" ]; then step 300 "$python" tests/bench/torch_compare.py "$tmp/ours" ${EMULATE:+--dry}
     else echo 'PyTorch: not compared (no python3)'; fi
-    [ -n "$tiny" ] || within 150 "$1" more || echo "# not all of what stands beside the table was measured"
+    [ -n "$tiny" ] || within 150 "$1" more || case $? in
+    124|137) echo "# not all of what stands beside the table was measured" ;;
+    *) echo "FAIL $1 more"; bad=1 ;;
+    esac
 }
 
 # What is printed ends with the last step: a process that a step left behind, stuck or in a group of its own, holds a pipe open.
