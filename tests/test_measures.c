@@ -299,7 +299,11 @@ TEST(text_advice_of_every_kind) {
     advised(&o->record, "2 % is no UTF-8: is this the tokenizer it was trained with?");
     m[2] = (glimpse_metric){"mean_entropy", 0.95 * log(o->record.vocab_size)}, m[0].value = 0.1, s->n_metrics = 3; /* it guesses still */
     advised(&o->record, NULL);
-    m[2].value = 0.8 * log(o->record.vocab_size);
+    const int32_t vocab = o->record.vocab_size;
+    o->record.vocab_size = 0; /* a line that does not say it */
+    advised(&o->record, "2 % is no UTF-8: is this the tokenizer it was trained with?");
+    o->record.vocab_size = vocab;
+    m[2].value = 0.8 * log(vocab);
     advised(&o->record, "2 % is no UTF-8: is this the tokenizer it was trained with?");
     s->n_metrics = 2;
     m[0].value = m[1].value = NAN;

@@ -385,7 +385,7 @@ static unsigned advice_of(const glimpse_record *r, const glimpse_sample *s, char
         return 1;
     }
     const double surprise = text_metric(s, "mean_entropy"); /* near ln V nothing is learnt yet, and bytes come as they like */
-    if (invalid > 0.01 && !(surprise > 0.9 * log(r->vocab_size))) {
+    if (invalid > 0.01 && !(r->vocab_size > 1 && surprise > 0.9 * log(r->vocab_size))) {
         c_snprintf(out, 160, "hint: %.0f %% is no UTF-8: is this the tokenizer it was trained with?", 100 * invalid);
         return 2;
     }
