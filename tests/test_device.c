@@ -274,7 +274,7 @@ TEST_LIMIT(device_close_leaves_what_is_still_to_be_read, 120) {
     EXPECT_EQ(f->held(), 2); /* the slot and the event */
     EXPECT_STREQ(f->problem ? f->problem : "", "");
     kill(worker, SIGCONT);
-    while (kill(worker, 0) == 0) poll(NULL, 0, 5);
+    EXPECT(rig_wait_end(worker));
     rig_lines(&t.r, note_line, &journal);
     const char *a = strstr(buf_str(&journal), "20 ok:"), *b = strstr(buf_str(&expected), "20 ok:");
     REQUIRE(a && b);
