@@ -123,7 +123,7 @@ TEST(cli_convert_takes_a_pattern) {
 
 /* `follow` of that directory until those words are in its stdout or stderr (o, e), what is done then, and until others are. */
 #define FOLLOW(dir) "\"$G\" follow " dir " >o 2>e & p=$!; "
-#define UNTIL(file, words) "i=0; until grep -qF '" words "' " file " || [ $((i += 1)) -gt 1200 ]; do sleep 0.05; done; "
+#define UNTIL(file, words) "i=0; until grep -qsF '" words "' " file " || [ $((i += 1)) -gt 1200 ]; do sleep 0.05; done; "
 #define LEAVE "{ kill $p; wait $p; } 2>/dev/null; cat o; cat e >&2"
 
 /* A directory that is not there yet is waited for, and the run that was perhaps meant is named; a run that ended is one. */

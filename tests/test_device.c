@@ -285,7 +285,7 @@ static void close_while_read(fake_cuda *f, bool cut) {
     EXPECT_EQ(f->held(), 2); /* the slot and the event */
     EXPECT_STREQ(f->problem ? f->problem : "", "");
     kill(worker, SIGCONT);
-    while (kill(worker, 0) == 0) poll(NULL, 0, 5);
+    EXPECT(rig_wait_end(worker));
     rig_lines(&t.r, note_line, &journal);
     const char *a = strstr(buf_str(&journal), "20 ok:"), *b = strstr(buf_str(&expected), "20 ok:");
     REQUIRE(a && b);
