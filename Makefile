@@ -82,7 +82,7 @@ ifndef V
 endif
 SHORT := $(firstword -$(MAKEFLAGS))
 say = $(if $(V)$(findstring s,$(SHORT)),,echo "  $(1)")
-JOBS := $(if $(findstring j,$(MAKEFLAGS)),,-j$(shell nproc))
+JOBS = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 
 .PHONY: all help info deps test test-all run-tests bench parity fuzz faults hostile demo run-demo llmc install uninstall clean FORCE
 .DELETE_ON_ERROR .SECONDARY:
