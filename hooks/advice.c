@@ -8,12 +8,6 @@
 
 #define FEW_UNKNOWN 0.01
 
-static double metric(const glimpse_sample *s, const char *name) {
-    for (int32_t i = 0; i < s->n_metrics; i++)
-        if (!strcmp(s->metrics[i].name, name)) return s->metrics[i].value;
-    return 0;
-}
-
 /* The share of tokens that stand for what the tokenizer does not know. */
 static double unknown_share(const session *s, const glimpse_sample *sample) {
     static const char *const names[] = { "[UNK]", "<unk>", "<|unk|>", "\xef\xbf\xbd" };
@@ -35,7 +29,7 @@ static bool advise_one(const session *s, const glimpse_sample *sample, arena *a)
         return true;
     }
     if (metrics_of_sample(&measured, true, NULL, a) < 0) return false;
-    double repeats = text_repeats(&measured), odd = metric(&measured, "invalid_utf8_rate"), unknown = unknown_share(s, sample);
+    double repeats = text_repeats(&measured), odd = text_metric(&measured, "invalid_utf8_rate"), unknown = unknown_share(s, sample);
     const char *which = opt_str(s->o, OPT_tokenizer);
     const char *source = which ? which : s->t ? s->t->source : "this";
     if (unknown > FEW_UNKNOWN && unknown > odd)

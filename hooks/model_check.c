@@ -122,6 +122,7 @@ static glimpse_status explain(const session *s, const check_batch *c, double los
 }
 
 static glimpse_status compare(session *s, const check_batch *c, double loss, double *ours, buffer *said) {
+    if (!isfinite(loss)) FAIL(GLIMPSE_E_NONFINITE, "the trainer's loss is %f: there is nothing to compare with", loss);
     const double limit = s->m->d.trainer_bf16 ? 2e-2 : 1e-4;
     TRY(generator_refresh(s->g));
     TRY(score_losses(s->g, c->ids, c->targets, c->B, c->T, ours));
@@ -170,8 +171,7 @@ glimpse_status session_check(session *s, const int32_t *ids, const int32_t *targ
         loss = mean_of(&c, ours);
     }
     buffer said = {0};
-    glimpse_status st = isfinite(loss) ? compare(s, &c, loss, ours, &said)
-                                       : status_fail(GLIMPSE_E_NONFINITE, __FILE__, __LINE__, "the trainer's loss is %f: there is nothing to compare with", loss);
+    glimpse_status st = compare(s, &c, loss, ours, &said);
     buf_free(&said);
     free(ours);
     return st;

@@ -70,13 +70,14 @@ static void put(void *user, diff_kind kind, const char *text, size_t n) {
 }
 
 TEST(screen_word_diff) {
+    bool little;
     static const char *const cases[][3] = {
         {"", "", ""}, {"a b", "a b", "=a =b"}, {"a b c", "a x c", "=a -b +x =c"}, {"", "a", "+a"}, {"a", "", "-a"},
         {"the dog ran.", "the big dog.", "=the +big =dog-ran=."}, {"a a a", "a a", "=a =a-a"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         buffer b = {0};
-        EXPECT(word_diff(cases[i][0], strlen(cases[i][0]), cases[i][1], strlen(cases[i][1]), put, &b));
+        EXPECT(word_diff(cases[i][0], strlen(cases[i][0]), cases[i][1], strlen(cases[i][1]), put, &b, &little));
         EXPECT_STREQ(buf_str(&b), cases[i][2]);
         buf_free(&b);
     }
@@ -85,7 +86,7 @@ TEST(screen_word_diff) {
         buffer a = {0}, b = {0}, parts = {0}, now = {0};
         for (int i = 0; i < 40; i++) buf_printf(&a, "%c ", 'a' + (int)(chart_uniform(&state) * 4));
         for (int i = 0; i < 40; i++) buf_printf(&b, "%c ", 'a' + (int)(chart_uniform(&state) * 4));
-        EXPECT(word_diff(a.bytes, a.n, b.bytes, b.n, put, &parts));
+        EXPECT(word_diff(a.bytes, a.n, b.bytes, b.n, put, &parts, &little));
         for (size_t i = 0; i < parts.n; i += 3)
             if (parts.bytes[i] != '-') buf_put(&now, parts.bytes + i + 1, 2);
         EXPECT_STREQ(buf_str(&now), buf_str(&b));
@@ -109,7 +110,10 @@ TEST(screen_marks_nothing_where_texts_have_little_in_common) {
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const char *was = cases[i].was, *now = cases[i].now;
-        EXPECT(word_diff_little(was, strlen(was), now, strlen(now)) == cases[i].little);
-        EXPECT(word_diff_little(now, strlen(now), was, strlen(was)) == cases[i].little);
+        bool there, back;
+        buffer b = {0};
+        EXPECT(word_diff(was, strlen(was), now, strlen(now), put, &b, &there) && there == cases[i].little);
+        EXPECT(word_diff(now, strlen(now), was, strlen(was), put, &b, &back) && back == cases[i].little);
+        buf_free(&b);
     }
 }

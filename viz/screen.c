@@ -339,14 +339,16 @@ static void diff_text(screen *s, const glimpse_sample *sample, styled *out) {
     const screen_view *v = s->v;
     const glimpse_sample *was = text_same_sample(v->before, sample);
     diff_out d = {.marks = v->style.depth == DEPTH_NONE};
+    bool little = false;
     if (!was) {
         styled_puts(out, v->before ? "The last step that was sampled has no such sample.\n\n" : "No step before was sampled.\n\n", PAINT_DIM);
-    } else if (word_diff_little(was->text, was->text_bytes, sample->text, sample->text_bytes)) {
+    } else if (!word_diff(was->text, was->text_bytes, sample->text, sample->text_bytes, put_part, &d, &little)) out->text.failed = true;
+    if (little) {
         styled_puts(out, "Another text than before, with too little in common to mark what changed.\n\n", PAINT_DIM);
-        was = NULL;
+        styled_free(&d.raw);
+        d.raw = (styled){0};
     }
-    if (!was) styled_escape(&d.raw, sample->text, sample->text_bytes, TEXT_LINES, paint_of(PAINT_PLAIN));
-    else if (!word_diff(was->text, was->text_bytes, sample->text, sample->text_bytes, put_part, &d)) out->text.failed = true;
+    if (!was || little) styled_escape(&d.raw, sample->text, sample->text_bytes, TEXT_LINES, paint_of(PAINT_PLAIN));
     put_visible(out, &d.raw, 0, d.raw.text.n, NULL);
     if (styled_failed(&d.raw)) out->text.failed = true;
     styled_free(&d.raw);

@@ -29,7 +29,34 @@ static void split(const char *s, size_t n, buffer *words) {
 
 static bool same(const char *a, word x, const char *b, word y) { return x.n == y.n && !memcmp(a + x.from, b + y.from, x.n); }
 
-bool word_diff(const char *was, size_t was_n, const char *now, size_t now_n, diff_part_fn part, void *user) {
+/* The parts on their way to the caller, counted. */
+typedef struct counter {
+    diff_part_fn part;
+    void *user;
+    size_t run, kept, words[3]; /* of DIFF_SAME, DIFF_GONE, DIFF_COME */
+} counter;
+
+static void end_run(counter *c) {
+    if (c->run >= 3) c->kept += c->run;
+    c->run = 0;
+}
+
+static void put(counter *c, diff_kind kind, const char *text, size_t n) {
+    bool is_word = n && in_word((unsigned char)*text);
+    if (kind != DIFF_SAME) end_run(c);
+    else c->run += is_word;
+    c->words[kind] += is_word;
+    c->part(c->user, kind, text, n);
+}
+
+static bool has_little(counter *c) {
+    end_run(c);
+    size_t gone = c->words[DIFF_GONE], come = c->words[DIFF_COME], fewer = c->words[DIFF_SAME] + (gone < come ? gone : come);
+    return gone && come && fewer >= 8 && 4 * c->kept < fewer;
+}
+
+bool word_diff(const char *was, size_t was_n, const char *now, size_t now_n, diff_part_fn part, void *user, bool *little) {
+    counter c = {.part = part, .user = user};
     buffer a_words = {0}, b_words = {0};
     split(was, was_n, &a_words);
     split(now, now_n, &b_words);
@@ -53,46 +80,22 @@ bool word_diff(const char *was, size_t was_n, const char *now, size_t now_n, dif
         bool middle_a = i >= head && i < n - tail, middle_b = j >= head && j < m - tail;
         size_t x = i - head, y = j - head;
         if (!middle_a && !middle_b) {
-            part(user, DIFF_SAME, now + b[j].from, b[j].with_blanks);
+            put(&c, DIFF_SAME, now + b[j].from, b[j].with_blanks);
             i++, j++;
         } else if (middle_a && middle_b && length && same(was, a[i], now, b[j])) {
-            part(user, DIFF_SAME, now + b[j].from, b[j].with_blanks);
+            put(&c, DIFF_SAME, now + b[j].from, b[j].with_blanks);
             i++, j++;
         } else if (middle_a && (!middle_b || !length || length[(x + 1) * (cols + 1) + y] >= length[x * (cols + 1) + y + 1])) {
-            part(user, DIFF_GONE, was + a[i].from, a[i].with_blanks);
+            put(&c, DIFF_GONE, was + a[i].from, a[i].with_blanks);
             i++;
         } else {
-            part(user, DIFF_COME, now + b[j].from, b[j].with_blanks);
+            put(&c, DIFF_COME, now + b[j].from, b[j].with_blanks);
             j++;
         }
     }
+    if (ok) *little = has_little(&c);
     free(length);
     buf_free(&a_words);
     buf_free(&b_words);
     return ok;
-}
-
-typedef struct stretch {
-    size_t run, kept, words[3]; /* of DIFF_SAME, DIFF_GONE, DIFF_COME */
-} stretch;
-
-static void end_run(stretch *s) {
-    if (s->run >= 3) s->kept += s->run;
-    s->run = 0;
-}
-
-static void count_part(void *user, diff_kind kind, const char *text, size_t n) {
-    stretch *s = user;
-    bool is_word = n && in_word((unsigned char)*text);
-    if (kind != DIFF_SAME) end_run(s);
-    else s->run += is_word;
-    s->words[kind] += is_word;
-}
-
-bool word_diff_little(const char *was, size_t was_n, const char *now, size_t now_n) {
-    stretch s = {0};
-    if (!word_diff(was, was_n, now, now_n, count_part, &s)) return false;
-    end_run(&s);
-    size_t gone = s.words[DIFF_GONE], come = s.words[DIFF_COME], fewer = s.words[DIFF_SAME] + (gone < come ? gone : come);
-    return gone && come && fewer >= 8 && 4 * s.kept < fewer;
 }

@@ -118,7 +118,10 @@ function draw_bar(line, data) {
   const name = [line.model, line.name].filter(Boolean).join(' · ') || 'Glimpse'; /* whose, and where it is written */
   $('run-name').textContent = name;
   document.title = name + ' · step ' + view.step;
-  if (data) $('model').textContent = data.arch === 'function' ? ['a function', line.check === 'ok' ? 'check ✓' : ''].filter(Boolean).join(' · ') : [data.arch, count(data.params), data.dtype + (data.cache !== data.dtype ? ' (cache ' + data.cache + ')' : ''), data.device, line.check === 'ok' ? 'check ✓' : ''].filter(Boolean).join(' · ');
+  if (data) {
+    const facts = data.arch === 'function' ? ['a function'] : [data.arch, count(data.params), data.dtype + (data.cache !== data.dtype ? ' (cache ' + data.cache + ')' : ''), data.device];
+    $('model').textContent = [...facts, line.check === 'ok' ? 'check ✓' : ''].filter(Boolean).join(' · ');
+  }
   const alarm = $('alarm');
   alarm.hidden = line.check !== 'failed';
   alarm.textContent = 'MODEL CHECK FAILED at step ' + line.step + ': the loss of the bound tensors is not the trainer’s. These samples are not what the trained model says.';
