@@ -118,7 +118,7 @@ static glimpse_status open_journal(session *s, int64_t step, int64_t since) {
     int lock;
     TRY(lock_directory(s, &lock));
     int64_t began = s->begun ? step : s->host.begun || s->first_step <= 0 ? 0 : s->first_step;
-    TRY(journal_open_locked(s->out_dir, lock, began, step, since, s->host.run, s->m->arch, s->m->n_params, &s->j, &s->js));
+    TRY(journal_open(s->out_dir, lock, began, step, since, s->host.run, s->m->arch, s->m->n_params, &s->j, &s->js));
     s->journal_bytes = -2;
     s->facts.run = s->js.run;
     if (s->js.torn)
