@@ -196,10 +196,7 @@ glimpse_status task_file(const task_kind *k, const char *dir, bool shots, char *
 
 /* --- llm.c's tokens -------------------------------------------------------------------------------------------------- */
 
-bool task_is_tokens(const char *path) {
-    size_t n = strlen(path);
-    return n > 4 && !strcmp(path + n - 4, ".bin");
-}
+bool task_is_tokens(const char *path) { return ends_with(path, ".bin"); }
 
 /* int32 header of 256: 20240522, 1, examples, bytes of the longest; then u16: 65535, bytes of the example, index, label,
  * completions (4), context tokens, the context, and for each completion its tokens' number and its tokens. */

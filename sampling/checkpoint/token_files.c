@@ -66,11 +66,6 @@ static glimpse_status take(token_files *f, const char *path, const char *name) {
     return st;
 }
 
-static bool ends_with(const char *s, const char *end) {
-    size_t n = strlen(s), e = strlen(end);
-    return n >= e && !strcmp(s + n - e, end);
-}
-
 /* Does a file lie elsewhere than in the folder of its name, behind a link? */
 static bool leaves(const char *path) {
     char *dir = path_dir(path), real[PATH_MAX], within[PATH_MAX];
