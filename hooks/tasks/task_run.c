@@ -277,12 +277,6 @@ static glimpse_status encode_document(task_result *r, int32_t i, const model *m,
 
 /* --- numbers -------------------------------------------------------------------------------------------------------- */
 
-static int bit_index(int metric) {
-    int i = 0;
-    while (metric >> (i + 1)) i++;
-    return i;
-}
-
 static int32_t best_of(const task_sample *x, int how) { /* numpy.argmax: the first of equals */
     int32_t best = 0;
     double most = 0;
@@ -307,7 +301,7 @@ static void measure(const task_kind *k, task_sample *x) {
     }
     double ll = x->answers[0].logprob;
     x->metric[0] = x->answers[0].greedy;
-    x->metric[bit_index(METRIC_PERPLEXITY)] = ll;
+    x->metric[__builtin_ctz((unsigned)METRIC_PERPLEXITY)] = ll;
     if (k->output != TASK_ROLLING) return;
     x->words = (double)py_count_words(x->doc.page);
     x->bytes = (double)x->doc.page.n;

@@ -198,12 +198,6 @@ out:
     return st;
 }
 
-static const char *trim(const char *s, size_t *n) {
-    while (*n && (*s == ' ' || *s == '\t')) s++, --*n;
-    while (*n && (s[*n - 1] == ' ' || s[*n - 1] == '\t')) --*n;
-    return s;
-}
-
 static glimpse_status add_user(chain *c, const user_sampler_entry *u) {
     if (c->n == MAX_SAMPLERS) FAIL(GLIMPSE_E_INVALID, "more than %d samplers in one chain", MAX_SAMPLERS);
     TRY(user_sampler_open(&u->vt, u->state, &c->samplers[c->n]));
@@ -262,12 +256,12 @@ static glimpse_status joins_later(const sampler_context *x, const char *name, si
 }
 
 static glimpse_status add_text(chain *c, const source *from, const char *item, size_t n, uint64_t *present) {
-    item = trim(item, &n);
+    item = sampler_trim(item, &n);
     if (n == 0) return GLIMPSE_OK;
     const char *equals = memchr(item, '=', n), *text = equals ? equals + 1 : NULL;
     size_t name_bytes = equals ? (size_t)(equals - item) : n;
     const sampler_kind *kind = NULL;
-    const char *name = trim(item, &name_bytes);
+    const char *name = sampler_trim(item, &name_bytes);
     for (int32_t i = 0; i < from->context->n_users; i++) {
         const user_sampler_entry *u = &from->context->users[i];
         if (strlen(u->vt.name) != name_bytes || memcmp(u->vt.name, name, name_bytes) != 0) continue;
