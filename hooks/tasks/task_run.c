@@ -430,7 +430,6 @@ static glimpse_status take_answers(task_result *r, const request_list *q, const 
 glimpse_status task_run(const task_kind *k, const task_options *o, generator *g, const model *m, tokenizer *t,
                         task_result *out) {
     glimpse_status st = GLIMPSE_OK;
-    double t0 = monotonic_s();
     task_result r = { .kind = *k, .num_fewshot = k->output == TASK_ROLLING || k->apart ? 0 : o->num_fewshot,
                       .seed = o->fewshot_seed, .arena = arena_new() };
     request_list q = { .windows = NULL };
@@ -455,7 +454,6 @@ glimpse_status task_run(const task_kind *k, const task_options *o, generator *g,
     TRY_GOTO(score_requests(g, requests, n, &cfg, answers));
     TRY_GOTO(take_answers(&r, &q, answers));
     TRY_GOTO(aggregate(&r, o->bootstrap, g->pool));
-    r.seconds = monotonic_s() - t0;
     *out = r;
     r = (task_result){ .arena = NULL };
 out:
