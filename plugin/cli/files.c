@@ -38,7 +38,8 @@ int cli_files(int argc, char **argv, bool inspect) {
         else return bad("unexpected word \"%.60s\"", word);
     }
     if (!c.in || (!inspect && !c.out))
-        return bad("%s", inspect ? "a path is missing\nhint: glimpse inspect PATH" : "paths are missing\nhint: glimpse convert IN OUT");
+        return bad(inspect ? "%s missing\nhint: glimpse inspect PATH" : "%s missing\nhint: glimpse convert IN OUT",
+                   inspect ? "a path is" : "paths are");
     const session_api *api;
     glimpse_status st = session_load(&api);
     if (st >= 0) st = inline_files(api, &c, &to_stderr);
