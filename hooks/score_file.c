@@ -46,7 +46,7 @@ static glimpse_status add_request(session *s, const json_lines *l, int32_t i, ro
         if (!json_get(root, "text"))
             return json_line_fail(l, i, "neither \"context\" and \"continuation\", nor \"text\", nor \"context\" and \"until\"");
         TRY(json_line_text(l, i, root, "text", &context));
-        glimpse_status st = task_encode(s->m, s->t, context, &ids);
+        glimpse_status st = task_encode(s->t, context, &ids);
         if (st >= 0 && prefix < 0) st = status_fail(GLIMPSE_E_TOKENIZER, __FILE__, __LINE__, "a whole text needs a BOS or EOS "
                                                     "token before it, and there is none");
         a->tokens = (int32_t)(ids.n / sizeof(int32_t));
@@ -89,7 +89,7 @@ static glimpse_status generate_one(session *s, const json_lines *l, int32_t i, b
         stops[n_stops] = buf_str(&names[n_stops]);
         n_stops++;
     }
-    TRY_GOTO(task_encode(s->m, s->t, context, &ids));
+    TRY_GOTO(task_encode(s->t, context, &ids));
     int32_t prefix = task_prefix_id(s->m, s->t);
     if (!ids.n && prefix >= 0) buf_put(&ids, &prefix, sizeof prefix);
     if (buf_failed(&ids) || !ids.n) FAIL_GOTO(GLIMPSE_E_TOKENIZER, "%s:%lld: an empty context, and no BOS", l->path, (long long)l->lines[i].number);
@@ -206,7 +206,7 @@ static glimpse_status text_to_score(const session *s, buffer *ids) {
     else if (!strcmp(spec, "-")) TRY_GOTO(file_read_fd(STDIN_FILENO, "standard input", MOST_TEXT, &t));
     else if (opt_bool(s->o, OPT_escapes)) TRY_GOTO(unescape(spec, strlen(spec), &t));
     else buf_puts(&t, spec);
-    st = task_encode(s->m, s->t, (text){ buf_str(&t), t.n }, ids);
+    st = task_encode(s->t, (text){ buf_str(&t), t.n }, ids);
     if (st == GLIMPSE_E_TOKENIZER) HINT("--prompt gives another text, or ids: --prompt IDS:464,290");
 out:
     buf_free(&t);

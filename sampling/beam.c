@@ -164,6 +164,9 @@ static int32_t node_record(beams *b, const search *s, const beam *of, int32_t id
 
 /* --- rows --------------------------------------------------------------------------------------------------------- */
 
+/* Whether beam k's group has chosen a beam for this place already. */
+static bool has_next(const beams *b, const search *s, int32_t k) { return k % b->w < s->groups[k / b->w].n_next; }
+
 /* The beam's row as log-probabilities, what earlier groups took made dearer, and its best continuations. */
 static glimpse_status row(beams *b, const search *s, beam *x, int32_t index) {
     const row_ops *ops = row_ops_for(NULL);
@@ -174,10 +177,10 @@ static glimpse_status row(beams *b, const search *s, beam *x, int32_t index) {
     x->logz = logz;
     for (int32_t i = 0; i < b->V; i++) x->logprobs[i] = (float)((double)x->logits[i] - logz);
     for (int32_t k = 0; k < b->group * b->w; k++) {
-        if (k % b->w >= s->groups[k / b->w].n_next) continue;
+        if (!has_next(b, s, k)) continue;
         int32_t id = s->next[k].id, count = 0, first = k;
         for (int32_t j = 0; j < b->group * b->w; j++)
-            if (j % b->w < s->groups[j / b->w].n_next && s->next[j].id == id) {
+            if (has_next(b, s, j) && s->next[j].id == id) {
                 count++;
                 if (j < first) first = j;
             }
@@ -261,6 +264,11 @@ out:
     return st;
 }
 
+/* Why a beam ends that has no room for another token. */
+static glimpse_stop stop_of_room(const beams *b, const search *s) {
+    return s->room >= b->rq->max_tokens ? GLIMPSE_STOP_LENGTH : GLIMPSE_STOP_CONTEXT;
+}
+
 static glimpse_status judge(beams *b, const search *s, candidate *c) {
     const model *m = b->g->m;
     bool stop = false;
@@ -271,8 +279,7 @@ static glimpse_status judge(beams *b, const search *s, candidate *c) {
     }
     if (b->rq->n_stops) TRY(stops_here(b, s->beams[c->beam].node, c->id, &stop));
     if (stop) c->stop = GLIMPSE_STOP_STRING;
-    else if (s->length + 1 >= s->room)
-        c->stop = s->room >= b->rq->max_tokens ? GLIMPSE_STOP_LENGTH : GLIMPSE_STOP_CONTEXT;
+    else if (s->length + 1 >= s->room) c->stop = stop_of_room(b, s);
     else c->ends = false;
     return GLIMPSE_OK;
 }
@@ -351,14 +358,13 @@ static glimpse_status select_group(beams *b, search *s, int32_t q) {
     gr->done = !gr->n_next || !may_improve(b, s, q, best, length);
     if (last && b->n_groups > 1) { /* those that run out of room end behind those that ended by themselves */
         for (int32_t i = 0; i < gr->n_next && !gr->done; i++) {
-            candidate c = { .id = s->next[at + i].id, .score = s->next[at + i].score,
-                            .stop = s->room >= b->rq->max_tokens ? GLIMPSE_STOP_LENGTH : GLIMPSE_STOP_CONTEXT };
+            candidate c = { .id = s->next[at + i].id, .score = s->next[at + i].score, .stop = stop_of_room(b, s) };
             end_beam(b, s, q, &s->beams[s->next[at + i].beam], &c);
         }
         gr->done = true;
     }
     for (int32_t k = 0; k < at && b->rq->beams.diversity != 0; k++) /* the record is the model's own */
-        for (int32_t i = at; i < at + gr->n_beams && k % b->w < s->groups[k / b->w].n_next; i++) {
+        for (int32_t i = at; i < at + gr->n_beams && has_next(b, s, k); i++) {
             const beam *x = &s->beams[i];
             x->logprobs[s->next[k].id] = (float)((double)x->logits[s->next[k].id] - x->logz);
         }
@@ -413,14 +419,14 @@ static glimpse_status move(beams *b, search *s) {
     int32_t to[BEAM_MAX_WIDTH], kept = s->length; /* positions whose keys and values are there */
     for (int32_t k = 0; k < b->width; k++) {
         to[k] = -1;
-        if (k % b->w >= s->groups[k / b->w].n_next) continue;
+        if (!has_next(b, s, k)) continue;
         int32_t home = s->beams[s->next[k].beam].slot;
         if (taken[home]) continue;
         taken[home] = true;
         to[k] = home;
     }
     for (int32_t k = 0; k < b->width; k++) {
-        if (to[k] >= 0 || k % b->w >= s->groups[k / b->w].n_next) continue;
+        if (to[k] >= 0 || !has_next(b, s, k)) continue;
         const slot *from = &s->slots[s->beams[s->next[k].beam].slot];
         int32_t common = -1;
         for (int32_t j = 0; j < b->width; j++) {
@@ -609,9 +615,8 @@ static glimpse_status run_wave(beams *b, int32_t first, int32_t n, int32_t most_
     glimpse_status st = GLIMPSE_OK;
     const batch_request *rq = b->rq;
     const model *m = b->g->m;
-    int32_t p0 = first / rq->n_settings, p1 = (first + n - 1) / rq->n_settings + 1, longest = 0, rows = n * b->width;
-    for (int32_t p = p0; p < p1; p++)
-        if (rq->prompts[p].n_ids > longest) longest = rq->prompts[p].n_ids;
+    int32_t p0 = first / rq->n_settings, p1 = (first + n - 1) / rq->n_settings + 1, rows = n * b->width;
+    int32_t longest = batch_longest(rq, p0, p1 - p0);
     int64_t strip = (int64_t)longest + most_room < m->d.max_seq_len ? (int64_t)longest + most_room : m->d.max_seq_len;
     int32_t prefill_rows = longest < GENERATOR_PREFILL_ROWS ? longest : GENERATOR_PREFILL_ROWS;
     TRY(generator_backend(b->g, prefill_rows > rows ? prefill_rows : rows, rows, p1 - p0 + rows, (int32_t)strip));
@@ -653,10 +658,7 @@ static int32_t wave_size(const beams *b, int32_t most_room) {
     int32_t n = BEAM_MAX_WIDTH / b->width;
     const plan *p = b->g->plan;
     if (!p) return n;
-    int64_t longest = 0;
-    for (int32_t i = 0; i < b->rq->n_prompts; i++)
-        if (b->rq->prompts[i].n_ids > longest) longest = b->rq->prompts[i].n_ids;
-    double bytes = ((double)longest + most_room) * 2.0 * p->n_layers * p->kv_heads * p->head_size * sizeof(float);
+    double bytes = ((double)batch_longest(b->rq, 0, b->rq->n_prompts) + most_room) * 2.0 * p->n_layers * p->kv_heads * p->head_size * sizeof(float);
     double fit = (double)BEAM_CACHE_BYTES / bytes / (b->width + 1);
     return fit < 1 ? 1 : fit < n ? (int32_t)fit : n;
 }

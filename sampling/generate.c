@@ -146,9 +146,7 @@ static glimpse_status make_room(wave *w, int32_t *cached) {
     batch *b = w->b;
     generator *g = b->g;
     const batch_request *rq = b->rq;
-    int32_t longest = 0, each = w->n_negatives ? 2 : 1;
-    for (int32_t p = w->p0; p < w->p0 + w->n_prompts; p++)
-        if (rq->prompts[p].n_ids > longest) longest = rq->prompts[p].n_ids;
+    int32_t longest = batch_longest(rq, w->p0, w->n_prompts), each = w->n_negatives ? 2 : 1;
     for (int32_t i = 0; i < w->n; i++)
         if (b->seqs[w->first + i].n_negative > longest) longest = b->seqs[w->first + i].n_negative;
     int64_t strip = (int64_t)longest + rq->max_tokens;
@@ -232,9 +230,7 @@ out:
 static int32_t wave_size(const generator *g, const batch_request *rq) {
     if (!g->plan) return MAX_WAVE;
     const plan *p = g->plan;
-    int64_t longest = 0;
-    for (int32_t i = 0; i < rq->n_prompts; i++)
-        if (rq->prompts[i].n_ids > longest) longest = rq->prompts[i].n_ids;
+    int32_t longest = batch_longest(rq, 0, rq->n_prompts);
     if (batch_guided(rq) && rq->n_negative > longest) longest = rq->n_negative;
     double tokens = (double)longest + rq->max_tokens;
     if (tokens > p->max_seq_len) tokens = p->max_seq_len;

@@ -87,6 +87,13 @@ static inline size_t batch_stop_bytes(const batch_request *rq, int32_t i) {
     return rq->stop_bytes ? rq->stop_bytes[i] : strlen(rq->stops[i]);
 }
 static inline bool batch_guided(const batch_request *rq) { return rq->guidance != 0 && rq->guidance != 1; }
+/* Tokens of the longest of n prompts. */
+static inline int32_t batch_longest(const batch_request *rq, int32_t first, int32_t n) {
+    int32_t longest = 0;
+    for (int32_t i = first; i < first + n; i++)
+        if (rq->prompts[i].n_ids > longest) longest = rq->prompts[i].n_ids;
+    return longest;
+}
 /* The most tokens that a sample of this prompt can have in a context of so many: the last is drawn from the row of the context's
  * last token. */
 static inline int32_t batch_room(const batch_request *rq, const batch_prompt *p, int32_t context) {

@@ -249,7 +249,7 @@ TEST(score_requests_are_answered_in_order) {
     buf_clear(&ids);
     int32_t prefix = task_prefix_id(f.m, f.t);
     buf_put(&ids, &prefix, sizeof prefix);
-    REQUIRE_OK(task_encode(f.m, f.t, TEXT("The dog ran to the house."), &ids));
+    REQUIRE_OK(task_encode(f.t, TEXT("The dog ran to the house."), &ids));
     id = (const int32_t *)(const void *)ids.bytes;
     n = (int32_t)(ids.n / sizeof *id);
     for (int i = 0; i + 1 < n; i++) targets[i] = id[i + 1];

@@ -13,7 +13,8 @@
 #include "hooks/tasks/json_lines.h"
 #include "include/internal/record.h"
 
-typedef enum task_output { TASK_CHOICE, TASK_LOGLIKELIHOOD, TASK_ROLLING } task_output;
+typedef enum task_output { TASK_CHOICE, TASK_LOGLIKELIHOOD, TASK_ROLLING, TASK_OUTPUTS } task_output;
+const char *task_output_name(task_output o); /* the harness's: "multiple_choice", ... */
 
 enum { /* metrics, in the harness's order */
     METRIC_ACC = 1,

@@ -6,6 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+const char *task_output_name(task_output o) {
+    static const char *const names[TASK_OUTPUTS] = { "multiple_choice", "loglikelihood", "loglikelihood_rolling" };
+    return names[o];
+}
 
 const char *task_metric_name(int metric) {
     static const char *const names[METRICS] = { "acc", "acc_norm", "acc_bytes", "perplexity", "word_perplexity",
@@ -60,7 +64,6 @@ static glimpse_status file_of(const char *path, const char *dir, const json_node
 /* NAME.json: {"data": FILE, "fewshot": FILE, "output_type": "multiple_choice", "metrics": [..], "version": 1,
  * "description": "..", "target_delimiter": " ", "fewshot_delimiter": "\n\n"}; all may be left out. */
 static glimpse_status read_description(const char *path, const char *dir, arena *a, task_kind *k) {
-    static const char *const outputs[] = { "multiple_choice", "loglikelihood", "loglikelihood_rolling" };
     static const char *const known[] = { "task", "data", "fewshot", "output_type", "metrics", "version", "description",
                                          "target_delimiter", "fewshot_delimiter" };
     glimpse_status st = GLIMPSE_OK;
@@ -78,8 +81,8 @@ static glimpse_status read_description(const char *path, const char *dir, arena 
                               "version, description, target_delimiter, fewshot_delimiter", path, (int)(m->key_n < 40 ? m->key_n : 40), m->key);
     }
     bool known_output = !output;
-    for (int i = 0; output && i < 3; i++)
-        if (json_is_text(output, outputs[i])) k->output = (task_output)i, known_output = true;
+    for (int i = 0; output && i < TASK_OUTPUTS; i++)
+        if (json_is_text(output, task_output_name((task_output)i))) k->output = (task_output)i, known_output = true;
     if (!known_output) FAIL_GOTO(GLIMPSE_E_FORMAT, "%s: \"output_type\" is none of multiple_choice, loglikelihood, "
                                  "loglikelihood_rolling", path);
     if (version && !json_double(version, &k->version)) FAIL_GOTO(GLIMPSE_E_FORMAT, "%s: \"version\" is no number", path);
@@ -110,13 +113,12 @@ glimpse_status task_find(const char *name, const char *dir, arena *a, task_kind 
             out->fewshot_delimiter = TEXT("\n\n");
             return GLIMPSE_OK;
         }
-    buffer file = {0};
+    buffer names = {0}; /* a file's name, then those of the tasks */
     if (plain_name(name)) {
-        buf_printf(&file, "%s.json", name);
-        json = path_join(dir, buf_str(&file));
-        buf_puts(&file, "l");
-        lines = path_join(dir, buf_str(&file));
-        buf_free(&file);
+        buf_printf(&names, "%s.json", name);
+        json = path_join(dir, buf_str(&names));
+        buf_puts(&names, "l");
+        lines = path_join(dir, buf_str(&names));
         if (!json || !lines) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a file name");
     }
     bool described = json && path_is_file(json);
@@ -129,10 +131,11 @@ glimpse_status task_find(const char *name, const char *dir, arena *a, task_kind 
         }
         if (near) FAIL_GOTO(GLIMPSE_E_INVALID, "--lm_eval_tasks: there is no task \"%.60s\", and no %.60s.json or .jsonl in %s\nhint: did you "
                             "mean %s?", name, name, dir, near);
+        buf_clear(&names);
+        for (int k = 0; k < n_task_kinds; k++) buf_printf(&names, "%s%s", k ? " " : "", task_kinds[k].name);
         FAIL_GOTO(GLIMPSE_E_INVALID, "--lm_eval_tasks: there is no task \"%.60s\", and no %.60s.json or .jsonl in %s\nhint: "
-                  "hellaswag arc_easy arc_challenge piqa winogrande boolq openbookqa sciq copa lambada_openai lambada_standard "
-                  "wikitext hellaswag_llmc; one of your own: `glimpse help eval`; any other through lm-evaluation-harness: "
-                  "examples/lm_eval_glimpse.py", name, name, dir);
+                  "%s; one of your own: `glimpse help eval`; any other through lm-evaluation-harness: examples/lm_eval_glimpse.py",
+                  name, name, dir, buf_str(&names));
     }
     char *own = arena_text(a, name, strlen(name));
     if (!own) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a task");
@@ -145,6 +148,7 @@ glimpse_status task_find(const char *name, const char *dir, arena *a, task_kind 
     if (k.output == TASK_ROLLING) k.fields = "text";
     *out = k;
 out:
+    buf_free(&names);
     free(json);
     free(lines);
     return st;

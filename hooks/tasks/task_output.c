@@ -24,11 +24,10 @@ static void put_doc(const task_result *r, int32_t i, int indent, buffer *out) {
     buf_puts(out, indent ? "\n}" : "}");
 }
 
-static text target_of(const task_result *r, const task_sample *x, buffer *room) {
+static text target_of(const task_sample *x, buffer *room) {
     if (x->doc.target.s) return x->doc.target;
     buf_clear(room);
     buf_i64(room, x->doc.gold);
-    (void)r;
     return (text){ buf_str(room), room->n };
 }
 
@@ -40,7 +39,7 @@ static void hashes(const task_result *r, int32_t i, buffer *room, char doc[SHA25
     sha256_hex(buf_str(room), room->n, doc);
     text first = x->contexts ? x->contexts[0] : (text){ "", 0 };
     sha256_hex(first.s, first.n, prompt);
-    text t = target_of(r, x, room);
+    text t = target_of(x, room);
     sha256_hex(t.s, t.n, target);
 }
 
@@ -59,7 +58,7 @@ static void put_sample(const task_result *r, int32_t i, buffer *room, buffer *ou
     buf_printf(out, "{\"doc_id\": %d, \"doc\": ", i);
     put_doc(r, i, 0, out);
     buf_puts(out, ", \"target\": ");
-    py_json_string(target_of(r, x, room), out);
+    py_json_string(target_of(x, room), out);
     buf_puts(out, ", \"arguments\": {");
     for (int32_t c = 0; x->contexts && c < x->n_requests; c++) {
         buf_printf(out, "%s\"gen_args_%d\": {\"arg_0\": ", c ? ", " : "", c);
@@ -118,10 +117,6 @@ static void string(const char *s, buffer *out) {
     else py_json_string((text){ s, strlen(s) }, out);
 }
 
-static const char *output_type(task_output o) {
-    return o == TASK_CHOICE ? "multiple_choice" : o == TASK_LOGLIKELIHOOD ? "loglikelihood" : "loglikelihood_rolling";
-}
-
 static void put_results(const task_result *r, int n, buffer *out) {
     buf_puts(out, "{\n  \"results\": {");
     for (int i = 0; i < n; i++) {
@@ -147,7 +142,7 @@ static void put_config(const task_result *r, const task_facts *f, buffer *room, 
     char doc[SHA256_HEX], prompt[SHA256_HEX], target[SHA256_HEX];
     hashes(r, 0, room, doc, prompt, target);
     buf_printf(out, "\n    \"%s\": {\n      \"task\": \"%s\",\n      \"output_type\": \"%s\",\n      \"num_fewshot\": %d,\n"
-               "      \"description\": ", k->name, k->name, output_type(k->output), r->num_fewshot);
+               "      \"description\": ", k->name, k->name, task_output_name(k->output), r->num_fewshot);
     py_json_string(k->description, out);
     buf_puts(out, ",\n      \"target_delimiter\": ");
     py_json_string(k->target_delimiter, out);

@@ -19,8 +19,7 @@ int32_t task_prefix_id(const model *m, const tokenizer *t) {
     return -1;
 }
 
-glimpse_status task_encode(const model *m, tokenizer *t, text s, buffer *ids) {
-    (void)m;
+glimpse_status task_encode(tokenizer *t, text s, buffer *ids) {
     buffer own = {0}; /* tokenizer_encode_prompt puts its prefix before an empty list alone */
     glimpse_status st = tokenizer_encode_prompt(t, s.s, s.n, &own);
     if (st >= 0) buf_put(ids, own.bytes, own.n);
@@ -46,8 +45,8 @@ glimpse_status task_encode_pair(const model *m, tokenizer *t, text context, text
         text kept = py_rstrip(context);
         buf_put(&both, context.s, context.n);
         buf_put(&both, continuation.s, continuation.n);
-        TRY_GOTO(task_encode(m, t, (text){ buf_str(&both), both.n }, &whole));
-        TRY_GOTO(task_encode(m, t, kept, &before));
+        TRY_GOTO(task_encode(t, (text){ buf_str(&both), both.n }, &whole));
+        TRY_GOTO(task_encode(t, kept, &before));
         buf_put(ids, before.bytes, before.n);
         if (whole.n > before.n) buf_put(ids, whole.bytes + before.n, whole.n - before.n);
         *n_context = (int32_t)(before.n / sizeof(int32_t));
@@ -254,7 +253,7 @@ static glimpse_status encode_document(task_result *r, int32_t i, const model *m,
     if (r->kind.output == TASK_ROLLING) {
         buffer ids = {0};
         int32_t prefix = task_prefix_id(m, t);
-        glimpse_status st = task_encode(m, t, x->doc.target, &ids);
+        glimpse_status st = task_encode(t, x->doc.target, &ids);
         if (st >= 0 && prefix < 0) st = status_fail(GLIMPSE_E_TOKENIZER, __FILE__, __LINE__, "a whole text needs a BOS or EOS "
                                                     "token before it, and there is none");
         if (st >= 0) st = rolling_add(&q->w, (const int32_t *)(const void *)ids.bytes, ids.n / sizeof(int32_t), prefix,

@@ -54,7 +54,7 @@ int32_t task_prefix_id(const model *m, const tokenizer *t);
 glimpse_status task_encode_pair(const model *m, tokenizer *t, text context, text continuation, buffer *ids,
                                 int32_t *n_context, int32_t *n);
 /* As the harness encodes one text: with what the tokenizer puts before it, unless it stands there. */
-glimpse_status task_encode(const model *m, tokenizer *t, text s, buffer *ids);
+glimpse_status task_encode(tokenizer *t, text s, buffer *ids);
 
 /* `k` copied.  GLIMPSE_E_IO, _FORMAT: the data; _TOKENIZER: there is none, or a text that it cannot encode;
  * _NONFINITE: the model's logits.  Returned: task_result_free. */

@@ -292,11 +292,9 @@ glimpse_status candidates_ban(candidates *c, const int32_t *ids, int32_t n, bool
         return GLIMPSE_OK;
     }
     uint32_t *mark = c->scratch->mark;
-    for (int32_t k = 0; k < n; k++) mark[ids[k] / 32] |= 1u << (ids[k] % 32);
-    for (int32_t i = 0; i < c->n; i++) {
-        int32_t id = candidates_id(c, i);
-        if (!(mark[id / 32] >> (id % 32) & 1)) l[i] = -INFINITY;
-    }
+    for (int32_t k = 0; k < n; k++) mark_set(mark, ids[k]);
+    for (int32_t i = 0; i < c->n; i++)
+        if (!mark_has(mark, candidates_id(c, i))) l[i] = -INFINITY;
     for (int32_t k = 0; k < n; k++) mark[ids[k] / 32] = 0;
     return GLIMPSE_OK;
 }

@@ -605,12 +605,12 @@ static double finals(candidates *c, float max, int32_t id, int32_t n_top, glimps
     for (int32_t i = 0; i < n_top; i++) {
         top[i].p_final = 0;
         place[top[i].id] = i;
-        s->mark[top[i].id / 32] |= 1u << (top[i].id % 32);
+        mark_set(s->mark, top[i].id);
     }
     for (int32_t i = 0; i < c->n; i++) {
         int32_t k = c->id[i];
         if (k == id) p = share(c->l[i], max, inv_t, sum);
-        if (!(s->mark[k / 32] >> (k % 32) & 1)) continue;
+        if (!mark_has(s->mark, k)) continue;
         top[place[k]].p_final = record_roundf(share(c->l[i], max, inv_t, sum));
     }
     for (int32_t i = 0; i < n_top; i++) s->mark[top[i].id / 32] = 0;

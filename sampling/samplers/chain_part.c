@@ -17,10 +17,10 @@ typedef struct names {
 } names;
 
 static void add_name(names *x, int32_t id) {
-    if (id < 0 || x->full || x->mark[id / 32] >> (id % 32) & 1) return;
+    if (id < 0 || x->full || mark_has(x->mark, id)) return;
     x->full = x->n == x->room;
     if (x->full) return;
-    x->mark[id / 32] |= 1u << (id % 32);
+    mark_set(x->mark, id);
     x->ids[x->n++] = id;
 }
 

@@ -22,8 +22,8 @@ typedef struct dry {
 static int32_t repeat_limit(const dry_breakers *b, const int32_t *newest, int32_t n) {
     const int32_t *tails = (const int32_t *)(const void *)b->tails.bytes;
     for (int32_t i = 0; i < n; i++) {
-        int32_t id = newest[-i], longest = dry_bit(b->alone, id) ? 0 : -1, k = b->n;
-        if (dry_bit(b->heads, id))
+        int32_t id = newest[-i], longest = mark_has(b->alone, id) ? 0 : -1, k = b->n;
+        if (mark_has(b->heads, id))
             for (k = 0; k < b->n && b->list[k].head < id;) k++;
         for (; k < b->n && b->list[k].head == id; k++) {
             int32_t m = b->list[k].n_tail, same = 0;
@@ -69,15 +69,15 @@ static glimpse_status apply(sampler *s, candidates *c) {
     uint32_t *mark = c->scratch->mark;
     for (int32_t k = 1; k < n; k++) {
         int32_t m = d->z[k] < limit ? d->z[k] : limit, id = newest[-(k - 1)];
-        if (m < allowed || dry_bit(d->breakers->alone, id)) continue;
+        if (m < allowed || mark_has(d->breakers->alone, id)) continue;
         hits++;
-        if (!dry_bit(mark, id) || m > longest[id]) longest[id] = m;
-        mark[id / 32] |= 1u << (id % 32);
+        if (!mark_has(mark, id) || m > longest[id]) longest[id] = m;
+        mark_set(mark, id);
     }
     float *l = hits ? candidates_scaled(c) : NULL;
     for (int32_t k = 1; k < n && hits; k++) { /* once a token: its mark goes with the penalty */
         int32_t id = newest[-(k - 1)], at;
-        if (!dry_bit(mark, id)) continue;
+        if (!mark_has(mark, id)) continue;
         mark[id / 32] &= ~(1u << (id % 32));
         if ((at = candidates_find(c, id)) < 0) continue;
         int32_t exponent = longest[id] - allowed < top ? longest[id] - allowed : top;

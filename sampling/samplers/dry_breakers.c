@@ -7,15 +7,13 @@
 
 enum { MOST_BYTES = 40, MOST_TAIL = 20 };
 
-static void set(uint32_t *bits, int32_t id) { bits[id / 32] |= 1u << (id % 32); }
-
 static glimpse_status add_ids(dry_breakers *b, const char *text, int32_t vocab) {
     const char *end = text + strlen(text);
     glimpse_status st = GLIMPSE_OK;
     int32_t id;
     double value;
     bool has;
-    while (sampler_next_id("dry_breakers", &text, end, vocab, &id, &value, &has, &st)) set(b->alone, id);
+    while (sampler_next_id("dry_breakers", &text, end, vocab, &id, &value, &has, &st)) mark_set(b->alone, id);
     return st;
 }
 
@@ -30,7 +28,7 @@ static glimpse_status add_head(dry_breakers *b, tokenizer *t, int32_t id, const 
             b->list = list;
             list[b->n++] = (dry_breaker){id, (int32_t)(b->tails.n / sizeof(int32_t)), (int32_t)count};
             buf_put(&b->tails, ids.bytes, count * sizeof(int32_t));
-            set(b->heads, id);
+            mark_set(b->heads, id);
         }
         if (!list || buf_failed(&b->tails))
             st = status_fail(GLIMPSE_E_MEMORY, __FILE__, __LINE__, "no memory for the breakers of dry");
@@ -50,7 +48,7 @@ static glimpse_status add_text(dry_breakers *b, tokenizer *t, const char *text, 
         if (buf_failed(&piece)) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a piece");
         if (piece.n == 0) continue;
         if (memmem(piece.bytes, piece.n, text, n)) {
-            set(b->alone, id);
+            mark_set(b->alone, id);
             continue;
         }
         for (size_t k = n - 1; k > 0; k--) /* the longest beginning of the text that ends the piece */

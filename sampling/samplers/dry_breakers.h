@@ -24,6 +24,4 @@ typedef struct dry_breakers {
 glimpse_status dry_breakers_open(const sampler_context *context, int32_t vocab, dry_breakers **out);
 void dry_breakers_release(dry_breakers *b); /* NULL is fine */
 
-static inline bool dry_bit(const uint32_t *bits, int32_t id) { return bits[id / 32] >> (id % 32) & 1; }
-
 #endif

@@ -13,8 +13,8 @@ static glimpse_status apply(sampler *s, candidates *c) {
     for (int32_t i = 0; i + before < n; i++) {
         int32_t v = ids[i + before];
         if (before && (ids[i] != *last || memcmp(ids + i, last, (size_t)before * sizeof *ids) != 0)) continue;
-        if (mark[v / 32] >> (v % 32) & 1) continue;
-        mark[v / 32] |= 1u << (v % 32);
+        if (mark_has(mark, v)) continue;
+        mark_set(mark, v);
         banned[found++] = v;
     }
     for (int32_t i = 0; i < found; i++) mark[banned[i] / 32] = 0;

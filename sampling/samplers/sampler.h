@@ -227,6 +227,10 @@ void keys_select(uint64_t *keys, size_t n, size_t k);
  * shortest prefix, by rising key, whose mass reaches `wanted`; all if none does. */
 size_t keys_select_mass(uint64_t *keys, size_t n, const uint64_t *mass, uint64_t wanted);
 
+/* A bit an id: chain_scratch.mark and its like. */
+static inline bool mark_has(const uint32_t *mark, int32_t id) { return mark[id / 32] >> (id % 32) & 1; }
+static inline void mark_set(uint32_t *mark, int32_t id) { mark[id / 32] |= 1u << (id % 32); }
+
 static inline double candidates_inv_t(const candidates *c) { return c->temperature > 0 ? 1.0 / c->temperature : 1.0; }
 /* x >= 0 in units of 2^-43, x < 2^9: a term of a sum that is the same in any order. */
 static inline uint64_t fixed_of(double x) { return det_bits(fma(x, 0x1p43, 0x1p52)) - det_bits(0x1p52); }

@@ -69,8 +69,8 @@ static glimpse_status apply_banned(sampler *s, candidates *c) {
         int32_t before = b->ids[k] - 1, id = b->ids[k + 1 + before];
         if (before > h->n || (before && memcmp(h->ids + h->n - before, b->ids + k + 1, (size_t)before * sizeof *b->ids)))
             continue;
-        if (mark[id / 32] >> (id % 32) & 1) continue;
-        mark[id / 32] |= 1u << (id % 32);
+        if (mark_has(mark, id)) continue;
+        mark_set(mark, id);
         banned[n++] = id;
     }
     for (int32_t i = 0; i < n; i++) mark[banned[i] / 32] = 0;
