@@ -145,6 +145,7 @@ glimpse_status offline_banner(session *s, const char *checkpoint, const batch_re
     const sampler_settings *set = &rq->settings[0];
     if (rq->beams.width <= 1 && !set->order && !rq->context->preset) { /* what people look for and do not find in the chain */
         buf_puts(&b, "  (off:");
+        if (rq->n_settings == 1 && !set->top_k) buf_puts(&b, " top_k");
         if (set->top_p == 1) buf_puts(&b, " top_p");
         if (set->min_p == 0) buf_puts(&b, " min_p");
         if (set->repetition_penalty == 1) buf_puts(&b, " repetition_penalty");
