@@ -171,6 +171,17 @@ static void say_full(const session *s, const glimpse_record *r) {
     buf_free(&which);
 }
 
+/* What was asked to be measured is told here as it is in training's log; all of it is in the files. */
+static void say_numbers(const session *s, const glimpse_record *r) {
+    const view_style style = session_terminal_style(s, false);
+    buffer b = {0};
+    if (view_numbers(r, opt_bool(s->o, OPT_sample_metrics), &style, &b) >= 0 && b.n) {
+        b.bytes[b.n - 1] = 0; /* whose newline session_say adds */
+        session_say(s, buf_str(&b));
+    }
+    buf_free(&b);
+}
+
 /* What the batch would refuse is refused now, before a word is said. */
 static glimpse_status rehearse(const session *s, const batch_request *rq) {
     TRY(batch_check(s->g, rq));
@@ -273,8 +284,12 @@ glimpse_status session_run(const options *given, const session_host *host) {
                       strerror_r(w.error, room, sizeof room), s->out_dir);
         }
     }
-    if (st >= 0 && s->before && !opt_bool(given, OPT_quiet)) say_full(s, &s->before->record);
-    if (st >= 0 && s->before && !opt_bool(given, OPT_quiet)) session_advise(s, s->before->record.samples, s->before->record.n_samples);
+    if (st >= 0 && s->before && !opt_bool(given, OPT_quiet)) {
+        const glimpse_record *r = &s->before->record;
+        say_numbers(s, r);
+        say_full(s, r);
+        session_advise(s, r->samples, r->n_samples);
+    }
     if (st >= 0) TRY_GOTO(offline_say_where(s));
 out:
     text_out_end(&w); /* an eval that failed before it sampled */

@@ -550,6 +550,20 @@ glimpse_status view_terminal(const glimpse_record *r, const glimpse_record *befo
     return text_done(failed, out, start, "the log of an eval");
 }
 
+glimpse_status view_numbers(const glimpse_record *r, bool samples, const view_style *style, buffer *out) {
+    size_t width = style->width <= 0 ? DEFAULT_WIDTH : style->width < MIN_WIDTH ? MIN_WIDTH : (size_t)style->width, start = out->n;
+    log_view v = {.r = r, .style = style, .columns = width - 1, .rows_left = ROWS, .out = out};
+    for (int32_t i = 0; samples && i < r->n_samples && v.rows_left > 3; i++) {
+        const glimpse_sample *s = GLIMPSE_AT(r->samples, i);
+        if (r->n_samples > 1) sample_head(&v, s, i);
+        sample_numbers(&v, s);
+    }
+    scores(&v);
+    bool failed = styled_failed(&v.line) || buf_failed(out);
+    styled_free(&v.line);
+    return text_done(failed, out, start, "the numbers of a run");
+}
+
 /* === One line, of a terminal that is wide enough ================================================================== */
 
 glimpse_status view_one_line(const glimpse_record *r, const view_style *style, buffer *out) {

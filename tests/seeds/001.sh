@@ -19,6 +19,9 @@ is "the slice of the dataset in the journal" grep -q '"dataset":{"' out/a/evals.
 run train --glimpse_out_dir out/b --max_sample_tokens 8 --sample_each_eval True --sample_metrics True
 is "True is a value of a switch" grep -q '"spelling"\|"repetition"' out/b/evals.jsonl
 run train --glimpse_out_dir out/a --sample_only --max_sample_tokens 8
+is "no numbers that nobody asked for" test "$(grep -c 'own ppl' err.txt)" = 0
+run train --glimpse_out_dir out/a --sample_only --max_sample_tokens 8 --sample_metrics --dataset_benchmarks --glimpse_dataset data.txt
+err "own ppl"; err "repeats"; err "data loss"
 is "it samples and does not train" test "$(grep -c 'loss' out.txt)" = 0
 printf 'the\nquit\n' > lines.txt
 last="--glimpse_interactive"
