@@ -108,7 +108,8 @@ GLIMPSE_API void glimpse_config_free(glimpse_config *cfg);
 
 /* Set option `name` (underscores or hyphens, other names accepted) from text, as a flag would; NULL = back to the
  * default.  Copied.  Option "flag_scope" = "trainer" (the default) or "all" says which flags glimpse_parse_args takes
- * bare.  GLIMPSE_E_INVALID: unknown name (the nearest is named) or bad value (the range is named); nothing changed. */
+ * bare; with "all" the flags are Glimpse's alone: a program takes its own out of argv before, for one that is left is an unknown
+ * flag, and an error.  GLIMPSE_E_INVALID: unknown name (the nearest is named) or bad value (the range is named); nothing changed. */
 GLIMPSE_API glimpse_status glimpse_set(glimpse_config *cfg, const char *name, const char *value);
 
 /* The value in force as text (a list's elements joined with ','), NULL for an unknown name or an option without value.
