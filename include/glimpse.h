@@ -301,7 +301,7 @@ GLIMPSE_API void glimpse_model_free(glimpse_model *model);
 typedef struct glimpse glimpse;
 
 /* Check the configuration and the description, prepare everything that an eval needs.  `cfg` and `model` are copied,
- * the tensors borrowed until glimpse_close.  NULL = off (no --max_sample_tokens, GLIMPSE=off, or an error): the reason
+ * the tensors borrowed until glimpse_close.  NULL = off (nothing to sample or score, GLIMPSE=off, or an error): the reason
  * was said in one line, is in glimpse_error(), and training goes on: every call below accepts NULL.  In a job of several
  * ranks (told by RANK, OMPI_COMM_WORLD_RANK, PMI_RANK or SLURM_PROCID) all may call; one samples (--sample_rank 0) and says
  * so, the others get NULL without a line; with --sample_rank -1 every one samples, each in an --out_dir of its own. */
