@@ -291,6 +291,7 @@ glimpse_status session_run(const options *given, const session_host *host) {
         session_advise(s, r->samples, r->n_samples);
     }
     if (st >= 0) TRY_GOTO(offline_say_where(s));
+    if (st >= 0 && s->unmeasured) FAIL_GOTO(GLIMPSE_E_STATE, "the samples were made, but not all that was asked for was measured");
 out:
     text_out_end(&w); /* an eval that failed before it sampled */
     prompt_list_free(&prompts);

@@ -48,6 +48,7 @@ struct session {
     bool check_failed, checked, note_said;
     double look_s;        /* how long a failed check may look for the mistake: the trainer waits */
     bool told;            /* the error of this call was said in the log */
+    bool unmeasured;      /* something that was to be measured could not be, which was said */
     unsigned hinted;      /* view.h: what the log of this run advised */
     int32_t unscored_said; /* probes that cannot be scored: how many were said */
     /* offline: */
