@@ -95,6 +95,10 @@ void session_use(const session_api *api);
 /* What a call of the session returned; an error's text, which is in the session's library, becomes this one's. */
 glimpse_status session_said(const session_api *api, glimpse_status st);
 
+/* A limit of this process under which nothing can be loaded or started, in words: "48 kB of stack (ulimit -s)".  NULL = none is so
+ * small. */
+const char *guest_tight_limit(char words[64]);
+
 /* The absolute path of the library or program that holds this code; returned (free), NULL if it cannot be told. */
 char *guest_own_path(void);
 

@@ -72,6 +72,10 @@ static glimpse_status first_worker(worker_guest *w) {
     if (opt_count(w->o, OPT_module) > 0 && strncmp(w->words, "signal", 6) == 0)
         FAIL(GLIMPSE_E_WORKER, "off: the worker %s died before it was ready: %s\nhint: it had loaded --module %s; try without",
              w->program, w->words, opt_str_at(w->o, OPT_module, 0));
+    char limit[64];
+    if (guest_tight_limit(limit))
+        FAIL(GLIMPSE_E_WORKER, "off: the worker %s ended before it was ready: %s\nhint: this process is limited to %s, and so is its worker",
+             w->program, w->words, limit);
     FAIL(GLIMPSE_E_LIBRARY, "off: the worker %s ended before it was ready: %s; this library is of build %s\nhint: install both "
          "from one build, or set GLIMPSE_WORKER to the program glimpse", w->program, w->words, GLIMPSE_BUILD_ID);
 }

@@ -101,7 +101,7 @@ typedef struct beams {
     int32_t n_nodes, n_free, used; /* used: nodes ever taken; those beyond were never touched */
     int64_t serial;
     job *jobs;
-    int32_t n_jobs, n_most_jobs;
+    int32_t n_jobs;
     int32_t group;            /* whose rows are computed */
     glimpse_sample *samples;
     int32_t n_samples;

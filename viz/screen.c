@@ -73,7 +73,8 @@ void row_end(screen *s, int i, bool pad) {
     styled_emit(&s->t, 0, s->t.text.n, s->v->style.depth, &s->rows[i]);
 }
 
-void row_text(screen *s, int i, const styled *t, size_t from, size_t to, size_t columns) {
+/* Bytes from .. to of a text as rows[i]. */
+static void row_text(screen *s, int i, const styled *t, size_t from, size_t to, size_t columns) {
     size_t used, fits = text_fit(t->text.bytes + from, to - from, columns, &used);
     styled_emit(t, from, from + fits, s->v->style.depth, &s->rows[i]);
     buf_fill(&s->rows[i], ' ', columns - used);

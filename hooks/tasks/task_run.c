@@ -330,7 +330,8 @@ static void bootstrap_task(void *arg, int chunk) {
     }
 }
 
-double task_bootstrap_perplexity(const double *ll, int32_t n, int32_t resamples, pool *threads) {
+/* sample_stddev of exp(-mean) over resamples by random.choices, in chunks of 1000, chunk i seeded with i. */
+static double bootstrap_perplexity(const double *ll, int32_t n, int32_t resamples, pool *threads) {
     int32_t chunks = resamples / 1000;
     double *x = chunks > 0 ? malloc((size_t)chunks * 1000 * sizeof *x) : NULL, mean = 0, squares = 0;
     if (!x || n < 2) {
@@ -364,7 +365,7 @@ static glimpse_status aggregate(task_result *r, int32_t resamples, pool *threads
         *m = (task_metric){ bit, NAN, NAN, NAN };
         if (bit == METRIC_PERPLEXITY) {
             m->value = exp(-(all / r->n));
-            m->stderr_ = task_bootstrap_perplexity(ll, r->n, resamples, threads);
+            m->stderr_ = bootstrap_perplexity(ll, r->n, resamples, threads);
         } else if (bit == METRIC_WORD_PERPLEXITY) m->value = exp(-(all / words));
         else if (bit == METRIC_BYTE_PERPLEXITY) m->value = exp(-(all / bytes));
         else if (bit == METRIC_BITS_PER_BYTE) m->value = -(all / bytes) / log(2);

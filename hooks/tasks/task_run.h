@@ -63,7 +63,4 @@ glimpse_status task_run(const task_kind *k, const task_options *o, generator *g,
                         task_result *out);
 void task_result_free(task_result *r);
 
-/* sample_stddev of exp(-mean) over resamples by random.choices, in chunks of 1000, chunk i seeded with i. */
-double task_bootstrap_perplexity(const double *ll, int32_t n, int32_t resamples, pool *threads);
-
 #endif

@@ -46,6 +46,7 @@ typedef struct session_host {
     int in_terminal;      /* lines are typed: failed turns are the user's to see, not the exit status's */
     weights_source *weights; /* of a trainer whose weights are on a GPU, borrowed; NULL = where the model says */
     bool begun;        /* this run's first eval was at step 0, before this session: it goes on with an older one's no more than then */
+    bool seen;         /* an eval of this run was before this session: people were told which older run it goes on with */
     char run[16];      /* hexadecimal: the name of a run that this session begins; a journal that ends in a line of this
                           run is continued, whatever the step.  "" = a name of its own */
 } session_host;

@@ -398,6 +398,7 @@ static glimpse_status open_session(worker *w, message *m) {
                          .opened = on_opened, .terminal = !w->hello.log_back && isatty(STDERR_FILENO)};
     host.weights = describe_source(w);
     host.begun = m->head.again == 1;
+    host.seen = m->head.again != 0;
     memcpy(host.run, w->hello.run, sizeof host.run);
     w->pace.least = opt_float(w->hello.o, OPT_worker_share) / 100;
     TRY(modules_open(w->hello.o, &w->model, &w->mods));

@@ -82,7 +82,7 @@ const char *chain_string(const chain *c);    /* "temperature=0.8;top_k=5"; borro
 /* What was asked for and does nothing, a line each: "dry is in the chain, and dry_multiplier is 0: it does nothing"; "" =
  * nothing.  Borrowed as long as the chain. */
 const char *chain_idle(const chain *c);
-/* Put a sampler of the user's own at the end.  Given: freed with the chain, also when this fails. */
+/* Put a sampler at the end that is no part of the settings.  Given: freed with the chain, also when this fails. */
 typedef struct sampler sampler;
 glimpse_status chain_append(chain *c, sampler *s);
 /* The same at place `at`: 0 = first.  chain_rules_end: behind the last of those that say which tokens are possible at all
