@@ -173,8 +173,9 @@ static int sample_head(screen *s, const glimpse_sample *sample, int row) {
 /* === Keys ======================================================================================================= */
 
 /* In the order in which one wants them: where they do not fit, the last are left out. */
-static const char *const keys[][2] = {{"\xe2\x86\x90\xe2\x86\x92", "step"}, {"jk", "sample"}, {"hl", "token"}, {"?", "help"}, {"q", "quit"}, {"d", "diff"}, {"o", "over steps"},
-                                      {"s", "surprising"}, {"/", "find"}, {"c", "colour"}, {"p", "probes"}, {"m", "numbers"}, {"g", "go to"}};
+static const char *const keys[][2] = {
+    {"\xe2\x86\x90\xe2\x86\x92", "step"}, {"jk", "sample"}, {"hl", "token"}, {"?", "help"}, {"q", "quit"}, {"d", "diff"}, {"o", "over steps"},
+    {"s", "surprising"}, {"/", "find"}, {"c", "colour"}, {"p", "probes"}, {"m", "numbers"}, {"g", "go to"}};
 enum { KEYS = sizeof keys / sizeof *keys, TWO_ROWS_FROM = 18 };
 
 static size_t key_width(int i) { return text_width(keys[i][0], strlen(keys[i][0])) + 1 + strlen(keys[i][1]); }

@@ -32,7 +32,6 @@ typedef struct task_result {
     int32_t n, n_all, num_fewshot, seed;
     task_metric metrics[METRICS];
     int32_t n_metrics;
-    double seconds;
     arena *arena;
 } task_result;
 

@@ -115,7 +115,6 @@ typedef struct session_api {
                             const float *losses);
     glimpse_status (*generate)(session *s, const glimpse_request *request, glimpse_record **record);
     glimpse_status (*score)(session *s, const glimpse_request *request, glimpse_record **record);
-    void (*record_free)(glimpse_record *record);
     glimpse_status (*close)(session *s);
     /* One of SESSION_COMMANDS; `dir` NULL = none was given.  Its text goes through host->out. */
     glimpse_status (*command)(session_command which, const options *o, const char *dir, const session_host *host);
