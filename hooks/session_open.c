@@ -70,8 +70,8 @@ glimpse_status session_open_model(const options *o, model *m, tokenizer *t, cons
     generator_config cfg = { .threads = threads > 0 ? (int32_t)threads : cpu_count(), .between = host->between, .between_user = host->user };
     TRY_GOTO(session_find_device(s, &cfg));
     TRY_GOTO(generator_open(m, t, &cfg, &s->g));
-    s->facts = (record_facts){ .run_name = s->run_name, .model_name = strcmp(m->name, m->arch) ? m->name : NULL, .kind = kind, .arch = m->arch, .dtype = session_dtype_name(m->dtype),
-                               .check = "none", .views = s->views,
+    s->facts = (record_facts){ .run_name = s->run_name, .model_name = strcmp(m->name, m->arch) ? m->name : NULL, .kind = kind,
+                               .arch = m->arch, .dtype = session_dtype_name(m->dtype), .check = "none", .views = s->views,
                                .n_params = m->n_params, .vocab_size = m->d.vocab_size };
     session_see_device(s);
     if ((opt_bool(o, OPT_sample_metrics) || opt_bool(o, OPT_dataset_benchmarks)) && speller_open(opt_str(o, OPT_spelling_language), &s->sp) < 0)

@@ -358,20 +358,12 @@ static void digest(log_view *v, const glimpse_record *before, const glimpse_samp
     if (d.begun) end_row(v);
 }
 
-/* Share of tokens that stand for what the vocabulary lacks: <unk>, [UNK], shown as ⟨<unk>⟩. */
+/* Share of tokens that stand for what the vocabulary lacks. */
 static double unknown_share(const glimpse_record *r, const glimpse_sample *s) {
     int32_t n = 0;
     for (int32_t i = 0; i < s->n_tokens; i++) {
         const glimpse_piece *p = record_piece(r, GLIMPSE_AT(s->tokens, i)->id);
-        if (!p || p->bytes < 5 || p->bytes > 16) continue;
-        for (int32_t k = 1; k + 3 < p->bytes; k++) {
-            const char *c = p->text + k;
-            bool unk = c[-1] && c[3] && (c[0] | 32) == 'u' && (c[1] | 32) == 'n' && (c[2] | 32) == 'k';
-            if (unk && strchr("<[|", c[-1]) && strchr(">]|", c[3])) {
-                n++;
-                break;
-            }
-        }
+        n += p && text_is_unknown(p->text, (size_t)p->bytes);
     }
     return s->n_tokens ? (double)n / s->n_tokens : 0;
 }
