@@ -20,6 +20,7 @@
 #include "include/internal/file.h"
 #include "include/internal/threads.h"
 #include "plugin/cli/cli.h"
+#include "plugin/guest.h"
 #include "plugin/spawn.h"
 #include "plugin/worker_protocol.h"
 #include "tests/worker_rig.h"
