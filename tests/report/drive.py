@@ -287,6 +287,13 @@ def checks(browser, folder):
     check(b.js("document.querySelectorAll('#token .bars li').length >= 10"), "a token's alternatives beside the rows")
     b.key("ArrowLeft"); b.wait("document.querySelector('.turn.on').step === 1000")
     check("view=over" in b.js("location.hash"), "the address keeps the rows")
+    b.js("(() => { for (let s = -900; s < 0; s++) index.set(s, { ...index.get(500), step: s }); steps = [...index.keys()].sort((a, b) => a - b); index_round++; draw(); })()")
+    b.wait("document.querySelectorAll('.turn').length === 906")
+    seen = "document.querySelector('.turn:last-child .go').checkVisibility({ contentVisibilityAuto: true })"
+    b.wait("!" + seen)
+    check(b.js("document.querySelectorAll('.turn.on').length === 1 && document.querySelectorAll('.turn[aria-current]').length === 1"), "one row is marked")
+    b.js("document.querySelector('.turn:last-child').scrollIntoView()"); b.wait(seen)
+    b.js("load_index(true).then(draw)"); b.wait("document.querySelectorAll('.turn').length === 6")
     b.js("[...document.querySelectorAll('.turn .go')].find(g => g.textContent.startsWith('250')).click()"); b.wait(DRAWN % 250)
     check(b.js("document.querySelectorAll('#panes .pane.now').length") == 1 and b.js("document.querySelectorAll('.turn').length") == 0, "a row opens its step")
     # The change of the validation loss: against the last step that was sampled, and said so.

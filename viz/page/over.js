@@ -1,7 +1,8 @@
 /* over.js -- one sample over the steps: a row an eval, newest first, its text coloured as everywhere.  The numbers stand in the
- * index; a text is read when its row comes into sight and dropped when it leaves, so that a long run costs no more than a short one. */
+ * index; a text is read when its row comes into sight and dropped when it leaves, and a row out of sight is not laid out (page.css), so that a
+ * long run costs hardly more than a short one. */
 
-let over_of = '', over_rows = new Map(), over_watch = null, over_title = null; /* what the rows are of; step -> row */
+let over_of = '', over_rows = new Map(), over_on = null, over_watch = null, over_title = null; /* what the rows are of; step -> row; the marked one */
 
 /* val and perplexity of the sample at a step, from the index alone. */
 function over_numbers(line) {
@@ -69,10 +70,10 @@ function draw_over(data) {
   const sample = sample_of(data, view.sample); /* of a step without one the title stays as it was */
   if (sample) over_title.replaceChildren(el('h1', '', quoted(sample.prompt, 40) + ' over the steps'), el('span', 'facts', [sample.label, 'T ' + sample.temperature, number_of(sample.i, sample.of)].join(' · ')),
     legend(data, scale_of(view.colour, data, sample).spread ? null : sample));
-  for (const [step, row] of over_rows) {
-    row.classList.toggle('on', step === view.step);
-    if (step === view.step) row.setAttribute('aria-current', 'true'); else row.removeAttribute('aria-current');
-  }
-  const on = over_rows.get(view.step);
-  if (on) on.scrollIntoView({ block: 'nearest' });
+  if (over_on) { over_on.classList.remove('on'); over_on.removeAttribute('aria-current'); }
+  over_on = over_rows.get(view.step);
+  if (!over_on) return;
+  over_on.classList.add('on');
+  over_on.setAttribute('aria-current', 'true');
+  over_on.scrollIntoView({ block: 'nearest' });
 }
