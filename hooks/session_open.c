@@ -192,6 +192,13 @@ glimpse_status session_open(const options *o, const glimpse_model *d, const sess
 
 glimpse_status session_close(session *s) {
     if (!s) return GLIMPSE_OK;
+    if (s->texts_stale && s->redraw_at_s > 0 && s->j && !session_holds_back(s)) { /* there may be room by now */
+        s->redraw_at_s = 0;
+        if (session_redraw_texts(s) < 0) {
+            session_spoil_texts(s);
+            session_log(s, "glimpse: %s\nhint: the numbers are safe in %s/evals.jsonl", status_text(), s->out_dir);
+        }
+    }
     if (s->probes && s->j && !session_holds_back(s) && review_probe_map(s->out_dir, s->out_dir) < 0) session_log(s, "glimpse: probes.png: %s", status_text());
     if (s->held.n) session_log(s, "glimpse: no eval succeeded: the older run stays where it is, and nothing of this one is kept");
     buf_free(&s->held);
