@@ -104,7 +104,8 @@ static void announce(const session *s, found f) {
     opt_id each = opt_int(o, OPT_num_beams) > 1 ? OPT_num_return_sequences : OPT_num_samples;
     int64_t n = opt_count(o, OPT_top_k) * opt_int(o, each), tokens = f.tokens, asked = opt_int(o, OPT_max_sample_tokens);
     double charts = opt_bool(o, OPT_show_heatmaps) ? (double)(n * tokens) : 0;
-    double mb = (double)(n * tokens) * (150 + 24 * (double)session_record_top(o) + (opt_bool(o, OPT_sheets) ? 700 : 0)) * 1e-6 + charts * 12e-3;
+    double mb = (double)(n * tokens) * (150 + 24 * session_record_top(o, s->m->d.vocab_size) + (opt_bool(o, OPT_sheets) ? 700 : 0)) * 1e-6
+                + charts * 12e-3;
     buffer b = {0};
     buf_puts(&b, "glimpse: on: ");
     if (strcmp(s->m->name, s->m->arch)) buf_printf(&b, "%s, ", s->m->name);

@@ -196,7 +196,8 @@ int plain_lines_next(plain_lines *l, const char *prompt, const atomic_int *cance
 bool plain_lines_wait(const atomic_int *cancel, const sigset_t *blocked);
 
 /* === inline_sampler.c === */
-/* A vtable and its state that call the user's with the host's own state in place (g NULL: with Glimpse's).  The state is freed by vt->free. */
+/* A vtable and its state that call the user's with the host's own state in place (g NULL: with Glimpse's).  The state is
+ * freed by vt->free. */
 glimpse_status inline_wrap_sampler(glimpse *g, const glimpse_sampler *given, void *user, glimpse_sampler *vt, void **state);
 
 #endif

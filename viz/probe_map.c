@@ -299,7 +299,7 @@ static void draw_why(canvas *c, const char *why, place at, buffer *text) {
 
 /* In red at the right end of the line; its width. */
 static int draw_alarm(canvas *c, bool failed, int right, int y) {
-    static const char words[] = "MODEL CHECK FAILED";
+    static const char words[] = TEXT_CHECK_FAILED_SHORT;
     if (!failed) return 0;
     canvas_frame(c, 0, 0, c->w, c->h, 3, C_ALARM);
     const int w = canvas_width(FONT_BOLD, words, strlen(words));
