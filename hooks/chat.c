@@ -207,7 +207,8 @@ out:
     return st;
 }
 
-glimpse_status chat_say(chat *c, const char *spec) {
+/* One text of the user's and its answer; `spec` in the forms of a prompt (prompts.h). */
+static glimpse_status chat_say(chat *c, const char *spec) {
     glimpse_status st = GLIMPSE_OK;
     prompt_list p = {0};
     chat_turn turn = { .transcript = c->transcript.n, .text = c->texts.n };

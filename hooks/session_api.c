@@ -175,6 +175,6 @@ __attribute__((visibility("default"))) extern const session_api glimpse_session_
 const session_api glimpse_session_v1 = {
     .version = 1, .build_id = GLIMPSE_BUILD_ID, .error = status_text, .read_config = session_read_config,
     .open = session_open, .eval = session_eval, .check = session_check, .generate = session_generate,
-    .score = session_score, .record_free = record_free, .close = session_close, .command = run_command, .note = session_note, .add_sampler = session_add_sampler,
+    .score = session_score, .close = session_close, .command = run_command, .note = session_note, .add_sampler = session_add_sampler,
     .schedule = session_schedule, .told = session_told, .tokenize = tokenize_text, .free_text = tokenize_free, .files = session_files,
     .load = session_load_model, .unload = session_unload };

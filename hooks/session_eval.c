@@ -28,7 +28,8 @@ glimpse_status session_batch(const session *s, const options *o, arena *a, promp
     return batch_check(s->g, rq);
 }
 
-glimpse_status session_sample(session *s, const options *o, int64_t step, batch_result *out, buffer *note) {
+/* Settings, prompts, batch: the samples of the weights as they are now.  `note` (may be NULL) as in prompts.h, copied to the buffer. */
+static glimpse_status session_sample(session *s, const options *o, int64_t step, batch_result *out, buffer *note) {
     glimpse_status st = GLIMPSE_OK;
     prompt_list prompts = {0};
     batch_request rq = {0};

@@ -94,9 +94,6 @@ glimpse_status session_settings(const options *o, const model *m, tokenizer *t, 
  * (prompt_list_free). */
 struct prompt_list;
 glimpse_status session_batch(const session *s, const options *o, arena *a, struct prompt_list *made, batch_request *rq);
-/* Settings, prompts, batch: the samples of the weights as they are now.  `note` (may be NULL) as in prompts.h, copied to
- * the buffer. */
-glimpse_status session_sample(session *s, const options *o, int64_t step, batch_result *out, buffer *note);
 
 /* session_open.c */
 glimpse_status session_open(const options *o, const glimpse_model *description, const session_host *host, session **out);

@@ -646,7 +646,7 @@ TEST(charts_every_character_has_ink) {
 
 TEST(charts_without_any_font_file) {
     setenv("GLIMPSE_FONT_DIR", "none", 1);
-    if (strcmp(font_source(), "built-in") != 0) SKIP("fonts are open already (NOFORK)");
+    if (getenv("NOFORK")) SKIP("fonts may be open already");
     owned_record *o = chart_record(20, 20, 20, "top_k=20");
     REQUIRE(o);
     image m;

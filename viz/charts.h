@@ -57,8 +57,6 @@ double chart_nice(double x);
 
 /* A token of a sample; NULL if there is none of that number. */
 const glimpse_token *chart_token_at(const glimpse_sample *s, int32_t i);
-/* Encode and free: the end of every chart. */
-glimpse_status chart_finish(canvas *c, buffer *png);
 
 glimpse_status chart_heatmap_draw(canvas *c, const glimpse_record *r, const glimpse_sample *s, int32_t i, int32_t last_k);
 glimpse_status chart_barchart_draw(canvas *c, const glimpse_record *r, const glimpse_sample *s, int32_t i, int32_t last_k);

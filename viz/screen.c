@@ -73,7 +73,8 @@ void row_end(screen *s, int i, bool pad) {
     styled_emit(&s->t, 0, s->t.text.n, s->v->style.depth, &s->rows[i]);
 }
 
-void row_text(screen *s, int i, const styled *t, size_t from, size_t to, size_t columns) {
+/* Bytes from .. to of a text as rows[i]. */
+static void row_text(screen *s, int i, const styled *t, size_t from, size_t to, size_t columns) {
     size_t used, fits = text_fit(t->text.bytes + from, to - from, columns, &used);
     styled_emit(t, from, from + fits, s->v->style.depth, &s->rows[i]);
     buf_fill(&s->rows[i], ' ', columns - used);
@@ -172,8 +173,9 @@ static int sample_head(screen *s, const glimpse_sample *sample, int row) {
 /* === Keys ======================================================================================================= */
 
 /* In the order in which one wants them: where they do not fit, the last are left out. */
-static const char *const keys[][2] = {{"\xe2\x86\x90\xe2\x86\x92", "step"}, {"jk", "sample"}, {"hl", "token"}, {"?", "help"}, {"q", "quit"}, {"d", "diff"}, {"o", "over steps"},
-                                      {"s", "surprising"}, {"/", "find"}, {"c", "colour"}, {"p", "probes"}, {"m", "numbers"}, {"g", "go to"}};
+static const char *const keys[][2] = {
+    {"\xe2\x86\x90\xe2\x86\x92", "step"}, {"jk", "sample"}, {"hl", "token"}, {"?", "help"}, {"q", "quit"}, {"d", "diff"}, {"o", "over steps"},
+    {"s", "surprising"}, {"/", "find"}, {"c", "colour"}, {"p", "probes"}, {"m", "numbers"}, {"g", "go to"}};
 enum { KEYS = sizeof keys / sizeof *keys, TWO_ROWS_FROM = 18 };
 
 static size_t key_width(int i) { return text_width(keys[i][0], strlen(keys[i][0])) + 1 + strlen(keys[i][1]); }

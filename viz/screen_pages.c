@@ -277,7 +277,8 @@ static void all_numbers(number_list *l) {
     }
     if (r->n_dataset) heading(l, "Dataset");
     for (int32_t i = 0; i < r->n_dataset; i++)
-        if (text_shows_metric(r->dataset[i].name)) number(l, r->dataset[i].name, r->dataset[i].value, b ? metric_of(b->dataset, b->n_dataset, r->dataset[i].name) : NAN, "");
+        if (text_shows_metric(r->dataset[i].name))
+            number(l, r->dataset[i].name, r->dataset[i].value, b ? metric_of(b->dataset, b->n_dataset, r->dataset[i].name) : NAN, "");
     if (v->sample >= r->n_samples) return;
     const glimpse_sample *s = GLIMPSE_AT(r->samples, v->sample);
     c_snprintf(name, sizeof name, "Sample %d of %d", (int)v->sample + 1, (int)r->n_samples);

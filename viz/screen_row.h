@@ -23,8 +23,6 @@ void row_add_cut(screen *s, paint_kind kind, const char *text, size_t n, bool qu
 void row_add_right(screen *s, paint_kind kind, const char *safe);
 /* Append the row to rows[i]; `pad`: filled up to its columns. */
 void row_end(screen *s, int i, bool pad);
-/* Bytes from .. to of a text as rows[i]. */
-void row_text(screen *s, int i, const styled *t, size_t from, size_t to, size_t columns);
 
 /* screen_pages.c.  Rows `first` to `last` - 1. */
 void screen_probe_map(screen *s, int first, int last);

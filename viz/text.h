@@ -29,6 +29,8 @@ bool text_is_id(const glimpse_piece *p);
 /* A token as every view of it writes it: text_visible of its piece, the id alone without a tokenizer, and ⟨464⟩ where the record has
  * no bytes of that id.  A special token's piece is ⟨name⟩ already. */
 void text_token(buffer *out, const glimpse_record *r, int32_t id);
+/* A piece that stands for what the vocabulary lacks: ⟨unk⟩, <unk>, [UNK], <|unk|>, U+FFFD. */
+bool text_is_unknown(const char *piece, size_t n);
 /* Where a label is too narrow for it, the end of a text goes by its short name: ⟨endoftext⟩ becomes ⟨eot⟩.  False: `label`
  * is something else, and as it was. */
 bool text_end_short(buffer *label);

@@ -42,8 +42,9 @@ double text_repeats(const glimpse_sample *s) {
 }
 
 const char *text_metric_label(const char *name) {
-    static const char *const labels[][2] = {{"perplexity", "ppl of its own text"}, {"mean_entropy", "entropy"}, {"spelling_token_rate", "spelling"}, {"repetition_tokens", "repeats"},
-                                            {"repetition", "word repeats"}, {"longest_repeat", "longest repeat"}};
+    static const char *const labels[][2] = {
+        {"perplexity", "ppl of its own text"}, {"mean_entropy", "entropy"}, {"spelling_token_rate", "spelling"},
+        {"repetition_tokens", "repeats"}, {"repetition", "word repeats"}, {"longest_repeat", "longest repeat"}};
     for (size_t i = 0; i < sizeof labels / sizeof *labels; i++)
         if (text_is(labels[i][0], name)) return labels[i][1];
     return name;
