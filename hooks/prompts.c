@@ -196,7 +196,8 @@ static glimpse_status one_option(const options *o, prompt_list *p, int32_t i, co
     }
     bool instruction = opt_is(o, OPT_prompt_format, "instruction");
     if (how.before && !instruction) buf_puts(&text, how.before);
-    if (!strncmp(spec, "FILE:", 5)) TRY_GOTO(status_prefix(file_read_all(spec + 5, MAX_PROMPT, &text), "--prompt"));
+    const char *flag = options_is_offline(o) ? "--prompt" : "--sample_start_tokens"; /* bare in a trainer, too */
+    if (!strncmp(spec, "FILE:", 5)) TRY_GOTO(status_prefix(file_read_all(spec + 5, MAX_PROMPT, &text), flag));
     else if (!strcmp(spec, "-") && !how.before) {
         if (!options_is_offline(o))
             FAIL_GOTO(GLIMPSE_E_INVALID, "the prompt - (standard input) belongs to the trainer here\nhint: use FILE:path");

@@ -184,20 +184,23 @@ static glimpse_status score_probes(session *s, eval_found *found) {
     return GLIMPSE_OK;
 }
 
+static void say_unmeasured(session *s, int64_t step, const char *flag) {
+    session_log(s, "glimpse: step %lld: %s: %s", (long long)step, flag, status_text());
+    s->unmeasured = true;
+}
+
 /* What is measured on the weights beside the samples; what fails is said, and is absent. */
 static glimpse_status measure(session *s, int64_t step, eval_found *found) {
     if (!schedule_reads_weights(s->o)) return GLIMPSE_OK;
     found->arena = arena_new();
     if (!found->arena) FAIL(GLIMPSE_E_MEMORY, "no memory for what is measured");
     if (!found->batch.n_samples) TRY(generator_refresh(s->g));
-    if (s->probes && score_probes(s, found) < 0)
-        session_log(s, "glimpse: step %lld: --probe: %s", (long long)step, status_text());
-    if (s->ev && evaluation_at_eval(s, found->arena, &found->scores, &found->n_scores) < 0)
-        session_log(s, "glimpse: step %lld: --lm_eval_tasks: %s", (long long)step, status_text());
+    if (s->probes && score_probes(s, found) < 0) say_unmeasured(s, step, "--probe");
+    if (s->ev && evaluation_at_eval(s, found->arena, &found->scores, &found->n_scores) < 0) say_unmeasured(s, step, "--lm_eval_tasks");
     int64_t n = opt_int(s->o, OPT_max_sample_tokens);
     if (s->data && benchmarks_slice(s->data, s->g, s->m, s->t, s->sp, (uint64_t)opt_int(s->o, OPT_seed), step,
                                     n < 16 ? 256 : n > 65536 ? 65536 : (int32_t)n, found->arena, &found->dataset, &found->n_dataset) < 0)
-        session_log(s, "glimpse: step %lld: --dataset_benchmarks: %s", (long long)step, status_text());
+        say_unmeasured(s, step, "--dataset_benchmarks");
     return GLIMPSE_OK;
 }
 

@@ -109,7 +109,10 @@ static void announce(const session *s, found f) {
     buffer b = {0};
     buf_puts(&b, "glimpse: on: ");
     if (strcmp(s->m->name, s->m->arch)) buf_printf(&b, "%s, ", s->m->name);
-    buf_printf(&b, "%lld x %lld tokens for each prompt at an eval", (long long)n, (long long)tokens);
+    if (asked < 1)
+        buf_printf(&b, "no samples without --max_sample_tokens 128, but%s%s%s at every eval", opt_has(o, OPT_probe) ? " --probe" : "",
+                   opt_has(o, OPT_lm_eval_tasks) ? " --lm_eval_tasks" : "", opt_bool(o, OPT_dataset_benchmarks) ? " --dataset_benchmarks" : "");
+    else buf_printf(&b, "%lld x %lld tokens for each prompt at an eval", (long long)n, (long long)tokens);
     if (tokens < asked) buf_printf(&b, " (then the context is full; --max_sample_tokens is %lld)", (long long)asked);
     if (mb >= 0.1) buf_printf(&b, ", about %.1f MB of files", mb);
     if (charts > 0) buf_printf(&b, ", %.0f charts of 960 x 240 among them", charts);
@@ -175,7 +178,7 @@ glimpse_status session_open(const options *o, const glimpse_model *d, const sess
         st = host->opened(host->user, s, why, sizeof why);
         if (st < 0) status_set_text(st, why);
     }
-    if (st >= 0) st = rehearse(s, &f);
+    if (st >= 0 && opt_int(o, OPT_max_sample_tokens) > 0) st = rehearse(s, &f);
     if (st < 0) {
         session_close(s);
         return st;
@@ -190,6 +193,13 @@ glimpse_status session_open(const options *o, const glimpse_model *d, const sess
 
 glimpse_status session_close(session *s) {
     if (!s) return GLIMPSE_OK;
+    if (s->texts_stale && s->redraw_at_s > 0 && s->j && !session_holds_back(s)) { /* there may be room by now */
+        s->redraw_at_s = 0;
+        if (session_redraw_texts(s) < 0) {
+            session_spoil_texts(s);
+            session_log(s, "glimpse: %s\nhint: the numbers are safe in %s/evals.jsonl", status_text(), s->out_dir);
+        }
+    }
     if (s->probes && s->j && !session_holds_back(s) && review_probe_map(s->out_dir, s->out_dir) < 0) session_log(s, "glimpse: probes.png: %s", status_text());
     if (s->held.n) session_log(s, "glimpse: no eval succeeded: the older run stays where it is, and nothing of this one is kept");
     buf_free(&s->held);

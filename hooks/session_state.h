@@ -46,10 +46,12 @@ struct session {
     schedule due;         /* best loss, evals so far */
     views_redraw redraw;  /* while the texts are drawn anew */
     bool texts_stale;     /* sample.txt and its like are not what the journal says */
+    double redraw_at_s;   /* drawing them took long and failed: not again before then (monotonic_s); 0 = at the next eval */
     bool views_missing;   /* an eval's own files could not all be written: a report draws them */
     bool check_failed, checked, note_said;
     double look_s;        /* how long a failed check may look for the mistake: the trainer waits */
     bool told;            /* the error of this call was said in the log */
+    bool unmeasured;      /* something that was to be measured could not be, which was said */
     unsigned hinted;      /* view.h: what the log of this run advised */
     int32_t unscored_said; /* probes that cannot be scored: how many were said */
     /* offline: */
@@ -85,7 +87,9 @@ glimpse_status session_write_line(session *s, glimpse_record *r, owned_record **
 /* A step at or before the last one leaves that branch behind: the views of its evals go, the texts are drawn anew. */
 void session_leave_branch(session *s, int64_t step);
 void session_spoil_texts(session *s); /* the growing files are no longer what the journal says, after a resume or a failed write */
-glimpse_status session_redraw_texts(session *s); /* they are drawn anew from it */
+/* They are drawn anew from it.  GLIMPSE_SKIPPED: not now.  It takes as long as the run is, so one that took seconds and failed, where the
+ * disk takes no more, is not tried at every eval. */
+glimpse_status session_redraw_texts(session *s);
 
 /* settings.c */
 /* Alternatives recorded for each token: more where charts show them, unless a number was asked for; at most all. */

@@ -5,12 +5,35 @@
 #include "viz/text.h"
 #include <math.h>
 #include <string.h>
+#ifdef __x86_64__
+#include <nmmintrin.h>
+#endif
 
 #define CLOSING_TAG "glimpse/blocked_seconds"
 
 /* === CRC-32C =====================================================================================================*/
-/* Four bits at a time: the table is small enough to be written out, and the files are small. */
+/* The journal of a long run is gigabytes: where the processor has an instruction for it, eight bytes at a time. */
+#ifdef __x86_64__
+__attribute__((target("sse4.2"))) static uint32_t crc_by_instruction(const uint8_t *p, size_t n) {
+    uint64_t crc = 0xFFFFFFFFu, word;
+    for (; n >= sizeof word; p += sizeof word, n -= sizeof word) {
+        memcpy(&word, p, sizeof word);
+        crc = _mm_crc32_u64(crc, word);
+    }
+    while (n--) crc = _mm_crc32_u8((uint32_t)crc, *p++);
+    return ~(uint32_t)crc;
+}
+#endif
+
 uint32_t crc32c(const void *bytes, size_t n) {
+#ifdef __x86_64__
+    if (__builtin_cpu_supports("sse4.2")) return crc_by_instruction(bytes, n);
+#endif
+    return crc32c_by_table(bytes, n);
+}
+
+/* Four bits at a time: the table is small enough to be written out. */
+uint32_t crc32c_by_table(const void *bytes, size_t n) {
     static const uint32_t table[16] = {0x00000000, 0x105ec76f, 0x20bd8ede, 0x30e349b1, 0x417b1dbc, 0x5125dad3,
                                        0x61c69362, 0x7198540d, 0x82f63b78, 0x92a8fc17, 0xa24bb5a6, 0xb21572c9,
                                        0xc38d26c4, 0xd3d3e1ab, 0xe330a81a, 0xf36e6f75};

@@ -501,7 +501,10 @@ static int pick(const glimpse_record *r, int32_t shown[MAX_PAIRS]) {
 
 glimpse_status view_terminal(const glimpse_record *r, const glimpse_record *before, const char *where,
                              const view_style *style, buffer *out) {
-    if (r->n_samples <= 0 && !text_is(r->status, "failed")) return view_one_line(r, style, out);
+    if (r->n_samples <= 0 && !text_is(r->status, "failed")) { /* the weights may have been measured all the same */
+        TRY(view_one_line(r, style, out));
+        return view_numbers(r, false, style, out);
+    }
     size_t width = style->width <= 0 ? DEFAULT_WIDTH : style->width < MIN_WIDTH ? MIN_WIDTH : (size_t)style->width;
     size_t start = out->n;
     log_view v = {.r = r, .style = style, .columns = width - 1, .rows_left = ROWS, .out = out};
@@ -542,6 +545,20 @@ glimpse_status view_terminal(const glimpse_record *r, const glimpse_record *befo
     return text_done(failed, out, start, "the log of an eval");
 }
 
+glimpse_status view_numbers(const glimpse_record *r, bool samples, const view_style *style, buffer *out) {
+    size_t width = style->width <= 0 ? DEFAULT_WIDTH : style->width < MIN_WIDTH ? MIN_WIDTH : (size_t)style->width, start = out->n;
+    log_view v = {.r = r, .style = style, .columns = width - 1, .rows_left = ROWS, .out = out};
+    for (int32_t i = 0; samples && i < r->n_samples && v.rows_left > 3; i++) {
+        const glimpse_sample *s = GLIMPSE_AT(r->samples, i);
+        if (r->n_samples > 1) sample_head(&v, s, i);
+        sample_numbers(&v, s);
+    }
+    scores(&v);
+    bool failed = styled_failed(&v.line) || buf_failed(out);
+    styled_free(&v.line);
+    return text_done(failed, out, start, "the numbers of a run");
+}
+
 /* === One line, of a terminal that is wide enough ================================================================== */
 
 glimpse_status view_one_line(const glimpse_record *r, const view_style *style, buffer *out) {
@@ -568,6 +585,7 @@ glimpse_status view_one_line(const glimpse_record *r, const view_style *style, b
         styled_puts(&t, text_is(r->status, "failed") ? ": " : ", ", PAINT_PLAIN);
         styled_escape(&t, why, strlen(why), TEXT_ONE_LINE, paint_of(PAINT_PLAIN));
     }
+    if (r->n_probes > 0) styled_printf(&t, PAINT_PLAIN, "; %d probe%s scored", (int)r->n_probes, r->n_probes == 1 ? "" : "s");
     if (text_check_failed(r)) {
         styled_puts(&t, "  ", PAINT_PLAIN);
         styled_puts(&t, TEXT_CHECK_FAILED_SHORT, PAINT_ALARM);

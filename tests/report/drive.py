@@ -243,6 +243,8 @@ def checks(browser, folder):
     b.js("scrollTo(0, 1e6)"); b.wait("panes[15].strip.step_px > 0"); b.js("scrollTo(0, 0)")
     b.key("a"); b.wait("document.querySelectorAll('#panes .pane').length === 2")
     check(b.js("view.colour === 'entropy' && !location.hash.includes('colour') && document.querySelector('.legend').textContent.includes('entropy')"), "opens in the run's own mode")
+    opened = b.js("(i => { const kept = i.colour, as = ['minmax', 'all', 'topk', 'rank'].map(m => (i.colour = m, colour_of_run())); i.colour = kept; return as.join(); })(index.get(steps[steps.length - 1]))")
+    check(opened == "softmax,softmax,softmax,rank", "a log's colours that no two evals share are not those that two evals are compared in: " + opened)
     for mode in ("none", "softmax", "minmax", "softmax_top_k", "rank", "dot_product", "entropy"):
         b.key("c"); b.wait("view.colour === '%s'" % mode)
         painted = b.js("[...document.querySelectorAll('.pane.now .tk')].filter(t => getComputedStyle(t).backgroundColor !== 'rgba(0, 0, 0, 0)').length")
@@ -287,6 +289,14 @@ def checks(browser, folder):
     check(b.js("document.querySelectorAll('#token .bars li').length >= 10"), "a token's alternatives beside the rows")
     b.key("ArrowLeft"); b.wait("document.querySelector('.turn.on').step === 1000")
     check("view=over" in b.js("location.hash"), "the address keeps the rows")
+    b.js("(() => { for (let s = -900; s < 0; s++) index.set(s, { ...index.get(500), step: s }); steps = [...index.keys()].sort((a, b) => a - b); index_round++; draw(); })()")
+    b.wait("over_parts.length === 57 && document.querySelectorAll('.turn .text').length > 0")
+    check(b.js("document.querySelectorAll('.turn').length") <= 160, "rows out of sight are not made: %s" % b.js("document.querySelectorAll('.turn').length"))
+    b.js("view.step = -900; draw_over(held.get(1000))"); b.wait("(r => r && r.step === -900 && r.getBoundingClientRect().top < innerHeight)(document.querySelector('.turn.on'))")
+    check(b.js("document.querySelectorAll('.turn.on').length === 1 && document.querySelectorAll('.turn[aria-current]').length === 1"), "one row is marked")
+    b.js("scrollTo(0, document.documentElement.scrollHeight / 2)"); b.wait("(t => t && t.closest('.turn'))(document.elementFromPoint(700, 500))")
+    b.js("go_to(1000)"); b.wait(DRAWN % 1000)
+    b.js("load_index(true).then(draw)"); b.wait("document.querySelectorAll('.turn').length === 6")
     b.js("[...document.querySelectorAll('.turn .go')].find(g => g.textContent.startsWith('250')).click()"); b.wait(DRAWN % 250)
     check(b.js("document.querySelectorAll('#panes .pane.now').length") == 1 and b.js("document.querySelectorAll('.turn').length") == 0, "a row opens its step")
     # The change of the validation loss: against the last step that was sampled, and said so.
