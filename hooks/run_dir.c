@@ -47,9 +47,7 @@ static char *nearest_run(const char *among, const char *name) {
 }
 
 char *run_dir_meant(const char *dir) {
-    size_t n = strlen(dir);
-    while (n > 1 && dir[n - 1] == '/') n--;
-    char *name = strndup(dir, n), *above = name ? path_dir(name) : NULL;
+    char *name = strndup(dir, path_bytes(dir)), *above = name ? path_dir(name) : NULL;
     char *meant = path_is_dir(dir) ? nearest_run(dir, "") : above ? nearest_run(above, path_base(name)) : NULL;
     free(name);
     free(above);

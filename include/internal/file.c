@@ -333,6 +333,12 @@ static bool mode_of(const char *path, mode_t *mode) {
     return found;
 }
 
+size_t path_bytes(const char *path) {
+    size_t n = strlen(path);
+    while (n > 1 && path[n - 1] == '/') n--;
+    return n;
+}
+
 bool ends_with(const char *name, const char *end) {
     size_t n = strlen(name), e = strlen(end);
     return n >= e && !strcmp(name + n - e, end);

@@ -24,9 +24,7 @@ static bool holds(const char *dir, const char *name) {
 }
 
 static char *parent_of(const char *dir) {
-    size_t n = strlen(dir);
-    while (n > 1 && dir[n - 1] == '/') n--;
-    char *trimmed = strndup(dir, n), *parent = NULL;
+    char *trimmed = strndup(dir, path_bytes(dir)), *parent = NULL;
     if (trimmed && strcmp(path_base(trimmed), "..") && strcmp(path_base(trimmed), ".")) parent = path_dir(trimmed);
     else if (trimmed) parent = path_join(trimmed, "..");
     free(trimmed);

@@ -83,70 +83,42 @@ static glimpse_status take_string(cursor *c, char *out, size_t cap) {
 
 /* === Keys === */
 typedef enum field {
-    F_ARCH,
-    F_ALIGNMENT,
-    F_CONTEXT,
-    F_CHANNELS,
-    F_LAYERS,
-    F_FFN,
-    F_HEADS,
-    F_KV_HEADS,
-    F_KEY_LENGTH,
-    F_EPS_RMS,
-    F_EPS,
-    F_THETA,
-    F_ROPE_DIMS,
-    F_WINDOW,
-    F_SCALING,
-    F_FACTOR,
-    F_ORIGINAL,
-    F_SOFTCAP,
-    F_LOGIT_SOFTCAP,
-    F_PARALLEL,
-    F_ATTN_FACTOR,
-    F_THETA_LOCAL,
-    F_BOS,
-    F_EOS,
-    F_EOT,
-    F_EOM,
-    F_FIM_PAD,
-    F_FIM_REP,
-    F_FIM_SEP,
-    N_FIELDS
+    F_ARCH, F_ALIGNMENT, F_CONTEXT, F_CHANNELS, F_LAYERS, F_FFN, F_HEADS, F_KV_HEADS, F_KEY_LENGTH, F_EPS_RMS, F_EPS,
+    F_THETA, F_ROPE_DIMS, F_WINDOW, F_SCALING, F_FACTOR, F_ORIGINAL, F_SOFTCAP, F_LOGIT_SOFTCAP, F_PARALLEL,
+    F_ATTN_FACTOR, F_THETA_LOCAL, F_BOS, F_EOS, F_EOT, F_EOM, F_FIM_PAD, F_FIM_REP, F_FIM_SEP, N_FIELDS
 } field;
 
-static const struct {
-    const char *key; /* the part after "ARCH." when it begins with a point */
-} fields[N_FIELDS] = {
-    {"general.architecture"},
-    {"general.alignment"},
-    {".context_length"},
-    {".embedding_length"},
-    {".block_count"},
-    {".feed_forward_length"},
-    {".attention.head_count"},
-    {".attention.head_count_kv"},
-    {".attention.key_length"},
-    {".attention.layer_norm_rms_epsilon"},
-    {".attention.layer_norm_epsilon"},
-    {".rope.freq_base"},
-    {".rope.dimension_count"},
-    {".attention.sliding_window"},
-    {".rope.scaling.type"},
-    {".rope.scaling.factor"},
-    {".rope.scaling.original_context_length"},
-    {".attn_logit_softcapping"},
-    {".final_logit_softcapping"},
-    {".use_parallel_residual"},
-    {".rope.scaling.attn_factor"},
-    {".rope.freq_base_swa"},
-    {"tokenizer.ggml.bos_token_id"},
-    {"tokenizer.ggml.eos_token_id"},
-    {"tokenizer.ggml.eot_token_id"},
-    {"tokenizer.ggml.eom_token_id"},
-    {"tokenizer.ggml.fim_pad_token_id"},
-    {"tokenizer.ggml.fim_rep_token_id"},
-    {"tokenizer.ggml.fim_sep_token_id"},
+/* The part after "ARCH." where it begins with a point. */
+static const char *const field_keys[N_FIELDS] = {
+    [F_ARCH] = "general.architecture",
+    [F_ALIGNMENT] = "general.alignment",
+    [F_CONTEXT] = ".context_length",
+    [F_CHANNELS] = ".embedding_length",
+    [F_LAYERS] = ".block_count",
+    [F_FFN] = ".feed_forward_length",
+    [F_HEADS] = ".attention.head_count",
+    [F_KV_HEADS] = ".attention.head_count_kv",
+    [F_KEY_LENGTH] = ".attention.key_length",
+    [F_EPS_RMS] = ".attention.layer_norm_rms_epsilon",
+    [F_EPS] = ".attention.layer_norm_epsilon",
+    [F_THETA] = ".rope.freq_base",
+    [F_ROPE_DIMS] = ".rope.dimension_count",
+    [F_WINDOW] = ".attention.sliding_window",
+    [F_SCALING] = ".rope.scaling.type",
+    [F_FACTOR] = ".rope.scaling.factor",
+    [F_ORIGINAL] = ".rope.scaling.original_context_length",
+    [F_SOFTCAP] = ".attn_logit_softcapping",
+    [F_LOGIT_SOFTCAP] = ".final_logit_softcapping",
+    [F_PARALLEL] = ".use_parallel_residual",
+    [F_ATTN_FACTOR] = ".rope.scaling.attn_factor",
+    [F_THETA_LOCAL] = ".rope.freq_base_swa",
+    [F_BOS] = "tokenizer.ggml.bos_token_id",
+    [F_EOS] = "tokenizer.ggml.eos_token_id",
+    [F_EOT] = "tokenizer.ggml.eot_token_id",
+    [F_EOM] = "tokenizer.ggml.eom_token_id",
+    [F_FIM_PAD] = "tokenizer.ggml.fim_pad_token_id",
+    [F_FIM_REP] = "tokenizer.ggml.fim_rep_token_id",
+    [F_FIM_SEP] = "tokenizer.ggml.fim_sep_token_id",
 };
 
 typedef struct keys {
@@ -160,7 +132,7 @@ typedef struct keys {
 static field field_of(const char *key) {
     const char *point = strchr(key, '.');
     for (int i = 0; i < N_FIELDS; i++)
-        if (!strcmp(key, fields[i].key) || (fields[i].key[0] == '.' && point && !strcmp(point, fields[i].key)))
+        if (!strcmp(key, field_keys[i]) || (field_keys[i][0] == '.' && point && !strcmp(point, field_keys[i])))
             return (field)i;
     return N_FIELDS;
 }
@@ -239,7 +211,7 @@ static glimpse_status read_key(cursor *c, keys *k) {
 /* A value of another kind than a number. */
 static glimpse_status is_number(const file *f, const keys *k, field i) {
     if (k->type[i] == T_STRING || k->type[i] == T_BOOL)
-        FAIL(GLIMPSE_E_FORMAT, "%s: the key %s is a %s, a number is expected", f->path, fields[i].key, k->type[i] == T_BOOL ? "yes or no" : "text");
+        FAIL(GLIMPSE_E_FORMAT, "%s: the key %s is a %s, a number is expected", f->path, field_keys[i], k->type[i] == T_BOOL ? "yes or no" : "text");
     return GLIMPSE_OK;
 }
 
@@ -251,12 +223,12 @@ static glimpse_status whole(const file *f, const keys *k, field i, double low, d
         return GLIMPSE_OK;
     }
     if (!k->there[i])
-        FAIL(GLIMPSE_E_FORMAT, "%s: the key %s%s is missing", f->path, fields[i].key[0] == '.' ? k->text[F_ARCH] : "",
-             fields[i].key);
+        FAIL(GLIMPSE_E_FORMAT, "%s: the key %s%s is missing", f->path, field_keys[i][0] == '.' ? k->text[F_ARCH] : "",
+             field_keys[i]);
     double v = k->number[i];
     TRY(is_number(f, k, i));
     if (!(v >= low && v <= high) || v != floor(v))
-        FAIL(GLIMPSE_E_FORMAT, "%s: the key %s is %g, a whole number from %g to %g is expected", f->path, fields[i].key,
+        FAIL(GLIMPSE_E_FORMAT, "%s: the key %s is %g, a whole number from %g to %g is expected", f->path, field_keys[i],
              v, low, high);
     *out = (int32_t)v;
     return GLIMPSE_OK;
@@ -266,7 +238,7 @@ static glimpse_status positive(const file *f, const keys *k, field i, float *out
     if (!k->there[i]) return GLIMPSE_OK;
     TRY(is_number(f, k, i));
     if (!(k->number[i] > 0) || !isfinite((float)k->number[i]))
-        FAIL(GLIMPSE_E_FORMAT, "%s: the key %s is no number above 0", f->path, fields[i].key);
+        FAIL(GLIMPSE_E_FORMAT, "%s: the key %s is no number above 0", f->path, field_keys[i]);
     *out = (float)k->number[i];
     return GLIMPSE_OK;
 }

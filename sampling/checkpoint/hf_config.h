@@ -28,9 +28,8 @@ glimpse_status config_from_json(const char *name, const json_node *root, glimpse
  * and not config.json's.  One that is no JSON counts as absent, as there. */
 glimpse_status config_read_generation(const char *path, glimpse_model *d, config_facts *facts);
 
-/* Look for it where the tensors lie: dir/config.json, dir/model_config.json, ../model_config.json; dir/generation_config.json where it
- * is.  *found: its path,
- * returned (free).  GLIMPSE_E_FORMAT "Model config not found", with the structure that is expected. */
+/* Look for it where the tensors lie: dir/config.json, dir/model_config.json, ../model_config.json; dir/generation_config.json where
+ * it is.  *found: its path, returned (free).  GLIMPSE_E_FORMAT "Model config not found", with the structure that is expected. */
 glimpse_status config_find(const char *dir, glimpse_model *d, config_facts *facts, char **found);
 
 /* Fit the list to the description: names without wrappers, matrices marked as transposed, a tied head dropped; tensors

@@ -212,7 +212,6 @@ glimpse_status hf_windows(const hf_reader *r, bool optional) {
     return GLIMPSE_OK;
 }
 
-
 glimpse_status hf_window_pattern(const hf_reader *r, int32_t window, int32_t pattern) {
     const json_node *types = hf_value(r, "layer_types");
     r->d->window = json_get(r->root, "sliding_window") ? 0 : window; /* null is none */

@@ -121,7 +121,8 @@ static glimpse_status tuple_of(machine *m, uint32_t n) {
     return st;
 }
 
-static glimpse_status close_tuple(machine *m, pickle_kind kind) {
+/* TUPLE, LIST, DICT: what stands above the last mark becomes one. */
+static glimpse_status close_items(machine *m, pickle_kind kind) {
     pickle_value v = {.kind = kind};
     const uint32_t *items;
     uint32_t n;
@@ -394,9 +395,9 @@ static glimpse_status step(machine *m, unsigned char op) {
         if (m->marks++ >= MAX_MARKS)
             FAIL(GLIMPSE_E_FORMAT, "%s: its pickle is nested more than %d deep", m->name, (int)MAX_MARKS);
         return push(m, (pickle_value){.kind = PICKLE_MARK});
-    case 't': return close_tuple(m, PICKLE_TUPLE);
-    case 'l': return close_tuple(m, PICKLE_LIST);
-    case 'd': return close_tuple(m, PICKLE_DICT);
+    case 't': return close_items(m, PICKLE_TUPLE);
+    case 'l': return close_items(m, PICKLE_LIST);
+    case 'd': return close_items(m, PICKLE_DICT);
     case 0x85: return tuple_of(m, 1);
     case 0x86: return tuple_of(m, 2);
     case 0x87: return tuple_of(m, 3);

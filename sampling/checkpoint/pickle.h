@@ -48,8 +48,7 @@ typedef struct pickle_tensor { /* nothing here is checked against the file: torc
 typedef struct pickle_value {
     pickle_kind kind;
     pickle_global global; /* PICKLE_GLOBAL */
-    const char
-        *text; /* PICKLE_TEXT: UTF-8 in the pickle's bytes; PICKLE_STORAGE: its key; GLOBAL_STORAGE, _DTYPE: "Float" */
+    const char *text;  /* PICKLE_TEXT: UTF-8 in the pickle's bytes; PICKLE_STORAGE: its key */
     const char *dtype; /* PICKLE_STORAGE: "Float", static */
     uint32_t n;        /* bytes of text; items (a dict's keys and values count both) */
     uint32_t cap;

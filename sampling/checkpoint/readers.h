@@ -1,7 +1,7 @@
 /* readers.h -- what checkpoint.c chooses among: one reader a format, and the names of the formats without one.
  *
  * Most readers only list the tensors of a file (weights.h) and say what they can of the model; what the file does not
- * say comes from a configuration beside it (config.h).  Called by checkpoint.c and directory.c. */
+ * say comes from a configuration beside it (hf_config.h).  Called by checkpoint.c and directory.c. */
 #ifndef GLIMPSE_SAMPLING_READERS_H
 #define GLIMPSE_SAMPLING_READERS_H
 

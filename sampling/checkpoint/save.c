@@ -258,16 +258,13 @@ void save_sweep(const char *path) {
 }
 
 bool save_is_llmc(const save_request *rq) {
-    size_t n = strlen(rq->path);
-    while (n > 1 && rq->path[n - 1] == '/') n--;
+    size_t n = path_bytes(rq->path);
     return rq->format == SAVE_LLMC || (rq->format == SAVE_BY_NAME && n > 4 && !strncmp(rq->path + n - 4, ".bin", 4));
 }
 
 glimpse_status model_save(const model *m, const save_request *rq) {
     glimpse_status st = GLIMPSE_OK;
-    size_t n = strlen(rq->path);
-    while (n > 1 && rq->path[n - 1] == '/') n--;
-    char *path = strndup(rq->path, n), *made = NULL, *aside = NULL, *parent = path ? path_dir(path) : NULL;
+    char *path = strndup(rq->path, path_bytes(rq->path)), *made = NULL, *aside = NULL, *parent = path ? path_dir(path) : NULL;
     bool llmc = save_is_llmc(rq);
     int lock = -1;
     if (!parent || asprintf(&made, "%s.tmp-%ld", path, (long)getpid()) < 0 || asprintf(&aside, "%s.old-%ld", path, (long)getpid()) < 0)
