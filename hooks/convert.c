@@ -40,7 +40,7 @@ typedef struct stats {
 } stats;
 
 static glimpse_status measure(const saved_tensor *t, stats *s) {
-    int64_t n = t->dims[0] * (t->dims[1] ? t->dims[1] : 1);
+    int64_t n = save_count(t);
     double sum = 0, squares = 0, shift = 0;
     float *x = malloc(BLOCK * sizeof *x);
     if (!x) FAIL(GLIMPSE_E_MEMORY, "no memory to look at %s", t->name);

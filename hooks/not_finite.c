@@ -10,10 +10,8 @@
 
 enum { BLOCK = 16384 };
 
-static int64_t numbers_of(const saved_tensor *t) { return t->dims[0] * (t->dims[1] ? t->dims[1] : 1); }
-
 static int64_t count(const saved_tensor *t, float *block) {
-    int64_t n = numbers_of(t), bad = 0;
+    int64_t n = save_count(t), bad = 0;
     for (int64_t at = 0; t->m.data && at < n; at += BLOCK) {
         int64_t k = n - at < BLOCK ? n - at : BLOCK;
         save_elements(t, at, k, block);
@@ -41,7 +39,7 @@ void session_not_finite(session *s, buffer *out) {
     if (!first) buf_puts(out, "; every weight is finite");
     else {
         buf_printf(out, "; not finite in the weights: %s, %lld of its %lld numbers", first->name, (long long)broken,
-                   (long long)numbers_of(first));
+                   (long long)save_count(first));
         if (others) buf_printf(out, ", and %d other tensor%s", (int)others, others > 1 ? "s" : "");
     }
 out:

@@ -333,6 +333,10 @@ static bool mode_of(const char *path, mode_t *mode) {
     return found;
 }
 
+bool file_unchanged(const struct stat *a, const struct stat *b) {
+    return a->st_size == b->st_size && a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+}
+
 size_t path_bytes(const char *path) {
     size_t n = strlen(path);
     while (n > 1 && path[n - 1] == '/') n--;

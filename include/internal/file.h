@@ -88,6 +88,8 @@ glimpse_status file_append_sync(int fd, const char *name, const void *bytes, siz
 
 /* Make sure that a rename or a new name in this directory survives a crash. */
 glimpse_status dir_sync(const char *dir);
+/* Of one file at two times: that nobody wrote to it in between, as far as size and date tell. */
+bool file_unchanged(const struct stat *a, const struct stat *b);
 
 /* Make the directory and those above it; what is there already is fine if it is a directory. */
 glimpse_status mkdir_p(const char *path);

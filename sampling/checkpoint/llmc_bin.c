@@ -98,11 +98,6 @@ static glimpse_status read_tensors(const file *f, char *to, int64_t bytes, check
     return GLIMPSE_OK;
 }
 
-static bool same_file(const struct stat *a, const struct stat *b) {
-    return a->st_size == b->st_size && a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
-           a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
-}
-
 glimpse_status llmc_bin_read(const file *f, checkpoint_progress progress, void *user, model **out) {
     glimpse_status st = GLIMPSE_OK;
     char *memory = NULL;
@@ -141,7 +136,7 @@ glimpse_status llmc_bin_read(const file *f, checkpoint_progress progress, void *
         FAIL(GLIMPSE_E_MEMORY, "no memory for the %lld bytes of %s", (long long)bytes, f->path);
     TRY_GOTO(read_tensors(f, memory, bytes, progress, user));
     if (io.fstat(f->fd, &after)) FAIL_GOTO(GLIMPSE_E_IO, "%s: its state cannot be read", f->path);
-    if (!same_file(&before, &after)) FAIL_GOTO(GLIMPSE_E_FORMAT, "%s: it changed while it was read", f->path);
+    if (!file_unchanged(&before, &after)) FAIL_GOTO(GLIMPSE_E_FORMAT, "%s: it changed while it was read", f->path);
     for (int i = 0; i < N_TENSORS; i++) tensors[i].data = memory + offset[i];
     d.arch = "gpt2";
     d.n_layers = h.L, d.n_heads = h.H, d.channels = h.C, d.ffn_size = 4 * h.C;

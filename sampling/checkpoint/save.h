@@ -69,8 +69,11 @@ typedef struct tensor_list {
 glimpse_status save_list(const model *m, save_dtype dtype, tensor_list *l);
 /* `n` elements of a tensor as its file has it, from element `at` on, as f32. */
 void save_elements(const saved_tensor *t, int64_t at, int64_t n, float *out);
-/* Bytes of a tensor in its file. */
+/* Elements and bytes of a tensor in its file. */
+int64_t save_count(const saved_tensor *t);
 int64_t save_bytes(const saved_tensor *t);
+/* What `dtype` of a request makes of a tensor whose own type is `own`. */
+glimpse_dtype save_dtype_of(save_dtype dtype, glimpse_dtype own);
 
 typedef struct save_file {
     int fd;

@@ -230,7 +230,7 @@ glimpse_status save_config(const model *m, save_dtype dtype, buffer *b) {
     for (size_t i = 0; i < sizeof classes / sizeof *classes; i++)
         if (!strcmp(m->arch, classes[i][0])) name = classes[i][1];
     if (!name) FAIL(GLIMPSE_E_UNSUPPORTED, "a model of the architecture %s has no config.json", m->arch);
-    glimpse_dtype type = dtype == SAVE_AS_IS ? m->dtype : dtype == SAVE_F32 ? GLIMPSE_F32 : dtype == SAVE_BF16 ? GLIMPSE_BF16 : GLIMPSE_F16;
+    glimpse_dtype type = save_dtype_of(dtype, m->dtype);
     buf_puts(b, "{");
     key(&w, "architectures"), buf_printf(b, "[\"%s\"]", name);
     text(&w, "model_type", !strcmp(m->arch, "gemma3") ? "gemma3_text" : m->arch);

@@ -23,8 +23,11 @@ const char *save_dtype_name(glimpse_dtype dtype) {
     return dtype == GLIMPSE_BF16 ? "BF16" : dtype == GLIMPSE_F16 ? "F16" : "F32";
 }
 
-int64_t save_bytes(const saved_tensor *t) {
-    return t->dims[0] * (t->dims[1] ? t->dims[1] : 1) * (int64_t)dtype_bytes(t->dtype);
+int64_t save_count(const saved_tensor *t) { return t->dims[0] * (t->dims[1] ? t->dims[1] : 1); }
+int64_t save_bytes(const saved_tensor *t) { return save_count(t) * (int64_t)dtype_bytes(t->dtype); }
+
+glimpse_dtype save_dtype_of(save_dtype dtype, glimpse_dtype own) {
+    return dtype == SAVE_AS_IS ? own : dtype == SAVE_F32 ? GLIMPSE_F32 : dtype == SAVE_BF16 ? GLIMPSE_BF16 : GLIMPSE_F16;
 }
 
 static bool is_norm_weight(const saved_tensor *t) {
@@ -63,7 +66,7 @@ static glimpse_status describe(const model *m, const tensor_rule *rule, int32_t 
     } else if (!t->m.data) return GLIMPSE_NOT_DUE;
     if (rule->dims[0] == DIM_VP) t->m.rows = m->d.vocab_size;
     if (rule->dims[0] == DIM_T) t->m.rows = m->d.max_seq_len;
-    t->dtype = dtype == SAVE_AS_IS ? t->m.dtype : dtype == SAVE_F32 ? GLIMPSE_F32 : dtype == SAVE_BF16 ? GLIMPSE_BF16 : GLIMPSE_F16;
+    t->dtype = save_dtype_of(dtype, t->m.dtype);
     t->turned = gpt2 && is_matrix && is_conv1d(t->name);
     t->dims[0] = t->turned ? t->m.cols : t->m.rows;
     t->dims[1] = !is_matrix ? 0 : t->turned ? t->m.rows : t->m.cols;
@@ -165,7 +168,7 @@ glimpse_status save_put(save_file *f, const void *bytes, size_t n) {
 
 glimpse_status save_put_tensor(save_file *f, const saved_tensor *t) {
     glimpse_status st = GLIMPSE_OK;
-    int64_t n = save_bytes(t) / (int64_t)dtype_bytes(t->dtype), width = t->dims[1] ? t->dims[1] : 1, block = BLOCK_BYTES / 4;
+    int64_t n = save_count(t), width = t->dims[1] ? t->dims[1] : 1, block = BLOCK_BYTES / 4;
     bool dense = t->m.data && t->m.col_stride == 1 && t->m.row_stride == width && t->m.cols == width;
     bool mapped = t->add != 0 || t->turned || is_mapped(t);
     if (dense && !mapped && t->dtype == t->m.dtype) return save_put(f, t->m.data, (size_t)save_bytes(t));

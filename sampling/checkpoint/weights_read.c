@@ -172,11 +172,6 @@ static glimpse_status look(const file *f, struct stat *s) {
     return GLIMPSE_OK;
 }
 
-static bool same_state(const struct stat *a, const struct stat *b) {
-    return a->st_size == b->st_size && a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
-           a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
-}
-
 static glimpse_status read_all(const reading *r, char *block, checkpoint_progress progress, void *user) {
     glimpse_status st = GLIMPSE_OK;
     int64_t done = 0;
@@ -190,7 +185,7 @@ static glimpse_status read_all(const reading *r, char *block, checkpoint_progres
     for (int32_t i = 0; i < r->n_ranges; i++) TRY_GOTO(read_range(r, &r->ranges[i], block, &done, progress, user));
     for (int32_t i = 0; i < r->l->n_files; i++) {
         TRY_GOTO(look(&r->l->files[i], &after));
-        if (!same_state(&before[i], &after))
+        if (!file_unchanged(&before[i], &after))
             FAIL_GOTO(GLIMPSE_E_FORMAT, "%s: it changed while it was read", r->l->files[i].path);
     }
 out:
