@@ -2,21 +2,18 @@
  * their metrics are recorded.  Called by offline.c and chat.c; the log of an eval has its own row (viz/terminal.c). */
 #include "hooks/session_state.h"
 
-#include <string.h>
-
+#include "sampling/pieces_text.h"
 #include "viz/text.h"
 
 #define FEW_UNKNOWN 0.01
 
-/* The share of tokens that stand for what the tokenizer does not know. */
+/* The share of tokens that stand for what the tokenizer does not know.  Here are no pieces of a record yet. */
 static double unknown_share(const session *s, const glimpse_sample *sample) {
-    static const char *const names[] = { "[UNK]", "<unk>", "<|unk|>", "\xef\xbf\xbd" };
     int32_t n = 0;
     buffer piece = {0};
     for (int32_t k = 0; s->t && k < sample->n_tokens; k++) {
         buf_clear(&piece);
-        if (tokenizer_decode(s->t, GLIMPSE_AT(sample->tokens, k)->id, &piece) < 0) continue;
-        for (size_t i = 0; i < sizeof names / sizeof *names; i++) n += !strcmp(buf_str(&piece), names[i]);
+        n += piece_text(s->t, GLIMPSE_AT(sample->tokens, k)->id, &piece) >= 0 && text_is_unknown(buf_str(&piece), piece.n);
     }
     buf_free(&piece);
     return sample->n_tokens ? (double)n / sample->n_tokens : 0;

@@ -45,8 +45,6 @@ typedef struct chat {
     bool leave, changed;  /* changed: an option, since the last answer */
 } chat;
 
-/* One text of the user's and its answer; `spec` in the forms of a prompt (prompts.h). */
-glimpse_status chat_say(chat *c, const char *spec);
 /* The answer to what the context holds. */
 glimpse_status chat_answer(chat *c, const char *text, size_t bytes);
 /* `o` in force, with the conversation as it is; on failure nothing changed. */

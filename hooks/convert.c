@@ -277,13 +277,10 @@ static void say_tokenizer_stays(const session_host *host, const char *path, bool
 /* A directory is made of any name but one in .bin: one that promises another form is a mistake. */
 static glimpse_status check_name(const file_command *c) {
     static const char *const promises[] = {".gguf", ".pt", ".pth", ".safetensors", ".ckpt", ".npz"};
-    size_t n = strlen(c->out);
-    for (size_t i = 0; !c->format && i < sizeof promises / sizeof *promises; i++) {
-        size_t k = strlen(promises[i]);
-        if (n > k && !strcmp(c->out + n - k, promises[i]))
+    for (size_t i = 0; !c->format && i < sizeof promises / sizeof *promises; i++)
+        if (ends_with(c->out, promises[i]))
             FAIL(GLIMPSE_E_INVALID, "%s: no %s is written, but a directory with model.safetensors, config.json and the tokenizer, or llm.c's file\n"
                  "hint: a name without %s, or one that ends in .bin", c->out, promises[i], promises[i]);
-    }
     return GLIMPSE_OK;
 }
 

@@ -36,11 +36,6 @@ out:
     return st;
 }
 
-static bool ends_with(const char *path, const char *end) {
-    size_t n = strlen(path), k = strlen(end);
-    return n >= k && !strcmp(path + n - k, end);
-}
-
 /* What meta.pkl beside the data says: vocab_size, else the number of its texts; 0 = nothing that can be read. */
 static int64_t meta_vocab(const char *path) {
     buffer b = {0};

@@ -1,9 +1,8 @@
 /* follow.c -- `glimpse follow DIR`: the log of a run on another terminal than the trainer's, as its evals arrive.
  *
  * Nothing is locked and nothing written: it may be started before the run's first eval, and goes on into the next run; what it
- * waits for is said.  An eval is drawn from
- * its journal line as the trainer's terminal draws it, in the colours that the run was given, for the terminal at hand (its depth
- * of colour, its width); what the command line says goes before. */
+ * waits for is said.  An eval is drawn from its journal line as the trainer's terminal draws it, in the colours that the run was
+ * given, for the terminal at hand (its depth of colour, its width); what the command line says goes before. */
 #include "hooks/journal_index.h"
 #include "hooks/run_dir.h"
 #include "hooks/session_state.h"

@@ -310,26 +310,6 @@ bool journal_is_gone(const journal *j) {
     return io.fstat(j->f.fd, &ours) || stat(j->f.path, &there) || ours.st_ino != there.st_ino || ours.st_dev != there.st_dev;
 }
 
-glimpse_status journal_open(const char *dir, int64_t first_step, const char *run, const char *arch, int64_t n_params,
-                            journal **out, journal_state *state) {
-    return journal_open_after(dir, first_step, 0, run, arch, n_params, out, state);
-}
-
-glimpse_status journal_open_after(const char *dir, int64_t first_step, int64_t since, const char *run, const char *arch,
-                                  int64_t n_params, journal **out, journal_state *state) {
-    int lock;
-    TRY(mkdir_p(dir));
-    TRY(journal_lock(dir, &lock));
-    TRY(journal_open_locked(dir, lock, first_step, first_step, since, run, arch, n_params, out, state));
-    glimpse_status st = journal_begin(*out);
-    if (st >= 0) return st;
-    journal_close(*out);
-    *out = NULL;
-    if (state->last) record_free(&state->last->record);
-    state->last = NULL;
-    return st;
-}
-
 /* The run that the journal is of goes on at `first_step`, *last being its last line; not where nothing of it would stay. */
 static glimpse_status go_on(journal *j, bool same, int64_t first_step, int64_t since, int64_t begin, owned_record **last, journal_state *state) {
     const glimpse_record *r = &(*last)->record;
@@ -355,8 +335,8 @@ static glimpse_status go_on(journal *j, bool same, int64_t first_step, int64_t s
     return GLIMPSE_OK;
 }
 
-glimpse_status journal_open_locked(const char *dir, int lock, int64_t began, int64_t first_step, int64_t since, const char *run,
-                                   const char *arch, int64_t n_params, journal **out, journal_state *state) {
+glimpse_status journal_open(const char *dir, int lock, int64_t began, int64_t first_step, int64_t since, const char *run,
+                            const char *arch, int64_t n_params, journal **out, journal_state *state) {
     glimpse_status st = GLIMPSE_OK;
     owned_record *last = NULL;
     journal_state s = { .last_step = -1, .newest_step = -1, .best_val_loss = NAN, .best_step = -1 };

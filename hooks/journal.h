@@ -69,21 +69,16 @@ glimpse_status journal_views(const char *const *names, const char *const *values
  * GLIMPSE_E_BUSY: another one writes there.  *fd is the caller's to close. */
 glimpse_status journal_lock(const char *dir, int *fd);
 
-/* Open DIR/evals.jsonl for appending, one writer.
- * `first_step` 0, another model (arch, params) than the last line's, or a first step before which the journal has no line, begins
- * a new run: the older journal is set aside (journal_aside).  `run` names the run that begins (NULL or "" = a random name); a last line of that very run is
- * continued also at step 0: a worker died and another goes on.  A run that goes on at a step leaves the lines from that
- * step on behind.  An end that is no line is cut off and kept as evals.jsonl.torn-<time>.  Returned: journal_close. */
-glimpse_status journal_open(const char *dir, int64_t first_step, const char *run, const char *arch, int64_t n_params,
-                            journal **out, journal_state *state);
-/* The same for an eval at `first_step` that a writer killed since then (seconds since 1970; 0 = none was) may have recorded:
- * lines of that time at the step and beyond are the run's own and are not left behind. */
-glimpse_status journal_open_after(const char *dir, int64_t first_step, int64_t since, const char *run, const char *arch,
-                                  int64_t n_params, journal **out, journal_state *state);
-/* The same behind journal_lock, whose descriptor is given.  `began`: the trainer's first step, which says whether a run begins
- * (above at first_step): that eval need not have found the directory free.  An older run is not set aside before journal_begin. */
-glimpse_status journal_open_locked(const char *dir, int lock, int64_t began, int64_t first_step, int64_t since, const char *run,
-                                   const char *arch, int64_t n_params, journal **out, journal_state *state);
+/* Open DIR/evals.jsonl for appending behind journal_lock, whose descriptor is given, for an eval at `first_step`.
+ * `began`, the trainer's first step, says whether a run begins (that eval need not have found the directory free): at 0, with another
+ * model (arch, params) than the last line's, or where the journal has no line before it.  `run` names it (NULL or "" = a random
+ * name); a last line of that very run is continued also at step 0: a worker died and another goes on.  The older journal stays in its
+ * place until journal_begin.
+ * A run that goes on at a step leaves the lines from that step on behind; but where a writer killed since `since` (seconds since
+ * 1970; 0 = none was) may have recorded that eval, lines of that time are the run's own and stay.
+ * An end that is no line is cut off and kept as evals.jsonl.torn-<time>.  Returned: journal_close. */
+glimpse_status journal_open(const char *dir, int lock, int64_t began, int64_t first_step, int64_t since, const char *run,
+                            const char *arch, int64_t n_params, journal **out, journal_state *state);
 /* Set the older run's journal aside, if one stands in the place of ours.  journal_append does it, too. */
 glimpse_status journal_begin(journal *j);
 glimpse_status journal_append(journal *j, const buffer *line);  /* whole and synced, or cut back to what was before */

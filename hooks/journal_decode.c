@@ -156,7 +156,6 @@ static glimpse_status token(reader *r, const cJSON *o, glimpse_token *t) {
     return GLIMPSE_OK;
 }
 
-
 static glimpse_status metrics(reader *r, const cJSON *o, const char *name, const glimpse_metric **out, int32_t *n) {
     const cJSON *l, *e;
     void *room;

@@ -1,22 +1,15 @@
 /* load_bar.c -- see load_bar.h. */
 #include "hooks/load_bar.h"
 
-#include <time.h>
-
 #include "include/internal/buffer.h"
+#include "include/internal/threads.h"
 
 enum { WIDTH = 24 };
 double load_bar_wait_s = 0.5, load_bar_every_s = 0.1;
 
-static double seconds(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 void load_bar_step(void *bar, int64_t done, int64_t total) {
     load_bar *b = bar;
-    double now = seconds();
+    double now = monotonic_s();
     if (!b->host->progress || total < 1) return;
     if (b->began == 0) b->began = now;
     if (done >= total) {

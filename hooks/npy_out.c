@@ -11,7 +11,7 @@
 
 #define MAGIC "\x93NUMPY\x01\x00\x76\x00"
 #define DICT "{'descr': '<f4', 'fortran_order': False, 'shape': ("
-const output_form npy_form = { "logits that `glimpse score` wrote", MAGIC DICT, sizeof MAGIC DICT - 1 };
+static const output_form npy_form = { "logits that `glimpse score` wrote", MAGIC DICT, sizeof MAGIC DICT - 1 };
 
 static glimpse_status failed(const npy_out *f) {
     char room[64];

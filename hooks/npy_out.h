@@ -14,8 +14,6 @@ typedef struct npy_out { /* start from {.fd = -1} */
     bool named;            /* `beside` is there already */
 } npy_out;
 
-/* How such a file begins, for output_may_replace. */
-extern const output_form npy_form;
 /* Whether `path` could be written: it is no other file, and its directory takes one. */
 glimpse_status npy_may_write(const char *what, const char *path);
 glimpse_status npy_open(npy_out *f, const char *path, int64_t rows, int64_t columns);

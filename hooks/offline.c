@@ -145,6 +145,7 @@ glimpse_status offline_banner(session *s, const char *checkpoint, const batch_re
     const sampler_settings *set = &rq->settings[0];
     if (rq->beams.width <= 1 && !set->order && !rq->context->preset) { /* what people look for and do not find in the chain */
         buf_puts(&b, "  (off:");
+        if (rq->n_settings == 1 && !set->top_k) buf_puts(&b, " top_k");
         if (set->top_p == 1) buf_puts(&b, " top_p");
         if (set->min_p == 0) buf_puts(&b, " min_p");
         if (set->repetition_penalty == 1) buf_puts(&b, " repetition_penalty");
@@ -168,6 +169,17 @@ static void say_full(const session *s, const glimpse_record *r) {
     else buf_printf(&which, "%d of the %d samples stop%s", full, r->n_samples, full == 1 ? "s" : "");
     if (full) session_log(s, "glimpse: %s where the model's context of %d tokens is full", buf_str(&which), s->m->d.max_seq_len);
     buf_free(&which);
+}
+
+/* What was asked to be measured is told here as it is in training's log; all of it is in the files. */
+static void say_numbers(const session *s, const glimpse_record *r) {
+    const view_style style = session_terminal_style(s, false);
+    buffer b = {0};
+    if (view_numbers(r, opt_bool(s->o, OPT_sample_metrics), &style, &b) >= 0 && b.n) {
+        b.bytes[b.n - 1] = 0; /* whose newline session_say adds */
+        session_say(s, buf_str(&b));
+    }
+    buf_free(&b);
 }
 
 /* What the batch would refuse is refused now, before a word is said. */
@@ -272,9 +284,14 @@ glimpse_status session_run(const options *given, const session_host *host) {
                       strerror_r(w.error, room, sizeof room), s->out_dir);
         }
     }
-    if (st >= 0 && s->before && !opt_bool(given, OPT_quiet)) say_full(s, &s->before->record);
-    if (st >= 0 && s->before && !opt_bool(given, OPT_quiet)) session_advise(s, s->before->record.samples, s->before->record.n_samples);
+    if (st >= 0 && s->before && !opt_bool(given, OPT_quiet)) {
+        const glimpse_record *r = &s->before->record;
+        say_numbers(s, r);
+        say_full(s, r);
+        session_advise(s, r->samples, r->n_samples);
+    }
     if (st >= 0) TRY_GOTO(offline_say_where(s));
+    if (st >= 0 && s->unmeasured) FAIL_GOTO(GLIMPSE_E_STATE, "the samples were made, but not all that was asked for was measured");
 out:
     text_out_end(&w); /* an eval that failed before it sampled */
     prompt_list_free(&prompts);

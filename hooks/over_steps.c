@@ -3,16 +3,10 @@
 
 #include "hooks/journal.h"
 #include "include/internal/status.h"
+#include "include/internal/threads.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-
-static int64_t now_ms(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 void over_steps_forget(over_steps *o) {
     for (int64_t i = 0; i < o->n; i++) styled_free(&o->rows[i].text);
@@ -53,7 +47,7 @@ static glimpse_status read_row(journal_index *x, int64_t i, const glimpse_sample
 
 glimpse_status over_steps_show(over_steps *o, journal_index *x, screen_view *v, int ms, bool *more) {
     const glimpse_record *of = v->r && v->r->n_samples ? v->r : v->before;
-    const int64_t n = evals_count(x), until = now_ms() + ms, room = screen_over_rows(v->height);
+    const int64_t n = evals_count(x), until = monotonic_ms() + ms, room = screen_over_rows(v->height);
     v->over = (screen_over){0};
     *more = false;
     if (!of || !of->n_samples || !n || room < 1) return GLIMPSE_OK;
@@ -70,7 +64,7 @@ glimpse_status over_steps_show(over_steps *o, journal_index *x, screen_view *v, 
     v->over = (screen_over){ .rows = o->rows + first, .first = first, .n = n < room ? n : room };
     for (int64_t i = first + v->over.n; i-- > first;) { /* from the newest on */
         o->rows[i].step = evals_at(x, i)->step;
-        if (!o->rows[i].known && now_ms() < until) TRY(read_row(x, i, s, &v->style, &o->rows[i]));
+        if (!o->rows[i].known && monotonic_ms() < until) TRY(read_row(x, i, s, &v->style, &o->rows[i]));
         *more = *more || !o->rows[i].known;
     }
     return GLIMPSE_OK;

@@ -23,9 +23,8 @@ static const char *kind_of(const char *path, const char *head, size_t n) {
         { "{\n  \"results\": {", 16, "results of an evaluation" },
         { "{\"doc_id\": ", 11, "samples of an evaluation" },
     };
-    size_t length = strlen(path);
     if (!strcmp(path_base(path), "evals.jsonl")) return "a journal of evals";
-    if (length > 12 && !strcmp(path + length - 12, ".safetensors")) return "a checkpoint";
+    if (ends_with(path, ".safetensors")) return "a checkpoint";
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
         if (n >= kinds[i].n && !memcmp(head, kinds[i].begins, kinds[i].n)) return kinds[i].name;
     return "a file that was not written by it";

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #define MAX_PROMPT ((size_t)16 << 20)
+#define NO_NEWLINE "the vocabulary has no newline: samples begin with "
 
 glimpse_status unescape(const char *s, size_t n, buffer *out) {
     static const char from[] = "ntr\\\"'0", to[] = "\n\t\r\\\"'";
@@ -51,9 +52,16 @@ static int32_t start_id(const model *m, tokenizer *t) {
     return t ? -1 : 0; /* ids alone: any is as good a beginning */
 }
 
-static glimpse_status say(prompt_list *p, const char *text) {
-    if (!p->note) p->note = arena_text(p->arena, text, strlen(text));
-    return GLIMPSE_OK;
+/* The first thing that had to be done to a prompt. */
+BUF_PRINTF_LIKE(2, 3) static void say(prompt_list *p, const char *fmt, ...) {
+    if (p->note) return;
+    buffer b = {0};
+    va_list args;
+    va_start(args, fmt);
+    buf_vprintf(&b, fmt, args);
+    va_end(args);
+    p->note = arena_text(p->arena, buf_str(&b), b.n);
+    buf_free(&b);
 }
 
 /* Take ids (n) as prompt number i, cut to the context. */
@@ -63,11 +71,7 @@ static glimpse_status keep(prompt_list *p, int32_t i, const char *text, size_t b
     if (room < context / 2) room = context / 2;
     if (room < 1) room = 1;
     if ((int64_t)n > room && (int64_t)n > context - 1) {
-        buffer b = {0};
-        buf_printf(&b, "prompt %d has %zu tokens, the context %lld: its last %lld are used", i + 1, n, (long long)context,
-                   (long long)room);
-        say(p, buf_str(&b));
-        buf_free(&b);
+        say(p, "prompt %d has %zu tokens, the context %lld: its last %lld are used", i + 1, n, (long long)context, (long long)room);
         ids += n - (size_t)room;
         n = (size_t)room;
     }
@@ -77,55 +81,6 @@ static glimpse_status keep(prompt_list *p, int32_t i, const char *text, size_t b
     memcpy(copy, ids, n * sizeof *copy);
     p->prompts[i] = (batch_prompt){ .text = t, .bytes = bytes, .ids = copy, .n_ids = (int32_t)n };
     return GLIMPSE_OK;
-}
-
-/* `exact`: a text that cannot be encoded is an error; otherwise it becomes BOS or EOS, and `note` says so.  `goes_on`: it stands
- * behind other tokens, and the tokenizer puts nothing before it.  `advice`: what a person does about such a text; may be NULL. */
-static glimpse_status encode_into(prompt_list *p, int32_t i, const char *text, size_t bytes, bool with_bos, bool exact,
-                                  bool goes_on, const char *advice, const model *m, tokenizer *t, int32_t max_tokens) {
-    glimpse_status st = GLIMPSE_OK;
-    buffer ids = {0};
-    int32_t start = start_id(m, t);
-    if (with_bos && start >= 0 && (m->d.bos >= 0 || (t && t->bos >= 0))) buf_put(&ids, &start, sizeof start);
-    size_t before = ids.n;
-    if (bytes && t) {
-        glimpse_status encoded = goes_on ? tokenizer_encode(t, text, bytes, &ids) : tokenizer_encode_prompt(t, text, bytes, &ids);
-        if (encoded < 0) {
-            if (encoded == GLIMPSE_E_TOKENIZER && advice) HINT("%s", advice);
-            if (encoded != GLIMPSE_E_TOKENIZER || start < 0 || exact) {
-                st = encoded;
-                goto out;
-            }
-            buffer b = {0};
-            buf_printf(&b, "prompt %d cannot be encoded and becomes %s: %s", i + 1,
-                       start == m->d.bos ? "the BOS token" : "the EOS token", status_text());
-            say(p, buf_str(&b));
-            buf_free(&b);
-            ids.n = before;
-            bytes = 0; /* the record shows what the model was given */
-        }
-    } else if (bytes && exact)
-        FAIL_GOTO(GLIMPSE_E_TOKENIZER, "no tokenizer was found, so the prompt cannot be encoded\nhint: --tokenizer FILE, or the "
-                  "prompt as IDS:1,2,3");
-    else if (bytes) {
-        buffer b = {0};
-        buf_printf(&b, "without a tokenizer a text cannot be encoded: samples begin with id %d\nhint: --tokenizer FILE, or the "
-                   "prompt as IDS:1,2,3", start);
-        say(p, buf_str(&b));
-        buf_free(&b);
-        bytes = 0;
-    }
-    if (buf_failed(&ids)) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory to encode a prompt of %zu bytes", bytes);
-    if (!ids.n) {
-        if (start < 0)
-            FAIL_GOTO(GLIMPSE_E_TOKENIZER, "prompt %d is empty or cannot be encoded, and the model names neither BOS nor EOS"
-                      "\nhint: give --sample_start_tokens a text that the tokenizer knows, or IDS:1,2,3", i + 1);
-        buf_put(&ids, &start, sizeof start);
-    }
-    TRY_GOTO(keep(p, i, text, bytes, (const int32_t *)(const void *)ids.bytes, ids.n / sizeof(int32_t), m, max_tokens));
-out:
-    buf_free(&ids);
-    return st;
 }
 
 static glimpse_status ids_of(const char *list, buffer *ids) {
@@ -162,6 +117,64 @@ out:
     return st;
 }
 
+/* How a text becomes a prompt. */
+typedef struct manner {
+    bool with_bos;      /* behind the model's BOS */
+    bool exact;         /* one that cannot be encoded is an error; otherwise it becomes BOS or EOS, and `note` says so */
+    bool unasked;       /* it is the default, a newline, which a character model of names lacks: then id 0 will do, too */
+    bool goes_on;       /* it stands behind other tokens, and the tokenizer puts nothing before it */
+    const char *before; /* of a turn of a conversation: what separates it from the text that it goes on with; NULL = it is none */
+    const char *advice; /* what a person does about one that cannot be encoded; may be NULL */
+} manner;
+
+static glimpse_status encode_into(prompt_list *p, int32_t i, const char *text, size_t bytes, manner how, const model *m,
+                                  tokenizer *t, int32_t max_tokens) {
+    glimpse_status st = GLIMPSE_OK;
+    buffer ids = {0};
+    int32_t start = start_id(m, t);
+    if (how.with_bos && start >= 0 && (m->d.bos >= 0 || (t && t->bos >= 0))) buf_put(&ids, &start, sizeof start);
+    size_t before = ids.n;
+    if (bytes && t) {
+        glimpse_status encoded = how.goes_on ? tokenizer_encode(t, text, bytes, &ids) : tokenizer_encode_prompt(t, text, bytes, &ids);
+        if (encoded < 0) {
+            if (encoded == GLIMPSE_E_TOKENIZER && how.unasked && start < 0) {
+                const int32_t any = 0;
+                say(p, NO_NEWLINE "id 0 (--sample_start_tokens TEXT)");
+                TRY_GOTO(from_ids(p, i, &any, 1, m, t, max_tokens));
+                goto out;
+            }
+            if (encoded == GLIMPSE_E_TOKENIZER && how.advice) HINT("%s", how.advice);
+            if (encoded != GLIMPSE_E_TOKENIZER || start < 0 || how.exact) {
+                st = encoded;
+                goto out;
+            }
+            const char *begin = start == m->d.bos ? "the BOS token" : "the EOS token";
+            if (how.unasked) say(p, NO_NEWLINE "%s", begin);
+            else say(p, "prompt %d cannot be encoded and becomes %s: %s", i + 1, begin, status_text());
+            ids.n = before;
+            bytes = 0; /* the record shows what the model was given */
+        }
+    } else if (bytes && how.exact)
+        FAIL_GOTO(GLIMPSE_E_TOKENIZER, "no tokenizer was found, so the prompt cannot be encoded\nhint: --tokenizer FILE, or the "
+                  "prompt as IDS:1,2,3");
+    else if (bytes) {
+        say(p, "without a tokenizer a text cannot be encoded: samples begin with id %d\nhint: --tokenizer FILE, or the prompt as "
+            "IDS:1,2,3", start);
+        bytes = 0;
+    }
+    if (buf_failed(&ids)) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory to encode a prompt of %zu bytes", bytes);
+    if (!ids.n) {
+        if (start < 0)
+            FAIL_GOTO(GLIMPSE_E_TOKENIZER, "prompt %d is empty or cannot be encoded, and the model names neither BOS nor EOS"
+                      "\nhint: give --sample_start_tokens a text that the tokenizer knows, or IDS:1,2,3", i + 1);
+        buf_put(&ids, &start, sizeof start);
+    }
+    TRY_GOTO(keep(p, i, text, bytes, (const int32_t *)(const void *)ids.bytes, ids.n / sizeof(int32_t), m, max_tokens));
+out:
+    buf_free(&ids);
+    return st;
+}
+
 /* --- all of them -------------------------------------------------------------------------------------------------- */
 
 static glimpse_status start_list(prompt_list *p, int64_t n) {
@@ -172,22 +185,8 @@ static glimpse_status start_list(prompt_list *p, int64_t n) {
     return GLIMPSE_OK;
 }
 
-/* The beginning where no prompt was given and the vocabulary lacks the default one: a character model of names has no newline. */
-static glimpse_status from_start(prompt_list *p, int32_t i, const model *m, tokenizer *t, int32_t max_tokens) {
-    const int32_t start = start_id(m, t), id = start < 0 ? 0 : start;
-    buffer b = {0};
-    buf_puts(&b, "the vocabulary has no newline: samples begin with ");
-    if (start < 0) buf_puts(&b, "id 0 (--sample_start_tokens TEXT)");
-    else buf_puts(&b, start == m->d.bos ? "the BOS token" : "the EOS token");
-    say(p, buf_str(&b));
-    buf_free(&b);
-    return start < 0 ? from_ids(p, i, &id, 1, m, t, max_tokens) : keep(p, i, "", 0, &id, 1, m, max_tokens);
-}
-
-/* `before`: of a turn of a conversation, what separates it from the text that it goes on with; "" = it begins one; NULL = no
- * turn. */
-static glimpse_status one_option(const options *o, prompt_list *p, int32_t i, const char *spec, const char *before, bool goes_on,
-                                 const model *m, tokenizer *t, int32_t max_tokens) {
+static glimpse_status one_option(const options *o, prompt_list *p, int32_t i, const char *spec, manner how, const model *m,
+                                 tokenizer *t, int32_t max_tokens) {
     glimpse_status st = GLIMPSE_OK;
     buffer text = {0}, ids = {0}, form = {0};
     if (!strncmp(spec, "IDS:", 4)) {
@@ -196,15 +195,18 @@ static glimpse_status one_option(const options *o, prompt_list *p, int32_t i, co
         goto out;
     }
     bool instruction = opt_is(o, OPT_prompt_format, "instruction");
-    if (before && !instruction) buf_puts(&text, before);
-    if (!strncmp(spec, "FILE:", 5)) TRY_GOTO(status_prefix(file_read_all(spec + 5, MAX_PROMPT, &text), "--prompt"));
-    else if (!strcmp(spec, "-") && !before) {
+    if (how.before && !instruction) buf_puts(&text, how.before);
+    const char *flag = options_is_offline(o) ? "--prompt" : "--sample_start_tokens"; /* bare in a trainer, too */
+    if (!strncmp(spec, "FILE:", 5)) TRY_GOTO(status_prefix(file_read_all(spec + 5, MAX_PROMPT, &text), flag));
+    else if (!strcmp(spec, "-") && !how.before) {
         if (!options_is_offline(o))
             FAIL_GOTO(GLIMPSE_E_INVALID, "the prompt - (standard input) belongs to the trainer here\nhint: use FILE:path");
         TRY_GOTO(file_read_fd(STDIN_FILENO, "standard input", MAX_PROMPT, &text));
     } else if (opt_bool(o, OPT_escapes)) TRY_GOTO(unescape(spec, strlen(spec), &text));
     else buf_puts(&text, spec);
     if (instruction) {
+        how.with_bos = true, how.goes_on = how.unasked = false;
+        how.advice = "--prompt_format instruction writes \"Instruction:\" and \"Response:\" around the text, --prompt_format plain nothing";
         buf_puts(&form, "Instruction: ");
         buf_put(&form, text.bytes, text.n);
         const char *input = opt_str(o, OPT_input_text);
@@ -216,22 +218,7 @@ static glimpse_status one_option(const options *o, prompt_list *p, int32_t i, co
     }
     if (buf_failed(&text) || buf_failed(&form)) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a prompt");
     const buffer *whole = instruction ? &form : &text;
-    if (!before && !instruction && t && !opt_is_set(o, OPT_sample_start_tokens) && !opt_is_set(o, OPT_prompts)) {
-        glimpse_status st_default = tokenizer_encode(t, text.bytes, text.n, &ids);
-        if (st_default == GLIMPSE_E_TOKENIZER) { /* nobody asked for this text */
-            TRY_GOTO(from_start(p, i, m, t, max_tokens));
-            goto out;
-        }
-        TRY_GOTO(st_default);
-    }
-    bool exact = before || (options_is_offline(o) && (opt_is_set(o, OPT_sample_start_tokens) || opt_is_set(o, OPT_prompts)));
-    const char *advice =
-        instruction ? "--prompt_format instruction writes \"Instruction:\" and \"Response:\" around the text, --prompt_format plain nothing" :
-        before ? NULL :
-        opt_str(o, OPT_prompts) ? "it is a line of --prompts FILE, which may also be ids: IDS:464,290" :
-        options_is_offline(o) ? "--prompt gives another beginning, or ids: --prompt IDS:464,290" :
-        "--sample_start_tokens gives another beginning, or ids: --sample_start_tokens IDS:464,290";
-    TRY_GOTO(encode_into(p, i, buf_str(whole), whole->n, instruction, exact, goes_on && !instruction, advice, m, t, max_tokens));
+    TRY_GOTO(encode_into(p, i, buf_str(whole), whole->n, how, m, t, max_tokens));
 out:
     buf_free(&text);
     buf_free(&ids);
@@ -270,7 +257,15 @@ glimpse_status prompt_list_make(const options *o, const model *m, tokenizer *t, 
     if (!n) FAIL_GOTO(GLIMPSE_E_INVALID, "%s holds no prompt", path ? path : "--sample_start_tokens");
     TRY_GOTO(start_list(&p, (int64_t)n));
     const char *const *spec = (const char *const *)(const void *)specs.bytes;
-    for (size_t i = 0; i < n; i++) TRY_GOTO(one_option(o, &p, (int32_t)i, spec[i], NULL, false, m, t, max_tokens));
+    const bool asked = path || opt_is_set(o, OPT_sample_start_tokens), offline = options_is_offline(o);
+    const manner how = {
+        .exact = offline && asked,
+        .unasked = !asked,
+        .advice = path ? "it is a line of --prompts FILE, which may also be ids: IDS:464,290" :
+                  offline ? "--prompt gives another beginning, or ids: --prompt IDS:464,290" :
+                  "--sample_start_tokens gives another beginning, or ids: --sample_start_tokens IDS:464,290",
+    };
+    for (size_t i = 0; i < n; i++) TRY_GOTO(one_option(o, &p, (int32_t)i, spec[i], how, m, t, max_tokens));
     *out = p;
     p.arena = NULL;
 out:
@@ -286,7 +281,7 @@ glimpse_status prompt_list_one(const char *text, size_t bytes, const int32_t *id
     prompt_list p = {0};
     TRY_GOTO(start_list(&p, 1));
     if (ids && n_ids > 0) TRY_GOTO(from_ids(&p, 0, ids, (size_t)n_ids, m, t, max_tokens));
-    else TRY_GOTO(encode_into(&p, 0, text ? text : "", text ? bytes : 0, false, true, false, NULL, m, t, max_tokens));
+    else TRY_GOTO(encode_into(&p, 0, text ? text : "", text ? bytes : 0, (manner){.exact = true}, m, t, max_tokens));
     *out = p;
     p.arena = NULL;
 out:
@@ -299,7 +294,7 @@ glimpse_status prompt_list_turn(const options *o, const char *spec, const char *
     glimpse_status st = GLIMPSE_OK;
     prompt_list p = {0};
     TRY(start_list(&p, 1));
-    TRY_GOTO(one_option(o, &p, 0, spec, before, goes_on, m, t, 1));
+    TRY_GOTO(one_option(o, &p, 0, spec, (manner){.exact = true, .goes_on = goes_on, .before = before}, m, t, 1));
     *out = p;
     p.arena = NULL;
 out:
@@ -311,7 +306,7 @@ glimpse_status prompt_list_negative(const options *o, const char *spec, const mo
     glimpse_status st = GLIMPSE_OK;
     prompt_list p = {0};
     TRY_GOTO(start_list(&p, 1));
-    st = one_option(o, &p, 0, spec, NULL, false, m, t, (int32_t)opt_int(o, OPT_max_sample_tokens));
+    st = one_option(o, &p, 0, spec, (manner){.exact = true}, m, t, (int32_t)opt_int(o, OPT_max_sample_tokens));
     if (st < 0) {
         HINT("--negative_prompt");
         goto out;

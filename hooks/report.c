@@ -43,7 +43,7 @@ static glimpse_status say_failed(glimpse_status st, const char *dir, const char 
 static glimpse_status refuse_journal(const char *path) {
     const char *name = path_base(path), *run = name + strlen("evals.");
     size_t n = strlen(name), tail = strlen(".jsonl");
-    if (!path_is_file(path) || n < tail || strcmp(name + n - tail, ".jsonl")) return GLIMPSE_OK;
+    if (!path_is_file(path) || !ends_with(name, ".jsonl")) return GLIMPSE_OK;
     char *dir = path_dir(path);
     if (!dir) FAIL(GLIMPSE_E_MEMORY, "no memory for a file name");
     glimpse_status st;

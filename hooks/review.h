@@ -26,10 +26,12 @@ glimpse_status review_probe_map(const char *dir, const char *to);
 
 /* Remove the event files of `dir`. */
 glimpse_status review_remove_events(const char *dir);
-/* Write TO/report/runs.js, which names the runs of `dir` that were set aside, and of each its last step, best validation loss and model: the page offers them.  Nothing where TO/report is not. */
+/* Write TO/report/runs.js, which names the runs of `dir` that were set aside, and of each its last step, best validation loss and
+ * model: the page offers them.  Nothing where TO/report is not. */
 glimpse_status review_runs(const char *dir, const char *to);
 
-/* Move the event files of an older run into its evals/ that was set aside (journal_aside), where TensorBoard shows them as a run of their own. */
+/* Move the event files of an older run into its evals/ that was set aside (journal_aside), where TensorBoard shows them as
+ * a run of their own. */
 glimpse_status review_set_aside(const char *dir, const char *run);
 
 #endif

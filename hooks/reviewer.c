@@ -10,12 +10,12 @@
 #include "hooks/text_search.h"
 #include "include/internal/file.h"
 #include "include/internal/status.h"
+#include "include/internal/threads.h"
 #include "include/internal/utf8.h"
 #include "viz/screen.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { LOOK_MS = 500, SLICE_MS = 25, MOST_FOUND = 100000 };
 
@@ -52,12 +52,6 @@ typedef struct reviewer {
     bool styled;
     buffer sampled;          /* a byte an eval, of the first so many: 0 = not known yet, else 1 + whether it has samples */
 } reviewer;
-
-static int64_t now_ms(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 static void say(reviewer *w, const char *fmt, ...) BUF_PRINTF_LIKE(2, 3);
 static void say(reviewer *w, const char *fmt, ...) {
@@ -194,8 +188,8 @@ static void search_text(reviewer *w, int64_t eval, int32_t sample, buffer *text)
 /* Search evals for a while; true while there are more. */
 static bool search_on(reviewer *w) {
     buffer line = {0}, text = {0};
-    int64_t until = now_ms() + SLICE_MS, n = evals_count(w->x);
-    while (w->search && w->searched < n && now_ms() < until) {
+    int64_t until = monotonic_ms() + SLICE_MS, n = evals_count(w->x);
+    while (w->search && w->searched < n && monotonic_ms() < until) {
         size_t at = 0;
         buf_clear(&line);
         if (evals_read(w->x, w->searched, &line) >= 0)
@@ -291,7 +285,7 @@ static glimpse_status read_probes(reviewer *w, int64_t i) {
 static glimpse_status map_probes(reviewer *w, bool *more) {
     screen_view *v = &w->v;
     screen_probes *m = &v->probes;
-    int64_t n = evals_count(w->x), wide = screen_probe_columns(v->width), until = now_ms() + SLICE_MS;
+    int64_t n = evals_count(w->x), wide = screen_probe_columns(v->width), until = monotonic_ms() + SLICE_MS;
     *more = false;
     m->probe = NULL;
     if (w->n_rows < n) {
@@ -312,7 +306,7 @@ static glimpse_status map_probes(reviewer *w, bool *more) {
     const glimpse_sample *probe = GLIMPSE_AT(v->r->probes, m->index);
     for (int64_t c = 0; c < m->n_columns; c++) {
         probe_row *row = &w->rows[m->first + c];
-        if (!row->read && now_ms() < until) TRY(read_probes(w, m->first + c));
+        if (!row->read && monotonic_ms() < until) TRY(read_probes(w, m->first + c));
         *more = *more || !row->read;
         const float *p = row->p;
         for (int32_t k = 0; k < m->index && k < row->n; k++) p += row->n_tokens[k];
@@ -477,7 +471,7 @@ static glimpse_status loop(reviewer *w) {
     glimpse_status st = GLIMPSE_OK;
     buffer *rows = NULL;
     int n_rows = 0;
-    int64_t looked = now_ms();
+    int64_t looked = monotonic_ms();
     for (bool on = true, more = false, searching = false; on;) {
         more = false;
         if (w->search && (w->searched < evals_count(w->x) || searching || w->jump)) {
@@ -493,7 +487,7 @@ static glimpse_status loop(reviewer *w) {
             if (st < 0) goto out;
             if ((key == 'n' || key == 'N') && w->search) say_found(w);
         }
-        if (now_ms() - looked >= LOOK_MS) {
+        if (monotonic_ms() - looked >= LOOK_MS) {
             evals_change change;
             TRY_GOTO(evals_refresh(w->x, &change));
             if (change != EVALS_SAME) {
@@ -506,7 +500,7 @@ static glimpse_status loop(reviewer *w) {
                 w->choose = true;
                 say(w, change == EVALS_ANOTHER ? "another run has begun" : "the run goes on from an earlier step");
             }
-            looked = now_ms();
+            looked = monotonic_ms();
         }
     }
 out:

@@ -12,6 +12,7 @@
 #include "hooks/npy_out.h"
 #include "hooks/prompts.h"
 #include "hooks/session_state.h"
+#include "hooks/text_out.h"
 #include "include/internal/file.h"
 #include "include/internal/status.h"
 #include "sampling/generator.h"
@@ -237,14 +238,11 @@ static void put_token(session *s, const glimpse_token *t, const char *piece, siz
     text_visible(&shown, piece, n, n);
     size_t width = text_width(buf_str(&shown), shown.n);
     buf_printf(out, "%9.4f %8.5f %8d %8.4f  ", (double)t->logprob, p, t->rank, (double)t->entropy);
-    const int index = color_256_of(style->colors, p);
-    const rgb ground = style->depth == DEPTH_256 ? color_256_rgb(index) : palette_rgb(style->colors, p), ink = rgb_text_on(ground);
-    if (style->depth == DEPTH_TRUE)
-        buf_printf(out, "\x1b[48;2;%d;%d;%dm\x1b[38;2;%d;%d;%dm", ground.r, ground.g, ground.b, ink.r, ink.g, ink.b);
-    else if (style->depth == DEPTH_256)
-        buf_printf(out, "\x1b[48;5;%dm\x1b[38;5;%dm", index, ink.r ? 231 : 16);
+    char sgr[64];
+    text_sgr((paint){PAINT_GROUND, style->colors, (float)p}, style->depth, sgr);
+    if (*sgr) buf_printf(out, "\x1b[%sm", sgr);
     buf_put(out, shown.bytes, shown.n);
-    if (style->depth == DEPTH_TRUE || style->depth == DEPTH_256) buf_puts(out, "\x1b[0m");
+    if (*sgr) buf_puts(out, "\x1b[0m");
     size_t column = token_column(style);
     if (width < column) buf_fill(out, ' ', column - width);
     buf_printf(out, "  %d\n", t->id);
@@ -262,6 +260,24 @@ typedef struct logits_out {
 static glimpse_status put_logits(void *user, int32_t pos, const float *logits) {
     const logits_out *f = user;
     return pos < f->from ? GLIMPSE_OK : npy_row(&f->npy, logits, f->vocab);
+}
+
+/* How the text runs with --colorize_output: each token in the colour of its probability, a character that tokens share when it is whole. */
+typedef struct running_text {
+    bool on;
+    view_style style;
+    color_scale scale;
+    buffer held;
+} running_text;
+
+static void running_begin(session *s, const view_style *out, running_text *t) {
+    t->on = opt_bool(s->o, OPT_colorize_output) && !opt_bool(s->o, OPT_json);
+    if (!t->on) return;
+    t->style = *out;
+    if (!opt_is_set(s->o, OPT_colorize_mode)) t->style.mode = COLOR_SOFTMAX;
+    const int32_t vocab = s->m->d.vocab_size; /* no top_k: a rank may be any */
+    t->scale = view_stream_scale(&t->style, vocab, vocab);
+    if (out->depth != DEPTH_NONE && !opt_bool(s->o, OPT_quiet)) text_out_legend(s, t->style.mode, vocab);
 }
 
 /* The sum of it, and what the first token stood behind, which is not in the table. */
@@ -293,6 +309,7 @@ static glimpse_status score_text(session *s) {
     rolling_windows w = {{0}, {0}};
     logits_out f = { .npy = { .fd = -1 }, .path = opt_str(s->o, OPT_logits_out), .vocab = s->m->d.vocab_size };
     view_style style = session_terminal_style(s, true);
+    running_text running = { .on = false };
     int32_t n, prefix = task_prefix_id(s->m, s->t);
     double sum = 0;
     int64_t count = 0;
@@ -305,7 +322,11 @@ static glimpse_status score_text(session *s) {
     TRY_GOTO(rolling_add(&w, id + given, n_ids - given, given ? id[0] : prefix, s->m->d.max_seq_len - 1, &n)); /* score_ids also runs the last id */
     const score_request *r = rolling_finish(&w, &n);
     if (f.path) TRY_GOTO(npy_open(&f.npy, f.path, (int64_t)(n_ids - given), f.vocab));
-    if (!opt_bool(s->o, OPT_json)) {
+    running_begin(s, &style, &running);
+    if (running.on && given) {
+        TRY_GOTO(piece_text(s->t, id[0], &piece));
+        TRY_GOTO(view_stream_token(NULL, NULL, buf_str(&piece), piece.n, &running.style, &running.held, &out));
+    } else if (!running.on && !opt_bool(s->o, OPT_json)) {
         buf_puts(&out, "     ln p        p     rank  entropy  token");
         buf_fill(&out, ' ', token_column(&style) - 5 + 2);
         buf_puts(&out, "id\n");
@@ -317,7 +338,9 @@ static glimpse_status score_text(session *s) {
         for (int32_t i = x->n_tokens - r[k].n_scored; i < x->n_tokens && st >= 0; i++) {
             buf_clear(&piece);
             st = piece_text(s->t, x->tokens[i].id, &piece);
-            put_token(s, &x->tokens[i], buf_str(&piece), piece.n, &style, &out);
+            if (!running.on) put_token(s, &x->tokens[i], buf_str(&piece), piece.n, &style, &out);
+            else if (st >= 0)
+                st = view_stream_token(&running.scale, &x->tokens[i], buf_str(&piece), piece.n, &running.style, &running.held, &out);
             sum += (double)x->tokens[i].logprob;
             count++;
         }
@@ -327,11 +350,17 @@ static glimpse_status score_text(session *s) {
         if (f.path) TRY_GOTO(score_each_row(s->g, r[k].ids, r[k].n - 1, put_logits, &f));
         TRY_GOTO(put_out(s, &out));
     }
+    if (running.on) {
+        TRY_GOTO(view_stream_token(NULL, NULL, NULL, 0, &running.style, &running.held, &out));
+        buf_putc(&out, '\n');
+        TRY_GOTO(put_out(s, &out));
+    }
     if (f.path) TRY_GOTO(npy_finish(&f.npy));
     if (!opt_bool(s->o, OPT_quiet)) TRY_GOTO(say_score(s, prefix, count, sum));
 out:
     npy_close(&f.npy);
     rolling_free(&w);
+    buf_free(&running.held);
     buf_free(&ids);
     buf_free(&out);
     buf_free(&piece);

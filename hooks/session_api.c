@@ -95,7 +95,6 @@ static glimpse_status session_generate(session *s, const glimpse_request *reques
     rq.n_prompts = prompts.n;
     rq.users = s->users;
     rq.n_users = s->n_users;
-    if (rq.n_top > s->m->d.vocab_size) rq.n_top = s->m->d.vocab_size;
     TRY_GOTO(generator_refresh(s->g));
     TRY_GOTO(generate_batch(s->g, &rq, &batch));
     TRY_GOTO(finish_api_record(s, o, &batch, record));
@@ -175,6 +174,6 @@ __attribute__((visibility("default"))) extern const session_api glimpse_session_
 const session_api glimpse_session_v1 = {
     .version = 1, .build_id = GLIMPSE_BUILD_ID, .error = status_text, .read_config = session_read_config,
     .open = session_open, .eval = session_eval, .check = session_check, .generate = session_generate,
-    .score = session_score, .record_free = record_free, .close = session_close, .command = run_command, .note = session_note, .add_sampler = session_add_sampler,
+    .score = session_score, .close = session_close, .command = run_command, .note = session_note, .add_sampler = session_add_sampler,
     .schedule = session_schedule, .told = session_told, .tokenize = tokenize_text, .free_text = tokenize_free, .files = session_files,
     .load = session_load_model, .unload = session_unload };

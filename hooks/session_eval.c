@@ -24,11 +24,11 @@ glimpse_status session_batch(const session *s, const options *o, arena *a, promp
     rq->n_prompts = asked->n;
     rq->users = s->users;
     rq->n_users = s->n_users;
-    if (rq->n_top > s->m->d.vocab_size) rq->n_top = s->m->d.vocab_size;
     return batch_check(s->g, rq);
 }
 
-glimpse_status session_sample(session *s, const options *o, int64_t step, batch_result *out, buffer *note) {
+/* Settings, prompts, batch: the samples of the weights as they are now.  `note` (may be NULL) as in prompts.h, copied to the buffer. */
+static glimpse_status session_sample(session *s, const options *o, int64_t step, batch_result *out, buffer *note) {
     glimpse_status st = GLIMPSE_OK;
     prompt_list prompts = {0};
     batch_request rq = {0};
@@ -174,9 +174,7 @@ static bool said_alone(session *s, int64_t step, const char *status, const char 
 /* The texts of --probe with the weights as they are now. */
 static glimpse_status score_probes(session *s, eval_found *found) {
     glimpse_sample *probes = NULL;
-    int64_t n_top = session_record_top(s->o);
-    if (n_top > s->m->d.vocab_size) n_top = s->m->d.vocab_size;
-    TRY(probes_score(s->probes, s->g, (int32_t)n_top, found->arena, &probes, &found->n_probes));
+    TRY(probes_score(s->probes, s->g, session_record_top(s->o, s->m->d.vocab_size), found->arena, &probes, &found->n_probes));
     found->probes = probes;
     buffer why = {0};
     int32_t unscored = probes_unscored(probes, found->n_probes, &why);
@@ -186,20 +184,23 @@ static glimpse_status score_probes(session *s, eval_found *found) {
     return GLIMPSE_OK;
 }
 
+static void say_unmeasured(session *s, int64_t step, const char *flag) {
+    session_log(s, "glimpse: step %lld: %s: %s", (long long)step, flag, status_text());
+    s->unmeasured = true;
+}
+
 /* What is measured on the weights beside the samples; what fails is said, and is absent. */
 static glimpse_status measure(session *s, int64_t step, eval_found *found) {
     if (!schedule_reads_weights(s->o)) return GLIMPSE_OK;
     found->arena = arena_new();
     if (!found->arena) FAIL(GLIMPSE_E_MEMORY, "no memory for what is measured");
     if (!found->batch.n_samples) TRY(generator_refresh(s->g));
-    if (s->probes && score_probes(s, found) < 0)
-        session_log(s, "glimpse: step %lld: --probe: %s", (long long)step, status_text());
-    if (s->ev && evaluation_at_eval(s, found->arena, &found->scores, &found->n_scores) < 0)
-        session_log(s, "glimpse: step %lld: --lm_eval_tasks: %s", (long long)step, status_text());
+    if (s->probes && score_probes(s, found) < 0) say_unmeasured(s, step, "--probe");
+    if (s->ev && evaluation_at_eval(s, found->arena, &found->scores, &found->n_scores) < 0) say_unmeasured(s, step, "--lm_eval_tasks");
     int64_t n = opt_int(s->o, OPT_max_sample_tokens);
     if (s->data && benchmarks_slice(s->data, s->g, s->m, s->t, s->sp, (uint64_t)opt_int(s->o, OPT_seed), step,
                                     n < 16 ? 256 : n > 65536 ? 65536 : (int32_t)n, found->arena, &found->dataset, &found->n_dataset) < 0)
-        session_log(s, "glimpse: step %lld: --dataset_benchmarks: %s", (long long)step, status_text());
+        say_unmeasured(s, step, "--dataset_benchmarks");
     return GLIMPSE_OK;
 }
 

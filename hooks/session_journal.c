@@ -119,7 +119,7 @@ static glimpse_status open_journal(session *s, int64_t step, int64_t since) {
     int lock;
     TRY(lock_directory(s, &lock));
     int64_t began = s->begun ? step : s->host.begun || s->first_step <= 0 ? 0 : s->first_step;
-    TRY(journal_open_locked(s->out_dir, lock, began, step, since, s->host.run, s->m->arch, s->m->n_params, &s->j, &s->js));
+    TRY(journal_open(s->out_dir, lock, began, step, since, s->host.run, s->m->arch, s->m->n_params, &s->j, &s->js));
     s->journal_bytes = -2;
     s->facts.run = s->js.run;
     if (s->js.torn)
@@ -132,7 +132,7 @@ static glimpse_status open_journal(session *s, int64_t step, int64_t since) {
                         (long long)s->js.left_from, (long long)s->js.newest_step);
             session_spoil_texts(s);
             s->js.newest_step = s->js.last_step;
-        } else if (s->js.last && !s->begun && strcmp(s->js.run, s->host.run))
+        } else if (s->js.last && !s->begun && !s->host.seen && strcmp(s->js.run, s->host.run))
             session_log(s, "glimpse: continues run %s, whose last step was %lld", s->js.run, (long long)s->js.last_step);
         views_sweep(s->out_dir);
         if (s->js.superseded) views_forget(s->out_dir, step);

@@ -70,8 +70,8 @@ glimpse_status session_open_model(const options *o, model *m, tokenizer *t, cons
     generator_config cfg = { .threads = threads > 0 ? (int32_t)threads : cpu_count(), .between = host->between, .between_user = host->user };
     TRY_GOTO(session_find_device(s, &cfg));
     TRY_GOTO(generator_open(m, t, &cfg, &s->g));
-    s->facts = (record_facts){ .run_name = s->run_name, .model_name = strcmp(m->name, m->arch) ? m->name : NULL, .kind = kind, .arch = m->arch, .dtype = session_dtype_name(m->dtype),
-                               .check = "none", .views = s->views,
+    s->facts = (record_facts){ .run_name = s->run_name, .model_name = strcmp(m->name, m->arch) ? m->name : NULL, .kind = kind,
+                               .arch = m->arch, .dtype = session_dtype_name(m->dtype), .check = "none", .views = s->views,
                                .n_params = m->n_params, .vocab_size = m->d.vocab_size };
     session_see_device(s);
     if ((opt_bool(o, OPT_sample_metrics) || opt_bool(o, OPT_dataset_benchmarks)) && speller_open(opt_str(o, OPT_spelling_language), &s->sp) < 0)
@@ -104,11 +104,15 @@ static void announce(const session *s, found f) {
     opt_id each = opt_int(o, OPT_num_beams) > 1 ? OPT_num_return_sequences : OPT_num_samples;
     int64_t n = opt_count(o, OPT_top_k) * opt_int(o, each), tokens = f.tokens, asked = opt_int(o, OPT_max_sample_tokens);
     double charts = opt_bool(o, OPT_show_heatmaps) ? (double)(n * tokens) : 0;
-    double mb = (double)(n * tokens) * (150 + 24 * (double)session_record_top(o) + (opt_bool(o, OPT_sheets) ? 700 : 0)) * 1e-6 + charts * 12e-3;
+    double mb = (double)(n * tokens) * (150 + 24 * session_record_top(o, s->m->d.vocab_size) + (opt_bool(o, OPT_sheets) ? 700 : 0)) * 1e-6
+                + charts * 12e-3;
     buffer b = {0};
     buf_puts(&b, "glimpse: on: ");
     if (strcmp(s->m->name, s->m->arch)) buf_printf(&b, "%s, ", s->m->name);
-    buf_printf(&b, "%lld x %lld tokens for each prompt at an eval", (long long)n, (long long)tokens);
+    if (asked < 1)
+        buf_printf(&b, "no samples without --max_sample_tokens 128, but%s%s%s at every eval", opt_has(o, OPT_probe) ? " --probe" : "",
+                   opt_has(o, OPT_lm_eval_tasks) ? " --lm_eval_tasks" : "", opt_bool(o, OPT_dataset_benchmarks) ? " --dataset_benchmarks" : "");
+    else buf_printf(&b, "%lld x %lld tokens for each prompt at an eval", (long long)n, (long long)tokens);
     if (tokens < asked) buf_printf(&b, " (then the context is full; --max_sample_tokens is %lld)", (long long)asked);
     if (mb >= 0.1) buf_printf(&b, ", about %.1f MB of files", mb);
     if (charts > 0) buf_printf(&b, ", %.0f charts of 960 x 240 among them", charts);
@@ -174,7 +178,7 @@ glimpse_status session_open(const options *o, const glimpse_model *d, const sess
         st = host->opened(host->user, s, why, sizeof why);
         if (st < 0) status_set_text(st, why);
     }
-    if (st >= 0) st = rehearse(s, &f);
+    if (st >= 0 && opt_int(o, OPT_max_sample_tokens) > 0) st = rehearse(s, &f);
     if (st < 0) {
         session_close(s);
         return st;

@@ -5,7 +5,7 @@
  *
  * While text streams the session knows it (session.text): generation over, however, its line is ended before anything else is
  * done; and what is said to people meanwhile begins on a line of its own where both go to a terminal.  Called by offline.c,
- * chat.c, session_eval.c and session_log.c. */
+ * chat.c, score_file.c, session_eval.c and session_log.c. */
 #ifndef GLIMPSE_HOOKS_TEXT_OUT_H
 #define GLIMPSE_HOOKS_TEXT_OUT_H
 
@@ -29,6 +29,8 @@ typedef struct text_out { /* start from {0} with s; text_out_begin sets what fol
  * colour, the legend is told (stderr), once for each mode.  False: it is not to stream, or its mode needs all of it (topk, all; in
  * a conversation, session.text, they show as softmax). */
 bool text_out_begin(text_out *w, const batch_request *rq, bool stream);
+/* That line: what the colours of text in this mode mean. */
+void text_out_legend(const session *s, color_mode mode, int32_t top_k);
 /* on_token of a batch; `user` is the text_out.  The token that ends the text is not shown. */
 void text_out_token(void *user, int32_t sequence, const glimpse_token *t);
 /* End an open text: what is held back of a character that was never completed, and a newline.  Else nothing. */
@@ -37,9 +39,9 @@ void text_out_end(text_out *w);
 void text_out_leave_line(text_out *w);
 /* Text that is no token's, which it opens: without colour. */
 void text_out_text(text_out *w, const char *text, size_t n);
-/* The samples of a record: of one its bare text (in colour, with the legend, where colours are on); of several, each behind a line that says which it is,
- *     --------------- prompt 1 of 2   top_k=5   sample 1 of 3
- * with the prompt and the setting only where there are several. */
+/* The samples of a record: of one its bare text (in colour, with the legend, where colours are on); of several, each behind
+ * a line that says which it is, with the prompt and the setting only where there are several:
+ *     --------------- prompt 1 of 2   top_k=5   sample 1 of 3 */
 void text_out_samples(text_out *w, const glimpse_record *r);
 void text_out_free(text_out *w);
 

@@ -25,7 +25,7 @@ static bool is_sample_name(const char *s, size_t n) {
 /* The length of a name without what file_write_atomic appends to it, .<pid>-<count>.tmp; 0 if it has nothing of the kind. */
 static size_t before_temporary(const char *name) {
     size_t n = strlen(name);
-    if (n < 4 || strcmp(name + n - 4, ".tmp")) return 0;
+    if (!ends_with(name, ".tmp")) return 0;
     n -= 4;
     for (int i = 0; i < 2; i++) {
         size_t digits = 0;

@@ -108,7 +108,8 @@ GLIMPSE_API void glimpse_config_free(glimpse_config *cfg);
 
 /* Set option `name` (underscores or hyphens, other names accepted) from text, as a flag would; NULL = back to the
  * default.  Copied.  Option "flag_scope" = "trainer" (the default) or "all" says which flags glimpse_parse_args takes
- * bare.  GLIMPSE_E_INVALID: unknown name (the nearest is named) or bad value (the range is named); nothing changed. */
+ * bare; with "all" the flags are Glimpse's alone: a program takes its own out of argv before, for one that is left is an unknown
+ * flag, and an error.  GLIMPSE_E_INVALID: unknown name (the nearest is named) or bad value (the range is named); nothing changed. */
 GLIMPSE_API glimpse_status glimpse_set(glimpse_config *cfg, const char *name, const char *value);
 
 /* The value in force as text (a list's elements joined with ','), NULL for an unknown name or an option without value.
@@ -300,7 +301,7 @@ GLIMPSE_API void glimpse_model_free(glimpse_model *model);
 typedef struct glimpse glimpse;
 
 /* Check the configuration and the description, prepare everything that an eval needs.  `cfg` and `model` are copied,
- * the tensors borrowed until glimpse_close.  NULL = off (no --max_sample_tokens, GLIMPSE=off, or an error): the reason
+ * the tensors borrowed until glimpse_close.  NULL = off (nothing to sample or score, GLIMPSE=off, or an error): the reason
  * was said in one line, is in glimpse_error(), and training goes on: every call below accepts NULL.  In a job of several
  * ranks (told by RANK, OMPI_COMM_WORLD_RANK, PMI_RANK or SLURM_PROCID) all may call; one samples (--sample_rank 0) and says
  * so, the others get NULL without a line; with --sample_rank -1 every one samples, each in an --out_dir of its own. */

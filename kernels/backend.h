@@ -85,11 +85,10 @@ typedef struct burst_top { int32_t id; double p, p_final; } burst_top;
 
 /* glimpse_token's fields before they are rounded (sampling/samplers/chain.h has their definitions). */
 typedef struct burst_token {
-    int32_t id;            /* -1: the logits were not finite */
-    int32_t bad_id;        /* the first offending id then, -1 = nothing but -inf */
+    int32_t id;            /* -1: the logits were not finite; then n_top is 0, and nothing else is set */
     int32_t rank, kept, n_top;
     int32_t passes;        /* over all of the row's logits, to draw this one: 0 where the first of them sufficed */
-    float logit, bad_logit;
+    float logit;
     double logprob, p_temp, p_final, left, entropy;
 } burst_token;
 

@@ -9,6 +9,7 @@
 #include "build_id.h" /* written by the Makefile: GLIMPSE_BUILD_ID */
 #include "include/internal/file.h"
 #include "include/internal/record.h"
+#include "include/internal/schedule.h"
 #include "plugin/guest.h"
 #include "plugin/option_help.h"
 
@@ -159,7 +160,7 @@ static glimpse_status open_with(const glimpse_config *cfg, const glimpse_model *
         if (st < 0) goto out;
         FAIL_GOTO(GLIMPSE_E_STATE, "off: --help was asked for");
     }
-    if (opt_int(o, OPT_max_sample_tokens) == 0)
+    if (opt_int(o, OPT_max_sample_tokens) == 0 && !schedule_reads_weights(o))
         FAIL_GOTO(GLIMPSE_E_STATE, "off: no tokens to sample were asked for\nhint: --max_sample_tokens 128");
     say_rank(&cfg->log, o);
     say_idle(&cfg->log, o, "train");

@@ -3,9 +3,10 @@
  *   config.c      options by name, GLIMPSE_ARGS, what to say          args.c    flags out of argv
  *   model_bind.c  the description and its tensors                     api.c     glimpse_open ... glimpse_score
  *   inline.c      a session in this process                           loader.c  finds libglimpse_session.so.0
- *   module.c      libraries of the user's (--module)
+ *   module.c      libraries of the user's (--module)              inline_sampler.c, plain_lines.c   parts of inline mode
  *   worker_client.c  a session in a process of its own, with worker_line.c, snapshot.c, worker_protocol.c, spawn.c
- *   guard.c       what stands around every call
+ *   device.c      weights on a GPU, through the driver (driver.c)     own_dirs.c   who of this process writes where
+ *   guard.c       what stands around every call                      option_help.c   --glimpse_help
  *
  * The guest lives in somebody else's process: every entry restores the floating-point environment, errno and the
  * thread's locale, says what there is to say on stderr in one write, and never ends the process. */
@@ -62,8 +63,8 @@ typedef struct chat_terminal {
 } chat_terminal;
 /* glimpse_run, with a terminal of the program's (NULL = plain lines). */
 int guest_run(glimpse_config *cfg, const chat_terminal *terminal);
-/* One of the session's commands, in DIR (NULL = out_dir).  Returns an exit code, the error said. */
-/* `stop`, set by a signal handler: a command that leaves things behind ends by itself; NULL = never. */
+/* One of the session's commands, in DIR (NULL = out_dir).  Returns an exit code, the error said.
+ * `stop`, set by a signal handler: a command that leaves things behind ends by itself; NULL = never. */
 int guest_command(const glimpse_config *cfg, session_command which, const char *dir, atomic_int *stop);
 
 /* === args.c === */
@@ -94,6 +95,10 @@ glimpse_status session_load(const session_api **out);
 void session_use(const session_api *api);
 /* What a call of the session returned; an error's text, which is in the session's library, becomes this one's. */
 glimpse_status session_said(const session_api *api, glimpse_status st);
+
+/* A limit of this process under which nothing can be loaded or started, in words: "48 kB of stack (ulimit -s)".  NULL = none is so
+ * small. */
+const char *guest_tight_limit(char words[64]);
 
 /* The absolute path of the library or program that holds this code; returned (free), NULL if it cannot be told. */
 char *guest_own_path(void);
@@ -191,7 +196,8 @@ int plain_lines_next(plain_lines *l, const char *prompt, const atomic_int *cance
 bool plain_lines_wait(const atomic_int *cancel, const sigset_t *blocked);
 
 /* === inline_sampler.c === */
-/* A vtable and its state that call the user's with the host's own state in place (g NULL: with Glimpse's).  The state is freed by vt->free. */
+/* A vtable and its state that call the user's with the host's own state in place (g NULL: with Glimpse's).  The state is
+ * freed by vt->free. */
 glimpse_status inline_wrap_sampler(glimpse *g, const glimpse_sampler *given, void *user, glimpse_sampler *vt, void **state);
 
 #endif

@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "include/internal/file.h"
@@ -38,10 +39,25 @@ static glimpse_status check_build(const session_api *api, const char *path, cons
     return GLIMPSE_OK;
 }
 
+const char *guest_tight_limit(char words[64]) {
+    static const struct { int what; rlim_t least_kb; const char *words; } limits[] = { /* a start takes about 64 kB and 10 MB */
+        {RLIMIT_STACK, 256, "kB of stack (ulimit -s)"}, {RLIMIT_AS, 64 << 10, "kB of memory (ulimit -v)"}};
+    for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
+        struct rlimit now;
+        if (getrlimit(limits[i].what, &now) || now.rlim_cur >> 10 >= limits[i].least_kb) continue; /* RLIM_INFINITY is the largest */
+        c_snprintf(words, 64, "%llu %s", (unsigned long long)now.rlim_cur >> 10, limits[i].words);
+        return words;
+    }
+    return NULL;
+}
+
 static glimpse_status load_from(const char *path, const char *own, const session_api **out) {
     void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     if (!handle) {
         const char *why = dlerror();
+        char limit[64];
+        if (guest_tight_limit(limit))
+            FAIL(GLIMPSE_E_MEMORY, "the sampling library was not loaded: %s\nhint: this process is limited to %s", why ? why : path, limit);
         FAIL(GLIMPSE_E_LIBRARY, "the sampling library was not loaded: %s\nhint: install " SESSION_FILE
              " beside libglimpse.so, or name its folder in LD_LIBRARY_PATH", why ? why : path);
     }

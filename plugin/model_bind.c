@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernels/dtype.h"
 #include "plugin/device.h"
 #include "plugin/guest.h"
 
@@ -58,7 +59,7 @@ glimpse_status tensor_extent(const glimpse_tensor *t, size_t *bytes) {
         if (__builtin_mul_overflow(t->dims[i] - 1, stride, &step) || __builtin_add_overflow(last, step, &last) || last > INT64_MAX / 8)
             FAIL(GLIMPSE_E_MODEL, "tensor %s: its strides overflow", name);
     }
-    *bytes = ((size_t)last + 1) * (t->dtype == GLIMPSE_F32 ? 4 : 2);
+    *bytes = ((size_t)last + 1) * dtype_bytes(t->dtype);
     return GLIMPSE_OK;
 }
 
@@ -183,8 +184,7 @@ static glimpse_status load(const char *path, glimpse_model *model) {
 
 glimpse_status glimpse_model_load(const char *path, glimpse_model *model) { return guest_return(load(path, model), true); }
 
-/* Asked of the kernel so that a wrong address is an answer and not a
- * fault; true where the kernel does not answer (a sandbox). */
+/* Asked of the kernel so that a wrong address is an answer and not a fault; true where the kernel does not answer (a sandbox). */
 bool guest_can_read(const void *p) {
     char byte;
     struct iovec here = { &byte, 1 }, there = { (void *)(uintptr_t)p, 1 };

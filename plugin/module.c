@@ -121,7 +121,8 @@ static glimpse_status load(module *m) {
     m->library = dlopen(m->path, RTLD_NOW | RTLD_LOCAL);
     if (!m->library) {
         const char *why = dlerror();
-        FAIL(GLIMPSE_E_LIBRARY, "--module %s was not loaded: %s\nhint: give its path; Glimpse's own functions are called through host->api", m->path, why ? why : "");
+        FAIL(GLIMPSE_E_LIBRARY, "--module %s was not loaded: %s\nhint: give its path; Glimpse's own functions are called through "
+             "host->api", m->path, why ? why : "");
     }
     m->table = dlsym(m->library, GLIMPSE_MODULE_SYMBOL);
     if (!m->table)

@@ -8,7 +8,8 @@
 
 enum { WIDTH = 79, TEXT_COLUMN = 26 };
 
-const char *help_refused(const opt_info *info, size_t *n) {
+/* The choice or, for a switch, the value "true" that this version refuses; *n = 0: none. */
+static const char *refused_of(const opt_info *info, size_t *n) {
     *n = info->missing ? strcspn(info->missing, "=") : 0;
     return info->missing;
 }
@@ -18,7 +19,7 @@ bool help_is_listed(const opt_info *info) { return !(info->missing && info->type
 /* " Choices: a | b." without the refused one; nothing where there is no choice. */
 static void put_choices(buffer *b, const opt_info *info) {
     size_t refused_n, shown = 0;
-    const char *refused = help_refused(info, &refused_n);
+    const char *refused = refused_of(info, &refused_n);
     buffer list = {0};
     for (const char *p = info->choices; p && *p;) {
         size_t n = strcspn(p, "|");
@@ -141,7 +142,7 @@ void help_option(buffer *b, opt_id id, bool trainer) {
     buf_clear(&text);
     if (info->missing) {
         size_t n;
-        const char *value = help_refused(info, &n);
+        const char *value = refused_of(info, &n);
         buf_printf(&text, "Not in this version: %.*s (%s).", (int)n, value, value + n + 1);
         help_paragraph(b, buf_str(&text), 0, 2);
         buf_clear(&text);

@@ -6,8 +6,6 @@
 #include "include/internal/buffer.h"
 #include "include/internal/options.h"
 
-/* The choice or, for a switch, the value "true" that this version refuses; *n = 0: none. */
-const char *help_refused(const opt_info *info, size_t *n);
 /* A switch that cannot be switched on is kept out of the lists; `help FLAG` explains it. */
 bool help_is_listed(const opt_info *info);
 /* "--top_k LIST"; its text with choices, default and other names. */

@@ -1,8 +1,8 @@
 /* snapshot.h -- the weights of an eval, in memory that the trainer shares with its worker.
  *
- * One slot or two (--snapshots 2), in one sealed memfd (never a file in /dev/shm: nothing is left behind whoever dies), made and populated at open,
- * so that an eval is a copy and nothing else.  Tensors that lie one after another in the trainer are one block and one
- * copy.  The worker maps it read-only; the seals keep either side from shrinking it under the other.
+ * One slot or two (--snapshots 2), in one sealed memfd (never a file in /dev/shm: nothing is left behind whoever dies), made and
+ * populated at open, so that an eval is a copy and nothing else.  Tensors that lie one after another in the trainer are one block
+ * and one copy.  The worker maps it read-only; the seals keep either side from shrinking it under the other.
  * Each slot:
  *
  *   free --eval--> filling --message posted--> ready --worker takes it--> in use --answer--> free
@@ -58,9 +58,11 @@ typedef struct snapshot {
 } snapshot;
 #define SNAPSHOT_INIT {.fd = -1}
 
-/* Lay out and populate 1 or 2 slots, or reserve one that is taken when it is first filled: memory of this process alone for these tensors.  Their data is borrowed until snapshot_close, as is d (device_open's,
- * NULL = no tensor is on a device).  GLIMPSE_E_MEMORY: there is not enough free memory, on the machine or in the control group (asked before anything is taken: a trainer must not meet the OOM killer here). */
-enum { SNAPSHOT_LATER = 0 }; /* n_slots */
+/* Lay out and populate 1 or 2 slots; n_slots SNAPSHOT_LATER: reserve one that is taken when it is first filled, in memory of this
+ * process alone.  The tensors' data is borrowed until snapshot_close, as is d (device_open's, NULL = no tensor is on a device).
+ * GLIMPSE_E_MEMORY: there is not enough free memory, on the machine or in the control group (asked before anything is taken: a
+ * trainer must not meet the OOM killer here). */
+enum { SNAPSHOT_LATER = 0 };
 glimpse_status snapshot_open(const glimpse_tensor *tensors, int32_t n, int n_slots, device *d, snapshot *s);
 /* Copy the weights of this moment into a slot and wait for the copy.  Fails for weights on a GPU alone: then the slot holds
  * nothing. */

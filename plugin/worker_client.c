@@ -59,7 +59,7 @@ static void release(worker_guest *w) {
 }
 
 static glimpse_status first_worker(worker_guest *w) {
-    int64_t deadline = now_ms() + OPEN_WAIT_MS;
+    int64_t deadline = monotonic_ms() + OPEN_WAIT_MS;
     TRY(line_start(w));
     while (w->socket >= 0 && !w->ready && w->refused >= 0) {
         line_collect(w);
@@ -72,6 +72,10 @@ static glimpse_status first_worker(worker_guest *w) {
     if (opt_count(w->o, OPT_module) > 0 && strncmp(w->words, "signal", 6) == 0)
         FAIL(GLIMPSE_E_WORKER, "off: the worker %s died before it was ready: %s\nhint: it had loaded --module %s; try without",
              w->program, w->words, opt_str_at(w->o, OPT_module, 0));
+    char limit[64];
+    if (guest_tight_limit(limit))
+        FAIL(GLIMPSE_E_WORKER, "off: the worker %s ended before it was ready: %s\nhint: this process is limited to %s, and so is its worker",
+             w->program, w->words, limit);
     FAIL(GLIMPSE_E_LIBRARY, "off: the worker %s ended before it was ready: %s; this library is of build %s\nhint: install both "
          "from one build, or set GLIMPSE_WORKER to the program glimpse", w->program, w->words, GLIMPSE_BUILD_ID);
 }
@@ -85,13 +89,13 @@ glimpse_status worker_read_config(const options *o, options **out) {
     pid_t pid = 0;
     bool is_child = false;
     int socket = -1;
-    int64_t deadline = now_ms() + OPEN_WAIT_MS;
+    int64_t deadline = monotonic_ms() + OPEN_WAIT_MS;
     TRY_GOTO(spawn_find(&program));
     TRY_GOTO(options_pack(o, &packed));
     TRY_GOTO(spawn_worker(program, &socket, &pid, &is_child));
     message_send(socket, &head, packed.bytes, packed.n, -1); /* if it is gone, receiving says so */
     while ((st = message_receive(socket, &m)) == GLIMPSE_NOT_DUE) {
-        int64_t left = deadline - now_ms();
+        int64_t left = deadline - monotonic_ms();
         struct pollfd p = {.fd = socket, .events = POLLIN};
         if (left <= 0) FAIL_GOTO(GLIMPSE_E_WORKER, "off: the worker %s did not read %s within %d seconds", program,
                                  opt_str(o, OPT_config), OPEN_WAIT_MS / 1000);
@@ -138,8 +142,8 @@ static glimpse_status prepare(worker_guest *w, const options *o, const glimpse_m
     if (!w->dev || w->snap.n_parts < w->snap.n_blocks || !(opt_float(o, OPT_gpu_memory_limit) > 0)) w->across = DEVICE_REFUSED;
     char bus[DEVICE_BUS_BYTES] = "", why[WHY_BYTES] = "";
     if (w->dev) find_gpu(w, bus, why);
-    hello h = {.gpu = *bus ? bus : NULL, .gpu_why = *why ? why : NULL, .build_id = GLIMPSE_BUILD_ID, .directory = w->directory, .log_back = w->g.log.fn != NULL, .snapshot_bytes = w->snap.bytes, .o = w->o,
-               .model = *model, .offsets = w->snap.offsets};
+    hello h = {.build_id = GLIMPSE_BUILD_ID, .directory = w->directory, .log_back = w->g.log.fn != NULL, .snapshot_bytes = w->snap.bytes,
+               .gpu = *bus ? bus : NULL, .gpu_why = *why ? why : NULL, .o = w->o, .model = *model, .offsets = w->snap.offsets};
     record_name_run(h.run);
     return hello_pack(&h, &w->hello);
 }
@@ -221,7 +225,7 @@ static bool make_up(worker_guest *w, bool all) {
 glimpse_status worker_close(glimpse *g) {
     worker_guest *w = (worker_guest *)g;
     TRY(begin(w));
-    int64_t deadline = now_ms() + (int64_t)(opt_float(w->o, OPT_close_timeout) * 1e3);
+    int64_t deadline = monotonic_ms() + (int64_t)(opt_float(w->o, OPT_close_timeout) * 1e3);
     bool all = wait_for_all(w, deadline), ended = false;
     if (make_up(w, all)) all = wait_for_all(w, deadline);
     tell_lost(w);
@@ -306,7 +310,7 @@ static int wait_for_slot(worker_guest *w) {
 }
 
 /* The weights of now into the slot, and the word to the worker. */
-static glimpse_status post_eval(worker_guest *w, const asked *a, int slot, double begun_ns, double interval_s) {
+static glimpse_status post_eval(worker_guest *w, const asked *a, int slot, double begun_s, double interval_s) {
     if (w->dev) {
         glimpse_status st = device_ready(w->dev);
         if (st == GLIMPSE_SKIPPED) return miss(w, a, "the trainer's stream is being captured into a graph");
@@ -322,7 +326,7 @@ static glimpse_status post_eval(worker_guest *w, const asked *a, int slot, doubl
     if (st < 0) return eval_failed(w, st, a);
     post *p = line_add(w, MSG_EVAL, a);
     p->head.slot = slot + (across ? DEVICE_SLOT : 0);
-    p->head.blocked_s = (now_ns() - begun_ns) * 1e-9;
+    p->head.blocked_s = monotonic_s() - begun_s;
     p->head.interval_s = interval_s;
     line_flush(w);
     return line_take_failure(w);
@@ -331,7 +335,7 @@ static glimpse_status post_eval(worker_guest *w, const asked *a, int slot, doubl
 static glimpse_status eval(worker_guest *w, const asked *a) {
     char why[SCHEDULE_WHY_BYTES];
     glimpse_status st;
-    double begun_ns = now_ns();
+    double begun_s = monotonic_s();
     if (!w->seen) w->seen = true, w->first_step = a->step;
     line_collect(w);
     if (guest_rests(&w->g)) return w->failed < 0 ? line_take_failure(w) : GLIMPSE_NOT_DUE;
@@ -341,11 +345,11 @@ static glimpse_status eval(worker_guest *w, const asked *a) {
     schedule due = line_expected(w);
     if (!schedule_is_due(&due, w->o, a->val_loss, why) && !schedule_reads_weights(w->o)) return note(w, a, NOTE_SKIPPED, why, GLIMPSE_NOT_DUE);
     w->missed = false;
-    double interval_s = w->due_ns > 0 ? (begun_ns - w->due_ns) * 1e-9 : 0;
-    w->due_ns = begun_ns;
+    double interval_s = w->due_s > 0 ? begun_s - w->due_s : 0;
+    w->due_s = begun_s;
     int slot = wait_for_slot(w);
     if (w->socket < 0) return note(w, a, NOTE_FAILED, "the worker died", GLIMPSE_OK);
-    if (slot >= 0 && line_all_sent(w)) return post_eval(w, a, slot, begun_ns, interval_s);
+    if (slot >= 0 && line_all_sent(w)) return post_eval(w, a, slot, begun_s, interval_s);
     const post *before = slot < 0 ? line_in_hand(w) : NULL;
     if (before) c_snprintf(why, sizeof why, "still busy with step %lld (--when_busy wait)", (long long)before->head.step);
     else c_snprintf(why, sizeof why, "the worker takes no messages");
@@ -365,7 +369,7 @@ static glimpse_status check(worker_guest *w, const int32_t *ids, const int32_t *
                             const float *losses) {
     glimpse_status st = GLIMPSE_OK;
     buffer both = {0};
-    int64_t deadline = now_ms() + (int64_t)(opt_float(w->o, OPT_close_timeout) * 1e3);
+    int64_t deadline = monotonic_ms() + (int64_t)(opt_float(w->o, OPT_close_timeout) * 1e3);
     size_t n = (size_t)B * (size_t)T * sizeof(int32_t);
     if (!wait_for_all(w, deadline)) FAIL(GLIMPSE_E_WORKER, "glimpse_check: the worker is busy or gone");
     if (w->socket < 0) TRY(line_start(w));

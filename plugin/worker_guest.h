@@ -7,8 +7,7 @@
 #ifndef GLIMPSE_PLUGIN_WORKER_GUEST_H
 #define GLIMPSE_PLUGIN_WORKER_GUEST_H
 
-#include <time.h>
-
+#include "include/internal/threads.h"
 #include "plugin/device.h"
 #include "plugin/guest.h"
 #include "plugin/snapshot.h"
@@ -52,7 +51,7 @@ typedef struct worker_guest {
     int n_posts;
     int64_t next_id, lost;  /* lost: notes that found no room */
     int64_t hurried;        /* the newest post that the worker was asked to hurry with */
-    double due_ns;          /* when an eval was last due, 0 = never */
+    double due_s;           /* when an eval was last due (monotonic_s), 0 = never */
     bool missed;            /* the last eval that was due could not be begun: close makes up for it, if it can */
     asked last_missed;
     uint64_t missed_print;  /* the weights' fingerprint, of host memory alone */
@@ -64,17 +63,10 @@ typedef struct worker_guest {
     char *answer_text;
 } worker_guest;
 
-static inline double now_ns(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
-}
-static inline int64_t now_ms(void) { return (int64_t)(now_ns() * 1e-6); }
-
 /* === worker_line.c === */
 /* The oldest post that holds a slot, the one the worker works on or will next; NULL = none. */
 post *line_in_hand(worker_guest *w);
-/* -1 = there is none. */
+/* The number of a slot that nobody holds; -1 = there is none. */
 int line_free_slot(const worker_guest *w);
 void line_remove(worker_guest *w, int at);
 /* A new post at the end of the list; NULL: there is no room. */

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "include/internal/record.h"
@@ -16,13 +17,13 @@
 
 /* --- posts ------------------------------------------------------------------------------------------------------- */
 
-post *line_in_hand(worker_guest *w) { /* the oldest that holds a slot: the one the worker works on, or will next */
+post *line_in_hand(worker_guest *w) {
     for (int i = 0; i < w->n_posts; i++)
         if (w->posts[i].head.kind != MSG_NOTE) return &w->posts[i];
     return NULL;
 }
 
-int line_free_slot(const worker_guest *w) { /* -1 = none */
+int line_free_slot(const worker_guest *w) {
     unsigned held = 0;
     for (int i = 0; i < w->n_posts; i++)
         if (w->posts[i].head.kind != MSG_NOTE && !w->posts[i].copied) held |= 1u << w->posts[i].head.slot % DEVICE_SLOT;
@@ -231,7 +232,7 @@ void line_hurry(worker_guest *w) {
 }
 
 bool line_wait(worker_guest *w, int64_t deadline, bool room) {
-    int64_t left = deadline < 0 ? 3600000 : deadline - now_ms();
+    int64_t left = deadline < 0 ? 3600000 : deadline - monotonic_ms();
     if (left <= 0) return false;
     line_hurry(w);
     struct pollfd p = {.fd = w->socket, .events = (short)(POLLIN | (room ? POLLOUT : 0))};
@@ -251,7 +252,7 @@ glimpse_status line_start(worker_guest *w) {
     w->hurried = 0; /* this one was never asked */
     w->refused = GLIMPSE_OK;
     w->words[0] = 0;
-    message_head hello = {.kind = MSG_HELLO, .again = w->seen && w->first_step <= 0};
+    message_head hello = {.kind = MSG_HELLO, .again = !w->seen ? 0 : w->first_step <= 0 ? 1 : 2};
     glimpse_status st = message_send(w->socket, &hello, w->hello.bytes, w->hello.n, w->snap.fd);
     if (st == GLIMPSE_E_WORKER) { /* ended already: line_collect reads its last words and buries it */
         shutdown(w->socket, SHUT_WR); /* and if it has not, it ends now */

@@ -20,7 +20,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define BEAM_CACHE_BYTES ((size_t)2 << 30) /* most memory for the cache of one wave */
 
@@ -98,10 +97,10 @@ typedef struct beams {
     glimpse_token *tokens;    /* (nodes) */
     glimpse_candidate *tops;  /* (nodes, n_top) */
     int32_t *free_nodes;
-    int32_t n_nodes, n_free, used; /* used: nodes ever taken; those beyond were never touched */
+    int32_t n_free, used; /* used: nodes ever taken; those beyond were never touched */
     int64_t serial;
     job *jobs;
-    int32_t n_jobs, n_most_jobs;
+    int32_t n_jobs;
     int32_t group;            /* whose rows are computed */
     glimpse_sample *samples;
     int32_t n_samples;
@@ -370,14 +369,8 @@ static glimpse_status select_group(beams *b, search *s, int32_t q) {
 
 /* A row that is not finite ends the search: its beams are what there is. */
 static void break_search(beams *b, search *s, const beam *x) {
-    row_stats stats = row_stats_of(x->logits, b->V);
     buffer why = {0};
-    buf_printf(&why, "the logits at position %d are not finite", b->rq->prompts[s->prompt].n_ids + s->length - 1);
-    if (stats.bad_id >= 0) {
-        buf_printf(&why, " (id %d: ", stats.bad_id);
-        buf_g(&why, (double)x->logits[stats.bad_id], 6);
-        buf_putc(&why, ')');
-    }
+    row_put_nonfinite(x->logits, b->V, b->rq->prompts[s->prompt].n_ids + s->length - 1, &why);
     s->why = buf_failed(&why) ? NULL : arena_text(b->a, buf_str(&why), why.n);
     buf_free(&why);
     s->done = s->broken = true;
@@ -429,14 +422,13 @@ static glimpse_status move(beams *b, search *s) {
     for (int32_t k = 0; k < b->width; k++) {
         if (to[k] >= 0 || k % b->w >= s->groups[k / b->w].n_next) continue;
         const slot *from = &s->slots[s->beams[s->next[k].beam].slot];
-        int32_t longest = -1, common = 0;
+        int32_t common = -1;
         for (int32_t j = 0; j < b->width; j++) {
             int32_t same = taken[j] ? -1 : in_common(from, &s->slots[j], kept);
-            if (same > longest) longest = same, to[k] = j;
+            if (same > common) common = same, to[k] = j;
         }
         slot *dest = &s->slots[to[k]];
         taken[to[k]] = true;
-        common = longest;
         TRY(chain_copy(dest->chain, from->chain));
         if (common < kept) {
             TRY(b->g->be->ops->copy(b->g->be, from->strip, dest->strip, b->rq->prompts[s->prompt].n_ids + common,
@@ -689,7 +681,6 @@ glimpse_status beam_batch(generator *g, const batch_request *rq, batch_result *o
     /* All that can be alive at once; what is never touched is never committed. */
     size_t rows = (size_t)wave * (size_t)b.width, nodes = rows * (2 * (size_t)room + 8), n_top = (size_t)rq->n_top;
     if (nodes > INT32_MAX) FAIL(GLIMPSE_E_MEMORY, "%zu beams of %d tokens are more than can be recorded", rows, room);
-    b.n_nodes = (int32_t)nodes;
     b.a = arena_new();
     b.searches = calloc((size_t)wave, sizeof *b.searches);
     b.chains = calloc((size_t)rq->n_settings * (size_t)b.lanes, sizeof *b.chains);

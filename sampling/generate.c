@@ -14,7 +14,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { PREFILL_ROWS = GENERATOR_PREFILL_ROWS, MAX_WAVE = BATCH_MOST };
+enum { MAX_WAVE = BATCH_MOST };
 #define WAVE_CACHE_BYTES ((size_t)2 << 30) /* most memory for the cache of one wave */
 
 /* --- one wave ----------------------------------------------------------------------------------------------------- */
@@ -33,11 +33,12 @@ int32_t generator_reach(const generator *g, const batch_prompt *p, int32_t max_t
     return n < g->m->d.max_seq_len ? (int32_t)n : g->m->d.max_seq_len;
 }
 
-glimpse_status generator_prefill_from(generator *g, const int32_t *ids, int32_t from, int32_t n, int32_t strip, int32_t reach,
-                                      float *last) {
-    backend_row rows[PREFILL_ROWS];
+/* Of ids (n) those from `from` on, where the ones before are in the strip. */
+static glimpse_status prefill_from(generator *g, const int32_t *ids, int32_t from, int32_t n, int32_t strip, int32_t reach,
+                                   float *last) {
+    backend_row rows[GENERATOR_PREFILL_ROWS];
     while (from < n) {
-        int32_t k = n - from < PREFILL_ROWS ? n - from : PREFILL_ROWS;
+        int32_t k = n - from < GENERATOR_PREFILL_ROWS ? n - from : GENERATOR_PREFILL_ROWS;
         for (int32_t i = 0; i < k; i++)
             rows[i] = (backend_row){ .id = ids[from + i], .pos = from + i, .strip = strip, .prefix_strip = -1,
                                      .prefix_tokens = 0, .want_logits = from + i == n - 1, .reach = reach };
@@ -51,7 +52,7 @@ glimpse_status generator_prefill_from(generator *g, const int32_t *ids, int32_t 
 }
 
 glimpse_status generator_prefill(generator *g, const batch_prompt *p, int32_t strip, int32_t reach, float *last) {
-    return generator_prefill_from(g, p->ids, 0, p->n_ids, strip, reach, last);
+    return prefill_from(g, p->ids, 0, p->n_ids, strip, reach, last);
 }
 
 static backend_row row_of(const sequence *s, int32_t strip, int32_t prefix_strip, int32_t n_ids, int32_t reach) {
@@ -152,7 +153,7 @@ static glimpse_status make_room(wave *w, int32_t *cached) {
         if (b->seqs[w->first + i].n_negative > longest) longest = b->seqs[w->first + i].n_negative;
     int64_t strip = (int64_t)longest + rq->max_tokens;
     if (strip > g->m->d.max_seq_len || w->kept) strip = g->m->d.max_seq_len;
-    int32_t rows = longest < PREFILL_ROWS && !w->kept ? longest : PREFILL_ROWS;
+    int32_t rows = longest < GENERATOR_PREFILL_ROWS && !w->kept ? longest : GENERATOR_PREFILL_ROWS;
     uint64_t opened = g->opened;
     bool mine = w->kept && g->cache_of == w->kept->owner;
     TRY(generator_backend(g, rows > each * w->n ? rows : each * w->n, each * w->n,
@@ -169,7 +170,7 @@ static glimpse_status place(wave *w, int32_t cached) {
     for (int32_t k = 0; k < w->n_prompts; k++) {
         const batch_prompt *p = &b->rq->prompts[w->p0 + k];
         int32_t reach = w->kept ? b->g->m->d.max_seq_len : generator_reach(b->g, p, b->rq->max_tokens);
-        TRY(generator_prefill_from(b->g, p->ids, cached, p->n_ids, k, reach, w->prompt_logits + (size_t)k * V));
+        TRY(prefill_from(b->g, p->ids, cached, p->n_ids, k, reach, w->prompt_logits + (size_t)k * V));
     }
     for (int32_t i = 0, done = 0; i < w->n; i++) {
         sequence *s = &b->seqs[w->first + i];

@@ -1,5 +1,6 @@
 /* generator.c -- the generator: its plan, its threads, and the backend that is opened when a batch first needs one and kept
- * while it is large enough; where its weights come from (weights_source.h).  Called by hooks/session_open.c and by what runs a model: generate.c, conversation.c, score.c. */
+ * while it is large enough; where its weights come from (weights_source.h).  Called by hooks/session_open.c and by what runs a
+ * model: generate.c, conversation.c, score.c. */
 #include "sampling/generator.h"
 
 #include "include/internal/status.h"

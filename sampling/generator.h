@@ -36,12 +36,9 @@ typedef struct kept_cache {
 glimpse_status batch_run(generator *g, const batch_request *rq, const kept_cache *kept, batch_result *out);
 /* The longest that a prompt's samples may become (backend_row.reach). */
 int32_t generator_reach(const generator *g, const batch_prompt *p, int32_t max_tokens);
-/* The whole prompt through the model into `strip`; the logits after its last token into last (V).  from: the same of ids
- * `from` .. n - 1, where those before are in the strip. */
-enum { GENERATOR_PREFILL_ROWS = 256 };
+enum { GENERATOR_PREFILL_ROWS = 256 }; /* of a forward pass over a prompt, at most */
+/* The whole prompt through the model into `strip`; the logits after its last token into last (V). */
 glimpse_status generator_prefill(generator *g, const batch_prompt *p, int32_t strip, int32_t reach, float *last);
-glimpse_status generator_prefill_from(generator *g, const int32_t *ids, int32_t from, int32_t n, int32_t strip, int32_t reach,
-                                      float *last);
 /* generator_chain; beside: a chain of the same lane, NULL = none. */
 glimpse_status generator_chain_beside(const generator *g, const batch_request *request, int32_t setting,
                                       const chain *beside, chain **out);

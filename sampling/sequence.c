@@ -113,15 +113,9 @@ bool cut_at_stop(const batch_request *rq, buffer *text, size_t added) {
 
 /* No token could be drawn: say where, and which logit. */
 static void end_nonfinite(batch *b, sequence *s) {
-    const model *m = b->g->m;
-    row_stats stats = row_stats_of(s->logits, m->d.vocab_size);
     buffer why = {0};
-    buf_printf(&why, "the logits at position %d are not finite", b->rq->prompts[s->prompt].n_ids + s->n - 1);
-    if (stats.bad_id >= 0) {
-        buf_printf(&why, " (id %d: ", stats.bad_id);
-        buf_g(&why, (double)s->logits[stats.bad_id], 6);
-        buf_putc(&why, ')');
-    } else if (stats.finite && s->drawn_text) /* the row is: a sampler, or the negative prompt */
+    row_stats stats = row_put_nonfinite(s->logits, b->g->m->d.vocab_size, b->rq->prompts[s->prompt].n_ids + s->n - 1, &why);
+    if (stats.finite && s->drawn_text) /* the row is: a sampler, or the negative prompt */
         buf_printf(&why, " after the samplers (%.*s)", (int)strcspn(s->drawn_text, "\n"), s->drawn_text);
     s->why = buf_failed(&why) ? NULL : arena_text(b->a, buf_str(&why), why.n);
     buf_free(&why);

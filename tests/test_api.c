@@ -126,7 +126,7 @@ static bool fake_told(const session *s) {
 
 static const session_api fake_api = {
     .version = 1, .build_id = GLIMPSE_BUILD_ID, .error = fake_error, .read_config = fake_read_config, .open = fake_open,
-    .eval = fake_eval, .check = fake_check, .generate = fake_request, .score = fake_request, .record_free = record_free,
+    .eval = fake_eval, .check = fake_check, .generate = fake_request, .score = fake_request,
     .close = fake_close, .command = fake_command, .told = fake_told };
 
 static buffer said; /* what the guest logged, one message a line */

@@ -241,6 +241,13 @@ TEST(chat_from_a_pipe) {
     EXPECT_STREQ(last_text + (last_text[0] == '\n'), "DEF"); /* behind a newline, unless the answer ended with one */
     for (size_t i = 0; i < out.n; i++) /* nothing that a terminal obeys */
         EXPECT((unsigned char)out.bytes[i] >= 32 || out.bytes[i] == '\n' || out.bytes[i] == '\t');
+    /* The help is set in columns: a terminal of 80 must not fold it. */
+    buf_clear(&lines);
+    buf_puts(&lines, "/help\n");
+    EXPECT_EQ(piped(&lines, "--quiet", &out, &err), 0);
+    REQUIRE(strstr(buf_str(&err), "  /set NAME VALUE "));
+    for (const char *l = buf_str(&err), *end; (end = strchr(l, '\n')); l = end + 1)
+        if (!EXPECT(end - l < 80)) printf("%.*s\n", (int)(end - l), l);
     /* A first answer is what `--prompt` gives. */
     buf_clear(&lines);
     buf_puts(&lines, "ABC\nquit\nnever\n");

@@ -191,6 +191,8 @@ TEST(checkpoint_other_files_are_named) {
     }
     EXPECT_ERR(checkpoint_open("/nonexistent/model.bin", NULL, NULL, &m), GLIMPSE_E_IO, "no such file");
     EXPECT_ERR(checkpoint_open("openai-community/gpt2", NULL, NULL, &m), GLIMPSE_E_IO, "nothing is downloaded");
+    EXPECT_ERR(checkpoint_open("gpt2", NULL, NULL, &m), GLIMPSE_E_IO, "nothing is downloaded"); /* a hub's name, too */
+    EXPECT_ERR(checkpoint_open("https://huggingface.co/gpt2", NULL, NULL, &m), GLIMPSE_E_IO, "nothing is downloaded here");
     EXPECT(!m);
     buf_free(&b);
 }

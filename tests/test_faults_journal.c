@@ -8,6 +8,7 @@
 #include "hooks/session_state.h"
 #include "include/internal/file.h"
 #include "tests/faults.h"
+#include "tests/journal_rig.h"
 #include "tests/tiny_gpt.h"
 
 enum { LINES = 6 };
@@ -99,7 +100,7 @@ static void survive(const char *dir, const buffer *bytes, int least, int most, o
     int64_t unread = 0;
     out->runs++;
     if (EXPECT_OK(file_write_atomic(path, buf_str(bytes), bytes->n, false)) &&
-        journal_open(dir, 1000, NULL, arch, n_params, &j, &st) < 0) {
+        journal_take(dir, 1000, 0, NULL, arch, n_params, &j, &st) < 0) {
         printf("refused: %s\n", status_text());
         out->refused++;
     } else {

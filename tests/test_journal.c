@@ -1,7 +1,7 @@
 /* test_journal.c -- evals.jsonl: encoding and decoding are inverses, and whatever happened to the file, opening it finds
  * exactly the intact lines. */
-#include "hooks/journal.h"
 #include "include/internal/file.h"
+#include "tests/journal_rig.h"
 #include "tests/test.h"
 
 #define JOURNAL_DATE "2026-11-21_0304"
@@ -136,7 +136,7 @@ static void make_journal(const char *dir, int n, buffer *bytes, size_t *ends) {
     uint64_t s = 99;
     journal *j;
     journal_state st;
-    REQUIRE_OK(journal_open(dir, 1, NULL, "gpt2", 123456789012, &j, &st));
+    REQUIRE_OK(journal_take(dir, 1, 0, NULL, "gpt2", 123456789012, &j, &st));
     for (int i = 0; i < n; i++) {
         owned_record *r = random_record(&s, i, 10 * (i + 1));
         buffer line = {0};
@@ -160,7 +160,7 @@ TEST_LIMIT(journal_cut_anywhere, 120) {
         REQUIRE_OK(file_write_atomic(path, bytes.bytes, n, false));
         journal *j;
         journal_state st;
-        REQUIRE_OK(journal_open(dir, 100, NULL, "gpt2", 123456789012, &j, &st));
+        REQUIRE_OK(journal_take(dir, 100, 0, NULL, "gpt2", 123456789012, &j, &st));
         int whole = 0;
         while (whole < 3 && ends[whole] <= n) whole++;
         EXPECT_EQ(st.last_step, whole ? 10 * whole : -1);
@@ -208,7 +208,7 @@ TEST(journal_append_failing) {
             make_journal(dir, 2, &bytes, ends);
             journal *j;
             journal_state st;
-            REQUIRE_OK(journal_open(dir, 100, NULL, "gpt2", 123456789012, &j, &st));
+            REQUIRE_OK(journal_take(dir, 100, 0, NULL, "gpt2", 123456789012, &j, &st));
             REQUIRE_OK(journal_encode(&st.last->record, &line));
             record_free(&st.last->record);
             real_io = io;
@@ -240,13 +240,13 @@ TEST(journal_one_writer_and_new_runs) {
     make_journal(dir, 2, &bytes, ends);
     journal *j, *k;
     journal_state st;
-    REQUIRE_OK(journal_open(dir, 30, NULL, "gpt2", 123456789012, &j, &st));
+    REQUIRE_OK(journal_take(dir, 30, 0, NULL, "gpt2", 123456789012, &j, &st));
     EXPECT(st.continued && !st.set_aside[0] && st.last_step == 20);
     EXPECT_NEAR(st.best_val_loss, 2.5, 0);
     record_free(&st.last->record);
-    EXPECT_ERR(journal_open(dir, 30, NULL, "gpt2", 123456789012, &k, &st), GLIMPSE_E_BUSY, "another run");
+    EXPECT_ERR(journal_take(dir, 30, 0, NULL, "gpt2", 123456789012, &k, &st), GLIMPSE_E_BUSY, "another run");
     journal_close(j);
-    REQUIRE_OK(journal_open(dir, 30, NULL, "llama", 123456789012, &j, &st)); /* another model: another run */
+    REQUIRE_OK(journal_take(dir, 30, 0, NULL, "llama", 123456789012, &j, &st)); /* another model: another run */
     EXPECT(!st.continued && st.last_step == -1);
     EXPECT_STREQ(st.set_aside, JOURNAL_DATE "_9f2c1a");
     journal_close(j);
@@ -269,7 +269,7 @@ TEST(journal_read_superseded) {
     journal *j;
     journal_state st;
     static const int steps[] = { 0, 10, 20, 10, 20, 30 };
-    REQUIRE_OK(journal_open(test_tmpdir(), 0, NULL, "gpt2", 1, &j, &st));
+    REQUIRE_OK(journal_take(test_tmpdir(), 0, 0, NULL, "gpt2", 1, &j, &st));
     for (int i = 0; i < 6; i++) {
         owned_record *r = random_record(&s, i, steps[i]);
         buffer line = {0};
@@ -308,7 +308,7 @@ TEST(journal_goes_on_before_its_end) {
     journal *j;
     journal_state st;
     make_journal(test_tmpdir(), 3, &bytes, ends);
-    REQUIRE_OK(journal_open(test_tmpdir(), 20, NULL, "gpt2", 123456789012, &j, &st));
+    REQUIRE_OK(journal_take(test_tmpdir(), 20, 0, NULL, "gpt2", 123456789012, &j, &st));
     EXPECT(st.continued && st.superseded);
     EXPECT_EQ(st.last_step, 10);
     EXPECT_EQ(st.newest_step, 30);

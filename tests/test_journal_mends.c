@@ -13,6 +13,7 @@
 #include "hooks/session_state.h"
 #include "include/internal/file.h"
 #include "tests/faults.h"
+#include "tests/journal_rig.h"
 #include "tests/tiny_gpt.h"
 
 enum { PARAMS = 7 };
@@ -28,7 +29,7 @@ static void put_line(buffer *line, int64_t seq, int64_t step, const char *time) 
 
 static journal *journal_at(int64_t step, journal_state *st) {
     journal *j = NULL;
-    EXPECT_OK(journal_open(test_tmpdir(), step, NULL, "gpt2", PARAMS, &j, st));
+    EXPECT_OK(journal_take(test_tmpdir(), step, 0, NULL, "gpt2", PARAMS, &j, st));
     if (st->last) record_free(&st->last->record);
     st->last = NULL;
     return j;
@@ -106,11 +107,11 @@ TEST(journal_leaves_no_descriptor_open) {
     real = io;
     const int before = open_descriptors();
     REQUIRE(mkfifo(path, 0600) == 0);
-    EXPECT_ERR(journal_open(test_tmpdir(), 1, NULL, "gpt2", PARAMS, &j, &st), GLIMPSE_E_IO, "is no regular file");
+    EXPECT_ERR(journal_take(test_tmpdir(), 1, 0, NULL, "gpt2", PARAMS, &j, &st), GLIMPSE_E_IO, "is no regular file");
     EXPECT_EQ(open_descriptors(), before);
     unlink(path);
     io.fstat = refuse_fstat;
-    EXPECT_OK(journal_open(test_tmpdir(), 1, NULL, "gpt2", PARAMS, &j, &st));
+    EXPECT_OK(journal_take(test_tmpdir(), 1, 0, NULL, "gpt2", PARAMS, &j, &st));
     EXPECT(io.fstat != refuse_fstat);
     journal_close(j);
     EXPECT_EQ(open_descriptors(), before);
@@ -181,7 +182,7 @@ TEST(journal_line_of_a_dead_worker_stays) {
     const int64_t then = 1795230245; /* 2026-11-21T03:04:05Z */
     write_steps(steps, 2, &all);
     for (int late = 0; late < 2; late++) {
-        REQUIRE_OK(journal_open_after(test_tmpdir(), 20, then + late, "abcdef", "gpt2", PARAMS, &j, &st));
+        REQUIRE_OK(journal_take(test_tmpdir(), 20, then + late, "abcdef", "gpt2", PARAMS, &j, &st));
         EXPECT_EQ(st.superseded, late); /* an older run's line is left behind */
         EXPECT_EQ(st.last_step, late ? 10 : 20);
         if (st.last) record_free(&st.last->record);

@@ -308,7 +308,7 @@ TEST(text_advice_of_every_kind) {
     s->n_metrics = 2;
     m[0].value = m[1].value = NAN;
     advised(&o->record, NULL);
-    static const char *const unk[] = {"<unk>", "[UNK]", "\xe2\x9f\xa8<unk>\xe2\x9f\xa9", "<|unk|>"}, *const plain[] = {"trunk", "[unit]", "unk", "<unkn>"};
+    static const char *const unk[] = {"<unk>", "[UNK]", "\xe2\x9f\xa8UNK\xe2\x9f\xa9", "<|unk|>"}, *const plain[] = {"trunk", "[unit]", "unk", "<unkn>"};
     glimpse_piece one[1] = {{.id = s->tokens[0].id}};
     for (int i = 0; i < 8; i++) {
         one->text = i < 4 ? unk[i] : plain[i - 4];

@@ -97,6 +97,16 @@ SPOIL(of_gpt2_in_llama) { r->d.arch = "llama"; }
 SPOIL(misspelt) { T("transformer.h.2.attn.c_proj.weight")->name = "transformer.h.2.attn.c_prj.weight"; }
 SPOIL(beyond) { T("transformer.h.2.ln_1.weight")->name = "transformer.h.3.ln_1.weight"; }
 SPOIL(leading_zero) { T("transformer.h.2.ln_1.weight")->name = "transformer.h.02.ln_1.weight"; }
+SPOIL(drop_several) {
+    static const char *const some[] = {".c_attn.weight", ".mlp.c_proj.weight", "h.1.ln_2.weight", "ln_f.weight"};
+    int32_t n = 0;
+    for (int32_t i = 0; i < r->d.n_tensors; i++) {
+        bool gone = false;
+        for (size_t k = 0; k < sizeof some / sizeof *some; k++) gone |= strstr(r->tensors[i].name, some[k]) != NULL;
+        if (!gone) r->tensors[n++] = r->tensors[i];
+    }
+    r->d.n_tensors = n;
+}
 SPOIL(star_one_layer) { T("transformer.h.2.ln_1.weight")->name = "transformer.h.*.ln_1.weight"; }
 SPOIL(no_star) {
     glimpse_tensor *t = T("transformer.h.2.ln_1.weight");
@@ -146,6 +156,8 @@ TEST(model_says_what_is_wrong) {
         const char *says;
     } cases[] = {
         {drop, GLIMPSE_E_MODEL, "tensor transformer.wte.weight is missing: expected (Vp, C) = (61 or more, 48)"},
+        {drop_several, GLIMPSE_E_MODEL, "(C) = (48); missing too: transformer.h.*.attn.c_attn.weight, transformer.h.1.ln_2.weight, "
+                                         "transformer.h.*.mlp.c_proj.weight"},
         {drop_all, GLIMPSE_E_MODEL, "hint: call glimpse_bind"},
         {drop_layer, GLIMPSE_E_MODEL, "tensor transformer.h.2.mlp.c_fc.weight is missing: expected (F, C) = (192 or gated 384, 48)"},
         {turned, GLIMPSE_E_MODEL,

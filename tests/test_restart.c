@@ -153,6 +153,31 @@ TEST(restart_in_the_same_program) {
     rig_close(&r);
 }
 
+/* Whose run it is that goes on is said once, not by each worker anew. */
+TEST(restart_says_once_that_a_run_goes_on) {
+    rig r;
+    pid_t pid;
+    rig_open(&r, NULL);
+    for (int step = 1; step <= 5; step++) {
+        if (step == 3) {
+            glimpse_close(r.g);
+            buf_clear(&r.said);
+            rig_reopen(&r);
+        }
+        REQUIRE(r.g != NULL);
+        EXPECT_OK(glimpse_eval(r.g, step, 2, 3));
+        EXPECT_OK(glimpse_drain(r.g));
+        if (step != 3) continue;
+        REQUIRE(rig_workers(&pid, 1) == 1);
+        kill(pid, SIGKILL);
+        EXPECT(rig_wait_end(pid));
+    }
+    const char *once = strstr(buf_str(&r.said), "glimpse: continues run ");
+    EXPECT(once && !strstr(once + 1, "glimpse: continues run "));
+    EXPECT_STREQ(rig_status(&r, 5), "ok");
+    rig_close(&r);
+}
+
 /* A trainer of its own in `dir`: an eval, then one more at each byte that it is sent, a byte back for each that is on the disk; at
  * the end of what it is sent it closes.  Its exit code: how many things went wrong. */
 static pid_t living_trainer(const char *dir, int *to, int *from) {

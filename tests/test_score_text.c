@@ -17,6 +17,7 @@
 #include "sampling/checkpoint/checkpoint.h"
 #include "sampling/generator.h"
 #include "tests/test.h"
+#include "viz/colors.h"
 
 static char *checkpoint(void) {
     buffer b = {0};
@@ -187,6 +188,49 @@ TEST(score_text_table_json_and_logits) {
     buf_free(&out);
     forward_close(&f);
     free(npy_path);
+    free(file);
+}
+
+/* Without its escapes the coloured text is the text, and a token's ground is the palette's colour of its probability; on a
+ * terminal of 16 colours the table's tokens have theirs, too. */
+TEST(score_text_in_colour) {
+    static const char said[] = "The dog ran to the old house. \xc3\xa9!\nIt was";
+    buffer out = {0}, plain = {0};
+    char *file = save("text.txt", said, sizeof said - 1);
+    buffer prompt = {0};
+    buf_printf(&prompt, "FILE:%s", file);
+    const given json[] = {{OPT_sample_start_tokens, buf_str(&prompt)}, {OPT_json, "true"}, {OPT_colorize_output, "true"}, {OPT_COUNT, NULL}};
+    REQUIRE_OK(score(json, &out)); /* for programs: --json it stays */
+    json_lines l = lines_of(&out);
+    REQUIRE(l.n > 8);
+    REQUIRE_OK(score((given[]){{OPT_sample_start_tokens, buf_str(&prompt)}, {OPT_colorize_output, "true"}, {OPT_color, "always"},
+                               {OPT_color_depth, "truecolor"}, {OPT_COUNT, NULL}}, &out));
+    int grounds = 0;
+    for (const char *p = buf_str(&out); *p;) {
+        int text[3], ground[3], used = 0;
+        if (*p != '\x1b') {
+            buf_putc(&plain, *p++);
+            continue;
+        }
+        if (sscanf(p, "\x1b[38;2;%d;%d;%d;48;2;%d;%d;%dm%n", &text[0], &text[1], &text[2], &ground[0], &ground[1], &ground[2], &used) == 6 && used) {
+            if (!grounds++) {
+                const rgb want = palette_rgb(PALETTE_VIRIDIS, exp(number(l.lines[0].tree.nodes, "logprob")));
+                EXPECT_EQ(ground[0], want.r), EXPECT_EQ(ground[1], want.g), EXPECT_EQ(ground[2], want.b);
+            }
+            p += used;
+        } else {
+            REQUIRE(!strncmp(p, "\x1b[0m", 4));
+            p += 4;
+        }
+    }
+    EXPECT(grounds > 8);
+    EXPECT(!strncmp(buf_str(&plain), said, sizeof said - 1) && !strcmp(buf_str(&plain) + sizeof said - 1, "\n"));
+    REQUIRE_OK(score((given[]){{OPT_sample_start_tokens, buf_str(&prompt)}, {OPT_color, "always"}, {OPT_color_depth, "16"}, {OPT_COUNT, NULL}}, &out));
+    int ends = 0;
+    for (const char *p = buf_str(&out); (p = strstr(p, "\x1b[0m")) != NULL; p++) ends++;
+    EXPECT_EQ(ends, l.n); /* one a token */
+    json_lines_free(&l);
+    buf_free(&out), buf_free(&plain), buf_free(&prompt);
     free(file);
 }
 

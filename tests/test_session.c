@@ -432,12 +432,12 @@ TEST(session_request_options) {
         EXPECT_EQ(r->samples[1].tokens[0].n_top, metrics ? 2 : 3);
         if (metrics) EXPECT_LT(few[0], r->samples[0].n_metrics);
         few[0] = r->samples[0].n_metrics;
-        glimpse_session_v1.record_free(r);
+        record_free(r);
         REQUIRE_OK(glimpse_session_v1.score(s, &rq, &r));
         EXPECT_EQ(r->samples[0].tokens[0].n_top, metrics ? 2 : 3);
         if (metrics) EXPECT_LT(few[1], r->samples[0].n_metrics);
         few[1] = r->samples[0].n_metrics;
-        glimpse_session_v1.record_free(r);
+        record_free(r);
     }
     session_close(s);
     options_free(o);

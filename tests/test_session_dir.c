@@ -170,7 +170,7 @@ TEST(session_begins_where_nobody_gave_a_prompt) {
     const char *pieces[6];
     const int32_t one[6] = {1, 1, 1, 1, 1, 1};
     for (int i = 0; i < 6; i++) pieces[i] = &letters[i];
-    for (int round = 0; round < 3; round++) {
+    for (int round = 0; round < 4; round++) {
         stage t = {0};
         session *s = NULL;
         t.host = (session_host){.user = &t.log, .log = on_log};
@@ -181,8 +181,9 @@ TEST(session_begins_where_nobody_gave_a_prompt) {
         EXPECT_OK(options_set(t.o, OPT_out_dir, test_tmpdir(), OPT_LEVEL_FLAG));
         EXPECT_OK(options_set(t.o, OPT_max_sample_tokens, "3", OPT_LEVEL_FLAG));
         EXPECT_OK(options_set(t.o, OPT_save_snapshots, "true", OPT_LEVEL_FLAG));
-        if (round == 2) {
-            EXPECT_OK(options_set(t.o, OPT_sample_start_tokens, "ab\\n", OPT_LEVEL_FLAG)); /* somebody did */
+        if (round >= 2) { /* somebody did; a negative prompt that cannot be encoded would guide by something else */
+            EXPECT_OK(options_set(t.o, round == 2 ? OPT_sample_start_tokens : OPT_negative_prompt, "ab\\n", OPT_LEVEL_FLAG));
+            EXPECT_OK(options_set(t.o, OPT_guidance_scale, round == 2 ? "1" : "2", OPT_LEVEL_FLAG));
             EXPECT_ERR(session_open(t.o, &m, &t.host, &s), GLIMPSE_E_TOKENIZER, "is not in the vocabulary");
         } else {
             REQUIRE_OK(session_open(t.o, &m, &t.host, &s));

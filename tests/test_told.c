@@ -120,7 +120,7 @@ TEST(told_at_open_what_every_eval_would_fail_on) {
         {{"samplers=top_k=5;temprature=0.8"}, "--glimpse_samplers: no sampler is called 'temprature'\nhint: did you mean temperature?"},
         {{"samplers=top_k=5;temperature=-1"}, "temperature is -1, possible is: "},
         {{"samplers=top_k=5", "top_p=0.5"}, "--glimpse_top_p is set, and the chain of --glimpse_samplers has no top_p"},
-        {{"sample_start_tokens=FILE:/nowhere/nope.txt"}, "--glimpse_prompt: cannot open /nowhere/nope.txt"},
+        {{"sample_start_tokens=FILE:/nowhere/nope.txt"}, "glimpse: --sample_start_tokens: cannot open /nowhere/nope.txt"},
         {{"sample_start_tokens=IDS:99999"}, "99999"},
         {{"sample_start_tokens=a\\q"}, "of \"a\\q\" is no escape"},
         {{"antislop=/nowhere/slop.txt"}, "/nowhere/slop.txt"},

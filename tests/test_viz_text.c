@@ -581,6 +581,10 @@ TEST(text_stream) {
     EXPECT_OK(view_stream_legend(&style, m->r.vocab_size, 0, 100, &out));
     EXPECT(!strncmp(buf_str(&out), "softmax ", 8) && strstr(buf_str(&out), "(minmax needs the finished text)"));
     buf_clear(&out);
+    EXPECT_OK(view_stream_legend(&style, m->r.vocab_size, 0, 66, &out)); /* what a terminal of 80 columns leaves behind "colours" */
+    EXPECT(strstr(buf_str(&out), "p 0 \xe2\x80\xa6 1") && strstr(buf_str(&out), "(minmax needs the finished text)"));
+    EXPECT(text_width(buf_str(&out), out.n - 1) <= 66);
+    buf_clear(&out);
     EXPECT_OK(view_stream_legend(&style, m->r.vocab_size, 0, 50, &out)); /* no room for both */
     EXPECT(strstr(buf_str(&out), "p 0 \xe2\x80\xa6 1") && !strstr(buf_str(&out), "needs"));
     buf_clear(&out);

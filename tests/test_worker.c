@@ -15,6 +15,7 @@
 #include "include/internal/file.h"
 #include "plugin/worker_protocol.h"
 #include "plugin/guest.h"
+#include "tests/journal_rig.h"
 #include "tests/worker_rig.h"
 
 static bool has(const rig *r, const char *part) {
@@ -530,7 +531,7 @@ TEST_TIMED(worker_ends_with_its_trainer, 120) {
         EXPECT_STREQ(rig_status(&r, 0), "ok");
         journal *j;
         journal_state state;
-        if (EXPECT_OK(journal_open(dir, 5, NULL, "gpt2", 1, &j, &state))) journal_close(j);
+        if (EXPECT_OK(journal_take(dir, 5, 0, NULL, "gpt2", 1, &j, &state))) journal_close(j);
         snprintf(path, sizeof path, "%s/evals", dir);
         close(ends[0]);
         close(ends[1]);

@@ -147,7 +147,7 @@ void chart_title(const glimpse_record *r, const glimpse_sample *s, buffer *out) 
 
 int chart_alarm(canvas *c, const glimpse_record *r, int right, int baseline) {
     if (!r->check || strcmp(r->check, "failed") != 0) return 0;
-    static const char words[] = "MODEL CHECK FAILED";
+    static const char words[] = TEXT_CHECK_FAILED_SHORT;
     const int w = (int)(sizeof words - 1) * font_cell(FONT_BOLD) + 16;
     canvas_frame(c, 0, 0, c->w, c->h, 4, C_ALARM);
     canvas_fill(c, right - w, baseline - 15, w, 21, C_ALARM);
@@ -200,20 +200,12 @@ void chart_bar_lying(canvas *c, int x, int y, int w) {
     }
 }
 
-glimpse_status chart_finish(canvas *c, buffer *png) {
-    glimpse_status st = png_write_indexed(c->rows, c->w, c->h, canvas_palette(), C_COLORS, png);
-    canvas_free(c);
-    return st;
-}
-
 glimpse_status chart_token(const glimpse_record *r, const glimpse_sample *s, int32_t i, chart_type type, int32_t last_k, buffer *png) {
     if (!chart_token_at(s, i)) FAIL(GLIMPSE_E_INVALID, "no token %d: the sample has %d", (int)i, (int)s->n_tokens);
     canvas c;
     TRY(canvas_new(&c, CHART_W, CHART_H));
     glimpse_status st = type == CHART_BARCHART ? chart_barchart_draw(&c, r, s, i, last_k) : chart_heatmap_draw(&c, r, s, i, last_k);
-    if (st < 0) {
-        canvas_free(&c);
-        return st;
-    }
-    return chart_finish(&c, png);
+    if (st >= 0) st = png_write_indexed(c.rows, c.w, c.h, canvas_palette(), C_COLORS, png);
+    canvas_free(&c);
+    return st;
 }

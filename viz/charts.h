@@ -1,5 +1,5 @@
-/* charts.h -- what the four charts share: which candidates of a token are shown, how a number is written, the header,
- * the colour scale.  The charts themselves are declared in view.h.  Called by heatmap.c, barchart.c, sheet.c, minmax.c.
+/* charts.h -- what the charts share: which candidates of a token are shown, how a number is written, the header, the
+ * colour scale.  The charts themselves are declared in view.h.  Called by heatmap.c, barchart.c, sheet.c, minmax.c, probe_map.c.
  *
  * Probabilities are coloured by viridis on a logarithmic scale from 1e-4 to 1, the same in every picture, so that
  * pictures compare.  A number that is not finite shows as "–" on a hatched ground. */
@@ -57,8 +57,6 @@ double chart_nice(double x);
 
 /* A token of a sample; NULL if there is none of that number. */
 const glimpse_token *chart_token_at(const glimpse_sample *s, int32_t i);
-/* Encode and free: the end of every chart. */
-glimpse_status chart_finish(canvas *c, buffer *png);
 
 glimpse_status chart_heatmap_draw(canvas *c, const glimpse_record *r, const glimpse_sample *s, int32_t i, int32_t last_k);
 glimpse_status chart_barchart_draw(canvas *c, const glimpse_record *r, const glimpse_sample *s, int32_t i, int32_t last_k);

@@ -85,12 +85,6 @@ bool color_scale_value(const color_scale *scale, const glimpse_token *t, double 
     return true;
 }
 
-bool color_value(color_mode mode, const glimpse_sample *s, int32_t i, int32_t vocab, double *v) {
-    if (i < 0 || i >= s->n_tokens) return false;
-    color_scale scale = color_scale_of(mode, s, vocab);
-    return color_scale_value(&scale, GLIMPSE_AT(s->tokens, i), v);
-}
-
 /* === Terminals ===================================================================================================*/
 static bool has(const char *text, const char *part) { return text && strstr(text, part) != NULL; }
 static bool is(const char *text, const char *other) { return text && strcmp(text, other) == 0; }

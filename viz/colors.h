@@ -45,9 +45,6 @@ color_scale color_scale_of(color_mode mode, const glimpse_sample *s, int32_t voc
 /* The value in 0..1 of a token of that sample; false = it stays plain (rank; a number that is not finite). */
 bool color_scale_value(const color_scale *scale, const glimpse_token *t, double *v);
 
-/* The same for token i of a sample by itself: O(n_tokens) in minmax and dot_product. */
-bool color_value(color_mode mode, const glimpse_sample *s, int32_t i, int32_t vocab, double *v);
-
 const char *color_mode_name(color_mode mode); /* "minmax", ... as --colorize_mode spells it */
 
 /* === Terminals ===================================================================================================*/

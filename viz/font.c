@@ -193,10 +193,3 @@ const font_glyph *font_find(font_face face, uint32_t cp) {
     fonts.n_slots++;
     return &fonts.slots[at].glyph;
 }
-
-const char *font_source(void) {
-    font_lock();
-    bool mono = fonts.files[FILE_MONO], unifont = fonts.files[FILE_UNIFONT];
-    font_unlock();
-    return mono ? (unifont ? "DejaVu Sans Mono + Unifont" : "DejaVu Sans Mono") : (unifont ? "Unifont + built-in" : "built-in");
-}

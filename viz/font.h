@@ -30,7 +30,4 @@ void font_unlock(void);
 /* Never NULL; borrowed until font_unlock. */
 const font_glyph *font_find(font_face face, uint32_t code_point);
 
-/* "DejaVu Sans Mono + Unifont", "built-in": what `make info` and tests want to know.  Static. */
-const char *font_source(void);
-
 #endif

@@ -228,45 +228,47 @@ static void draw_head(canvas *c, const probe_cells *p, place at, buffer *text) {
     canvas_text(c, x, at.y + 20, end - x, FONT_BOLD, C_INK, TEXT_LEFT, buf_str(text), text->n);
 }
 
-/* What stands at a step on the axis: a tick, and its number in the middle over it, within `from` .. `to` of the map.  Where it ends. */
-static int draw_step(canvas *c, const probe_map *m, place at, int64_t step, int from, int to, buffer *text) {
+/* What stands at a step on the axis: a tick, and its number in the middle over it, not before *room in the map nor beyond its end.
+ * *room is then what lies behind the number.  False: the number had to make way for what stands before it.  `c` NULL: only try. */
+static bool put_step(canvas *c, const probe_map *m, place at, int64_t step, int *room, buffer *text) {
     const int y = at.y + HEAD_H - 6, x = step_x(m, (double)step, at.map_w);
     buf_clear(text);
     buf_i64(text, step);
     const int w = canvas_width(FONT_SMALL, buf_str(text), text->n);
     int left = x - w / 2;
-    if (left > to - w) left = to - w;
-    if (left < from) left = from;
-    canvas_text(c, at.x + at.map_x + left, y, w + 2, FONT_SMALL, C_GREY, TEXT_LEFT, buf_str(text), text->n);
-    canvas_fill(c, at.x + at.map_x + x, y + 2, 1, 4, C_GREY);
-    return left + w;
+    if (left > at.map_w - w) left = at.map_w - w;
+    const bool fits = left >= *room;
+    if (!fits) left = *room;
+    *room = left + w + canvas_width(FONT_SMALL, "0", 1);
+    if (c) {
+        canvas_text(c, at.x + at.map_x + left, y, w + 2, FONT_SMALL, C_GREY, TEXT_LEFT, buf_str(text), text->n);
+        canvas_fill(c, at.x + at.map_x + x, y + 2, 1, 4, C_GREY);
+    }
+    return fits;
+}
+
+/* Every eval's step; the first begins where it can. */
+static bool put_every_step(canvas *c, const probe_map *m, place at, int room, buffer *text) {
+    bool fit = true;
+    for (size_t k = 0; k < m->n && fit; k++) fit = put_step(c, m, at, m->columns[k].step, &room, text) || k == 0;
+    return fit;
 }
 
 /* The steps over the map of each text, for one sees a part of the picture at a time.  Every eval, for these are the steps that the rows
  * name; where they are too many, round numbers. */
 static void draw_steps(canvas *c, const probe_map *m, place at, buffer *text) {
     static const char word[] = "step";
-    const int y = at.y + HEAD_H - 6, digit = canvas_width(FONT_SMALL, "0", 1), gap = digit;
+    const int y = at.y + HEAD_H - 6, digit = canvas_width(FONT_SMALL, "0", 1);
     const double first = (double)m->columns[0].step, last = (double)m->columns[m->n - 1].step;
     canvas_puts(c, at.x + at.map_x + at.map_w + 8, y, SINCE_W, FONT_SMALL, C_GREY, TEXT_LEFT, m->n > 1 ? "1st since" : "p     rank");
     /* The word stands before the first number, over the tokens if there is room. */
-    const int word_w = canvas_width(FONT_SMALL, word, strlen(word)), room = at.map_x - CHART_MARGIN;
-    int word_x = step_x(m, first, at.map_w) - digit / 2 - gap - word_w;
-    if (m->n == 1 || word_x < -room) word_x = -room;
+    const int word_w = canvas_width(FONT_SMALL, word, strlen(word)), most_left = CHART_MARGIN - at.map_x;
+    int word_x = step_x(m, first, at.map_w) - digit / 2 - digit - word_w;
+    if (m->n == 1 || word_x < most_left) word_x = most_left;
     canvas_puts(c, at.x + at.map_x + word_x, y, word_w + 2, FONT_SMALL, C_GREY, TEXT_LEFT, word);
-    const int begin = word_x + word_w + gap;
-    int end = begin - gap;
-    bool all = true;
-    for (size_t k = 0; k < m->n && all; k++) {
-        char number[24];
-        const int n = c_snprintf(number, sizeof number, "%lld", (long long)m->columns[k].step), w = n * digit;
-        const int left = step_x(m, (double)m->columns[k].step, at.map_w) - w / 2;
-        all = k == 0 || left >= end + gap;
-        end = (k == 0 && left < begin ? begin : left) + w;
-    }
-    end = begin - gap;
-    if (all) {
-        for (size_t k = 0; k < m->n; k++) end = draw_step(c, m, at, m->columns[k].step, end + gap, at.map_w, text);
+    int room = word_x + word_w + digit;
+    if (put_every_step(NULL, m, at, room, text)) {
+        put_every_step(c, m, at, room, text);
         return;
     }
     const double apart = fmax(1, (last - first) / 5); /* five or more parts of 1, 2 or 5 times a power of ten */
@@ -274,8 +276,8 @@ static void draw_steps(canvas *c, const probe_map *m, place at, buffer *text) {
     for (int k = 0; k < 16; k++) { /* of numbers near 2^53 a sum may stand still */
         const double s = (ceil(first / round) + k) * round;
         if (s > last) break;
-        if (s > first && step_x(m, s, at.map_w) - digit * 3 < end + gap) continue;
-        end = draw_step(c, m, at, (int64_t)s, end + gap, at.map_w, text);
+        if (s > first && step_x(m, s, at.map_w) - digit * 3 < room) continue;
+        put_step(c, m, at, (int64_t)s, &room, text);
     }
 }
 
@@ -297,7 +299,7 @@ static void draw_why(canvas *c, const char *why, place at, buffer *text) {
 
 /* In red at the right end of the line; its width. */
 static int draw_alarm(canvas *c, bool failed, int right, int y) {
-    static const char words[] = "MODEL CHECK FAILED";
+    static const char words[] = TEXT_CHECK_FAILED_SHORT;
     if (!failed) return 0;
     canvas_frame(c, 0, 0, c->w, c->h, 3, C_ALARM);
     const int w = canvas_width(FONT_BOLD, words, strlen(words));

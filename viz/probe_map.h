@@ -1,8 +1,9 @@
 /* probe_map.h -- probes.png: for each text of --probe a map of token x training step, coloured by the model's probability of
  * the token, with a tick at the step from which on it is the model's first choice.
  *
- * A map remembers what it is given, record by record, in the order of the journal.  A record at or before the newest step leaves those from that step on behind, as a resumed run does.  At most 40
- * texts and 1,200 rows are drawn; all of them are in the review page.  Called by hooks/review.c. */
+ * A map remembers what it is given, record by record, in the order of the journal.  A record at or before the newest step leaves
+ * those from that step on behind, as a resumed run does.  At most 40 texts and 1,200 rows are drawn; all of them are in the review
+ * page.  Called by hooks/review.c. */
 #ifndef GLIMPSE_VIZ_PROBE_MAP_H
 #define GLIMPSE_VIZ_PROBE_MAP_H
 

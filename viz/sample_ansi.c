@@ -99,8 +99,7 @@ glimpse_status view_stream_token(const color_scale *scale, const glimpse_token *
     paint p = paint_of(PAINT_PLAIN);
     double v;
     if (scale && t && bytes && style->colorize) {
-        if (n > 6 && !memcmp(bytes, "\xe2\x9f\xa8", 3) && !memcmp(bytes + n - 3, "\xe2\x9f\xa9", 3))
-            p = paint_of(PAINT_SPECIAL);
+        if (text_is_special(bytes, n)) p = paint_of(PAINT_SPECIAL);
         else if (color_scale_value(scale, t, &v)) p = (paint){PAINT_GROUND, style->colors, (float)v};
     }
     size_t before = out->n;
@@ -134,8 +133,9 @@ glimpse_status view_stream_legend(const view_style *style, int32_t vocab, int32_
     const glimpse_record of = {.size = sizeof of, .vocab_size = vocab};
     char note[64] = "";
     if (mode != style->mode) c_snprintf(note, sizeof note, "  (%s needs the finished text)", color_mode_name(style->mode));
-    text_legend(&of, &any, mode, style, columns, &t);
-    if (text_width(buf_str(&t.text), t.text.n) + strlen(note) <= columns) styled_puts(&t, note, PAINT_DIM);
+    const size_t own = strlen(note), least = 20; /* the mode, a bar and its ends: the words behind them make way for the note */
+    text_legend(&of, &any, mode, style, columns >= own + least ? columns - own : columns, &t);
+    if (text_width(buf_str(&t.text), t.text.n) + own <= columns) styled_puts(&t, note, PAINT_DIM);
     styled_puts(&t, "\n", PAINT_PLAIN);
     styled_emit(&t, 0, t.text.n, style->depth, out);
     bool failed = styled_failed(&t);

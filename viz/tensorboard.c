@@ -204,12 +204,6 @@ static void loss(const glimpse_record *r, const char *tag, double value, buffer 
     if (isfinite(value)) events_scalar(events_time(r->time), r->step, tag, (float)value, out);
 }
 
-static double metric_of(const glimpse_sample *s, const char *name) {
-    for (int32_t i = 0; i < s->n_metrics; i++)
-        if (!strcmp(s->metrics[i].name, name)) return s->metrics[i].value;
-    return NAN;
-}
-
 /* The metrics of the setting whose first sample is `first`: the mean over its samples of every prompt. */
 static void setting_metrics(const glimpse_record *r, const glimpse_sample *first, bool several, buffer *out) {
     for (int32_t m = 0; m < first->n_metrics; m++) {
@@ -218,7 +212,7 @@ static void setting_metrics(const glimpse_record *r, const glimpse_sample *first
         int n = 0;
         for (int32_t i = 0; i < r->n_samples; i++) {
             const glimpse_sample *s = GLIMPSE_AT(r->samples, i);
-            double x = s->setting == first->setting ? metric_of(s, first->metrics[m].name) : NAN;
+            double x = s->setting == first->setting ? text_metric_of(s->metrics, s->n_metrics, first->metrics[m].name) : NAN;
             if (isfinite(x)) sum += x, n++;
         }
         if (!n) continue;
@@ -309,12 +303,7 @@ glimpse_status events_of(const glimpse_record *r, buffer *out) {
         if (text_shows_metric(r->dataset[i].name)) named_scalar(r, "dataset/", r->dataset[i].name, "", "", r->dataset[i].value, out);
     for (int32_t i = 0; i < r->n_samples; i++) sample_text(r, GLIMPSE_AT(r->samples, i), out);
     for (int32_t i = 0; i < r->n_probes; i++) probe_scalars(r, GLIMPSE_AT(r->probes, i), out);
-    if (!buf_failed(out)) return GLIMPSE_OK;
-    if (out->bytes) {
-        out->n = from;
-        out->bytes[from] = 0;
-    }
-    FAIL(GLIMPSE_E_MEMORY, "no memory for an eval's events");
+    return text_done(false, out, from, "an eval's events");
 }
 
 void events_close(const glimpse_record *r, buffer *out) {

@@ -5,6 +5,7 @@
 #include "include/internal/utf8.h"
 #include <stdarg.h>
 #include <string.h>
+#include <strings.h>
 #include <utf8proc.h>
 
 enum { TOKEN_LIMIT = 256 }; /* bytes of a token: no cell shows more */
@@ -109,6 +110,17 @@ bool text_end_short(buffer *label) {
         buf_puts(label, "\xe2\x9f\xa8" "eot\xe2\x9f\xa9");
         return true;
     }
+    return false;
+}
+
+bool text_is_special(const char *piece, size_t n) {
+    return n > 6 && !memcmp(piece, "\xe2\x9f\xa8", 3) && !memcmp(piece + n - 3, "\xe2\x9f\xa9", 3);
+}
+
+bool text_is_unknown(const char *piece, size_t n) {
+    static const char *const names[] = {"\xe2\x9f\xa8unk\xe2\x9f\xa9", "<unk>", "[unk]", "<|unk|>", "\xef\xbf\xbd"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (n == strlen(names[i]) && !strncasecmp(piece, names[i], n)) return true;
     return false;
 }
 

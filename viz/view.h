@@ -4,8 +4,9 @@
  *   colors.h    a number of a token to a colour (modes, palettes, terminal depths)
  *   text.h      sample.txt entries, sample.ansi entries, the eval's log for the terminal
  *   canvas.h    an indexed picture: rectangles, lines, text        png.h  its encoding
- *   charts.h    heatmap, bar chart, sheet, minmax chart
- *   html.h      the review page     tensorboard.h  its event file     csv.h  a spreadsheet */
+ *   charts.h    heatmap, bar chart, sheet, minmax chart            probe_map.h  texts over the steps
+ *   html.h      the review page                                    screen.h  the same on a terminal
+ *   tensorboard.h  event files      csv.h  a spreadsheet           openai.h  JSON lines for other viewers */
 #ifndef GLIMPSE_VIZ_VIEW_H
 #define GLIMPSE_VIZ_VIEW_H
 
@@ -38,6 +39,9 @@ glimpse_status view_sample_ansi(const glimpse_record *r, const view_style *style
  * the eval before, for the digest line; `where` the path of the eval's sample.txt, or NULL. */
 glimpse_status view_terminal(const glimpse_record *r, const glimpse_record *before, const char *where,
                              const view_style *style, buffer *out);
+/* The numbers alone, of an offline run, whose texts stand elsewhere: a row a sample if `samples`, each behind its head where they are
+ * several, at most 24 rows; then that of task scores and of the data.  Nothing where there is none of it.  Appends. */
+glimpse_status view_numbers(const glimpse_record *r, bool samples, const view_style *style, buffer *out);
 /* The line of an eval without samples: "glimpse 750: no sample, val 2.51 >= best 2.47 @ 500 (--sample_each_eval)", from
  * `why` or else the losses.  view_terminal says it for a record that has none. */
 glimpse_status view_one_line(const glimpse_record *r, const view_style *style, buffer *out);

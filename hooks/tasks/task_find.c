@@ -131,7 +131,8 @@ glimpse_status task_find(const char *name, const char *dir, arena *a, task_kind 
                             "mean %s?", name, name, dir, near);
         FAIL_GOTO(GLIMPSE_E_INVALID, "--lm_eval_tasks: there is no task \"%.60s\", and no %.60s.json or .jsonl in %s\nhint: "
                   "hellaswag arc_easy arc_challenge piqa winogrande boolq openbookqa sciq copa lambada_openai lambada_standard "
-                  "wikitext hellaswag_llmc; one of your own: `glimpse help eval`; any other through lm-evaluation-harness: examples/lm_eval_glimpse.py", name, name, dir);
+                  "wikitext hellaswag_llmc; one of your own: `glimpse help eval`; any other through lm-evaluation-harness: "
+                  "examples/lm_eval_glimpse.py", name, name, dir);
     }
     char *own = arena_text(a, name, strlen(name));
     if (!own) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a task");
@@ -196,10 +197,7 @@ glimpse_status task_file(const task_kind *k, const char *dir, bool shots, char *
 
 /* --- llm.c's tokens -------------------------------------------------------------------------------------------------- */
 
-bool task_is_tokens(const char *path) {
-    size_t n = strlen(path);
-    return n > 4 && !strcmp(path + n - 4, ".bin");
-}
+bool task_is_tokens(const char *path) { return ends_with(path, ".bin"); }
 
 /* int32 header of 256: 20240522, 1, examples, bytes of the longest; then u16: 65535, bytes of the example, index, label,
  * completions (4), context tokens, the context, and for each completion its tokens' number and its tokens. */

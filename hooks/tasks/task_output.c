@@ -5,11 +5,6 @@
 #include <math.h>
 #include <string.h>
 
-static int bit_index(int metric) {
-    int i = 0;
-    while (metric >> (i + 1)) i++;
-    return i;
-}
 static bool is_perplexity(int metric) { return metric >= METRIC_PERPLEXITY; }
 
 /* --- a sample ------------------------------------------------------------------------------------------------------- */
@@ -102,7 +97,7 @@ static void put_sample(const task_result *r, int32_t i, buffer *room, buffer *ou
             py_float(x->answers[0].logprob, out);
             buf_printf(out, ", %.0f]", order[b] == METRIC_WORD_PERPLEXITY ? x->words : x->bytes);
         } else if (r->kind.output == TASK_LOGLIKELIHOOD && order[b] == METRIC_ACC) buf_printf(out, "%.0f", x->metric[0]);
-        else py_float(x->metric[bit_index(order[b])], out);
+        else py_float(x->metric[__builtin_ctz((unsigned)order[b])], out);
     }
     buf_puts(out, "}\n");
 }

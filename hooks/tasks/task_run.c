@@ -277,12 +277,6 @@ static glimpse_status encode_document(task_result *r, int32_t i, const model *m,
 
 /* --- numbers -------------------------------------------------------------------------------------------------------- */
 
-static int bit_index(int metric) {
-    int i = 0;
-    while (metric >> (i + 1)) i++;
-    return i;
-}
-
 static int32_t best_of(const task_sample *x, int how) { /* numpy.argmax: the first of equals */
     int32_t best = 0;
     double most = 0;
@@ -307,7 +301,7 @@ static void measure(const task_kind *k, task_sample *x) {
     }
     double ll = x->answers[0].logprob;
     x->metric[0] = x->answers[0].greedy;
-    x->metric[bit_index(METRIC_PERPLEXITY)] = ll;
+    x->metric[__builtin_ctz((unsigned)METRIC_PERPLEXITY)] = ll;
     if (k->output != TASK_ROLLING) return;
     x->words = (double)py_count_words(x->doc.page);
     x->bytes = (double)x->doc.page.n;
@@ -330,7 +324,8 @@ static void bootstrap_task(void *arg, int chunk) {
     }
 }
 
-double task_bootstrap_perplexity(const double *ll, int32_t n, int32_t resamples, pool *threads) {
+/* sample_stddev of exp(-mean) over resamples by random.choices, in chunks of 1000, chunk i seeded with i. */
+static double bootstrap_perplexity(const double *ll, int32_t n, int32_t resamples, pool *threads) {
     int32_t chunks = resamples / 1000;
     double *x = chunks > 0 ? malloc((size_t)chunks * 1000 * sizeof *x) : NULL, mean = 0, squares = 0;
     if (!x || n < 2) {
@@ -364,7 +359,7 @@ static glimpse_status aggregate(task_result *r, int32_t resamples, pool *threads
         *m = (task_metric){ bit, NAN, NAN, NAN };
         if (bit == METRIC_PERPLEXITY) {
             m->value = exp(-(all / r->n));
-            m->stderr_ = task_bootstrap_perplexity(ll, r->n, resamples, threads);
+            m->stderr_ = bootstrap_perplexity(ll, r->n, resamples, threads);
         } else if (bit == METRIC_WORD_PERPLEXITY) m->value = exp(-(all / words));
         else if (bit == METRIC_BYTE_PERPLEXITY) m->value = exp(-(all / bytes));
         else if (bit == METRIC_BITS_PER_BYTE) m->value = -(all / bytes) / log(2);
@@ -435,7 +430,6 @@ static glimpse_status take_answers(task_result *r, const request_list *q, const 
 glimpse_status task_run(const task_kind *k, const task_options *o, generator *g, const model *m, tokenizer *t,
                         task_result *out) {
     glimpse_status st = GLIMPSE_OK;
-    double t0 = monotonic_s();
     task_result r = { .kind = *k, .num_fewshot = k->output == TASK_ROLLING || k->apart ? 0 : o->num_fewshot,
                       .seed = o->fewshot_seed, .arena = arena_new() };
     request_list q = { .windows = NULL };
@@ -460,7 +454,6 @@ glimpse_status task_run(const task_kind *k, const task_options *o, generator *g,
     TRY_GOTO(score_requests(g, requests, n, &cfg, answers));
     TRY_GOTO(take_answers(&r, &q, answers));
     TRY_GOTO(aggregate(&r, o->bootstrap, g->pool));
-    r.seconds = monotonic_s() - t0;
     *out = r;
     r = (task_result){ .arena = NULL };
 out:

@@ -32,7 +32,6 @@ typedef struct task_result {
     int32_t n, n_all, num_fewshot, seed;
     task_metric metrics[METRICS];
     int32_t n_metrics;
-    double seconds;
     arena *arena;
 } task_result;
 
@@ -62,8 +61,5 @@ glimpse_status task_encode(const model *m, tokenizer *t, text s, buffer *ids);
 glimpse_status task_run(const task_kind *k, const task_options *o, generator *g, const model *m, tokenizer *t,
                         task_result *out);
 void task_result_free(task_result *r);
-
-/* sample_stddev of exp(-mean) over resamples by random.choices, in chunks of 1000, chunk i seeded with i. */
-double task_bootstrap_perplexity(const double *ll, int32_t n, int32_t resamples, pool *threads);
 
 #endif

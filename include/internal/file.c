@@ -333,6 +333,11 @@ static bool mode_of(const char *path, mode_t *mode) {
     return found;
 }
 
+bool ends_with(const char *name, const char *end) {
+    size_t n = strlen(name), e = strlen(end);
+    return n >= e && !strcmp(name + n - e, end);
+}
+
 bool path_exists(const char *path) {
     mode_t mode;
     return mode_of(path, &mode);

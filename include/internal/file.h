@@ -105,6 +105,7 @@ void signal_guard_leave(const signal_guard *g); /* keeps errno */
 char *path_join(const char *dir, const char *name); /* returned (free); NULL: no memory; an absolute name stands alone */
 char *path_dir(const char *path);                   /* returned (free): what is before the last '/', "." without one   */
 const char *path_base(const char *path);            /* borrowed: what follows the last '/'                             */
+bool ends_with(const char *name, const char *end);  /* "model.bin" and ".bin"                                           */
 bool path_exists(const char *path);
 bool path_is_dir(const char *path);
 bool path_is_file(const char *path); /* a regular file, perhaps through links */

@@ -19,8 +19,8 @@ enum { SCHEDULE_WHY_BYTES = 160, SCHEDULE_LOSS_BYTES = 32, SCHEDULE_LOSSES_BYTES
 
 void schedule_init(schedule *s);
 
-/* Always at the first eval, after one whose sampling failed or could not be begun, with --sample_each_eval, where the loss improved on the best, and where either is not
- * finite.  If not, `why` says so. */
+/* Always at the first eval, after one whose sampling failed or could not be begun, with --sample_each_eval, where the loss improved
+ * on the best, and where either is not finite.  If not, `why` says so. */
 bool schedule_is_due(const schedule *s, const options *o, double val_loss, char why[SCHEDULE_WHY_BYTES]);
 
 /* A finite loss, or a change of one: "2.513"; from a million on, where a run diverges, "1.5e+30". */

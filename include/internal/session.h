@@ -46,6 +46,7 @@ typedef struct session_host {
     int in_terminal;      /* lines are typed: failed turns are the user's to see, not the exit status's */
     weights_source *weights; /* of a trainer whose weights are on a GPU, borrowed; NULL = where the model says */
     bool begun;        /* this run's first eval was at step 0, before this session: it goes on with an older one's no more than then */
+    bool seen;         /* an eval of this run was before this session: people were told which older run it goes on with */
     char run[16];      /* hexadecimal: the name of a run that this session begins; a journal that ends in a line of this
                           run is continued, whatever the step.  "" = a name of its own */
 } session_host;
@@ -114,7 +115,6 @@ typedef struct session_api {
                             const float *losses);
     glimpse_status (*generate)(session *s, const glimpse_request *request, glimpse_record **record);
     glimpse_status (*score)(session *s, const glimpse_request *request, glimpse_record **record);
-    void (*record_free)(glimpse_record *record);
     glimpse_status (*close)(session *s);
     /* One of SESSION_COMMANDS; `dir` NULL = none was given.  Its text goes through host->out. */
     glimpse_status (*command)(session_command which, const options *o, const char *dir, const session_host *host);

@@ -164,3 +164,5 @@ double monotonic_s(void) {
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
+
+int64_t monotonic_ms(void) { return (int64_t)(monotonic_s() * 1e3); }

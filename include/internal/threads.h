@@ -30,6 +30,7 @@ void pool_between(pool *p, int (*between)(void *user), void *user);
 void pool_close(pool *p); /* NULL is fine */
 
 double monotonic_s(void); /* seconds from some moment on, which only rise */
+int64_t monotonic_ms(void);
 int cpu_count(void); /* CPUs in this thread's affinity mask, no more than a quota gives (cgroup.h), at least 1 */
 
 #endif

@@ -5,10 +5,9 @@
  * elements that begin at multiples of 16 bytes.  Otherwise it gets a copy of its own: from the device in one pass, also out of
  * another process's memory (weights_source.h), or from the host.  GPT-2's and Llama's tensors on the device need none inline. */
 #include "kernels/cuda/cuda.cuh"
+#include "kernels/dtype.h"
 
 enum { STAGING = 16 << 20 };
-
-static size_t dtype_size(glimpse_dtype t) { return t == GLIMPSE_F32 ? 4 : 2; }
 
 static cudaError_t on_device(const void *p, bool *yes) {
     cudaPointerAttributes a;
@@ -38,7 +37,7 @@ static glimpse_status add_matrix(cuda_backend *be, const matrix *m, int32_t *pla
     r->from = *m;
     r->ld = round_up(m->cols, ROW_ALIGN);
     bool there = false, for_good = !be->cfg.source || be->cfg.source->stays;
-    size_t size = dtype_size(m->dtype);
+    size_t size = dtype_bytes(m->dtype);
     const void *from = now_at(be, m->data);
     if (for_good) CUDA(be, on_device(from, &there), "asking where the weights are");
     if (there && m->col_stride == 1 && m->cols % ROW_ALIGN == 0 && m->row_stride >= m->cols &&
@@ -233,7 +232,7 @@ glimpse_status cuda_caches_open(cuda_backend *be) {
 /* A host matrix passes through the staging memory in pieces along its slower dimension. */
 static glimpse_status upload_pieces(cuda_backend *be, const resident *r) {
     const matrix *m = &r->from;
-    size_t size = dtype_size(m->dtype);
+    size_t size = dtype_bytes(m->dtype);
     bool by_rows = m->row_stride >= m->col_stride;
     int64_t slow = by_rows ? m->rows : m->cols, stride = by_rows ? m->row_stride : m->col_stride;
     int64_t fast_span = by_rows ? (m->cols - 1) * m->col_stride + 1 : (m->rows - 1) * m->row_stride + 1;
@@ -255,7 +254,7 @@ static glimpse_status upload_pieces(cuda_backend *be, const resident *r) {
 
 static glimpse_status refresh_matrix(cuda_backend *be, const resident *r) {
     const matrix *m = &r->from;
-    size_t size = dtype_size(m->dtype);
+    size_t size = dtype_bytes(m->dtype);
     bool there = false;
     if (!r->own) return GLIMPSE_OK;
     const void *from = now_at(be, m->data);
@@ -281,7 +280,7 @@ static glimpse_status refresh_matrix(cuda_backend *be, const resident *r) {
 
 static glimpse_status refresh_vector(cuda_backend *be, const vector_use *u) {
     const void *from = now_at(be, u->from.data);
-    size_t bytes = (size_t)u->from.n * dtype_size(u->from.dtype);
+    size_t bytes = (size_t)u->from.n * dtype_bytes(u->from.dtype);
     bool there = false;
     CUDA(be, on_device(from, &there), "asking where the weights are");
     if (!there) {

@@ -176,12 +176,10 @@ ROLLED
 }
 
 /* No token: the logits are not finite. */
-static __device__ bool refuse(const decide_args &a, int r, burst_token *token, int bad_id, float bad, work_space *w) {
+static __device__ bool refuse(const decide_args &a, int r, burst_token *token, work_space *w) {
     if (thread() == 0) {
-        memset(token, 0, sizeof *token);
         token->id = -1;
-        token->bad_id = bad_id;
-        token->bad_logit = bad;
+        token->n_top = 0;
     }
     return advance(a, r, -1, w);
 }
@@ -267,7 +265,7 @@ static __device__ OUTLINED bool draw_token(const decide_args &a, int r, work_spa
     const row_view v = {raw, a.tiles + tiles, a.changed + r * a.ld, a.changed_tiles + tiles, NULL, a.vocab, a.n_tiles, false};
 
     const row_facts f = facts_of(v, a.row[r].inv_t, w);
-    if (f.bad >= 0 || !(f.max > -INFINITY)) return refuse(a, r, token, f.bad, f.bad < 0 ? -INFINITY : raw[f.bad], w);
+    if (f.bad >= 0 || !(f.max > -INFINITY)) return refuse(a, r, token, w);
     const double logz = (double)f.max + det_log(f.sum);
     const survivors whole = {v, f.max, 1.0, f.first, ~(u64)0, f.finite, 0, state.list_room, 0};
     survivors s = whole;
@@ -276,7 +274,7 @@ static __device__ OUTLINED bool draw_token(const decide_args &a, int r, work_spa
     if (n_top > 0) list_tops(s, n_top, wanted < f.finite ? wanted : f.finite, tops, w);
 
     double t, warm = f.warm, left;
-    if (!apply(a, state, r, s, &warm, &t, w)) return refuse(a, r, token, -1, -INFINITY, w);
+    if (!apply(a, state, r, s, &warm, &t, w)) return refuse(a, r, token, w);
     const int id = s.n == 1 ? id_of(s.first) : s.n <= s.n_list ? draw_listed(s, state.key, position, w) : draw_row(s, state.key, position, w);
 
     if (!(t > 0)) warm = 1;
@@ -293,8 +291,6 @@ ROLLED
     if (thread() == 0) {
         const double entropy = det_log(f.sum) - f.moment / f.sum, p = det_exp(det_scaled(logit_at(s.v, id), s.max, s.inv_t));
         token->id = id;
-        token->bad_id = -1;
-        token->bad_logit = 0;
         token->rank = above + 1;
         token->kept = s.n;
         token->n_top = n_top;

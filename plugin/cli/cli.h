@@ -26,6 +26,8 @@ void keeper_words(int status, bool oom, char *words, size_t cap);
 /* `glimpse convert` and `glimpse inspect`; argv[0] is the program's name, the command taken out.  files.c. */
 int cli_files(int argc, char **argv, bool inspect);
 
+/* Say the last error; returns `code`.  commands.c */
+int cli_say_error(int code);
 /* The page of a command to stdout; the exit code.  commands.c */
 int cli_print_command(const char *name);
 

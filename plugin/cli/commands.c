@@ -1,5 +1,5 @@
-/* commands.c -- what the first word of the command line asks for: one of the session's
- * commands (none: sample), tokenize, convert, inspect, help.  Text that was asked for goes to stdout, all else to stderr.  Called by main.c. */
+/* commands.c -- what the first word of the command line asks for: one of the session's commands (none: sample), tokenize, convert,
+ * inspect, help.  Text that was asked for goes to stdout, all else to stderr.  Called by main.c. */
 #define _GNU_SOURCE
 #include <signal.h>
 #include <stdatomic.h>
@@ -14,7 +14,7 @@
 
 static const guest_log to_stderr;
 
-static int say_error(int code) {
+int cli_say_error(int code) {
     guest_say_error(&to_stderr);
     return code;
 }
@@ -24,7 +24,7 @@ static int print(buffer *b) {
     glimpse_status st = buf_failed(b) ? status_fail(GLIMPSE_E_MEMORY, __FILE__, __LINE__, "no memory for the text")
                                       : file_write_fd(STDOUT_FILENO, "stdout", b->bytes, b->n);
     buf_free(b);
-    return st < 0 ? say_error(1) : 0;
+    return st < 0 ? cli_say_error(1) : 0;
 }
 
 static int print_version(void) {
@@ -49,7 +49,7 @@ static int help(int argc, char **argv) {
     }
     if (argc > 3) {
         status_fail(GLIMPSE_E_INVALID, __FILE__, __LINE__, "unexpected word \"%.60s\"\nhint: glimpse help COMMAND, or glimpse help FLAG", argv[3]);
-        return say_error(2);
+        return cli_say_error(2);
     }
     if (help_command(&b, argv[2])) return print(&b);
     const char *name = argv[2] + strspn(argv[2], "-");
@@ -63,7 +63,7 @@ static int help(int argc, char **argv) {
     if (name > argv[2]) { /* it was meant as a flag */
         if (near) status_fail(GLIMPSE_E_INVALID, __FILE__, __LINE__, "no flag --%.60s\nhint: did you mean --%s?", name, near);
         else status_fail(GLIMPSE_E_INVALID, __FILE__, __LINE__, "no flag --%.60s\nhint: `glimpse --help` lists the flags", name);
-        return say_error(2);
+        return cli_say_error(2);
     }
     const char *command = help_nearest_command(name);
     if (command) buf_printf(&b, "did you mean `glimpse help %s`%s", command, near ? " or " : "?");
@@ -71,14 +71,14 @@ static int help(int argc, char **argv) {
     if (!command && !near) buf_puts(&b, "`glimpse --help` lists both");
     status_fail(GLIMPSE_E_INVALID, __FILE__, __LINE__, "no command and no flag \"%.60s\"\nhint: %s", name, buf_str(&b));
     buf_free(&b);
-    return say_error(2);
+    return cli_say_error(2);
 }
 
 /* The configuration that the flags give; what is left in argv are words.  NULL: said. */
 static glimpse_config *configure(int *argc, char **argv) {
     glimpse_config *cfg = glimpse_config_new();
     if (!cfg || glimpse_set(cfg, "flag_scope", "all") < 0 || glimpse_parse_args(cfg, argc, argv) < 0) {
-        say_error(2);
+        cli_say_error(2);
         glimpse_config_free(cfg);
         return NULL;
     }
@@ -93,18 +93,18 @@ static int unexpected(const char *word) {
     if (word[0] == '-' && word[1]) {
         status_fail(GLIMPSE_E_INVALID, __FILE__, __LINE__, "unknown flag %.60s\nhint: flags begin with two hyphens; `glimpse "
                     "--help` lists them", word);
-        return say_error(2);
+        return cli_say_error(2);
     }
     const char *near = help_nearest_command(word);
     if (near) {
         status_fail(GLIMPSE_E_INVALID, __FILE__, __LINE__, "unexpected word \"%.60s\"\nhint: did you mean `glimpse %s`? A prompt is given "
                     "with --prompt, in quotes", word, near);
-        return say_error(2);
+        return cli_say_error(2);
     }
     if (path_exists(word)) {
         status_fail(GLIMPSE_E_INVALID, __FILE__, __LINE__, "unexpected word \"%.60s\"\nhint: `glimpse --checkpoint %.300s` samples from it; `glimpse --help` "
                     "lists the commands", word, word);
-        return say_error(2);
+        return cli_say_error(2);
     }
     buffer known = {0};
     for (int i = 0; i < COMMANDS; i++)
@@ -112,7 +112,7 @@ static int unexpected(const char *word) {
     status_fail(GLIMPSE_E_INVALID, __FILE__, __LINE__, "unexpected word \"%.60s\"\nhint: the commands are %schat, tokenize, convert IN "
                 "OUT, inspect PATH and help FLAG; a prompt is given with --prompt, in quotes", word, buf_str(&known));
     buf_free(&known);
-    return say_error(2);
+    return cli_say_error(2);
 }
 
 /* Ctrl-C, or an end from outside, while `report` draws: it takes away what it began, then the signal has its way.  The second one

@@ -10,14 +10,9 @@
 
 static const guest_log to_stderr;
 
-static int say_error(int code) {
-    guest_say_error(&to_stderr);
-    return code;
-}
-
 static int bad(const char *fmt, const char *word) {
     status_fail(GLIMPSE_E_INVALID, __FILE__, __LINE__, fmt, word);
-    return say_error(2);
+    return cli_say_error(2);
 }
 
 int cli_files(int argc, char **argv, bool inspect) {
@@ -36,15 +31,17 @@ int cli_files(int argc, char **argv, bool inspect) {
         if (!words && (!strcmp(word, "--help") || !strcmp(word, "-h"))) return cli_print_command(inspect ? "inspect" : "convert");
         int taken = words ? 0 : inspect ? own_flag_take("inspect", of_inspect, 1, argc, argv, &i)
                                         : own_flag_take("convert", of_convert, sizeof of_convert / sizeof *of_convert, argc, argv, &i);
-        if (taken < 0) return say_error(2);
+        if (taken < 0) return cli_say_error(2);
         if (taken) continue;
         if (!c.in) c.in = word;
         else if (!inspect && !c.out) c.out = word;
         else return bad("unexpected word \"%.60s\"", word);
     }
-    if (!c.in || (!inspect && !c.out)) return bad(inspect ? "%s missing\nhint: glimpse inspect PATH" : "%s missing\nhint: glimpse convert IN OUT", inspect ? "a path is" : "paths are");
+    if (!c.in || (!inspect && !c.out))
+        return bad(inspect ? "%s missing\nhint: glimpse inspect PATH" : "%s missing\nhint: glimpse convert IN OUT",
+                   inspect ? "a path is" : "paths are");
     const session_api *api;
     glimpse_status st = session_load(&api);
     if (st >= 0) st = inline_files(api, &c, &to_stderr);
-    return st < 0 ? say_error(st == GLIMPSE_E_INVALID ? 2 : 1) : 0;
+    return st < 0 ? cli_say_error(st == GLIMPSE_E_INVALID ? 2 : 1) : 0;
 }

@@ -63,6 +63,8 @@ static const page pages[] = {
      "token is given and not scored. A text longer than the context is read in windows, each token scored once.",
      "Standard output has a line a token: ln p, its logarithm of the probability at temperature 1, before any sampler; p; "
      "rank, 1 = the likeliest; entropy of the distribution it was in, in nats; the token; its id.\n"
+     "With --colorize_output the text itself instead, each token in the colour of its probability, or of what --colorize_mode says; "
+     "--color always colours it in a pipe too.\n"
      "With --json an object a line: id, text, logprob, rank, entropy and left, the probability of all tokens that are likelier "
      "than this one: it falls into the nucleus of every top_p above left.\n"
      "Answers to requests: {\"logprob\", \"greedy\", \"tokens\"} for a context and a continuation (greedy: each token is the likeliest); "

@@ -13,11 +13,6 @@
 
 static const guest_log to_stderr;
 
-static int say(int code) {
-    guest_say_error(&to_stderr);
-    return code;
-}
-
 static int run(const session_tokenize *given, bool from_stdin) {
     session_tokenize job = *given;
     const session_api *api = NULL;
@@ -38,7 +33,7 @@ static int run(const session_tokenize *given, bool from_stdin) {
     if (out) api->free_text(out);
     buf_free(&text);
     buf_free(&line);
-    return st < 0 ? say(st == GLIMPSE_E_INVALID ? 2 : 1) : 0;
+    return st < 0 ? cli_say_error(st == GLIMPSE_E_INVALID ? 2 : 1) : 0;
 }
 
 int cli_tokenize(int argc, char **argv) {
@@ -57,7 +52,7 @@ int cli_tokenize(int argc, char **argv) {
         }
         if (!words && (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h"))) return cli_print_command("tokenize");
         int taken = words ? 0 : own_flag_take("tokenize", flags, sizeof flags / sizeof *flags, argc, argv, &i);
-        if (taken < 0) return say(2);
+        if (taken < 0) return cli_say_error(2);
         if (taken) continue;
         if (job.text) {
             if (path_exists(job.text))
@@ -66,13 +61,13 @@ int cli_tokenize(int argc, char **argv) {
             else
                 status_fail(GLIMPSE_E_INVALID, __FILE__, __LINE__, "tokenize: one text at a time, \"%.60s\" is another\nhint: put it "
                             "into quotes", argv[i]);
-            return say(2);
+            return cli_say_error(2);
         }
         job.text = argv[i];
     }
     if (ids && job.text) {
         status_fail(GLIMPSE_E_INVALID, __FILE__, __LINE__, "tokenize: --decode has its ids, \"%.60s\" is a text", job.text);
-        return say(2);
+        return cli_say_error(2);
     }
     job.decode = ids != NULL;
     if (ids) job.text = ids, words = false;

@@ -27,6 +27,7 @@
 #include "build_id.h" /* written by the Makefile: GLIMPSE_BUILD_ID */
 #include "include/internal/file.h"
 #include "include/internal/record.h"
+#include "include/internal/threads.h"
 #include "plugin/cli/cli.h"
 #include "plugin/cli/import.h"
 #include "plugin/cli/pace.h"
@@ -214,12 +215,11 @@ static bool is_alone(void *user) {
 static int rest(void *user) {
     worker *w = user;
     for (double left = pace_debt(&w->pace); left > 0 && w->n_waiting < MOST_WAITING;) {
-        struct timespec before, after, most = {(time_t)left, (long)((left - (double)(time_t)left) * 1e9)};
+        const struct timespec most = {(time_t)left, (long)((left - (double)(time_t)left) * 1e9)};
         struct pollfd p[2] = {{WORKER_SOCKET, POLLIN | POLLRDHUP, 0}, {w->trainer, POLLIN, 0}};
-        clock_gettime(CLOCK_MONOTONIC, &before);
+        double began = monotonic_s();
         int n = ppoll(p, 2, &most, NULL);
-        clock_gettime(CLOCK_MONOTONIC, &after);
-        double s = (double)(after.tv_sec - before.tv_sec) + 1e-9 * (double)(after.tv_nsec - before.tv_nsec);
+        double s = monotonic_s() - began;
         pace_rested(&w->pace, s);
         left -= s;
         if (n <= 0) continue;
@@ -394,10 +394,12 @@ static glimpse_status open_session(worker *w, message *m) {
     m->fd = -1; /* kept */
     TRY(bind_snapshot(w));
     TRY(session_load(&w->api));
-    session_host host = {.user = w, .log = on_log, .record = on_record, .blocked = blocked, .locked = on_locked, .taken = on_taken, .between = rest, .alone = is_alone,
-                         .opened = on_opened, .terminal = !w->hello.log_back && isatty(STDERR_FILENO)};
+    session_host host = {.user = w, .log = on_log, .record = on_record, .blocked = blocked, .locked = on_locked, .taken = on_taken,
+                         .between = rest, .alone = is_alone, .opened = on_opened,
+                         .terminal = !w->hello.log_back && isatty(STDERR_FILENO)};
     host.weights = describe_source(w);
     host.begun = m->head.again == 1;
+    host.seen = m->head.again != 0;
     memcpy(host.run, w->hello.run, sizeof host.run);
     w->pace.least = opt_float(w->hello.o, OPT_worker_share) / 100;
     TRY(modules_open(w->hello.o, &w->model, &w->mods));

@@ -100,12 +100,12 @@ glimpse_status checkpoint_find_since(const char *path, int64_t since, char **fou
     }
     if (!path_exists(path)) {
         const char *slash = strchr(path, '/');
-        bool hub = slash && slash != path && slash[1] && !strchr(slash + 1, '/') && !strchr("./~", path[0]);
+        bool hub = strstr(path, "://") || (slash && slash != path && slash[1] && !strchr(slash + 1, '/') && !strchr("./~", path[0]));
         if (hub)
             FAIL(GLIMPSE_E_IO, "%s: there is no such file or directory\n"
                  "hint: if it is the name of a model on a hub, fetch it first: nothing is downloaded here", path);
         FAIL(GLIMPSE_E_IO, "%s: there is no such file or directory\nhint: --checkpoint names a file or a directory; unset, the newest "
-             "checkpoint in --out_dir is taken; `glimpse --help` lists the commands", path);
+             "checkpoint in --out_dir is taken; nothing is downloaded from a hub; `glimpse --help` lists the commands", path);
     }
     char *copy = strdup(path);
     if (!copy) FAIL(GLIMPSE_E_MEMORY, "no memory for a path");

@@ -33,11 +33,6 @@ static char *parent_of(const char *dir) {
     return parent;
 }
 
-static bool ends_with(const char *s, const char *end) {
-    size_t n = strlen(s), e = strlen(end);
-    return n > e && !strcmp(s + n - e, end);
-}
-
 /* The one *.safetensors in a directory, by name of the lowest if there are several of one shape; NULL = none. */
 static char *any_safetensors(const char *dir) {
     char *best = NULL;

@@ -220,16 +220,9 @@ static glimpse_status check_kind(const char *name, const weight_list *l, const g
 static bool is_conv1d(const weight_list *l, const glimpse_model *d) {
     for (int32_t i = 0; i < l->n; i++) {
         const weight *w = &l->w[i];
-        size_t n = strlen(w->name), s = strlen("attn.c_attn.weight");
-        if (n >= s && !strcmp(w->name + n - s, "attn.c_attn.weight") && w->n_dims == 2)
-            return w->dims[0] == d->channels && w->dims[1] != d->channels;
+        if (ends_with(w->name, "attn.c_attn.weight") && w->n_dims == 2) return w->dims[0] == d->channels && w->dims[1] != d->channels;
     }
     return false;
-}
-
-static bool ends_with(const char *s, const char *end) {
-    size_t n = strlen(s), e = strlen(end);
-    return n >= e && !strcmp(s + n - e, end);
 }
 
 glimpse_status config_fit_weights(const char *name, weight_list *l, const glimpse_model *d, const config_facts *facts) {

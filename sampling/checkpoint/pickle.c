@@ -275,13 +275,17 @@ static glimpse_status op_reduce(machine *m) {
     }
 }
 
+static bool is_text(const pickle_value *v, const char *text) {
+    return v && v->kind == PICKLE_TEXT && v->n == strlen(text) && !memcmp(v->text, text, v->n);
+}
+
 /* ('storage', class, key, location, elements) */
 static glimpse_status op_persistent(machine *m) {
     TRY(need(m, 1));
     const pickle *p = m->p;
     const pickle_value *id = at(m, 0), *class = pickle_item(p, id, 1), *key = pickle_item(p, id, 2);
     pickle_value v = {.kind = PICKLE_STORAGE};
-    if (id->kind != PICKLE_TUPLE || id->n != 5 || !pickle_is_text(pickle_item(p, id, 0), "storage") ||
+    if (id->kind != PICKLE_TUPLE || id->n != 5 || !is_text(pickle_item(p, id, 0), "storage") ||
         class->kind != PICKLE_GLOBAL || class->global != GLOBAL_STORAGE || key->kind != PICKLE_TEXT ||
         !pickle_i64(pickle_item(p, id, 4), &v.as.i) || v.as.i < 0)
         FAIL(GLIMPSE_E_FORMAT, "%s: byte %zu of its pickle: a persistent id that is no storage", m->name, m->at - 1);
@@ -459,12 +463,8 @@ const pickle_value *pickle_item(const pickle *p, const pickle_value *of, uint32_
 const pickle_value *pickle_get(const pickle *p, const pickle_value *dict, const char *key) {
     if (!dict || dict->kind != PICKLE_DICT) return NULL;
     for (uint32_t i = 0; i + 1 < dict->n; i += 2)
-        if (pickle_is_text(&p->values[dict->items[i]], key)) return &p->values[dict->items[i + 1]];
+        if (is_text(&p->values[dict->items[i]], key)) return &p->values[dict->items[i + 1]];
     return NULL;
-}
-
-bool pickle_is_text(const pickle_value *v, const char *text) {
-    return v && v->kind == PICKLE_TEXT && v->n == strlen(text) && !memcmp(v->text, text, v->n);
 }
 
 bool pickle_i64(const pickle_value *v, int64_t *out) {

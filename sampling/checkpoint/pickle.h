@@ -77,7 +77,6 @@ void pickle_free(pickle *p);
 const pickle_value *pickle_root(const pickle *p);
 const pickle_value *pickle_get(const pickle *p, const pickle_value *dict, const char *key);
 const pickle_value *pickle_item(const pickle *p, const pickle_value *of, uint32_t i);
-bool pickle_is_text(const pickle_value *v, const char *text);
 bool pickle_i64(const pickle_value *v, int64_t *out); /* an int or a bool */
 
 #endif

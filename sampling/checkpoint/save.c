@@ -42,7 +42,7 @@ bool save_remove(const char *path) {
     return !path_exists(path);
 }
 
-static bool ends_with(const char *s, size_t n, const char *end) {
+static bool span_ends_with(const char *s, size_t n, const char *end) {
     size_t e = strlen(end);
     return n > e && !memcmp(s + n - e, end, e);
 }
@@ -57,8 +57,8 @@ static bool is_of_a_save(const char *name, size_t n, bool *weights, bool *config
             *config |= i == 0;
             return true;
         }
-    if (n > 5 && !memcmp(name, "model", 5) && ends_with(name, n, ".safetensors")) return *weights = true;
-    return ends_with(name, n, ".safetensors.index.json") || ends_with(name, n, ".tiktoken");
+    if (n > 5 && !memcmp(name, "model", 5) && span_ends_with(name, n, ".safetensors")) return *weights = true;
+    return span_ends_with(name, n, ".safetensors.index.json") || span_ends_with(name, n, ".tiktoken");
 }
 
 /* Does a directory hold regular files of a save's names alone?  `whole`: with config.json and weights, or nothing at all; else
@@ -72,7 +72,7 @@ static glimpse_status check_directory(const char *path, bool whole) {
         if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, "..")) continue;
         struct stat s;
         size_t n = strlen(e->d_name);
-        if (!whole && ends_with(e->d_name, n, ".tmp")) {
+        if (!whole && span_ends_with(e->d_name, n, ".tmp")) {
             n -= 4;
             while (n && strchr("0123456789-", e->d_name[n - 1])) n--;
             n -= n && e->d_name[n - 1] == '.';

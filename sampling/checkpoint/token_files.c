@@ -66,11 +66,6 @@ static glimpse_status take(token_files *f, const char *path, const char *name) {
     return st;
 }
 
-static bool ends_with(const char *s, const char *end) {
-    size_t n = strlen(s), e = strlen(end);
-    return n >= e && !strcmp(s + n - e, end);
-}
-
 /* Does a file lie elsewhere than in the folder of its name, behind a link? */
 static bool leaves(const char *path) {
     char *dir = path_dir(path), real[PATH_MAX], within[PATH_MAX];
@@ -129,7 +124,8 @@ static void name_for(const char *path, const buffer *b, char name[MAX_NAME]) {
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (!strcmp(base, known[i])) n = 0;
     if (!n || ends_with(base, ".tiktoken")) c_snprintf(name, MAX_NAME, "%s", base);
-    else if (first == '{' || first == 0xef) c_snprintf(name, MAX_NAME, "%s", memmem(b->bytes, b->n, "default_num_special_tokens", 26) ? "tekken.json" : "tokenizer.json");
+    else if (first == '{' || first == 0xef)
+        c_snprintf(name, MAX_NAME, memmem(b->bytes, b->n, "default_num_special_tokens", 26) ? "tekken.json" : "tokenizer.json");
     else if (first == 0x80) c_snprintf(name, MAX_NAME, "meta.pkl");
     else if (is_tiktoken(b->bytes, b->n)) c_snprintf(name, MAX_NAME, "%.*s.tiktoken", MAX_NAME - 12, base);
     else if (first == '\n') c_snprintf(name, MAX_NAME, "tokenizer.model");

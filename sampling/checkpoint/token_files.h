@@ -17,7 +17,8 @@ typedef struct token_files token_files;
 /* `t`: NULL = there is none.  `beside`: a checkpoint's directory, for its generation_config.json, or NULL.  The ends of `m` that
  * are not known (-1) are t's from now on, as sampling takes them.  Returned: token_files_free.  GLIMPSE_E_IO, _MEMORY. */
 glimpse_status token_files_make(tokenizer *t, const char *beside, model *m, token_files **out);
-/* The files of a tokenizer that could not be read, as they are, but none that a link has elsewhere; `why` is said in the note.  GLIMPSE_E_IO, also for a GGUF file. */
+/* The files of a tokenizer that could not be read, as they are, but none that a link has elsewhere; `why` is said in the note.
+ * GLIMPSE_E_IO, also for a GGUF file. */
 glimpse_status token_files_copy(const char *path, const char *why, token_files **out);
 /* What a person should know, a line without its end; "" = nothing. */
 const char *token_files_note(const token_files *f);

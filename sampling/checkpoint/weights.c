@@ -13,25 +13,14 @@ typedef struct weight_slot {
 #define MAX_DIM      ((int64_t)1 << 40)
 #define MAX_ELEMENTS ((int64_t)1 << 60)
 
-glimpse_status weights_take_file(weight_list *l, file *f, int32_t *index) {
-    glimpse_status st = GLIMPSE_OK;
-    file *grown = NULL;
-    if (l->n_files >= MAX_FILES) FAIL_GOTO(GLIMPSE_E_FORMAT, "%s: more than %d files", f->path, (int)MAX_FILES);
-    if (!(grown = realloc(l->files, ((size_t)l->n_files + 1) * sizeof *grown)))
-        FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a list of files");
-    l->files = grown;
-    *index = l->n_files;
-    l->files[l->n_files++] = *f;
-    *f = (file)FILE_INIT;
-out:
-    file_close(f);
-    return st;
-}
-
 glimpse_status weights_open_file(weight_list *l, const char *path, int32_t *index) {
-    file f = FILE_INIT;
-    TRY(file_open_read(path, &f));
-    return weights_take_file(l, &f, index);
+    if (l->n_files >= MAX_FILES) FAIL(GLIMPSE_E_FORMAT, "%s: more than %d files", path, (int)MAX_FILES);
+    file *grown = realloc(l->files, ((size_t)l->n_files + 1) * sizeof *grown);
+    if (!grown) FAIL(GLIMPSE_E_MEMORY, "no memory for a list of files");
+    l->files = grown;
+    TRY(file_open_read(path, &l->files[l->n_files]));
+    *index = l->n_files++;
+    return GLIMPSE_OK;
 }
 
 int64_t weight_elements(const int64_t *dims, int32_t n_dims) {

@@ -40,8 +40,6 @@ typedef struct weight_list { /* start from {0} */
 
 /* Open a file and take it in; *index is its number. */
 glimpse_status weights_open_file(weight_list *l, const char *path, int32_t *index);
-/* Take in a file that is open already; the list owns it from then on (f becomes FILE_INIT), also on an error. */
-glimpse_status weights_take_file(weight_list *l, file *f, int32_t *index);
 /* Add one tensor; the name (n bytes) is copied, valid UTF-8 without control characters.  Checks: name, number, dims
  * 0 to 2^40, bytes within the file, no second of the same name. */
 glimpse_status weights_add(weight_list *l, const weight *w, const char *name, size_t n);

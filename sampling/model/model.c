@@ -251,28 +251,44 @@ static void complete_norm(const model *m, norm_spec *n, bool always) {
     n->plus_one = m->d.norm_plus_one == 1;
 }
 
-static glimpse_status missing(const model *m, const tensor_rule *rule, int32_t layer) {
-    char name[160], want[160];
-    name_of(rule, layer, name, sizeof name);
-    shape_expected(&m->d, rule, false, false, want, sizeof want);
-    FAIL(GLIMPSE_E_MODEL, "tensor %s is missing: expected %s", name, want);
-}
-
 static const void *data_of(const model *m, const tensor_rule *rule, int32_t l) {
     const void *place = (const char *)(rule_in_layer(rule) ? (const void *)&m->layers[l] : (const void *)m) + rule->place;
     return rule->dims[1] != DIM_NONE ? ((const matrix *)place)->data : ((const vector *)place)->data;
 }
 
+/* The name of a tensor that is not there, with * where no layer has it.  False: it is. */
+static bool lacks(const model *m, const tensor_rule *rule, int32_t *first, char *name, size_t cap) {
+    const int32_t n = rule_in_layer(rule) ? m->d.n_layers : 1;
+    int32_t there = 0;
+    *first = -1;
+    for (int32_t l = n; l-- > 0;)
+        if (data_of(m, rule, l)) there++;
+        else *first = l;
+    if (*first < 0) return false;
+    name_of(rule, !rule_in_layer(rule) ? LAYER_NONE : there ? *first : LAYER_ALL, name, cap);
+    return true;
+}
+
+/* The first that is missing with its shape, the others by name: who binds a model sees at once what is left to bind. */
 static glimpse_status check_complete(const model *m, const tensor_family *family) {
+    char first[160] = "", want[160] = "", name[160];
+    buffer others = {0};
     for (int i = 0; i < family->n_rules; i++) {
         const tensor_rule *rule = &family->rules[i];
         bool needed = rule->need == NEED_ALWAYS || (rule->need == NEED_LEARNED && m->d.positions == GLIMPSE_LEARNED);
-        bool in_layer = rule_in_layer(rule);
-        if (!needed) continue;
-        for (int32_t l = 0; l < (in_layer ? m->d.n_layers : 1); l++)
-            if (!data_of(m, rule, l)) return missing(m, rule, in_layer ? l : LAYER_NONE);
+        int32_t layer;
+        if (!needed || !lacks(m, rule, &layer, name, sizeof name)) continue;
+        if (*first) {
+            buf_printf(&others, "%s%s", others.n ? ", " : "; missing too: ", name);
+            continue;
+        }
+        name_of(rule, rule_in_layer(rule) ? layer : LAYER_NONE, first, sizeof first);
+        shape_expected(&m->d, rule, false, false, want, sizeof want);
     }
-    return GLIMPSE_OK;
+    glimpse_status st = GLIMPSE_OK;
+    if (*first) st = status_fail(GLIMPSE_E_MODEL, __FILE__, __LINE__, "tensor %s is missing: expected %s%s", first, want, buf_str(&others));
+    buf_free(&others);
+    return st;
 }
 
 void model_biases_left_out(const model *m, buffer *out) {

@@ -54,20 +54,28 @@ static glimpse_status describe(chain *c) {
     return GLIMPSE_OK;
 }
 
-/* What stands in for sampler_settings: the first value of five samplers, and who may set it. */
-static double *classic(sampler_settings *s, const sampler_kind *kind, double *top_k, uint32_t *bit) {
-    *top_k = s->top_k;
-    *bit = kind == &sampler_temperature ? SETTING_TEMPERATURE : kind == &sampler_top_k ? SETTING_TOP_K
+/* The first value of five samplers stands in sampler_settings, and not among the flags of the context: which it is, 0 = none. */
+static uint32_t classic_of(const sampler_kind *kind) {
+    return kind == &sampler_temperature ? SETTING_TEMPERATURE : kind == &sampler_top_k ? SETTING_TOP_K
            : kind == &sampler_top_p ? SETTING_TOP_P : kind == &sampler_min_p ? SETTING_MIN_P
            : kind == &sampler_penalties ? SETTING_PENALTY : 0;
-    switch (*bit) {
-    case SETTING_TEMPERATURE: return &s->temperature;
-    case SETTING_TOP_K: return top_k;
-    case SETTING_TOP_P: return &s->top_p;
-    case SETTING_MIN_P: return &s->min_p;
-    case SETTING_PENALTY: return &s->repetition_penalty;
-    default: return NULL;
+}
+
+static const char *classic_flag(const sampler_kind *kind) { return kind == &sampler_penalties ? "repetition_penalty" : kind->ops.name; }
+
+static double classic_value(const sampler_settings *s, uint32_t classic) {
+    switch (classic) {
+    case SETTING_TEMPERATURE: return s->temperature;
+    case SETTING_TOP_K: return s->top_k;
+    case SETTING_TOP_P: return s->top_p;
+    case SETTING_MIN_P: return s->min_p;
+    default: return s->repetition_penalty;
     }
+}
+
+/* The flag of one of a sampler's parameters; several samplers share min_keep, which says of none that it was meant. */
+static bool is_flag_of(const sampler_param *p, const char *flag) {
+    return p->flag && strcmp(p->name, "min_keep") && !strcmp(p->flag, flag);
 }
 
 typedef struct source { /* where values come from */
@@ -91,22 +99,15 @@ static glimpse_status flag_values(const sampler_kind *kind, const sampler_flag *
 
 /* The values of a sampler where the string gives none: preset, then sampler_settings, then flags. */
 static glimpse_status values_of(const source *from, const sampler_kind *kind, double *v) {
-    sampler_settings s = *from->settings;
-    double top_k;
-    uint32_t bit;
+    const uint32_t classic = classic_of(kind);
     for (int32_t i = 0; i < kind->n_params; i++) v[i] = kind->params[i].standard;
     for (const sampler_flag *f = from->preset ? from->preset->flags : NULL; f && f->name; f++)
         TRY(flag_values(kind, f, v));
-    const double *x = classic(&s, kind, &top_k, &bit);
-    if (x && from->preset && !(from->context->given & bit)) {
-        s = from->preset->settings;
-        x = classic(&s, kind, &top_k, &bit);
-    }
-    if (x) {
+    if (classic) {
         const sampler_param *p = &kind->params[0];
-        if (!(*x >= p->least && *x <= p->most))
-            FAIL(GLIMPSE_E_INVALID, "%s is %g, possible is: %s", kind->ops.name, *x, p->range);
-        v[0] = *x;
+        v[0] = classic_value(from->preset && !(from->context->given & classic) ? &from->preset->settings : from->settings, classic);
+        if (!(v[0] >= p->least && v[0] <= p->most))
+            FAIL(GLIMPSE_E_INVALID, "%s is %g, possible is: %s", kind->ops.name, v[0], p->range);
     }
     for (int32_t i = 0; i < from->context->n_flags; i++) TRY(flag_values(kind, &from->context->flags[i], v));
     return GLIMPSE_OK;
@@ -118,19 +119,14 @@ static void note_idle(chain *c, const source *from, const sampler_kind *kind, bo
     const sampler_context *x = from->context;
     const char *flag = kind->list_flag ? kind->list_flag : kind->n_params ? kind->params[0].flag : NULL;
     const char *lesser = NULL;
-    sampler_settings s = *from->settings;
-    double top_k;
-    uint32_t bit;
-    if (classic(&s, kind, &top_k, &bit)) { /* its first value is no flag of the context */
-        if (x->named & bit) return;
-        flag = bit == SETTING_PENALTY ? "repetition_penalty" : kind->ops.name;
-    }
+    const uint32_t classic = classic_of(kind);
+    if (x->named & classic) return;
+    if (classic) flag = classic_flag(kind);
     if (!flag) return;
     for (int32_t i = 0; i < x->n_flags; i++) {
         if (!strcmp(x->flags[i].name, flag)) return;
         for (int32_t j = 1; j < kind->n_params; j++)
-            if (kind->params[j].flag && strcmp(kind->params[j].name, "min_keep") && !strcmp(kind->params[j].flag, x->flags[i].name))
-                lesser = x->flags[i].name;
+            if (is_flag_of(&kind->params[j], x->flags[i].name)) lesser = x->flags[i].name;
     }
     if (kind->list_flag && named) buf_printf(&c->idle, "%s is in the chain, and there is no --%s: it does nothing\n", kind->ops.name, flag);
     if (kind->list_flag || (!named && !lesser)) return;
@@ -142,12 +138,8 @@ static void note_idle(chain *c, const source *from, const sampler_kind *kind, bo
 /* A value of the chain's own text stands before that of a flag, which then does nothing: `flags`, as they set it; `v`, as it is. */
 static void note_overruled(chain *c, const source *from, const sampler_kind *kind, const double *flags, const double *v) {
     const sampler_context *x = from->context;
-    sampler_settings s = *from->settings;
-    double top_k;
-    uint32_t bit;
-    bool by_name = classic(&s, kind, &top_k, &bit) && x->named & bit;
     for (int32_t j = 0; j < kind->n_params; j++) {
-        const char *flag = j || !by_name ? NULL : bit == SETTING_PENALTY ? "repetition_penalty" : kind->ops.name;
+        const char *flag = !j && x->named & classic_of(kind) ? classic_flag(kind) : NULL;
         for (int32_t i = 0; i < x->n_flags && !flag; i++)
             if (kind->params[j].flag && !strcmp(kind->params[j].flag, x->flags[i].name)) flag = x->flags[i].name;
         if (!flag || v[j] == flags[j]) continue;
@@ -198,12 +190,6 @@ out:
     return st;
 }
 
-static const char *trim(const char *s, size_t *n) {
-    while (*n && (*s == ' ' || *s == '\t')) s++, --*n;
-    while (*n && (s[*n - 1] == ' ' || s[*n - 1] == '\t')) --*n;
-    return s;
-}
-
 static glimpse_status add_user(chain *c, const user_sampler_entry *u) {
     if (c->n == MAX_SAMPLERS) FAIL(GLIMPSE_E_INVALID, "more than %d samplers in one chain", MAX_SAMPLERS);
     TRY(user_sampler_open(&u->vt, u->state, &c->samplers[c->n]));
@@ -222,17 +208,13 @@ static glimpse_status check_left_out(const source *from, uint64_t present) {
     const sampler_context *x = from->context;
     for (int k = 0; k < sampler_kind_count; k++) {
         const sampler_kind *kind = sampler_kinds[k];
-        sampler_settings s = *from->settings;
-        const char *flag = NULL;
-        double v[SAMPLER_MAX_VALUES], top_k;
-        uint32_t bit;
+        const char *flag = x->named & classic_of(kind) ? classic_flag(kind) : NULL;
+        double v[SAMPLER_MAX_VALUES];
         if (present >> k & 1) continue;
-        if (classic(&s, kind, &top_k, &bit) && x->named & bit) flag = bit == SETTING_PENALTY ? "repetition_penalty" : kind->ops.name;
         for (int32_t i = 0; i < x->n_flags && !flag; i++) {
             if (kind->list_flag && !strcmp(kind->list_flag, x->flags[i].name)) flag = x->flags[i].name;
             for (int32_t j = 0; j < kind->n_params && !flag; j++)
-                if (kind->params[j].flag && strcmp(kind->params[j].name, "min_keep") && /* several share that one */
-                    !strcmp(kind->params[j].flag, x->flags[i].name)) flag = x->flags[i].name;
+                if (is_flag_of(&kind->params[j], x->flags[i].name)) flag = x->flags[i].name;
         }
         if (!flag) continue;
         if (!kind->list_flag) {
@@ -262,12 +244,12 @@ static glimpse_status joins_later(const sampler_context *x, const char *name, si
 }
 
 static glimpse_status add_text(chain *c, const source *from, const char *item, size_t n, uint64_t *present) {
-    item = trim(item, &n);
+    item = sampler_trim(item, &n);
     if (n == 0) return GLIMPSE_OK;
     const char *equals = memchr(item, '=', n), *text = equals ? equals + 1 : NULL;
     size_t name_bytes = equals ? (size_t)(equals - item) : n;
     const sampler_kind *kind = NULL;
-    const char *name = trim(item, &name_bytes);
+    const char *name = sampler_trim(item, &name_bytes);
     for (int32_t i = 0; i < from->context->n_users; i++) {
         const user_sampler_entry *u = &from->context->users[i];
         if (strlen(u->vt.name) != name_bytes || memcmp(u->vt.name, name, name_bytes) != 0) continue;
@@ -563,6 +545,16 @@ row_stats row_stats_of(const float *logits, int32_t vocab) {
     r.logz = logz_of(&sums);
     r.entropy = entropy_of(&sums);
     r.finite = true;
+    return r;
+}
+
+row_stats row_put_nonfinite(const float *logits, int32_t vocab, int32_t position, buffer *why) {
+    row_stats r = row_stats_of(logits, vocab);
+    buf_printf(why, "the logits at position %d are not finite", position);
+    if (r.bad_id < 0) return r;
+    buf_printf(why, " (id %d: ", r.bad_id);
+    buf_g(why, (double)logits[r.bad_id], 6);
+    buf_putc(why, ')');
     return r;
 }
 

@@ -3,8 +3,9 @@
  * The chain is stated by one string, printed with every sample, and runs in the order of the string:
  *   penalties=1.1,last_n:64;dry=0.8;temperature=0.8;top_k=40;xtc=0.5,threshold:0.1;banned_tokens=5,7
  * name=VALUE,VALUE,parameter:VALUE; a value without a name takes the next place, a parameter left out is as its flag
- * says, else at its default.  What is off is left out; a flag whose sampler the string does not name is an error.  Without a string the order is that of the table in kinds.c:
- * what nanoGPT and transformers do (truncation sees softmax(l / T)).  The draw at the end is decide.h's.
+ * says, else at its default.  What is off is left out; a flag whose sampler the string does not name is an error.  Without a
+ * string the order is that of the table in kinds.c: what nanoGPT and transformers do (truncation sees softmax(l / T)).  The draw
+ * at the end is decide.h's.
  *
  * Rules, stated once: ties are broken (logit descending, id ascending); the token that crosses top_p's limit is kept;
  * masses are renormalised between filters; top_k keeps exactly k; temperature 0 is greedy, the lowest id on ties; a
@@ -82,7 +83,7 @@ const char *chain_string(const chain *c);    /* "temperature=0.8;top_k=5"; borro
 /* What was asked for and does nothing, a line each: "dry is in the chain, and dry_multiplier is 0: it does nothing"; "" =
  * nothing.  Borrowed as long as the chain. */
 const char *chain_idle(const chain *c);
-/* Put a sampler of the user's own at the end.  Given: freed with the chain, also when this fails. */
+/* Put a sampler at the end that is no part of the settings.  Given: freed with the chain, also when this fails. */
 typedef struct sampler sampler;
 glimpse_status chain_append(chain *c, sampler *s);
 /* The same at place `at`: 0 = first.  chain_rules_end: behind the last of those that say which tokens are possible at all
@@ -128,6 +129,8 @@ typedef struct row_stats {
     int32_t bad_id;   /* the first offending id; -1 = none (finite, or nothing but -inf) */
 } row_stats;
 row_stats row_stats_of(const float *logits, int32_t vocab);
+/* Appends "the logits at position 7 are not finite (id 3: nan)", and returns the row's statistics. */
+row_stats row_put_nonfinite(const float *logits, int32_t vocab, int32_t position, buffer *why);
 
 /* Draw one id and fill its record, rounded as records are (record.h).  Allocates nothing.
  *   logit, logprob, entropy  of the raw row: l, l - logz, -sum p ln p

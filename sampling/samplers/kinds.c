@@ -62,7 +62,7 @@ void sampler_put_number(buffer *out, double value) {
     buf_puts(out, text);
 }
 
-static const char *trim(const char *s, size_t *n) {
+const char *sampler_trim(const char *s, size_t *n) {
     while (*n && (*s == ' ' || *s == '\t')) s++, --*n;
     while (*n && (s[*n - 1] == ' ' || s[*n - 1] == '\t')) --*n;
     return s;
@@ -72,7 +72,7 @@ static const char *trim(const char *s, size_t *n) {
 static glimpse_status read_value(const sampler_kind *kind, int32_t i, const char *text, size_t n, double *v) {
     const sampler_param *p = &kind->params[i];
     const char *sep = i ? "." : "", *name = i ? p->name : "";
-    text = trim(text, &n);
+    text = sampler_trim(text, &n);
     if (p->words && strchr(p->words, '|')) {
         const char *word = p->words;
         for (int k = 0;; k++, word++) {
@@ -108,7 +108,7 @@ glimpse_status sampler_read_values(const sampler_kind *kind, const char *text, s
         int32_t i = place;
         if (colon) {
             size_t n = (size_t)(colon - text);
-            const char *name = trim(text, &n);
+            const char *name = sampler_trim(text, &n);
             value = colon + 1;
             for (i = 0; i < kind->n_params && !named(name, n, kind->params[i].name); i++) {}
             if (i == kind->n_params) {

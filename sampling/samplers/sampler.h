@@ -133,6 +133,8 @@ extern const int sampler_kind_count;
 bool sampler_kind_is_processor(const sampler_kind *kind);
 glimpse_status sampler_kind_find(const char *name, size_t bytes, const sampler_kind **out);
 void sampler_put_number(buffer *b, double value);
+/* Without the blanks around it; *n becomes its length. */
+const char *sampler_trim(const char *s, size_t *n);
 /* Values from flags, then from the text after "name=" (bytes; NULL = none), checked.  v: preset by the caller. */
 glimpse_status sampler_read_values(const sampler_kind *kind, const char *text, size_t bytes, double *v);
 /* The next element of a list "5,7:1.5, 9": id and, after a colon, value (0 without).  False at the end; `st` an error. */

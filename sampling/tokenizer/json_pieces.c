@@ -91,7 +91,7 @@ static void bert(const json_step *st, const char *s, size_t n, buffer *out) {
     buf_free(&bare);
 }
 
-static bool space_at(const char *s, size_t n, size_t *length) {
+bool steps_space_at(const char *s, size_t n, size_t *length) {
     uint32_t cp;
     int len = utf8_decode(s, n, &cp);
     *length = len > 0 ? (size_t)len : 1;
@@ -100,11 +100,11 @@ static bool space_at(const char *s, size_t n, size_t *length) {
 
 static void strip(const json_step *st, const char *s, size_t n, buffer *out) {
     size_t from = 0, length;
-    while (st->left && from < n && space_at(s + from, n - from, &length)) from += length;
+    while (st->left && from < n && steps_space_at(s + from, n - from, &length)) from += length;
     while (st->right && n > from) {
         size_t at = n - 1;
         while (at > from && ((unsigned char)s[at] & 0xc0) == 0x80) at--;
-        if (!space_at(s + at, n - at, &length)) break;
+        if (!steps_space_at(s + at, n - at, &length)) break;
         n = at;
     }
     buf_put(out, s + from, n - from);

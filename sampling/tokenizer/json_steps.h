@@ -90,6 +90,8 @@ void pieces_free(pieces_text *p);
 void steps_free(json_steps *s);
 void step_free(json_step *s);
 
+/* Whether s (n) begins with white space; *length: of its first character, 1 where it is none. */
+bool steps_space_at(const char *s, size_t n, size_t *length);
 /* {"String": text} or {"Regex": pattern} into s->match. */
 glimpse_status step_matcher(const char *name, const json_node *pattern, json_step *s);
 /* Replace every match of s by its content. */

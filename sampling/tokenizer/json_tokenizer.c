@@ -306,13 +306,6 @@ out:
 }
 
 /* === Encoding === */
-static bool space_at(const char *s, size_t n, size_t *length) {
-    uint32_t cp;
-    int len = utf8_decode(s, n, &cp);
-    *length = len > 0 ? (size_t)len : 1;
-    return len > 0 && unicode_class_of(cp) == UNICODE_SPACE;
-}
-
 static size_t char_before(const char *s, size_t at) {
     do at--;
     while (at && ((unsigned char)s[at] & 0xc0) == 0x80);
@@ -345,10 +338,10 @@ static glimpse_status around_added(json_tokenizer *t, const byte_trie *trie, con
         if (a->single_word && ((begin && word_at(text, n, char_before(text, begin))) || word_at(text, n, end)))
             continue;
         if (a->lstrip) {
-            while (begin > from && space_at(text + char_before(text, begin), n, &length)) begin = char_before(text, begin);
+            while (begin > from && steps_space_at(text + char_before(text, begin), n, &length)) begin = char_before(text, begin);
             if (begin < from) begin = from;
         }
-        while (a->rstrip && end < n && space_at(text + end, n - end, &length)) end += length;
+        while (a->rstrip && end < n && steps_space_at(text + end, n - end, &length)) end += length;
         if (begin > from) TRY(part(t, text + from, begin - from, first && !from, ids));
         buf_put(ids, &a->id, sizeof a->id);
         from = end;

@@ -83,7 +83,4 @@ static inline uint32_t u32_le(const void *bytes) {
     return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
 }
 
-/* "the character "x" (U+0078) at byte 12": what cannot be encoded, for messages. */
-void describe_character(const char *text, size_t n, size_t at, char *out, size_t cap);
-
 #endif

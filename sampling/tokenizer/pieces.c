@@ -37,7 +37,8 @@ static const char *piece_of(const pieces_tokenizer *p, int32_t id, size_t *n) {
     return p->bytes + p->start[id];
 }
 
-void describe_character(const char *text, size_t n, size_t at, char *out, size_t cap) {
+/* "the character "x" (U+0078) at byte 12": what cannot be encoded. */
+static void describe_character(const char *text, size_t n, size_t at, char *out, size_t cap) {
     uint32_t cp;
     int len = utf8_decode(text + at, n - at, &cp);
     if (len > 0) snprintf(out, cap, "the character \"%.*s\" (U+%04X) at byte %zu", len, text + at, (unsigned)cp, at);

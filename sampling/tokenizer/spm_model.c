@@ -55,15 +55,6 @@ void spm_free(spm *m) {
     *m = (spm){0};
 }
 
-static const char *piece(const spm *m, int32_t id, size_t *n) {
-    const size_t *start = (const size_t *)(const void *)m->starts.bytes;
-    *n = start[id + 1] - start[id];
-    return m->texts.bytes + start[id];
-}
-
-static spm_type type_of(const spm *m, int32_t id) { return (spm_type)(unsigned char)m->types.bytes[id]; }
-static float score_of(const spm *m, int32_t id) { return ((const float *)(const void *)m->scores.bytes)[id]; }
-
 static int hex(char c) { return c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1; }
 
 static int byte_of(const char *s, size_t n) {
@@ -97,7 +88,7 @@ static void offer(spm_tokenizer *t, const char *w, const spm_symbol *s, uint32_t
     if (right == NONE || s[left].frozen || s[right].frozen) return;
     int32_t id = index_find(&t->index, w + s[left].at, s[left].n + s[right].n);
     if (id < 0) return;
-    if (type_of(&t->m, id) == SPM_UNUSED) t->left_of[id] = s[left].n;
+    if (spm_type_of(&t->m, id) == SPM_UNUSED) t->left_of[id] = s[left].n;
     merge_queue_push(&t->queue, (merge_pair){t->ranks[id], left, s[left].n + s[right].n});
 }
 
@@ -111,7 +102,7 @@ static void resegment(emitter *e, const char *w, uint32_t n) {
     buf_clear(&t->stack);
     for (;;) {
         int32_t id = id_of(t, part.s, part.n);
-        uint32_t left = id != t->m.unk && type_of(&t->m, id) == SPM_UNUSED ? t->left_of[id] : 0;
+        uint32_t left = id != t->m.unk && spm_type_of(&t->m, id) == SPM_UNUSED ? t->left_of[id] : 0;
         if (left && left < part.n) {
             const char *s = part.s;
             part.s += left, part.n -= left;
@@ -224,11 +215,11 @@ static glimpse_status decode_next(tokenizer *base, int32_t id, bool *begun, buff
     spm_tokenizer *t = (spm_tokenizer *)base;
     size_t n, start = out->n;
     if (id < 0 || id >= t->m.V) return GLIMPSE_OK;
-    const char *s = piece(&t->m, id, &n);
-    int byte = type_of(&t->m, id) == SPM_BYTE ? byte_of(s, n) : -1;
+    const char *s = spm_piece(&t->m, id, &n);
+    int byte = spm_type_of(&t->m, id) == SPM_BYTE ? byte_of(s, n) : -1;
     if (byte >= 0) buf_putc(out, (char)byte);
     else if (id == t->m.unk) buf_puts(out, t->m.unk_surface);
-    else if (type_of(&t->m, id) == SPM_CONTROL) {
+    else if (spm_type_of(&t->m, id) == SPM_CONTROL) {
         buf_put(out, s, n);
         return GLIMPSE_OK; /* an event, not a text's first piece */
     } else {
@@ -274,13 +265,13 @@ static const tokenizer_ops ops = {.kind = "sentencepiece",
 /* === Opening === */
 static glimpse_status check_piece(const char *path, spm_tokenizer *t, int32_t id) {
     size_t n;
-    const char *s = piece(&t->m, id, &n);
-    spm_type type = type_of(&t->m, id);
+    const char *s = spm_piece(&t->m, id, &n);
+    spm_type type = spm_type_of(&t->m, id);
     if (!n || n > PIECE_BYTES_MAX)
         FAIL(GLIMPSE_E_FORMAT, "%s: piece %d has %zu bytes, 1 to %d are possible", path, (int)id, n, (int)PIECE_BYTES_MAX);
     if (type < SPM_NORMAL || type > SPM_BYTE)
         FAIL(GLIMPSE_E_FORMAT, "%s: piece %d has the type %d, 1 to 6 are known", path, (int)id, (int)type);
-    float score = score_of(&t->m, id);
+    float score = spm_score_of(&t->m, id);
     if (!(score - score == 0)) FAIL(GLIMPSE_E_FORMAT, "%s: the score of piece %d is not finite", path, (int)id);
     if (type == SPM_UNKNOWN) {
         if (t->m.unk >= 0 && t->m.unk != id)
@@ -308,9 +299,9 @@ static glimpse_status open_unigram(spm_tokenizer *t) {
     if (!u->scores) FAIL(GLIMPSE_E_MEMORY, "no memory for a vocabulary of %d", (int)t->m.V);
     for (int32_t id = 0; id < t->m.V; id++) {
         size_t n;
-        const char *s = piece(&t->m, id, &n);
-        spm_type type = type_of(&t->m, id);
-        float score = score_of(&t->m, id);
+        const char *s = spm_piece(&t->m, id, &n);
+        spm_type type = spm_type_of(&t->m, id);
+        float score = spm_score_of(&t->m, id);
         u->scores[id] = type == SPM_USER ? user_score(n) : (double)score;
         if (type == SPM_NORMAL) low = score < low ? score : low;
         if (type == SPM_NORMAL || type == SPM_USER) TRY(trie_add(&u->trie, s, n, id));
@@ -338,7 +329,7 @@ static glimpse_status rank_scores(spm_tokenizer *t) {
         free(s);
         FAIL(GLIMPSE_E_MEMORY, "no memory for a vocabulary of %d", (int)t->m.V);
     }
-    for (int32_t i = 0; i < t->m.V; i++) s[i] = (scored){score_of(&t->m, i), i};
+    for (int32_t i = 0; i < t->m.V; i++) s[i] = (scored){spm_score_of(&t->m, i), i};
     qsort(s, (size_t)t->m.V, sizeof *s, by_score);
     for (int32_t i = 0, rank = 0; i < t->m.V; i++) {
         if (i && s[i].score < s[i - 1].score) rank = i;
@@ -354,9 +345,9 @@ static glimpse_status set_specials(spm_tokenizer *t) {
     const char **texts = malloc(((size_t)t->m.V + 1) * sizeof *texts);
     if (!ids || !bytes || !texts) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a tokenizer");
     for (int32_t id = 0; id < t->m.V; id++)
-        if (type_of(&t->m, id) == SPM_CONTROL) {
+        if (spm_type_of(&t->m, id) == SPM_CONTROL) {
             size_t length;
-            ids[n] = id, texts[n] = piece(&t->m, id, &length), bytes[n++] = (int32_t)length;
+            ids[n] = id, texts[n] = spm_piece(&t->m, id, &length), bytes[n++] = (int32_t)length;
         }
     if (n) TRY_GOTO(special_set_new(ids, texts, bytes, n, &t->base.specials));
     t->base.bos = t->m.bos, t->base.eos = t->m.eos;

@@ -26,6 +26,16 @@ typedef struct spm { /* start from {0} */
     bool add_bos, add_eos; /* what goes around a prompt */
 } spm;
 
+/* Piece id: its bytes (*n), borrowed; its type; its score. */
+static inline const char *spm_piece(const spm *m, int32_t id, size_t *n) {
+    const size_t *start = (const size_t *)(const void *)m->starts.bytes;
+    *n = start[id + 1] - start[id];
+    return m->texts.bytes + start[id];
+}
+
+static inline spm_type spm_type_of(const spm *m, int32_t id) { return (spm_type)(unsigned char)m->types.bytes[id]; }
+static inline float spm_score_of(const spm *m, int32_t id) { return ((const float *)(const void *)m->scores.bytes)[id]; }
+
 /* Append a piece; scores and types with it. */
 void spm_put(spm *m, const char *text, size_t n, float score, spm_type type);
 /* Give the model; checks it whole (a piece twice, no unknown token, 256 byte pieces or none).  m is {0} afterwards, also on an

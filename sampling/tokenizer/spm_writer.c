@@ -15,15 +15,6 @@
 
 #define BLANK "\xe2\x96\x81"
 
-static const char *piece(const spm *m, int32_t id, size_t *n) {
-    const size_t *start = (const size_t *)(const void *)m->starts.bytes;
-    *n = start[id + 1] - start[id];
-    return m->texts.bytes + start[id];
-}
-
-static spm_type type_of(const spm *m, int32_t id) { return (spm_type)(unsigned char)m->types.bytes[id]; }
-static float score_of(const spm *m, int32_t id) { return ((const float *)(const void *)m->scores.bytes)[id]; }
-
 static size_t one_character(const char *s, size_t n) {
     uint32_t cp;
     int len = utf8_decode(s, n, &cp);
@@ -58,11 +49,11 @@ static void refuse(const spm *m, const piece_index *normal, char why[WHY_BYTES])
     bool less = m->byte_fallback || index_find(normal, "<", 1) >= 0;
     for (int32_t id = 0; id < m->V && !why[0]; id++) {
         size_t n;
-        const char *s = piece(m, id, &n);
-        if (type_of(m, id) == SPM_USER || type_of(m, id) == SPM_UNUSED)
-            c_snprintf(why, WHY_BYTES, "%s pieces have no exact form there", type_of(m, id) == SPM_USER ? "user-defined" : "unused");
+        const char *s = spm_piece(m, id, &n);
+        if (spm_type_of(m, id) == SPM_USER || spm_type_of(m, id) == SPM_UNUSED)
+            c_snprintf(why, WHY_BYTES, "%s pieces have no exact form there", spm_type_of(m, id) == SPM_USER ? "user-defined" : "unused");
         if (!utf8_valid(s, n)) c_snprintf(why, WHY_BYTES, "token %d is no valid UTF-8", (int)id);
-        if (type_of(m, id) != SPM_NORMAL || one_character(s, n) == n || why[0]) continue;
+        if (spm_type_of(m, id) != SPM_NORMAL || one_character(s, n) == n || why[0]) continue;
         for (size_t at = 0, one; at < n && m->kind == SPM_BPE && !why[0]; at += one)
             if (index_find(normal, s + at, one = one_character(s + at, n - at)) < 0)
                 c_snprintf(why, WHY_BYTES, "piece %d has a character that is no piece", (int)id);
@@ -78,8 +69,8 @@ static glimpse_status refuse_equal_scores(const spm *m, char why[WHY_BYTES]) {
     size_t k = 0, n;
     if (!scores) FAIL(GLIMPSE_E_MEMORY, "no memory for a list of merges");
     for (int32_t id = 0; id < m->V; id++) {
-        const char *s = piece(m, id, &n);
-        if (type_of(m, id) == SPM_NORMAL && one_character(s, n) < n) scores[k++] = score_of(m, id);
+        const char *s = spm_piece(m, id, &n);
+        if (spm_type_of(m, id) == SPM_NORMAL && one_character(s, n) < n) scores[k++] = spm_score_of(m, id);
     }
     qsort(scores, k, sizeof *scores, by_value);
     for (size_t i = 1; i < k && !why[0]; i++)
@@ -93,10 +84,10 @@ static glimpse_status put_merges(const spm *m, const piece_index *normal, buffer
     buffer list = {0};
     size_t n;
     for (int32_t id = 0; id < m->V && m->kind == SPM_BPE; id++) {
-        const char *s = piece(m, id, &n);
-        if (type_of(m, id) != SPM_NORMAL) continue;
+        const char *s = spm_piece(m, id, &n);
+        if (spm_type_of(m, id) != SPM_NORMAL) continue;
         for (size_t cut = one_character(s, n); cut < n; cut += one_character(s + cut, n - cut)) {
-            merge x = {score_of(m, id), id, index_find(normal, s, cut), index_find(normal, s + cut, n - cut), cut, n - cut};
+            merge x = {spm_score_of(m, id), id, index_find(normal, s, cut), index_find(normal, s + cut, n - cut), cut, n - cut};
             if (x.left >= 0 && x.right >= 0) buf_put(&list, &x, sizeof x);
         }
     }
@@ -108,7 +99,7 @@ static glimpse_status put_merges(const spm *m, const piece_index *normal, buffer
     size_t count = list.n / sizeof *x;
     if (count) qsort(x, count, sizeof *x, by_score);
     for (size_t i = 0; i < count; i++) {
-        const char *s = piece(m, x[i].id, &n);
+        const char *s = spm_piece(m, x[i].id, &n);
         buf_puts(json, i ? ",[" : "[");
         buf_json_string(json, s, x[i].left_n);
         buf_putc(json, ',');
@@ -125,23 +116,23 @@ static glimpse_status put_model(const spm *m, const piece_index *normal, buffer 
     if (m->kind == SPM_UNIGRAM) {
         buf_printf(json, "{\"type\":\"Unigram\",\"unk_id\":%d,\"byte_fallback\":%s,\"vocab\":[", (int)m->unk, fallback);
         for (int32_t id = 0; id < m->V; id++) {
-            const char *s = piece(m, id, &n);
+            const char *s = spm_piece(m, id, &n);
             buf_puts(json, id ? ",[" : "[");
             buf_json_string(json, s, n);
             buf_putc(json, ',');
-            buf_g(json, (double)score_of(m, id), 17);
+            buf_g(json, (double)spm_score_of(m, id), 17);
             buf_putc(json, ']');
         }
         buf_puts(json, "]}}");
         return GLIMPSE_OK;
     }
-    const char *unk = piece(m, m->unk, &n);
+    const char *unk = spm_piece(m, m->unk, &n);
     buf_puts(json, "{\"type\":\"BPE\",\"dropout\":null,\"unk_token\":");
     buf_json_string(json, unk, n);
     buf_printf(json, ",\"continuing_subword_prefix\":null,\"end_of_word_suffix\":null,\"fuse_unk\":true,\"byte_fallback\":%s,"
                      "\"ignore_merges\":false,\"vocab\":{", fallback);
     for (int32_t id = 0; id < m->V; id++) {
-        const char *s = piece(m, id, &n);
+        const char *s = spm_piece(m, id, &n);
         json_put_entry(json, !id, s, n, id);
     }
     buf_puts(json, "},\"merges\":[");
@@ -178,9 +169,9 @@ glimpse_status spm_to_json(const tokenizer *t, const spm *m, buffer *json, char 
     size_t n;
     TRY_GOTO(index_open(&normal, m->V));
     for (int32_t id = 0; id < m->V; id++) {
-        const char *s = piece(m, id, &n);
-        if (type_of(m, id) == SPM_NORMAL) index_add(&normal, s, n, id);
-        if (type_of(m, id) == SPM_CONTROL) json_put_added(&added, s, n, id, true);
+        const char *s = spm_piece(m, id, &n);
+        if (spm_type_of(m, id) == SPM_NORMAL) index_add(&normal, s, n, id);
+        if (spm_type_of(m, id) == SPM_CONTROL) json_put_added(&added, s, n, id, true);
     }
     refuse(m, &normal, why);
     if (m->kind == SPM_BPE && !why[0]) TRY_GOTO(refuse_equal_scores(m, why));
@@ -231,15 +222,15 @@ glimpse_status tokenizer_to_model(const tokenizer *t, buffer *file) {
     if (f.cuts != CUTS_SENTENCEPIECE) return GLIMPSE_OK;
     for (int32_t id = 0; id < m->V; id++) {
         size_t n;
-        const char *s = piece(m, id, &n);
-        float score = score_of(m, id);
+        const char *s = spm_piece(m, id, &n);
+        float score = spm_score_of(m, id);
         uint32_t bits;
         memcpy(&bits, &score, 4);
         buf_clear(&part);
         put_bytes(&part, 1, s, n);
         put_varint(&part, 2 << 3 | 5);
         put_u32(&part, bits);
-        put_number(&part, 3, type_of(m, id));
+        put_number(&part, 3, spm_type_of(m, id));
         put_bytes(file, 1, part.bytes, part.n);
     }
     buf_clear(&part); /* trainer_spec */

@@ -278,8 +278,7 @@ static char *any_tiktoken(const char *dir) {
     char *best = NULL;
     DIR *d = opendir(dir);
     for (struct dirent *e; d && (e = readdir(d));) {
-        size_t n = strlen(e->d_name);
-        if (n < 10 || e->d_name[0] == '.' || strcmp(e->d_name + n - 9, ".tiktoken") || (best && strcmp(best, e->d_name) <= 0)) continue;
+        if (e->d_name[0] == '.' || !ends_with(e->d_name, ".tiktoken") || (best && strcmp(best, e->d_name) <= 0)) continue;
         free(best);
         best = strdup(e->d_name);
     }

@@ -47,7 +47,8 @@ static void put_text(buffer *json, int which, bool *some) {
     *some = true;
 }
 
-void json_put_around(buffer *json, const tokenizer *borrowed) {
+/* One template for what stands around a text; "null" where nothing does. */
+static void put_template(buffer *json, const tokenizer *borrowed) {
     tokenizer *t = (tokenizer *)(uintptr_t)borrowed; /* decoding wants scratch */
     if (!t->n_prefix && !t->n_suffix) {
         buf_puts(json, "null");
@@ -79,7 +80,7 @@ void json_put_head(buffer *json, const tokenizer *t, const buffer *added, const 
     buf_printf(json, "{\"version\":\"1.0\",\"truncation\":null,\"padding\":null,\"added_tokens\":[");
     buf_put(json, buf_str(added), added->n);
     buf_printf(json, "],\"normalizer\":%s,\"pre_tokenizer\":%s,\"post_processor\":", normalizer, pretokenizer);
-    json_put_around(json, t);
+    put_template(json, t);
     buf_printf(json, ",\"decoder\":%s,\"model\":", decoder);
     if (added->failed) json->failed = true;
 }

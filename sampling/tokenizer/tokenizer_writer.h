@@ -25,8 +25,6 @@ void json_put_entry(buffer *json, bool first, const char *text, size_t n, int32_
 void json_put_head(buffer *json, const tokenizer *t, const buffer *added, const char *normalizer, const char *pretokenizer,
                    const char *decoder);
 void json_put_added(buffer *added, const char *text, size_t n, int32_t id, bool special);
-/* One template for what stands around a text; "null" where nothing does. */
-void json_put_around(buffer *json, const tokenizer *t);
 glimpse_status pieces_to_json(const tokenizer *t, const tokenizer_facts *f, buffer *json, char why[WHY_BYTES]);
 glimpse_status spm_to_json(const tokenizer *t, const struct spm *m, buffer *json, char why[WHY_BYTES]);
 

@@ -7,6 +7,7 @@ CUDA graph with the argmax and the token's way back in; the same step compiled (
 generate (eager, a growing cache); log_softmax + topk(20) + multinomial over 64 rows of logits.  Steps are timed by events around
 256 of them, the median of passes; generate by the clock, prefill included, as ours.  Each row is a process of its own: what fails,
 or takes too long, takes no other along.  Without torch and transformers, or without a GPU, it says so and ends well.
+Exit status 1 when a row failed: it was not measured, or is below what it must be (which --dry does not ask).
 
 Usage: torch_compare.py [OURS] [--dry] [--row NAME]   (OURS: gpu_bench --ours; --dry: tiny shapes on the CPU, to see that it runs)
 """
@@ -25,7 +26,7 @@ ROWS = {
     "generate64": ("generate-gpt2-124M-64", "transformers generate eager / ours, the same, batch 64", 10, 18, 80),
     "draw": ("draw-gpt2-124M-64", "log_softmax + topk(20) + multinomial / ours with the record, [64, 50257]", 10, 20, 50),
 }
-NO_GPU = 3  # exit status
+NO_GPU, BELOW = 3, 4  # exit statuses of a row
 
 
 def median(values):
@@ -175,13 +176,15 @@ JOBS = {"graph": graph_row, "compile": compile_row, "generate1": lambda *a: gene
 
 
 def say_row(ours, key, ms):
+    """False: it is below what it must be."""
     name, what, must, goal, _ = ROWS[key]
     if name not in ours or not ours[name] > 0:
         print(f"     {what}: {ms:.3f} ms; ours was not measured", flush=True)
-        return
+        return True
     ratio = ms / ours[name]
     print(f"{'PASS' if ratio >= must else 'FAIL':4s} {what:86s} {ratio:8.4g}  must >= {must}, goal {goal}"
           f"{' (reached)' if ratio >= goal else ''}  ({ms:.3f} ms / {ours[name]:.3f} ms)", flush=True)
+    return ratio >= must
 
 
 def one_row(key, path, dry):
@@ -196,8 +199,8 @@ def one_row(key, path, dry):
     if key == next(iter(ROWS)):
         print(f"# torch {torch.__version__}, transformers {transformers.__version__}", flush=True)
     with torch.no_grad():
-        say_row(ours, key, JOBS[key](torch, transformers, Sizes(transformers, dry)))
-    return 0
+        good = say_row(ours, key, JOBS[key](torch, transformers, Sizes(transformers, dry)))
+    return 0 if good or dry else BELOW
 
 
 def main():
@@ -218,7 +221,7 @@ def main():
         if importlib.util.find_spec(needed) is None:
             print(f"PyTorch: not compared (no {needed})")
             return
-    running = []
+    running, failed = [], False
 
     def give_up(*_):  # whoever ends us: the row is in a group of its own
         for child in running:
@@ -240,8 +243,10 @@ def main():
         if child.returncode == NO_GPU:
             print("PyTorch: not compared (it sees no GPU)")
             return
-        if child.returncode:
+        if child.returncode not in (0, BELOW):
             print(f"FAIL {what}: not measured: {why}", flush=True)
+        failed = failed or child.returncode != 0
+    sys.exit(1 if failed else 0)
 
 
 if __name__ == "__main__":

@@ -53,4 +53,14 @@ run 0 '^0 failed, 3 passed' gpu-bench "$TMP/fine"
 run 1 '^1 failed, 0 passed' gpu-bench "$TMP/lacks"
 run 1 '^FAIL .*later more$' gpu-bench "$TMP/later"
 run 1 '^PASS compared 0$' gpu-bench "$TMP/wrong" 2>/dev/null
+program "$TMP/bin/python3" 'echo "FAIL compared"; exit 1'
+run 1 '^ok   one of more$' gpu-bench "$TMP/fine"
+run 1 '^1 failed, 2 passed' gpu-bench "$TMP/fine"
+rm "$TMP/bin/python3"
+if command -v python3 >/dev/null; then # each row fails where PyTorch does, and all are tried
+    mkdir -p "$TMP/broken/transformers" "$TMP/broken/torch"
+    echo 'raise RuntimeError("broken")' | tee "$TMP/broken/torch/__init__.py" >"$TMP/broken/transformers/__init__.py"
+    PYTHONPATH="$TMP/broken" python3 tests/bench/torch_compare.py >"$TMP/said"
+    [ "$?.$(grep -c '^FAIL .*: not measured: RuntimeError: broken$' "$TMP/said")" = 1.5 ] || { echo 'torch_compare.py:'; cat "$TMP/said"; bad=1; }
+fi
 exit $bad

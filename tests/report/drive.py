@@ -243,6 +243,8 @@ def checks(browser, folder):
     b.js("scrollTo(0, 1e6)"); b.wait("panes[15].strip.step_px > 0"); b.js("scrollTo(0, 0)")
     b.key("a"); b.wait("document.querySelectorAll('#panes .pane').length === 2")
     check(b.js("view.colour === 'entropy' && !location.hash.includes('colour') && document.querySelector('.legend').textContent.includes('entropy')"), "opens in the run's own mode")
+    opened = b.js("(i => { const kept = i.colour, as = ['minmax', 'all', 'topk', 'rank'].map(m => (i.colour = m, colour_of_run())); i.colour = kept; return as.join(); })(index.get(steps[steps.length - 1]))")
+    check(opened == "softmax,softmax,softmax,rank", "a log's colours that no two evals share are not those that two evals are compared in: " + opened)
     for mode in ("none", "softmax", "minmax", "softmax_top_k", "rank", "dot_product", "entropy"):
         b.key("c"); b.wait("view.colour === '%s'" % mode)
         painted = b.js("[...document.querySelectorAll('.pane.now .tk')].filter(t => getComputedStyle(t).backgroundColor !== 'rgba(0, 0, 0, 0)').length")

@@ -44,10 +44,16 @@ for i in 0 1; do
 done > data/lm_eval/hellaswag/validation.jsonl
 echo '{"question":"what is it","choices":{"text":["a dog","a cat"],"label":["A","B"]},"answerKey":"B"}' > data/lm_eval/arc_easy/test.jsonl
 run python sample.py --out_dir=$R --lm_eval_tasks="hellaswag,arc_easy" --batch_size=1 --max_new_tokens=2
+err "hellaswag acc "; err "arc_easy acc "
 where=$(sed -n 's/.*everything about it is in //p' err.txt)
 is "scores in the output directory" grep -q '"arc_easy"' "$where/lm_eval_results.json"
 run python sample.py --out_dir=$R --lm_eval_tasks=arc_easy --lm_eval_results_output=scores.json --max_new_tokens=2
 is "scores where it was said" find . -name scores.json
+
+echo '{"question":"@@@","choices":{"text":["a dog","a cat"],"label":["A","B"]},"answerKey":"B"}' > data/lm_eval/arc_easy/test.jsonl
+refuse python sample.py --out_dir=$R --lm_eval_tasks=arc_easy --max_new_tokens=2
+err "not all that was asked for was measured"
+is "the samples stay" test -s out.txt
 
 # What goes wrong
 refuse python sample.py --out_dir=out/nothing

@@ -10,6 +10,12 @@ train() {
 }
 run train --glimpse_out_dir out/none
 err "no tokens to sample were asked for"
+run train --glimpse_out_dir out/d --dataset_benchmarks --glimpse_dataset data.txt
+err "no samples without --max_sample_tokens 128, but --dataset_benchmarks at every eval"; err "data loss"
+printf 'the cat sat\n' > probes.txt
+run train --glimpse_out_dir out/p --glimpse_probe probes.txt
+err "glimpse 0: no sample, --max_sample_tokens 0; 1 probe scored"
+is "a probe at every eval" test "$(grep -c '"probes":\[{' out/p/evals.jsonl)" = 3
 run train --glimpse_out_dir out/a --max_sample_tokens 12 --sample_each_eval --sample_start_tokens 'the ' --sample_metrics \
     --dataset_benchmarks --glimpse_dataset data.txt --colorize_output=true --colorize_mode minmax --show_heatmaps --chart_type barchart \
     --last_k_tokens 5 --sample_file inferences.txt --token_boundary "|" --glimpse_ignore_eos
@@ -19,6 +25,9 @@ is "the slice of the dataset in the journal" grep -q '"dataset":{"' out/a/evals.
 run train --glimpse_out_dir out/b --max_sample_tokens 8 --sample_each_eval True --sample_metrics True
 is "True is a value of a switch" grep -q '"spelling"\|"repetition"' out/b/evals.jsonl
 run train --glimpse_out_dir out/a --sample_only --max_sample_tokens 8
+is "no numbers that nobody asked for" test "$(grep -c 'own ppl' err.txt)" = 0
+run train --glimpse_out_dir out/a --sample_only --max_sample_tokens 8 --sample_metrics --dataset_benchmarks --glimpse_dataset data.txt
+err "own ppl"; err "repeats"; err "data loss"
 is "it samples and does not train" test "$(grep -c 'loss' out.txt)" = 0
 printf 'the\nquit\n' > lines.txt
 last="--glimpse_interactive"

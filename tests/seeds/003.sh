@@ -17,7 +17,7 @@ go --prompt "Once upon a time" --temperature 0.8
 go --prompt "Imagine a world where" --temperature 1.5;          err "temperature=1.5"
 go --prompt "Hello" --top-k 20;                                 err "top_k=20"
 go --prompt "Hello" --top-k 50
-go --prompt "Hello" --top-k 0;                                  is "top-k off" test "$(grep -c 'top_k=' err.txt)" = 0
+go --prompt "Hello" --top-k 0;                                  is "top-k off" test "$(grep -c 'top_k=' err.txt)" = 0; err "off: top_k top_p"
 go --prompt "In conclusion" --top-p 0.7;                        err "top_p=0.7"
 go --prompt "The story begins" --top-p 0.9
 go --prompt "Once upon a time" --temperature 0.7 --top-p 0.9

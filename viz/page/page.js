@@ -10,10 +10,11 @@ let panes = [];         /* [{data, sample, side, strip}], what is shown now */
 let drawing = 0;
 let compared = 'before'; /* the last choice of what to compare with that was not `nothing`: what d brings back */
 
-/* The mode of the run's own log: of `all` the first; `topk` is a table, which here is beside the text in any mode. */
+/* The mode of the run's own log, but for minmax (and `all`, which begins with it), whose scale is another in every sample: the
+ * page lays two evals side by side, so it begins with softmax.  `topk` is a table, which here is beside the text in any mode. */
 function colour_of_run() {
   const mode = index.get(steps[steps.length - 1]).colour;
-  return mode === 'topk' ? 'softmax' : MODES.includes(mode) ? mode : 'minmax';
+  return MODES.includes(mode) && mode !== 'minmax' ? mode : 'softmax';
 }
 
 /* --- the address -------------------------------------------------------------------------------------------------- */
