@@ -14,6 +14,7 @@
 #include "include/internal/file.h"
 #include "tests/chart_record.h"
 #include "tests/faults.h"
+#include "tests/journal_rig.h"
 #include "tests/tiny_gpt.h"
 #include "viz/probe_map.h"
 #include "viz/tensorboard.h"
@@ -92,7 +93,7 @@ TEST(long_run_of_a_newer_version_is_named) {
     put_record(&all, o, 0, 10);
     put_checked(&all, "{\"v\":2,\"run\":\"9f2c1a\",\"kind\":\"train\",\"step\":20,\"new\":true");
     REQUIRE_OK(file_write_atomic(path, all.bytes, all.n, false));
-    EXPECT_ERR(journal_open(test_tmpdir(), 30, NULL, "gpt2", 1, &j, &state), GLIMPSE_E_UNSUPPORTED,
+    EXPECT_ERR(journal_take(test_tmpdir(), 30, 0, NULL, "gpt2", 1, &j, &state), GLIMPSE_E_UNSUPPORTED,
                "evals.jsonl: version 2 of the journal, this program reads version 1\nhint: a newer Glimpse wrote it");
     EXPECT(!stat(path, &s) && s.st_size == (off_t)all.n); /* nothing was cut off */
     record_free(&o->record);
