@@ -24,7 +24,6 @@ static glimpse_status settings_of(chat *c, const options *o, arena *a, batch_req
     if (opt_int(o, OPT_max_sample_tokens) < 1) FAIL(GLIMPSE_E_INVALID, "max_sample_tokens is 0: there would be no answer");
     TRY(session_settings(o, s->m, s->t, a, &made));
     made.num_samples = 1;
-    if (made.n_top > s->m->d.vocab_size) made.n_top = s->m->d.vocab_size;
     made.cancel = s->host.cancel;
     made.on_token = text_out_token;
     made.user = &c->out;
@@ -102,7 +101,8 @@ static const char *separator(chat *c) {
     return ended ? "" : "\n";
 }
 
-/* The text as tokens, `before` bytes of it separate it from the text before; one that the context has no room for any more begins the conversation anew. */
+/* The text as tokens, `before` bytes of it separate it from the text before; one that the context has no room for any more
+ * begins the conversation anew. */
 static glimpse_status encode(chat *c, const char *spec, size_t *before, prompt_list *out) {
     session *s = c->s;
     const char *between = separator(c);

@@ -15,8 +15,8 @@ typedef struct record_facts {
 } record_facts;
 
 /* Fill a record: the facts, the time now, the samples of `batch` (NULL = none; borrowed as long as the record), and the
- * bytes of every id in them and in the probes that the record has already.  Metrics are measured if `with_metrics` (the model's own always).  The record's other
- * fields are the caller's. */
+ * bytes of every id in them and in the probes that the record has already.  Metrics are measured if `with_metrics` (the
+ * model's own always).  The record's other fields are the caller's. */
 glimpse_status eval_record_fill(glimpse_record *r, arena *a, const record_facts *facts, const batch_result *batch,
                                 tokenizer *t, bool with_metrics, speller *sp);
 

@@ -35,6 +35,8 @@ extern const char *const journal_stops[];
 
 glimpse_status journal_encode(const glimpse_record *r, buffer *line);            /* appends one line with its '\n' */
 glimpse_status journal_decode(const char *line, size_t n, owned_record **out);   /* GLIMPSE_E_FORMAT says where */
+glimpse_status journal_decode_light(const char *line, size_t n, owned_record **out); /* without its samples: quick */
+bool journal_line_is_whole(const char *line, size_t n); /* it closes with a crc, and with the right one */
 
 typedef struct journal journal;
 typedef struct journal_state { /* restored from the lines that are there */
@@ -88,6 +90,9 @@ void journal_close(journal *j);
  * *unread counts the lines that are none of ours; they are passed over. */
 glimpse_status journal_read(const char *path, glimpse_status (*each)(void *user, owned_record *r), void *user,
                             int64_t *unread);
+/* The same with records without their samples (journal_decode_light): for a long run a fraction of the time. */
+glimpse_status journal_read_light(const char *path, glimpse_status (*each)(void *user, owned_record *r), void *user,
+                                  int64_t *unread);
 /* "; 2 lines of evals.jsonl are none of Glimpse's and were passed over", nothing where there were none. */
 void journal_put_unread(buffer *out, int64_t unread);
 

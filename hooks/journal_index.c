@@ -53,39 +53,6 @@ void evals_close(journal_index *x) {
     free(x);
 }
 
-/* --- the head of a line ------------------------------------------------------------------------------------------- */
-
-/* Behind the JSON text that begins at s[at], 0 if it does not end. */
-static size_t end_of_text(const char *s, size_t n, size_t at) {
-    for (at++; at < n && s[at] != '"'; at++)
-        if (s[at] == '\\') at++;
-    return at < n ? at + 1 : 0;
-}
-
-/* kind and step from the members that a line of ours begins with.  False: another order, or no line of ours. */
-static bool read_head(const char *s, size_t n, journal_line *k) {
-    bool step = false, kind = false;
-    if (!n || s[0] != '{') return false;
-    for (size_t at = 1; at < n && s[at] == '"';) {
-        size_t key = at + 1, after = end_of_text(s, n, at), value;
-        if (!after || after >= n || s[after] != ':') return false;
-        size_t key_n = after - 1 - key;
-        value = after + 1;
-        if (value >= n || s[value] == '{' || s[value] == '[') return false;
-        if (s[value] == '"') after = end_of_text(s, n, value);
-        else after = value + strcspn(s + value, ",}");
-        if (!after || after >= n || s[after] != ',') return false;
-        if (key_n == 4 && !memcmp(s + key, "kind", 4) && s[value] == '"') {
-            c_snprintf(k->kind, sizeof k->kind, "%.*s", (int)(after - value - 2), s + value + 1);
-            kind = true;
-        }
-        if (key_n == 4 && !memcmp(s + key, "step", 4)) step = parse_i64(s + value, after - value, &k->step);
-        if (step && kind) return true;
-        at = after + 1;
-    }
-    return false;
-}
-
 static glimpse_status read_at(journal_index *x, int64_t from, char *room, size_t n) {
     const file f = { x->fd, from + (int64_t)n, (char *)(uintptr_t)x->path };
     return file_read_at(&f, from, room, n);
@@ -101,7 +68,7 @@ static glimpse_status add_line(journal_index *x, int64_t from, int64_t to) {
     journal_line k = { .from = from, .to = to };
     buffer b = {0};
     TRY_GOTO(read_span(x, from, to - from < HEAD_BYTES ? to : from + HEAD_BYTES, &b));
-    if (!read_head(buf_str(&b), b.n, &k)) { /* not as we write it: then all of it counts */
+    if (!lines_head(buf_str(&b), b.n, &k)) { /* not as we write it: then all of it counts */
         owned_record *r = NULL;
         buf_clear(&b);
         TRY_GOTO(read_span(x, from, to, &b));
@@ -226,26 +193,11 @@ out:
 
 glimpse_status evals_record_light(journal_index *x, int64_t i, owned_record **out) {
     glimpse_status st = GLIMPSE_OK;
-    static const char samples[] = ",\"samples\":[", views[] = ",\"views\":{";
-    buffer line = {0}, light = {0};
+    buffer line = {0};
     TRY_GOTO(evals_read(x, i, &line));
-    char *from = memmem(buf_str(&line), line.n, samples, sizeof samples - 1), *to = NULL, *crc = NULL;
-    if (from) to = memmem(from, line.n - (size_t)(from - line.bytes), views, sizeof views - 1);
-    if (to) crc = memmem(to, line.n - (size_t)(to - line.bytes), JOURNAL_CHECK, sizeof JOURNAL_CHECK - 1);
-    if (!to) {
-        TRY_GOTO(journal_decode(buf_str(&line), line.n, out));
-        goto out;
-    }
-    char *end = crc ? crc : line.bytes + line.n;
-    buf_put(&light, line.bytes, (size_t)(from - line.bytes) + sizeof samples - 1);
-    buf_puts(&light, "]");
-    buf_put(&light, to, (size_t)(end - to));
-    if (crc) buf_puts(&light, "}");
-    if (buf_failed(&light)) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a line of %s", x->path);
-    TRY_GOTO(journal_decode(buf_str(&light), light.n, out));
+    st = journal_decode_light(buf_str(&line), line.n, out);
 out:
     buf_free(&line);
-    buf_free(&light);
     return st;
 }
 
@@ -282,7 +234,7 @@ bool evals_next_text(const char *line, size_t n, size_t *at, buffer *text) {
     size_t from = (size_t)(found - line) + sizeof key - 1;
     bool coded = n - from > sizeof b64 && !memcmp(line + from, b64, sizeof b64 - 1);
     if (coded) from += sizeof b64 - 2;
-    size_t end = from < n && line[from] == '"' ? end_of_text(line, n, from) : 0;
+    size_t end = from < n && line[from] == '"' ? lines_end_of_text(line, n, from) : 0;
     if (!end) return false;
     buf_clear(text);
     if (coded) base64_decode(line + from + 1, end - from - 2, text);

@@ -56,6 +56,35 @@ void lines_drop_dead(journal_lines *l) {
     l->dead = 0;
 }
 
+size_t lines_end_of_text(const char *s, size_t n, size_t at) {
+    for (at++; at < n && s[at] != '"'; at++)
+        if (s[at] == '\\') at++;
+    return at < n ? at + 1 : 0;
+}
+
+bool lines_head(const char *s, size_t n, journal_line *k) {
+    bool step = false, kind = false;
+    if (!n || s[0] != '{') return false;
+    for (size_t at = 1; at < n && s[at] == '"';) {
+        size_t key = at + 1, after = lines_end_of_text(s, n, at), value;
+        if (!after || after >= n || s[after] != ':') return false;
+        size_t key_n = after - 1 - key;
+        value = after + 1;
+        if (value >= n || s[value] == '{' || s[value] == '[') return false;
+        if (s[value] == '"') after = lines_end_of_text(s, n, value);
+        else after = value + strcspn(s + value, ",}");
+        if (!after || after >= n || s[after] != ',') return false;
+        if (key_n == 4 && !memcmp(s + key, "kind", 4) && s[value] == '"') {
+            c_snprintf(k->kind, sizeof k->kind, "%.*s", (int)(after - value - 2), s + value + 1);
+            kind = true;
+        }
+        if (key_n == 4 && !memcmp(s + key, "step", 4)) step = parse_i64(s + value, after - value, &k->step);
+        if (step && kind) return true;
+        at = after + 1;
+    }
+    return false;
+}
+
 glimpse_status lines_read(const file *f, int64_t from, int64_t to, buffer *line) {
     if (to - from > JOURNAL_MAX_LINE)
         FAIL(GLIMPSE_E_FORMAT, "%s: a line of %lld bytes at byte %lld is too long", f->path, (long long)(to - from), (long long)from);

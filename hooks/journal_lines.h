@@ -5,6 +5,7 @@
 #define GLIMPSE_HOOKS_JOURNAL_LINES_H
 
 #include "include/internal/file.h"
+#include <stdbool.h>
 #include <stdint.h>
 
 typedef struct journal_line {
@@ -27,6 +28,11 @@ typedef struct journal_lines { /* begin with {0} */
         int64_t last; /* that counts, -1 = none */
     } kinds[JOURNAL_KINDS];
 } journal_lines;
+
+/* Kind and step of a line from the members that ours begin with, read by hand: a line has megabytes.  False: another order, or no
+ * line of ours. */
+bool lines_head(const char *s, size_t n, journal_line *k);
+size_t lines_end_of_text(const char *s, size_t n, size_t at); /* behind the JSON text that begins at s[at], 0 if it does not end */
 
 void lines_add(journal_lines *l, journal_line k); /* out of memory: l->all says so */
 void lines_drop_dead(journal_lines *l);

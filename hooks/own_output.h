@@ -13,10 +13,9 @@ typedef struct output_form {
     size_t n;
 } output_form;
 
-/* Whether `path` may be written, and its directory takes it: nothing is there, no regular file, an empty one, or one of this form.  `what` is the option
- * or whose file it is, for the message.  GLIMPSE_E_INVALID: something else is there, named as far as it can be told;
- * GLIMPSE_E_IO: it cannot be read, or not be
- * made there. */
+/* Whether `path` may be written, and its directory takes it: nothing is there, no regular file, an empty one, or one of
+ * this form.  `what` is the option or whose file it is, for the message.  GLIMPSE_E_INVALID: something else is there, named
+ * as far as it can be told; GLIMPSE_E_IO: it cannot be read, or not be made there. */
 glimpse_status output_may_replace(const char *what, const char *path, const output_form *form);
 
 /* Whether files can be made in `dir`, or where it would be made: nothing is made.  `what` for the message: "--out_dir x".

@@ -447,7 +447,7 @@ glimpse_status review_probe_map(const char *dir, const char *to) {
     char *journal = path_join(dir, "evals.jsonl"), *path = path_join(to, "probes.png");
     probe_map *m = probe_map_new();
     if (!journal || !path || !m) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for the map of the probes");
-    TRY_GOTO(journal_read(journal, map_one, m, &unread));
+    TRY_GOTO(journal_read_light(journal, map_one, m, &unread));
     if (probe_map_is_empty(m)) goto out;
     TRY_GOTO(chart_probe_map(m, &png));
     st = file_write_atomic(path, png.bytes, png.n, false);

@@ -30,7 +30,8 @@ glimpse_status review_remove_events(const char *dir);
  * model: the page offers them.  Nothing where TO/report is not. */
 glimpse_status review_runs(const char *dir, const char *to);
 
-/* Move the event files of an older run into its evals/ that was set aside (journal_aside), where TensorBoard shows them as a run of their own. */
+/* Move the event files of an older run into its evals/ that was set aside (journal_aside), where TensorBoard shows them as
+ * a run of their own. */
 glimpse_status review_set_aside(const char *dir, const char *run);
 
 #endif

@@ -15,7 +15,8 @@ char *run_dir_meant(const char *dir);
 
 /* The checkpoint that `path` means (checkpoint_find_newest): in the directory of a run, of those that were written since its journal
  * began, so that what a run before left there is not taken for this one's.  *found: returned (free).  `told` (NULL = nobody):
- * gets a line for people (session_tell) where one with a higher step was passed over, and where the one that is taken may be an older run's. */
+ * gets a line for people (session_tell) where one with a higher step was passed over, and where the one that is taken may
+ * be an older run's. */
 glimpse_status run_dir_checkpoint(const char *path, char **found, buffer *told);
 
 typedef enum run_writer {

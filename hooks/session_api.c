@@ -95,7 +95,6 @@ static glimpse_status session_generate(session *s, const glimpse_request *reques
     rq.n_prompts = prompts.n;
     rq.users = s->users;
     rq.n_users = s->n_users;
-    if (rq.n_top > s->m->d.vocab_size) rq.n_top = s->m->d.vocab_size;
     TRY_GOTO(generator_refresh(s->g));
     TRY_GOTO(generate_batch(s->g, &rq, &batch));
     TRY_GOTO(finish_api_record(s, o, &batch, record));

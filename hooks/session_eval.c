@@ -24,7 +24,6 @@ glimpse_status session_batch(const session *s, const options *o, arena *a, promp
     rq->n_prompts = asked->n;
     rq->users = s->users;
     rq->n_users = s->n_users;
-    if (rq->n_top > s->m->d.vocab_size) rq->n_top = s->m->d.vocab_size;
     return batch_check(s->g, rq);
 }
 
@@ -175,9 +174,7 @@ static bool said_alone(session *s, int64_t step, const char *status, const char 
 /* The texts of --probe with the weights as they are now. */
 static glimpse_status score_probes(session *s, eval_found *found) {
     glimpse_sample *probes = NULL;
-    int64_t n_top = session_record_top(s->o);
-    if (n_top > s->m->d.vocab_size) n_top = s->m->d.vocab_size;
-    TRY(probes_score(s->probes, s->g, (int32_t)n_top, found->arena, &probes, &found->n_probes));
+    TRY(probes_score(s->probes, s->g, session_record_top(s->o, s->m->d.vocab_size), found->arena, &probes, &found->n_probes));
     found->probes = probes;
     buffer why = {0};
     int32_t unscored = probes_unscored(probes, found->n_probes, &why);

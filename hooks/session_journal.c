@@ -7,6 +7,7 @@
 #include "hooks/review.h"
 #include "include/internal/file.h"
 #include "include/internal/status.h"
+#include "include/internal/threads.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -167,13 +168,18 @@ static glimpse_status redraw_texts(void *user, owned_record *r) {
 }
 
 glimpse_status session_redraw_texts(session *s) {
+    enum { LONG_S = 1, REST = 30 };
     int64_t unread;
+    const double t0 = monotonic_s();
+    if (t0 < s->redraw_at_s) return GLIMPSE_SKIPPED;
     char *path = path_join(s->out_dir, "evals.jsonl");
     if (!path) FAIL(GLIMPSE_E_MEMORY, "no memory for a file name");
     views_redraw_free(&s->redraw);
     glimpse_status st = journal_read(path, redraw_texts, s, &unread);
     views_redraw_free(&s->redraw);
     free(path);
+    const double now = monotonic_s(), took = now - t0;
+    s->redraw_at_s = st < 0 && took > LONG_S ? now + REST * took : 0;
     s->texts_stale = st < 0;
     return st;
 }

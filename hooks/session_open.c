@@ -104,7 +104,8 @@ static void announce(const session *s, found f) {
     opt_id each = opt_int(o, OPT_num_beams) > 1 ? OPT_num_return_sequences : OPT_num_samples;
     int64_t n = opt_count(o, OPT_top_k) * opt_int(o, each), tokens = f.tokens, asked = opt_int(o, OPT_max_sample_tokens);
     double charts = opt_bool(o, OPT_show_heatmaps) ? (double)(n * tokens) : 0;
-    double mb = (double)(n * tokens) * (150 + 24 * (double)session_record_top(o) + (opt_bool(o, OPT_sheets) ? 700 : 0)) * 1e-6 + charts * 12e-3;
+    double mb = (double)(n * tokens) * (150 + 24 * session_record_top(o, s->m->d.vocab_size) + (opt_bool(o, OPT_sheets) ? 700 : 0)) * 1e-6
+                + charts * 12e-3;
     buffer b = {0};
     buf_puts(&b, "glimpse: on: ");
     if (strcmp(s->m->name, s->m->arch)) buf_printf(&b, "%s, ", s->m->name);
@@ -192,6 +193,13 @@ glimpse_status session_open(const options *o, const glimpse_model *d, const sess
 
 glimpse_status session_close(session *s) {
     if (!s) return GLIMPSE_OK;
+    if (s->texts_stale && s->redraw_at_s > 0 && s->j && !session_holds_back(s)) { /* there may be room by now */
+        s->redraw_at_s = 0;
+        if (session_redraw_texts(s) < 0) {
+            session_spoil_texts(s);
+            session_log(s, "glimpse: %s\nhint: the numbers are safe in %s/evals.jsonl", status_text(), s->out_dir);
+        }
+    }
     if (s->probes && s->j && !session_holds_back(s) && review_probe_map(s->out_dir, s->out_dir) < 0) session_log(s, "glimpse: probes.png: %s", status_text());
     if (s->held.n) session_log(s, "glimpse: no eval succeeded: the older run stays where it is, and nothing of this one is kept");
     buf_free(&s->held);

@@ -14,6 +14,8 @@
 #include "sampling/generate.h"
 #include "viz/view.h"
 
+struct prompt_list;
+
 struct session {
     options *o;
     session_host host;
@@ -44,6 +46,7 @@ struct session {
     schedule due;         /* best loss, evals so far */
     views_redraw redraw;  /* while the texts are drawn anew */
     bool texts_stale;     /* sample.txt and its like are not what the journal says */
+    double redraw_at_s;   /* drawing them took long and failed: not again before then (monotonic_s); 0 = at the next eval */
     bool views_missing;   /* an eval's own files could not all be written: a report draws them */
     bool check_failed, checked, note_said;
     double look_s;        /* how long a failed check may look for the mistake: the trainer waits */
@@ -84,76 +87,86 @@ glimpse_status session_write_line(session *s, glimpse_record *r, owned_record **
 /* A step at or before the last one leaves that branch behind: the views of its evals go, the texts are drawn anew. */
 void session_leave_branch(session *s, int64_t step);
 void session_spoil_texts(session *s); /* the growing files are no longer what the journal says, after a resume or a failed write */
-glimpse_status session_redraw_texts(session *s); /* they are drawn anew from it */
+/* They are drawn anew from it.  GLIMPSE_SKIPPED: not now.  It takes as long as the run is, so one that took seconds and failed, where the
+ * disk takes no more, is not tried at every eval. */
+glimpse_status session_redraw_texts(session *s);
 
-/* Alternatives recorded for each token: more where charts show them, unless a number was asked for. */
-int64_t session_record_top(const options *o);
-/* settings.c: the settings of a batch as the options have them: one for each --top_k, with its label; phrases, the negative
- * prompt.  In the arena. */
+/* settings.c */
+/* Alternatives recorded for each token: more where charts show them, unless a number was asked for; at most all. */
+int32_t session_record_top(const options *o, int32_t vocab);
+/* The settings of a batch as the options have them: one for each --top_k, with its label; phrases, the negative prompt.  In the
+ * arena. */
 glimpse_status session_settings(const options *o, const model *m, tokenizer *t, arena *a, batch_request *rq);
-/* session_eval.c.  What an eval asks of the options, checked: settings, prompts, samplers of the user's own.  In the arena and in *made
- * (prompt_list_free). */
-struct prompt_list;
-glimpse_status session_batch(const session *s, const options *o, arena *a, struct prompt_list *made, batch_request *rq);
 
 /* session_open.c */
 glimpse_status session_open(const options *o, const glimpse_model *description, const session_host *host, session **out);
 /* The same for a model that is open already (given; closed with the session) and its tokenizer (given, NULL = none). */
 glimpse_status session_open_model(const options *o, model *m, tokenizer *t, const char *kind, const char *out_dir,
                                   const session_host *host, session **out);
+/* Other options from now on: given, and the session's; on failure the caller's still. */
+glimpse_status session_use_options(session *s, options *o);
+/* What the run is called in the records.  Returned: free. */
+char *session_name_of_run(const options *o, const char *out_dir);
+glimpse_status session_close(session *s);
+
+/* session_eval.c */
+/* What an eval asks of the options, checked: settings, prompts, samplers of the user's own.  In the arena and in *made
+ * (prompt_list_free). */
+glimpse_status session_batch(const session *s, const options *o, arena *a, struct prompt_list *made, batch_request *rq);
 glimpse_status session_eval(session *s, int64_t step, double train_loss, double val_loss);
 /* An eval that is recorded without sampling: session.h. */
 glimpse_status session_note(session *s, int64_t step, double train_loss, double val_loss, note_kind kind,
                             const char *why, int64_t since, bool told);
+/* A batch that was sampled already, recorded and shown as eval number `step`.  Its texts are measured in place. */
+glimpse_status session_keep(session *s, int64_t step, batch_result *batch);
+
+/* not_finite.c: appends "; not finite in the weights: NAME, ...", or that every weight is finite; nothing where they are not at
+ * hand. */
+void session_not_finite(session *s, buffer *out);
+/* save_weights.c: --save_snapshots */
+void session_save_weights(session *s, int64_t step);
 /* model_check.c: glimpse_check and glimpse_check_losses */
 glimpse_status session_check(session *s, const int32_t *ids, const int32_t *targets, int32_t B, int32_t T, double loss,
                              const float *losses);
-glimpse_status session_close(session *s);
+/* model_load.c */
+glimpse_status session_load_model(const char *path, glimpse_model *description, void **handle);
+void session_unload(void *handle);
+
+/* offline.c */
 /* The checkpoint, tokenizer and session of the options; nothing is written yet.  *found is returned (free), *out session_close. */
 glimpse_status offline_open(const options *given, const session_host *host, char **found, session **out);
 /* Where an offline run writes, made and locked (*lock; io.close): out_dir itself if no run and no evaluation has written there,
  * else out_dir/offline-N, so that a live run is never touched.  It becomes s->out_dir. */
 glimpse_status offline_claim(session *s, int *lock);
-/* The last words of a run that wrote files: where they are.  GLIMPSE_E_IO: views are missing there. */
-glimpse_status offline_say_where(const session *s);
 /* A run that wrote no line leaves no directory. */
 void offline_abandon(session *s);
-/* What the run is called in the records. */
-char *session_name_of_run(const options *o, const char *out_dir);
-/* advice.c: what a person may want to change, a line or none. */
-void session_advise(const session *s, const glimpse_sample *samples, int32_t n);
-struct prompt_list;
 /* What is said before: model, tokenizer, prompts, chain. */
-/* Behind a chain in a line for people: that its top_k cuts nothing off a vocabulary of so many. */
+glimpse_status offline_banner(session *s, const char *checkpoint, const batch_request *rq, const struct prompt_list *prompts);
 void offline_say_checkpoint(const session *s, const char *checkpoint); /* where it was looked for: which one was taken */
 int64_t offline_top_k_of(const char *chain); /* what a chain, as it is printed, keeps; 0 = it has no top_k */
+/* Behind a chain in a line for people: that its top_k cuts nothing off a vocabulary of so many. */
 void offline_note_top_k(buffer *b, const char *chain, int32_t vocab);
-glimpse_status offline_banner(session *s, const char *checkpoint, const batch_request *rq, const struct prompt_list *prompts);
+/* The last words of a run that wrote files: where they are.  GLIMPSE_E_IO: views are missing there. */
+glimpse_status offline_say_where(const session *s);
+/* advice.c: what a person may want to change, a line or none. */
+void session_advise(const session *s, const glimpse_sample *samples, int32_t n);
+
+/* The commands. */
+glimpse_status session_run(const options *o, const session_host *host);        /* offline.c: --sample_only, `glimpse sample` */
 glimpse_status session_chat(const options *o, const session_host *host);       /* chat.c: --interactive */
-/* A batch that was sampled already, recorded and shown as eval number `step`.  Its texts are measured in place. */
-glimpse_status session_keep(session *s, int64_t step, batch_result *batch);
-/* Other options from now on: given, and the session's; on failure the caller's still. */
-glimpse_status session_use_options(session *s, options *o);
 glimpse_status session_evaluate(const options *o, const session_host *host);   /* evaluate.c: `glimpse eval` */
 glimpse_status session_score_file(const options *o, const session_host *host); /* score_file.c: `glimpse score` */
-glimpse_status session_run(const options *o, const session_host *host);
-/* model_load.c */
-glimpse_status session_load_model(const char *path, glimpse_model *description, void **handle);
-void session_unload(void *handle);
-/* save_weights.c: --save_snapshots */
-void session_save_weights(session *s, int64_t step);
-/* Appends "; not finite in the weights: NAME, ...", or that every weight is finite; nothing where they are not at hand. */
-void session_not_finite(session *s, buffer *out);
 glimpse_status session_files(const file_command *c, const session_host *host); /* convert.c */
 glimpse_status session_report(const options *o, const char *dir, const session_host *host);
 /* follow.c: `glimpse follow DIR`; ends when the output does. */
 glimpse_status session_follow(const options *o, const char *dir, const session_host *host);
 /* reviewer.c: `glimpse review DIR`, in the terminal of stdin and stdout, until `q`. */
 glimpse_status session_review(const options *o, const char *dir, const session_host *host);
-glimpse_status session_read_config(options *o, const char *path);
+glimpse_status session_read_config(options *o, const char *path); /* config_file.c */
 
-/* The session's style, for the log's terminal or for the output's, as it is now. */
+/* terminal_style.c */
 int terminal_columns(int fd); /* 100 where it does not say */
+/* The session's style, for the log's terminal or for the output's, as it is now. */
 view_style session_terminal_style(const session *s, bool for_out);
 
 #endif

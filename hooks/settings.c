@@ -7,8 +7,9 @@
 #include "include/internal/status.h"
 #include <string.h>
 
-int64_t session_record_top(const options *o) {
-    return opt_bool(o, OPT_show_heatmaps) && !opt_is_set(o, OPT_record_top) ? 40 : opt_int(o, OPT_record_top);
+int32_t session_record_top(const options *o, int32_t vocab) {
+    int64_t n = opt_bool(o, OPT_show_heatmaps) && !opt_is_set(o, OPT_record_top) ? 40 : opt_int(o, OPT_record_top);
+    return n < vocab ? (int32_t)n : vocab;
 }
 
 /* The flags of the samplers that sampler_settings does not hold, and the preset. */
@@ -141,6 +142,6 @@ glimpse_status session_settings(const options *o, const model *m, tokenizer *t, 
     rq->max_tokens = (int32_t)opt_int(o, OPT_max_sample_tokens);
     rq->seed = (uint64_t)opt_int(o, OPT_seed);
     rq->ignore_eos = opt_bool(o, OPT_ignore_eos);
-    rq->n_top = (int32_t)session_record_top(o);
+    rq->n_top = session_record_top(o, m->d.vocab_size);
     return beams_of(o, rq);
 }

@@ -1,8 +1,8 @@
 /* spelling.h -- is this a word?  Hunspell, opened at run time, and a memory of its answers.
  *
  * The library is sought as libhunspell-1.7.so.0 and its siblings, the dictionary (--spelling_language, else en_US, else
- * en_GB) in $DICPATH, in build/deps, in the system's folders.  Nothing of either is needed to build or to run: without them speller_open says
- * what is missing and metrics go on without spelling.  One thread at a time.  Called by metrics.c. */
+ * en_GB) in $DICPATH, in build/deps, in the system's folders.  Nothing of either is needed to build or to run: without them
+ * speller_open says what is missing and metrics go on without spelling.  One thread at a time.  Called by metrics.c. */
 #ifndef GLIMPSE_HOOKS_SPELLING_H
 #define GLIMPSE_HOOKS_SPELLING_H
 

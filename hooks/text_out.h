@@ -39,9 +39,9 @@ void text_out_end(text_out *w);
 void text_out_leave_line(text_out *w);
 /* Text that is no token's, which it opens: without colour. */
 void text_out_text(text_out *w, const char *text, size_t n);
-/* The samples of a record: of one its bare text (in colour, with the legend, where colours are on); of several, each behind a line that says which it is,
- *     --------------- prompt 1 of 2   top_k=5   sample 1 of 3
- * with the prompt and the setting only where there are several. */
+/* The samples of a record: of one its bare text (in colour, with the legend, where colours are on); of several, each behind
+ * a line that says which it is, with the prompt and the setting only where there are several:
+ *     --------------- prompt 1 of 2   top_k=5   sample 1 of 3 */
 void text_out_samples(text_out *w, const glimpse_record *r);
 void text_out_free(text_out *w);
 

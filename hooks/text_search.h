@@ -12,8 +12,8 @@
 typedef struct text_search text_search;
 
 /* "text", any case; "/pattern" or "/pattern/flags": a regular expression, whose ^ and $ stand at every line.  Flags, only behind a
- * closing slash: i any case, s a dot is a newline too; g, m and u say what is so anyway.  "/" and "//" are texts.  GLIMPSE_E_INVALID: it is none; the
- * text of the status is why.  Returned: text_search_close. */
+ * closing slash: i any case, s a dot is a newline too; g, m and u say what is so anyway.  "/" and "//" are texts.
+ * GLIMPSE_E_INVALID: it is none; the text of the status is why.  Returned: text_search_close. */
 glimpse_status text_search_open(const char *query, size_t n, text_search **out);
 void text_search_close(text_search *s); /* NULL is fine */
 /* Bytes that are no UTF-8 become U+001A, one for one: places in the text stay what they are. */

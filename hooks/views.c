@@ -214,11 +214,22 @@ out:
     return st;
 }
 
-/* Later failures do not hide the first, and do not stop the other files. */
-static void first_failure(glimpse_status *first, buffer *why, glimpse_status st) {
-    if (st >= 0 || *first < 0) return;
-    *first = st;
-    buf_puts(why, status_text());
+/* Of several files: a failure does not stop the others, and later ones do not hide the first.  Begin with {0}. */
+typedef struct failures {
+    glimpse_status st; /* the first one's */
+    buffer why;        /* what it said */
+} failures;
+
+static void count_failure(failures *f, glimpse_status st) {
+    if (st >= 0 || f->st < 0) return;
+    f->st = st;
+    buf_puts(&f->why, status_text());
+}
+
+static glimpse_status failures_end(failures *f) {
+    if (f->st < 0 && f->why.n) status_set_text(f->st, buf_str(&f->why));
+    buf_free(&f->why);
+    return f->st;
 }
 
 /* Where a redraw draws the sample file: at its own place, unless that is outside the directory. */
@@ -283,10 +294,10 @@ bool views_end_with(const char *dir, const glimpse_record *r) {
     return st >= 0 && yes;
 }
 
-/* The eval's folder and its part of the page; the first failure's text goes to `why`. */
-static glimpse_status write_own(const view_plan *p, const char *dir, const glimpse_record *r, const buffer *text, buffer *where,
-                                buffer *why) {
-    glimpse_status st = GLIMPSE_OK, first = GLIMPSE_OK;
+/* The eval's folder and its part of the page. */
+static glimpse_status write_own(const view_plan *p, const char *dir, const glimpse_record *r, const buffer *text, buffer *where) {
+    glimpse_status st = GLIMPSE_OK;
+    failures first = {0};
     buffer folder = {0};
     buf_printf(&folder, "%s/evals/step_%08lld", dir, (long long)r->step);
     char *own = path_join(buf_str(&folder), "sample.txt");
@@ -296,23 +307,23 @@ static glimpse_status write_own(const view_plan *p, const char *dir, const glimp
         rmdir(buf_str(&folder));
     } else {
         glimpse_status made = mkdir_p(buf_str(&folder));
-        first_failure(&first, why, made);
+        count_failure(&first, made);
         if (made >= 0) {
             views_clear_folder(buf_str(&folder));
             for (int32_t i = 0; i < r->n_samples; i++)
-                first_failure(&first, why, sample_pictures(p, r, GLIMPSE_AT(r->samples, i), buf_str(&folder)));
+                count_failure(&first, sample_pictures(p, r, GLIMPSE_AT(r->samples, i), buf_str(&folder)));
             glimpse_status last = file_write_atomic(own, text->bytes, text->n, false);
-            if (last >= 0 && first < 0) io.unlink(own); /* where it stands, the folder is whole: is_drawn */
-            first_failure(&first, why, last);
+            if (last >= 0 && first.st < 0) io.unlink(own); /* where it stands, the folder is whole: is_drawn */
+            count_failure(&first, last);
             if (where) buf_puts(where, own);
         }
     }
-    if (p->report) first_failure(&first, why, review_page(p, dir, r));
+    if (p->report) count_failure(&first, review_page(p, dir, r));
 out:
-    if (st < 0) first_failure(&first, why, st);
+    count_failure(&first, st);
     buf_free(&folder);
     free(own);
-    return first;
+    return failures_end(&first);
 }
 
 /* The files that write_own makes are all there. */
@@ -330,7 +341,7 @@ static bool is_drawn(const view_plan *p, const char *dir, const glimpse_record *
 /* A record's plan and its entries of sample.txt, which all that follows wants. */
 typedef struct drawing {
     view_plan p;
-    buffer text, why; /* why: what the first failure said */
+    buffer text;
 } drawing;
 
 static glimpse_status drawing_begin(drawing *d, const glimpse_record *r) {
@@ -339,28 +350,27 @@ static glimpse_status drawing_begin(drawing *d, const glimpse_record *r) {
     return view_sample_txt(r, &d->p.style, &d->text);
 }
 
-static glimpse_status drawing_end(drawing *d, glimpse_status st) {
-    if (st < 0 && d->why.n) status_set_text(st, buf_str(&d->why));
+static void drawing_end(drawing *d) {
     view_plan_free(&d->p);
     buf_free(&d->text);
-    buf_free(&d->why);
-    return st;
 }
 
 glimpse_status views_write_texts(const char *dir, const glimpse_record *r, views_redraw *redraw) {
     drawing d;
     glimpse_status st = drawing_begin(&d, r);
     if (st >= 0) st = write_texts(&d.p, dir, r, redraw, &d.text);
-    if (st >= 0 && !is_drawn(&d.p, dir, r)) st = write_own(&d.p, dir, r, &d.text, NULL, &d.why);
+    if (st >= 0 && !is_drawn(&d.p, dir, r)) st = write_own(&d.p, dir, r, &d.text, NULL);
     if (st >= 0) st = review_append(&d.p, dir, r, redraw);
-    return drawing_end(&d, st);
+    drawing_end(&d);
+    return st;
 }
 
 glimpse_status views_write_own(const char *dir, const glimpse_record *r, buffer *where) {
     drawing d;
     glimpse_status st = drawing_begin(&d, r);
-    if (st >= 0) st = write_own(&d.p, dir, r, &d.text, where, &d.why);
-    return drawing_end(&d, st);
+    if (st >= 0) st = write_own(&d.p, dir, r, &d.text, where);
+    drawing_end(&d);
+    return st;
 }
 
 void views_spoil(const char *dir) {
@@ -371,16 +381,14 @@ void views_spoil(const char *dir) {
 
 glimpse_status views_write(const char *dir, const glimpse_record *r, views_redraw *redraw, buffer *where) {
     drawing d;
-    glimpse_status first = drawing_begin(&d, r);
-    if (first < 0) return drawing_end(&d, first);
-    first_failure(&first, &d.why, write_texts(&d.p, dir, r, redraw, &d.text));
-    buffer own = {0};
-    glimpse_status st = write_own(&d.p, dir, r, &d.text, where, &own);
-    if (st < 0 && first >= 0) {
-        first = st;
-        buf_puts(&d.why, buf_str(&own));
+    failures first = {0};
+    glimpse_status st = drawing_begin(&d, r);
+    count_failure(&first, st);
+    if (st >= 0) {
+        count_failure(&first, write_texts(&d.p, dir, r, redraw, &d.text));
+        count_failure(&first, write_own(&d.p, dir, r, &d.text, where));
+        count_failure(&first, review_append(&d.p, dir, r, redraw));
     }
-    buf_free(&own);
-    first_failure(&first, &d.why, review_append(&d.p, dir, r, redraw));
-    return drawing_end(&d, first);
+    drawing_end(&d);
+    return failures_end(&first);
 }

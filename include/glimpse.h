@@ -313,7 +313,8 @@ GLIMPSE_API glimpse *glimpse_open(const glimpse_config *cfg, const glimpse_model
  * `step` is at most 2^53 in size (GLIMPSE_E_INVALID).  In worker mode it takes a copy of the tensors; less where none is due
  * or the worker is busy.
  * Returns GLIMPSE_OK, GLIMPSE_NOT_DUE, GLIMPSE_SKIPPED or an error (also that of an earlier posted eval).  After three
- * failures in a row Glimpse switches itself off, with one line; training goes on. */
+ * failures in a row Glimpse switches itself off, with one line; training goes on, and an eval an hour later tries again, unless
+ * another run writes in the directory. */
 GLIMPSE_API glimpse_status glimpse_eval(glimpse *g, int64_t step, double train_loss, double val_loss);
 
 /* Compare the loss that the bound tensors give with the trainer's own, now: a wrong layout, eps or activation shows

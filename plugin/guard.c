@@ -12,9 +12,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "include/internal/threads.h"
 #include "plugin/guest.h"
 
-enum { FAILURES_IN_A_ROW = 3, MAX_HOOKS = 1024 };
+enum { FAILURES_IN_A_ROW = 3, OFF_S = 3600, MAX_HOOKS = 1024 };
 
 static void state_save(host_state *s) {
     s->err = errno;
@@ -111,10 +112,19 @@ void guest_count(glimpse *g, glimpse_status st, int64_t step) {
         return;
     }
     if (g->off || ++g->failures < FAILURES_IN_A_ROW) return; /* evals in flight may still fail: it is said once */
+    const bool again = st != GLIMPSE_E_BUSY && st != GLIMPSE_E_STATE;
     g->off = true;
+    g->off_until_s = again ? monotonic_s() + OFF_S : 0;
     buffer b = {0};
-    buf_printf(&b, "glimpse: off after %d failures in a row, the last at step %lld; training goes on", FAILURES_IN_A_ROW,
-               (long long)step);
+    buf_printf(&b, "glimpse: off after %d failures in a row, the last at step %lld; training goes on%s", FAILURES_IN_A_ROW,
+               (long long)step, again ? ", an eval in an hour tries again" : "");
     guest_say(&g->log, buf_str(&b));
     buf_free(&b);
+}
+
+bool guest_rests(glimpse *g) {
+    if (!g->off || !(g->off_until_s > 0) || monotonic_s() < g->off_until_s) return g->off;
+    g->off = false;
+    g->failures = FAILURES_IN_A_ROW - 1; /* one more, and it is off for another hour */
+    return false;
 }

@@ -124,6 +124,7 @@ struct glimpse {        /* what both modes have; the first member of inline_gues
     host_state host;    /* the host's, while a call is under way */
     atomic_bool busy;   /* a call is under way: a hook may not call again, nor another thread */
     bool off;           /* switched off after failures */
+    double off_until_s; /* another eval is tried then (monotonic_s); 0 = never */
     struct glimpse *next; /* own_dirs.c */
     dev_t dir_device;
     ino_t dir_inode;
@@ -143,6 +144,9 @@ void guest_run_hooks(glimpse *g, const glimpse_record *record);
 glimpse_status guest_add_hook(glimpse *g, glimpse_hook_fn fn, void *user);
 /* The outcome of an eval: after three failures in a row off, with one line.  Outside of a call. */
 void guest_count(glimpse *g, glimpse_status st, int64_t step);
+/* Whether an eval does nothing.  In a run of weeks a disk is full for a night: an hour later one is tried again, and goes on if it succeeds;
+ * not where another run has the directory, which would be taken from it while it is being started again. */
+bool guest_rests(glimpse *g);
 
 /* === own_dirs.c === */
 /* GLIMPSE_E_BUSY where the worker of an open session of this process writes to that directory. */
@@ -192,7 +196,8 @@ int plain_lines_next(plain_lines *l, const char *prompt, const atomic_int *cance
 bool plain_lines_wait(const atomic_int *cancel, const sigset_t *blocked);
 
 /* === inline_sampler.c === */
-/* A vtable and its state that call the user's with the host's own state in place (g NULL: with Glimpse's).  The state is freed by vt->free. */
+/* A vtable and its state that call the user's with the host's own state in place (g NULL: with Glimpse's).  The state is
+ * freed by vt->free. */
 glimpse_status inline_wrap_sampler(glimpse *g, const glimpse_sampler *given, void *user, glimpse_sampler *vt, void **state);
 
 #endif

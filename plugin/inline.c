@@ -281,7 +281,7 @@ glimpse_status inline_open(const session_api *api, const options *o, const glimp
 
 glimpse_status inline_eval(glimpse *guest, int64_t step, double train_loss, double val_loss) {
     inline_guest *g = (inline_guest *)guest;
-    if (guest->off) return GLIMPSE_NOT_DUE;
+    if (guest_rests(guest)) return GLIMPSE_NOT_DUE;
     TRY(guest_begin(&g->g));
     g->ending = g->asked = false;
     glimpse_status st = refresh_for_eval(g, step, train_loss, val_loss);

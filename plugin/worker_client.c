@@ -338,7 +338,7 @@ static glimpse_status eval(worker_guest *w, const asked *a) {
     double begun_s = monotonic_s();
     if (!w->seen) w->seen = true, w->first_step = a->step;
     line_collect(w);
-    if (w->g.off) return w->failed < 0 ? line_take_failure(w) : GLIMPSE_NOT_DUE;
+    if (guest_rests(&w->g)) return w->failed < 0 ? line_take_failure(w) : GLIMPSE_NOT_DUE;
     if (w->socket < 0 && (st = line_start(w)) < 0) return eval_failed(w, st, a);
     line_flush(w);
     if (w->n_posts <= MOST_POSTS / 2) tell_lost(w);

@@ -144,6 +144,7 @@ void line_own(worker_guest *w) {
     w->socket = -1;
     if (!memory_is) w->snap.fd = -1;
     w->missed = false;
+    w->g.off_until_s = 0;
     if (w->g.off) return;
     w->g.off = true;
     line_failed(w, GLIMPSE_E_STATE, text, 0, true);

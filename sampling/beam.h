@@ -3,8 +3,9 @@
  * Called by generate_batch where a request has more than one beam.  Semantics are transformers' (GenerationMixin
  * ._beam_search; group_beam_search of 4.51 where there are several groups), so that scores can be compared:
  *   a beam's score is the sum of its tokens' log-probabilities after the chain's processors (bans, biases, penalties)
- *   (1 + ids that end a text) w candidates a step, at least 2 w: all beams' continuations by score (with `sample`: drawn without replacement in proportion to
- *     e^score, behind the whole chain); those that end leave the beams, and of them only the first w are kept
+ *   (1 + ids that end a text) w candidates a step, at least 2 w: all beams' continuations by score (with `sample`: drawn
+ *     without replacement in proportion to e^score, behind the whole chain); those that end leave the beams, and of them
+ *     only the first w are kept
  *   an ended one scores sum / n^length_penalty, n its generated tokens, end-of-text included; the w best ended stay
  *   the search ends when w have ended (early_stopping true), or when no running beam's score / n^length_penalty beats the
  *     worst of them, n the tokens so far (false), or the most there can be (never, with a length penalty above 0)

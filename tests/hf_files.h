@@ -1,4 +1,5 @@
-/* hf_files.h -- writes the small models of tests/ref/hf_reference.py and hf_transformers.py as files.  Shared by the tests of the checkpoints. */
+/* hf_files.h -- writes the small models of tests/ref/hf_reference.py and hf_transformers.py as files.  Shared by the tests
+ * of the checkpoints. */
 #ifndef GLIMPSE_TEST_HF_FILES_H
 #define GLIMPSE_TEST_HF_FILES_H
 

@@ -15,6 +15,7 @@
 
 #include "build_id.h"
 #include "include/internal/record.h"
+#include "include/internal/threads.h"
 #include "plugin/guest.h"
 
 /* --- a session that does what the test says ---------------------------------------------------------------------- */
@@ -384,12 +385,27 @@ TEST(api_three_failures_in_a_row_switch_off) {
     buf_clear(&said);
     EXPECT(glimpse_eval(g, 6, 1, 1) < 0);
     EXPECT_STREQ(buf_str(&said), "glimpse: a new run\nglimpse: the disk is full\n"
-                                 "glimpse: off after 3 failures in a row, the last at step 6; training goes on\n");
+                                 "glimpse: off after 3 failures in a row, the last at step 6; training goes on, an eval in an hour tries again\n");
     int evals = fake.evals;
     buf_clear(&said);
     EXPECT_EQ(glimpse_eval(g, 7, 1, 1), GLIMPSE_NOT_DUE);
     EXPECT_EQ(fake.evals, evals);
     EXPECT_STREQ(buf_str(&said), "");
+    EXPECT(g->off_until_s > monotonic_s() + 3000);
+    fake.log = NULL;
+    g->off_until_s = 1e-9; /* the hour is over: one more, and it is off for another */
+    EXPECT_ERR(glimpse_eval(g, 8, 1, 1), GLIMPSE_E_IO, "the disk is full");
+    EXPECT_STREQ(buf_str(&said), "glimpse: the disk is full\n"
+                                 "glimpse: off after 3 failures in a row, the last at step 8; training goes on, an eval in an hour tries again\n");
+    EXPECT_EQ(glimpse_eval(g, 9, 1, 1), GLIMPSE_NOT_DUE);
+    g->off_until_s = 1e-9;
+    fake.eval = GLIMPSE_OK;
+    EXPECT_OK(glimpse_eval(g, 10, 1, 1));
+    EXPECT_OK(glimpse_eval(g, 11, 1, 1));
+    fake.eval = GLIMPSE_E_BUSY; /* another run's directory is not taken while that one is started again */
+    for (int i = 12; i < 15; i++) EXPECT(glimpse_eval(g, i, 1, 1) < 0);
+    EXPECT(g->off_until_s == 0);
+    EXPECT_EQ(glimpse_eval(g, 15, 1, 1), GLIMPSE_NOT_DUE);
     EXPECT_OK(glimpse_drain(g));
     fake.close = GLIMPSE_E_IO;
     EXPECT_ERR(glimpse_close(g), GLIMPSE_E_IO, NULL);

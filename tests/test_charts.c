@@ -457,8 +457,8 @@ static int grounds_of(const image *m, int y, int x0, int x1, int *begin, int mos
     return n;
 }
 
-/* Evals at `steps`: each column reaches half-way to its neighbours and the outer ones as far outwards, the tick of the first choice and the
- * numbers of the axis stand at the step itself. */
+/* Evals at `steps`: each column reaches half-way to its neighbours and the outer ones as far outwards, the tick of the
+ * first choice and the numbers of the axis stand at the step itself. */
 TEST(charts_probe_map_columns_and_axis) {
     static const int64_t steps[] = {0, 150, 281, 396, 523, 628, 720, 840, 1200};
     enum { N = sizeof steps / sizeof *steps, CHOSEN = 3, MARGIN = 16, HEAD = 76 + 52 };

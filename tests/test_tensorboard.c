@@ -37,6 +37,8 @@ TEST(tensorboard_checksums) {
         uint32_t check;
         memcpy(&check, b.bytes + b.n - 4, 4);
         EXPECT_EQ(crc32c_masked(b.bytes + 12, b.n - 16), check);
+        for (size_t from = 0; from < 16; from++) /* any length, from any place: with and without the processor's instruction */
+            for (size_t n = 0; n <= b.n - 16; n++) EXPECT_EQ(crc32c(b.bytes + from, n), crc32c_by_table(b.bytes + from, n));
         b.bytes[3] ^= 1;
         EXPECT_EQ(events_record_size(b.bytes), 0);
         buf_free(&b);

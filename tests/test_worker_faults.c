@@ -20,6 +20,7 @@
 #include "include/internal/file.h"
 #include "include/internal/threads.h"
 #include "plugin/cli/cli.h"
+#include "plugin/guest.h"
 #include "plugin/spawn.h"
 #include "plugin/worker_protocol.h"
 #include "tests/worker_rig.h"
@@ -148,6 +149,34 @@ TEST(worker_three_deaths_in_a_row_switch_off) {
     EXPECT_OK(glimpse_close(r.g));
     r.g = NULL;
     EXPECT_STREQ(buf_str(&r.said), "");
+    rig_close(&r);
+}
+
+/* A directory that takes nothing for a night: Glimpse was off for the weeks behind it, too. */
+TEST(worker_off_is_no_end_of_a_long_run) {
+    rig r;
+    char away[4300];
+    rig_open(&r, NULL);
+    REQUIRE(r.g != NULL);
+    EXPECT_OK(glimpse_eval(r.g, 0, 2, 1));
+    EXPECT_OK(glimpse_drain(r.g));
+    snprintf(away, sizeof away, "%s.away", r.dir);
+    REQUIRE(rename(r.dir, away) == 0 && close(creat(r.dir, 0600)) == 0);
+    for (int i = 1; i < 4; i++) {
+        EXPECT_OK(glimpse_eval(r.g, i, 2, 1));
+        EXPECT(glimpse_drain(r.g) < 0);
+    }
+    has(&r, "glimpse: off after 3 failures in a row, the last at step 3; training goes on, an eval in an hour tries again");
+    EXPECT_EQ(glimpse_eval(r.g, 4, 2, 1), GLIMPSE_NOT_DUE);
+    REQUIRE(unlink(r.dir) == 0 && rename(away, r.dir) == 0);
+    EXPECT_EQ(glimpse_eval(r.g, 5, 2, 1), GLIMPSE_NOT_DUE);
+    r.g->off_until_s = 1e-9; /* the hour is over */
+    EXPECT_OK(glimpse_eval(r.g, 6, 2, 1));
+    EXPECT_OK(glimpse_drain(r.g));
+    EXPECT_STREQ(rig_status(&r, 6), "ok");
+    EXPECT_EQ(rig_lines(&r, NULL, NULL), 2); /* of one run */
+    EXPECT_OK(glimpse_close(r.g));
+    r.g = NULL;
     rig_close(&r);
 }
 

@@ -130,7 +130,7 @@ void canvas_hatch(canvas *c, int x, int y, int w, int h, int color) {
     }
 }
 
-/* Every pixel in the box gets the coverage 0..1 that `distance` (pixels outside the shape, negative inside) implies. */
+/* A pixel at the edge of a shape, whose middle lies so many pixels outside of it (negative: inside). */
 static void put_level(uint8_t *px, double outside, uint8_t (*table)[LEVELS], bool *ready, int color) {
     int level = (int)lround((0.5 - outside) * (LEVELS - 1));
     if (level <= 0) return;

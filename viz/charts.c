@@ -147,7 +147,7 @@ void chart_title(const glimpse_record *r, const glimpse_sample *s, buffer *out) 
 
 int chart_alarm(canvas *c, const glimpse_record *r, int right, int baseline) {
     if (!r->check || strcmp(r->check, "failed") != 0) return 0;
-    static const char words[] = "MODEL CHECK FAILED";
+    static const char words[] = TEXT_CHECK_FAILED_SHORT;
     const int w = (int)(sizeof words - 1) * font_cell(FONT_BOLD) + 16;
     canvas_frame(c, 0, 0, c->w, c->h, 4, C_ALARM);
     canvas_fill(c, right - w, baseline - 15, w, 21, C_ALARM);

@@ -1,5 +1,5 @@
-/* charts.h -- what the four charts share: which candidates of a token are shown, how a number is written, the header,
- * the colour scale.  The charts themselves are declared in view.h.  Called by heatmap.c, barchart.c, sheet.c, minmax.c.
+/* charts.h -- what the charts share: which candidates of a token are shown, how a number is written, the header, the
+ * colour scale.  The charts themselves are declared in view.h.  Called by heatmap.c, barchart.c, sheet.c, minmax.c, probe_map.c.
  *
  * Probabilities are coloured by viridis on a logarithmic scale from 1e-4 to 1, the same in every picture, so that
  * pictures compare.  A number that is not finite shows as "–" on a hatched ground. */

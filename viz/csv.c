@@ -72,12 +72,8 @@ static void sample_cells(const glimpse_sample *s, buffer *out) {
     num_cell(out, s->temperature, 6);
     buf_printf(out, ",%d,%d", (int)s->top_k, (int)s->n_tokens);
     text_cell(out, text_stop_name(s->stop));
-    for (int i = 0; i < N_METRICS; i++) {
-        double value = NAN;
-        for (int32_t k = 0; k < s->n_metrics; k++)
-            if (!strcmp(s->metrics[k].name, metric_columns[i])) value = s->metrics[k].value;
-        num_cell(out, value, RECORD_LOSS_DIGITS);
-    }
+    for (int i = 0; i < N_METRICS; i++)
+        num_cell(out, text_metric_of(s->metrics, s->n_metrics, metric_columns[i]), RECORD_LOSS_DIGITS);
 }
 
 /* What every line of an eval begins with. */
@@ -132,10 +128,5 @@ glimpse_status csv_lines(const glimpse_record *r, buffer *out) {
         buf_puts(out, ",,,\r\n");
     }
     measure_lines(r, out);
-    if (!buf_failed(out)) return GLIMPSE_OK;
-    if (out->bytes) {
-        out->n = from;
-        out->bytes[from] = 0;
-    }
-    FAIL(GLIMPSE_E_MEMORY, "no memory for lines of metrics.csv");
+    return text_done(false, out, from, "lines of metrics.csv");
 }

@@ -72,12 +72,7 @@ static void eval_members(const glimpse_record *r, buffer *out) {
 
 static glimpse_status finish(buffer *out, size_t from) {
     buf_puts(out, "});\n");
-    if (!buf_failed(out)) return GLIMPSE_OK;
-    if (out->bytes) {
-        out->n = from;
-        out->bytes[from] = 0;
-    }
-    FAIL(GLIMPSE_E_MEMORY, "no memory for the data of the review page");
+    return text_done(false, out, from, "the data of the review page");
 }
 
 /* === The index ===================================================================================================*/

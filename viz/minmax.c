@@ -1,6 +1,6 @@
 /* minmax.c -- the chosen tokens' raw logits over a sample, the numbers behind the colour mode `minmax`: a line, its
  * smallest and largest value marked with their tokens, dots coloured by (l - min) / (max - min).  A logit that is not
- * finite is a gap.  Called by the sheets hook. */
+ * finite is a gap.  Called by hooks/views.c. */
 #include "include/internal/status.h"
 #include "viz/charts.h"
 

@@ -31,35 +31,59 @@ typedef struct probe_column {
     probe_cells *texts; /* (n_texts) */
     int32_t n_texts, of; /* `of`: with those that are not drawn */
     bool check_failed;
-    arena *a;
 } probe_column;
 
 struct probe_map {
     probe_column *columns; /* (n) by rising step */
     size_t n, room;
+    arena *a;
 };
 
-probe_map *probe_map_new(void) { return calloc(1, sizeof(probe_map)); }
+probe_map *probe_map_new(void) {
+    probe_map *m = calloc(1, sizeof *m);
+    if (m && (m->a = arena_new())) return m;
+    free(m);
+    return NULL;
+}
 
 void probe_map_free(probe_map *m) {
     if (!m) return;
-    for (size_t i = 0; i < m->n; i++) arena_free(m->columns[i].a);
+    arena_free(m->a);
     free(m->columns);
     free(m);
 }
 
-/* A buffer whose bytes are the arena's. */
-static glimpse_status keep(arena *a, const buffer *from, buffer *to) {
+static bool same_text(const buffer *a, const buffer *b) {
+    return !buf_failed(a) && a->n && a->n == b->n && !memcmp(a->bytes, b->bytes, a->n);
+}
+
+/* A buffer whose bytes are the arena's, or those of `like` (NULL = none) if they are the same. */
+static glimpse_status keep(arena *a, const buffer *from, const buffer *like, buffer *to) {
+    if (like && same_text(from, like)) return *to = *like, GLIMPSE_OK;
     char *copy = buf_failed(from) ? NULL : arena_text(a, buf_str(from), from->n);
     if (!copy) FAIL(GLIMPSE_E_MEMORY, "no memory for the map of the probes");
     *to = (buffer){ .bytes = copy, .n = from->n };
     return GLIMPSE_OK;
 }
 
-static glimpse_status take_text(arena *a, const glimpse_record *r, const glimpse_sample *s, buffer *text, probe_cells *cells) {
+static bool same_labels(const glimpse_record *r, const glimpse_sample *s, const probe_cells *before, buffer *text) {
+    bool same = before && before->n == s->n_tokens;
+    for (int32_t i = 0; same && i < s->n_tokens; i++) {
+        buf_clear(text);
+        text_token(text, r, GLIMPSE_AT(s->tokens, i)->id);
+        same = same_text(text, &before->labels[i]);
+    }
+    return same;
+}
+
+/* `before`: the same line of the file in the column before, NULL = none.  Its words are the same for weeks, and are kept once: a
+ * column is the numbers alone. */
+static glimpse_status take_text(arena *a, const glimpse_record *r, const glimpse_sample *s, const probe_cells *before, buffer *text,
+                                probe_cells *cells) {
+    const bool same = same_labels(r, s, before, text);
     float *p = arena_alloc(a, (size_t)s->n_tokens * sizeof *p + 1);
     int32_t *rank = arena_alloc(a, (size_t)s->n_tokens * sizeof *rank + 1);
-    buffer *labels = arena_alloc(a, (size_t)s->n_tokens * sizeof *labels + 1);
+    buffer *labels = same ? before->labels : arena_alloc(a, (size_t)s->n_tokens * sizeof *labels + 1);
     if (!p || !rank || !labels) FAIL(GLIMPSE_E_MEMORY, "no memory for the map of the probes");
     *cells = (probe_cells){ .prompt_bytes = s->prompt_bytes, .n = s->n_tokens, .answer_from = s->answer_from, .p = p, .rank = rank,
                             .labels = labels };
@@ -67,17 +91,18 @@ static glimpse_status take_text(arena *a, const glimpse_record *r, const glimpse
         const glimpse_token *t = GLIMPSE_AT(s->tokens, i);
         p[i] = expf(t->logprob);
         rank[i] = t->rank;
+        if (same) continue;
         buf_clear(text);
         text_token(text, r, t->id);
-        TRY(keep(a, text, &labels[i]));
+        TRY(keep(a, text, NULL, &labels[i]));
     }
     buf_clear(text);
-    if (text_given(text, r, s)) TRY(keep(a, text, &cells->given));
+    if (text_given(text, r, s)) TRY(keep(a, text, before ? &before->given : NULL, &cells->given));
     buf_clear(text);
     buf_put(text, s->prompt_text, s->prompt_bytes);
     buf_putc(text, '\t');
     buf_put(text, s->text, s->text_bytes);
-    TRY(keep(a, text, &cells->head));
+    TRY(keep(a, text, before ? &before->head : NULL, &cells->head));
     if (s->n_tokens) return GLIMPSE_OK;
     const char *why = s->why ? s->why : "was not scored";
     cells->why = arena_text(a, why, strlen(why));
@@ -92,10 +117,13 @@ glimpse_status probe_map_add(probe_map *m, const glimpse_record *r) {
     glimpse_status st = GLIMPSE_OK;
     buffer text = {0};
     probe_column c = { .step = r->step, .n_texts = r->n_probes < MOST_TEXTS ? r->n_probes : MOST_TEXTS, .of = r->n_probes,
-                       .check_failed = !strcmp(r->check, "failed"), .a = arena_new() };
-    if (c.a) c.texts = arena_alloc(c.a, (size_t)c.n_texts * sizeof *c.texts);
+                       .check_failed = !strcmp(r->check, "failed") };
+    while (m->n && m->columns[m->n - 1].step >= r->step) m->n--;
+    const probe_column *before = m->n ? &m->columns[m->n - 1] : NULL;
+    c.texts = arena_alloc(m->a, (size_t)c.n_texts * sizeof *c.texts);
     if (!c.texts) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for the map of the probes");
-    for (int32_t i = 0; i < c.n_texts; i++) TRY_GOTO(take_text(c.a, r, GLIMPSE_AT(r->probes, i), &text, &c.texts[i]));
+    for (int32_t i = 0; i < c.n_texts; i++)
+        TRY_GOTO(take_text(m->a, r, GLIMPSE_AT(r->probes, i), before && i < before->n_texts ? &before->texts[i] : NULL, &text, &c.texts[i]));
     if (m->n == m->room) {
         size_t room = m->room ? 2 * m->room : 64;
         probe_column *columns = realloc(m->columns, room * sizeof *columns);
@@ -103,12 +131,9 @@ glimpse_status probe_map_add(probe_map *m, const glimpse_record *r) {
         m->columns = columns;
         m->room = room;
     }
-    while (m->n && m->columns[m->n - 1].step >= r->step) arena_free(m->columns[--m->n].a);
     m->columns[m->n++] = c;
-    c.a = NULL;
 out:
     buf_free(&text);
-    arena_free(c.a);
     return st;
 }
 
@@ -157,9 +182,9 @@ static void draw_row(canvas *c, const probe_map *m, int32_t i, int32_t t, place 
     canvas_text(c, map_x - 8, y + 12, LABEL_W, FONT_SMALL, t < now->answer_from ? C_GREY : C_INK, TEXT_RIGHT,
                 now->labels[t].bytes, now->labels[t].n);
     for (size_t k = 0; k < m->n; k++) {
-        const probe_cells *cells = cells_at(m, k, i);
         const int x = edge(m, k, at.map_w), w = edge(m, k + 1, at.map_w) - x;
         if (w < 1) continue;
+        const probe_cells *cells = cells_at(m, k, i);
         if (!cells || !isfinite(cells->p[t])) canvas_hatch(c, map_x + x, y, w, ROW_H - 1, C_FRAME);
         else canvas_fill(c, map_x + x, y, w, ROW_H - 1, chart_color((double)cells->p[t]));
     }
@@ -274,7 +299,7 @@ static void draw_why(canvas *c, const char *why, place at, buffer *text) {
 
 /* In red at the right end of the line; its width. */
 static int draw_alarm(canvas *c, bool failed, int right, int y) {
-    static const char words[] = "MODEL CHECK FAILED";
+    static const char words[] = TEXT_CHECK_FAILED_SHORT;
     if (!failed) return 0;
     canvas_frame(c, 0, 0, c->w, c->h, 3, C_ALARM);
     const int w = canvas_width(FONT_BOLD, words, strlen(words));

@@ -99,8 +99,7 @@ glimpse_status view_stream_token(const color_scale *scale, const glimpse_token *
     paint p = paint_of(PAINT_PLAIN);
     double v;
     if (scale && t && bytes && style->colorize) {
-        if (n > 6 && !memcmp(bytes, "\xe2\x9f\xa8", 3) && !memcmp(bytes + n - 3, "\xe2\x9f\xa9", 3))
-            p = paint_of(PAINT_SPECIAL);
+        if (text_is_special(bytes, n)) p = paint_of(PAINT_SPECIAL);
         else if (color_scale_value(scale, t, &v)) p = (paint){PAINT_GROUND, style->colors, (float)v};
     }
     size_t before = out->n;

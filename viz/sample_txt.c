@@ -38,6 +38,13 @@ static void text_field(styled *out, const char *name, const char *value) {
     styled_escape(out, value ? value : "", value ? strlen(value) : 0, TEXT_ONE_LINE, paint_of(PAINT_PLAIN));
 }
 
+static void add_why(styled *out, const char *why) {
+    if (!why) return;
+    styled_puts(out, " (", PAINT_PLAIN);
+    styled_escape(out, why, strlen(why), TEXT_ONE_LINE, paint_of(PAINT_PLAIN));
+    styled_puts(out, ")", PAINT_PLAIN);
+}
+
 static void number_field(styled *out, const char *name, double value, int digits) {
     name_of(out, name);
     buffer text = {0};
@@ -104,11 +111,7 @@ static void sample_fields(const glimpse_record *r, const glimpse_sample *s, styl
     number_field(out, "tokens", s->n_tokens, 10);
     gap(out);
     text_field(out, "stop", text_stop_name(s->stop));
-    if (s->why) {
-        styled_puts(out, " (", PAINT_PLAIN);
-        styled_escape(out, s->why, strlen(s->why), TEXT_ONE_LINE, paint_of(PAINT_PLAIN));
-        styled_puts(out, ")", PAINT_PLAIN);
-    }
+    add_why(out, s->why);
     double perplexity = text_metric(s, "perplexity");
     if (isfinite(perplexity)) {
         char text[32];
@@ -157,11 +160,7 @@ void text_entry_head(const glimpse_record *r, const glimpse_sample *s, styled *o
     if (s) sample_fields(r, s, out);
     else {
         text_field(out, "status", r->status);
-        if (r->why) {
-            styled_puts(out, " (", PAINT_PLAIN);
-            styled_escape(out, r->why, strlen(r->why), TEXT_ONE_LINE, paint_of(PAINT_PLAIN));
-            styled_puts(out, ")", PAINT_PLAIN);
-        }
+        add_why(out, r->why);
         end_line(out);
         loss_fields(r, out);
     }

@@ -68,8 +68,7 @@ void row_add_right(screen *s, paint_kind kind, const char *safe) {
     s->width += w;
 }
 
-void row_end(screen *s, int i, bool pad) {
-    if (pad) blanks(s, room(s));
+void row_end(screen *s, int i) {
     styled_emit(&s->t, 0, s->t.text.n, s->v->style.depth, &s->rows[i]);
 }
 
@@ -116,7 +115,7 @@ static void title(screen *s) {
         }
     }
     row_add_right(s, v->fresh > 0 ? PAINT_GOOD : PAINT_DIM, right);
-    row_end(s, 0, false);
+    row_end(s, 0);
 }
 
 static void slider(screen *s) {
@@ -125,7 +124,7 @@ static void slider(screen *s) {
     row_begin(s, (size_t)v->width);
     for (int i = 0; i < v->width; i++)
         styled_puts(&s->t, i < knob ? "\xe2\x94\x81" : i > knob ? "\xe2\x94\x80" : "\xe2\x97\x8f", i < knob ? PAINT_BAR : i > knob ? PAINT_DIM : PAINT_STRONG);
-    row_end(s, 1, false);
+    row_end(s, 1);
 }
 
 static void add_metric(screen *s, const char *label, double x, void (*format)(char[32], double)) {
@@ -157,16 +156,16 @@ static int sample_head(screen *s, const glimpse_sample *sample, int row) {
     row_addf(s, 2, PAINT_DIM, "seed=%llu", (unsigned long long)sample->seed); /* last: it is the same at every step */
     s->columns = (size_t)v->width;
     row_add_right(s, PAINT_DIM, right);
-    row_end(s, row++, false);
+    row_end(s, row++);
     if (v->height < 12 || (!text_check_failed(v->r) && !sample->why && !sample->note && !sample->n_beams)) return 1;
     row_begin(s, (size_t)v->width);
     blanks(s, 1);
-    if (text_check_failed(v->r)) row_add(s, 0, PAINT_ALARM, " MODEL CHECK FAILED ");
+    if (text_check_failed(v->r)) row_add(s, 0, PAINT_ALARM, " " TEXT_CHECK_FAILED_SHORT " ");
     if (sample->why) blanks(s, 1), row_add_cut(s, PAINT_BAD, sample->why, strlen(sample->why), false, SIZE_MAX);
     if (sample->n_beams) row_addf(s, 1, PAINT_DIM, "beam search of %d, score %.4g", (int)sample->n_beams, sample->beam_score);
     if (sample->note && s->width > 1) row_add(s, 1, PAINT_DIM, "\xc2\xb7");
     if (sample->note) blanks(s, s->width > 1), row_add_cut(s, PAINT_DIM, sample->note, strlen(sample->note), false, SIZE_MAX);
-    row_end(s, row, false);
+    row_end(s, row);
     return 2;
 }
 
@@ -201,7 +200,7 @@ static void key_rows(screen *s, int last) {
             row_add(s, 1, PAINT_DIM, below && *keys[i][0] == 'q' ? "back" : keys[i][1]);
             some = true;
         }
-        row_end(s, row, false);
+        row_end(s, row);
     }
 }
 
@@ -233,17 +232,17 @@ static void bottom(screen *s, const glimpse_sample *sample, int row, bool with_l
             styled_copy(&s->t, &legend, 0, legend.text.n);
             styled_free(&legend);
         }
-        row_end(s, row - 1 - (keys_wanted(v) > 1), false);
+        row_end(s, row - 1 - (keys_wanted(v) > 1));
     }
     row_begin(s, (size_t)v->width);
     blanks(s, 1);
     if (v->line && v->typing) {
         row_add_cut(s, PAINT_STRONG, v->line, strlen(v->line), false, room(s) ? room(s) - 1 : 0);
         row_add(s, 0, PAINT_CURSOR, " ");
-        row_end(s, row, false);
+        row_end(s, row);
     } else if (v->line) {
         row_add_cut(s, PAINT_STRONG, v->line, strlen(v->line), false, SIZE_MAX);
-        row_end(s, row, false);
+        row_end(s, row);
     } else key_rows(s, row);
 }
 
@@ -287,13 +286,12 @@ static void token_text(screen *s, const glimpse_sample *sample, styled *out, siz
         int64_t n = piece ? piece->bytes : 0;
         size_t from = i ? ends[i - 1] : 0;
         if (i == 0 && ends[0]) { /* the prompt stands before the first token */
-            styled prompt = {0}, all = {0};
+            styled prompt = {0};
             glimpse_sample nothing = *sample;
             nothing.n_tokens = 0, nothing.text_bytes = 0;
             text_body(v->r, &nothing, v->style.mode, colored, SIZE_MAX, &v->style, NULL, &prompt);
             from = prompt.text.n;
             styled_free(&prompt);
-            styled_free(&all);
             put_visible(out, &t, 0, from, NULL);
             at = from;
         }
@@ -411,13 +409,13 @@ static void sample_page(screen *s, const glimpse_sample *sample, int first, int 
         for (int i = first; i < last; i++) {
             row_begin(s, 1);
             row_add(s, 0, PAINT_DIM, "\xe2\x94\x82");
-            row_end(s, i, false);
+            row_end(s, i);
         }
         screen_token(s, first, rows, PANEL_COLUMNS);
     } else if (below) {
         row_begin(s, (size_t)v->width);
         for (int i = 0; i < v->width; i++) row_add(s, 0, PAINT_DIM, "\xe2\x94\x80");
-        row_end(s, last - below, false);
+        row_end(s, last - below);
         screen_token(s, last - below + 1, below - 1, (size_t)v->width);
     }
 }

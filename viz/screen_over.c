@@ -58,13 +58,13 @@ void screen_over_steps(screen *s, int first, int last) {
     row_begin(s, (size_t)v->width);
     if (!o->n) {
         row_add(s, 1, PAINT_DIM, "neither this step nor one before it was sampled");
-        row_end(s, first, false);
+        row_end(s, first);
         return;
     }
     row_addf(s, 1, PAINT_DIM, "%*s", STEP_COLUMNS, "step");
     if (numbers) row_addf(s, 0, PAINT_DIM, "%*s%*s", NUMBER_COLUMNS, "val", NUMBER_COLUMNS, TEXT_OWN_PPL);
     row_add(s, 2, PAINT_DIM, "what this sample said");
-    row_end(s, first, false);
+    row_end(s, first);
     for (int64_t i = 0; i < o->n && first + 1 + i < last; i++) {
         const screen_step *k = &o->rows[i];
         char step[32];
@@ -78,6 +78,6 @@ void screen_over_steps(screen *s, int first, int last) {
         row_add(s, 2, PAINT_PLAIN, "");
         if (k->known) add_text(s, &k->text);
         else row_add(s, 0, PAINT_DIM, "\xe2\x80\xa6");
-        row_end(s, first + 1 + (int)i, false);
+        row_end(s, first + 1 + (int)i);
     }
 }

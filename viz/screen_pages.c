@@ -68,12 +68,12 @@ void screen_token(screen *s, int first, int n, size_t columns) {
     text_piece(&s->t, v->r, t->id, 16, false, paint_of(PAINT_CURSOR));
     s->width = text_width(s->t.text.bytes, s->t.text.n);
     row_addf(s, 1, PAINT_DIM, "%d of %d", (int)v->token + 1, (int)sample->n_tokens);
-    if (narrow) row_end(s, row++, false), row_begin(s, columns);
+    if (narrow) row_end(s, row++), row_begin(s, columns);
     if (row < first + n) {
         row_addf(s, narrow ? 1 : 3, PAINT_STRONG, "p %s", p);
         row_addf(s, 2, t->rank == 1 ? PAINT_PLAIN : PAINT_BAD, "rank %d", (int)t->rank);
         if (isfinite(t->entropy)) row_addf(s, 2, PAINT_PLAIN, columns < 50 ? "H %.2f" : "entropy %.2f nats", (double)t->entropy);
-        row_end(s, row++, false);
+        row_end(s, row++);
     }
     if (n >= 6 && row < first + n) {
         row_begin(s, columns);
@@ -81,20 +81,20 @@ void screen_token(screen *s, int first, int n, size_t columns) {
         row_addf(s, 2, PAINT_DIM, "above it %s", left);
         if (isfinite(t->logit)) row_addf(s, 2, PAINT_DIM, "logit %.2f", (double)t->logit);
         if (!narrow) row_addf(s, 2, PAINT_DIM, "at T %s", temp), row_addf(s, 2, PAINT_DIM, "of %d kept %s", (int)t->kept, final);
-        row_end(s, row++, false);
+        row_end(s, row++);
     }
     if (narrow && n >= 8 && row < first + n) {
         row_begin(s, columns);
         row_addf(s, 1, PAINT_DIM, "at T %s", temp);
         row_addf(s, 2, PAINT_DIM, "of %d kept %s", (int)t->kept, final);
-        row_end(s, row++, false);
+        row_end(s, row++);
     }
     if (first + n - row > (n >= 8 ? 5 : t->n_top)) { /* what the columns are, where it costs no alternative one would look for */
         if (narrow && first + n - row > t->n_top + 1) row++;
         row_begin(s, columns);
         row_addf(s, 2, PAINT_DIM, "%-*s %6s", narrow ? 12 : 18, "token", "p");
         if (!narrow) row_add_right(s, PAINT_DIM, "drawn with");
-        row_end(s, row++, false);
+        row_end(s, row++);
     }
     /* The token drawn has a row in any case: the last one, where it stands beyond what there is room for. */
     int32_t rows = first + n - row, chosen = 0;
@@ -102,12 +102,12 @@ void screen_token(screen *s, int first, int n, size_t columns) {
     const bool apart = t->n_top > 0 && (chosen == t->n_top || chosen >= rows);
     for (int32_t k = 0; k < t->n_top && k < rows - apart; k++) {
         candidate_row(s, t, &t->top[k], 0, columns);
-        row_end(s, row++, false);
+        row_end(s, row++);
     }
     if (apart && row < first + n) {
         const glimpse_candidate said = {.id = t->id, .p = expf(t->logprob), .p_final = t->p_final};
         candidate_row(s, t, &said, t->rank, columns);
-        row_end(s, row, false);
+        row_end(s, row);
     }
 }
 
@@ -142,7 +142,7 @@ void screen_probe_map(screen *s, int first, int last) {
     row_begin(s, (size_t)v->width);
     if (!m->probe || !m->n_columns) {
         row_add(s, 1, PAINT_DIM, "no texts of --probe were scored at this step");
-        row_end(s, first, false);
+        row_end(s, first);
         return;
     }
     char right[48];
@@ -152,7 +152,7 @@ void screen_probe_map(screen *s, int first, int last) {
     row_add(s, 1, PAINT_DIM, "\xe2\x86\x92 ");
     row_add_cut(s, PAINT_PLAIN, m->probe->text, m->probe->text_bytes, true, (size_t)v->width / 3);
     row_add_right(s, PAINT_DIM, right);
-    row_end(s, first, false);
+    row_end(s, first);
     int rows = last - first - 3, cell = (int)(screen_probe_columns(v->width) / m->n_columns);
     if (cell > 4) cell = 4;
     int32_t n = m->probe->n_tokens, from = m->probe->answer_from;
@@ -169,7 +169,7 @@ void screen_probe_map(screen *s, int first, int last) {
         styled_put(&s->t, buf_str(&given), fits, paint_of(PAINT_DIM));
         s->width = PROBE_LABEL;
         row_add(s, 1, PAINT_DIM, "given: nothing before it to predict it from");
-        row_end(s, row++, false);
+        row_end(s, row++);
     }
     if (buf_failed(&given)) s->t.text.failed = true;
     buf_free(&given);
@@ -198,16 +198,16 @@ void screen_probe_map(screen *s, int first, int last) {
             if (t->rank == 1) row_add(s, 2, PAINT_DIM, "first choice");
             else row_addf(s, 2, PAINT_BAD, "rank %d", (int)t->rank);
         }
-        row_end(s, row, false);
+        row_end(s, row);
     }
     row_begin(s, (size_t)v->width);
     for (int64_t c = -(PROBE_LABEL + 1); c < m->n_columns * cell; c++)
         styled_puts(&s->t, c == (v->at - m->first) * cell + (cell - 1) / 2 ? "\xe2\x96\xb2" : " ", PAINT_STRONG);
-    row_end(s, row++, false);
+    row_end(s, row++);
     if (row > last - 1) return;
     row_begin(s, (size_t)v->width);
     probe_steps(s, m, cell);
-    row_end(s, row, false);
+    row_end(s, row);
 }
 
 /* === Numbers ==================================================================================================== */
@@ -228,7 +228,7 @@ static void heading(number_list *l, const char *text) {
     if (!next_row(l)) return;
     row_begin(l->s, (size_t)l->s->v->width);
     row_add(l->s, 1, PAINT_STRONG, text);
-    row_end(l->s, l->first + (int)(l->at - 1 - l->top), false);
+    row_end(l->s, l->first + (int)(l->at - 1 - l->top));
 }
 
 static void number(number_list *l, const char *name, double now, double was, const char *more) {
@@ -242,13 +242,7 @@ static void number(number_list *l, const char *name, double now, double was, con
     else row_add(s, 0, PAINT_DIM, "           -");
     if (isfinite(was) && isfinite(now) && now != was) row_addf(s, 2, PAINT_DIM, "%s%.4g", now > was ? "\xe2\x96\xb2" : "\xe2\x96\xbc", fabs(now - was));
     if (more && *more && row_add(s, 1, PAINT_PLAIN, " ")) row_add_cut(s, PAINT_DIM, more, strlen(more), false, SIZE_MAX);
-    row_end(s, l->first + (int)(l->at - 1 - l->top), false);
-}
-
-static double metric_of(const glimpse_metric *m, int32_t n, const char *name) {
-    for (int32_t i = 0; m && i < n; i++)
-        if (text_is(m[i].name, name)) return m[i].value;
-    return NAN;
+    row_end(s, l->first + (int)(l->at - 1 - l->top));
 }
 
 static void all_numbers(number_list *l) {
@@ -278,7 +272,7 @@ static void all_numbers(number_list *l) {
     if (r->n_dataset) heading(l, "Dataset");
     for (int32_t i = 0; i < r->n_dataset; i++)
         if (text_shows_metric(r->dataset[i].name))
-            number(l, r->dataset[i].name, r->dataset[i].value, b ? metric_of(b->dataset, b->n_dataset, r->dataset[i].name) : NAN, "");
+            number(l, r->dataset[i].name, r->dataset[i].value, b ? text_metric_of(b->dataset, b->n_dataset, r->dataset[i].name) : NAN, "");
     if (v->sample >= r->n_samples) return;
     const glimpse_sample *s = GLIMPSE_AT(r->samples, v->sample);
     c_snprintf(name, sizeof name, "Sample %d of %d", (int)v->sample + 1, (int)r->n_samples);
@@ -286,7 +280,8 @@ static void all_numbers(number_list *l) {
     const glimpse_sample *o = text_same_sample(b, s);
     for (int32_t i = 0; i < s->n_metrics; i++) {
         if (!text_shows_metric(s->metrics[i].name)) continue;
-        number(l, text_metric_label(s->metrics[i].name), s->metrics[i].value, o ? metric_of(o->metrics, o->n_metrics, s->metrics[i].name) : NAN, "");
+        number(l, text_metric_label(s->metrics[i].name), s->metrics[i].value,
+               o ? text_metric_of(o->metrics, o->n_metrics, s->metrics[i].name) : NAN, "");
     }
 }
 
@@ -324,6 +319,6 @@ void screen_help(screen *s, int first, int last) {
         row_add(s, 2, PAINT_STRONG, keys[i][0]);
         while (s->width < 14 && row_add(s, 0, PAINT_PLAIN, " ")) {}
         if (!row_add(s, 0, PAINT_PLAIN, keys[i][1])) row_add_cut(s, PAINT_PLAIN, keys[i][1], strlen(keys[i][1]), false, SIZE_MAX);
-        row_end(s, first + (int)i, false);
+        row_end(s, first + (int)i);
     }
 }

@@ -21,8 +21,8 @@ bool row_addf(screen *s, size_t gap, paint_kind kind, const char *fmt, ...) BUF_
 void row_add_cut(screen *s, paint_kind kind, const char *text, size_t n, bool quoted, size_t most);
 /* To the right edge of the row, if it fits. */
 void row_add_right(screen *s, paint_kind kind, const char *safe);
-/* Append the row to rows[i]; `pad`: filled up to its columns. */
-void row_end(screen *s, int i, bool pad);
+/* Append the row to rows[i]. */
+void row_end(screen *s, int i);
 
 /* screen_pages.c.  Rows `first` to `last` - 1. */
 void screen_probe_map(screen *s, int first, int last);

@@ -1,6 +1,6 @@
 /* sheet.c -- a whole sample in one picture: bands of 32 tokens, each token a column: the emitted token, its candidates
  * 1 to 10 below it coloured by the model's own probability, the chosen one outlined (beyond the tenth: a red tick with
- * its rank), under them the entropy as a line and −ln p as dots on one scale for the sheet.  Called by the sheets hook. */
+ * its rank), under them the entropy as a line and −ln p as dots on one scale for the sheet.  Called by hooks/views.c. */
 #include "include/internal/status.h"
 #include "viz/charts.h"
 

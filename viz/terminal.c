@@ -12,7 +12,7 @@
  * of its line, whole pieces at a time.  The first sample of up to four prompt-and-setting pairs is shown.  The sparkline
  * is the mean entropy of equal stretches of the sample on a fixed scale, so that evals compare: asin(sqrt(entropy / ln V)), which
  * spreads both ends, for a fresh model's stretches lie near the top and those of a trained one near the ground.
- * Called by the log hook. */
+ * Called by hooks/session_eval.c and hooks/follow.c. */
 #include "viz/text.h"
 
 #include "include/internal/schedule.h"
@@ -262,6 +262,8 @@ static void sparkline(log_view *v, const glimpse_sample *s, int cells) {
     }
 }
 
+static const char *const shares[] = {"spelling_token_rate", "repetition_tokens"}; /* shown of a sample, and how they changed */
+
 /* "-": it is measured, but of such a text it means nothing. */
 static void add_number(log_view *v, size_t gap, const char *name, double x, void (*format)(char[32], double)) {
     char text[32] = "-";
@@ -276,7 +278,6 @@ static void sample_numbers(log_view *v, const glimpse_sample *s) {
     if (s->n_tokens > 0) add_number(v, 1, "entropy", text_metric(s, "mean_entropy"), text_short);
     size_t gap = v->columns < 99 ? 2 : 3;
     if (s->n_tokens > 0) add_number(v, gap, TEXT_OWN_PPL, text_metric(s, "perplexity"), text_short);
-    static const char *const shares[] = {"spelling_token_rate", "repetition_tokens"};
     for (size_t i = 0; i < sizeof shares / sizeof *shares; i++)
         if (text_has_metric(s, shares[i])) add_number(v, gap, text_metric_label(shares[i]), text_metric(s, shares[i]), text_share);
     addf(v, gap, s->stop == GLIMPSE_STOP_NONFINITE ? PAINT_BAD : PAINT_DIM, "stop %s", text_stop_name(s->stop));
@@ -352,7 +353,6 @@ static void digest(log_view *v, const glimpse_record *before, const glimpse_samp
     if (o && same) add_of_sample(&d, text);
     else if (o && !add_of_sample(&d, "another text from the first token on")) add_of_sample(&d, "another text");
     if (o) add_change(&d, TEXT_OWN_PPL, text_metric(o, "perplexity"), text_metric(s, "perplexity"), text_short);
-    static const char *const shares[] = {"spelling_token_rate", "repetition_tokens"};
     for (size_t i = 0; o && i < sizeof shares / sizeof *shares; i++)
         add_change(&d, text_metric_label(shares[i]), text_metric(o, shares[i]), text_metric(s, shares[i]), text_share);
     if (d.begun) end_row(v);
@@ -479,7 +479,7 @@ static void check_failed_row(log_view *v) {
     begin_row(v, INDENT);
     if (!add(v, 0, PAINT_ALARM, " " TEXT_CHECK_FAILED " ")) {
         begin_row(v, 0);
-        add(v, 0, PAINT_ALARM, "MODEL CHECK FAILED");
+        add(v, 0, PAINT_ALARM, TEXT_CHECK_FAILED_SHORT);
     }
     end_row(v);
 }
@@ -588,7 +588,7 @@ glimpse_status view_one_line(const glimpse_record *r, const view_style *style, b
     if (r->n_probes > 0) styled_printf(&t, PAINT_PLAIN, "; %d probe%s scored", (int)r->n_probes, r->n_probes == 1 ? "" : "s");
     if (text_check_failed(r)) {
         styled_puts(&t, "  ", PAINT_PLAIN);
-        styled_puts(&t, "MODEL CHECK FAILED", PAINT_ALARM);
+        styled_puts(&t, TEXT_CHECK_FAILED_SHORT, PAINT_ALARM);
     }
     /* On a terminal that is narrower it goes on in the next row, two columns in. */
     size_t columns = style->terminal && style->width > MIN_WIDTH ? (size_t)style->width - 1 : SIZE_MAX;

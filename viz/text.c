@@ -113,6 +113,10 @@ bool text_end_short(buffer *label) {
     return false;
 }
 
+bool text_is_special(const char *piece, size_t n) {
+    return n > 6 && !memcmp(piece, "\xe2\x9f\xa8", 3) && !memcmp(piece + n - 3, "\xe2\x9f\xa9", 3);
+}
+
 bool text_is_unknown(const char *piece, size_t n) {
     static const char *const names[] = {"\xe2\x9f\xa8unk\xe2\x9f\xa9", "<unk>", "[unk]", "<|unk|>", "\xef\xbf\xbd"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)

@@ -29,6 +29,8 @@ bool text_is_id(const glimpse_piece *p);
 /* A token as every view of it writes it: text_visible of its piece, the id alone without a tokenizer, and ⟨464⟩ where the record has
  * no bytes of that id.  A special token's piece is ⟨name⟩ already. */
 void text_token(buffer *out, const glimpse_record *r, int32_t id);
+/* ⟨name⟩, as special tokens are recorded. */
+bool text_is_special(const char *piece, size_t n);
 /* A piece that stands for what the vocabulary lacks: ⟨unk⟩, <unk>, [UNK], <|unk|>, U+FFFD. */
 bool text_is_unknown(const char *piece, size_t n);
 /* Where a label is too narrow for it, the end of a text goes by its short name: ⟨endoftext⟩ becomes ⟨eot⟩.  False: `label`
@@ -117,8 +119,11 @@ void text_topk_table(const glimpse_record *r, const glimpse_sample *s, int32_t n
 void text_entry_head(const glimpse_record *r, const glimpse_sample *s, styled *out);
 /* True if the loss of the bound tensors was not the trainer's; and what every view then says. */
 bool text_check_failed(const glimpse_record *r);
-#define TEXT_CHECK_FAILED "MODEL CHECK FAILED: the loss of the bound tensors is not the trainer's"
+#define TEXT_CHECK_FAILED_SHORT "MODEL CHECK FAILED"
+#define TEXT_CHECK_FAILED TEXT_CHECK_FAILED_SHORT ": the loss of the bound tensors is not the trainer's"
 
+/* A number of a list by its name, NAN = it is not there. */
+double text_metric_of(const glimpse_metric *list, int32_t n, const char *name);
 /* A metric of the sample by name, NAN if it has none; perplexity and mean_entropy are computed if they are not there. */
 double text_metric(const glimpse_sample *s, const char *name);
 /* The share of repeated 4-grams where it is much, else 0: of words above 0.3, or of tokens, which may be letters, above 0.6.  Words
@@ -139,7 +144,7 @@ bool text_is_blank(const char *s, size_t n);
 const glimpse_sample *text_same_sample(const glimpse_record *r, const glimpse_sample *s);
 void text_short(char out[32], double x); /* "1.04", "5.9", "123" */
 void text_share(char out[32], double x); /* ".97", "1.00" */
-const char *text_stop_name(glimpse_stop stop); /* "length", "eos", "stop", "context", "nonfinite", "scored" */
+const char *text_stop_name(glimpse_stop stop); /* "length", "eos", "stop", "context", "nonfinite", "scored", "cancelled" */
 bool text_is(const char *a, const char *b);    /* equal; NULL is equal to nothing */
 
 #endif

@@ -15,9 +15,14 @@ const char *text_stop_name(glimpse_stop stop) {
 
 bool text_shows_metric(const char *name) { return !text_is(name, "distinct_1"); }
 
+double text_metric_of(const glimpse_metric *list, int32_t n, const char *name) {
+    for (int32_t i = 0; i < n; i++)
+        if (text_is(list[i].name, name)) return list[i].value;
+    return NAN;
+}
+
 double text_metric(const glimpse_sample *s, const char *name) {
-    for (int32_t i = 0; i < s->n_metrics; i++)
-        if (text_is(s->metrics[i].name, name)) return s->metrics[i].value;
+    if (text_has_metric(s, name)) return text_metric_of(s->metrics, s->n_metrics, name);
     bool perplexity = text_is(name, "perplexity");
     if ((!perplexity && !text_is(name, "mean_entropy")) || s->n_tokens <= 0) return NAN;
     double sum = 0;
@@ -82,18 +87,14 @@ static piece_bytes bytes_of(const glimpse_record *r, const glimpse_token *t) {
     return p && p->text && p->bytes > 0 ? (piece_bytes){p->text, (size_t)p->bytes} : (piece_bytes){"", 0};
 }
 
-/* ⟨name⟩, as special tokens are recorded. */
-static bool is_special(piece_bytes p) {
-    return p.n > 6 && !memcmp(p.s, "\xe2\x9f\xa8", 3) && !memcmp(p.s + p.n - 3, "\xe2\x9f\xa9", 3);
-}
-
 bool text_given(buffer *out, const glimpse_record *r, const glimpse_sample *probe) {
     if (probe->n_prompt_ids < 1 || probe->n_tokens < 1) return false;
     const glimpse_token before = {.id = probe->prompt_ids[0]};
+    const piece_bytes first = bytes_of(r, &before);
     size_t scored = 0;
     for (int32_t i = 0; i < probe->n_tokens; i++) scored += bytes_of(r, GLIMPSE_AT(probe->tokens, i)).n;
     /* BOS is no part of the text, and then the tokens make up all of it. */
-    if (is_special(bytes_of(r, &before)) || scored >= probe->prompt_bytes + probe->text_bytes) return false;
+    if (text_is_special(first.s, first.n) || scored >= probe->prompt_bytes + probe->text_bytes) return false;
     text_token(out, r, before.id);
     return true;
 }
@@ -170,7 +171,7 @@ void text_body(const glimpse_record *r, const glimpse_sample *s, color_mode mode
         first = false;
         double v;
         p = plain;
-        if (colored && is_special(piece)) p = paint_of(PAINT_SPECIAL);
+        if (colored && text_is_special(piece.s, piece.n)) p = paint_of(PAINT_SPECIAL);
         else if (colored && color_scale_value(&scale, t, &v)) p = (paint){PAINT_GROUND, style->colors, (float)v};
         buf_put(&held, piece.s, piece.n);
         size_t whole = utf8_complete_prefix(buf_str(&held), held.n);

@@ -4,8 +4,9 @@
  *   colors.h    a number of a token to a colour (modes, palettes, terminal depths)
  *   text.h      sample.txt entries, sample.ansi entries, the eval's log for the terminal
  *   canvas.h    an indexed picture: rectangles, lines, text        png.h  its encoding
- *   charts.h    heatmap, bar chart, sheet, minmax chart
- *   html.h      the review page     tensorboard.h  its event file     csv.h  a spreadsheet */
+ *   charts.h    heatmap, bar chart, sheet, minmax chart            probe_map.h  texts over the steps
+ *   html.h      the review page                                    screen.h  the same on a terminal
+ *   tensorboard.h  event files      csv.h  a spreadsheet           openai.h  JSON lines for other viewers */
 #ifndef GLIMPSE_VIZ_VIEW_H
 #define GLIMPSE_VIZ_VIEW_H
 

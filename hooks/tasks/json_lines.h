@@ -20,7 +20,8 @@ typedef struct json_lines {  /* start from {0} */
     char sha256[SHA256_HEX]; /* of the file */
 } json_lines;
 
-/* path: "-" = standard input.  Empty lines are passed over.  GLIMPSE_E_IO, GLIMPSE_E_FORMAT: not JSON, no object, a line above 16 MiB, none at all. */
+/* path: "-" = standard input.  Empty lines are passed over.  GLIMPSE_E_IO, GLIMPSE_E_FORMAT: not JSON, no object, a line
+ * above 16 MiB, none at all. */
 glimpse_status json_lines_read(const char *path, json_lines *out);
 void json_lines_free(json_lines *l);
 

@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#define ROOT(l, i) ((l)->lines[i].tree.nodes)
+
 static glimpse_status keep(buffer *b, arena *a, text *out) {
     char *s = buf_failed(b) ? NULL : arena_text(a, b->bytes, b->n);
     *out = (text){ s, b->n };
@@ -25,6 +27,28 @@ static glimpse_status new_choices(arena *a, int32_t n, task_doc *d, text **out) 
     d->choices = *out = arena_alloc(a, (size_t)n * sizeof **out);
     d->n_choices = n;
     if (!*out) FAIL(GLIMPSE_E_MEMORY, "no memory for a document");
+    return GLIMPSE_OK;
+}
+
+/* A member that is a list with something in it. */
+static glimpse_status list_of(const json_lines *l, int32_t i, const json_node *object, const char *key, const json_node **out) {
+    const json_node *n = json_get(object, key);
+    if (!n || n->kind != JSON_ARRAY || !n->n) return json_line_fail(l, i, "field \"%s\" is no list", key);
+    *out = n;
+    return GLIMPSE_OK;
+}
+
+/* The choices as a list of texts has them; `one` is what the list's field calls one of them. */
+static glimpse_status listed_choices(const json_lines *l, int32_t i, const char *key, const char *one, arena *a, task_doc *d,
+                                     text **choices) {
+    const json_node *list = NULL;
+    int32_t c = 0;
+    TRY(list_of(l, i, ROOT(l, i), key, &list));
+    TRY(new_choices(a, (int32_t)list->n, d, choices));
+    for (const json_node *e = json_first(list); e; e = json_next(list, e), c++) {
+        if (e->kind != JSON_STRING) return json_line_fail(l, i, "%s %d is no text", one, c);
+        (*choices)[c] = (text){ e->text, e->n };
+    }
     return GLIMPSE_OK;
 }
 
@@ -51,7 +75,6 @@ static glimpse_status number(const json_lines *l, int32_t i, const char *key, in
     return GLIMPSE_OK;
 }
 
-#define ROOT(l, i) ((l)->lines[i].tree.nodes)
 #define GET(key, out) TRY(json_line_text(l, i, ROOT(l, i), key, out))
 
 /* --- HellaSwag (Zellers et al. 2019): hellaswag/utils.py ----------------------------------------------------------- */
@@ -87,19 +110,13 @@ static glimpse_status read_hellaswag(const task_kind *k, const json_lines *l, in
     GET("ctx_b", &ctx_b);
     GET("activity_label", &label);
     TRY(number(l, i, "label", &gold));
-    const json_node *endings = json_get(ROOT(l, i), "endings");
-    if (!endings || endings->kind != JSON_ARRAY || !endings->n) return json_line_fail(l, i, "field \"endings\" is no list");
+    TRY(listed_choices(l, i, "endings", "ending", a, d, &choices));
     buffer b = {0};
     py_capitalize(ctx_b, &b);
     TRY(keep(&b, a, &ctx_b));
     TRY(JOIN(a, &whole, label, TEXT(": "), ctx_a, TEXT(" "), ctx_b));
     TRY(preprocess(whole, a, &d->context));
-    TRY(new_choices(a, (int32_t)endings->n, d, &choices));
-    int32_t c = 0;
-    for (const json_node *e = json_first(endings); e; e = json_next(endings, e)) {
-        if (e->kind != JSON_STRING) return json_line_fail(l, i, "ending %d is no text", c);
-        TRY(preprocess((text){ e->text, e->n }, a, &choices[c++]));
-    }
+    for (int32_t c = 0; c < d->n_choices; c++) TRY(preprocess(choices[c], a, &choices[c]));
     return right(l, i, a, gold, d);
 }
 
@@ -107,18 +124,11 @@ static glimpse_status read_hellaswag(const task_kind *k, const json_lines *l, in
 static glimpse_status read_hellaswag_llmc(const task_kind *k, const json_lines *l, int32_t i, arena *a, task_doc *d) {
     text *choices;
     int64_t gold;
-    int32_t c = 0;
     (void)k;
     GET("ctx", &d->context);
     TRY(number(l, i, "label", &gold));
     if (!d->context.n) return json_line_fail(l, i, "field \"ctx\" is empty");
-    const json_node *endings = json_get(ROOT(l, i), "endings");
-    if (!endings || endings->kind != JSON_ARRAY || !endings->n) return json_line_fail(l, i, "field \"endings\" is no list");
-    TRY(new_choices(a, (int32_t)endings->n, d, &choices));
-    for (const json_node *e = json_first(endings); e; e = json_next(endings, e)) {
-        if (e->kind != JSON_STRING) return json_line_fail(l, i, "ending %d is no text", c);
-        choices[c++] = (text){ e->text, e->n };
-    }
+    TRY(listed_choices(l, i, "endings", "ending", a, d, &choices));
     return right(l, i, a, gold, d);
 }
 
@@ -148,8 +158,7 @@ static glimpse_status labelled_choices(const json_lines *l, int32_t i, arena *a,
     int64_t gold = -1;
     if (question && question->kind == JSON_OBJECT) {
         TRY(json_line_text(l, i, question, "stem", stem));
-        list = json_get(question, "choices");
-        if (!list || list->kind != JSON_ARRAY || !list->n) return json_line_fail(l, i, "field \"choices\" is no list");
+        TRY(list_of(l, i, question, "choices", &list));
         TRY(new_choices(a, (int32_t)list->n, d, &choices));
         int32_t c = 0;
         for (const json_node *e = json_first(list); e; e = json_next(list, e), c++) {
@@ -342,15 +351,8 @@ glimpse_status task_read_user(const task_kind *k, const json_lines *l, int32_t i
         d->answer = d->target;
         return GLIMPSE_OK;
     }
-    const json_node *list = json_get(ROOT(l, i), "choices");
-    if (!list || list->kind != JSON_ARRAY || !list->n) return json_line_fail(l, i, "field \"choices\" is no list");
+    TRY(listed_choices(l, i, "choices", "choice", a, d, &choices));
     TRY(number(l, i, "gold", &gold));
-    TRY(new_choices(a, (int32_t)list->n, d, &choices));
-    int32_t c = 0;
-    for (const json_node *e = json_first(list); e; e = json_next(list, e), c++) {
-        if (e->kind != JSON_STRING) return json_line_fail(l, i, "choice %d is no text", c);
-        choices[c] = (text){ e->text, e->n };
-    }
     return right(l, i, a, gold, d);
 }
 

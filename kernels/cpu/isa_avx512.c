@@ -1,4 +1,5 @@
-/* isa_avx512.c -- the CPU backend's loops for AVX-512 (flags: -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma -mf16c).  Chosen at run time by backend_cpu.c. */
+/* isa_avx512.c -- the CPU backend's loops for AVX-512 (flags: -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma
+ * -mf16c).  Chosen at run time by backend_cpu.c. */
 #if defined(__x86_64__)
 #include "kernels/cpu/vec_avx512.h"
 

@@ -10,6 +10,7 @@ typedef struct attend_args {
     const float *in;        /* (rows, ld_in) queries */
     float *out;             /* (rows, ld_out) */
     int64_t ld_in, ld_out;
+    plane_rows split;       /* in place of `out` */
     device_cache cache;
     const device_row *row;
     const int32_t *order;
@@ -86,7 +87,9 @@ UNROLL
                 weight = counts ? heavier : weight;
             }
         }
-        a.out[row * a.ld_out + head * a.cache.hd + d] = sum / weight;
+        const float x[1] = {sum / weight};
+        if (a.split.to) put_planes(a.split, row, head * a.cache.hd + d, x);
+        else a.out[row * a.ld_out + head * a.cache.hd + d] = x[0];
     }
 }
 

@@ -13,6 +13,8 @@
  * cores and adds in f32.  A dot product is eight parts, each a run of blocks of 32 elements (part_begin); the parts are added in
  * rising order in two halves, whoever computed them: one order whatever the batch.  Attention adds a chunk of 64 positions, then the chunks in rising order.
  * What is not finite in a product may come out as NaN where the reference says an infinity; it is never finite.
+ * Planes are made by the product itself of few rows; of many, once for all blocks: with a norm by a launch of its own, without one by
+ * what writes the rows (attention, the feed-forward's first product).
  * Prompts of more than 64 tokens go through cuBLAS, one prompt a product, so their numbers do not depend on other prompts. */
 #ifndef GLIMPSE_KERNELS_CUDA_CUDA_CUH
 #define GLIMPSE_KERNELS_CUDA_CUDA_CUH
@@ -99,6 +101,13 @@ typedef struct matrix_part {
 
 enum { TO_Y = 100 };        /* a store of its own: y as it is (with bias), for finish */
 
+/* Rows as planes, for the product that alone reads them, instead of as f32. */
+typedef struct plane_rows {
+    uint16_t *to;           /* (n, rows, ld) bf16, zeros behind a row's end; NULL = f32 */
+    int64_t ld, stride;     /* from plane to plane: rows ld */
+    int32_t n;
+} plane_rows;
+
 typedef struct matmul_args {
     matrix_part part[PLAN_MAX_PARTS];
     int32_t n_parts, k, kp, n_y, n_tiles, rows;
@@ -106,13 +115,14 @@ typedef struct matmul_args {
     const int32_t *line;    /* row of `in` for each row here; NULL = the same */
     int64_t ld_in;
     device_norm norm;
-    const uint16_t *planes; /* (planes, rows, ld_planes) made by the prologue kernel; NULL = made here */
+    const uint16_t *planes; /* (planes, rows, ld_planes) made by the prologue kernel or the phase before; NULL = made here */
     int64_t ld_planes;
     const float *bias;      /* (n_y), NULL = none */
     int32_t store, activate, activation;
     float softcap;          /* of logits */
     float *out;
     int64_t ld_out;
+    plane_rows split;       /* STORE_SET, STORE_GATED: in place of `out` */
     const device_row *row;  /* STORE_QKV */
     device_rope rope;
     device_cache cache;
@@ -143,6 +153,9 @@ typedef struct cuda_phase {
     int32_t wide;           /* needs finish: a norm over a head or over all of y */
     glimpse_dtype dtype;    /* of its weights */
     int32_t planes;         /* of its activations */
+    int32_t reader;         /* the product without a norm that alone reads what this one writes, -1 = none: where it takes planes, they are
+                               made here */
+    bool fed;               /* is such a reader */
 } cuda_phase;
 
 typedef struct vector_use { /* a vector of the plan as f32 on the device */
@@ -187,6 +200,8 @@ typedef struct cuda_backend {
     int64_t ld[PLAN_MAX_BUFFERS];
     uint16_t *planes;       /* (MAX_PLANES, rows, ld_planes) */
     int64_t ld_planes;
+    uint16_t *split[PLAN_MAX_BUFFERS]; /* (MAX_PLANES, rows of a run, ld) of buffers whose readers are fed, NULL = of no other; behind a row's
+                                          end nobody ever writes anything but zeros */
     float *many_partial;    /* cuda_many.cu's sums and counters */
     int32_t *many_arrived;
     float *y;               /* (rows or 2 rows, ld_y) */
@@ -265,7 +280,7 @@ glimpse_status cuda_many_open(cuda_backend *be);
 cudaError_t cuda_many_prepare();
 cudaError_t cuda_cosines(cuda_backend *be, const cuda_phase *embed, int32_t n);
 cudaError_t cuda_copy_strip(cuda_backend *be, const cuda_phase *ph, int32_t from, int32_t to, int32_t first, int32_t n);
-cudaError_t cuda_attend(cuda_backend *be, const cuda_phase *ph, const row_run *run, int32_t first_item, int32_t n_items);
+cudaError_t cuda_attend(cuda_backend *be, const cuda_phase *ph, const row_run *run, const plane_rows *split, int32_t first_item, int32_t n_items);
 cudaError_t cuda_attend_prepare(cuda_backend *be);
 bool cuda_attend_fits(const cuda_backend *be, int32_t head_size, bool half);
 

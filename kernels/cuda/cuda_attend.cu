@@ -6,7 +6,7 @@
 
 /* attend_kernel -- softmax(cap(scale q k)) v over one chunk of one segment, for up to eight (row, head) pairs.
  *
- *   in (rows, heads hd) f32 in    k, v (strips, kv_heads, tokens, hdp) bf16 or f32 in    out (rows, heads hd) f32 out
+ *   in (rows, heads hd) f32 in    k, v (strips, kv_heads, tokens, hdp) bf16 or f32 in    out (rows, heads hd) f32 out, or planes
  *   partial (rows, heads, slots, hdp + 2) f32 scratch
  *
  * Block (chunk, kv head x part of its heads, item): its keys and values in shared memory by 16-byte asynchronous copies.
@@ -28,7 +28,7 @@ static size_t shared_bytes(int32_t hdp, bool half) {
            (ATTEND_QUERIES * (size_t)hdp + ATTEND_QUERIES * ATTEND_CHUNK + ATTEND_QUERIES * 4) * sizeof(float);
 }
 
-cudaError_t cuda_attend(cuda_backend *be, const cuda_phase *ph, const row_run *run, int32_t first_item, int32_t n_items) {
+cudaError_t cuda_attend(cuda_backend *be, const cuda_phase *ph, const row_run *run, const plane_rows *split, int32_t first_item, int32_t n_items) {
     const phase *p = ph->p;
     attend_args a;
     memset(&a, 0, sizeof a);
@@ -36,6 +36,7 @@ cudaError_t cuda_attend(cuda_backend *be, const cuda_phase *ph, const row_run *r
     a.ld_in = be->ld[p->in];
     a.out = be->buf[p->out] + run->first * be->ld[p->out];
     a.ld_out = be->ld[p->out];
+    a.split = *split;
     a.cache = ph->cache;
     a.row = be->rows + run->first;
     a.order = be->order + 2 * run->first;

@@ -241,16 +241,63 @@ static void fill_matmul(const cuda_backend *be, const cuda_phase *ph, const row_
     }
 }
 
-/* The planes are made by a kernel of their own where they do not fit beside the product, or where blocks that are done
- * would overwrite what others still read. */
-static glimpse_status run_matmul(cuda_backend *be, const cuda_phase *ph, matmul_args *a) {
-    bool many = cuda_many_takes(be, ph->dtype, a);
-    if (many || planes_bytes(ph->planes, a) > PROLOGUE_SHARED || (ph->p->kind == PHASE_MATMUL && ph->p->in == ph->p->out)) {
-        CUDA(be, cuda_prologue(be, a, ph->planes, be->planes, NULL), "normalising");
-        a->planes = be->planes;
-        a->ld_planes = be->ld_planes;
+static bool reads(const phase *p, int32_t buffer) {
+    return p->kind != PHASE_EMBED && (p->in == buffer || (p->kind == PHASE_MATMUL && p->store == STORE_ADD && p->out == buffer));
+}
+static bool replaces(const phase *p, int32_t buffer) {
+    return p->kind != PHASE_HEAD && p->out == buffer && (p->kind != PHASE_MATMUL || p->store != STORE_ADD);
+}
+
+/* What attention and products write that one product alone reads, as it is: a run may have it as planes at once.  Not what a product
+ * writes in the place of what it reads itself, which may be planes as well. */
+static void find_readers(cuda_backend *be) {
+    for (int i = 0; i < be->p->n_phases; i++) {
+        cuda_phase *ph = &be->phases[i];
+        const phase *p = ph->p;
+        const bool sets = p->kind == PHASE_MATMUL && (p->store == STORE_SET || p->store == STORE_GATED) && p->in != p->out && !ph->wide;
+        int n = 0, reader = -1;
+        ph->reader = -1;
+        if (p->kind != PHASE_ATTEND && !sets) continue;
+        for (int j = i + 1; j < be->p->n_phases; j++) {
+            if (reads(be->phases[j].p, p->out) && !n++) reader = j;
+            if (replaces(be->phases[j].p, p->out)) break;
+        }
+        const phase *q = n == 1 ? be->phases[reader].p : NULL;
+        if (!q || q->kind != PHASE_MATMUL || q->norm.on) continue;
+        ph->reader = reader;
+        be->phases[reader].fed = true;
     }
-    CUDA(be, many ? cuda_many(be, ph->dtype, a) : cuda_matmul(be, ph->dtype, a), "multiplying");
+}
+
+/* Planes are not made by the product itself where they do not fit beside it, or where blocks that are done would overwrite what others
+ * still read. */
+static bool takes_planes(const cuda_backend *be, const cuda_phase *ph, const matmul_args *a) {
+    return cuda_many_takes(be, ph->dtype, a) || planes_bytes(ph->planes, a) > PROLOGUE_SHARED ||
+           (ph->p->kind == PHASE_MATMUL && ph->p->in == ph->p->out);
+}
+
+/* Where the rows that a phase writes go as planes: nowhere, unless to a reader that takes them in this run. */
+static plane_rows planes_for_reader(const cuda_backend *be, const cuda_phase *ph, const row_run *run) {
+    plane_rows to = {NULL, 0, 0, 0};
+    matmul_args a;
+    if (run->big || ph->reader < 0) return to;
+    const cuda_phase *reader = &be->phases[ph->reader];
+    fill_matmul(be, reader, run, &a);
+    if (!takes_planes(be, reader, &a)) return to;
+    to.to = be->split[ph->p->out];
+    to.ld = be->ld[ph->p->out];
+    to.stride = run->n * to.ld;
+    to.n = reader->planes;
+    return to;
+}
+
+static glimpse_status run_matmul(cuda_backend *be, const cuda_phase *ph, matmul_args *a) {
+    if (takes_planes(be, ph, a)) {
+        if (!ph->fed) CUDA(be, cuda_prologue(be, a, ph->planes, be->planes, NULL), "normalising");
+        a->planes = ph->fed ? be->split[ph->p->in] : be->planes;
+        a->ld_planes = ph->fed ? be->ld[ph->p->in] : be->ld_planes;
+    }
+    CUDA(be, cuda_many_takes(be, ph->dtype, a) ? cuda_many(be, ph->dtype, a) : cuda_matmul(be, ph->dtype, a), "multiplying");
     return GLIMPSE_OK;
 }
 
@@ -313,10 +360,11 @@ static glimpse_status run_head(cuda_backend *be, const cuda_phase *ph, const row
 static glimpse_status run_attend(cuda_backend *be, const cuda_phase *ph, const row_run *run) {
     const attend_item *items = be->host_items + 2 * run->first;
     const int32_t *order = be->host_order + 2 * run->first;
+    const plane_rows split = planes_for_reader(be, ph, run);
     for (int32_t at = 0, end; at < run->n_items; at = end) {
         for (end = at + 1; end < run->n_items; end++)
             if (run->n > MATMUL_ROWS && order[items[end].first] / MATMUL_ROWS != order[items[at].first] / MATMUL_ROWS) break;
-        CUDA(be, cuda_attend(be, ph, run, at, end - at), "attending");
+        CUDA(be, cuda_attend(be, ph, run, &split, at, end - at), "attending");
     }
     return GLIMPSE_OK;
 }
@@ -335,6 +383,7 @@ glimpse_status cuda_run_phases(cuda_backend *be, const row_run *run) {
                 TRY(run_blas(be, ph, run, &a));
                 break;
             }
+            a.split = planes_for_reader(be, ph, run);
             TRY(run_matmul(be, ph, &a));
             if (ph->wide) CUDA(be, cuda_finish(be, ph, run, NULL), "storing products");
             break;
@@ -579,6 +628,13 @@ static glimpse_status open_rows(cuda_backend *be) {
         if (ph->p->heads > be->most_heads) be->most_heads = ph->p->heads;
         if (ph->cache.hdp > hdp) hdp = ph->cache.hdp;
     }
+    memset(be->split, 0, sizeof be->split);
+    for (int i = 0; i < p->n_phases; i++) {
+        const int32_t in = p->phases[i].in;
+        if (be->phases[i].fed && !be->split[in])
+            TRY(cuda_take(be, &be->split[in], "activations", (rows < MATMUL_ROWS ? rows : (int64_t)MATMUL_ROWS) * MAX_PLANES, be->ld[in],
+                          sizeof *be->split[in]));
+    }
     be->ld_planes = (x + 63) / 64 * 64 + 32;
     TRY(cuda_take(be, &be->planes, "activations", rows * MAX_PLANES, be->ld_planes, sizeof *be->planes));
     be->ld_y = round_up(y, ROW_ALIGN);
@@ -628,6 +684,7 @@ static glimpse_status open_room(cuda_backend *be) {
 static glimpse_status open_all(cuda_backend *be) {
     TRY(open_device(be));
     TRY(cuda_weights_open(be));
+    find_readers(be);
     be->n_lasting = be->n_blocks;
     be->lasting_bytes = be->bytes;
     return open_room(be);

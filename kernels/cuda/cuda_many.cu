@@ -3,7 +3,7 @@
  * There a block reads x again for every 16 rows of W, out of the L2 cache: at 64 rows that is eight times what it reads of W.
  * Here a block owns up to 128 rows of W for all rows of x, and where that leaves multiprocessors idle the parts of the dot
  * products (cuda.cuh) are shared by two or eight blocks, whose sums the last one adds: the same bits.  Called by
- * cuda_backend.cu, which has x brought to planes by prologue_kernel first. */
+ * cuda_backend.cu, which has x brought to planes first: by what writes it, or by prologue_kernel. */
 #include "kernels/cuda/matmul.cuh"
 #include "kernels/cuda/persist.cuh"
 

@@ -8,8 +8,8 @@
  * append to the cache, residual, logits' cap).
  *
  *   part[].w (rows of y, ld) W in     16 rows of y a tile; padded with zeros to multiples of 32
- *   in       (rows, ld_in) f32 in     or planes (X_PLANES, rows, ld_planes) bf16, made by prologue_kernel
- *   out      (rows, ld_out) f32 out   or the caches k, v (strips, kv_heads, tokens, hdp)
+ *   in       (rows, ld_in) f32 in     or planes (X_PLANES, rows, ld_planes) bf16, made by prologue_kernel or what writes the rows
+ *   out      (rows, ld_out) f32 out   or planes for the next product (split), or the caches k, v (strips, kv_heads, tokens, hdp)
  *
  * A block owns a tile for all rows; warp w part w of the elements (cuda.cuh); lane (g, q) 16 bytes of rows g and g + 8 and of
  * column g (mma's fragments with k reordered alike on both sides).  Weights do not depend on the kernel before: the first of
@@ -17,7 +17,7 @@
  * Numerics: planes as cuda.cuh says, f32 accumulators, the parts' sums added as sum_of_parts says.  Bits do not depend on
  * rows or NT.  NaN and infinities: never finite in the result where the reference's is not.
  * Bytes on their way (counted in the machine code for sm_90, not measured; about 29 KB a multiprocessor keep 4.8 TB/s busy): eight loads
- * of 16 bytes a lane before the wait, 32 KB a block, 24 KB where k = 768 and that is all of a tile; two blocks at 112 to 128 registers.
+ * of 16 bytes a lane before the wait, 32 KB a block, 24 KB where k = 768 and that is all of a tile; two blocks at 114 to 128 registers.
  * Reference: reference.c; tolerance 2e-5 (f32), 5e-5 (bf16, f16 weights).  Not measured on a chip yet. */
 template <class W, int NT> __global__ void __launch_bounds__(MATMUL_WARPS * 32, 2) matmul_kernel(const matmul_args a) {
     matmul_tiles<W, NT, false>(a, (int)blockIdx.x, 0, 0, [] {

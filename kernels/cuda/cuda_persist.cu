@@ -61,7 +61,7 @@ template <> struct at_once<__nv_bfloat16, 1> { enum { BLOCKS = 2 }; }; /* which 
  * launch on the model and the number of steps besides, and the first wait that runs out ends them all.  The multiprocessors
  * are held for a burst: other processes get them in their turns, but under MPS, which has none, they wait until it is over.
  * Numerics: those of the phases.  Registers (nvcc 13.0, sm_80 and sm_90a): 128 for bf16 and up to 8 rows, so two blocks a
- * multiprocessor; 160 to 200 for the others, one block; 440 bytes of stack are the draw's.  The draw's shared
+ * multiprocessor; 165 to 205 for the others, one block; 440 bytes of stack are the draw's.  The draw's shared
  * memory is the most that a small model's step needs: 41 KiB.  Compiled, not measured on a chip yet. */
 template <class W, int NT> static __global__ void __launch_bounds__(PERSIST_THREADS, (int)at_once<W, NT>::BLOCKS) persist_kernel(const persist_run s) {
     SHARED(persist_phase, slot, 2);

@@ -27,6 +27,22 @@ template <int PLANES> static __device__ __forceinline__ void split_value(float x
     if (!finite) plane[0] = x != x ? 0x7fc0 : (uint16_t)(__float_as_uint(x) >> 16);
 }
 
+/* N neighbours of a row, from column c on, a multiple of N. */
+template <int N> static __device__ __forceinline__ void put_planes(const plane_rows &r, int row, int c, const float (&x)[N]) {
+    uint16_t plane[N][MAX_PLANES], *to = r.to + row * r.ld + c;
+UNROLL
+    for (int j = 0; j < N; j++) {
+        if (r.n == 2) split_value<2>(x[j], plane[j]);
+        else split_value<3>(x[j], plane[j]);
+    }
+UNROLL
+    for (int p = 0; p < MAX_PLANES; p++, to += r.stride) {
+        if (p >= r.n) break;
+        if (N == 2) *(uint32_t *)(void *)to = (uint32_t)plane[0][p] | (uint32_t)plane[N - 1][p] << 16;
+        else *to = plane[0][p];
+    }
+}
+
 /* f(j, v) for the lane's 4 elements from 4 lane + 128 j on of a row of kp, in rising order of j, eight loads on their way at once. */
 template <class F> static __device__ __forceinline__ void for_row(const float *in, int kp, F f) {
     enum { AT_ONCE = 8 };

@@ -135,13 +135,7 @@ static __device__ __forceinline__ pair_ahead ask_ahead(const matmul_args &a, int
 /* One finished value of y, or the pair (rows that belong together). */
 static __device__ __forceinline__ void store_one(const matmul_args &a, int n, int y, float v, float old) {
     if (y < 0) return;
-    float *out = a.out + (int64_t)n * a.ld_out + y;
-    if (a.store == TO_Y) {
-        *out = v;
-        return;
-    }
-    if (a.activate) v = activated(a.activation, v);
-    *out = a.store == STORE_ADD ? old + v : v;
+    a.out[(int64_t)n * a.ld_out + y] = a.store == STORE_ADD ? old + v : v;
 }
 
 static __device__ __forceinline__ void store_qkv(const matmul_args &a, int n, int y, float v, const pair_ahead &p) {
@@ -159,7 +153,7 @@ static __device__ __forceinline__ void store_qkv(const matmul_args &a, int n, in
 
 static __device__ __forceinline__ void store_pair(const matmul_args &a, int tile, int n, int y0, int y1, float v0, float v1, const pair_ahead &p) {
     if (a.store == STORE_GATED) {
-        if (y0 >= 0) a.out[(int64_t)n * a.ld_out + y0] = activated(a.activation, v0) * v1;
+        store_one(a, n, y0, v0, 0);
     } else if (a.store == STORE_QKV) {
         if (p.strip < 0) return;
         if (is_rotary(a, tile, y0)) {
@@ -175,8 +169,22 @@ static __device__ __forceinline__ void store_pair(const matmul_args &a, int tile
     }
 }
 
-/* The end of a pair of y, by all lanes of a warp (mine: whether there is one): bias, the logits' cap, the store, and of logits
- * what is known of their tile, whose rows r and r + 8 are with the 8 lanes that are STRIDE apart. */
+/* The pair as planes, by all lanes of a warp: of the two columns that two neighbours have in each half of a tile, the even lane writes
+ * those of the first half, the odd one those of the second (with a gate there is none), so that eight lanes write 32 bytes in a row of a
+ * plane.  A column that is none is a zero: behind the end of a row. */
+template <int STRIDE>
+static __device__ __forceinline__ void split_pair(const matmul_args &a, int tile, int n, bool mine, int y0, int y1, float v0, float v1) {
+    const int r = (int)threadIdx.x / STRIDE & 7, odd = r & 1;
+    const bool gated = a.store == STORE_GATED;
+    if (y0 < 0) v0 = 0;
+    if (y1 < 0) v1 = 0;
+    const float other = shuffle_xor(odd ? v0 : v1, STRIDE);
+    const float two[2] = {odd ? other : v0, odd ? v1 : other};
+    if (mine && !(gated && odd)) put_planes(a.split, n, gated ? tile * 8 + r : tile * 16 + r + 7 * odd, two);
+}
+
+/* The end of a pair of y, by all lanes of a warp (mine: whether there is one): bias, the logits' cap, the activation, the store, and of
+ * logits what is known of their tile, whose rows r and r + 8 are with the 8 lanes that are STRIDE apart. */
 template <int STRIDE>
 static __device__ __forceinline__ void finish_pair(const matmul_args &a, int tile, int n, bool mine, int y0, int y1, float v0, float v1,
                                                    const pair_ahead &p) {
@@ -184,8 +192,11 @@ static __device__ __forceinline__ void finish_pair(const matmul_args &a, int til
         v0 += p.bias[0];
         v1 += p.bias[1];
         if (a.head) v0 = softened(v0, a.softcap), v1 = softened(v1, a.softcap);
-        store_pair(a, tile, n, y0, y1, v0, v1, p);
+        if (a.store == STORE_GATED) v0 = activated(a.activation, v0) * v1;
+        else if (a.activate) v0 = activated(a.activation, v0), v1 = activated(a.activation, v1);
+        if (!a.split.to) store_pair(a, tile, n, y0, y1, v0, v1, p);
     }
+    if (a.split.to) split_pair<STRIDE>(a, tile, n, mine, y0, y1, v0, v1);
     if (a.tiles)
         tile_write<STRIDE>(mine ? a.tiles + (int64_t)n * a.n_tiles + tile : NULL, mine && y0 >= 0, v0, mine && y1 >= 0, v1,
                            mine ? a.row[a.line[n]].inv_t : 1.0f);

@@ -6,8 +6,9 @@
  *      |                  |<-- its end ----+
  *      +---- WORDS -------+  and ends itself: end of file
  *
- * The worker is forked before anything is loaded, and its parent holds nothing but the socket: no stderr (a `| tee` ends with the worker), no
- * directory.  Killed together with the worker, it says nothing, and the trainer knows that much.  Called by worker.c. */
+ * The worker is forked before anything is loaded, and its parent holds nothing but the socket: no stderr (a `| tee` ends
+ * with the worker), no directory.  Killed together with the worker, it says nothing, and the trainer knows that much.
+ * Called by worker.c. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>

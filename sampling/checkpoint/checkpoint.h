@@ -1,9 +1,9 @@
 /* checkpoint.h -- a model from a file, recognised by its content and never by its name.
  *
  * Read today: llm.c's model .bin (llmc_bin.c), safetensors with a configuration (safetensors.c, directory.c), PyTorch's
- * .pt (torch_pt.c), llama2.c's .bin (llama2c_bin.c), GGUF (gguf.c).  Anything else is refused by the name of what it looks like (sniff.c).
- * Tensors are read into memory of our own: a file that is cut short while it is mapped would kill the process (SIGBUS),
- * one that is read is an error.  Called by the session for --sample_only, --interactive, --checkpoint. */
+ * .pt (torch_pt.c), llama2.c's .bin (llama2c_bin.c), GGUF (gguf.c).  Anything else is refused by the name of what it looks
+ * like (sniff.c). Tensors are read into memory of our own: a file that is cut short while it is mapped would kill the
+ * process (SIGBUS), one that is read is an error.  Called by the session for --sample_only, --interactive, --checkpoint. */
 #ifndef GLIMPSE_SAMPLING_CHECKPOINT_H
 #define GLIMPSE_SAMPLING_CHECKPOINT_H
 

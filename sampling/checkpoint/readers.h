@@ -27,7 +27,8 @@ glimpse_status llmc_llama_read(const char *path, checkpoint_progress progress, v
 bool is_safetensors(const file *f, const unsigned char *head, size_t n);
 glimpse_status safetensors_list(weight_list *l, int32_t file_index);
 
-/* llama2.c's model .bin, versions 0, 1 (f32) and 2 (int8, read as f32).  Version 0 has no magic: its seven numbers must give the file's size. */
+/* llama2.c's model .bin, versions 0, 1 (f32) and 2 (int8, read as f32).  Version 0 has no magic: its seven numbers must
+ * give the file's size. */
 bool is_llama2c(const file *f, const unsigned char *head, size_t n);
 glimpse_status llama2c_read(const char *path, checkpoint_progress progress, void *user, model **out);
 

@@ -72,7 +72,8 @@ void tokenizer_ends(const tokenizer *t, int32_t vocab, int32_t *bos, int32_t *eo
 bool gguf_has_tokenizer(const char *path);
 /* Look in each directory in turn (NULL entries skipped) for the names Glimpse knows (tokenizer.json, tekken.json, meta.pkl,
  * tokenizer.model, *.tiktoken, spiece.model, tokenizer.bin, gpt2_tokenizer.bin).  The first that is there is taken, whatever it
- * is: a pipe or a link to nothing is an error that names it.  *out = NULL and GLIMPSE_OK if there is none.  pattern: as for tokenizer_load_pattern. */
+ * is: a pipe or a link to nothing is an error that names it.  *out = NULL and GLIMPSE_OK if there is none.  pattern: as for
+ * tokenizer_load_pattern. */
 glimpse_status tokenizer_find(const char *const *dirs, int n_dirs, const char *pattern, tokenizer **out);
 /* The same, its path alone: returned (free), NULL = none. */
 glimpse_status tokenizer_find_path(const char *const *dirs, int n_dirs, char **out);
