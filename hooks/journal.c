@@ -161,6 +161,13 @@ static glimpse_status find_last(journal *j, owned_record **last, int64_t *begin,
         if (from < 0) break;
         glimpse_status read = journal_decode(buf_str(&line), line.n, last);
         if (read == GLIMPSE_E_FORMAT) read = journal_decode(buf_str(&line), line.n, last); /* not just memory for a moment? */
+        if (read == GLIMPSE_E_UNSUPPORTED) {
+            buffer why = {0};
+            buf_puts(&why, status_text());
+            status_fail(read, __FILE__, __LINE__, "%s: %s\nhint: a newer Glimpse wrote it: take that one, or another --out_dir",
+                        j->f.path, buf_str(&why));
+            buf_free(&why);
+        }
         if (read < 0 && read != GLIMPSE_E_FORMAT) {
             st = read;
             goto out;

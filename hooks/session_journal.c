@@ -179,7 +179,7 @@ glimpse_status session_redraw_texts(session *s) {
     views_redraw_free(&s->redraw);
     free(path);
     const double now = monotonic_s(), took = now - t0;
-    s->redraw_at_s = st < 0 && took > LONG_S ? now + REST * took : 0;
+    s->redraw_at_s = took > LONG_S ? now + REST * took : 0;
     s->texts_stale = st < 0;
     return st;
 }

@@ -46,7 +46,7 @@ struct session {
     schedule due;         /* best loss, evals so far */
     views_redraw redraw;  /* while the texts are drawn anew */
     bool texts_stale;     /* sample.txt and its like are not what the journal says */
-    double redraw_at_s;   /* drawing them took long and failed: not again before then (monotonic_s); 0 = at the next eval */
+    double redraw_at_s;   /* drawing them took long: not again before then (monotonic_s); 0 = whenever they are stale */
     bool views_missing;   /* an eval's own files could not all be written: a report draws them */
     bool check_failed, checked, note_said;
     double look_s;        /* how long a failed check may look for the mistake: the trainer waits */
@@ -87,8 +87,8 @@ glimpse_status session_write_line(session *s, glimpse_record *r, owned_record **
 /* A step at or before the last one leaves that branch behind: the views of its evals go, the texts are drawn anew. */
 void session_leave_branch(session *s, int64_t step);
 void session_spoil_texts(session *s); /* the growing files are no longer what the journal says, after a resume or a failed write */
-/* They are drawn anew from it.  GLIMPSE_SKIPPED: not now.  It takes as long as the run is, so one that took seconds and failed, where the
- * disk takes no more, is not tried at every eval. */
+/* They are drawn anew from it.  GLIMPSE_SKIPPED: not now.  It takes as long as the run is, so one that took seconds is not tried
+ * at every eval of a disk that takes no more, or takes something now and then. */
 glimpse_status session_redraw_texts(session *s);
 
 /* settings.c */

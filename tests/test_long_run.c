@@ -6,6 +6,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -13,6 +14,7 @@
 #include "include/internal/file.h"
 #include "tests/chart_record.h"
 #include "tests/faults.h"
+#include "tests/journal_rig.h"
 #include "tests/tiny_gpt.h"
 #include "viz/probe_map.h"
 #include "viz/tensorboard.h"
@@ -73,6 +75,27 @@ TEST(long_run_lines_are_listed_by_their_heads) {
         EXPECT_EQ(light.probes, 2);
     }
     o->record.probes = NULL, o->record.n_probes = 0;
+    record_free(&o->record);
+    buf_free(&all);
+    free(path);
+}
+
+/* A run that is taken on after an update was taken back: neither file nor way out was named. */
+TEST(long_run_of_a_newer_version_is_named) {
+    owned_record *o = chart_record(4, 5, 10, "top_k=5");
+    buffer all = {0};
+    journal_state state;
+    journal *j = NULL;
+    char *path = path_join(test_tmpdir(), "evals.jsonl");
+    struct stat s;
+    REQUIRE(o && path);
+    o->record.version = 1, o->record.kind = "train";
+    put_record(&all, o, 0, 10);
+    put_checked(&all, "{\"v\":2,\"run\":\"9f2c1a\",\"kind\":\"train\",\"step\":20,\"new\":true");
+    REQUIRE_OK(file_write_atomic(path, all.bytes, all.n, false));
+    EXPECT_ERR(journal_take(test_tmpdir(), 30, 0, NULL, "gpt2", 1, &j, &state), GLIMPSE_E_UNSUPPORTED,
+               "evals.jsonl: version 2 of the journal, this program reads version 1\nhint: a newer Glimpse wrote it");
+    EXPECT(!stat(path, &s) && s.st_size == (off_t)all.n); /* nothing was cut off */
     record_free(&o->record);
     buf_free(&all);
     free(path);

@@ -4,7 +4,7 @@
 unset GLIMPSE_TEST_FULL
 bad=0
 "$B/tests/ptx90_first" --tiny --alone >"$TMP/said" 2>&1 || { cat "$TMP/said"; bad=1; }
-for t in train_gpt_cuda cuda_ptx cuda_bf16_cache cuda_matmul cuda_models cuda_same_bits cuda_burst_not_finite cuda_draws_the_cpus_token cuda_names_the_id \
+for t in train_gpt_cuda cuda_ptx cuda_bf16_cache cuda_matmul cuda_models cuda_same_bits cuda_burst_not_finite cuda_draws_the_cpus_token cuda_draws_no_token \
     cuda_parts_of_flat_rows cuda_decode_is_chosen cuda_persistent_of_other_bits; do
     J=1 "$B/tests/ptx90_bare" $t >"$TMP/said" 2>&1 || { cat "$TMP/said"; bad=1; }
 done
