@@ -15,6 +15,7 @@ long emu_launches(void) {
 void emu_devices(int n) { (void)n; }
 void emu_driver(int version) { (void)version; }
 void emu_cooperative(int yes) { (void)yes; }
+int emu_chains(void) { return 1; }
 void emu_refuse_graphs(int what) { (void)what; }
 void emu_others_capture(int yes) { (void)yes; }
 int emu_capture_mode(void) { return 0; }

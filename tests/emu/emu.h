@@ -28,6 +28,7 @@ long emu_calls(void);          /* CUDA calls since emu_fail */
 /* The first problem since the last call, NULL = none; forgotten when it is asked for. */
 const char *emu_problem(void);
 void emu_cooperative(int yes); /* does the device launch blocks together? 1 */
+int emu_chains(void);          /* does it let a launch begin before the one ahead has ended? */
 void emu_refuse_graphs(int what); /* 1: no capture takes a chained launch, 2: none takes anything; 0 */
 void emu_others_capture(int yes); /* does another thread capture a stream, which calls in any but the relaxed mode would break? */
 int emu_capture_mode(void);    /* of this thread: 0 where it was put back */

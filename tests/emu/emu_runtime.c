@@ -79,6 +79,7 @@ void emu_slow_together(int n) { together_costs = n; }
 void emu_round_together(int up) { round_up = up; }
 static int multiprocessors = 4, shared_most = 227 << 10, capability = 9;
 void emu_capability(int major) { capability = major; }
+int emu_chains(void) { return capability >= 9; }
 void emu_shared_most(int bytes) { shared_most = bytes; }
 size_t emu_shared_limit(void) { return (size_t)shared_most; }
 void emu_multiprocessors(int n) { multiprocessors = n; }
@@ -569,7 +570,7 @@ static void run_launch(void *data) {
 int emu_launch(const void *kernel, emu_body body, const void *arguments, size_t bytes, emu_dim grid, emu_dim block,
                size_t shared, void *stream, int chained, int together) {
     CALL();
-    launch l = {.body = body, .grid = grid, .block = block, .shared = shared, .chained = chained && capability >= 9, .together = together};
+    launch l = {.body = body, .grid = grid, .block = block, .shared = shared, .chained = chained && emu_chains(), .together = together};
     size_t threads = (size_t)block.x * block.y * block.z, limit;
     int at = place_of(kernel);
     if (at < 0) return cudaErrorInvalidValue;
