@@ -8,7 +8,10 @@
 
 #include "include/internal/file.h"
 
-enum { MOST_BYTES = 4 << 20 };
+enum {
+    MOST_BYTES = 4 << 20,
+    LOOKS = 6 /* the file comes in pages: a lock that goes between two of them can hide another */
+};
 
 /* A file of /proc; false: not there.  A NUL ends it. */
 static bool read_proc(const char *path, buffer *b) {
@@ -26,10 +29,8 @@ bool proc_read_of(pid_t pid, const char *what, buffer *b) {
     return read_proc(path, b);
 }
 
-pid_t flock_holder(const struct stat *s, buffer *b) {
-    char inode[64];
+static pid_t look(const char *inode, buffer *b) {
     if (!read_proc("/proc/locks", b)) return 0;
-    c_snprintf(inode, sizeof inode, " %02x:%02x:%llu ", major(s->st_dev), minor(s->st_dev), (unsigned long long)s->st_ino);
     for (const char *line = buf_str(b), *end; *line; line = *end ? end + 1 : end) {
         end = line + strcspn(line, "\n");
         const char *kind = memmem(line, (size_t)(end - line), ": FLOCK ", 8);
@@ -41,4 +42,12 @@ pid_t flock_holder(const struct stat *s, buffer *b) {
         if (parse_i64(digits, (size_t)(at - digits), &pid) && pid > 0) return (pid_t)pid;
     }
     return 0;
+}
+
+pid_t flock_holder(const struct stat *s, buffer *b) {
+    char inode[64];
+    pid_t holder = 0;
+    c_snprintf(inode, sizeof inode, " %02x:%02x:%llu ", major(s->st_dev), minor(s->st_dev), (unsigned long long)s->st_ino);
+    for (int i = 0; i < LOOKS && !holder; i++) holder = look(inode, b);
+    return holder;
 }
