@@ -340,6 +340,7 @@ static glimpse_status eval(worker_guest *w, const asked *a) {
     line_collect(w);
     if (guest_rests(&w->g)) return w->failed < 0 ? line_take_failure(w) : GLIMPSE_NOT_DUE;
     if (w->socket < 0 && (st = line_start(w)) < 0) return eval_failed(w, st, a);
+    w->met = true;
     line_flush(w);
     if (w->n_posts <= MOST_POSTS / 2) tell_lost(w);
     schedule due = line_expected(w);

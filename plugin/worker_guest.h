@@ -37,6 +37,7 @@ typedef struct worker_guest {
     bool offer_sent;        /* to this worker */
     bool seen;              /* an eval was, at first_step */
     int64_t first_step;
+    bool met;               /* and a worker was there for it, or for one behind it */
     buffer hello;           /* the description, packed: every worker gets the same */
     char *program, *directory; /* directory: the trainer's at open, NULL = unknown */
     int socket;             /* -1 = no worker */

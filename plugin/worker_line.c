@@ -252,7 +252,7 @@ glimpse_status line_start(worker_guest *w) {
     w->hurried = 0; /* this one was never asked */
     w->refused = GLIMPSE_OK;
     w->words[0] = 0;
-    message_head hello = {.kind = MSG_HELLO, .again = !w->seen ? 0 : w->first_step <= 0 ? 1 : 2};
+    message_head hello = {.kind = MSG_HELLO, .again = w->seen && w->first_step <= 0 ? 1 : w->met ? 2 : 0};
     glimpse_status st = message_send(w->socket, &hello, w->hello.bytes, w->hello.n, w->snap.fd);
     if (st == GLIMPSE_E_WORKER) { /* ended already: line_collect reads its last words and buries it */
         shutdown(w->socket, SHUT_WR); /* and if it has not, it ends now */

@@ -54,7 +54,7 @@ typedef struct message_head {
     int32_t B, T;          /* CHECK */
     int32_t hooked;        /* EVAL, NOTE: 1 = the record is wanted back */
     int32_t again;         /* NOTE: a worker before may have recorded it; HELLO: an eval was before, the first at
-                              step 0 (1) or a later one (2) */
+                              step 0 (1), or at a later one, and a worker met it (2) */
     int32_t slot;          /* EVAL, CHECK: of the snapshot; DEVICE_SLOT more = the same on the GPU */
     int64_t posted;        /* EVAL, NOTE: when it was first posted, seconds since 1970 */
     int32_t told;          /* DONE: 1 = the session has said the error; NOTE: 1 = the guest has */

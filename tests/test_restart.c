@@ -178,6 +178,26 @@ TEST(restart_says_once_that_a_run_goes_on) {
     rig_close(&r);
 }
 
+/* A worker that dies between open and the first eval has told nobody: the next one does. */
+TEST(restart_says_that_a_run_goes_on_behind_a_worker_that_never_worked) {
+    rig r;
+    pid_t pid;
+    rig_open(&r, NULL);
+    REQUIRE(r.g != NULL);
+    EXPECT_OK(glimpse_eval(r.g, 1, 2, 3));
+    glimpse_close(r.g);
+    buf_clear(&r.said);
+    rig_reopen(&r);
+    REQUIRE(r.g != NULL && rig_workers(&pid, 1) == 1);
+    kill(pid, SIGKILL);
+    EXPECT(rig_wait_end(pid));
+    EXPECT_OK(glimpse_eval(r.g, 2, 2, 3));
+    EXPECT_OK(glimpse_drain(r.g));
+    EXPECT(strstr(buf_str(&r.said), "glimpse: continues run ") != NULL);
+    EXPECT_STREQ(rig_status(&r, 2), "ok");
+    rig_close(&r);
+}
+
 /* A trainer of its own in `dir`: an eval, then one more at each byte that it is sent, a byte back for each that is on the disk; at
  * the end of what it is sent it closes.  Its exit code: how many things went wrong. */
 static pid_t living_trainer(const char *dir, int *to, int *from) {
