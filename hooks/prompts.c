@@ -125,6 +125,7 @@ typedef struct manner {
     bool goes_on;       /* it stands behind other tokens, and the tokenizer puts nothing before it */
     const char *before; /* of a turn of a conversation: what separates it from the text that it goes on with; NULL = it is none */
     const char *advice; /* what a person does about one that cannot be encoded; may be NULL */
+    bool named;         /* who asks names the option in front of an error, which a file's is not to do */
 } manner;
 
 static glimpse_status encode_into(prompt_list *p, int32_t i, const char *text, size_t bytes, manner how, const model *m,
@@ -197,8 +198,10 @@ static glimpse_status one_option(const options *o, prompt_list *p, int32_t i, co
     bool instruction = opt_is(o, OPT_prompt_format, "instruction");
     if (how.before && !instruction) buf_puts(&text, how.before);
     const char *flag = options_is_offline(o) ? "--prompt" : "--sample_start_tokens"; /* bare in a trainer, too */
-    if (!strncmp(spec, "FILE:", 5)) TRY_GOTO(status_prefix(file_read_all(spec + 5, MAX_PROMPT, &text), flag));
-    else if (!strcmp(spec, "-") && !how.before) {
+    if (!strncmp(spec, "FILE:", 5)) {
+        st = file_read_all(spec + 5, MAX_PROMPT, &text);
+        TRY_GOTO(how.named ? st : status_prefix(st, flag));
+    } else if (!strcmp(spec, "-") && !how.before) {
         if (!options_is_offline(o))
             FAIL_GOTO(GLIMPSE_E_INVALID, "the prompt - (standard input) belongs to the trainer here\nhint: use FILE:path");
         TRY_GOTO(file_read_fd(STDIN_FILENO, "standard input", MAX_PROMPT, &text));
@@ -306,11 +309,8 @@ glimpse_status prompt_list_negative(const options *o, const char *spec, const mo
     glimpse_status st = GLIMPSE_OK;
     prompt_list p = {0};
     TRY_GOTO(start_list(&p, 1));
-    st = one_option(o, &p, 0, spec, (manner){.exact = true}, m, t, (int32_t)opt_int(o, OPT_max_sample_tokens));
-    if (st < 0) {
-        HINT("--negative_prompt");
-        goto out;
-    }
+    const manner how = {.exact = true, .named = true};
+    TRY_GOTO(status_prefix(one_option(o, &p, 0, spec, how, m, t, (int32_t)opt_int(o, OPT_max_sample_tokens)), "--negative_prompt"));
     *out = p;
     p.arena = NULL;
 out:

@@ -124,7 +124,7 @@ TEST(told_at_open_what_every_eval_would_fail_on) {
         {{"sample_start_tokens=IDS:99999"}, "99999"},
         {{"sample_start_tokens=a\\q"}, "of \"a\\q\" is no escape"},
         {{"antislop=/nowhere/slop.txt"}, "/nowhere/slop.txt"},
-        {{"negative_prompt=FILE:/nowhere/not.txt", "guidance_scale=2"}, "/nowhere/not.txt"},
+        {{"negative_prompt=FILE:/nowhere/not.txt", "guidance_scale=2"}, "glimpse: --glimpse_negative_prompt: cannot open /nowhere/not.txt"},
     };
     session_use(&glimpse_session_v1);
     for (int inline_mode = 0; inline_mode < 2; inline_mode++)
