@@ -248,3 +248,21 @@ TEST(probes_views_from_the_journal_alone) {
     free(path);
     tiny_gpt_free(&g);
 }
+
+/* The line of an eval without samples counts those that have numbers. */
+TEST(probes_that_were_not_scored_are_not_said_to_be) {
+    static const struct { int scored; const char *said; } cases[] = {
+        {3, "glimpse 7: no sample; 3 probes scored\n"}, {1, "glimpse 7: no sample; 1 of 3 probes scored\n"},
+        {0, "glimpse 7: no sample; 0 of 3 probes scored\n"}};
+    const view_style plain = {.depth = DEPTH_NONE, .width = 100};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        glimpse_sample probes[3];
+        for (int k = 0; k < 3; k++) probes[k] = (glimpse_sample){.size = sizeof probes[k], .why = k < cases[i].scored ? NULL : "no such character"};
+        const glimpse_record r = {.size = sizeof r, .step = 7, .train_loss = NAN, .val_loss = NAN, .best_val_loss = NAN, .best_step = -1,
+                                  .status = "skipped", .check = "none", .probes = probes, .n_probes = 3};
+        buffer b = {0};
+        EXPECT_OK(view_one_line(&r, &plain, &b));
+        EXPECT_STREQ(buf_str(&b), cases[i].said);
+        buf_free(&b);
+    }
+}

@@ -585,7 +585,13 @@ glimpse_status view_one_line(const glimpse_record *r, const view_style *style, b
         styled_puts(&t, text_is(r->status, "failed") ? ": " : ", ", PAINT_PLAIN);
         styled_escape(&t, why, strlen(why), TEXT_ONE_LINE, paint_of(PAINT_PLAIN));
     }
-    if (r->n_probes > 0) styled_printf(&t, PAINT_PLAIN, "; %d probe%s scored", (int)r->n_probes, r->n_probes == 1 ? "" : "s");
+    if (r->n_probes > 0) {
+        int scored = 0;
+        for (int32_t i = 0; i < r->n_probes; i++) scored += !GLIMPSE_AT(r->probes, i)->why;
+        styled_printf(&t, PAINT_PLAIN, "; %d ", scored);
+        if (scored < r->n_probes) styled_printf(&t, PAINT_PLAIN, "of %d ", (int)r->n_probes);
+        styled_puts(&t, r->n_probes == 1 ? "probe scored" : "probes scored", PAINT_PLAIN);
+    }
     if (text_check_failed(r)) {
         styled_puts(&t, "  ", PAINT_PLAIN);
         styled_puts(&t, TEXT_CHECK_FAILED_SHORT, PAINT_ALARM);
