@@ -100,6 +100,11 @@ typedef struct eval_found {
     arena *arena;
 } eval_found;
 
+static void say_unmeasured(session *s, int64_t step, const char *flag) {
+    session_log(s, "glimpse: step %lld: %s: %s", (long long)step, flag, status_text());
+    s->unmeasured = true;
+}
+
 /* The record of this eval: its losses, whatever was found (NULL = the weights were not read), and the caller's wait so
  * far. */
 static glimpse_status record_eval(session *s, int64_t step, double train_loss, double val_loss, const char *status,
@@ -122,7 +127,7 @@ static glimpse_status record_eval(session *s, int64_t step, double train_loss, d
     TRY_GOTO(eval_record_fill(r, rec->arena, &s->facts, found && found->batch.n_samples ? &found->batch : NULL, s->t, opt_bool(s->o, OPT_sample_metrics), s->sp));
     if (s->data && found && found->batch.n_samples
         && benchmarks_memorised(s->data, s->t, found->batch.samples, found->batch.n_samples, rec->arena) < 0)
-        session_log(s, "glimpse: step %lld: --dataset_benchmarks: %s", (long long)step, status_text());
+        say_unmeasured(s, step, "--dataset_benchmarks");
     r->version = 1;
     r->seq = s->js.next_seq;
     r->step = step;
@@ -180,13 +185,9 @@ static glimpse_status score_probes(session *s, eval_found *found) {
     int32_t unscored = probes_unscored(probes, found->n_probes, &why);
     if (unscored > s->unscored_said) session_log(s, "glimpse: --probe %s: %s", opt_str(s->o, OPT_probe), buf_str(&why));
     if (unscored > s->unscored_said) s->unscored_said = unscored;
+    if (unscored) s->unmeasured = true;
     buf_free(&why);
     return GLIMPSE_OK;
-}
-
-static void say_unmeasured(session *s, int64_t step, const char *flag) {
-    session_log(s, "glimpse: step %lld: %s: %s", (long long)step, flag, status_text());
-    s->unmeasured = true;
 }
 
 /* What is measured on the weights beside the samples; what fails is said, and is absent. */
@@ -241,8 +242,10 @@ glimpse_status session_eval(session *s, int64_t step, double train_loss, double 
         if (sampled < 0) TRY_GOTO(status_set_text(sampled, buf_str(&why)));
         TRY_GOTO(session_have_journal(s, step, 0));
     }
-    if (sampled >= 0 && measure(s, step, &found) < 0)
+    if (sampled >= 0 && measure(s, step, &found) < 0) {
         session_log(s, "glimpse: step %lld: %s", (long long)step, status_text());
+        s->unmeasured = true;
+    }
     const char *hint = buf_str(&why) + strcspn(buf_str(&why), "\n");
     buffer first_line = {0}; /* the hint is for the log, not for the record */
     buf_put(&first_line, buf_str(&why), (size_t)(hint - buf_str(&why)));

@@ -110,6 +110,21 @@ TEST(text_out_and_messages_have_lines_of_their_own) {
     buf_free(&text);
 }
 
+/* A probe that cannot be encoded alone ends such a run with an error as well. */
+TEST(text_out_of_a_run_whose_probe_was_not_scored) {
+    screen s = { .terminal = false };
+    char *dir = path_join(test_tmpdir(), "probe_alone");
+    options *o = options_of(dir, "1");
+    session_host host = host_of(&s);
+    EXPECT_OK(options_set(o, OPT_dataset_benchmarks, "false", OPT_LEVEL_FLAG));
+    EXPECT_ERR(session_run(o, &host), GLIMPSE_E_STATE, "not all that was asked for was measured");
+    EXPECT(strstr(buf_str(&s.shown), "\"z z\" is not scored: "));
+    EXPECT(s.out.n == 3 + 9 + 1 && s.hooks == 1);
+    options_free(o);
+    free(dir);
+    buf_free(&s.shown), buf_free(&s.out);
+}
+
 /* The directory cannot be written: the run fails after its prompt was shown, and who says so begins at column 0. */
 TEST(text_out_of_a_run_that_fails) {
     screen s = { .terminal = true };
