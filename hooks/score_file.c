@@ -277,7 +277,7 @@ static void running_begin(session *s, const view_style *out, running_text *t) {
     if (!opt_is_set(s->o, OPT_colorize_mode)) t->style.mode = COLOR_SOFTMAX;
     const int32_t vocab = s->m->d.vocab_size; /* no top_k: a rank may be any */
     t->scale = view_stream_scale(&t->style, vocab, vocab);
-    if (out->depth != DEPTH_NONE && !opt_bool(s->o, OPT_quiet)) text_out_legend(s, t->style.mode, vocab);
+    if (out->depth != DEPTH_NONE && !opt_bool(s->o, OPT_quiet)) text_out_legend(s, t->style.mode, vocab, GLIMPSE_STOP_SCORED);
 }
 
 /* The sum of it, and what the first token stood behind, which is not in the table. */

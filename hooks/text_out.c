@@ -69,13 +69,13 @@ static int32_t top_k_of(const session *s, const batch_request *rq) {
     return k < s->m->d.vocab_size ? (int32_t)k : s->m->d.vocab_size;
 }
 
-void text_out_legend(const session *s, color_mode mode, int32_t top_k) {
+void text_out_legend(const session *s, color_mode mode, int32_t top_k, glimpse_stop stop) {
     buffer b = {0};
     view_style style = session_terminal_style(s, false);
     const size_t before = 13, columns = style.terminal && style.width > 40 ? (size_t)style.width - 1 : 200;
     style.mode = mode;
     buf_puts(&b, "  colours    ");
-    if (view_stream_legend(&style, s->m->d.vocab_size, top_k, columns - before, &b) >= 0 && !buf_failed(&b)) {
+    if (view_stream_legend(&style, s->m->d.vocab_size, top_k, stop, columns - before, &b) >= 0 && !buf_failed(&b)) {
         b.bytes[b.n - 1] = 0; /* whose newline session_say adds */
         session_say(s, buf_str(&b));
     }
@@ -92,7 +92,7 @@ bool text_out_begin(text_out *w, const batch_request *rq, bool stream) {
     if (s->text != w && (w->style.mode == COLOR_TOPK || w->style.mode == COLOR_ALL)) return false;
     if (opt_bool(s->o, OPT_quiet) || (w->told && told == w->style.mode)) return true;
     w->told = true;
-    text_out_legend(s, w->style.mode, top_k);
+    text_out_legend(s, w->style.mode, top_k, GLIMPSE_STOP_LENGTH);
     return true;
 }
 

@@ -29,8 +29,8 @@ typedef struct text_out { /* start from {0} with s; text_out_begin sets what fol
  * colour, the legend is told (stderr), once for each mode.  False: it is not to stream, or its mode needs all of it (topk, all; in
  * a conversation, session.text, they show as softmax). */
 bool text_out_begin(text_out *w, const batch_request *rq, bool stream);
-/* That line: what the colours of text in this mode mean. */
-void text_out_legend(const session *s, color_mode mode, int32_t top_k);
+/* That line: what the colours of text in this mode mean; of a given text `stop` is GLIMPSE_STOP_SCORED. */
+void text_out_legend(const session *s, color_mode mode, int32_t top_k, glimpse_stop stop);
 /* on_token of a batch; `user` is the text_out.  The token that ends the text is not shown. */
 void text_out_token(void *user, int32_t sequence, const glimpse_token *t);
 /* End an open text: what is held back of a character that was never completed, and a newline.  Else nothing. */

@@ -115,6 +115,11 @@ TEST(cli_help_of_a_flag) {
     EXPECT_EQ(program("help|max_new_tokens"), 0);
     EXPECT(strstr(buf_str(&out), "[500; in training unset]"));
     EXPECT(strstr(buf_str(&out), "In a trainer: --max_sample_tokens."));
+    static const char *const a_trainers[] = {"help|glimpse_probe", "help|--glimpse_probe", "help|--glimpse-probe"};
+    for (size_t i = 0; i < sizeof a_trainers / sizeof *a_trainers; i++) {
+        EXPECT_EQ(program(a_trainers[i]), 0);
+        EXPECT(strstr(buf_str(&out), "--probe FILE\n") == buf_str(&out));
+    }
     EXPECT_EQ(program("help|no_sheets"), 0);
     EXPECT_EQ(program("help|mode"), 0);
     EXPECT(strstr(buf_str(&out), "[inline; in training worker]"));

@@ -61,6 +61,37 @@ TEST(reviewer_probes_name_their_steps) {
     record_free(&o->record);
 }
 
+/* A text of --probe without a prompt stands alone; an eval without a sample says where there is something to see; what is
+ * the best is the loss, not the step that it is compared with. */
+TEST(reviewer_leads_on_where_no_sample_is) {
+    owned_record *o = chart_record(4, 5, 5, "top_k=5"), *was = chart_record(4, 5, 5, "top_k=5");
+    REQUIRE(o && was);
+    glimpse_sample *text = (glimpse_sample *)o->record.samples;
+    const float p[4] = {1, 1, 1, 1};
+    const int64_t steps[1] = {250};
+    text->prompt_bytes = 0;
+    was->record.step = 100, was->record.val_loss = 3, o->record.val_loss = 2, o->record.best_step = o->record.step;
+    o->record.n_samples = 0, o->record.status = "skipped", o->record.why = "still busy", o->record.probes = text, o->record.n_probes = 1;
+    for (int page = 0; page < 2; page++) {
+        screen_view v = {.width = 100, .height = 24, .style = {.depth = DEPTH_NONE}, .page = page ? SCREEN_PROBES : SCREEN_SAMPLE, .name = "demo", .r = &o->record,
+                         .before = &was->record, .n = 1, .match_from = -1, .match_to = -1, .probes = {.probe = text, .n = 1, .n_columns = 1, .p = p, .steps = steps}};
+        buffer rows[24] = {{0}}, all = {0};
+        int64_t top = 0;
+        EXPECT_OK(screen_draw(&v, &top, rows));
+        for (int k = 0; k < 24; k++) buf_puts(&all, buf_str(&rows[k])), buf_putc(&all, '\n'), buf_free(&rows[k]);
+        if (page) EXPECT(!strstr(buf_str(&all), "\"\" \xe2\x86\x92"));
+        else {
+            EXPECT(strstr(buf_str(&all), "skipped: still busy"));
+            EXPECT(strstr(buf_str(&all), "the last sample: step 100 (g 100)"));
+            EXPECT(strstr(buf_str(&all), "p shows the probes of this step"));
+            EXPECT(strstr(buf_str(&all), " best   val 2.000 \xe2\x96\xbc" "1.000 since 100"));
+        }
+        buf_free(&all);
+    }
+    record_free(&o->record);
+    record_free(&was->record);
+}
+
 /* === Words that changed ========================================================================================= */
 
 static void put(void *user, diff_kind kind, const char *text, size_t n) {

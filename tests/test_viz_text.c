@@ -499,6 +499,9 @@ TEST(text_legend_says_what_the_colours_are) {
     EXPECT_STREQ(legend_of(m, COLOR_MINMAX, 40), "minmax          lowest \xe2\x80\xa6 highest logit");
     EXPECT_STREQ(legend_of(m, COLOR_SOFTMAX, 100), "softmax                  p 0 \xe2\x80\xa6 1, at the temperature");
     EXPECT_STREQ(legend_of(m, COLOR_TOPK, 100), "topk                  p 0 \xe2\x80\xa6 1, the model's own");
+    m->s[0].stop = GLIMPSE_STOP_SCORED; /* at no temperature */
+    EXPECT_STREQ(legend_of(m, COLOR_SOFTMAX, 100), "softmax                  p 0 \xe2\x80\xa6 1, the model's own");
+    m->s[0].stop = GLIMPSE_STOP_LENGTH;
     EXPECT_STREQ(legend_of(m, COLOR_ENTROPY, 100), "entropy                  0 \xe2\x80\xa6 10.8 nats, low is sure");
     EXPECT_STREQ(legend_of(m, COLOR_RANK, 100), "rank                  rank 200 \xe2\x80\xa6 2 (1 plain)");
     m->s[0].n_tokens = 0; /* no numbers */
@@ -578,18 +581,18 @@ TEST(text_stream) {
     }
     buffer out = {0};
     style.mode = COLOR_MINMAX;
-    EXPECT_OK(view_stream_legend(&style, m->r.vocab_size, 0, 100, &out));
+    EXPECT_OK(view_stream_legend(&style, m->r.vocab_size, 0, GLIMPSE_STOP_LENGTH, 100, &out));
     EXPECT(!strncmp(buf_str(&out), "softmax ", 8) && strstr(buf_str(&out), "(minmax needs the finished text)"));
     buf_clear(&out);
-    EXPECT_OK(view_stream_legend(&style, m->r.vocab_size, 0, 66, &out)); /* what a terminal of 80 columns leaves behind "colours" */
+    EXPECT_OK(view_stream_legend(&style, m->r.vocab_size, 0, GLIMPSE_STOP_LENGTH, 66, &out)); /* what a terminal of 80 columns leaves behind "colours" */
     EXPECT(strstr(buf_str(&out), "p 0 \xe2\x80\xa6 1") && strstr(buf_str(&out), "(minmax needs the finished text)"));
     EXPECT(text_width(buf_str(&out), out.n - 1) <= 66);
     buf_clear(&out);
-    EXPECT_OK(view_stream_legend(&style, m->r.vocab_size, 0, 50, &out)); /* no room for both */
+    EXPECT_OK(view_stream_legend(&style, m->r.vocab_size, 0, GLIMPSE_STOP_LENGTH, 50, &out)); /* no room for both */
     EXPECT(strstr(buf_str(&out), "p 0 \xe2\x80\xa6 1") && !strstr(buf_str(&out), "needs"));
     buf_clear(&out);
     style.mode = COLOR_RANK; /* the ranks of the setting, not of none */
-    EXPECT_OK(view_stream_legend(&style, m->r.vocab_size, 50, 100, &out));
+    EXPECT_OK(view_stream_legend(&style, m->r.vocab_size, 50, GLIMPSE_STOP_LENGTH, 100, &out));
     EXPECT_STREQ(strstr(buf_str(&out), "  rank"), "  rank 50 \xe2\x80\xa6 2 (1 plain)\n");
     buf_free(&out);
     free(m);

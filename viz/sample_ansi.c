@@ -125,11 +125,11 @@ glimpse_status view_stream_token(const color_scale *scale, const glimpse_token *
     return GLIMPSE_OK;
 }
 
-glimpse_status view_stream_legend(const view_style *style, int32_t vocab, int32_t top_k, size_t columns, buffer *out) {
+glimpse_status view_stream_legend(const view_style *style, int32_t vocab, int32_t top_k, glimpse_stop stop, size_t columns, buffer *out) {
     color_mode mode = stream_mode(style->mode);
     styled t = {0};
     size_t before = out->n;
-    const glimpse_sample any = {.size = sizeof any, .temperature = 1, .top_k = top_k};
+    const glimpse_sample any = {.size = sizeof any, .temperature = 1, .top_k = top_k, .stop = stop};
     const glimpse_record of = {.size = sizeof of, .vocab_size = vocab};
     char note[64] = "";
     if (mode != style->mode) c_snprintf(note, sizeof note, "  (%s needs the finished text)", color_mode_name(style->mode));

@@ -92,9 +92,9 @@ static void title(screen *s) {
     blanks(s, 1);
     row_add_cut(s, PAINT_STRONG, name, strlen(name), false, NAME_COLUMNS);
     if (r) {
-        const bool best = r->best_step == r->step;
         char number[SCHEDULE_LOSS_BYTES];
         row_addf(s, 3, PAINT_STRONG, "step %lld", (long long)r->step);
+        if (r->best_step == r->step && isfinite(r->val_loss)) row_add(s, 1, PAINT_GOOD, "best"); /* as in the page */
         if (!text_is(r->kind, "train")) row_add(s, 1, PAINT_DIM, text_is(r->kind, "offline") ? "offline" : text_is(r->kind, "probe") ? "probe" : "api");
         double by = v->before ? r->val_loss - v->before->val_loss : NAN;
         if (isfinite(r->val_loss)) {
@@ -105,9 +105,8 @@ static void title(screen *s) {
                 c_snprintf(since, sizeof since, "since %lld", (long long)v->before->step);
                 schedule_loss(fabs(by), 3, number);
                 row_addf(s, 1, by > 0 ? PAINT_BAD : PAINT_GOOD, "%s%s", by > 0 ? "\xe2\x96\xb2" : "\xe2\x96\xbc", number);
-                if (room(s) > 1 + strlen(since) + (best ? 5 : 0) + strlen(right)) row_add(s, 1, PAINT_DIM, since);
+                if (room(s) > 1 + strlen(since) + strlen(right)) row_add(s, 1, PAINT_DIM, since);
             }
-            if (best) row_add(s, 1, PAINT_GOOD, "best");
         }
         if (isfinite(r->train_loss) && room(s) > 16 + strlen(right)) {
             schedule_loss(r->train_loss, 3, number);
@@ -427,6 +426,13 @@ static void say_problem(screen *s, int first, int last, const char *status, cons
     styled_puts(&t, status, text_is(status, "failed") ? PAINT_BAD : PAINT_STRONG);
     styled_puts(&t, why && *why ? ": " : "", PAINT_PLAIN);
     if (why) styled_escape(&t, why, strlen(why), TEXT_LINES, paint_of(PAINT_PLAIN));
+    if (s->v->r && s->v->before) {
+        char way[80];
+        const long long step = (long long)s->v->before->step;
+        c_snprintf(way, sizeof way, "\nthe last sample: step %lld (g %lld)", step, step);
+        styled_puts(&t, way, PAINT_DIM);
+    }
+    if (s->v->r && s->v->r->n_probes) styled_puts(&t, "\np shows the probes of this step", PAINT_DIM);
     put_lines(s, &t, 0, true, first, last - first, (size_t)s->v->width, top);
     styled_free(&t);
 }

@@ -148,8 +148,10 @@ void screen_probe_map(screen *s, int first, int last) {
     char right[48];
     c_snprintf(right, sizeof right, "%d of %d ", (int)m->index + 1, (int)m->n);
     row_add(s, 1, PAINT_PLAIN, "");
-    row_add_cut(s, PAINT_PLAIN, m->probe->prompt_text, m->probe->prompt_bytes, true, (size_t)v->width / 3);
-    row_add(s, 1, PAINT_DIM, "\xe2\x86\x92 ");
+    if (m->probe->prompt_bytes) { /* else the text alone is scored */
+        row_add_cut(s, PAINT_PLAIN, m->probe->prompt_text, m->probe->prompt_bytes, true, (size_t)v->width / 3);
+        row_add(s, 1, PAINT_DIM, "\xe2\x86\x92 ");
+    }
     row_add_cut(s, PAINT_PLAIN, m->probe->text, m->probe->text_bytes, true, (size_t)v->width / 3);
     row_add_right(s, PAINT_DIM, right);
     row_end(s, first);

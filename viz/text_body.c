@@ -298,7 +298,7 @@ void text_legend(const glimpse_record *r, const glimpse_sample *s, color_mode mo
         if (r->vocab_size > 1) legend_add(&l, ", low is sure");
         break;
     default:
-        legend_add(&l, mode == COLOR_SOFTMAX_TOP_K ? ", among the kept" : mode == COLOR_TOPK ? ", the model's own" : ", at the temperature");
+        legend_add(&l, mode == COLOR_SOFTMAX_TOP_K ? ", among the kept" : mode == COLOR_TOPK || (s && s->stop == GLIMPSE_STOP_SCORED) ? ", the model's own" : ", at the temperature");
         break;
     }
 }

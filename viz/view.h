@@ -59,8 +59,9 @@ struct color_scale view_stream_scale(const view_style *style, int32_t vocab, int
  * incomplete UTF-8 held back in `held` until it is whole; bytes = NULL at the end shows what is still held and frees it. */
 glimpse_status view_stream_token(const struct color_scale *scale, const glimpse_token *t, const char *bytes, size_t n,
                                  const view_style *style, buffer *held, buffer *out);
-/* The legend's line for streamed text, of at most `columns`, which says so, where there is room, if the mode shows as softmax. */
-glimpse_status view_stream_legend(const view_style *style, int32_t vocab, int32_t top_k, size_t columns, buffer *out);
+/* The legend's line for streamed text, of at most `columns`, which says so, where there is room, if the mode shows as softmax.
+ * `stop`: GLIMPSE_STOP_SCORED of a given text, which has no temperature. */
+glimpse_status view_stream_legend(const view_style *style, int32_t vocab, int32_t top_k, glimpse_stop stop, size_t columns, buffer *out);
 
 typedef enum chart_type { CHART_HEATMAP, CHART_BARCHART } chart_type;
 

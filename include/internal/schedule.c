@@ -25,7 +25,7 @@ void schedule_losses(double val_loss, double best_val_loss, char out[SCHEDULE_LO
 
 bool schedule_is_due(const schedule *s, const options *o, double val_loss, char why[SCHEDULE_WHY_BYTES]) {
     if (opt_int(o, OPT_max_sample_tokens) < 1) {
-        c_snprintf(why, SCHEDULE_WHY_BYTES, "--max_sample_tokens 0");
+        c_snprintf(why, SCHEDULE_WHY_BYTES, opt_has(o, OPT_max_sample_tokens) ? "--max_sample_tokens 0" : "--max_sample_tokens is not set");
         return false;
     }
     if (!s->evals || s->owed || opt_bool(o, OPT_sample_each_eval) || !isfinite(val_loss) || !isfinite(s->best_val_loss) ||

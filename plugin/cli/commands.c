@@ -53,6 +53,7 @@ static int help(int argc, char **argv) {
     }
     if (help_command(&b, argv[2])) return print(&b);
     const char *name = argv[2] + strspn(argv[2], "-");
+    if (!strncmp(name, "glimpse_", 8) || !strncmp(name, "glimpse-", 8)) name += 8; /* as a trainer writes it */
     int id = opt_find(name, strlen(name));
     if (id < 0 && (strncmp(name, "no_", 3) == 0 || strncmp(name, "no-", 3) == 0)) id = opt_find(name + 3, strlen(name + 3));
     if (id >= 0) {

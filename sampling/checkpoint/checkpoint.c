@@ -76,7 +76,7 @@ static glimpse_status newest_in(const char *dir, int64_t since, char **found, ch
     if (!best_path) {
         TRY_GOTO(directory_refuse(dir));
         FAIL_GOTO(GLIMPSE_E_IO, "%s: no checkpoint in this directory: ckpt.pt, model_<step>.bin, snapshots/step_<step>, *.safetensors were looked for\n"
-                  "hint: --checkpoint names another file or directory; in training --save_snapshots makes some", dir);
+                  "hint: --checkpoint names another file or directory; in training --glimpse_save_snapshots makes some", dir);
     }
     *found = best_path;
     best_path = NULL;

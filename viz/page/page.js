@@ -245,6 +245,15 @@ function pane_element(data, sample, side, marks) {
   return { box, strip };
 }
 
+/* From an eval without a sample, which may be the newest, to what there is to see. */
+function ways_on(line) {
+  const was = sampled_before(steps.indexOf(line.step)), ways = el('div', 'chips');
+  const way = (text, on_click) => { const b = el('button', 'chip', text); b.type = 'button'; b.onclick = on_click; ways.append(b); };
+  if (was !== null) way('the last sample: step ' + was, () => go_to(was));
+  if (has_probes()) way('probes over the steps', () => toggle_view('probes'));
+  return ways.children.length ? ways : null;
+}
+
 function draw_panes(data, other_data) {
   const box = $('panes'), line = index.get(view.step), below = $('below');
   panes = [];
@@ -253,7 +262,7 @@ function draw_panes(data, other_data) {
   if (!data.samples.length) {
     const failed = line.status === 'failed';
     box.replaceChildren(el('div', 'none ' + (failed ? 'bad' : ''), el('h2', '', failed ? 'This eval failed' : 'No sample at step ' + line.step), put(el('p'), line.why || (failed ? 'no reason was recorded' : '')),
-      el('p', 'facts', 'train loss ' + num(line.train) + ' · val loss ' + num(line.val) + (line.best_step >= 0 ? ' · best ' + num(line.best) + ' at step ' + line.best_step : ''))));
+      el('p', 'facts', 'train loss ' + num(line.train) + ' · val loss ' + num(line.val) + (line.best_step >= 0 ? ' · best ' + num(line.best) + ' at step ' + line.best_step : '')), ways_on(line)));
     return;
   }
   const sample = sample_of(data, view.sample), was = sample_of(other_data, view.sample);
