@@ -173,6 +173,32 @@ TEST(carry_sentencepiece_exact_or_as_it_was) {
     }
 }
 
+/* A loop whose tokens are the bytes of its text, which is not all ASCII: none of its pieces above 127 is text by itself. */
+TEST(carry_of_single_bytes) {
+    static const char said[] = "caf\xc3\xa9 \xe2\x80\xa6\n";
+    const char *pieces[32];
+    int32_t lengths[32], n = 0;
+    bool seen[256] = {false};
+    for (const char *p = said; *p; p++)
+        if (!seen[(unsigned char)*p]) seen[(unsigned char)*p] = true, pieces[n] = p, lengths[n++] = 1;
+    tokenizer *t = NULL, *back = NULL;
+    buffer json = {0}, ids = {0}, again = {0}, text = {0};
+    char why[WHY_BYTES];
+    REQUIRE_OK(pieces_tokenizer_new(pieces, lengths, n, -1, "by hand", &t));
+    EXPECT_OK(tokenizer_to_json(t, &json, why));
+    EXPECT_STREQ(why, "");
+    REQUIRE(json.n > 0);
+    REQUIRE_OK(json_tokenizer_new("written", json.bytes, json.n, NULL, &back));
+    REQUIRE_OK(tokenizer_encode(t, said, strlen(said), &ids));
+    REQUIRE_OK(tokenizer_encode(back, said, strlen(said), &again));
+    EXPECT(ids.n == strlen(said) * sizeof(int32_t) && again.n == ids.n && !memcmp(ids.bytes, again.bytes, ids.n));
+    for (size_t i = 0; i < strlen(said); i++) EXPECT_OK(tokenizer_decode(back, ((const int32_t *)(const void *)again.bytes)[i], &text));
+    EXPECT_STREQ(buf_str(&text), said);
+    EXPECT(tokenizer_encode(back, "x", 1, &again) < 0); /* which the text did not have */
+    buf_free(&json), buf_free(&ids), buf_free(&again), buf_free(&text);
+    tokenizer_close(t), tokenizer_close(back);
+}
+
 TEST(carry_refuses_what_has_no_exact_form) {
     static const struct {
         spm_kind kind;

@@ -2,7 +2,8 @@
  *
  * Byte pairs: the ranks are ids, and a token's merge is what the ranks below its own leave of its bytes, two parts as a rule;
  * of a token that no such pair gives every cut into two tokens is a merge.  Characters: a WordLevel without unknown token, which
- * refuses what it does not know as nanoGPT does.  The longest match: every piece is an added token. */
+ * refuses what it does not know as nanoGPT does; single bytes, the loop of a text that is not all ASCII, the same over GPT-2's
+ * characters for them.  The longest match: every piece is an added token. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,12 +21,25 @@ static const char *piece(const tokenizer_facts *f, int32_t id, size_t *n) {
 }
 
 /* A token as the file spells it: its name, its text, or GPT-2's characters for its bytes. */
-static void spell(const tokenizer *t, const tokenizer_facts *f, int32_t id, buffer *out) {
+static void spell(const tokenizer *t, const tokenizer_facts *f, int32_t id, bool as_bytes, buffer *out) {
     size_t n;
     const char *s = piece(f, id, &n);
     buf_clear(out);
-    if (f->cuts == CUTS_BYTE_PAIRS && !tokenizer_is_special(t, id)) byte_level_encode(s, n, out);
+    if (as_bytes && !tokenizer_is_special(t, id)) byte_level_encode(s, n, out);
     else buf_put(out, s, n);
+}
+
+/* Bytes, of which some alone are no text. */
+static bool are_single_bytes(const tokenizer *t, const tokenizer_facts *f) {
+    bool high = false;
+    for (int32_t id = 0; id < t->vocab_size; id++) {
+        size_t n;
+        const char *s = piece(f, id, &n);
+        if (!n || tokenizer_is_special(t, id)) continue;
+        if (n > 1) return false;
+        high = high || (unsigned char)*s >= 0x80;
+    }
+    return high;
 }
 
 static void put_merge(buffer *json, bool *some, const char *s, size_t left, size_t n) {
@@ -125,7 +139,8 @@ glimpse_status pieces_to_json(const tokenizer *t, const tokenizer_facts *f, buff
     static const char characters[] = "{\"type\":\"Split\",\"pattern\":{\"Regex\":\".|\\n\"},\"behavior\":\"Isolated\",\"invert\":false}";
     glimpse_status st = GLIMPSE_OK;
     buffer added = {0}, name = {0}, pre = {0};
-    bool pairs = f->cuts == CUTS_BYTE_PAIRS, some = false;
+    const bool pairs = f->cuts == CUTS_BYTE_PAIRS, single = f->cuts == CUTS_LONGEST && are_single_bytes(t, f), as_bytes = pairs || single;
+    bool some = false;
     if (f->cuts == CUTS_BYTES) {
         bytes_to_json(t, json);
         return GLIMPSE_OK;
@@ -137,22 +152,23 @@ glimpse_status pieces_to_json(const tokenizer *t, const tokenizer_facts *f, buff
     for (int32_t id = 0; id < t->vocab_size; id++) {
         size_t n;
         const char *s = piece(f, id, &n);
-        bool special = tokenizer_is_special(t, id), as_text = special || !pairs;
+        bool special = tokenizer_is_special(t, id), as_text = special || !as_bytes;
         if (n && as_text && !utf8_valid(s, n)) {
             c_snprintf(why, WHY_BYTES, "token %d is no valid UTF-8", (int)id);
             goto out;
         }
-        if (n && (special || f->cuts == CUTS_LONGEST)) json_put_added(&added, s, n, id, special);
+        if (n && (special || (f->cuts == CUTS_LONGEST && !single))) json_put_added(&added, s, n, id, special);
     }
     if (pairs) put_pretokenizer(f, &pre);
+    else if (single) buf_printf(&pre, "{\"type\":\"Sequence\",\"pretokenizers\":[%s,%s]}", byte_level, characters);
     else buf_puts(&pre, f->cuts == CUTS_CHARACTERS ? characters : "null");
-    json_put_head(json, t, &added, "null", buf_str(&pre), pairs ? byte_level : "{\"type\":\"Fuse\"}");
+    json_put_head(json, t, &added, "null", buf_str(&pre), as_bytes ? byte_level : "{\"type\":\"Fuse\"}");
     if (pairs)
         buf_printf(json, "{\"type\":\"BPE\",\"dropout\":null,\"unk_token\":null,\"continuing_subword_prefix\":null,\"end_of_word_suffix\":null,"
                          "\"fuse_unk\":false,\"byte_fallback\":false,\"ignore_merges\":%s,\"vocab\":{", f->whole ? "true" : "false");
     else buf_puts(json, "{\"type\":\"WordLevel\",\"vocab\":{");
     for (int32_t id = 0; id < t->vocab_size; id++) {
-        spell(t, f, id, &name);
+        spell(t, f, id, as_bytes, &name);
         if (!name.n) continue;
         json_put_entry(json, !some, buf_str(&name), name.n, id);
         some = true;
