@@ -407,8 +407,23 @@ static void advice(log_view *v, unsigned kind, const char *text) {
     if (v->style->hinted) *v->style->hinted |= kind;
 }
 
-/* One row of task scores and of the data's slice, as many as fit. */
-static bool has_scores(const glimpse_record *r) { return r->n_scores > 0 || r->n_dataset > 0; }
+/* Of the texts of --probe that were scored, the mean of a metric.  How many. */
+static int mean_of_probes(const glimpse_record *r, const char *metric, double *mean) {
+    double sum = 0;
+    int n = 0;
+    for (int32_t i = 0; i < r->n_probes; i++) {
+        const double value = text_metric(GLIMPSE_AT(r->probes, i), metric);
+        if (isfinite(value)) sum += value, n++;
+    }
+    *mean = n ? sum / n : NAN;
+    return n;
+}
+
+/* One row of task scores, of the data's slice and of the probes, as many as fit. */
+static bool has_scores(const glimpse_record *r) {
+    double mean;
+    return r->n_scores > 0 || r->n_dataset > 0 || mean_of_probes(r, "answer_mean_logprob", &mean);
+}
 
 static void scores(log_view *v) {
     const glimpse_record *r = v->r;
@@ -432,6 +447,12 @@ static void scores(log_view *v) {
             text_short(value, r->dataset[i].value);
             addf(v, v->width > INDENT ? 3 : 0, PAINT_DIM, "data %s %s", r->dataset[i].name, value);
         }
+    double logprob, rank1;
+    const int probes = mean_of_probes(r, "answer_mean_logprob", &logprob);
+    if (probes && mean_of_probes(r, "answer_rank1", &rank1) == probes) {
+        text_short(value, logprob);
+        addf(v, v->width > INDENT ? 3 : 0, PAINT_DIM, "probes mean logprob %s, %.0f %% first choice (%d)", value, 100 * rank1, probes);
+    }
     if (v->width > INDENT) end_row(v);
 }
 

@@ -15,6 +15,7 @@ err "no samples without --max_sample_tokens 128, but --dataset_benchmarks at eve
 printf 'the cat sat\n' > probes.txt
 run train --glimpse_out_dir out/p --glimpse_probe probes.txt
 err "glimpse 0: no sample, --max_sample_tokens is not set; 1 probe scored"
+err "probes mean logprob "
 is "a probe at every eval" test "$(grep -c '"probes":\[{' out/p/evals.jsonl)" = 3
 run train --glimpse_out_dir out/a --max_sample_tokens 12 --sample_each_eval --sample_start_tokens 'the ' --sample_metrics \
     --dataset_benchmarks --glimpse_dataset data.txt --colorize_output=true --colorize_mode minmax --show_heatmaps --chart_type barchart \
