@@ -112,8 +112,8 @@ glimpse_status offline_banner(session *s, const char *checkpoint, const batch_re
     const model *m = s->m;
     buffer b = {0};
     buf_printf(&b, "glimpse %s\n", GLIMPSE_VERSION_STRING);
-    buf_printf(&b, "  model      %s  %s, %d layers, %d heads, %d channels, vocabulary %d, context %d\n", checkpoint, m->arch,
-               m->d.n_layers, m->d.n_heads, m->d.channels, m->d.vocab_size, m->d.max_seq_len);
+    buf_printf(&b, "  model      %s  %s, %d layer%s, %d head%s, %d channels, vocabulary %d, context %d\n", checkpoint, m->arch,
+               m->d.n_layers, m->d.n_layers == 1 ? "" : "s", m->d.n_heads, m->d.n_heads == 1 ? "" : "s", m->d.channels, m->d.vocab_size, m->d.max_seq_len);
     buf_printf(&b, "  parameters %.2f M  %s  device %s\n", (double)m->n_params / 1e6, s->facts.dtype, s->facts.device);
     buf_printf(&b, "  tokenizer  %s\n", s->t ? s->t->source : "none found: ids are shown (--tokenizer FILE)");
     for (int32_t i = 0; i < prompts->n && i < 8; i++) {

@@ -110,7 +110,7 @@ static void announce(const session *s, found f) {
     buf_puts(&b, "glimpse: on: ");
     if (strcmp(s->m->name, s->m->arch)) buf_printf(&b, "%s, ", s->m->name);
     if (asked < 1)
-        buf_printf(&b, "no samples without --max_sample_tokens 128, but%s%s%s at every eval", opt_has(o, OPT_probe) ? " --probe" : "",
+        buf_printf(&b, "no samples, as --max_sample_tokens is not set, but%s%s%s at every eval", opt_has(o, OPT_probe) ? " --probe" : "",
                    opt_has(o, OPT_lm_eval_tasks) ? " --lm_eval_tasks" : "", opt_bool(o, OPT_dataset_benchmarks) ? " --dataset_benchmarks" : "");
     else buf_printf(&b, "%lld x %lld tokens for each prompt at an eval", (long long)n, (long long)tokens);
     if (tokens < asked) buf_printf(&b, " (then the context is full; --max_sample_tokens is %lld)", (long long)asked);

@@ -11,7 +11,7 @@ train() {
 run train --glimpse_out_dir out/none
 err "no tokens to sample were asked for"
 run train --glimpse_out_dir out/d --dataset_benchmarks --glimpse_dataset data.txt
-err "no samples without --max_sample_tokens 128, but --dataset_benchmarks at every eval"; err "data loss"
+err "no samples, as --max_sample_tokens is not set, but --dataset_benchmarks at every eval"; err "data loss"
 printf 'the cat sat\n' > probes.txt
 run train --glimpse_out_dir out/p --glimpse_probe probes.txt
 err "glimpse 0: no sample, --max_sample_tokens is not set; 1 probe scored"
