@@ -122,7 +122,7 @@ TEST(cli_convert_takes_a_pattern) {
 
 
 /* `follow` of that directory until those words are in its stdout or stderr (o, e), what is done then, and until others are. */
-#define FOLLOW(dir) "\"$G\" follow " dir " >o 2>e & p=$!; "
+#define FOLLOW(dir) "rm -f o e; \"$G\" follow " dir " >o 2>e & p=$!; " /* who waits must not read those of the one before */
 #define UNTIL(file, words) "i=0; until grep -qsF '" words "' " file " || [ $((i += 1)) -gt 1200 ]; do sleep 0.05; done; "
 #define LEAVE "{ kill $p; wait $p; } 2>/dev/null; cat o; cat e >&2"
 
