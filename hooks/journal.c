@@ -147,6 +147,14 @@ static glimpse_status line_before(journal *j, int64_t end, int64_t *from, int64_
     return GLIMPSE_OK;
 }
 
+typedef glimpse_status decoder(const char *line, size_t n, owned_record **out);
+
+/* GLIMPSE_E_FORMAT only where it is said twice: memory that was short for a moment looks the same. */
+static glimpse_status decode_surely(decoder *decode, const buffer *line, owned_record **out) {
+    glimpse_status st = decode(buf_str(line), line->n, out);
+    return st == GLIMPSE_E_FORMAT ? decode(buf_str(line), line->n, out) : st;
+}
+
 /* Find the last line that is whole and can be read; cut off what stands after it and keep that aside.  *end is where the
  * line begins.  Only what is no line of a journal is cut: out of memory or an unreadable disk is an error. */
 static glimpse_status find_last(journal *j, owned_record **last, int64_t *begin, int64_t *torn) {
@@ -159,14 +167,10 @@ static glimpse_status find_last(journal *j, owned_record **last, int64_t *begin,
         TRY_GOTO(line_before(j, good, &from, &to, &line));
         good = from < 0 ? 0 : to + 1;
         if (from < 0) break;
-        glimpse_status read = journal_decode(buf_str(&line), line.n, last);
-        if (read == GLIMPSE_E_FORMAT) read = journal_decode(buf_str(&line), line.n, last); /* not just memory for a moment? */
+        glimpse_status read = decode_surely(journal_decode, &line, last);
         if (read == GLIMPSE_E_UNSUPPORTED) {
-            buffer why = {0};
-            buf_puts(&why, status_text());
-            status_fail(read, __FILE__, __LINE__, "%s: %s\nhint: a newer Glimpse wrote it: take that one, or another --out_dir",
-                        j->f.path, buf_str(&why));
-            buf_free(&why);
+            status_prefix(read, j->f.path);
+            HINT("a newer Glimpse wrote it: take that one, or another --out_dir");
         }
         if (read < 0 && read != GLIMPSE_E_FORMAT) {
             st = read;
@@ -414,8 +418,6 @@ void journal_close(journal *j) {
 
 /* --- reading a whole journal -------------------------------------------------------------------------------------- */
 
-typedef glimpse_status decoder(const char *line, size_t n, owned_record **out);
-
 /* Kind and step of a line.  One that is whole is as it was written, and all that is asked stands in its head: of a long run the lines
  * are listed in a fraction of the time that it takes to decode them. */
 static glimpse_status look_at(const char *line, size_t n, journal_line *k) {
@@ -473,8 +475,7 @@ static glimpse_status read_lines(const char *path, decoder *decode, glimpse_stat
         owned_record *r;
         if (k[i].from < 0) continue;
         TRY_GOTO(read_span(&f, k[i].from, k[i].to, &line));
-        st = decode(buf_str(&line), line.n, &r);
-        if (st == GLIMPSE_E_FORMAT) st = decode(buf_str(&line), line.n, &r); /* not just memory for a moment? */
+        st = decode_surely(decode, &line, &r);
         if (st == GLIMPSE_E_FORMAT) { /* whole, and yet no record of ours */
             ++*unread;
             continue;
