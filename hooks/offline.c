@@ -175,10 +175,7 @@ static void say_full(const session *s, const glimpse_record *r) {
 static void say_numbers(const session *s, const glimpse_record *r) {
     const view_style style = session_terminal_style(s, false);
     buffer b = {0};
-    if (view_numbers(r, opt_bool(s->o, OPT_sample_metrics), &style, &b) >= 0 && b.n) {
-        b.bytes[b.n - 1] = 0; /* whose newline session_say adds */
-        session_say(s, buf_str(&b));
-    }
+    if (view_numbers(r, opt_bool(s->o, OPT_sample_metrics), &style, &b) >= 0) session_say_rows(s, &b);
     buf_free(&b);
 }
 

@@ -18,6 +18,12 @@ void session_say(const session *s, const char *text) {
     buf_free(&b);
 }
 
+void session_say_rows(const session *s, buffer *rows) {
+    if (!rows->n || buf_failed(rows)) return;
+    rows->bytes[rows->n - 1] = 0; /* session_say adds it */
+    session_say(s, buf_str(rows));
+}
+
 void session_tell(const session_host *host, const char *text) {
     if (!host->log) return;
     buffer safe = {0}; /* a path may hold anything */

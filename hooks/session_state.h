@@ -66,6 +66,7 @@ struct session {
 void session_log(const session *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void session_log_lines(const session *s, const char *lines); /* each line of a text */
 void session_say(const session *s, const char *text);        /* as it stands */
+void session_say_rows(const session *s, buffer *rows);       /* a view's, whose last newline is taken away; none, nothing */
 void session_tell(const session_host *host, const char *text); /* the same where there is no session */
 
 /* session_device.c */

@@ -75,10 +75,7 @@ void text_out_legend(const session *s, color_mode mode, int32_t top_k, glimpse_s
     const size_t before = 13, columns = style.terminal && style.width > 40 ? (size_t)style.width - 1 : 200;
     style.mode = mode;
     buf_puts(&b, "  colours    ");
-    if (view_stream_legend(&style, s->m->d.vocab_size, top_k, stop, columns - before, &b) >= 0 && !buf_failed(&b)) {
-        b.bytes[b.n - 1] = 0; /* whose newline session_say adds */
-        session_say(s, buf_str(&b));
-    }
+    if (view_stream_legend(&style, s->m->d.vocab_size, top_k, stop, columns - before, &b) >= 0) session_say_rows(s, &b);
     buf_free(&b);
 }
 
