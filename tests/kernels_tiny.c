@@ -137,6 +137,14 @@ void tiny_free(tiny *m) {
     m->n_memory = 0;
 }
 
+float *tiny_spoil(tiny *m, float hot) {
+    float *table = (float *)(uintptr_t)m->phases[0].embedding.data;
+    table[3 * 60 + 7] = NAN;
+    table[4 * 60 + 1] = INFINITY;
+    for (int i = 0; i < 60; i++) table[5 * 60 + i] = i == 9 ? hot : 0;
+    return table;
+}
+
 void rows_of(backend_row *rows, const int32_t *ids, int n, int pos, int strip) {
     for (int i = 0; i < n; i++) rows[i] = (backend_row){ids[i], pos + i, strip, -1, 0, 1, 0};
 }

@@ -322,10 +322,7 @@ TEST(cuda_not_finite) {
     shape s = SHAPE_GPT2;
     tiny m;
     tiny_build(&m, &s, 21);
-    float *table = (float *)(uintptr_t)m.phases[0].embedding.data;
-    table[3 * 60 + 7] = NAN;
-    table[4 * 60 + 1] = INFINITY;
-    for (int i = 0; i < 60; i++) table[5 * 60 + i] = i == 9 ? 1e4f : 0; /* one-hot */
+    float *table = tiny_spoil(&m, 1e4f);
     for (int i = 0; i < 60; i++) table[6 * 60 + i] = 0;
     int32_t ids[4] = {3, 4, 5, 6};
     float want[51 * 4], got[51 * 4];

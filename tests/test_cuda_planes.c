@@ -299,10 +299,7 @@ TEST(cuda_planes_not_finite) {
     shape s = SHAPE_GPT2;
     tiny m;
     tiny_build(&m, &s, 21);
-    float *table = (float *)(uintptr_t)m.phases[0].embedding.data;
-    table[3 * 60 + 7] = NAN;
-    table[4 * 60 + 1] = INFINITY;
-    for (int i = 0; i < 60; i++) table[5 * 60 + i] = i == 9 ? 3e38f : 0;
+    tiny_spoil(&m, 3e38f);
     backend_row rows[20];
     for (int i = 0; i < 20; i++) rows[i] = (backend_row){i, 0, i, -1, 0, 1, 0};
     run_once(&backend_cuda, &m.p, NULL, 1, rows, 20, 20, 4, many);

@@ -37,6 +37,8 @@ typedef struct tiny {
 /* Random weights; the same seed, the same model.  Freed with tiny_free. */
 void tiny_build(tiny *m, const shape *s, uint64_t seed);
 void tiny_free(tiny *m);
+/* Of SHAPE_GPT2's embedding, logits' matrix too: NaN in row 3, infinity in row 4, and row 5 all zeros but `hot` in column 9.  The table. */
+float *tiny_spoil(tiny *m, float hot);
 
 /* Random f32 values of standard deviation `sd`, stored as `dtype` in memory of the model. */
 matrix tiny_matrix(tiny *m, const shape *s, int64_t rows, int64_t cols, double sd);
