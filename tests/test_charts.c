@@ -524,6 +524,27 @@ TEST(charts_probe_map_columns_and_axis) {
     record_free(&o->record);
 }
 
+/* The greatest logit is one number in each of its three places: at the axis it is as long as at the point. */
+TEST(charts_minmax_has_one_number_of_digits) {
+    owned_record *o = chart_record(64, 5, 10, "top_k=5");
+    REQUIRE(o);
+    for (int i = 0; i < 64; i++) token(o, i)->logit = i == 20 ? 5.25f : i == 50 ? 10.35f : 6;
+    buffer png = {0};
+    image m;
+    REQUIRE_OK(chart_minmax(&o->record, o->record.samples, &png));
+    REQUIRE(decode(&png, &m));
+    int left[2] = {INT_MAX, INT_MAX};
+    for (int k = 0; k < 2; k++) /* the least at the bottom of the axis has a digit less */
+        for (int x = 0; x < 60; x++)
+            for (int y = k ? 66 : 192; y < (k ? 82 : 208); y++)
+                if (far_apart(at(&m, x, y), PAPER) > 60 && x < left[k]) left[k] = x;
+    int points[4]; /* "5.25": the words at a point are of one colour, which nothing else has */
+    EXPECT(box_of(&m, ALARM, points));
+    EXPECT(left[0] - left[1] >= 5 && 56 - left[1] >= 5 * 6); /* "10.35" */
+    free(m.rgb), buf_free(&png);
+    record_free(&o->record);
+}
+
 TEST(charts_minmax) {
     owned_record *o = chart_record(64, 5, 10, "top_k=5");
     REQUIRE(o);
