@@ -491,6 +491,22 @@ def one_eval(browser, glimpse, folder):
     check(b.complaints() == [], "the browser has nothing to say of one eval: %s" % b.complaints())
 
 
+def probes_alone(browser, glimpse, folder):
+    """A run that only scores texts opens where they are."""
+    b, here = browser, os.path.join(folder, "probes alone")
+    os.makedirs(here)
+    journal(here, 3, (1, 1, 1), 20, hostile=False, probes=[1, 2, 3, 4])
+    lines = [json.loads(l) for l in open(os.path.join(here, "evals.jsonl"), encoding="utf-8")]
+    with open(os.path.join(here, "evals.jsonl"), "w", encoding="utf-8") as f:
+        for l in lines: f.write(json.dumps({**l, "samples": []}, ensure_ascii=False, separators=(",", ":")) + "\n")
+    subprocess.run([glimpse, "report", here], check=True, stdout=subprocess.DEVNULL)
+    b.open(here)
+    b.wait("view.as === 'probes' && document.querySelectorAll('.probe').length === 1")
+    b.key("p"); b.wait("document.querySelector('#panes .none') !== null")
+    b.key("p"); b.wait("document.querySelectorAll('.probe').length === 1")
+    check(b.complaints() == [], "the browser has nothing to say of probes alone: %s" % b.complaints())
+
+
 def set_aside(browser, glimpse, folder):
     """The page of runs that were set aside, by either kind of name, and back."""
     b, here = browser, os.path.join(folder, "aside")
@@ -687,6 +703,7 @@ def main():
         subprocess.run([args.glimpse, "report", args.folder, "--single"], check=True, stdout=subprocess.DEVNULL)
         single(b, args.folder)
         one_eval(b, args.glimpse, args.folder)
+        probes_alone(b, args.glimpse, args.folder)
         set_aside(b, args.glimpse, args.folder)
         another_run(b, args.glimpse, args.folder)
         odd_runs(b, args.glimpse, args.folder)
