@@ -133,8 +133,10 @@ double text_repeats(const glimpse_sample *s);
 bool text_shows_metric(const char *name);
 bool text_has_metric(const glimpse_sample *s, const char *name); /* it was measured, be it that the text gives no number */
 /* What every view for people calls a metric, the page too (METRIC_LABELS of viz/page/words.js): "repeats" is repetition_tokens, which
- * any text has and any script; "word repeats" is repetition.  Files keep the name itself; others are returned as they are. */
-const char *text_metric_label(const char *name);
+ * any text has and any script; "word repeats" is repetition.  Of others the name, blanks for its underscores, in `room`.  Files keep the
+ * name itself. */
+typedef char text_label[64];
+const char *text_metric_label(const char *name, text_label room);
 /* Where there is no room for the label of `perplexity`: it is that of the model on what it has just said itself, and stands beside a
  * validation loss. */
 #define TEXT_OWN_PPL "own ppl"
