@@ -179,7 +179,8 @@ TEST(charts_visible_text) {
     static const struct { const char *bytes; size_t n; const char *text; } want[] = {
         {" a\n", 3, "\xe2\x90\xa3" "a\xe2\x86\xb5"}, {"\t\r", 2, "\xe2\x86\x92\\r"}, {"\x07\x1b[31m\x7f", 7, "\\x07\\x1b[31m\\x7f"},
         {"\0", 1, "\\x00"}, {"\xe6\x97", 2, "\\xe6\\x97"}, {"a\xff\xe6z", 4, "a\\xff\\xe6z"}, {"\xe2\x80\xae", 3, "\\u202e"},
-        {"\xc2\x9b", 2, "\\u009b"}, {"\xe2\x80\x8d", 3, "\\u200d"}, {"\xe6\x97\xa5", 3, "\xe6\x97\xa5"}, {"", 0, ""}};
+        {"\xc2\x9b", 2, "\\u009b"}, {"\xe2\x80\x8d", 3, "\\u200d"}, {"\xe6\x97\xa5", 3, "\xe6\x97\xa5"}, {"", 0, ""},
+        {"\xe3\x80\x80\xe4\xbb\x8e", 6, "\\u3000\xe4\xbb\x8e"}, {"\xe2\x80\x83", 3, "\\u2003"}, {"\xc2\xa0", 2, "\\u00a0"}, {"\xe2\xa0\x80", 3, "\\u2800"}}; /* blanks of other scripts */
     for (size_t i = 0; i < sizeof want / sizeof want[0]; i++) {
         buffer b = {0};
         text_visible(&b, want[i].bytes, want[i].n, 100);

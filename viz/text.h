@@ -21,8 +21,8 @@ void text_escape(buffer *out, const char *s, size_t n, int flags);
 /* The same between quotes as Python's repr() writes a str: 'a\n', "it's". */
 void text_repr(buffer *out, const char *s, size_t n);
 void text_quote(buffer *out, const char *s, size_t n); /* between double quotes, which are escaped */
-/* A text on one line as a label: blanks as ␣ ↵ →, the rest as text_escape; a no-break blank and a joiner that stands
- * first as \u00a0, \u200d.  At most `limit` bytes are looked at. */
+/* A text on one line as a label: blanks as ␣ ↵ →, the rest as text_escape; a no-break blank, another script's, and a joiner that stands
+ * first as \u00a0, \u3000, \u200d.  At most `limit` bytes are looked at. */
 void text_visible(buffer *out, const char *s, size_t n, size_t limit);
 /* Without a tokenizer a piece is the id and the blank before the next one (sampling/pieces_text.h), which is no part of a token. */
 bool text_is_id(const glimpse_piece *p);

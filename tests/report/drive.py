@@ -228,9 +228,9 @@ def checks(browser, folder):
     check("</script><script>window.pwned=1</script>" in text and "<img src=x" in text, "markup shows as text")
     check("\\x1b[2J" in text and "\\u202e" in text and "\\u2028" in text and "\u202e" not in text and "\u2028" not in text, "what is unseen is made visible")
     check("日" in text, "two halves of a character are one")
-    want = ["␣a↵", "→\\r", "\\u202e", "\\U000e0001", "\\u00a0", "a\\", "⟨endoftext⟩"]  # as test_viz_text.c has them of the other views
-    check(b.js("[' a\\n', '\\t\\r', '\\u202e', '\\u{e0001}', '\\u00a0', 'a\\\\', '⟨endoftext⟩'].map(t => label_of(t, 40))") == want, "a token as the other views write it: %s" % b.js("[' a\\n', '\\t\\r', '\\u202e', '\\u{e0001}', '\\u00a0', 'a\\\\', '⟨endoftext⟩'].map(t => label_of(t, 40))"))
-    check(b.js("piece_label({ pieces: [], ids: [7] }, 0, 40)") == "⟨7⟩", "an id without bytes as the other views write it")
+    want = ["␣a↵", "→\\r", "\\u202e", "\\U000e0001", "\\u00a0", "a\\", "⟨endoftext⟩", "\\u3000从", "\\u2800"]  # as test_viz_text.c has them of the other views
+    check(b.js("[' a\\n', '\\t\\r', '\\u202e', '\\u{e0001}', '\\u00a0', 'a\\\\', '⟨endoftext⟩', '\\u3000从', '\\u2800'].map(t => label_of(t, 40))") == want, "a token as the other views write it: %s" % b.js("[' a\\n', '\\t\\r', '\\u202e', '\\u{e0001}', '\\u00a0', 'a\\\\', '⟨endoftext⟩', '\\u3000从', '\\u2800'].map(t => label_of(t, 40))"))
+    check(b.js("[[], ['']].map(p => piece_label({ pieces: p, ids: [7] }, 0, 40)).join()") == "⟨7⟩,⟨7⟩", "an id without bytes as the other views write it")
     check(b.js("[piece_label({ pieces: ['7 '], ids: [7] }, 0, 40), piece_label({ pieces: ['8 '], ids: [7] }, 0, 40)]") == ["7", "8␣"], "an id without a tokenizer is the id alone")
     check(b.js("[0, 7, -0.5, 12.345, 999.5, 11823.4, 20189, 1.5e9, NaN].map(num)") == ["0", "7", "−0.500", "12.35", "999.5", "11823", "20189", "1.500e+9", "–"], "numbers: %s" % b.js("[0, 7, -0.5, 12.345, 999.5, 11823.4, 20189, 1.5e9, NaN].map(num)"))
     b.key("k"); b.wait("view.sample === '0.0.0'")
