@@ -285,9 +285,10 @@ TEST(text_terminal_says_where_the_table_is) {
     for (int colored = 0; colored < 2; colored++)
         for (int mode = 0; mode < 2; mode++) {
             buffer b = {0};
-            const view_style style = {.depth = colored ? DEPTH_256 : DEPTH_NONE, .colorize = true, .width = 80, .mode = mode ? COLOR_TOPK : COLOR_SOFTMAX};
-            EXPECT_OK(view_terminal(&o->record, NULL, "out/evals/step_00000250/sample.txt", &style, &b));
-            EXPECT((strstr(buf_str(&b), "the table: sample.ansi   text: out/evals/step_00000250/sample.txt") != NULL) == mode);
+            const view_style style = {.depth = colored ? DEPTH_16 : DEPTH_NONE, .colorize = true, .width = 80, .mode = mode ? COLOR_TOPK : COLOR_SOFTMAX};
+            EXPECT_OK(view_terminal(&o->record, NULL, "out/demo/evals/step_00000250/sample.txt", &style, &b));
+            EXPECT((strstr(buf_str(&b), "text: out/demo/evals/step_00000250/sample.txt") != NULL) == mode);
+            EXPECT((strstr(buf_str(&b), "(the whole table: sample.ansi)") != NULL) == (mode && colored));
             EXPECT(!mode || !strstr(buf_str(&b), "the rest: "));
             int rows = 0;
             for (size_t i = 0; i < b.n; i++) rows += b.bytes[i] == '\n';

@@ -466,16 +466,15 @@ static void legend(log_view *v, const glimpse_sample *s) {
     v->width = text_width(buf_str(&v->line.text), v->line.text.n);
     if (v->width <= INDENT) return; /* no room for what it means, and the name alone means nothing */
     if (all) add(v, 2, PAINT_DIM, "(the other modes: sample.ansi)");
+    if (v->shortened && v->style->mode == COLOR_TOPK) add(v, 2, PAINT_DIM, "(the whole table: sample.ansi)");
     end_row(v);
 }
 
-#define WHOLE_TABLE "\xe2\x80\xa6 the table: sample.ansi   " /* sample.txt has no numbers */
 static void where_the_rest_is(log_view *v, int32_t shown, const char *where) {
     int32_t more = v->r->n_samples - shown;
     if (!where) return;
     begin_row(v, INDENT);
-    const bool table = v->shortened && v->style->mode == COLOR_TOPK;
-    if (table) add(v, 0, PAINT_DIM, WHOLE_TABLE);
+    const bool table = v->style->mode == COLOR_TOPK; /* of which sample.txt has nothing */
     if (more > 0) addf(v, 0, PAINT_DIM, "\xe2\x80\xa6 %d more: ", (int)more);
     else add(v, 0, PAINT_DIM, table ? "text: " : v->shortened ? "\xe2\x80\xa6 the rest: " : "also in ");
     /* A path that is cut could not be copied: it may run over the edge, and its rows are counted. */
@@ -485,8 +484,8 @@ static void where_the_rest_is(log_view *v, int32_t shown, const char *where) {
 
 static int rows_of_path(const log_view *v, const char *where) {
     if (!where) return 0;
-    const size_t n = strlen(where), lead = 16 + (v->style->mode == COLOR_TOPK ? sizeof WHOLE_TABLE : 0);
-    return 1 + (int)((text_width(where, n > 4096 ? 4096 : n) + lead) / (v->columns + 1));
+    size_t n = strlen(where);
+    return 1 + (int)((text_width(where, n > 4096 ? 4096 : n) + 16) / (v->columns + 1));
 }
 
 /* === The log ==================================================================================================== */
