@@ -117,6 +117,34 @@ TEST(reviewer_offers_what_there_is) {
     }
 }
 
+/* Without colours what changed stands in wdiff's marks: words in a row within one pair of them. */
+TEST(reviewer_marks_what_changed_without_colours) {
+    static const char *const texts[][3] = {{"a b c d e.", "a x y z e.", "a [-b c d-] {+x y z+} e."}, {"a b.", "a b.", "a b."}, {"a", "a b c", "a {+b c+}"}, {"a b c\n", "c\n", "[-a b-] c"}};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        owned_record *o = chart_record(4, 5, 5, "top_k=5"), *was = chart_record(4, 5, 5, "top_k=5");
+        REQUIRE(o && was);
+        for (int k = 0; k < 2; k++) {
+            glimpse_sample *s = (glimpse_sample *)(uintptr_t)(k ? o : was)->record.samples;
+            s->text = texts[i][k], s->text_bytes = strlen(s->text);
+        }
+        screen_view v = {.width = 80, .height = 24, .style = {.depth = DEPTH_NONE}, .name = "demo", .r = &o->record, .before = &was->record, .n = 1, .diff = true,
+                         .match_from = -1, .match_to = -1};
+        buffer rows[24] = {{0}}, all = {0};
+        int64_t top = 0;
+        EXPECT_OK(screen_draw(&v, &top, rows));
+        for (int k = 0; k < 24; k++) { /* the escapes of a style are no letters */
+            for (size_t c = 0; c < rows[k].n; c++)
+                if (rows[k].bytes[c] != 0x1b) buf_putc(&all, rows[k].bytes[c]);
+                else while (c < rows[k].n && rows[k].bytes[c] != 'm' && rows[k].bytes[c] != 'K') c++;
+            buf_putc(&all, '\n');
+            buf_free(&rows[k]);
+        }
+        if (!strstr(buf_str(&all), texts[i][2])) EXPECT_STREQ(buf_str(&all), texts[i][2]);
+        buf_free(&all);
+        record_free(&o->record), record_free(&was->record);
+    }
+}
+
 /* === Words that changed ========================================================================================= */
 
 static void put(void *user, diff_kind kind, const char *text, size_t n) {

@@ -322,24 +322,33 @@ static void token_text(screen *s, const glimpse_sample *sample, styled *out, siz
 }
 
 typedef struct diff_out {
-    styled raw;
-    bool marks; /* no colours: as wdiff writes it */
+    styled raw, blanks; /* those behind the last word: of what changed, if more words of its kind follow */
+    bool marks;         /* no colours: as wdiff writes it */
     diff_kind last;
 } diff_out;
 
+static void end_part(diff_out *d, bool goes_on) {
+    static const char *const close[] = {"", "-]", "+}"};
+    if (d->marks && !goes_on) styled_puts(&d->raw, close[d->last], PAINT_PLAIN);
+    styled_copy(&d->raw, &d->blanks, 0, d->blanks.text.n);
+    if (styled_failed(&d->blanks)) d->raw.text.failed = true;
+    styled_free(&d->blanks);
+    d->blanks = (styled){0};
+}
+
 static void put_part(void *user, diff_kind kind, const char *text, size_t n) {
-    static const char *const open[] = {"", "[-", "{+"}, *const close[] = {"", "-]", "+}"};
+    static const char *const open[] = {"", "[-", "{+"};
     static const paint_kind kinds[] = {PAINT_PLAIN, PAINT_GONE, PAINT_COME};
     diff_out *d = user;
     size_t word = n;
     while (kind != DIFF_SAME && word && strchr(" \n\t\r", text[word - 1]) && text[word - 1]) word--;
+    end_part(d, kind == d->last);
     bool apart = kind != d->last && kind != DIFF_SAME && d->last != DIFF_SAME && d->raw.text.n;
     if (apart && !strchr(" \n", d->raw.text.bytes[d->raw.text.n - 1])) styled_puts(&d->raw, " ", PAINT_PLAIN);
+    if (d->marks && kind != d->last) styled_puts(&d->raw, open[kind], PAINT_PLAIN);
     d->last = kind;
-    if (d->marks) styled_puts(&d->raw, open[kind], PAINT_PLAIN);
     styled_escape(&d->raw, text, word, TEXT_LINES, paint_of(kinds[kind]));
-    if (d->marks) styled_puts(&d->raw, close[kind], PAINT_PLAIN);
-    for (; word < n; word++) styled_puts(&d->raw, kind == DIFF_GONE || text[word] != '\n' ? " " : "\n", PAINT_PLAIN);
+    for (; word < n; word++) styled_puts(&d->blanks, kind == DIFF_GONE || text[word] != '\n' ? " " : "\n", PAINT_PLAIN);
 }
 
 static void diff_text(screen *s, const glimpse_sample *sample, styled *out) {
@@ -350,6 +359,7 @@ static void diff_text(screen *s, const glimpse_sample *sample, styled *out) {
     if (!was) {
         styled_puts(out, v->before ? "The last step that was sampled has no such sample.\n\n" : "No step before was sampled.\n\n", PAINT_DIM);
     } else if (!word_diff(was->text, was->text_bytes, sample->text, sample->text_bytes, put_part, &d, &little)) out->text.failed = true;
+    end_part(&d, false);
     if (little) {
         styled_puts(out, "Another text than before, with too little in common to mark what changed.\n\n", PAINT_DIM);
         styled_free(&d.raw);
