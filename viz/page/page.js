@@ -346,7 +346,7 @@ function draw_scores(data, other_data) {
   }
   if (data.dataset) {
     const list = el('dl', 'metrics');
-    for (const [n, x] of data.dataset) list.append(el('div', '', put(el('dt'), n.replace(/_/g, ' ')), el('dd', '', num(x), delta('dataset ' + n, x))));
+    for (const [n, x] of data.dataset) list.append(el('div', '', put(el('dt'), metric_label(n)), el('dd', '', num(x), delta('dataset ' + n, x))));
     below.append(el('h2', '', 'a slice of the dataset' + against), list);
   }
 }

@@ -57,7 +57,7 @@ const METRIC_LABELS = { perplexity: 'ppl of its own text', mean_entropy: 'entrop
 /* What a perplexity here is: not that of the validation data, which stands beside it. */
 const OWN_TEXT = 'the model’s perplexity on the text that it has just said, not on the validation data';
 const number_of = (i, of) => 'sample ' + (i + 1) + ' of ' + of;
-const metric_label = name => METRIC_LABELS[name] || name.replace(/_/g, ' ');
+const metric_label = name => name.startsWith('dataset ') ? 'dataset ' + metric_label(name.slice(8)) : METRIC_LABELS[name] || name.replace(/_/g, ' ');
 
 /* --- what changed ------------------------------------------------------------------------------------------------- */
 const WORD = /[\p{L}\p{N}\p{M}_'’]+|[^\p{L}\p{N}\p{M}_'’\s]/gu;
