@@ -1,7 +1,7 @@
 # Glimpse.  `make help` lists the targets, `make info` says what was found on this machine.
 ## all: the libraries, the program and the examples, into build/MODE/ (the default)
 MODE   ?= release
-PREFIX ?= /usr/local
+PREFIX ?= $(or $(prefix),/usr/local)
 ifeq ($(origin CC),default)
 CC := $(firstword $(wildcard $(CURDIR)/build/deps/tools/gcc) gcc)
 endif
@@ -84,7 +84,7 @@ SHORT := $(firstword -$(MAKEFLAGS))
 say = $(if $(V)$(findstring s,$(SHORT)),,echo "  $(1)")
 JOBS = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 
-.PHONY: all help info deps test test-all run-tests bench parity fuzz faults hostile demo run-demo llmc install uninstall clean FORCE
+.PHONY: all help info deps test check test-all run-tests bench parity fuzz faults hostile demo run-demo llmc install uninstall clean FORCE
 .DELETE_ON_ERROR .SECONDARY:
 all: $(LIBRARIES) $(PROGRAMS) $(EXAMPLES) $(MODULES)
 
@@ -156,7 +156,7 @@ $(B)/fuzz/%: $(B)/obj/tests/fuzz/%.o $(B)/obj/tests/fuzz/replay.o $(EVERYTHING)
 deps:
 	@sh tests/setup/deps.sh
 ## test: install what is missing, build, run every test; T=part-of-a-name, NOFORK=1 (gdb), J=4 at once, V=1 names them all
-test: deps
+test check: deps
 	@$(MAKE) --no-print-directory $(JOBS) run-tests
 ## test-all: the same with the full counts
 test-all: deps

@@ -179,7 +179,8 @@ TEST(charts_visible_text) {
     static const struct { const char *bytes; size_t n; const char *text; } want[] = {
         {" a\n", 3, "\xe2\x90\xa3" "a\xe2\x86\xb5"}, {"\t\r", 2, "\xe2\x86\x92\\r"}, {"\x07\x1b[31m\x7f", 7, "\\x07\\x1b[31m\\x7f"},
         {"\0", 1, "\\x00"}, {"\xe6\x97", 2, "\\xe6\\x97"}, {"a\xff\xe6z", 4, "a\\xff\\xe6z"}, {"\xe2\x80\xae", 3, "\\u202e"},
-        {"\xc2\x9b", 2, "\\u009b"}, {"\xe2\x80\x8d", 3, "\\u200d"}, {"\xe6\x97\xa5", 3, "\xe6\x97\xa5"}, {"", 0, ""}};
+        {"\xc2\x9b", 2, "\\u009b"}, {"\xe2\x80\x8d", 3, "\\u200d"}, {"\xe6\x97\xa5", 3, "\xe6\x97\xa5"}, {"", 0, ""},
+        {"\xe3\x80\x80\xe4\xbb\x8e", 6, "\\u3000\xe4\xbb\x8e"}, {"\xe2\x80\x83", 3, "\\u2003"}, {"\xc2\xa0", 2, "\\u00a0"}, {"\xe2\xa0\x80", 3, "\\u2800"}}; /* blanks of other scripts */
     for (size_t i = 0; i < sizeof want / sizeof want[0]; i++) {
         buffer b = {0};
         text_visible(&b, want[i].bytes, want[i].n, 100);
@@ -521,6 +522,27 @@ TEST(charts_probe_map_columns_and_axis) {
     buf_free(&png);
     free(m.rgb);
     probe_map_free(map);
+    record_free(&o->record);
+}
+
+/* The greatest logit is one number in each of its three places: at the axis it is as long as at the point. */
+TEST(charts_minmax_has_one_number_of_digits) {
+    owned_record *o = chart_record(64, 5, 10, "top_k=5");
+    REQUIRE(o);
+    for (int i = 0; i < 64; i++) token(o, i)->logit = i == 20 ? 5.25f : i == 50 ? 10.35f : 6;
+    buffer png = {0};
+    image m;
+    REQUIRE_OK(chart_minmax(&o->record, o->record.samples, &png));
+    REQUIRE(decode(&png, &m));
+    int left[2] = {INT_MAX, INT_MAX};
+    for (int k = 0; k < 2; k++) /* the least at the bottom of the axis has a digit less */
+        for (int x = 0; x < 60; x++)
+            for (int y = k ? 66 : 192; y < (k ? 82 : 208); y++)
+                if (far_apart(at(&m, x, y), PAPER) > 60 && x < left[k]) left[k] = x;
+    int points[4]; /* "5.25": the words at a point are of one colour, which nothing else has */
+    EXPECT(box_of(&m, ALARM, points));
+    EXPECT(left[0] - left[1] >= 5 && 56 - left[1] >= 5 * 6); /* "10.35" */
+    free(m.rgb), buf_free(&png);
     record_free(&o->record);
 }
 

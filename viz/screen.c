@@ -137,6 +137,7 @@ static void add_metric(screen *s, const char *label, double x, void (*format)(ch
 static int sample_head(screen *s, const glimpse_sample *sample, int row) {
     const screen_view *v = s->v;
     char right[48];
+    text_label label;
     c_snprintf(right, sizeof right, "%d of %d ", (int)v->sample + 1, (int)v->r->n_samples);
     size_t keep = strlen(right) + 1, at_first = (size_t)v->width / 3;
     row_begin(s, (size_t)v->width);
@@ -149,8 +150,8 @@ static int sample_head(screen *s, const glimpse_sample *sample, int row) {
     }
     row_addf(s, 1, PAINT_DIM, "T=%.4g", sample->temperature);
     add_metric(s, TEXT_OWN_PPL, text_metric(sample, "perplexity"), text_short);
-    add_metric(s, text_metric_label("spelling_token_rate"), text_metric(sample, "spelling_token_rate"), text_share);
-    add_metric(s, text_metric_label("repetition_tokens"), text_metric(sample, "repetition_tokens"), text_share);
+    add_metric(s, text_metric_label("spelling_token_rate", label), text_metric(sample, "spelling_token_rate"), text_share);
+    add_metric(s, text_metric_label("repetition_tokens", label), text_metric(sample, "repetition_tokens"), text_share);
     row_addf(s, 2, sample->stop == GLIMPSE_STOP_NONFINITE ? PAINT_BAD : PAINT_DIM, "stop %s", text_stop_name(sample->stop));
     row_addf(s, 2, PAINT_DIM, "seed=%llu", (unsigned long long)sample->seed); /* last: it is the same at every step */
     s->columns = (size_t)v->width;
@@ -178,10 +179,16 @@ enum { KEYS = sizeof keys / sizeof *keys, TWO_ROWS_FROM = 18 };
 
 static size_t key_width(int i) { return text_width(keys[i][0], strlen(keys[i][0])) + 1 + strlen(keys[i][1]); }
 
+/* Not one that would lead to nothing: a run has probes if the eval in sight has, or the sampled one before it. */
+static bool is_offered(const screen_view *v, int i) {
+    const bool probes = (v->r && v->r->n_probes) || (v->before && v->before->n_probes);
+    return *keys[i][0] != 'p' || probes || v->page == SCREEN_PROBES;
+}
+
 /* Rows for the keys: two where one does not hold them all and the screen is high enough. */
 static int keys_wanted(const screen_view *v) {
     size_t all = 1;
-    for (int i = 0; i < KEYS; i++) all += key_width(i) + 2 * (i > 0);
+    for (int i = 0; i < KEYS; i++) all += is_offered(v, i) ? key_width(i) + 2 * (i > 0) : 0;
     return all > (size_t)v->width && v->height >= TWO_ROWS_FROM ? 2 : 1;
 }
 
@@ -191,6 +198,7 @@ static void key_rows(screen *s, int last) {
         row_begin(s, (size_t)s->v->width);
         blanks(s, 1);
         for (bool some = false; i < KEYS; i++) {
+            if (!is_offered(s->v, i)) continue;
             const bool fits = (some ? 2 : 0) + key_width(i) <= room(s);
             if (!fits && row < last) break; /* it begins the next row */
             if (!fits) continue;

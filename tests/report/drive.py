@@ -228,9 +228,9 @@ def checks(browser, folder):
     check("</script><script>window.pwned=1</script>" in text and "<img src=x" in text, "markup shows as text")
     check("\\x1b[2J" in text and "\\u202e" in text and "\\u2028" in text and "\u202e" not in text and "\u2028" not in text, "what is unseen is made visible")
     check("日" in text, "two halves of a character are one")
-    want = ["␣a↵", "→\\r", "\\u202e", "\\U000e0001", "\\u00a0", "a\\", "⟨endoftext⟩"]  # as test_viz_text.c has them of the other views
-    check(b.js("[' a\\n', '\\t\\r', '\\u202e', '\\u{e0001}', '\\u00a0', 'a\\\\', '⟨endoftext⟩'].map(t => label_of(t, 40))") == want, "a token as the other views write it: %s" % b.js("[' a\\n', '\\t\\r', '\\u202e', '\\u{e0001}', '\\u00a0', 'a\\\\', '⟨endoftext⟩'].map(t => label_of(t, 40))"))
-    check(b.js("piece_label({ pieces: [], ids: [7] }, 0, 40)") == "⟨7⟩", "an id without bytes as the other views write it")
+    want = ["␣a↵", "→\\r", "\\u202e", "\\U000e0001", "\\u00a0", "a\\", "⟨endoftext⟩", "\\u3000从", "\\u2800"]  # as test_viz_text.c has them of the other views
+    check(b.js("[' a\\n', '\\t\\r', '\\u202e', '\\u{e0001}', '\\u00a0', 'a\\\\', '⟨endoftext⟩', '\\u3000从', '\\u2800'].map(t => label_of(t, 40))") == want, "a token as the other views write it: %s" % b.js("[' a\\n', '\\t\\r', '\\u202e', '\\u{e0001}', '\\u00a0', 'a\\\\', '⟨endoftext⟩', '\\u3000从', '\\u2800'].map(t => label_of(t, 40))"))
+    check(b.js("[[], ['']].map(p => piece_label({ pieces: p, ids: [7] }, 0, 40)).join()") == "⟨7⟩,⟨7⟩", "an id without bytes as the other views write it")
     check(b.js("[piece_label({ pieces: ['7 '], ids: [7] }, 0, 40), piece_label({ pieces: ['8 '], ids: [7] }, 0, 40)]") == ["7", "8␣"], "an id without a tokenizer is the id alone")
     check(b.js("[0, 7, -0.5, 12.345, 999.5, 11823.4, 20189, 1.5e9, NaN].map(num)") == ["0", "7", "−0.500", "12.35", "999.5", "11823", "20189", "1.500e+9", "–"], "numbers: %s" % b.js("[0, 7, -0.5, 12.345, 999.5, 11823.4, 20189, 1.5e9, NaN].map(num)"))
     b.key("k"); b.wait("view.sample === '0.0.0'")
@@ -491,6 +491,22 @@ def one_eval(browser, glimpse, folder):
     check(b.complaints() == [], "the browser has nothing to say of one eval: %s" % b.complaints())
 
 
+def probes_alone(browser, glimpse, folder):
+    """A run that only scores texts opens where they are."""
+    b, here = browser, os.path.join(folder, "probes alone")
+    os.makedirs(here)
+    journal(here, 3, (1, 1, 1), 20, hostile=False, probes=[1, 2, 3, 4])
+    lines = [json.loads(l) for l in open(os.path.join(here, "evals.jsonl"), encoding="utf-8")]
+    with open(os.path.join(here, "evals.jsonl"), "w", encoding="utf-8") as f:
+        for l in lines: f.write(json.dumps({**l, "samples": []}, ensure_ascii=False, separators=(",", ":")) + "\n")
+    subprocess.run([glimpse, "report", here], check=True, stdout=subprocess.DEVNULL)
+    b.open(here)
+    b.wait("view.as === 'probes' && document.querySelectorAll('.probe').length === 1")
+    b.key("p"); b.wait("document.querySelector('#panes .none') !== null")
+    b.key("p"); b.wait("document.querySelectorAll('.probe').length === 1")
+    check(b.complaints() == [], "the browser has nothing to say of probes alone: %s" % b.complaints())
+
+
 def set_aside(browser, glimpse, folder):
     """The page of runs that were set aside, by either kind of name, and back."""
     b, here = browser, os.path.join(folder, "aside")
@@ -687,6 +703,7 @@ def main():
         subprocess.run([args.glimpse, "report", args.folder, "--single"], check=True, stdout=subprocess.DEVNULL)
         single(b, args.folder)
         one_eval(b, args.glimpse, args.folder)
+        probes_alone(b, args.glimpse, args.folder)
         set_aside(b, args.glimpse, args.folder)
         another_run(b, args.glimpse, args.folder)
         odd_runs(b, args.glimpse, args.folder)

@@ -31,7 +31,7 @@ function read_address() {
   view.prompt = int('prompt', -1);
   view.setting = int('setting', -1);
   view.sort = a.get('sort') || '';
-  view.as = VIEWS.includes(a.get('view')) ? a.get('view') : '';
+  view.as = VIEWS.includes(a.get('view')) ? a.get('view') : has_probes() && !steps.some(s => index.get(s).rows.length) ? 'probes' : ''; /* all that there is to see */
   view.probe = int('probe', -1);
   view.sheet = a.has('sheet') ? a.get('sheet') === '1' : innerWidth > 720;
   view.q = a.get('q') || '';

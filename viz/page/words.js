@@ -32,7 +32,7 @@ function put(e, text) {
 /* One line, blanks visible, as text_visible of viz/text.h: for labels.  Long ones are cut in the middle of nothing: at the end, and it shows. */
 function label_of(text, most) {
   const cut = text.length > most ? [...text.slice(0, most + 1)].slice(0, -1).join('') + '…' : text;
-  return cut.replace(/ /g, '␣').replace(/\r?\n/g, '↵').replace(/\t/g, '→').replace(/\u00a0/g, escape_of).replace(UNSEEN, escape_of) || '∅';
+  return cut.replace(/ /g, '␣').replace(/\r?\n/g, '↵').replace(/\t/g, '→').replace(/(?! )\p{Zs}|\u2800/gu, escape_of).replace(UNSEEN, escape_of) || '∅';
 }
 
 const quoted = (text, most) => '“' + label_of(text, most).replace(/␣/g, ' ') + '”';
