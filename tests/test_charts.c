@@ -79,7 +79,7 @@ TEST(charts_heatmap_colours_and_outline) {
     REQUIRE(o);
     for (int i = 0; i < 40; i++) {
         const glimpse_token *t = token(o, i);
-        image m;
+        image m = {0};
         REQUIRE(draw(o, i, CHART_HEATMAP, &m));
         EXPECT_EQ(m.w, 960), EXPECT_EQ(m.h, 240);
         int box[4];
@@ -105,7 +105,7 @@ TEST(charts_heatmap_colours_and_outline) {
 TEST(charts_heatmap_text_stands_in_its_cell) {
     owned_record *o = chart_record(8, 5, 5, "top_k=5");
     REQUIRE(o);
-    image a, b;
+    image a = {0}, b = {0};
     candidates(o, 6)[3].id = 12;
     REQUIRE(draw(o, 6, CHART_HEATMAP, &a));
     candidates(o, 6)[3].id = 27;
@@ -222,7 +222,7 @@ TEST(charts_others_and_two_rows) {
     owned_record *o = chart_record(20, 200, 40, "top_k=200");
     REQUIRE(o);
     for (int i = 0; i < 20; i++) {
-        image m;
+        image m = {0};
         int box[4];
         REQUIRE(draw(o, i, CHART_HEATMAP, &m));
         REQUIRE(box_of(&m, RED, box));
@@ -243,7 +243,7 @@ TEST(charts_bars_are_as_high_as_they_say) {
     const float p[5] = {0.5f, 0.25f, 0.15f, 0.08f, 0.02f};
     for (int j = 0; j < 5; j++) candidates(o, 2)[j] = (glimpse_candidate){20 + j, NAN, p[j]};
     token(o, 2)->id = 22, token(o, 2)->kept = 5;
-    image m;
+    image m = {0};
     REQUIRE(draw(o, 2, CHART_BARCHART, &m));
     EXPECT_EQ(m.w, 960), EXPECT_EQ(m.h, 240);
     double height[5];
@@ -274,7 +274,7 @@ static bool draw_sheet(owned_record *o, image *m) {
 TEST(charts_sheet) {
     owned_record *o = chart_record(70, 200, 40, "top_k=200");
     REQUIRE(o);
-    image m;
+    image m = {0};
     REQUIRE(draw_sheet(o, &m));
     EXPECT_EQ(m.w, 32 * 56 + 76);
     const int x0 = 60;
@@ -313,7 +313,7 @@ static bool same_picture(const image *a, const image *b) { return a->w == b->w &
 
 /* Of a function neither type nor place is known, whatever the record's fields hold; the model's name is told where there is one. */
 TEST(charts_sheet_of_a_function_and_of_a_name) {
-    image m[2];
+    image m[2] = {0};
     for (int named = 0; named < 2; named++) {
         owned_record *o = chart_record(40, 5, 5, "top_k=5");
         REQUIRE(o);
@@ -332,7 +332,7 @@ TEST(charts_sheet_of_none_one_and_many_tokens) {
     static const struct { int n, least_h, most_h; } want[] = {{0, 60, 200}, {1, 200, 500}, {33, 500, 900}, {1024, 5000, 12000}, {5000, 5000, 12000}};
     for (size_t i = 0; i < sizeof want / sizeof want[0]; i++) {
         owned_record *o = chart_record(want[i].n, 5, 10, "top_k=5");
-        image m;
+        image m = {0};
         REQUIRE(o && draw_sheet(o, &m));
         EXPECT(m.w >= 960 && m.w <= 1900);
         EXPECT(m.h >= want[i].least_h && m.h <= want[i].most_h);
@@ -429,7 +429,7 @@ TEST(charts_probe_map_at_a_glance) {
     for (int texts = 1; texts <= 32; texts *= 2)
         for (int n = 3; n <= 36; n *= 3) {
             owned_record *o = chart_record(n, 5, 5, "probe");
-            image a, b;
+            image a = {0}, b = {0};
             REQUIRE(o && draw_probe_map(o, texts, 150, &a) && draw_probe_map(o, texts, 450, &b));
             EXPECT(a.h <= a.w * 5 / 4);
             REQUIRE(a.w == b.w && a.h == b.h);
@@ -474,7 +474,7 @@ TEST(charts_probe_map_columns_and_axis) {
         REQUIRE_OK(probe_map_add(map, &o->record));
     }
     buffer png = {0};
-    image m;
+    image m = {0};
     REQUIRE_OK(chart_probe_map(map, &png));
     REQUIRE(decode(&png, &m));
     int given = HEAD, x0 = MARGIN, x1 = m.w - MARGIN; /* the row of the token: the first that has both grounds */
@@ -551,7 +551,7 @@ TEST(charts_minmax) {
     REQUIRE(o);
     for (int i = 0; i < 64; i++) token(o, i)->logit = i == 20 ? -7.5f : i == 50 ? 9 : i == 30 ? NAN : 1;
     buffer png = {0};
-    image m;
+    image m = {0};
     REQUIRE_OK(chart_minmax(&o->record, o->record.samples, &png));
     REQUIRE(decode(&png, &m));
     int box[4];
@@ -571,7 +571,7 @@ TEST(charts_say_that_the_check_failed) {
     REQUIRE(o);
     for (int failed = 0; failed < 2; failed++) {
         o->record.check = failed ? "failed" : "ok";
-        image m[3];
+        image m[3] = {0};
         REQUIRE(draw(o, 3, CHART_HEATMAP, &m[0]) && draw(o, 3, CHART_BARCHART, &m[1]) && draw_sheet(o, &m[2]));
         for (int k = 0; k < 3; k++) {
             EXPECT_EQ(at(&m[k], 1, m[k].h / 2) == ALARM, failed);
@@ -629,7 +629,7 @@ TEST(charts_hostile_records) {
             o->record.step = INT64_MIN, s->prompt = INT_MIN, s->n_prompt_ids = 1000;
         }
         buffer png = {0};
-        image m;
+        image m = {0};
         for (int k = 0; k < 12; k++)
             for (int type = 0; type < 2; type++) {
                 static const int lasts[] = {0, -1, INT_MAX, INT_MIN, 3};
@@ -671,7 +671,7 @@ TEST(charts_without_any_font_file) {
     if (getenv("NOFORK")) SKIP("fonts may be open already");
     owned_record *o = chart_record(20, 20, 20, "top_k=20");
     REQUIRE(o);
-    image m;
+    image m = {0};
     REQUIRE(draw(o, 8, CHART_HEATMAP, &m));
     EXPECT(count(&m, INK, 16, 10, 500, 32) > 200);
     font_lock();

@@ -44,20 +44,7 @@ bool row_addf(screen *s, size_t gap, paint_kind kind, const char *fmt, ...) {
 }
 
 void row_add_cut(screen *s, paint_kind kind, const char *text, size_t n, bool quoted, size_t most) {
-    buffer safe = {0};
-    size_t used, limit = room(s) < most ? room(s) : most;
-    if (quoted) text_quote(&safe, text, n < 4096 ? n : 4096);
-    else text_escape(&safe, text, n < 4096 ? n : 4096, TEXT_ONE_LINE);
-    size_t fits = text_fit(buf_str(&safe), safe.n, limit, &used);
-    if (fits < safe.n && limit) {
-        fits = text_fit(buf_str(&safe), safe.n, limit - 1, &used);
-        styled_put(&s->t, buf_str(&safe), fits, paint_of(kind));
-        styled_puts(&s->t, "\xe2\x80\xa6", kind);
-        used++;
-    } else styled_put(&s->t, buf_str(&safe), fits, paint_of(kind));
-    s->width += used;
-    if (buf_failed(&safe)) s->t.text.failed = true;
-    buf_free(&safe);
+    s->width += styled_cut(&s->t, text, n, quoted, room(s) < most ? room(s) : most, kind, kind);
 }
 
 void row_add_right(screen *s, paint_kind kind, const char *safe) {

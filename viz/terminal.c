@@ -63,22 +63,9 @@ static bool addf(log_view *v, size_t gap, paint_kind kind, const char *fmt, ...)
     return add(v, gap, kind, text);
 }
 
-/* Append text from outside, escaped, on one line, cut with an ellipsis to `most` columns and to what is left. */
+/* Append text from outside, cut with an ellipsis to `most` columns and to what is left. */
 static void add_cut(log_view *v, paint_kind kind, const char *s, size_t n, bool quoted, size_t most) {
-    buffer safe = {0};
-    bool long_text = n > 4096; /* no terminal is wider */
-    if (quoted) text_quote(&safe, s, long_text ? 4096 : n);
-    else text_escape(&safe, s, long_text ? 4096 : n, TEXT_ONE_LINE);
-    size_t used, limit = room(v) < most ? room(v) : most;
-    size_t fits = text_fit(buf_str(&safe), safe.n, limit, &used);
-    if (fits < safe.n) {
-        fits = limit ? text_fit(buf_str(&safe), safe.n, limit - 1, &used) : 0;
-        styled_put(&v->line, buf_str(&safe), fits, paint_of(kind));
-        if (limit) styled_puts(&v->line, "\xe2\x80\xa6", PAINT_DIM), used++;
-    } else styled_put(&v->line, buf_str(&safe), fits, paint_of(kind));
-    v->width += used;
-    if (buf_failed(&safe)) v->line.text.failed = true;
-    buf_free(&safe);
+    v->width += styled_cut(&v->line, s, n, quoted, room(v) < most ? room(v) : most, kind, PAINT_DIM);
 }
 
 static void end_row(log_view *v) {
@@ -431,7 +418,7 @@ static void scores(log_view *v) {
     const glimpse_record *r = v->r;
     char value[32], error[32];
     text_label label;
-    if (!has_scores(r) || v->rows_left < 2) return;
+    if (v->rows_left < 2) return;
     begin_row(v, INDENT);
     for (int32_t i = 0; i < r->n_scores; i++) {
         const glimpse_task_score *s = GLIMPSE_AT(r->scores, i);

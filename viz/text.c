@@ -232,6 +232,21 @@ void styled_escape(styled *t, const char *s, size_t n, int flags, paint p) {
     close_run(t, p);
 }
 
+size_t styled_cut(styled *t, const char *s, size_t n, bool quoted, size_t columns, paint_kind kind, paint_kind mark) {
+    buffer safe = {0};
+    if (n > 4096) n = 4096; /* no terminal is wider */
+    if (quoted) text_quote(&safe, s, n);
+    else text_escape(&safe, s, n, TEXT_ONE_LINE);
+    size_t used, fits = text_fit(buf_str(&safe), safe.n, columns, &used);
+    const bool cut = fits < safe.n && columns;
+    if (cut) fits = text_fit(buf_str(&safe), safe.n, columns - 1, &used);
+    styled_put(t, buf_str(&safe), fits, paint_of(kind));
+    if (cut) styled_puts(t, "\xe2\x80\xa6", mark);
+    if (buf_failed(&safe)) t->text.failed = true;
+    buf_free(&safe);
+    return used + cut;
+}
+
 void styled_printf(styled *t, paint_kind kind, const char *fmt, ...) {
     va_list args;
     va_start(args, fmt);

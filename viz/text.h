@@ -76,6 +76,9 @@ static inline paint paint_of(paint_kind kind) { return (paint){kind, PALETTE_VIR
 void styled_put(styled *t, const char *safe, size_t n, paint p); /* text that is already safe */
 void styled_puts(styled *t, const char *safe, paint_kind kind);
 void styled_escape(styled *t, const char *s, size_t n, int flags, paint p);
+/* Text from outside, escaped or between quotes, on one line: as much as fits `columns`, and an ellipsis in `mark` if that is not all.
+ * Returns the columns it takes. */
+size_t styled_cut(styled *t, const char *s, size_t n, bool quoted, size_t columns, paint_kind kind, paint_kind mark);
 void styled_printf(styled *t, paint_kind kind, const char *fmt, ...) BUF_PRINTF_LIKE(3, 4); /* safe arguments only */
 void styled_copy(styled *t, const styled *from, size_t begin, size_t end); /* bytes begin .. end with their paint */
 void styled_clear(styled *t);
