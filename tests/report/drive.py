@@ -275,9 +275,14 @@ def checks(browser, folder):
     # Brighter is surer, without any sense of colour; the greatest fall of luminance along the scale.
     fall = "(() => { const l = paint_ground.map(g => luminance(g.match(/\\d+/g).map(Number))); let top = 0, fall = 0; for (const x of l) { top = Math.max(top, x); fall = Math.max(fall, top - x); } return fall / (l[63] - l[0]); })()"
     check(b.js(contrast) >= 4.5 and b.js(fall) <= 0.02, "contrast in light: %s %s" % (b.js(contrast), b.js(fall)))
+    # And that of the words, those of a setting's numbers among them, on the ground of the page and on that of what is chosen.
+    pairs = "paper muted,paper accent,paper bad,paper good,paper s0,paper s1,paper s2,paper s3,paper s4,paper s5,panel muted,accent-soft muted"
+    words = "'%s'.split(',').map(p => { const css = getComputedStyle(document.documentElement), l = p.split(' ').map(n => luminance(css.getPropertyValue('--' + n).trim().match(/[0-9a-f]{2}/g).map(h => parseInt(h, 16)))); return [p, (Math.max(...l) + .05) / (Math.min(...l) + .05)]; }).filter(x => x[1] < 4.5).join(' ')" % pairs
+    check(b.js(words) == "", "words in light: " + b.js(words))
     theme = b.js("document.documentElement.dataset.theme")
     b.key("t"); b.wait("document.documentElement.dataset.theme !== '%s'" % theme)
     check(b.js(contrast) >= 4.5 and b.js(fall) <= 0.02, "contrast in dark: %s %s" % (b.js(contrast), b.js(fall)))
+    check(b.js(words) == "", "words in dark: " + b.js(words))
     b.key("t")
     # One sample over the steps: a row an eval, its text as it was, what failed and what was skipped among them.
     b.key("End"); b.wait(DRAWN % 1250)
