@@ -492,6 +492,30 @@ def one_eval(browser, glimpse, folder):
     check(b.complaints() == [], "the browser has nothing to say of one eval: %s" % b.complaints())
 
 
+def long_prompt(browser, glimpse, folder):
+    """What was said is in sight whatever it was asked: of a long prompt the end stands before it, and all of it at a click."""
+    b, here, prompt = browser, os.path.join(folder, "long prompt"), "<b>A long \U0001f600 question</b>, " * 100
+    os.makedirs(here)
+    journal(here, 2, (1, 1, 1), 20, hostile=False)
+    lines = [json.loads(l) for l in open(os.path.join(here, "evals.jsonl"), encoding="utf-8")]
+    with open(os.path.join(here, "evals.jsonl"), "w", encoding="utf-8") as f:
+        for l in lines:
+            for s in l["samples"]: s["prompt_text"] = prompt
+            f.write(json.dumps(l, ensure_ascii=False, separators=(",", ":")) + "\n")
+    subprocess.run([glimpse, "report", here], check=True, stdout=subprocess.DEVNULL)
+    for width in (1500, 420):
+        b.call("Emulation.setDeviceMetricsOverride", width=width, height=950, deviceScaleFactor=1, mobile=width < 700)
+        b.open(here)
+        b.wait(DRAWN % 250)
+        check(b.js("[...document.querySelectorAll('.pane')].every(p => { const t = p.querySelector('.text'), k = t.querySelector('.tk'); return k.getBoundingClientRect().bottom <= t.getBoundingClientRect().bottom; })"), "a long prompt pushes the text out of sight, at %d" % width)
+        said = b.js("document.querySelector('.pane.now .prompt').textContent")
+        check(said.startswith("… ") and prompt.endswith(said[-150:]) and len(said) < 400, "of a long prompt its end: %s" % said)
+        b.js("document.querySelector('.pane.now .prompt button').click()")
+        check(b.js("document.querySelector('.pane.now .prompt').textContent") == prompt, "all of a long prompt at a click")
+    check(b.complaints() == [], "the browser has nothing to say of a long prompt: %s" % b.complaints())
+    b.call("Emulation.setDeviceMetricsOverride", width=1500, height=950, deviceScaleFactor=1, mobile=False)
+
+
 def probes_alone(browser, glimpse, folder):
     """A run that only scores texts opens where they are."""
     b, here = browser, os.path.join(folder, "probes alone")
@@ -705,6 +729,7 @@ def main():
         single(b, args.folder)
         one_eval(b, args.glimpse, args.folder)
         probes_alone(b, args.glimpse, args.folder)
+        long_prompt(b, args.glimpse, args.folder)
         set_aside(b, args.glimpse, args.folder)
         another_run(b, args.glimpse, args.folder)
         odd_runs(b, args.glimpse, args.folder)
