@@ -251,6 +251,7 @@ static void all_numbers(number_list *l) {
     const screen_view *v = l->s->v;
     const glimpse_record *r = v->r, *b = v->before;
     char name[128], more[128], error[32];
+    text_label label;
     if (b) c_snprintf(name, sizeof name, "Losses   \xe2\x96\xb2\xe2\x96\xbc against step %lld, the last sampled", (long long)b->step);
     heading(l, b ? name : "Losses");
     number(l, "train", r->train_loss, b ? b->train_loss : NAN, "");
@@ -274,7 +275,7 @@ static void all_numbers(number_list *l) {
     if (r->n_dataset) heading(l, "Dataset");
     for (int32_t i = 0; i < r->n_dataset; i++)
         if (text_shows_metric(r->dataset[i].name))
-            number(l, r->dataset[i].name, r->dataset[i].value, b ? text_metric_of(b->dataset, b->n_dataset, r->dataset[i].name) : NAN, "");
+            number(l, text_metric_label(r->dataset[i].name, label), r->dataset[i].value, b ? text_metric_of(b->dataset, b->n_dataset, r->dataset[i].name) : NAN, "");
     if (v->sample >= r->n_samples) return;
     const glimpse_sample *s = GLIMPSE_AT(r->samples, v->sample);
     c_snprintf(name, sizeof name, "Sample %d of %d", (int)v->sample + 1, (int)r->n_samples);
@@ -282,7 +283,7 @@ static void all_numbers(number_list *l) {
     const glimpse_sample *o = text_same_sample(b, s);
     for (int32_t i = 0; i < s->n_metrics; i++) {
         if (!text_shows_metric(s->metrics[i].name)) continue;
-        number(l, text_metric_label(s->metrics[i].name), s->metrics[i].value,
+        number(l, text_metric_label(s->metrics[i].name, label), s->metrics[i].value,
                o ? text_metric_of(o->metrics, o->n_metrics, s->metrics[i].name) : NAN, "");
     }
 }

@@ -105,7 +105,7 @@ const is_id = (data, place) => data.pieces[place] === data.ids[place] + ' ';
 
 const piece_label = (data, place, most) => {
   const piece = data.pieces[place];
-  if (piece === undefined) return unknown_of(data, place);
+  if (piece === undefined || piece === '') return unknown_of(data, place);
   if (is_id(data, place)) return String(data.ids[place]);
   return typeof piece === 'string' ? label_of(piece, most) : piece.map(b => '\\x' + b.toString(16).padStart(2, '0')).join('');
 };
