@@ -155,7 +155,7 @@ glimpse_status session_have_journal(session *s, int64_t step, int64_t since) {
         return GLIMPSE_OK;
     }
     if (s->j && journal_is_gone(s->j)) {
-        session_log(s, "glimpse: %s/evals.jsonl was removed or replaced: another journal is begun", s->out_dir);
+        session_log(s, "glimpse: %s/evals.jsonl was removed, replaced or changed: it is opened again", s->out_dir);
         journal_close(s->j);
         s->j = NULL;
     }

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 typedef struct heard {
@@ -269,6 +270,38 @@ static glimpse_status hear_line(void *user, owned_record *r) {
     snprintf(h->text + n, sizeof h->text - n, "%lld:%lld %s best %g@%lld, ", (long long)r->record.seq, (long long)r->record.step, r->record.status,
              r->record.best_val_loss, (long long)r->record.best_step);
     return GLIMPSE_OK;
+}
+
+/* Whoever else writes into the journal (an editor, a rotation of logs, a copy that is brought back) costs what he took, and no line
+ * of ours that comes behind half of another. */
+TEST(session_journal_that_another_program_changes) {
+    tiny_gpt g;
+    heard h = {0};
+    session_host host = host_of(&h);
+    tiny_gpt_make(&g, 1, 1, 16, 60, 32, -1, 11);
+    options *o = OPTS(test_tmpdir(), { "max_sample_tokens", "6" }, { "sheets", "false" });
+    session *s;
+    REQUIRE_OK(session_open(o, &g.model, &host, &s));
+    EXPECT_OK(session_eval(s, 0, 3, 3));
+    EXPECT_OK(session_eval(s, 10, 3, 2));
+    char *path = path_join(test_tmpdir(), "evals.jsonl");
+    struct stat there;
+    EXPECT(stat(path, &there) == 0 && truncate(path, there.st_size - 100) == 0);
+    EXPECT_OK(session_eval(s, 20, 3, 1));
+    FILE *f = fopen(path, "a");
+    fputs("a note by hand", f);
+    fclose(f);
+    EXPECT_OK(session_eval(s, 30, 3, 0.5));
+    session_close(s);
+    heard_lines seen = {0};
+    int64_t unread;
+    EXPECT_OK(journal_read(path, hear_line, &seen, &unread));
+    EXPECT_STREQ(seen.text, "0:0 ok best 3@0, 1:20 ok best 1@20, 2:30 ok best 0.5@30, ");
+    EXPECT_EQ(unread, 0); /* what was no line is kept aside */
+    options_free(o);
+    tiny_gpt_free(&g);
+    buf_free(&h.log);
+    free(path);
 }
 
 TEST(session_disk_full_and_unwritable) {
