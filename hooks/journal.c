@@ -312,7 +312,8 @@ glimpse_status journal_lock(const char *dir, int *fd) {
 
 bool journal_is_gone(const journal *j) {
     struct stat ours, there;
-    return io.fstat(j->f.fd, &ours) || stat(j->f.path, &there) || ours.st_ino != there.st_ino || ours.st_dev != there.st_dev;
+    return io.fstat(j->f.fd, &ours) || stat(j->f.path, &there) || ours.st_ino != there.st_ino || ours.st_dev != there.st_dev ||
+           (there.st_size != j->f.size && !j->beyond);
 }
 
 /* The run that the journal is of goes on at `first_step`, *last being its last line; not where nothing of it would stay. */

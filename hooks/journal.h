@@ -82,7 +82,7 @@ glimpse_status journal_open(const char *dir, int lock, int64_t began, int64_t fi
 /* Set the older run's journal aside, if one stands in the place of ours.  journal_append does it, too. */
 glimpse_status journal_begin(journal *j);
 glimpse_status journal_append(journal *j, const buffer *line);  /* whole and synced, or cut back to what was before */
-bool journal_is_gone(const journal *j);  /* the file was removed or replaced under us */
+bool journal_is_gone(const journal *j);  /* the file was removed, replaced or changed by another program */
 void journal_close(journal *j);
 
 /* Walk the lines of a journal.  A line supersedes those before it of the same kind at its step and beyond: after a resume

@@ -264,8 +264,8 @@ glimpse_status session_eval(session *s, int64_t step, double train_loss, double 
         st = status_set_text(recorded, text);
         free(text);
     }
-    if (st < 0) { /* no line: nobody has seen it, and it was no best of this run */
-        s->due = before;
+    if (st < 0) { /* no line: nobody has seen it, and it was no best of this run, unless it is written later */
+        if (!s->not_taken) s->due = before;
         s->due.owed |= due;
         goto out;
     }

@@ -155,7 +155,7 @@ glimpse_status session_have_journal(session *s, int64_t step, int64_t since) {
         return GLIMPSE_OK;
     }
     if (s->j && journal_is_gone(s->j)) {
-        session_log(s, "glimpse: %s/evals.jsonl was removed or replaced: another journal is begun", s->out_dir);
+        session_log(s, "glimpse: %s/evals.jsonl was removed, replaced or changed: it is opened again", s->out_dir);
         journal_close(s->j);
         s->j = NULL;
     }
@@ -195,8 +195,34 @@ void session_leave_branch(session *s, int64_t step) {
     s->js.newest_step = step;
 }
 
+glimpse_status session_write_held(session *s) {
+    if (!s->held.n || !s->j) return GLIMPSE_OK;
+    TRY(journal_append(s->j, &s->held));
+    if (s->not_taken == 1) session_log(s, "glimpse: step %lld is in %s/evals.jsonl now", (long long)s->not_taken_from, s->out_dir);
+    else if (s->not_taken)
+        session_log(s, "glimpse: %d evals from step %lld on are in %s/evals.jsonl now", (int)s->not_taken, (long long)s->not_taken_from, s->out_dir);
+    s->not_taken = 0;
+    s->begun = true;
+    session_spoil_texts(s);
+    buf_free(&s->held);
+    return GLIMPSE_OK;
+}
+
+/* A disk that is full for a while: the line is written before the next one, or when the run closes.  Returns st. */
+static glimpse_status hold(session *s, const buffer *line, int64_t step, glimpse_status st) {
+    enum { MOST = 64 << 20 };
+    if (st != GLIMPSE_E_IO || s->offline || s->held.n + line->n > MOST || !buf_reserve(&s->held, line->n)) {
+        s->held.failed = false; /* what is held stays so */
+        return st;
+    }
+    buf_put(&s->held, line->bytes, line->n);
+    if (!s->not_taken++) s->not_taken_from = step;
+    s->js.next_seq++;
+    return st;
+}
+
 /* A run that has nothing but failures leaves the older one where it is. */
-static glimpse_status keep_line(session *s, const buffer *line, bool failed) {
+static glimpse_status keep_line(session *s, const buffer *line, int64_t step, bool failed) {
     if (!s->j) return GLIMPSE_OK;
     if (session_holds_back(s) && failed) {
         buf_put(&s->held, line->bytes, line->n);
@@ -204,12 +230,9 @@ static glimpse_status keep_line(session *s, const buffer *line, bool failed) {
         return GLIMPSE_OK;
     }
     TRY(set_older_aside(s));
-    if (s->held.n) {
-        TRY(journal_append(s->j, &s->held));
-        session_spoil_texts(s);
-        buf_free(&s->held);
-    }
-    TRY(journal_append(s->j, line));
+    glimpse_status st = session_write_held(s);
+    if (st >= 0) st = journal_append(s->j, line);
+    if (st < 0) return hold(s, line, step, st);
     s->begun = true;
     return GLIMPSE_OK;
 }
@@ -220,7 +243,7 @@ glimpse_status session_write_line(session *s, glimpse_record *r, owned_record **
     buffer line = {0};
     TRY_GOTO(journal_encode(r, &line));
     TRY_GOTO(journal_decode(line.bytes, line.n - 1, &written));
-    TRY_GOTO(keep_line(s, &line, !strcmp(r->status, "failed")));
+    TRY_GOTO(keep_line(s, &line, r->step, !strcmp(r->status, "failed")));
     s->js.next_seq++;
     *out = written;
     written = NULL;

@@ -193,7 +193,11 @@ glimpse_status session_open(const options *o, const glimpse_model *d, const sess
 
 glimpse_status session_close(session *s) {
     if (!s) return GLIMPSE_OK;
-    if (s->texts_stale && s->redraw_at_s > 0 && s->j && !session_holds_back(s)) { /* there may be room by now */
+    const bool late = s->not_taken > 0;
+    if (late && session_write_held(s) < 0)
+        session_log(s, "glimpse: %d eval%s from step %lld on %s lost: %s", (int)s->not_taken, s->not_taken > 1 ? "s" : "", (long long)s->not_taken_from,
+                    s->not_taken > 1 ? "are" : "is", status_text());
+    if (s->texts_stale && (late || s->redraw_at_s > 0) && s->j && !session_holds_back(s)) { /* there may be room by now */
         s->redraw_at_s = 0;
         if (session_redraw_texts(s) < 0) {
             session_spoil_texts(s);
@@ -201,7 +205,7 @@ glimpse_status session_close(session *s) {
         }
     }
     if (s->probes && s->j && !session_holds_back(s) && review_probe_map(s->out_dir, s->out_dir) < 0) session_log(s, "glimpse: probes.png: %s", status_text());
-    if (s->held.n) session_log(s, "glimpse: no eval succeeded: the older run stays where it is, and nothing of this one is kept");
+    if (session_holds_back(s) && s->held.n) session_log(s, "glimpse: no eval succeeded: the older run stays where it is, and nothing of this one is kept");
     buf_free(&s->held);
     if (s->offline) offline_abandon(s);
     journal_close(s->j);

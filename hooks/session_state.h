@@ -30,7 +30,10 @@ struct session {
     journal *j;           /* opened at the first eval that finds the directory free */
     bool asked, begun;    /* an eval was; a line of ours is in the journal */
     int64_t first_step;   /* of the first eval, whether it could be written or not */
-    buffer held;          /* lines of evals that failed before the first good one: js.set_aside names a run that stands until then */
+    buffer held;          /* lines that are not in the journal: of evals that failed before the first good one, where js.set_aside
+                             names a run that stands until then; else those that the disk did not take */
+    int32_t not_taken;    /* how many the disk did not take, and from which step on */
+    int64_t not_taken_from;
     int64_t journal_bytes; /* of the journal when the session was opened, -1 = there was none; -2 = it is ours */
     journal_state js;
     int64_t sampled_step; /* of the last eval of ours that made samples; -1 = none */
@@ -81,7 +84,9 @@ void session_see_device(session *s); /* into facts: what computes now; where the
 glimpse_status session_may_write(const options *o);
 /* The journal is open, and still there: opened at the first eval that finds the directory free.  `since`: session.h, note. */
 glimpse_status session_have_journal(session *s, int64_t step, int64_t since);
-bool session_holds_back(const session *s); /* an older run stands in the directory until an eval succeeds */
+bool session_holds_back(const session *s);
+/* The lines that the disk did not take are tried once more, and what grows is drawn with them. */
+glimpse_status session_write_held(session *s); /* an older run stands in the directory until an eval succeeds */
 int64_t session_journal_bytes(const char *dir); /* -1 = there is none */
 /* Encode, append, decode: *out is what the journal says.  Nothing is shown that is not written. */
 glimpse_status session_write_line(session *s, glimpse_record *r, owned_record **out);

@@ -1,6 +1,7 @@
 /* test_checkpoint.c -- llm.c's model files: read right in both versions, cut at many places, lying in every field; what
  * other files are called; which of several is the newest. */
 #define _GNU_SOURCE
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,7 @@
 #include "include/internal/file.h"
 #include "sampling/checkpoint/checkpoint.h"
 #include "tests/gpt2_weights.h"
+#include "tests/hf_files.h"
 #include "tests/hostile.h"
 #include "tests/test.h"
 
@@ -275,6 +277,43 @@ TEST(checkpoint_cut_while_it_is_read) {
     EXPECT_ERR(checkpoint_open(path, NULL, NULL, &m), GLIMPSE_E_FORMAT, NULL);
     io = before;
     EXPECT(!m);
+    buf_free(&b);
+    ref_model_free(&r);
+}
+
+/* A trainer that writes its checkpoint anew in place, as long as the one before: neither the old weights nor the new ones. */
+static ssize_t rewriting_pread(int fd, void *bytes, size_t n, off_t at) {
+    ssize_t got = pread(fd, bytes, n, at);
+    if (n > 1024) { /* the weights */
+        char path[64];
+        snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+        int again = open(path, O_WRONLY | O_CLOEXEC);
+        EXPECT(pwrite(again, "anew", 4, at) == 4);
+        close(again);
+    }
+    return got;
+}
+
+TEST(checkpoint_rewritten_while_it_is_read) {
+    static const struct timespec yesterday[2] = {{1700000000, 0}, {1700000000, 0}}; /* the clock of a file system is no finer than 4 ms */
+    ref_model r;
+    buffer b = {0};
+    model *m = NULL;
+    make_file(&b, &r, GLIMPSE_F32);
+    char path[2][4200];
+    snprintf(path[0], sizeof path[0], "%s", saved(&b, "m.bin"));
+    buf_clear(&b);
+    hf_safetensors(0, 0, hf_tensor_count(0), GLIMPSE_F32, "", &b);
+    hf_save(hf_dir("hf"), "config.json", hf_config(0), strlen(hf_config(0)));
+    snprintf(path[1], sizeof path[1], "%s", hf_save(test_path("hf"), "model.safetensors", b.bytes, b.n));
+    for (int i = 0; i < 2; i++) {
+        REQUIRE(utimensat(AT_FDCWD, path[i], yesterday, 0) == 0);
+        io_calls before = io;
+        io.pread = rewriting_pread;
+        EXPECT_ERR(checkpoint_open(path[i], NULL, NULL, &m), GLIMPSE_E_FORMAT, "it changed while it was read");
+        io = before;
+        EXPECT(!m);
+    }
     buf_free(&b);
     ref_model_free(&r);
 }

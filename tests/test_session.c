@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 typedef struct heard {
@@ -262,6 +263,47 @@ static ssize_t full_disk(int fd, const void *b, size_t n) {
     return -1;
 }
 
+typedef struct heard_lines { char text[400]; } heard_lines;
+static glimpse_status hear_line(void *user, owned_record *r) {
+    heard_lines *h = user;
+    size_t n = strlen(h->text);
+    snprintf(h->text + n, sizeof h->text - n, "%lld:%lld %s best %g@%lld, ", (long long)r->record.seq, (long long)r->record.step, r->record.status,
+             r->record.best_val_loss, (long long)r->record.best_step);
+    return GLIMPSE_OK;
+}
+
+/* Whoever else writes into the journal (an editor, a rotation of logs, a copy that is brought back) costs what he took, and no line
+ * of ours that comes behind half of another. */
+TEST(session_journal_that_another_program_changes) {
+    tiny_gpt g;
+    heard h = {0};
+    session_host host = host_of(&h);
+    tiny_gpt_make(&g, 1, 1, 16, 60, 32, -1, 11);
+    options *o = OPTS(test_tmpdir(), { "max_sample_tokens", "6" }, { "sheets", "false" });
+    session *s;
+    REQUIRE_OK(session_open(o, &g.model, &host, &s));
+    EXPECT_OK(session_eval(s, 0, 3, 3));
+    EXPECT_OK(session_eval(s, 10, 3, 2));
+    char *path = path_join(test_tmpdir(), "evals.jsonl");
+    struct stat there;
+    EXPECT(stat(path, &there) == 0 && truncate(path, there.st_size - 100) == 0);
+    EXPECT_OK(session_eval(s, 20, 3, 1));
+    FILE *f = fopen(path, "a");
+    fputs("a note by hand", f);
+    fclose(f);
+    EXPECT_OK(session_eval(s, 30, 3, 0.5));
+    session_close(s);
+    heard_lines seen = {0};
+    int64_t unread;
+    EXPECT_OK(journal_read(path, hear_line, &seen, &unread));
+    EXPECT_STREQ(seen.text, "0:0 ok best 3@0, 1:20 ok best 1@20, 2:30 ok best 0.5@30, ");
+    EXPECT_EQ(unread, 0); /* what was no line is kept aside */
+    options_free(o);
+    tiny_gpt_free(&g);
+    buf_free(&h.log);
+    free(path);
+}
+
 TEST(session_disk_full_and_unwritable) {
     tiny_gpt g;
     heard h = {0};
@@ -275,7 +317,34 @@ TEST(session_disk_full_and_unwritable) {
     EXPECT_ERR(session_eval(s, 0, 3, 3), GLIMPSE_E_IO, "No space left");
     io = real_io;
     EXPECT_OK(session_eval(s, 1, 3, 2));
-    session_close(s);
+    EXPECT(strstr(buf_str(&h.log), "step 0 is in ") != NULL);
+    io.write = full_disk;
+    EXPECT_ERR(session_eval(s, 2, 3, 2.5), GLIMPSE_E_IO, "No space left"); /* no sample is due */
+    EXPECT_ERR(session_eval(s, 3, 3, 1), GLIMPSE_E_IO, "No space left");
+    io = real_io;
+    session_close(s); /* there is room again: what was sampled is not lost */
+    EXPECT(strstr(buf_str(&h.log), "2 evals from step 2 on are in ") != NULL);
+    char *journal = path_join(test_tmpdir(), "evals.jsonl"), *texts = path_join(test_tmpdir(), "sample.txt");
+    heard_lines seen = {0};
+    int64_t unread;
+    EXPECT_OK(journal_read(journal, hear_line, &seen, &unread));
+    EXPECT_STREQ(seen.text, "0:0 ok best 3@0, 1:1 ok best 2@1, 2:2 skipped best 2@1, 3:3 ok best 1@3, ");
+    buffer drawn = {0};
+    EXPECT_OK(file_read_all(texts, 1 << 20, &drawn));
+    for (int i = 0; i < 4; i++) {
+        char entry[32];
+        snprintf(entry, sizeof entry, "iter_num: %d ", i);
+        EXPECT(strstr(buf_str(&drawn), entry) != NULL);
+    }
+    buf_free(&drawn);
+    free(journal);
+    free(texts);
+    REQUIRE_OK(session_open(o, &g.model, &host, &s));
+    io.write = full_disk;
+    EXPECT_ERR(session_eval(s, 4, 3, 0.5), GLIMPSE_E_IO, "No space left");
+    session_close(s); /* the disk stays full */
+    io = real_io;
+    EXPECT(strstr(buf_str(&h.log), "1 eval from step 4 on is lost: ") != NULL);
     char *file = path_join(test_tmpdir(), "file");
     REQUIRE_OK(file_write_atomic(file, "x", 1, false));
     options_free(o);
@@ -326,7 +395,7 @@ static ssize_t write_or_not(int fd, const void *bytes, size_t n) {
     return -1;
 }
 
-/* So is one whose record could not be written: the best so far is the best that is there to be read. */
+/* So is one whose record could not be written, though it is with the next one's: the best so far is the best that is there to be read. */
 TEST(session_owes_a_sample_that_was_not_recorded) {
     heard h = {0};
     session_host host = host_of(&h);
@@ -342,7 +411,8 @@ TEST(session_owes_a_sample_that_was_not_recorded) {
     EXPECT_ERR(session_eval(s, 10, 3, 2), GLIMPSE_E_IO, NULL);
     disk_is_full = false;
     EXPECT_OK(session_eval(s, 20, 3, 2.5));
-    EXPECT_EQ(s->due.best_step, 20);
+    EXPECT_EQ(s->due.best_step, 10);
+    EXPECT_EQ(s->js.next_seq, 3);
     EXPECT_EQ(session_eval(s, 30, 3, 2.6), GLIMPSE_NOT_DUE);
     disk_is_full = true;
     EXPECT_ERR(session_eval(s, 40, 3, 2.6), GLIMPSE_E_IO, NULL); /* it was not due, and is not owed */
