@@ -74,8 +74,11 @@ void zip_make(buffer *b, const zip_file *files, int n) {
         put(&directory, nn, 2), put(&directory, 0, 10), put(&directory, 0, 2), put(&directory, at, 4);
         buf_puts(&directory, f->name);
     }
-    size_t at = b->n;
+    size_t at = b->n, end64 = at + directory.n;
     buf_put(b, directory.bytes, directory.n);
+    put(b, 0x06064b50, 4), put(b, 44, 8), put(b, 0x32d001e, 4), put(b, 0, 4), put(b, 0, 4), put(b, (uint64_t)n, 8);
+    put(b, (uint64_t)n, 8), put(b, directory.n, 8), put(b, at, 8);
+    put(b, 0x07064b50, 4), put(b, 0, 4), put(b, end64, 8), put(b, 1, 4);
     put(b, 0x06054b50, 4), put(b, 0, 4), put(b, (uint64_t)n, 2), put(b, (uint64_t)n, 2), put(b, directory.n, 4),
         put(b, at, 4), put(b, 0, 2);
     buf_free(&directory);

@@ -17,7 +17,7 @@ typedef struct zip_file {
     const void *bytes;
     size_t n;
 } zip_file;
-/* Sizes in data descriptors, as PyTorch writes them (flags 0x0808). */
+/* Sizes in data descriptors (flags 0x0808), and a ZIP64 record before the end record, as PyTorch always writes them. */
 void zip_make(buffer *b, const zip_file *files, int n);
 
 enum { TORCH_NANOGPT = 9 }; /* hf_files.h's model that these hold */
