@@ -20,11 +20,11 @@ static const char *make_pt(const char *name, const recipe *r) { return torch_nan
 
 TEST_LIMIT(torch_every_key_and_prefix_gives_the_frozen_logits, 120) {
     static const recipe recipes[] = {
-        {"model", "", true, false, true, NULL},
-        {"state_dict", "model.", true, false, true, NULL},
-        {"model_state_dict", "module.", true, true, false, NULL},
-        {"model", "_orig_mod.", true, false, true, NULL},
-        {"model", "module._orig_mod.", true, false, false, NULL},
+        {"model", "", true, false, true, NULL, false},
+        {"state_dict", "model.", true, false, true, NULL, false},
+        {"model_state_dict", "module.", true, true, false, NULL, false},
+        {"model", "_orig_mod.", true, false, true, NULL, false},
+        {"model", "module._orig_mod.", true, false, false, NULL, false},
     };
     for (size_t i = 0; i < sizeof recipes / sizeof *recipes; i++) {
         model *m = NULL;
@@ -38,7 +38,7 @@ TEST_LIMIT(torch_every_key_and_prefix_gives_the_frozen_logits, 120) {
 
 TEST(torch_newest_in_a_directory) {
     char *found = NULL;
-    const char *path = make_pt("ckpt.pt", &(recipe){"model", "", true, false, false, NULL});
+    const char *path = make_pt("ckpt.pt", &(recipe){"model", "", true, false, false, NULL, false});
     char want[4096];
     snprintf(want, sizeof want, "%s", path);
     REQUIRE_OK(checkpoint_find_newest(hf_dir("pt"), &found));
@@ -51,7 +51,7 @@ TEST(torch_bare_state_dict) {
     static const char config[] =
         "{\"n_layer\":4,\"n_head\":4,\"n_embd\":48,\"block_size\":64,\"vocab_size\":61,\"activation\":\"gelu\"}";
     model *m = NULL;
-    const char *path = make_pt("bare.pt", &(recipe){NULL, "", false, false, false, NULL});
+    const char *path = make_pt("bare.pt", &(recipe){NULL, "", false, false, false, NULL, false});
     char copy[4096];
     snprintf(copy, sizeof copy, "%s", path);
     EXPECT_ERR(checkpoint_open(copy, NULL, NULL, &m), GLIMPSE_E_FORMAT, "Model config not found");
@@ -64,7 +64,7 @@ TEST(torch_bare_state_dict) {
 
 TEST(torch_missing_key_lists_those_that_are_there) {
     model *m = NULL;
-    EXPECT_ERR(checkpoint_open(make_pt("w.pt", &(recipe){"weights", "", true, false, false, NULL}), NULL, NULL, &m),
+    EXPECT_ERR(checkpoint_open(make_pt("w.pt", &(recipe){"weights", "", true, false, false, NULL, false}), NULL, NULL, &m),
                GLIMPSE_E_FORMAT,
                "no weights under model, state_dict or model_state_dict; keys found: weights, model_args");
     EXPECT(strstr(status_text(), "hint: \"weights\" holds tensors") != NULL);
@@ -242,6 +242,15 @@ TEST(torch_views_that_lie) {
     one_tensor("negative offset", "Float", 16, -1, 1, (int[]){4}, (int[]){1}, 64, "its sizes overflow");
 }
 
+/* A stride of 0: strides that are all 0 mean a dense tensor to the model, which would read what lies behind the one number. */
+TEST(torch_expanded_tensors_are_refused) {
+    const torch_recipe r = {.key = "model", .prefix = "", .model_args = true, .expanded = true};
+    char path[4096];
+    snprintf(path, sizeof path, "%s", torch_nanogpt(hf_dir("expanded"), "x.pt", &r));
+    hostile_begin();
+    hostile_checkpoint("expanded", path, GLIMPSE_E_UNSUPPORTED, "has type Float, expanded");
+}
+
 TEST(torch_pickle_bombs) {
     buffer pkl = {0}, out = {0};
     char path[4096];
@@ -331,6 +340,10 @@ TEST(torch_zips_that_lie) {
     zip_file code[] = {{"a/code/x.py", "", 0}, {"a/data.pkl", "\x80\x02}.", 4}};
     zip_make(&out, code, 2);
     hostile_checkpoint("script", hf_save(dir, "x.pt", out.bytes, out.n), GLIMPSE_E_UNSUPPORTED, "TorchScript");
+    char *first = memmem(out.bytes, out.n, "PK\1\2", 4);
+    REQUIRE(first);
+    first[10] = 8; /* as torch.jit.save writes it: deflated */
+    hostile_checkpoint("deflated script", hf_save(dir, "x.pt", out.bytes, out.n), GLIMPSE_E_UNSUPPORTED, "TorchScript");
     buf_clear(&out);
     zip_make(&out, (zip_file[]){{"arr_0.npy", "", 0}}, 1);
     hostile_checkpoint("npz", hf_save(dir, "x.pt", out.bytes, out.n), GLIMPSE_E_UNSUPPORTED, "without data.pkl");

@@ -107,6 +107,7 @@ static void state_dict(buffer *pkl, const torch_recipe *r, zip_file *files, int 
             int t = dims[0];
             dims[0] = dims[1], dims[1] = t, strides[0] = 1, strides[1] = dims[0];
         } else if (n_dims == 2) strides[0] = dims[1];
+        if (r->expanded && n_dims == 1) strides[0] = 0;
         if (r->parameters) pkl_global(pkl, "torch._utils", "_rebuild_parameter"), buf_putc(pkl, '(');
         pkl_tensor(pkl, "Float", key, (int)held, 0, n_dims, dims, strides);
         if (r->parameters) buf_puts(pkl, "\x88"), pkl_global(pkl, "collections", "OrderedDict"), buf_puts(pkl, ")RtR");

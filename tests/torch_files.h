@@ -25,6 +25,7 @@ typedef struct torch_recipe {
     const char *key, *prefix; /* key NULL: the state dict is the root */
     bool model_args, parameters, tied_head;
     const char *dataset;      /* config['dataset'], as train.py saves it; NULL = none */
+    bool expanded;            /* vectors as what .expand() gives: one number, a stride of 0 */
 } torch_recipe;
 /* dir/name; the path is static. */
 const char *torch_nanogpt(const char *dir, const char *name, const torch_recipe *r);

@@ -119,6 +119,10 @@ static glimpse_status read_entry(const file *f, const unsigned char *e, size_t l
     const char *shown = (const char *)e + ENTRY_BYTES;
     if (memchr(shown, 0, nn)) FAIL(GLIMPSE_E_FORMAT, "%s: the name of a zip member has a 0 byte", f->path);
     if (u16(e + 8) & 1) FAIL(GLIMPSE_E_UNSUPPORTED, "%s: the zip member %.*s is encrypted", f->path, (int)nn, shown);
+    const char *slash = memchr(shown, '/', nn);
+    if (slash && nn - (size_t)(slash - shown) > 6 && !memcmp(slash, "/code/", 6)) /* which is compressed */
+        FAIL(GLIMPSE_E_UNSUPPORTED, "%s is a TorchScript archive (it holds code), which is not read\n"
+             "hint: save the weights: torch.save({'model': model.state_dict(), ...}, path)", f->path);
     if (u16(e + 10))
         FAIL(GLIMPSE_E_UNSUPPORTED,
              "%s: the zip member %.*s is compressed (method %u), PyTorch stores them as they are", f->path, (int)nn,
