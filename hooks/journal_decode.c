@@ -2,6 +2,7 @@
  * journal may have been cut, edited or made up; an error names the field. */
 #include "hooks/journal.h"
 #include "include/internal/base64.h"
+#include "include/internal/record_fields.h"
 #include "include/internal/status.h"
 #include "viz/tensorboard.h"
 #include <cjson/cJSON.h>
@@ -16,64 +17,59 @@ typedef struct reader {
     buffer scratch;
 } reader;
 
-static glimpse_status item(const cJSON *o, const char *name, const cJSON **out) {
-    const cJSON *v = cJSON_GetObjectItemCaseSensitive(o, name);
-    if (!v) FAIL(GLIMPSE_E_FORMAT, "field \"%s\" is missing", name);
-    *out = v;
-    return GLIMPSE_OK;
-}
+/* A get_KIND takes the value that stands under the name, NULL = none does. */
+#define GET(kind, name, member) TRY(get_##kind(r, at(o, name), name, &of->member));
+#define GET_PAIR(kind, name, member, other) TRY(get_##kind(r, at(o, name), name, &of->member, &of->other));
+#define GET_OPEN(name) if (!(o = at(line, name))) return missing(name);
+#define GET_CLOSE() o = line;
 
-static glimpse_status number_of(const cJSON *v, const char *name, double *out) {
+static const cJSON *at(const cJSON *o, const char *name) { return cJSON_GetObjectItemCaseSensitive(o, name); }
+
+static glimpse_status missing(const char *name) { FAIL(GLIMPSE_E_FORMAT, "field \"%s\" is missing", name); }
+
+static glimpse_status get_loss(reader *r, const cJSON *v, const char *name, double *out) {
+    (void)r;
+    if (!v) return missing(name);
     if (cJSON_IsNull(v)) *out = NAN;
     else if (cJSON_IsNumber(v)) *out = v->valuedouble;
     else FAIL(GLIMPSE_E_FORMAT, "field \"%s\" is no number", name);
     return GLIMPSE_OK;
 }
+#define get_seconds get_loss
 
-static glimpse_status number(const cJSON *o, const char *name, double *out) {
-    const cJSON *v;
-    TRY(item(o, name, &v));
-    return number_of(v, name, out);
-}
-
-static glimpse_status numberf(const cJSON *o, const char *name, float *out) {
+static glimpse_status get_number(reader *r, const cJSON *v, const char *name, float *out) {
     double d;
-    TRY(number(o, name, &d));
+    TRY(get_loss(r, v, name, &d));
     *out = (float)d;
     return GLIMPSE_OK;
 }
 
-static glimpse_status integer_of(const cJSON *v, const char *name, int64_t *out) {
+static glimpse_status get_int64(reader *r, const cJSON *v, const char *name, int64_t *out) {
+    (void)r;
+    if (!v) return missing(name);
     if (!cJSON_IsNumber(v) || !(fabs(v->valuedouble) <= 9007199254740992.0) || v->valuedouble != floor(v->valuedouble))
         FAIL(GLIMPSE_E_FORMAT, "field \"%s\" is no whole number", name);
     *out = (int64_t)v->valuedouble;
     return GLIMPSE_OK;
 }
 
-static glimpse_status integer(const cJSON *o, const char *name, int64_t *out) {
-    const cJSON *v;
-    TRY(item(o, name, &v));
-    return integer_of(v, name, out);
-}
-
-static glimpse_status int32_of(const cJSON *v, const char *name, int32_t *out) {
+static glimpse_status get_int32(reader *r, const cJSON *v, const char *name, int32_t *out) {
     int64_t x;
-    TRY(integer_of(v, name, &x));
+    TRY(get_int64(r, v, name, &x));
     if (x < INT32_MIN || x > INT32_MAX) FAIL(GLIMPSE_E_FORMAT, "field \"%s\" is out of range", name);
     *out = (int32_t)x;
     return GLIMPSE_OK;
 }
 
-static glimpse_status int32(const cJSON *o, const char *name, int32_t *out) {
-    const cJSON *v;
-    TRY(item(o, name, &v));
-    return int32_of(v, name, out);
+static glimpse_status get_int32_if_any(reader *r, const cJSON *v, const char *name, int32_t *out) {
+    return v ? get_int32(r, v, name, out) : GLIMPSE_OK;
 }
 
 static glimpse_status text_of(reader *r, const cJSON *v, const char *name, const char **out, size_t *n) {
     const cJSON *b64 = cJSON_IsObject(v) ? cJSON_GetObjectItemCaseSensitive(v, "b64") : NULL;
     size_t bytes;
     const char *s;
+    if (!v) return missing(name);
     if (cJSON_IsNull(v)) {
         *out = NULL;
         if (n) *n = 0;
@@ -95,24 +91,30 @@ static glimpse_status text_of(reader *r, const cJSON *v, const char *name, const
     return GLIMPSE_OK;
 }
 
-static glimpse_status text_n(reader *r, const cJSON *o, const char *name, const char **out, size_t *n) {
-    const cJSON *v;
-    TRY(item(o, name, &v));
-    return text_of(r, v, name, out, n);
+static glimpse_status get_text_or_null(reader *r, const cJSON *v, const char *name, const char **out) {
+    return text_of(r, v, name, out, NULL);
 }
 
-/* A text that is always there. */
-static glimpse_status text(reader *r, const cJSON *o, const char *name, const char **out) {
-    TRY(text_n(r, o, name, out, NULL));
+static glimpse_status get_text_if_any(reader *r, const cJSON *v, const char *name, const char **out) {
+    return v ? text_of(r, v, name, out, NULL) : GLIMPSE_OK;
+}
+
+static glimpse_status get_text(reader *r, const cJSON *v, const char *name, const char **out) {
+    TRY(text_of(r, v, name, out, NULL));
     if (!*out) FAIL(GLIMPSE_E_FORMAT, "field \"%s\" is null", name);
     return GLIMPSE_OK;
 }
 
+static glimpse_status get_bytes(reader *r, const cJSON *v, const char *name, const char **out, size_t *n) {
+    TRY(text_of(r, v, name, out, n));
+    if (!*out) FAIL(GLIMPSE_E_FORMAT, "a sample's text is null");
+    return GLIMPSE_OK;
+}
+
 /* Room for the elements of a list or object; *n their number. */
-static glimpse_status list(reader *r, const cJSON *o, const char *name, size_t size, const cJSON **list_out, void **room,
-                           int32_t *n) {
-    const cJSON *v, *e;
-    TRY(item(o, name, &v));
+static glimpse_status list(reader *r, const cJSON *v, const char *name, size_t size, void **room, int32_t *n) {
+    const cJSON *e;
+    if (!v) return missing(name);
     if (!cJSON_IsArray(v) && !cJSON_IsObject(v)) FAIL(GLIMPSE_E_FORMAT, "field \"%s\" is no list", name);
     int32_t count = 0;
     cJSON_ArrayForEach(e, v) {
@@ -120,150 +122,114 @@ static glimpse_status list(reader *r, const cJSON *o, const char *name, size_t s
     }
     *room = arena_alloc(r->a, (size_t)count * size + 1);
     if (!*room) FAIL(GLIMPSE_E_MEMORY, "no memory for %d elements of \"%s\"", count, name);
-    *list_out = v;
     *n = count;
     return GLIMPSE_OK;
 }
 
-static glimpse_status token(reader *r, const cJSON *o, glimpse_token *t) {
-    const cJSON *tops, *e;
-    t->size = sizeof *t;
-    TRY(int32(o, "id", &t->id));
-    TRY(numberf(o, "logit", &t->logit));
-    TRY(numberf(o, "logprob", &t->logprob));
-    TRY(numberf(o, "p_temp", &t->p_temp));
-    TRY(numberf(o, "p_final", &t->p_final));
-    TRY(int32(o, "rank", &t->rank));
-    TRY(int32(o, "kept", &t->kept));
-    TRY(numberf(o, "left", &t->left));
-    TRY(numberf(o, "entropy", &t->entropy));
-    TRY(numberf(o, "dot", &t->dot));
+static glimpse_status get_top(reader *r, const cJSON *v, const char *name, const glimpse_candidate **out, int32_t *n) {
+    const cJSON *e;
     void *room;
-    TRY(list(r, o, "top", sizeof(glimpse_candidate), &tops, &room, &t->n_top));
+    TRY(list(r, v, name, sizeof(glimpse_candidate), &room, n));
     glimpse_candidate *c = room;
-    t->top = c;
-    cJSON_ArrayForEach(e, tops) {
+    *out = c;
+    cJSON_ArrayForEach(e, v) {
         const cJSON *id = e->child, *p = id ? id->next : NULL, *f = p ? p->next : NULL;
         if (!cJSON_IsArray(e) || !f) FAIL(GLIMPSE_E_FORMAT, "field \"top\" wants lists of [id, p, p_final]");
         double d;
-        TRY(int32_of(id, "top id", &c->id));
-        TRY(number_of(p, "top p", &d));
+        TRY(get_int32(r, id, "top id", &c->id));
+        TRY(get_loss(r, p, "top p", &d));
         c->p = (float)d;
-        TRY(number_of(f, "top p_final", &d));
+        TRY(get_loss(r, f, "top p_final", &d));
         c->p_final = (float)d;
         c++;
     }
     return GLIMPSE_OK;
 }
 
-static glimpse_status metrics(reader *r, const cJSON *o, const char *name, const glimpse_metric **out, int32_t *n) {
-    const cJSON *l, *e;
+static glimpse_status get_token(reader *r, const cJSON *o, glimpse_token *of) {
+    of->size = sizeof *of;
+    TOKEN_FIELDS(GET, GET_PAIR)
+    return GLIMPSE_OK;
+}
+
+static glimpse_status get_ids(reader *r, const cJSON *v, const char *name, const int32_t **out, int32_t *n) {
+    const cJSON *e;
     void *room;
-    TRY(list(r, o, name, sizeof(glimpse_metric), &l, &room, n));
+    TRY(list(r, v, name, sizeof(int32_t), &room, n));
+    int32_t *ids = room;
+    *out = ids;
+    cJSON_ArrayForEach(e, v) TRY(get_int32(r, e, name, ids++));
+    return GLIMPSE_OK;
+}
+
+static glimpse_status get_seed(reader *r, const cJSON *v, const char *name, uint64_t *out) {
+    int64_t seed;
+    if (cJSON_IsString(v)) {
+        if (!parse_u64(v->valuestring, strlen(v->valuestring), out)) FAIL(GLIMPSE_E_FORMAT, "field \"seed\" is no whole number");
+        return GLIMPSE_OK;
+    }
+    TRY(get_int64(r, v, name, &seed));
+    *out = (uint64_t)seed;
+    return GLIMPSE_OK;
+}
+
+static glimpse_status get_beam_score(reader *r, const cJSON *v, const char *name, int32_t *n_beams, double *out) {
+    return v || *n_beams ? get_loss(r, v, name, out) : GLIMPSE_OK;
+}
+
+static glimpse_status get_stop(reader *r, const cJSON *v, const char *name, glimpse_stop *out) {
+    const char *stop;
+    TRY(get_text(r, v, name, &stop));
+    for (int i = 0; i <= GLIMPSE_STOP_CANCELLED; i++)
+        if (!strcmp(stop, journal_stops[i])) {
+            *out = (glimpse_stop)i;
+            return GLIMPSE_OK;
+        }
+    FAIL(GLIMPSE_E_FORMAT, "field \"stop\" has the unknown value \"%s\"", stop);
+}
+
+static glimpse_status get_metrics(reader *r, const cJSON *v, const char *name, const glimpse_metric **out, int32_t *n) {
+    const cJSON *e;
+    void *room;
+    TRY(list(r, v, name, sizeof(glimpse_metric), &room, n));
     glimpse_metric *m = room;
     *out = m;
-    cJSON_ArrayForEach(e, l) {
+    cJSON_ArrayForEach(e, v) {
         m->name = arena_text(r->a, e->string ? e->string : "", e->string ? strlen(e->string) : 0);
         if (!m->name) FAIL(GLIMPSE_E_MEMORY, "no memory for a metric's name");
-        TRY(number_of(e, name, &m->value));
+        TRY(get_loss(r, e, name, &m->value));
         m++;
     }
     return GLIMPSE_OK;
 }
 
-/* The members of "lm_eval" that are lists of three are its numbers. */
-static glimpse_status scores(reader *r, const cJSON *o, glimpse_record *rec) {
-    const cJSON *all = cJSON_GetObjectItemCaseSensitive(o, "lm_eval"), *task, *e;
-    int32_t n = 0;
-    cJSON_ArrayForEach(task, all) cJSON_ArrayForEach(e, task) n += cJSON_IsArray(e);
-    glimpse_task_score *s = n ? arena_alloc(r->a, (size_t)n * sizeof *s) : NULL;
-    if (n && !s) FAIL(GLIMPSE_E_MEMORY, "no memory for the scores of a record");
-    rec->scores = s;
-    rec->n_scores = n;
-    cJSON_ArrayForEach(task, all) {
-        glimpse_task_score t = { .size = sizeof t };
-        if (!task->string || !cJSON_IsObject(task)) FAIL(GLIMPSE_E_FORMAT, "field \"lm_eval\" has a task that is no object");
-        t.task = arena_text(r->a, task->string, strlen(task->string));
-        if (!t.task) FAIL(GLIMPSE_E_MEMORY, "no memory for the scores of a record");
-        TRY(text(r, task, "variant", &t.variant));
-        TRY(number(task, "version", &t.version));
-        TRY(int32(task, "shots", &t.num_fewshot));
-        TRY(int32(task, "n", &t.n));
-        TRY(int32(task, "of", &t.n_all));
-        cJSON_ArrayForEach(e, task) {
-            if (!cJSON_IsArray(e)) continue;
-            if (cJSON_GetArraySize(e) != 3) FAIL(GLIMPSE_E_FORMAT, "field \"%s\" is no value, standard error and chance", e->string);
-            t.metric = arena_text(r->a, e->string, strlen(e->string));
-            if (!t.metric) FAIL(GLIMPSE_E_MEMORY, "no memory for the scores of a record");
-            TRY(number_of(cJSON_GetArrayItem(e, 0), e->string, &t.value));
-            TRY(number_of(cJSON_GetArrayItem(e, 1), e->string, &t.std_error));
-            TRY(number_of(cJSON_GetArrayItem(e, 2), e->string, &t.chance));
-            *s++ = t;
-        }
-    }
-    return GLIMPSE_OK;
+static glimpse_status get_metrics_if_any(reader *r, const cJSON *v, const char *name, const glimpse_metric **out, int32_t *n) {
+    return v ? get_metrics(r, v, name, out, n) : GLIMPSE_OK;
 }
 
-static glimpse_status sample(reader *r, const cJSON *o, glimpse_sample *s) {
-    const cJSON *l, *e;
+static glimpse_status get_sample(reader *r, const cJSON *o, glimpse_sample *of) {
+    const cJSON *tokens = at(o, "tokens"), *answer_from = at(o, "answer_from"), *e;
     void *room;
-    const char *stop;
-    s->size = sizeof *s;
-    TRY(int32(o, "prompt", &s->prompt));
-    TRY(text_n(r, o, "prompt_text", &s->prompt_text, &s->prompt_bytes));
-    TRY(list(r, o, "prompt_ids", sizeof(int32_t), &l, &room, &s->n_prompt_ids));
-    int32_t *ids = room;
-    s->prompt_ids = ids;
-    cJSON_ArrayForEach(e, l) TRY(int32_of(e, "prompt_ids", ids++));
-    TRY(int32(o, "setting", &s->setting));
-    TRY(text(r, o, "label", &s->label));
-    TRY(text(r, o, "samplers", &s->samplers));
-    TRY(int32(o, "sample", &s->sample));
-    TRY(int32(o, "n_samples", &s->n_samples));
-    TRY(item(o, "seed", &e));
-    if (cJSON_IsString(e)) {
-        if (!parse_u64(e->valuestring, strlen(e->valuestring), &s->seed))
-            FAIL(GLIMPSE_E_FORMAT, "field \"seed\" is no whole number");
-    } else {
-        int64_t seed;
-        TRY(integer_of(e, "seed", &seed));
-        s->seed = (uint64_t)seed;
-    }
-    TRY(number(o, "temperature", &s->temperature));
-    TRY(int32(o, "top_k", &s->top_k));
-    if (cJSON_GetObjectItemCaseSensitive(o, "beams")) {
-        TRY(int32(o, "beams", &s->n_beams));
-        TRY(number(o, "beam_score", &s->beam_score));
-    }
-    TRY(text_n(r, o, "text", &s->text, &s->text_bytes));
-    if (!s->text || !s->prompt_text) FAIL(GLIMPSE_E_FORMAT, "a sample's text is null");
-    TRY(text(r, o, "stop", &stop));
-    s->stop = (glimpse_stop)-1;
-    for (int i = 0; i <= GLIMPSE_STOP_CANCELLED; i++)
-        if (!strcmp(stop, journal_stops[i])) s->stop = (glimpse_stop)i;
-    if ((int)s->stop < 0) FAIL(GLIMPSE_E_FORMAT, "field \"stop\" has the unknown value \"%s\"", stop);
-    TRY(text_n(r, o, "why", &s->why, NULL));
-    if (cJSON_GetObjectItemCaseSensitive(o, "note")) TRY(text(r, o, "note", &s->note));
-    TRY(metrics(r, o, "metrics", &s->metrics, &s->n_metrics));
-    TRY(list(r, o, "tokens", sizeof(glimpse_token), &l, &room, &s->n_tokens));
+    of->size = sizeof *of;
+    SAMPLE_FIELDS(GET, GET_PAIR)
+    TRY(list(r, tokens, "tokens", sizeof(glimpse_token), &room, &of->n_tokens));
     glimpse_token *t = room;
-    s->tokens = t;
-    cJSON_ArrayForEach(e, l) TRY(token(r, e, t++));
-    if (!cJSON_GetObjectItemCaseSensitive(o, "answer_from")) return GLIMPSE_OK; /* a sample, no probe */
-    TRY(int32(o, "answer_from", &s->answer_from));
-    if (s->answer_from < 0 || s->answer_from > s->n_tokens)
-        FAIL(GLIMPSE_E_FORMAT, "field \"answer_from\" is %d of %d tokens", s->answer_from, s->n_tokens);
+    of->tokens = t;
+    cJSON_ArrayForEach(e, tokens) TRY(get_token(r, e, t++));
+    TRY(get_int32_if_any(r, answer_from, "answer_from", &of->answer_from));
+    if (of->answer_from < 0 || of->answer_from > of->n_tokens)
+        FAIL(GLIMPSE_E_FORMAT, "field \"answer_from\" is %d of %d tokens", of->answer_from, of->n_tokens);
     return GLIMPSE_OK;
 }
 
-static glimpse_status samples(reader *r, const cJSON *o, const char *name, const glimpse_sample **out, int32_t *n) {
-    const cJSON *l, *e;
+static glimpse_status get_samples(reader *r, const cJSON *v, const char *name, const glimpse_sample **out, int32_t *n) {
+    const cJSON *e;
     void *room;
-    TRY(list(r, o, name, sizeof(glimpse_sample), &l, &room, n));
+    TRY(list(r, v, name, sizeof(glimpse_sample), &room, n));
     glimpse_sample *s = room;
     *out = s;
-    cJSON_ArrayForEach(e, l) {
-        glimpse_status st = sample(r, e, s);
+    cJSON_ArrayForEach(e, v) {
+        glimpse_status st = get_sample(r, e, s);
         if (st < 0) {
             HINT("in element %d of \"%s\"", (int)(s - *out), name);
             return st;
@@ -272,15 +238,16 @@ static glimpse_status samples(reader *r, const cJSON *o, const char *name, const
     }
     return GLIMPSE_OK;
 }
+#define get_probes get_samples
 
-static glimpse_status pieces(reader *r, const cJSON *o, glimpse_record *rec) {
-    const cJSON *l, *e;
+static glimpse_status get_pieces(reader *r, const cJSON *v, const char *name, const glimpse_piece **out, int32_t *count) {
+    const cJSON *e;
     void *room;
-    TRY(list(r, o, "pieces", sizeof(glimpse_piece), &l, &room, &rec->n_pieces));
+    TRY(list(r, v, name, sizeof(glimpse_piece), &room, count));
     glimpse_piece *p = room;
-    rec->pieces = p;
+    *out = p;
     int64_t before = -1;
-    cJSON_ArrayForEach(e, l) {
+    cJSON_ArrayForEach(e, v) {
         int64_t id;
         size_t n;
         if (!e->string || !parse_i64(e->string, strlen(e->string), &id) || id <= before || id > INT32_MAX)
@@ -294,14 +261,14 @@ static glimpse_status pieces(reader *r, const cJSON *o, glimpse_record *rec) {
     return GLIMPSE_OK;
 }
 
-static glimpse_status views(reader *r, const cJSON *o, glimpse_record *rec) {
-    const cJSON *l, *e;
+static glimpse_status get_views(reader *r, const cJSON *v, const char *name, const char **out) {
+    const cJSON *e;
     void *room;
     int32_t n;
-    TRY(list(r, o, "views", 2 * sizeof(char *), &l, &room, &n));
+    TRY(list(r, v, name, 2 * sizeof(char *), &room, &n));
     const char **names = room, **values = names + n;
     int32_t i = 0;
-    cJSON_ArrayForEach(e, l) {
+    cJSON_ArrayForEach(e, v) {
         if (!e->string || (!cJSON_IsString(e) && !cJSON_IsNull(e)))
             FAIL(GLIMPSE_E_FORMAT, "field \"views\" wants texts by name");
         names[i] = e->string;
@@ -309,49 +276,51 @@ static glimpse_status views(reader *r, const cJSON *o, glimpse_record *rec) {
     }
     buf_clear(&r->scratch);
     TRY(journal_views(names, values, n, &r->scratch));
-    rec->views = arena_text(r->a, buf_str(&r->scratch), r->scratch.n);
-    if (!rec->views) FAIL(GLIMPSE_E_MEMORY, "no memory for field \"views\"");
+    *out = arena_text(r->a, buf_str(&r->scratch), r->scratch.n);
+    if (!*out) FAIL(GLIMPSE_E_MEMORY, "no memory for field \"views\"");
     return GLIMPSE_OK;
 }
 
-static glimpse_status record(reader *r, const cJSON *o, glimpse_record *rec) {
-    const cJSON *sub;
-    rec->size = sizeof *rec;
-    TRY(int32(o, "v", &rec->version));
-    if (rec->version != 1) FAIL(GLIMPSE_E_UNSUPPORTED, "version %d of the journal, this program reads version 1", rec->version);
-    TRY(text(r, o, "run", &rec->run));
-    TRY(text(r, o, "run_name", &rec->run_name));
-    TRY(integer(o, "seq", &rec->seq));
-    TRY(text(r, o, "kind", &rec->kind));
-    TRY(integer(o, "step", &rec->step));
-    TRY(text(r, o, "time", &rec->time));
-    TRY(number(o, "train_loss", &rec->train_loss));
-    TRY(number(o, "val_loss", &rec->val_loss));
-    TRY(item(o, "best", &sub));
-    TRY(number(sub, "val_loss", &rec->best_val_loss));
-    TRY(integer(sub, "step", &rec->best_step));
-    TRY(item(o, "model", &sub));
-    if (cJSON_GetObjectItemCaseSensitive(sub, "name")) TRY(text_n(r, sub, "name", &rec->model_name, NULL));
-    TRY(text(r, sub, "arch", &rec->arch));
-    TRY(integer(sub, "params", &rec->n_params));
-    TRY(int32(sub, "vocab", &rec->vocab_size));
-    TRY(text(r, sub, "dtype", &rec->dtype));
-    TRY(text(r, sub, "cache", &rec->cache_dtype));
-    TRY(text(r, sub, "device", &rec->device));
-    TRY(text(r, sub, "check", &rec->check));
-    TRY(text(r, o, "status", &rec->status));
-    TRY(text_n(r, o, "why", &rec->why, NULL));
-    TRY(item(o, "seconds", &sub));
-    TRY(number(sub, "blocked", &rec->blocked_s));
-    TRY(number(sub, "prefill", &rec->prefill_s));
-    TRY(number(sub, "decode", &rec->decode_s));
-    TRY(number(sub, "write", &rec->write_s));
-    TRY(pieces(r, o, rec));
-    TRY(samples(r, o, "samples", &rec->samples, &rec->n_samples));
-    TRY(samples(r, o, "probes", &rec->probes, &rec->n_probes));
-    TRY(scores(r, o, rec));
-    if (cJSON_GetObjectItemCaseSensitive(o, "dataset")) TRY(metrics(r, o, "dataset", &rec->dataset, &rec->n_dataset));
-    return views(r, o, rec);
+/* The members of "lm_eval" that are lists of three are its numbers. */
+static glimpse_status get_scores(reader *r, const cJSON *v, const char *name, const glimpse_task_score **out, int32_t *count) {
+    const cJSON *task, *e;
+    int32_t n = 0;
+    cJSON_ArrayForEach(task, v) cJSON_ArrayForEach(e, task) n += cJSON_IsArray(e);
+    glimpse_task_score *s = n ? arena_alloc(r->a, (size_t)n * sizeof *s) : NULL;
+    if (n && !s) FAIL(GLIMPSE_E_MEMORY, "no memory for the scores of a record");
+    *out = s;
+    *count = n;
+    cJSON_ArrayForEach(task, v) {
+        glimpse_task_score t = { .size = sizeof t };
+        if (!task->string || !cJSON_IsObject(task)) FAIL(GLIMPSE_E_FORMAT, "field \"%s\" has a task that is no object", name);
+        t.task = arena_text(r->a, task->string, strlen(task->string));
+        if (!t.task) FAIL(GLIMPSE_E_MEMORY, "no memory for the scores of a record");
+        TRY(get_text(r, at(task, "variant"), "variant", &t.variant));
+        TRY(get_loss(r, at(task, "version"), "version", &t.version));
+        TRY(get_int32(r, at(task, "shots"), "shots", &t.num_fewshot));
+        TRY(get_int32(r, at(task, "n"), "n", &t.n));
+        TRY(get_int32(r, at(task, "of"), "of", &t.n_all));
+        cJSON_ArrayForEach(e, task) {
+            if (!cJSON_IsArray(e)) continue;
+            if (cJSON_GetArraySize(e) != 3) FAIL(GLIMPSE_E_FORMAT, "field \"%s\" is no value, standard error and chance", e->string);
+            t.metric = arena_text(r->a, e->string, strlen(e->string));
+            if (!t.metric) FAIL(GLIMPSE_E_MEMORY, "no memory for the scores of a record");
+            TRY(get_loss(r, cJSON_GetArrayItem(e, 0), e->string, &t.value));
+            TRY(get_loss(r, cJSON_GetArrayItem(e, 1), e->string, &t.std_error));
+            TRY(get_loss(r, cJSON_GetArrayItem(e, 2), e->string, &t.chance));
+            *s++ = t;
+        }
+    }
+    return GLIMPSE_OK;
+}
+
+static glimpse_status get_record(reader *r, const cJSON *line, glimpse_record *of) {
+    const cJSON *o = line;
+    of->size = sizeof *of;
+    TRY(get_int32(r, at(o, "v"), "v", &of->version)); /* another version's fields may be others */
+    if (of->version != 1) FAIL(GLIMPSE_E_UNSUPPORTED, "version %d of the journal, this program reads version 1", of->version);
+    RECORD_FIELDS(GET, GET_PAIR, GET_OPEN, GET_CLOSE)
+    return GLIMPSE_OK;
 }
 
 /* A line that closes with a check must be the one it was made of. */
@@ -392,7 +361,7 @@ static glimpse_status decode(const char *line, size_t n, owned_record **out) {
     rec = record_new();
     if (!rec) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a record");
     r.a = rec->arena;
-    TRY_GOTO(record(&r, o, &rec->record));
+    TRY_GOTO(get_record(&r, o, &rec->record));
     *out = rec;
     rec = NULL;
 out:

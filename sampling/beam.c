@@ -46,11 +46,18 @@ typedef struct beam {
 } beam;
 
 typedef struct candidate {
-    int32_t beam, id; /* beam: index in the search */
+    const beam *of;
+    int32_t id;
     double score, order;
     glimpse_stop stop;
     bool ends;
 } candidate;
+
+typedef struct follower { /* what becomes a beam at the end of the step */
+    const beam *of;
+    int32_t node, id, slot;
+    double score;
+} follower;
 
 typedef struct ended {
     int32_t node;
@@ -58,7 +65,10 @@ typedef struct ended {
     glimpse_stop stop;
 } ended;
 
-typedef struct group {
+typedef struct group { /* w places of each of the search's arrays */
+    beam *beams;    /* (n_beams) */
+    follower *next; /* (n_next) by falling score */
+    ended *ends;    /* (n_ended) likewise */
     int32_t n_beams, n_next, n_ended;
     bool done;
 } group;
@@ -66,8 +76,8 @@ typedef struct group {
 typedef struct search {
     int32_t prompt, setting, room, length; /* most tokens, tokens so far */
     group groups[BEAM_MAX_WIDTH];
-    beam beams[BEAM_MAX_WIDTH];  /* group q has [q w, (q + 1) w) */
-    struct { int32_t node, beam, id; double score; } next[BEAM_MAX_WIDTH];
+    beam beams[BEAM_MAX_WIDTH];  /* (width), as the two that follow: group by group */
+    follower next[BEAM_MAX_WIDTH];
     ended ends[BEAM_MAX_WIDTH];
     slot slots[BEAM_MAX_WIDTH];
     bool done, broken;
@@ -164,30 +174,32 @@ static int32_t node_record(beams *b, const search *s, const beam *of, int32_t id
 
 /* --- rows --------------------------------------------------------------------------------------------------------- */
 
-/* Whether beam k's group has chosen a beam for this place already. */
-static bool has_next(const beams *b, const search *s, int32_t k) { return k % b->w < s->groups[k / b->w].n_next; }
+/* As the model has it. */
+static float logprob(const beam *x, int32_t id) { return (float)((double)x->logits[id] - x->logz); }
+
+/* How many beams of earlier groups took this token at this step. */
+static int32_t times_taken(const beams *b, const search *s, int32_t id) {
+    int32_t n = 0;
+    for (const group *q = s->groups; q < s->groups + b->group; q++)
+        for (int32_t i = 0; i < q->n_next; i++) n += q->next[i].id == id;
+    return n;
+}
 
 /* The beam's row as log-probabilities, what earlier groups took made dearer, and its best continuations. */
-static glimpse_status row(beams *b, const search *s, beam *x, int32_t index) {
+static glimpse_status row(beams *b, const search *s, beam *x) {
     const row_ops *ops = row_ops_for(NULL);
     row_sums sums;
     ops->sums(x->logits, b->V, 1.0, NULL, &sums);
     if (!sums.ok || !(sums.max > -INFINITY)) return GLIMPSE_E_NONFINITE;
-    double logz = (double)sums.max + det_log((double)ops->mass(x->logits, b->V, sums.max, 1.0, NULL) * 0x1p-43);
-    x->logz = logz;
-    for (int32_t i = 0; i < b->V; i++) x->logprobs[i] = (float)((double)x->logits[i] - logz);
-    for (int32_t k = 0; k < b->group * b->w; k++) {
-        if (!has_next(b, s, k)) continue;
-        int32_t id = s->next[k].id, count = 0, first = k;
-        for (int32_t j = 0; j < b->group * b->w; j++)
-            if (has_next(b, s, j) && s->next[j].id == id) {
-                count++;
-                if (j < first) first = j;
-            }
-        if (first == k) x->logprobs[id] = (float)((double)x->logprobs[id] - b->rq->beams.diversity * count);
-    }
+    x->logz = (double)sums.max + det_log((double)ops->mass(x->logits, b->V, sums.max, 1.0, NULL) * 0x1p-43);
+    for (int32_t i = 0; i < b->V; i++) x->logprobs[i] = logprob(x, i);
+    for (const group *q = s->groups; q < s->groups + b->group; q++)
+        for (int32_t i = 0; i < q->n_next; i++) {
+            const int32_t id = q->next[i].id;
+            x->logprobs[id] = (float)((double)logprob(x, id) - b->rq->beams.diversity * times_taken(b, s, id));
+        }
     const batch_prompt *p = &b->rq->prompts[s->prompt];
-    draw_key key = { .key = draw_key_make(b->rq->seed, p->text, p->bytes, (uint32_t)index), .step = b->rq->step_key };
+    draw_key key = { .key = draw_key_make(b->rq->seed, p->text, p->bytes, (uint32_t)(x - s->beams)), .step = b->rq->step_key };
     return chain_best(s->slots[x->slot].chain, x->logprobs, b->most, b->rq->beams.sample ? &key : NULL,
                       (uint32_t)(p->n_ids + s->length), x->choices, &x->n_choices);
 }
@@ -197,10 +209,10 @@ static void rows_task(void *arg, int lane) {
     for (int32_t i = 0; i < b->n_searches; i++) {
         search *s = &b->searches[i];
         const group *q = &s->groups[b->group];
-        for (int32_t k = b->group * b->w; !s->done && !q->done && k < b->group * b->w + q->n_beams; k++) {
-            beam *x = &s->beams[k];
+        for (int32_t k = 0; !s->done && !q->done && k < q->n_beams; k++) {
+            beam *x = &q->beams[k];
             if (s->slots[x->slot].lane != lane) continue;
-            x->st = row(b, s, x, k);
+            x->st = row(b, s, x);
             if (x->st < 0 && x->st != GLIMPSE_E_NONFINITE) x->text = strdup(status_text());
         }
     }
@@ -277,7 +289,7 @@ static glimpse_status judge(beams *b, const search *s, candidate *c) {
         c->stop = GLIMPSE_STOP_EOS;
         return GLIMPSE_OK;
     }
-    if (b->rq->n_stops) TRY(stops_here(b, s->beams[c->beam].node, c->id, &stop));
+    if (b->rq->n_stops) TRY(stops_here(b, c->of->node, c->id, &stop));
     if (stop) c->stop = GLIMPSE_STOP_STRING;
     else if (s->length + 1 >= s->room) c->stop = stop_of_room(b, s);
     else c->ends = false;
@@ -291,85 +303,74 @@ static void node_cancel(beams *b, int32_t n) {
 }
 
 /* Keep it if it is among the w best of its group; ties leave the older one. */
-static void end_beam(beams *b, search *s, int32_t q, const beam *of, const candidate *c) {
-    group *gr = &s->groups[q];
-    ended *e = &s->ends[q * b->w];
+static void end_beam(beams *b, search *s, group *q, const candidate *c) {
+    ended *e = q->ends;
     double score = penalised(b, c->score, s->length + 1);
-    if (gr->n_ended == b->w) {
+    if (q->n_ended == b->w) {
         if (!(score > e[b->w - 1].score)) return;
         node_cancel(b, e[b->w - 1].node);
-        gr->n_ended--;
+        q->n_ended--;
     }
-    int32_t i = gr->n_ended++;
+    int32_t i = q->n_ended++;
     for (; i > 0 && e[i - 1].score < score; i--) e[i] = e[i - 1];
-    e[i] = (ended){ node_record(b, s, of, c->id), score, c->stop };
+    e[i] = (ended){ node_record(b, s, c->of, c->id), score, c->stop };
 }
 
 /* The group's candidates, best (or first drawn) first. */
-static int32_t merge(const beams *b, const search *s, int32_t q, candidate *out) {
+static int32_t merge(const beams *b, const group *q, candidate *out) {
     int32_t n = 0, most = b->most;
-    for (int32_t k = q * b->w; k < q * b->w + s->groups[q].n_beams; k++) {
-        const beam *x = &s->beams[k];
+    for (const beam *x = q->beams; x < q->beams + q->n_beams; x++)
         for (int32_t j = 0; j < x->n_choices; j++) {
             double order = x->score + x->choices[j].order;
             if (n == most && !(order > out[n - 1].order)) break; /* a beam's choices fall */
             int32_t i = n < most ? n++ : most - 1;
             for (; i > 0 && out[i - 1].order < order; i--) out[i] = out[i - 1];
-            out[i] = (candidate){ .beam = k, .id = x->choices[j].id, .score = x->score + x->choices[j].value, .order = order };
+            out[i] = (candidate){ .of = x, .id = x->choices[j].id, .score = x->score + x->choices[j].value, .order = order };
         }
-    }
     return n;
 }
 
-static bool may_improve(const beams *b, const search *s, int32_t q, double best, int32_t length) {
+static bool may_improve(const beams *b, const search *s, const group *q, double best, int32_t length) {
     const beam_settings *set = &b->rq->beams;
-    if (s->groups[q].n_ended < b->w) return true;
+    if (q->n_ended < b->w) return true;
     if (set->stopping == BEAM_STOP_TRUE) return false;
     if (set->stopping == BEAM_STOP_NEVER && set->length_penalty > 0) length = s->room;
-    return penalised(b, best, length) > s->ends[q * b->w + b->w - 1].score;
+    return penalised(b, best, length) > q->ends[b->w - 1].score;
 }
 
-static glimpse_status select_group(beams *b, search *s, int32_t q) {
+static glimpse_status select_group(beams *b, search *s, group *q) {
     candidate all[(2 + GLIMPSE_MORE_EOS) * BEAM_MAX_WIDTH];
-    group *gr = &s->groups[q];
-    int32_t n = merge(b, s, q, all), at = q * b->w, length = s->length + 1;
+    int32_t n = merge(b, q, all), length = s->length + 1;
     bool last = length >= s->room;
     double best = n ? all[0].score : -INFINITY;
-    gr->n_next = 0;
+    q->n_next = 0;
     for (int32_t r = 0; r < n; r++) {
         candidate *c = &all[r];
-        const beam *of = &s->beams[c->beam];
         TRY(judge(b, s, c));
         bool by_itself = c->stop == GLIMPSE_STOP_EOS || c->stop == GLIMPSE_STOP_STRING;
         if (c->ends && (b->n_groups == 1 || by_itself)) {
-            if (r < b->w) end_beam(b, s, q, of, c);
+            if (r < b->w) end_beam(b, s, q, c);
             continue;
         }
         /* a running beam: the w best by score, which without a draw are the first w */
-        int32_t i = gr->n_next < b->w ? gr->n_next++ : b->w;
-        for (; i > 0 && s->next[at + i - 1].score < c->score; i--)
-            if (i < b->w) s->next[at + i] = s->next[at + i - 1];
-        if (i == b->w) continue;
-        s->next[at + i].beam = c->beam;
-        s->next[at + i].id = c->id;
-        s->next[at + i].score = c->score;
+        int32_t i = q->n_next < b->w ? q->n_next++ : b->w;
+        for (; i > 0 && q->next[i - 1].score < c->score; i--)
+            if (i < b->w) q->next[i] = q->next[i - 1];
+        if (i < b->w) q->next[i] = (follower){ .of = c->of, .id = c->id, .score = c->score };
     }
-    if (b->n_groups == 1) best = gr->n_next ? s->next[at].score : -INFINITY;
-    gr->done = !gr->n_next || !may_improve(b, s, q, best, length);
+    if (b->n_groups == 1) best = q->n_next ? q->next->score : -INFINITY;
+    q->done = !q->n_next || !may_improve(b, s, q, best, length);
     if (last && b->n_groups > 1) { /* those that run out of room end behind those that ended by themselves */
-        for (int32_t i = 0; i < gr->n_next && !gr->done; i++) {
-            candidate c = { .id = s->next[at + i].id, .score = s->next[at + i].score, .stop = stop_of_room(b, s) };
-            end_beam(b, s, q, &s->beams[s->next[at + i].beam], &c);
+        for (int32_t i = 0; i < q->n_next && !q->done; i++) {
+            const follower *f = &q->next[i];
+            end_beam(b, s, q, &(candidate){ .of = f->of, .id = f->id, .score = f->score, .stop = stop_of_room(b, s) });
         }
-        gr->done = true;
+        q->done = true;
     }
-    for (int32_t k = 0; k < at && b->rq->beams.diversity != 0; k++) /* the record is the model's own */
-        for (int32_t i = at; i < at + gr->n_beams && has_next(b, s, k); i++) {
-            const beam *x = &s->beams[i];
-            x->logprobs[s->next[k].id] = (float)((double)x->logits[s->next[k].id] - x->logz);
-        }
-    for (int32_t i = 0; i < gr->n_next && !gr->done; i++)
-        s->next[at + i].node = node_record(b, s, &s->beams[s->next[at + i].beam], s->next[at + i].id);
+    for (const group *before = s->groups; before < q && b->rq->beams.diversity != 0; before++) /* the record is the model's own */
+        for (int32_t k = 0; k < before->n_next; k++)
+            for (beam *x = q->beams; x < q->beams + q->n_beams; x++) x->logprobs[before->next[k].id] = logprob(x, before->next[k].id);
+    for (follower *f = q->next; f < q->next + q->n_next && !q->done; f++) f->node = node_record(b, s, f->of, f->id);
     return GLIMPSE_OK;
 }
 
@@ -390,15 +391,15 @@ static glimpse_status select_all(beams *b) {
         glimpse_status st = GLIMPSE_OK;
         for (int32_t i = 0; i < b->n_searches; i++) {
             search *s = &b->searches[i];
-            const group *q = &s->groups[b->group];
-            for (int32_t k = b->group * b->w; !s->done && !q->done && k < b->group * b->w + q->n_beams; k++) {
-                beam *x = &s->beams[k];
+            group *q = &s->groups[b->group];
+            for (int32_t k = 0; !s->done && !q->done && k < q->n_beams; k++) {
+                beam *x = &q->beams[k];
                 if (x->st == GLIMPSE_E_NONFINITE) break_search(b, s, x);
                 else if (x->st < 0 && st >= 0) st = status_set_text(x->st, x->text);
                 free(x->text);
                 x->text = NULL;
             }
-            if (st >= 0 && !s->done && !q->done) st = select_group(b, s, b->group);
+            if (st >= 0 && !s->done && !q->done) st = select_group(b, s, q);
         }
         TRY(st);
     }
@@ -412,51 +413,47 @@ static int32_t in_common(const slot *a, const slot *c, int32_t n) {
     return t;
 }
 
-/* The next beams become the beams, each in a slot that holds what led to it. */
+/* The slot that has most in common with `from` of those that are not taken: it becomes as that one, for another beam. */
+static glimpse_status copy_slot(beams *b, search *s, const slot *from, bool *taken, int32_t *out) {
+    int32_t common = -1, kept = s->length; /* positions whose keys and values are there */
+    for (int32_t j = 0; j < b->width; j++) {
+        int32_t same = taken[j] ? -1 : in_common(from, &s->slots[j], kept);
+        if (same > common) common = same, *out = j;
+    }
+    slot *dest = &s->slots[*out];
+    taken[*out] = true;
+    TRY(chain_copy(dest->chain, from->chain));
+    if (common < kept) {
+        TRY(b->g->be->ops->copy(b->g->be, from->strip, dest->strip, b->rq->prompts[s->prompt].n_ids + common, kept - common));
+        memcpy(dest->serials + common, from->serials + common, (size_t)(kept - common) * sizeof *dest->serials);
+    }
+    return GLIMPSE_OK;
+}
+
+/* The followers become the beams, each in a slot that holds what led to it. */
 static glimpse_status move(beams *b, search *s) {
     bool taken[BEAM_MAX_WIDTH] = { false };
-    beam fresh[BEAM_MAX_WIDTH];
-    int32_t to[BEAM_MAX_WIDTH], kept = s->length; /* positions whose keys and values are there */
-    for (int32_t k = 0; k < b->width; k++) {
-        to[k] = -1;
-        if (!has_next(b, s, k)) continue;
-        int32_t home = s->beams[s->next[k].beam].slot;
-        if (taken[home]) continue;
-        taken[home] = true;
-        to[k] = home;
-    }
-    for (int32_t k = 0; k < b->width; k++) {
-        if (to[k] >= 0 || !has_next(b, s, k)) continue;
-        const slot *from = &s->slots[s->beams[s->next[k].beam].slot];
-        int32_t common = -1;
-        for (int32_t j = 0; j < b->width; j++) {
-            int32_t same = taken[j] ? -1 : in_common(from, &s->slots[j], kept);
-            if (same > common) common = same, to[k] = j;
+    group *const end = s->groups + b->n_groups;
+    for (group *q = s->groups; q < end; q++)
+        for (follower *f = q->next; f < q->next + q->n_next; f++) {
+            f->slot = taken[f->of->slot] ? -1 : f->of->slot;
+            taken[f->of->slot] = true;
         }
-        slot *dest = &s->slots[to[k]];
-        taken[to[k]] = true;
-        TRY(chain_copy(dest->chain, from->chain));
-        if (common < kept) {
-            TRY(b->g->be->ops->copy(b->g->be, from->strip, dest->strip, b->rq->prompts[s->prompt].n_ids + common,
-                                    kept - common));
-            memcpy(dest->serials + common, from->serials + common, (size_t)(kept - common) * sizeof *dest->serials);
+    for (group *q = s->groups; q < end; q++)
+        for (follower *f = q->next; f < q->next + q->n_next; f++)
+            if (f->slot < 0) TRY(copy_slot(b, s, &s->slots[f->of->slot], taken, &f->slot));
+    for (group *q = s->groups; q < end; q++) {
+        for (int32_t i = 0; i < q->n_beams; i++) node_drop(b, q->beams[i].node);
+        q->n_beams = q->n_next;
+        for (int32_t i = 0; i < q->n_next; i++) {
+            const follower *f = &q->next[i];
+            slot *in = &s->slots[f->slot];
+            beam *x = &q->beams[i];
+            x->node = f->node, x->score = f->score, x->slot = f->slot;
+            chain_accept_as(in->chain, f->id, (double)b->tokens[f->node].p_final);
+            in->serials[s->length] = b->nodes[f->node].serial;
         }
     }
-    memcpy(fresh, s->beams, sizeof fresh);
-    for (int32_t q = 0; q < b->n_groups; q++) {
-        for (int32_t k = q * b->w; k < q * b->w + s->groups[q].n_beams; k++) node_drop(b, s->beams[k].node);
-        s->groups[q].n_beams = s->groups[q].n_next;
-        for (int32_t k = q * b->w; k < q * b->w + s->groups[q].n_next; k++) {
-            beam *x = &fresh[k];
-            slot *in = &s->slots[to[k]];
-            x->node = s->next[k].node;
-            x->score = s->next[k].score;
-            x->slot = to[k];
-            chain_accept_as(in->chain, s->next[k].id, (double)b->tokens[x->node].p_final);
-            in->serials[kept] = b->nodes[x->node].serial;
-        }
-    }
-    memcpy(s->beams, fresh, sizeof fresh);
     return GLIMPSE_OK;
 }
 
@@ -465,9 +462,9 @@ static glimpse_status advance(beams *b) {
         search *s = &b->searches[i];
         if (s->done) continue;
         bool done = true;
-        for (int32_t q = 0; q < b->n_groups; q++) {
-            if (s->groups[q].done) s->groups[q].n_next = 0;
-            done &= s->groups[q].done;
+        for (group *q = s->groups; q < s->groups + b->n_groups; q++) {
+            if (q->done) q->n_next = 0;
+            done &= q->done;
         }
         TRY(move(b, s));
         s->length++;
@@ -483,15 +480,14 @@ static glimpse_status forward(beams *b, bool *any) {
     for (int32_t i = 0; i < b->n_searches; i++) {
         search *s = &b->searches[i];
         int32_t n_ids = b->rq->prompts[s->prompt].n_ids;
-        for (int32_t k = 0; k < b->width && !s->done; k++) {
-            if (k % b->w >= s->groups[k / b->w].n_beams) continue;
-            beam *x = of[n] = &s->beams[k];
-            rows[n] = (backend_row){ .id = b->tokens[x->node].id, .pos = n_ids + s->length - 1,
-                                     .strip = s->slots[x->slot].strip, .prefix_strip = s->prompt - b->searches->prompt,
-                                     .prefix_tokens = n_ids, .want_logits = 1,
-                                     .reach = generator_reach(b->g, &b->rq->prompts[s->prompt], b->rq->max_tokens) };
-            n++;
-        }
+        for (const group *q = s->groups; !s->done && q < s->groups + b->n_groups; q++)
+            for (beam *x = q->beams; x < q->beams + q->n_beams; x++) {
+                rows[n] = (backend_row){ .id = b->tokens[x->node].id, .pos = n_ids + s->length - 1,
+                                         .strip = s->slots[x->slot].strip, .prefix_strip = s->prompt - b->searches->prompt,
+                                         .prefix_tokens = n_ids, .want_logits = 1,
+                                         .reach = generator_reach(b->g, &b->rq->prompts[s->prompt], b->rq->max_tokens) };
+                of[n++] = x;
+            }
     }
     *any = n > 0;
     if (!n) return GLIMPSE_OK;
@@ -568,10 +564,10 @@ out:
 static glimpse_status finish_search(beams *b, search *s) {
     ended all[2 * BEAM_MAX_WIDTH];
     int32_t n = 0;
-    for (int32_t q = 0; q < b->n_groups; q++) {
-        for (int32_t i = 0; i < s->groups[q].n_ended; i++) all[n++] = s->ends[q * b->w + i];
-        for (int32_t i = 0; s->broken && i < s->groups[q].n_beams; i++) {
-            const beam *x = &s->beams[q * b->w + i];
+    for (const group *q = s->groups; q < s->groups + b->n_groups; q++) {
+        for (int32_t i = 0; i < q->n_ended; i++) all[n++] = q->ends[i];
+        for (int32_t i = 0; s->broken && i < q->n_beams; i++) {
+            const beam *x = &q->beams[i];
             if (x->node < 0 && n) continue;
             all[n++] = (ended){ x->node, s->length ? penalised(b, x->score, s->length) : 0, GLIMPSE_STOP_NONFINITE };
         }
@@ -605,7 +601,7 @@ static glimpse_status open_search(beams *b, int32_t index, int32_t n_prompts, in
                               .choices = b->choices + row * (size_t)b->most };
         if (k % b->w) continue;
         for (int32_t i = 0; i < p->n_ids; i++) chain_accept_prompt(in->chain, p->ids[i]);
-        s->groups[k / b->w] = (group){ .n_beams = 1 };
+        s->groups[k / b->w] = (group){ .beams = s->beams + k, .next = s->next + k, .ends = s->ends + k, .n_beams = 1 };
     }
     return GLIMPSE_OK;
 }

@@ -1,10 +1,10 @@
 /* record_pack.c -- a record as bytes, and back.
  *
- * Every struct is described once, by a function that walks its fields through a codec; the codec either appends them to
- * a buffer or fills them from bytes.  So writer and reader cannot drift apart.  The bytes are hostile to the reader: a
- * count is believed only as far as the bytes that are left can hold it, so memory stays within a small multiple of
- * them.  Called by both ends of the worker's socket. */
+ * The fields of record_fields.h walk through a codec, which either appends them to a buffer or fills them from bytes.  So
+ * writer and reader cannot drift apart.  The bytes are hostile to the reader: a count is believed only as far as the bytes
+ * that are left can hold it, so memory stays within a small multiple of them.  Called by both ends of the worker's socket. */
 #include "include/internal/record.h"
+#include "include/internal/record_fields.h"
 #include "include/internal/status.h"
 
 #include <string.h>
@@ -39,6 +39,8 @@ static void code_raw(codec *c, void *p, size_t n) {
     }
 }
 #define CODE(c, field) code_raw((c), &(field), sizeof(field))
+#define FIELD(kind, name, member) code_##kind(c, &of->member);
+#define PAIR(kind, name, member, other) code_##kind(c, &of->member, &of->other);
 
 /* n bytes with a NUL after them; NULL travels as NULL. */
 static void code_bytes(codec *c, const char **text, size_t *n) {
@@ -68,7 +70,7 @@ static void code_bytes(codec *c, const char **text, size_t *n) {
     c->at += len;
 }
 
-static void code_string(codec *c, const char **text) {
+static void code_text_or_null(codec *c, const char **text) {
     size_t n = c->out && *text ? strlen(*text) : 0;
     code_bytes(c, text, &n);
     if (!c->out && *text && memchr(*text, 0, n)) refuse(c, GLIMPSE_E_FORMAT, "a name holds a zero byte");
@@ -89,175 +91,120 @@ static void code_count(codec *c, int32_t *n, size_t least, const void **items, s
     if (c->st < 0) *n = 0;
 }
 
-static void code_candidate(codec *c, glimpse_candidate *k) {
-    CODE(c, k->id);
-    CODE(c, k->p);
-    CODE(c, k->p_final);
+static void code_int32(codec *c, int32_t *x) { CODE(c, *x); }
+static void code_int64(codec *c, int64_t *x) { CODE(c, *x); }
+static void code_seed(codec *c, uint64_t *x) { CODE(c, *x); }
+static void code_number(codec *c, float *x) { CODE(c, *x); }
+static void code_loss(codec *c, double *x) { CODE(c, *x); }
+#define code_int32_if_any code_int32
+#define code_seconds code_loss
+#define code_text code_text_or_null
+#define code_text_if_any code_text_or_null
+#define code_views code_text_or_null
+
+static void code_beam_score(codec *c, const int32_t *n_beams, double *score) {
+    (void)n_beams;
+    CODE(c, *score);
 }
 
-static void code_token(codec *c, glimpse_token *t) {
-    t->size = sizeof *t;
-    CODE(c, t->id);
-    CODE(c, t->rank);
-    CODE(c, t->kept);
-    CODE(c, t->logit);
-    CODE(c, t->logprob);
-    CODE(c, t->p_temp);
-    CODE(c, t->p_final);
-    CODE(c, t->left);
-    CODE(c, t->entropy);
-    CODE(c, t->dot);
-    code_count(c, &t->n_top, 12, (const void **)&t->top, sizeof *t->top);
-    for (int32_t i = 0; i < t->n_top && c->st >= 0; i++) {
-        if (c->out) {
-            glimpse_candidate k = t->top[i];
-            code_candidate(c, &k);
-        } else {
-            code_candidate(c, (glimpse_candidate *)&t->top[i]);
-        }
-    }
-}
-
-static void code_metric(codec *c, glimpse_metric *m) {
-    code_string(c, &m->name);
-    CODE(c, m->value);
-}
-
-static void code_sample(codec *c, glimpse_sample *s) {
-    s->size = sizeof *s;
-    CODE(c, s->prompt);
-    CODE(c, s->setting);
-    CODE(c, s->sample);
-    CODE(c, s->n_samples);
-    code_bytes(c, &s->prompt_text, &s->prompt_bytes);
-    code_count(c, &s->n_prompt_ids, sizeof(int32_t), (const void **)&s->prompt_ids, sizeof(int32_t));
-    if (s->n_prompt_ids > 0) code_raw(c, (void *)s->prompt_ids, (size_t)s->n_prompt_ids * sizeof(int32_t));
-    code_string(c, &s->label);
-    code_string(c, &s->samplers);
-    CODE(c, s->seed);
-    CODE(c, s->temperature);
-    CODE(c, s->top_k);
-    code_bytes(c, &s->text, &s->text_bytes);
-    int32_t stop = (int32_t)s->stop;
+static void code_stop(codec *c, glimpse_stop *of) {
+    int32_t stop = (int32_t)*of;
     CODE(c, stop);
-    if (!c->out && (stop < GLIMPSE_STOP_LENGTH || stop > GLIMPSE_STOP_CANCELLED)) {
+    if (c->out) return;
+    if (stop < GLIMPSE_STOP_LENGTH || stop > GLIMPSE_STOP_CANCELLED) {
         refuse(c, GLIMPSE_E_FORMAT, "an unknown reason to stop");
         stop = GLIMPSE_STOP_LENGTH;
     }
-    s->stop = (glimpse_stop)stop;
-    code_string(c, &s->why);
-    CODE(c, s->n_beams);
-    CODE(c, s->beam_score);
-    code_count(c, &s->n_tokens, 44, (const void **)&s->tokens, sizeof *s->tokens);
-    for (int32_t i = 0; i < s->n_tokens && c->st >= 0; i++) {
-        if (c->out) {
-            glimpse_token t = *GLIMPSE_AT(s->tokens, i);
-            code_token(c, &t);
-        } else {
-            code_token(c, (glimpse_token *)&s->tokens[i]);
-        }
-    }
-    code_count(c, &s->n_metrics, 12, (const void **)&s->metrics, sizeof *s->metrics);
-    for (int32_t i = 0; i < s->n_metrics && c->st >= 0; i++) {
-        glimpse_metric m = c->out ? s->metrics[i] : (glimpse_metric){0};
-        code_metric(c, &m);
-        if (!c->out) ((glimpse_metric *)s->metrics)[i] = m;
-    }
-    CODE(c, s->answer_from);
-    if (!c->out && (s->answer_from < 0 || s->answer_from > s->n_tokens))
-        refuse(c, GLIMPSE_E_FORMAT, "an answer begins outside its tokens");
-    code_string(c, &s->note);
+    *of = (glimpse_stop)stop;
 }
 
-static void code_samples(codec *c, const glimpse_sample **samples, int32_t *n) {
-    code_count(c, n, 76, (const void **)samples, sizeof **samples);
+/* === Lists: what is written stays as it is, though it goes through pointers that reading needs === */
+
+static void code_ids(codec *c, const int32_t **ids, int32_t *n) {
+    code_count(c, n, sizeof(int32_t), (const void **)ids, sizeof(int32_t));
+    if (*n > 0) code_raw(c, (void *)*ids, (size_t)*n * sizeof(int32_t));
+}
+
+static void code_top(codec *c, const glimpse_candidate **top, int32_t *n) {
+    code_count(c, n, 12, (const void **)top, sizeof **top);
     for (int32_t i = 0; i < *n && c->st >= 0; i++) {
-        if (c->out) {
-            glimpse_sample s = *GLIMPSE_AT(*samples, i);
-            code_sample(c, &s);
-        } else {
-            code_sample(c, (glimpse_sample *)&(*samples)[i]);
-        }
+        glimpse_candidate *k = (glimpse_candidate *)&(*top)[i];
+        CODE(c, k->id);
+        CODE(c, k->p);
+        CODE(c, k->p_final);
     }
-}
-
-static void code_score(codec *c, glimpse_task_score *s) {
-    s->size = sizeof *s;
-    code_string(c, &s->task);
-    code_string(c, &s->metric);
-    code_string(c, &s->variant);
-    CODE(c, s->version);
-    CODE(c, s->value);
-    CODE(c, s->std_error);
-    CODE(c, s->chance);
-    CODE(c, s->n);
-    CODE(c, s->n_all);
-    CODE(c, s->num_fewshot);
 }
 
 static void code_metrics(codec *c, const glimpse_metric **metrics, int32_t *n) {
     code_count(c, n, 12, (const void **)metrics, sizeof **metrics);
     for (int32_t i = 0; i < *n && c->st >= 0; i++) {
-        glimpse_metric m = c->out ? (*metrics)[i] : (glimpse_metric){0};
-        code_metric(c, &m);
-        if (!c->out) ((glimpse_metric *)*metrics)[i] = m;
+        glimpse_metric *m = (glimpse_metric *)&(*metrics)[i];
+        code_text(c, &m->name);
+        CODE(c, m->value);
     }
 }
+#define code_metrics_if_any code_metrics
 
-static void code_piece(codec *c, glimpse_piece *p) {
-    CODE(c, p->id);
-    size_t n = (size_t)p->bytes;
-    if (c->out && (p->bytes < 0 || !p->text)) refuse(c, GLIMPSE_E_INVALID, "a piece without bytes");
-    code_bytes(c, &p->text, &n);
-    if (!c->out && c->st >= 0 && (!p->text || n > INT32_MAX)) refuse(c, GLIMPSE_E_FORMAT, "a piece without bytes");
-    p->bytes = (int32_t)n;
-}
-
-static void code_record(codec *c, glimpse_record *r) {
-    r->size = sizeof *r;
-    CODE(c, r->version);
-    code_string(c, &r->run);
-    code_string(c, &r->run_name);
-    CODE(c, r->seq);
-    code_string(c, &r->kind);
-    CODE(c, r->step);
-    code_string(c, &r->time);
-    CODE(c, r->train_loss);
-    CODE(c, r->val_loss);
-    CODE(c, r->best_val_loss);
-    CODE(c, r->best_step);
-    code_string(c, &r->arch);
-    CODE(c, r->n_params);
-    CODE(c, r->vocab_size);
-    code_string(c, &r->dtype);
-    code_string(c, &r->cache_dtype);
-    code_string(c, &r->device);
-    code_string(c, &r->check);
-    code_string(c, &r->status);
-    code_string(c, &r->why);
-    CODE(c, r->blocked_s);
-    CODE(c, r->prefill_s);
-    CODE(c, r->decode_s);
-    CODE(c, r->write_s);
-    code_string(c, &r->views);
-    code_string(c, &r->model_name);
-    code_count(c, &r->n_pieces, 8, (const void **)&r->pieces, sizeof *r->pieces);
-    for (int32_t i = 0; i < r->n_pieces && c->st >= 0; i++) {
-        glimpse_piece p = c->out ? r->pieces[i] : (glimpse_piece){0};
-        code_piece(c, &p);
+static void code_pieces(codec *c, const glimpse_piece **pieces, int32_t *n) {
+    code_count(c, n, 8, (const void **)pieces, sizeof **pieces);
+    for (int32_t i = 0; i < *n && c->st >= 0; i++) {
+        glimpse_piece *p = (glimpse_piece *)&(*pieces)[i];
+        size_t bytes = (size_t)p->bytes;
+        CODE(c, p->id);
+        if (c->out && (p->bytes < 0 || !p->text)) refuse(c, GLIMPSE_E_INVALID, "a piece without bytes");
+        code_bytes(c, &p->text, &bytes);
         if (c->out) continue;
-        ((glimpse_piece *)r->pieces)[i] = p;
-        if (i > 0 && r->pieces[i - 1].id >= p.id) refuse(c, GLIMPSE_E_FORMAT, "the pieces do not stand by rising id");
+        if (c->st >= 0 && (!p->text || bytes > INT32_MAX)) refuse(c, GLIMPSE_E_FORMAT, "a piece without bytes");
+        if (i > 0 && p[-1].id >= p->id) refuse(c, GLIMPSE_E_FORMAT, "the pieces do not stand by rising id");
+        p->bytes = (int32_t)bytes;
     }
-    code_samples(c, &r->samples, &r->n_samples);
-    code_samples(c, &r->probes, &r->n_probes);
-    code_count(c, &r->n_scores, 56, (const void **)&r->scores, sizeof *r->scores);
-    for (int32_t i = 0; i < r->n_scores && c->st >= 0; i++) {
-        glimpse_task_score s = c->out ? *GLIMPSE_AT(r->scores, i) : (glimpse_task_score){0};
-        code_score(c, &s);
-        if (!c->out) ((glimpse_task_score *)r->scores)[i] = s;
+}
+
+static void code_tokens(codec *c, const glimpse_token **tokens, int32_t *n) {
+    code_count(c, n, 44, (const void **)tokens, sizeof **tokens);
+    for (int32_t i = 0; i < *n && c->st >= 0; i++) {
+        glimpse_token *of = (glimpse_token *)GLIMPSE_AT(*tokens, i);
+        if (!c->out) of->size = sizeof *of;
+        TOKEN_FIELDS(FIELD, PAIR)
     }
-    code_metrics(c, &r->dataset, &r->n_dataset);
+}
+
+static void code_samples(codec *c, const glimpse_sample **samples, int32_t *n) {
+    code_count(c, n, 76, (const void **)samples, sizeof **samples);
+    for (int32_t i = 0; i < *n && c->st >= 0; i++) {
+        glimpse_sample *of = (glimpse_sample *)GLIMPSE_AT(*samples, i);
+        if (!c->out) of->size = sizeof *of;
+        SAMPLE_FIELDS(FIELD, PAIR)
+        code_tokens(c, &of->tokens, &of->n_tokens);
+        code_int32(c, &of->answer_from);
+        if (!c->out && (of->answer_from < 0 || of->answer_from > of->n_tokens))
+            refuse(c, GLIMPSE_E_FORMAT, "an answer begins outside its tokens");
+    }
+}
+#define code_probes code_samples
+
+static void code_scores(codec *c, const glimpse_task_score **scores, int32_t *n) {
+    code_count(c, n, 56, (const void **)scores, sizeof **scores);
+    for (int32_t i = 0; i < *n && c->st >= 0; i++) {
+        glimpse_task_score *s = (glimpse_task_score *)GLIMPSE_AT(*scores, i);
+        if (!c->out) s->size = sizeof *s;
+        code_text(c, &s->task);
+        code_text(c, &s->metric);
+        code_text(c, &s->variant);
+        CODE(c, s->version);
+        CODE(c, s->value);
+        CODE(c, s->std_error);
+        CODE(c, s->chance);
+        CODE(c, s->n);
+        CODE(c, s->n_all);
+        CODE(c, s->num_fewshot);
+    }
+}
+
+#define NOTHING(...)
+static void code_record(codec *c, glimpse_record *of) {
+    of->size = sizeof *of;
+    RECORD_FIELDS(FIELD, PAIR, NOTHING, NOTHING)
 }
 
 glimpse_status record_pack(const glimpse_record *r, buffer *out) {

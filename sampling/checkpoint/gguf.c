@@ -1,8 +1,7 @@
 /* gguf.c -- GGUF version 3 (ggml-org/ggml, docs/gguf.md), little-endian.
  *
- * "GGUF", u32 version, u64 tensors, u64 keys; each key: string, u32 type, value; each tensor: string, u32 n_dims, u64 dims[]
- * (fastest first), u32 type, u64 offset; then, from the next multiple of general.alignment on, the data.  A string is u64
- * bytes and those bytes.  Every count is compared with the bytes that are left before anything is allocated for it.
+ * Behind the keys (gguf_keys.h) each tensor: string, u32 n_dims, u64 dims[] (fastest first), u32 type, u64 offset; then, from the
+ * next multiple of general.alignment on, the data.  Every count is compared with the bytes that are left.
  *
  * "llama" and "smollm3" files hold q and k rows permuted for neighbouring rotary pairs (convert_hf_to_gguf.py), Gemma's norms
  * have their 1 added, gptneox's q, k and v were put apart; the others are as they were.  rope_freqs.weight and
@@ -14,71 +13,27 @@
 #include <string.h>
 
 #include "sampling/checkpoint/gguf_ends.h"
+#include "sampling/checkpoint/gguf_keys.h"
 #include "sampling/checkpoint/hf_config.h"
 #include "sampling/checkpoint/readers.h"
 
-enum { WINDOW = 1 << 16, MAX_KEYS = 1 << 16, MAX_NAME = 64 };
-enum { T_U8, T_I8, T_U16, T_I16, T_U32, T_I32, T_F32, T_BOOL, T_STRING, T_ARRAY, T_U64, T_I64, T_F64, T_COUNT };
+enum { MAX_KEYS = 1 << 16, MAX_NAME = 64 };
 
-typedef struct cursor {
-    const file *f;
-    int64_t at;       /* of the next byte */
-    int64_t start, n; /* what the window holds */
-    unsigned char *window;
-} cursor;
-
-static int64_t left(const cursor *c) { return c->f->size - c->at; }
-
-/* The next n bytes (n <= WINDOW), borrowed until the next call. */
-static glimpse_status take(cursor *c, int64_t n, const unsigned char **out) {
-    if (n > left(c))
-        FAIL(GLIMPSE_E_FORMAT, "%s: truncated: %lld bytes are expected at byte %lld, %lld are left", c->f->path,
-             (long long)n, (long long)c->at, (long long)left(c));
-    if (c->at < c->start || c->at + n > c->start + c->n) {
-        c->n = left(c) < WINDOW ? left(c) : WINDOW;
-        c->start = c->at;
-        TRY(file_read_at(c->f, c->at, c->window, (size_t)c->n));
-    }
-    *out = c->window + (c->at - c->start);
-    c->at += n;
+/* A string that was read into out (cap with its 0); of a longer one "". */
+static glimpse_status copy_text(const gguf_reader *r, gguf_span s, char *out, size_t cap) {
+    const char *text = r->bytes.bytes + s.at;
+    out[0] = 0;
+    if (s.n >= cap) return GLIMPSE_OK;
+    if (memchr(text, 0, s.n)) FAIL(GLIMPSE_E_FORMAT, "%s: a string with a 0 byte at byte %zu", r->f->path, s.at + s.n);
+    memcpy(out, text, s.n);
+    out[s.n] = 0;
     return GLIMPSE_OK;
 }
 
-static glimpse_status take_u32(cursor *c, uint32_t *v) {
-    const unsigned char *p;
-    TRY(take(c, 4, &p));
-    *v = read_u32(p);
-    return GLIMPSE_OK;
-}
-
-static glimpse_status take_u64(cursor *c, uint64_t *v) {
-    const unsigned char *p;
-    TRY(take(c, 8, &p));
-    *v = read_u64(p);
-    return GLIMPSE_OK;
-}
-
-static glimpse_status skip(cursor *c, uint64_t n) {
-    if (n > (uint64_t)left(c))
-        FAIL(GLIMPSE_E_FORMAT, "%s: truncated: a value of %llu bytes at byte %lld, %lld are left", c->f->path,
-             (unsigned long long)n, (long long)c->at, (long long)left(c));
-    c->at += (int64_t)n;
-    return GLIMPSE_OK;
-}
-
-/* A string into out (cap with its 0); a longer one is skipped and out is "". */
-static glimpse_status take_string(cursor *c, char *out, size_t cap) {
-    uint64_t n;
-    const unsigned char *p;
-    TRY(take_u64(c, &n));
-    if (out) out[0] = 0;
-    if (!out || n >= cap) return skip(c, n);
-    TRY(take(c, (int64_t)n, &p));
-    if (memchr(p, 0, (size_t)n))
-        FAIL(GLIMPSE_E_FORMAT, "%s: a string with a 0 byte at byte %lld", c->f->path, (long long)c->at);
-    memcpy(out, p, (size_t)n);
-    out[n] = 0;
-    return GLIMPSE_OK;
+static glimpse_status take_text(gguf_reader *r, char *out, size_t cap) {
+    gguf_span s;
+    TRY(gguf_take_string(r, &s));
+    return copy_text(r, s, out, cap);
 }
 
 /* === Keys === */
@@ -137,81 +92,55 @@ static field field_of(const char *key) {
     return N_FIELDS;
 }
 
-static glimpse_status scalar(cursor *c, uint32_t type, double *out) {
-    static const int bytes[T_COUNT] = {1, 1, 2, 2, 4, 4, 4, 1, 0, 0, 8, 8, 8};
-    const unsigned char *p;
+static double number_of(const gguf_value *v) {
+    const uint32_t low = (uint32_t)v->bits;
+    double x;
     float f;
-    if (type >= T_COUNT || !bytes[type])
-        FAIL(GLIMPSE_E_FORMAT, "%s: byte %lld: a value of type %u", c->f->path, (long long)c->at, (unsigned)type);
-    TRY(take(c, bytes[type], &p));
-    uint64_t u = 0;
-    for (int i = bytes[type]; i-- > 0;) u = u << 8 | p[i];
-    switch (type) {
-    case T_I8: *out = (int8_t)u; break;
-    case T_I16: *out = (int16_t)u; break;
-    case T_I32: *out = (int32_t)u; break;
-    case T_I64: *out = (double)(int64_t)u; break;
-    case T_F32:
-        memcpy(&f, p, 4);
-        *out = (double)f;
-        break;
-    case T_F64: memcpy(out, p, 8); break;
-    default: *out = (double)u;
+    switch (v->type) {
+    case GGUF_I8: return (int8_t)v->bits;
+    case GGUF_I16: return (int16_t)v->bits;
+    case GGUF_I32: return (int32_t)v->bits;
+    case GGUF_I64: return (double)(int64_t)v->bits;
+    case GGUF_F32: memcpy(&f, &low, 4); return (double)f;
+    case GGUF_F64: memcpy(&x, &v->bits, 8); return x;
+    default: return (double)v->bits;
     }
-    return GLIMPSE_OK;
 }
 
-/* An array passed over; of the vocabulary the tokens that end a text are noted. */
-static glimpse_status skip_array(cursor *c, gguf_ends *ends) {
-    static const int bytes[T_COUNT] = {1, 1, 2, 2, 4, 4, 4, 1, 8, 0, 8, 8, 8}; /* a string takes 8 at least */
-    uint32_t type;
-    uint64_t n;
-    TRY(take_u32(c, &type));
-    TRY(take_u64(c, &n));
-    if (type >= T_COUNT || type == T_ARRAY)
-        FAIL(GLIMPSE_E_FORMAT, "%s: byte %lld: an array of type %u", c->f->path, (long long)c->at, (unsigned)type);
-    if (n > (uint64_t)left(c) / (uint64_t)bytes[type])
-        FAIL(GLIMPSE_E_FORMAT, "%s: byte %lld: an array of %llu elements, %lld bytes are left", c->f->path,
-             (long long)c->at, (unsigned long long)n, (long long)left(c));
-    if (type != T_STRING) return skip(c, n * (uint64_t)bytes[type]);
-    for (uint64_t i = 0; i < n; i++) {
-        uint64_t len;
-        const unsigned char *p;
+/* The tokens of the vocabulary that end a text. */
+static void note_ends(const gguf_reader *r, const gguf_value *tokens, gguf_ends *ends) {
+    size_t at = tokens->bytes.at;
+    for (uint64_t i = 0; i < tokens->n; i++) {
         char text[GGUF_END_BYTES] = "";
-        TRY(take_u64(c, &len));
-        if (!ends || len >= sizeof text) {
-            TRY(skip(c, len));
-            continue;
-        }
-        TRY(take(c, (int64_t)len, &p));
-        if (!memchr(p, 0, (size_t)len)) memcpy(text, p, (size_t)len); /* a piece may hold any byte */
+        gguf_text t = gguf_next_text(r, &at);
+        if (t.n < sizeof text && !memchr(t.s, 0, t.n)) memcpy(text, t.s, t.n); /* a piece may hold any byte */
         if (i < INT32_MAX && *text) gguf_ends_note(ends, (int32_t)i, text);
     }
-    return GLIMPSE_OK;
 }
 
-static glimpse_status read_key(cursor *c, keys *k) {
+static glimpse_status read_key(gguf_reader *r, keys *k) {
     char name[128];
-    uint32_t type;
-    double ignored;
-    TRY(take_string(c, name, sizeof name));
-    TRY(take_u32(c, &type));
+    uint64_t type;
+    gguf_value v;
+    TRY(take_text(r, name, sizeof name));
+    TRY(gguf_take(r, 4, &type));
     field f = field_of(name);
-    if (f < N_FIELDS && k->there[f]) FAIL(GLIMPSE_E_FORMAT, "%s: the key %s is there twice", c->f->path, name);
-    if (f < N_FIELDS) k->there[f] = true, k->type[f] = type;
-    if (f < N_FIELDS && type == T_ARRAY)
-        FAIL(GLIMPSE_E_UNSUPPORTED, "%s: the key %s is a list, one value is expected", c->f->path, name);
-    if (type == T_ARRAY) return skip_array(c, strcmp(name, "tokenizer.ggml.tokens") ? NULL : &k->ends);
-    if (type == T_STRING) {
-        return take_string(c, f < N_FIELDS ? k->text[f] : NULL, sizeof k->text[0]);
-    }
-    return scalar(c, type, f < N_FIELDS ? &k->number[f] : &ignored);
+    if (f < N_FIELDS && k->there[f]) FAIL(GLIMPSE_E_FORMAT, "%s: the key %s is there twice", r->f->path, name);
+    if (f < N_FIELDS && type == GGUF_ARRAY)
+        FAIL(GLIMPSE_E_UNSUPPORTED, "%s: the key %s is a list, one value is expected", r->f->path, name);
+    TRY(gguf_take_value(r, (uint32_t)type, &v));
+    if (v.of == GGUF_STRING && !strcmp(name, "tokenizer.ggml.tokens")) note_ends(r, &v, &k->ends);
+    if (f == N_FIELDS) return GLIMPSE_OK;
+    k->there[f] = true, k->type[f] = v.type;
+    if (v.type == GGUF_STRING) return copy_text(r, v.bytes, k->text[f], sizeof k->text[0]);
+    k->number[f] = number_of(&v);
+    return GLIMPSE_OK;
 }
 
 /* A value of another kind than a number. */
 static glimpse_status is_number(const file *f, const keys *k, field i) {
-    if (k->type[i] == T_STRING || k->type[i] == T_BOOL)
-        FAIL(GLIMPSE_E_FORMAT, "%s: the key %s is a %s, a number is expected", f->path, field_keys[i], k->type[i] == T_BOOL ? "yes or no" : "text");
+    if (k->type[i] == GGUF_STRING || k->type[i] == GGUF_BOOL)
+        FAIL(GLIMPSE_E_FORMAT, "%s: the key %s is a %s, a number is expected", f->path, field_keys[i], k->type[i] == GGUF_BOOL ? "yes or no" : "text");
     return GLIMPSE_OK;
 }
 
@@ -271,7 +200,7 @@ static glimpse_status describe(const file *f, const keys *k, glimpse_model *d, c
                                            {"gptneox", "gpt_neox"}};
     const char *arch = k->text[F_ARCH];
     int32_t ignored;
-    if (!k->there[F_ARCH] || k->type[F_ARCH] != T_STRING)
+    if (!k->there[F_ARCH] || k->type[F_ARCH] != GGUF_STRING)
         FAIL(GLIMPSE_E_FORMAT, "%s: general.architecture is missing", f->path);
     for (size_t i = 0; i < sizeof archs / sizeof *archs; i++)
         if (!strcmp(arch, archs[i][0])) d->arch = archs[i][1];
@@ -476,32 +405,31 @@ static const char *type_name(uint32_t type) {
     return type < 16 ? names[type] : type == 30 ? "BF16" : type == 39 ? "MXFP4" : "of an unknown number";
 }
 
-static glimpse_status read_tensor(cursor *c, weight_list *l, const char *arch, factor_tensors *factors, uint64_t *end,
+static glimpse_status read_tensor(gguf_reader *r, weight_list *l, const char *arch, factor_tensors *factors, uint64_t *end,
                                   uint64_t alignment) {
     bool is_factors;
     char name[MAX_NAME + 1], to[128];
-    const char *path = c->f->path;
-    uint32_t n_dims, type;
-    uint64_t offset, dim;
+    const char *path = r->f->path;
+    uint64_t n_dims, type, offset, dim;
     weight w = {0};
-    TRY(take_string(c, name, sizeof name));
+    TRY(take_text(r, name, sizeof name));
     if (!*name) FAIL(GLIMPSE_E_FORMAT, "%s: the name of a tensor has no bytes or more than %d", path, (int)MAX_NAME);
-    TRY(take_u32(c, &n_dims));
+    TRY(gguf_take(r, 4, &n_dims));
     if (n_dims < 1 || n_dims > 4)
         FAIL(GLIMPSE_E_FORMAT, "%s: tensor %s has %u dimensions, 1 to 4 are possible", path, name, (unsigned)n_dims);
     for (uint32_t i = 0; i < n_dims; i++) {
-        TRY(take_u64(c, &dim));
+        TRY(gguf_take(r, 8, &dim));
         if (dim < 1 || dim > (uint64_t)1 << 40)
             FAIL(GLIMPSE_E_FORMAT, "%s: tensor %s: dimension %u is %llu", path, name, (unsigned)i,
                  (unsigned long long)dim);
         w.dims[n_dims - 1 - i] = (int64_t)dim;
     }
     w.n_dims = (int32_t)n_dims;
-    TRY(take_u32(c, &type));
-    TRY(take_u64(c, &offset));
+    TRY(gguf_take(r, 4, &type));
+    TRY(gguf_take(r, 8, &offset));
     int64_t elements = weight_elements(w.dims, w.n_dims);
     if (elements < 0) FAIL(GLIMPSE_E_FORMAT, "%s: tensor %s: its dimensions' product overflows", path, name);
-    c_snprintf(w.dtype_name, sizeof w.dtype_name, "%s", type_name(type));
+    c_snprintf(w.dtype_name, sizeof w.dtype_name, "%s", type_name((uint32_t)type));
     switch (type) {
     case 0: w.dtype = WEIGHT_F32, w.bytes = 4 * elements; break;
     case 1: w.dtype = WEIGHT_F16, w.bytes = 2 * elements; break;
@@ -516,66 +444,65 @@ static glimpse_status read_tensor(cursor *c, weight_list *l, const char *arch, f
         FAIL(GLIMPSE_E_UNSUPPORTED,
              "%s: tensor %s has the type %s (%u); F32, F16, BF16 and Q8_0 are read\n"
              "hint: convert it with --outtype f16 or q8_0",
-             path, name, type_name(type), (unsigned)type);
+             path, name, type_name((uint32_t)type), (unsigned)type);
     }
     /* One after another, as every writer lays them: no holes, no overlaps. */
     uint64_t expected = (*end + alignment - 1) / alignment * alignment;
     if (offset != expected)
         FAIL(GLIMPSE_E_FORMAT, "%s: tensor %s begins at byte %llu of the data, expected %llu", path, name,
              (unsigned long long)offset, (unsigned long long)expected);
-    if (w.bytes > c->f->size || offset > (uint64_t)c->f->size)
+    if (w.bytes > r->f->size || offset > (uint64_t)r->f->size)
         FAIL(GLIMPSE_E_FORMAT, "%s: truncated: tensor %s has %lld bytes from %llu, the file %lld", path, name,
-             (long long)w.bytes, (unsigned long long)offset, (long long)c->f->size);
+             (long long)w.bytes, (unsigned long long)offset, (long long)r->f->size);
     *end = offset + (uint64_t)w.bytes;
     w.at = (int64_t)offset; /* the data's first byte is added when it is known */
-    TRY(note_factors(c->f, name, &w, factors, &is_factors));
+    TRY(note_factors(r->f, name, &w, factors, &is_factors));
     if (is_factors) return GLIMPSE_OK;
-    TRY(rename_tensor(c->f, arch, name, to));
+    TRY(rename_tensor(r->f, arch, name, to));
     return weights_add(l, &w, to, strlen(to));
 }
 
 /* ends (*n_ends): what ends a text, in the order of gguf_ends_list. */
-static glimpse_status read_header(cursor *c, weight_list *l, glimpse_model *d, config_facts *facts, int32_t *ends, int *n_ends) {
+static glimpse_status read_header(gguf_reader *r, weight_list *l, glimpse_model *d, config_facts *facts, int32_t *ends, int *n_ends) {
     keys k = {0};
     factor_tensors factors = {0};
     int32_t original;
-    uint32_t magic, version;
-    uint64_t tensors, n_keys, end = 0;
+    uint64_t magic, version, tensors, n_keys, end = 0;
     int32_t alignment;
-    TRY(take_u32(c, &magic));
-    TRY(take_u32(c, &version));
+    TRY(gguf_take(r, 4, &magic));
+    TRY(gguf_take(r, 4, &version));
     if (version != 3)
-        FAIL(GLIMPSE_E_UNSUPPORTED, "%s: GGUF of version %u, 3 is read%s", c->f->path, (unsigned)version,
+        FAIL(GLIMPSE_E_UNSUPPORTED, "%s: GGUF of version %u, 3 is read%s", r->f->path, (unsigned)version,
              version == 50331648 ? " (it is big-endian)" : "");
-    TRY(take_u64(c, &tensors));
-    TRY(take_u64(c, &n_keys));
-    if (n_keys > MAX_KEYS || n_keys > (uint64_t)left(c) / 13)
-        FAIL(GLIMPSE_E_FORMAT, "%s: %llu keys, %lld bytes are left", c->f->path, (unsigned long long)n_keys,
-             (long long)left(c));
-    for (; n_keys; n_keys--) TRY(read_key(c, &k));
-    if (tensors > MAX_WEIGHTS || tensors > (uint64_t)left(c) / 32)
-        FAIL(GLIMPSE_E_FORMAT, "%s: %llu tensors, %lld bytes are left", c->f->path, (unsigned long long)tensors,
-             (long long)left(c));
-    TRY(whole(c->f, &k, F_ALIGNMENT, 1, 1 << 20, 32, &alignment));
+    TRY(gguf_take(r, 8, &tensors));
+    TRY(gguf_take(r, 8, &n_keys));
+    if (n_keys > MAX_KEYS || n_keys > gguf_left(r) / 13)
+        FAIL(GLIMPSE_E_FORMAT, "%s: %llu keys, %lld bytes are left", r->f->path, (unsigned long long)n_keys,
+             (long long)gguf_left(r));
+    for (; n_keys; n_keys--) TRY(read_key(r, &k));
+    if (tensors > MAX_WEIGHTS || tensors > gguf_left(r) / 32)
+        FAIL(GLIMPSE_E_FORMAT, "%s: %llu tensors, %lld bytes are left", r->f->path, (unsigned long long)tensors,
+             (long long)gguf_left(r));
+    TRY(whole(r->f, &k, F_ALIGNMENT, 1, 1 << 20, 32, &alignment));
     if (alignment & (alignment - 1))
-        FAIL(GLIMPSE_E_FORMAT, "%s: general.alignment is %d, no power of 2", c->f->path, (int)alignment);
-    TRY(describe(c->f, &k, d, facts));
+        FAIL(GLIMPSE_E_FORMAT, "%s: general.alignment is %d, no power of 2", r->f->path, (int)alignment);
+    TRY(describe(r->f, &k, d, facts));
     int32_t named[6];
     for (int i = 0; i < 6; i++) {
         const field which = (field)((i < 3 ? F_EOS : F_FIM_PAD - 3) + i);
-        if (k.there[which] && k.type[which] != T_STRING && k.number[which] == UINT32_MAX) k.there[which] = false; /* llama.cpp's "none" */
-        TRY(whole(c->f, &k, which, 0, INT32_MAX, INT32_MAX, &named[i]));
+        if (k.there[which] && k.type[which] != GGUF_STRING && k.number[which] == UINT32_MAX) k.there[which] = false; /* llama.cpp's "none" */
+        TRY(whole(r->f, &k, which, 0, INT32_MAX, INT32_MAX, &named[i]));
         if (named[i] == INT32_MAX) named[i] = -1;
     }
     *n_ends = gguf_ends_list(&k.ends, named, ends);
-    for (; tensors; tensors--) TRY(read_tensor(c, l, d->arch, &factors, &end, (uint64_t)alignment));
-    int64_t data = (c->at + alignment - 1) / alignment * alignment;
-    if (data > c->f->size || end > (uint64_t)(c->f->size - data))
+    for (; tensors; tensors--) TRY(read_tensor(r, l, d->arch, &factors, &end, (uint64_t)alignment));
+    int64_t data = ((int64_t)r->at + alignment - 1) / alignment * alignment;
+    if (data > r->f->size || end > (uint64_t)(r->f->size - data))
         FAIL(GLIMPSE_E_FORMAT, "%s: truncated: its tensors need %llu bytes from byte %lld, the file has %lld",
-             c->f->path, (unsigned long long)end, (long long)data, (long long)c->f->size);
+             r->f->path, (unsigned long long)end, (long long)data, (long long)r->f->size);
     for (int32_t i = 0; i < l->n; i++) l->w[i].at += data;
-    TRY(whole(c->f, &k, F_ORIGINAL, 1, 1 << 24, d->max_seq_len, &original));
-    return use_factors(c->f, &factors, data, original, d);
+    TRY(whole(r->f, &k, F_ORIGINAL, 1, 1 << 24, d->max_seq_len, &original));
+    return use_factors(r->f, &factors, data, original, d);
 }
 
 glimpse_status gguf_read(const char *path, checkpoint_progress progress, void *user, model **out) {
@@ -583,14 +510,13 @@ glimpse_status gguf_read(const char *path, checkpoint_progress progress, void *u
     weight_list l = {0};
     glimpse_model d = GLIMPSE_MODEL_INIT;
     config_facts facts = {0};
-    cursor c = {0};
+    gguf_reader r = {0};
     int32_t index;
     TRY_GOTO(weights_open_file(&l, path, &index));
-    c.f = &l.files[0];
-    if (!(c.window = malloc(WINDOW))) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory to read %s", path);
+    r.f = &l.files[0];
     int32_t ends[GGUF_ENDS + 9];
     int n_ends;
-    TRY_GOTO(read_header(&c, &l, &d, &facts, ends, &n_ends));
+    TRY_GOTO(read_header(&r, &l, &d, &facts, ends, &n_ends));
     const weight *wte = weights_find(&l, "model.embed_tokens.weight");
     if (!wte) wte = weights_find(&l, "transformer.wte.weight");
     if (!wte) wte = weights_find(&l, "gpt_neox.embed_in.weight");
@@ -603,7 +529,7 @@ glimpse_status gguf_read(const char *path, checkpoint_progress progress, void *u
     TRY_GOTO(config_fit_weights(path, &l, &d, &facts));
     st = weights_read(&l, &d, progress, user, out);
 out:
-    free(c.window);
+    buf_free(&r.bytes);
     weights_free(&l);
     return st;
 }

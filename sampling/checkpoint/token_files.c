@@ -8,6 +8,7 @@
 
 #include "include/internal/file.h"
 #include "include/internal/status.h"
+#include "sampling/checkpoint/gguf_keys.h"
 #include "sampling/checkpoint/json_tree.h"
 #include "sampling/tokenizer/tokenizer_writer.h"
 
@@ -132,14 +133,6 @@ static void name_for(const char *path, const buffer *b, char name[MAX_NAME]) {
     else c_snprintf(name, MAX_NAME, "tokenizer.bin");
 }
 
-static bool is_gguf(const char *path) {
-    file f = FILE_INIT;
-    char magic[4] = "";
-    bool is = file_open_read(path, &f) >= 0 && f.size >= 4 && file_read_at(&f, 0, magic, 4) >= 0 && !memcmp(magic, "GGUF", 4);
-    file_close(&f);
-    return is;
-}
-
 /* === tokenizer_config.json === */
 /* "name": "text" of a token that is one to transformers too: a name that is cut out of a text wherever it stands. */
 static void put_end(buffer *b, const char *key, tokenizer *t, int32_t id) {
@@ -193,7 +186,7 @@ static glimpse_status take_original(token_files *f, tokenizer *t, const char *wh
     glimpse_status st = GLIMPSE_OK;
     buffer b = {0};
     char name[MAX_NAME] = "tokenizer.model";
-    bool file = path_is_file(t->source), gguf = file && is_gguf(t->source);
+    bool file = path_is_file(t->source), gguf = gguf_is(t->source);
     if (gguf) TRY_GOTO(tokenizer_to_model(t, &b));
     else if (file) {
         TRY_GOTO(file_read_all(t->source, MAX_BYTES, &b));
@@ -216,7 +209,7 @@ static glimpse_status take_tokenizer(token_files *f, tokenizer *t, const model *
     buffer json = {0};
     char why[WHY_BYTES] = "";
     char *dir = path_is_file(t->source) ? path_dir(t->source) : NULL;
-    bool gguf = dir && is_gguf(t->source);
+    bool gguf = dir && gguf_is(t->source);
     if (!strcmp(t->ops->kind, "tokenizer.json") && !gguf) {
         if (!dir) FAIL_GOTO(GLIMPSE_E_IO, "%s is no longer there", t->source);
         TRY_GOTO(take(f, t->source, "tokenizer.json"));
@@ -258,7 +251,7 @@ glimpse_status token_files_copy(const char *path, const char *why, token_files *
     char *dir = path_dir(path);
     token_files *f = calloc(1, sizeof *f);
     if (!f || !dir) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a tokenizer");
-    if (is_gguf(path)) FAIL_GOTO(GLIMPSE_E_IO, "%s holds weights, which are not copied", path);
+    if (gguf_is(path)) FAIL_GOTO(GLIMPSE_E_IO, "%s holds weights, which are not copied", path);
     if (leaves(path)) note_left_out(f, path_base(path));
     else {
         TRY_GOTO(file_read_all(path, MAX_BYTES, &b));

@@ -6,114 +6,24 @@
 #include <string.h>
 
 #include "include/internal/file.h"
+#include "sampling/checkpoint/gguf_keys.h"
 #include "sampling/tokenizer/spm_model.h"
 
-enum { T_U8, T_I8, T_U16, T_I16, T_U32, T_I32, T_F32, T_BOOL, T_STRING, T_ARRAY, T_U64, T_I64, T_F64, T_COUNT };
-enum { MAX_KEYS = 1 << 16, CHUNK = 1 << 20, MAX_BYTES = 256 << 20 };
-
-typedef struct text_ref {
-    const char *s;
-    size_t n;
-} text_ref;
-
-typedef struct reader {
-    const char *path;
-    buffer bytes; /* the file so far */
-    const file *f;
-    size_t at;
-} reader;
-
-/* Bytes up to `n` behind the place are in memory; the file is read in chunks, as far as its keys go. */
-static glimpse_status need(reader *r, uint64_t n) {
-    uint64_t end = r->at + n;
-    if (n > (uint64_t)r->f->size || end > (uint64_t)r->f->size)
-        FAIL(GLIMPSE_E_FORMAT, "%s: truncated: %llu bytes are expected at byte %zu, the file has %lld", r->path,
-             (unsigned long long)n, r->at, (long long)r->f->size);
-    while (r->bytes.n < end) {
-        uint64_t more = end - r->bytes.n > CHUNK ? end - r->bytes.n : CHUNK;
-        if (more > (uint64_t)r->f->size - r->bytes.n) more = (uint64_t)r->f->size - r->bytes.n;
-        if (r->bytes.n + more > MAX_BYTES) FAIL(GLIMPSE_E_FORMAT, "%s: its keys take more than %d bytes", r->path, (int)MAX_BYTES);
-        char *room = buf_reserve(&r->bytes, (size_t)more);
-        if (!room) FAIL(GLIMPSE_E_MEMORY, "no memory for the keys of a GGUF file");
-        TRY(file_read_at(r->f, (int64_t)r->bytes.n, room, (size_t)more));
-        buf_advance(&r->bytes, (size_t)more);
-    }
-    return GLIMPSE_OK;
-}
-
-static uint64_t u64_at(const void *p) { return u32_le(p) | (uint64_t)u32_le((const char *)p + 4) << 32; }
-
-static glimpse_status take(reader *r, int bytes, uint64_t *v) {
-    TRY(need(r, (uint64_t)bytes));
-    *v = 0;
-    for (int i = bytes; i-- > 0;) *v = *v << 8 | (unsigned char)r->bytes.bytes[r->at + (size_t)i];
-    r->at += (size_t)bytes;
-    return GLIMPSE_OK;
-}
-
-/* Places, not pointers: the buffer may still move. */
-typedef struct span {
-    size_t at, n;
-} span;
-
-static glimpse_status take_string(reader *r, span *s) {
-    uint64_t n;
-    TRY(take(r, 8, &n));
-    TRY(need(r, n));
-    *s = (span){r->at, (size_t)n};
-    r->at += (size_t)n;
-    return GLIMPSE_OK;
-}
-
-static const int sizes[T_COUNT] = {1, 1, 2, 2, 4, 4, 4, 1, 0, 0, 8, 8, 8};
-
-typedef struct value {
-    uint32_t type, of; /* of: an array's elements */
-    uint64_t bits, n;
-    span bytes; /* a string's, or an array's elements */
-} value;
-
-static glimpse_status take_value(reader *r, value *v) {
-    uint64_t type;
-    TRY(take(r, 4, &type));
-    *v = (value){.type = (uint32_t)type};
-    if (v->type == T_STRING) return take_string(r, &v->bytes);
-    if (v->type < T_COUNT && sizes[v->type]) return take(r, sizes[v->type], &v->bits);
-    if (v->type != T_ARRAY) FAIL(GLIMPSE_E_FORMAT, "%s: byte %zu: a value of type %u", r->path, r->at, (unsigned)v->type);
-    TRY(take(r, 4, &type));
-    TRY(take(r, 8, &v->n));
-    v->of = (uint32_t)type;
-    if (v->of >= T_COUNT || v->of == T_ARRAY)
-        FAIL(GLIMPSE_E_FORMAT, "%s: byte %zu: an array of type %u", r->path, r->at, (unsigned)v->of);
-    uint64_t least = v->of == T_STRING ? 8 : (uint64_t)sizes[v->of];
-    if (v->n > ((uint64_t)r->f->size - r->at) / least)
-        FAIL(GLIMPSE_E_FORMAT, "%s: byte %zu: an array of %llu elements, %llu bytes are left", r->path, r->at,
-             (unsigned long long)v->n, (unsigned long long)((uint64_t)r->f->size - r->at));
-    v->bytes.at = r->at;
-    span ignored;
-    if (v->of == T_STRING)
-        for (uint64_t i = 0; i < v->n; i++) TRY(take_string(r, &ignored));
-    else {
-        TRY(need(r, v->n * least));
-        r->at += (size_t)(v->n * least);
-    }
-    v->bytes.n = r->at - v->bytes.at;
-    return GLIMPSE_OK;
-}
+enum { MAX_KEYS = 1 << 16 };
 
 enum { K_MODEL, K_PRE, K_TOKENS, K_SCORES, K_TYPES, K_MERGES, K_RULES, K_BOS, K_EOS, K_UNK, K_ADD_BOS, K_ADD_EOS, K_SPACE,
        K_EXTRA, K_CLS, K_SEP, N_WANTED };
 static const struct {
     const char *key;
-    int type; /* T_ARRAY: of `of`; -1: any whole number or flag */
+    int type; /* GGUF_ARRAY: of `of`; -1: any whole number or flag */
     int of;
-} wanted[N_WANTED] = {{"model", T_STRING, 0},
-                      {"pre", T_STRING, 0},
-                      {"tokens", T_ARRAY, T_STRING},
-                      {"scores", T_ARRAY, T_F32},
-                      {"token_type", T_ARRAY, T_I32},
-                      {"merges", T_ARRAY, T_STRING},
-                      {"precompiled_charsmap", T_ARRAY, T_I8},
+} wanted[N_WANTED] = {{"model", GGUF_STRING, 0},
+                      {"pre", GGUF_STRING, 0},
+                      {"tokens", GGUF_ARRAY, GGUF_STRING},
+                      {"scores", GGUF_ARRAY, GGUF_F32},
+                      {"token_type", GGUF_ARRAY, GGUF_I32},
+                      {"merges", GGUF_ARRAY, GGUF_STRING},
+                      {"precompiled_charsmap", GGUF_ARRAY, GGUF_I8},
                       {"bos_token_id", -1, 0},
                       {"eos_token_id", -1, 0},
                       {"unknown_token_id", -1, 0},
@@ -124,32 +34,34 @@ static const struct {
                       {"cls_token_id", -1, 0},
                       {"seperator_token_id", -1, 0}}; /* spelt so by gguf-py */
 
-static glimpse_status read_keys(reader *r, value found[N_WANTED], bool there[N_WANTED]) {
+static glimpse_status read_keys(gguf_reader *r, gguf_value found[N_WANTED], bool there[N_WANTED]) {
     static const char prefix[] = "tokenizer.ggml.";
-    uint64_t version, tensors, keys;
-    r->at = 4;
-    TRY(take(r, 4, &version));
-    TRY(take(r, 8, &tensors));
-    TRY(take(r, 8, &keys));
-    if (version < 2 || version > 3) FAIL(GLIMPSE_E_UNSUPPORTED, "%s: GGUF version %u, 2 and 3 are read", r->path, (unsigned)version);
-    if (keys > MAX_KEYS) FAIL(GLIMPSE_E_FORMAT, "%s: %llu keys, at most %d are read", r->path, (unsigned long long)keys, (int)MAX_KEYS);
+    uint64_t magic, version, tensors, keys;
+    TRY(gguf_take(r, 4, &magic));
+    TRY(gguf_take(r, 4, &version));
+    TRY(gguf_take(r, 8, &tensors));
+    TRY(gguf_take(r, 8, &keys));
+    if (version < 2 || version > 3) FAIL(GLIMPSE_E_UNSUPPORTED, "%s: GGUF version %u, 2 and 3 are read", r->f->path, (unsigned)version);
+    if (keys > MAX_KEYS) FAIL(GLIMPSE_E_FORMAT, "%s: %llu keys, at most %d are read", r->f->path, (unsigned long long)keys, (int)MAX_KEYS);
     for (; keys; keys--) {
-        span name;
-        value v;
-        TRY(take_string(r, &name));
-        TRY(take_value(r, &v));
+        gguf_span name;
+        gguf_value v;
+        uint64_t type;
+        TRY(gguf_take_string(r, &name));
+        TRY(gguf_take(r, 4, &type));
+        TRY(gguf_take_value(r, (uint32_t)type, &v));
         const char *s = r->bytes.bytes + name.at;
         if (name.n < sizeof prefix || memcmp(s, prefix, sizeof prefix - 1)) continue;
         s += sizeof prefix - 1;
         for (int i = 0; i < N_WANTED; i++) {
             if (strlen(wanted[i].key) != name.n - (sizeof prefix - 1) || memcmp(s, wanted[i].key, strlen(wanted[i].key))) continue;
-            bool scalar = v.type != T_STRING && v.type != T_ARRAY && v.type != T_F32 && v.type != T_F64;
+            bool scalar = v.type != GGUF_STRING && v.type != GGUF_ARRAY && v.type != GGUF_F32 && v.type != GGUF_F64;
             bool fits = wanted[i].type < 0 ? scalar
                                            : (int)v.type == wanted[i].type &&
-                                                 (v.type != T_ARRAY || (int)v.of == wanted[i].of ||
-                                                  (wanted[i].of == T_I32 && v.of == T_U32) || (wanted[i].of == T_I8 && v.of == T_U8));
+                                                 (v.type != GGUF_ARRAY || (int)v.of == wanted[i].of ||
+                                                  (wanted[i].of == GGUF_I32 && v.of == GGUF_U32) || (wanted[i].of == GGUF_I8 && v.of == GGUF_U8));
             if (!fits || there[i])
-                FAIL(GLIMPSE_E_FORMAT, "%s: the key tokenizer.ggml.%s is %s", r->path, wanted[i].key,
+                FAIL(GLIMPSE_E_FORMAT, "%s: the key tokenizer.ggml.%s is %s", r->f->path, wanted[i].key,
                      there[i] ? "there twice" : "of another type than it should be");
             found[i] = v, there[i] = true;
         }
@@ -157,34 +69,26 @@ static glimpse_status read_keys(reader *r, value found[N_WANTED], bool there[N_W
     return GLIMPSE_OK;
 }
 
-static bool says(const reader *r, const value *v, const char *text) {
+static bool says(const gguf_reader *r, const gguf_value *v, const char *text) {
     return v->bytes.n == strlen(text) && !memcmp(r->bytes.bytes + v->bytes.at, text, v->bytes.n);
 }
 
-/* The next string of an array of strings, whose lengths were checked when it was read. */
-static text_ref next_text(const reader *r, size_t *at) {
-    uint64_t n = u64_at(r->bytes.bytes + *at);
-    text_ref t = {r->bytes.bytes + *at + 8, (size_t)n};
-    *at += 8 + (size_t)n;
-    return t;
-}
-
-static int32_t i32_of(const reader *r, const value *v, uint64_t i) {
+static int32_t i32_of(const gguf_reader *r, const gguf_value *v, uint64_t i) {
     return (int32_t)u32_le(r->bytes.bytes + v->bytes.at + 4 * i);
 }
 
-static int32_t id_or(const value found[N_WANTED], const bool there[N_WANTED], int k, int32_t fallback) {
+static int32_t id_or(const gguf_value found[N_WANTED], const bool there[N_WANTED], int k, int32_t fallback) {
     return !there[k] || found[k].bits >= INT32_MAX ? fallback : (int32_t)found[k].bits;
 }
 
-static glimpse_status sentencepiece_kind(const reader *r, const value found[N_WANTED], const bool there[N_WANTED], bool t5,
+static glimpse_status sentencepiece_kind(const gguf_reader *r, const gguf_value found[N_WANTED], const bool there[N_WANTED], bool t5,
                                          tokenizer **out) {
     glimpse_status st = GLIMPSE_OK;
     spm s = {.kind = t5 ? SPM_UNIGRAM : SPM_BPE, .escape = true, .unk = -1, .add_bos = !t5, .add_eos = t5};
     size_t at = found[K_TOKENS].bytes.at;
     uint64_t n = found[K_TOKENS].n;
     if (!there[K_SCORES] || found[K_SCORES].n != n || !there[K_TYPES] || found[K_TYPES].n != n)
-        FAIL(GLIMPSE_E_FORMAT, "%s: %llu tokens, %llu scores and %llu types", r->path, (unsigned long long)n,
+        FAIL(GLIMPSE_E_FORMAT, "%s: %llu tokens, %llu scores and %llu types", r->f->path, (unsigned long long)n,
              (unsigned long long)found[K_SCORES].n, (unsigned long long)found[K_TYPES].n);
     s.dummy_prefix = !there[K_SPACE] || found[K_SPACE].bits;
     s.remove_extra = there[K_EXTRA] && found[K_EXTRA].bits;
@@ -193,26 +97,26 @@ static glimpse_status sentencepiece_kind(const reader *r, const value found[N_WA
     if (there[K_ADD_BOS]) s.add_bos = found[K_ADD_BOS].bits;
     if (there[K_ADD_EOS]) s.add_eos = found[K_ADD_EOS].bits;
     if (there[K_RULES] && found[K_RULES].bytes.n)
-        TRY_GOTO(charsmap_open(r->path, r->bytes.bytes + found[K_RULES].bytes.at, found[K_RULES].bytes.n, &s.rules));
+        TRY_GOTO(charsmap_open(r->f->path, r->bytes.bytes + found[K_RULES].bytes.at, found[K_RULES].bytes.n, &s.rules));
     for (uint64_t i = 0; i < n; i++) {
-        text_ref t = next_text(r, &at);
+        gguf_text t = gguf_next_text(r, &at);
         uint32_t bits = (uint32_t)i32_of(r, &found[K_SCORES], i);
         int32_t type = i32_of(r, &found[K_TYPES], i);
         float score;
         memcpy(&score, &bits, 4);
         if (type < SPM_NORMAL || type > SPM_BYTE)
-            FAIL_GOTO(GLIMPSE_E_FORMAT, "%s: token %llu has the type %d, 1 to 6 are known", r->path, (unsigned long long)i, (int)type);
+            FAIL_GOTO(GLIMPSE_E_FORMAT, "%s: token %llu has the type %d, 1 to 6 are known", r->f->path, (unsigned long long)i, (int)type);
         if (type == SPM_BYTE) s.byte_fallback = true;
         spm_put(&s, t.s, t.n, score, (spm_type)type);
     }
-    st = spm_tokenizer_new(r->path, &s, out);
+    st = spm_tokenizer_new(r->f->path, &s, out);
 out:
     spm_free(&s);
     return st;
 }
 
 /* The pattern of tokenizer.ggml.pre, as the text that stands in a tokenizer.json. */
-static const char *pattern_of(const reader *r, const value *pre, bool there) {
+static const char *pattern_of(const gguf_reader *r, const gguf_value *pre, bool there) {
     static const char gpt2[] = "'s|'t|'re|'ve|'m|'ll|'d| ?\\\\p{L}+| ?\\\\p{N}+| ?[^\\\\s\\\\p{L}\\\\p{N}]+|\\\\s+(?!\\\\S)|\\\\s+";
     static const char llama3[] = "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\\\r\\\\n\\\\p{L}\\\\p{N}]?\\\\p{L}+|\\\\p{N}{1,3}| "
                                  "?[^\\\\s\\\\p{L}\\\\p{N}]+[\\\\r\\\\n]*|\\\\s*[\\\\r\\\\n]+|\\\\s+(?!\\\\S)|\\\\s+";
@@ -247,23 +151,23 @@ static void put_bos(buffer *json, const char *name, size_t n, int32_t id) {
 }
 
 /* Byte pairs: written as a tokenizer.json and read by its reader, which has every check. */
-static glimpse_status byte_pair_json(const reader *r, const value found[N_WANTED], const bool there[N_WANTED], buffer *json) {
-    const value *tokens = &found[K_TOKENS], *merges = &found[K_MERGES];
+static glimpse_status byte_pair_json(const gguf_reader *r, const gguf_value found[N_WANTED], const bool there[N_WANTED], buffer *json) {
+    const gguf_value *tokens = &found[K_TOKENS], *merges = &found[K_MERGES];
     const char *pattern = pattern_of(r, &found[K_PRE], there[K_PRE]);
     int32_t bos = id_or(found, there, K_BOS, -1);
-    if (!there[K_MERGES]) FAIL(GLIMPSE_E_FORMAT, "%s: tokenizer.ggml.merges is missing", r->path);
-    if (there[K_TYPES] && found[K_TYPES].n != tokens->n) FAIL(GLIMPSE_E_FORMAT, "%s: tokens and their types differ in number", r->path);
+    if (!there[K_MERGES]) FAIL(GLIMPSE_E_FORMAT, "%s: tokenizer.ggml.merges is missing", r->f->path);
+    if (there[K_TYPES] && found[K_TYPES].n != tokens->n) FAIL(GLIMPSE_E_FORMAT, "%s: tokens and their types differ in number", r->f->path);
     if (!pattern)
         FAIL(GLIMPSE_E_UNSUPPORTED,
              "%s: the pre-tokenizer \"%.*s\" (tokenizer.ggml.pre) is not known\nhint: --tokenizer names the model's own "
              "tokenizer.json",
-             r->path, found[K_PRE].bytes.n < 60 ? (int)found[K_PRE].bytes.n : 60, r->bytes.bytes + found[K_PRE].bytes.at);
+             r->f->path, found[K_PRE].bytes.n < 60 ? (int)found[K_PRE].bytes.n : 60, r->bytes.bytes + found[K_PRE].bytes.at);
     buf_puts(json, "{\"version\":\"1.0\",\"truncation\":null,\"padding\":null,\"added_tokens\":[");
     size_t at = tokens->bytes.at;
     bool some = false;
-    text_ref first = {"", 0};
+    gguf_text first = {"", 0};
     for (uint64_t i = 0; i < tokens->n; i++) {
-        text_ref t = next_text(r, &at);
+        gguf_text t = gguf_next_text(r, &at);
         int32_t type = there[K_TYPES] ? i32_of(r, &found[K_TYPES], i) : SPM_NORMAL;
         if (bos >= 0 && i == (uint64_t)bos) first = t;
         if (type != SPM_CONTROL && type != SPM_USER) continue;
@@ -285,7 +189,7 @@ static glimpse_status byte_pair_json(const reader *r, const value found[N_WANTED
                there[K_PRE] && (says(r, &found[K_PRE], "llama-bpe") || says(r, &found[K_PRE], "tekken")) ? "true" : "false");
     at = tokens->bytes.at;
     for (uint64_t i = 0; i < tokens->n; i++) {
-        text_ref t = next_text(r, &at);
+        gguf_text t = gguf_next_text(r, &at);
         if (i) buf_putc(json, ',');
         buf_json_string(json, t.s, t.n);
         buf_printf(json, ":%llu", (unsigned long long)i);
@@ -293,7 +197,7 @@ static glimpse_status byte_pair_json(const reader *r, const value found[N_WANTED
     buf_puts(json, "},\"merges\":[");
     at = merges->bytes.at;
     for (uint64_t i = 0; i < merges->n; i++) {
-        text_ref t = next_text(r, &at);
+        gguf_text t = gguf_next_text(r, &at);
         if (i) buf_putc(json, ',');
         buf_json_string(json, t.s, t.n);
     }
@@ -302,12 +206,12 @@ static glimpse_status byte_pair_json(const reader *r, const value found[N_WANTED
     return GLIMPSE_OK;
 }
 
-static glimpse_status byte_pair_kind(const reader *r, const value found[N_WANTED], const bool there[N_WANTED], tokenizer **out) {
+static glimpse_status byte_pair_kind(const gguf_reader *r, const gguf_value found[N_WANTED], const bool there[N_WANTED], tokenizer **out) {
     glimpse_status st = GLIMPSE_OK;
     buffer json = {0};
     int32_t bos = id_or(found, there, K_BOS, -1), eos = id_or(found, there, K_EOS, -1);
     TRY_GOTO(byte_pair_json(r, found, there, &json));
-    TRY_GOTO(json_tokenizer_new(r->path, json.bytes, json.n, NULL, out));
+    TRY_GOTO(json_tokenizer_new(r->f->path, json.bytes, json.n, NULL, out));
     tokenizer *t = *out;
     if (bos >= 0 && bos < t->vocab_size) t->bos = bos;
     if (eos >= 0 && eos < t->vocab_size) t->eos = eos;
@@ -316,25 +220,25 @@ out:
     return st;
 }
 
-static bool is_text(text_ref t, const char *text) { return t.n == strlen(text) && !memcmp(t.s, text, t.n); }
+static bool is_text(gguf_text t, const char *text) { return t.n == strlen(text) && !memcmp(t.s, text, t.n); }
 
 /* The vocabulary of a WordPiece model: llama.cpp writes U+2581 before what begins a word and drops the ## of what goes on
  * (convert_hf_to_gguf.py, BertModel).  *cased: some piece has a capital letter. */
-static void put_word_pieces(const reader *r, const value *tokens, const value *types, bool typed, buffer *vocab, buffer *added,
+static void put_word_pieces(const gguf_reader *r, const gguf_value *tokens, const gguf_value *types, bool typed, buffer *vocab, buffer *added,
                             int32_t ids[3], bool *cased) {
     static const char *const names[3] = {"[UNK]", "[CLS]", "[SEP]"};
     static const char mark[] = "\xe2\x96\x81";
     size_t at = tokens->bytes.at, m = sizeof mark - 1;
     buffer piece = {0};
     for (uint64_t i = 0; i < tokens->n; i++) {
-        text_ref t = next_text(r, &at);
+        gguf_text t = gguf_next_text(r, &at);
         bool control = typed ? i32_of(r, types, i) == SPM_CONTROL : special_text(t.s, t.n);
         buf_clear(&piece);
         bool begins = t.n >= m && !memcmp(t.s, mark, m);
         if (!control && !begins) buf_puts(&piece, "##");
         if (!control && begins) buf_put(&piece, t.s + m, t.n - m);
         else buf_put(&piece, t.s, t.n);
-        text_ref plain = {buf_str(&piece), piece.n};
+        gguf_text plain = {buf_str(&piece), piece.n};
         for (int k = 0; k < 3; k++)
             if (ids[k] < 0 && is_text(plain, names[k])) ids[k] = (int32_t)i;
         for (size_t k = 0; k < piece.n && !control && plain.s[0] != '['; k++)
@@ -353,22 +257,22 @@ static void put_word_pieces(const reader *r, const value *tokens, const value *t
 }
 
 /* BERT's, with its normalizer: the file does not say whether it makes letters small, its pieces do. */
-static glimpse_status word_piece_json(const reader *r, const value found[N_WANTED], const bool there[N_WANTED], buffer *json) {
+static glimpse_status word_piece_json(const gguf_reader *r, const gguf_value found[N_WANTED], const bool there[N_WANTED], buffer *json) {
     glimpse_status st = GLIMPSE_OK;
     buffer vocab = {0}, added = {0};
-    const value *tokens = &found[K_TOKENS];
+    const gguf_value *tokens = &found[K_TOKENS];
     bool cased = false;
     int32_t bos = id_or(found, there, K_BOS, -1), eos = id_or(found, there, K_EOS, -1);
     int32_t ids[3] = {id_or(found, there, K_UNK, -1), id_or(found, there, K_CLS, bos), id_or(found, there, K_SEP, eos)};
-    if (there[K_TYPES] && found[K_TYPES].n != tokens->n) FAIL(GLIMPSE_E_FORMAT, "%s: tokens and their types differ in number", r->path);
+    if (there[K_TYPES] && found[K_TYPES].n != tokens->n) FAIL(GLIMPSE_E_FORMAT, "%s: tokens and their types differ in number", r->f->path);
     put_word_pieces(r, tokens, &found[K_TYPES], there[K_TYPES], &vocab, &added, ids, &cased);
     for (int i = 0; i < 3; i++)
         if (ids[i] < 0 || (uint64_t)ids[i] >= tokens->n)
-            FAIL_GOTO(GLIMPSE_E_FORMAT, "%s: WordPiece without a token for %s", r->path,
+            FAIL_GOTO(GLIMPSE_E_FORMAT, "%s: WordPiece without a token for %s", r->f->path,
                       i == 0 ? "the unknown ([UNK])" : i == 1 ? "the beginning ([CLS])" : "the end ([SEP])");
     size_t at = tokens->bytes.at;
-    text_ref unk = {"", 0};
-    for (int32_t i = 0; i <= ids[0]; i++) unk = next_text(r, &at);
+    gguf_text unk = {"", 0};
+    for (int32_t i = 0; i <= ids[0]; i++) unk = gguf_next_text(r, &at);
     buf_printf(json, "{\"version\":\"1.0\",\"truncation\":null,\"padding\":null,\"added_tokens\":[%s],\"normalizer\":{\"type\":\"BertNormalizer\",\"clean_text\":true,"
                       "\"handle_chinese_chars\":true,\"strip_accents\":null,\"lowercase\":%s},"
                       "\"pre_tokenizer\":{\"type\":\"BertPreTokenizer\"},\"post_processor\":{\"type\":\"BertProcessing\","
@@ -387,10 +291,10 @@ out:
     return st;
 }
 
-static glimpse_status word_piece_kind(const reader *r, const value found[N_WANTED], const bool there[N_WANTED], tokenizer **out) {
+static glimpse_status word_piece_kind(const gguf_reader *r, const gguf_value found[N_WANTED], const bool there[N_WANTED], tokenizer **out) {
     buffer json = {0};
     glimpse_status st = word_piece_json(r, found, there, &json);
-    if (st >= 0) st = json_tokenizer_new(r->path, json.bytes, json.n, NULL, out);
+    if (st >= 0) st = json_tokenizer_new(r->f->path, json.bytes, json.n, NULL, out);
     buf_free(&json);
     return st;
 }
@@ -399,8 +303,8 @@ static glimpse_status word_piece_kind(const reader *r, const value found[N_WANTE
 static glimpse_status open_keys(const char *path, buffer *json, tokenizer **out) {
     glimpse_status st = GLIMPSE_OK;
     file f = FILE_INIT;
-    reader r = {.path = path, .f = &f};
-    value found[N_WANTED] = {{0}};
+    gguf_reader r = {.f = &f};
+    gguf_value found[N_WANTED] = {{0}};
     bool there[N_WANTED] = {false};
     TRY_GOTO(file_open_read(path, &f));
     TRY_GOTO(read_keys(&r, found, there));
@@ -427,12 +331,11 @@ glimpse_status gguf_tokenizer_json(const char *path, buffer *json) { return open
 bool gguf_has_tokenizer(const char *path) {
     static const char *const kinds[] = {"llama", "t5", "gpt2", "bert"};
     file f = FILE_INIT;
-    reader r = {.path = path, .f = &f};
-    value found[N_WANTED] = {{0}};
+    gguf_reader r = {.f = &f};
+    gguf_value found[N_WANTED] = {{0}};
     bool there[N_WANTED] = {false}, has = false;
-    char magic[4];
-    if (path_is_file(path) && file_open_read(path, &f) >= 0 && f.size >= 24 && file_read_at(&f, 0, magic, 4) >= 0 &&
-        !memcmp(magic, "GGUF", 4) && read_keys(&r, found, there) >= 0 && there[K_MODEL] && there[K_TOKENS] && found[K_TOKENS].n)
+    if (gguf_is(path) && file_open_read(path, &f) >= 0 && read_keys(&r, found, there) >= 0 && there[K_MODEL] && there[K_TOKENS] &&
+        found[K_TOKENS].n)
         for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) has |= says(&r, &found[K_MODEL], kinds[i]);
     buf_free(&r.bytes);
     file_close(&f);

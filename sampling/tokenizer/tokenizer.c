@@ -10,6 +10,7 @@
 #include "include/internal/file.h"
 #include "include/internal/status.h"
 #include "include/internal/utf8.h"
+#include "sampling/checkpoint/gguf_keys.h"
 #include "sampling/checkpoint/json_tree.h"
 #include "sampling/tokenizer/kinds.h"
 
@@ -193,15 +194,6 @@ static glimpse_status load(const char *path, const char *pattern, buffer *b, tok
          path, (unsigned)magic_of(b), (int)LLMC_TOKENIZER_MAGIC);
 }
 
-/* A model may be many times larger than a tokenizer: GGUF is told from its first bytes. */
-static bool is_gguf(const char *path) {
-    file f = FILE_INIT;
-    char magic[4] = "";
-    bool is = file_open_read(path, &f) >= 0 && f.size >= 24 && file_read_at(&f, 0, magic, 4) >= 0 && !memcmp(magic, "GGUF", 4);
-    file_close(&f);
-    return is;
-}
-
 /* The id of "bos_token" or "eos_token" in a tokenizer_config.json: a text, or an object with its content; -1 = none. */
 static int32_t id_of_end(tokenizer *t, const json_node *root, const char *key) {
     const json_node *v = json_get(root, key);
@@ -236,7 +228,7 @@ static glimpse_status load_file(const char *path, const char *pattern, tokenizer
     glimpse_status st = GLIMPSE_OK;
     struct stat there;
     buffer b = {0};
-    if (path_is_file(path) && is_gguf(path)) return gguf_tokenizer_new(path, out);
+    if (gguf_is(path)) return gguf_tokenizer_new(path, out); /* of a model, which may be larger than any tokenizer */
     if (!path_exists(path) && !lstat(path, &there))
         FAIL_GOTO(GLIMPSE_E_IO, "%s is a link to nothing\nhint: --tokenizer FILE names another", path);
     if (!path_exists(path))
