@@ -58,6 +58,9 @@ static glimpse_status read_header(dataset *d, const char *path) {
     int32_t head[3] = {0};
     if (d->f.size >= 1024) TRY(file_read_at(&d->f, 0, head, sizeof head));
     bool shard = (head[0] == 20240520 && head[1] == 1) || (head[0] == 20240801 && head[1] == 7);
+    /* llm.c's magics are dates; ids are no such numbers, and would be read out of the weights */
+    if (!shard && head[0] >= 20240101 && head[0] <= 20241231 && head[1] >= 0 && head[1] < 16)
+        FAIL(GLIMPSE_E_FORMAT, "%s begins with %d, %d: llm.c's token data with 20240520, 1 (uint16) or 20240801, 7 (uint32)", path, head[0], head[1]);
     if (shard) {
         d->from = 1024;
         d->width = head[0] == 20240801 ? 4 : 2;

@@ -137,7 +137,7 @@ static glimpse_status words_of(const char *text, size_t bytes, alphabet a, spell
         i += next.bytes ? (size_t)next.bytes : 1;
     }
     while (cap < 2 * n) cap *= 2;
-    w.ids = malloc((n + 1) * sizeof *w.ids);
+    w.ids = calloc(n + 1, sizeof *w.ids);
     w.distinct = malloc((n + 1) * sizeof *w.distinct);
     slot = calloc(cap, sizeof *slot);
     if (!w.ids || !w.distinct || !slot) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for the words of a text");

@@ -135,7 +135,10 @@ static glimpse_status load(reviewer *w) {
         v->problem = buf_str(&w->problem);
         return GLIMPSE_OK;
     }
-    if (!w->styled) TRY(look_as_the_run(w));
+    if (!w->styled) {
+        TRY(look_as_the_run(w));
+        if (!v->r->n_samples && !v->before && v->r->n_probes) v->page = SCREEN_PROBES; /* all that there is to see */
+    }
     if (v->page == SCREEN_PROBES) return GLIMPSE_OK;
     if (v->sample >= v->r->n_samples && v->r->n_samples) v->sample = v->r->n_samples - 1;
     const glimpse_sample *s = sample_of(w);

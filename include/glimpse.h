@@ -26,7 +26,8 @@
  * writes, and what came of it is told by a later call.  inline (--mode inline): all of it within glimpse_eval, on the live
  * weights.  In a child that the trainer forked every call does nothing.
  *
- * Threads.  One thread at a time for each `glimpse`; different ones may be used at once.  Errors are per thread.
+ * Threads.  One thread at a time for each `glimpse`; different ones may be used at once.  Errors are per thread.  A thread that is
+ * cancelled (pthread_cancel) within a call ends when the call is over.
  *
  * Ownership.  "borrowed": must stay valid until the time named.  "copied": may go when the call returns.  "returned":
  * freed with the function named.  Strings are UTF-8.

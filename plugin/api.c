@@ -2,6 +2,7 @@
  * promise that every call accepts NULL.  Called by the trainer; worker_client.c or inline.c does the work. */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -179,7 +180,8 @@ out:
 }
 
 glimpse *glimpse_open(const glimpse_config *cfg, const glimpse_model *model) {
-    int err = errno;
+    int err = errno, cancel;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel); /* as in every call: host_state */
     static const guest_log to_stderr = {0};
     glimpse *g = NULL;
     glimpse_status st;
@@ -192,6 +194,7 @@ glimpse *glimpse_open(const glimpse_config *cfg, const glimpse_model *model) {
         if (strncmp(status_text(), "off", 3)) guest_say(cfg ? &cfg->log : &to_stderr, "glimpse: off; the training goes on without samples");
     }
     errno = err;
+    pthread_setcancelstate(cancel, NULL);
     return g;
 }
 
@@ -228,8 +231,12 @@ glimpse_status glimpse_drain(glimpse *g) { /* inline: everything was written whe
 glimpse_status glimpse_close(glimpse *g) {
     if (!g || is_foreign(g)) return GLIMPSE_OK;
     bool trainer = g->log.trainer;
+    int cancel;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel); /* what is freed is freed behind the host's state */
     if (!atomic_load(&g->busy)) own_dir_leave(g); /* else it is refused */
-    return guest_return((g->worker ? worker_close : inline_close)(g), trainer);
+    glimpse_status st = guest_return((g->worker ? worker_close : inline_close)(g), trainer);
+    pthread_setcancelstate(cancel, NULL);
+    return st;
 }
 
 glimpse_status glimpse_add_hook(glimpse *g, glimpse_hook_fn fn, void *user) {

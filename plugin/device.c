@@ -18,6 +18,7 @@ enum {
     CONTEXT_MIB = 512   /* what a context of the worker's is taken to cost: it counts as ours */
 };
 #define COPY_BYTES ((size_t)64 << 20) /* of one copy to the host */
+#define NOT_OURS "before the copy of the weights began"
 
 struct device {
     const driver *cu;
@@ -189,14 +190,16 @@ void device_close(device *d, bool is_read) {
 
 /* --- copies ------------------------------------------------------------------------------------------------------ */
 
+/* What fails here has failed before: the driver tells of the trainer's own kernels at any call that comes after them. */
 glimpse_status device_ready(device *d) {
     int status = CU_CAPTURE_NONE;
     driver_guard guard;
-    TRY(driver_enter(d->cu, d->context, &guard));
+    glimpse_status st = driver_enter(d->cu, d->context, &guard);
+    if (st < 0) return status_prefix(st, NOT_OURS);
     cu_result e = d->cu->stream_capturing(d->theirs, &status);
     driver_leave(d->cu, &guard);
     if (e == CU_CAPTURE_IMPLICIT || (e == CU_OK && status != CU_CAPTURE_NONE)) return GLIMPSE_SKIPPED;
-    return e == CU_OK ? GLIMPSE_OK : driver_failed(d->cu, e, "stream_capturing");
+    return e == CU_OK ? GLIMPSE_OK : status_prefix(driver_failed(d->cu, e, "stream_capturing"), NOT_OURS);
 }
 
 static glimpse_status queue_parts(device *d, const device_part *parts, int n, char *host, cu_address slot) {

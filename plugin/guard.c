@@ -9,6 +9,7 @@
  * Called by inline.c and worker_client.c. */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -30,13 +31,17 @@ static void state_restore(const host_state *s) {
 }
 
 void host_enter(host_state *host) {
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &host->cancel); /* also while a function of the host is called back */
     state_save(host);
     fesetenv(FE_DFL_ENV); /* nearest, exceptions masked, and on x86 denormals kept (glibc since 2.23) */
     locale_t c = newlocale(LC_ALL_MASK, "C", (locale_t)0); /* glibc's static object: nothing is allocated */
     if (c) uselocale(c);
 }
 
-void host_leave(const host_state *host) { state_restore(host); }
+void host_leave(const host_state *host) {
+    state_restore(host);
+    pthread_setcancelstate(host->cancel, NULL);
+}
 
 void guest_go_out(const glimpse *g, host_state *ours) {
     state_save(ours);

@@ -107,6 +107,7 @@ char *guest_own_path(void);
 typedef struct host_state { /* what a call must leave as it found it */
     fenv_t fenv;           /* on x86 flush-to-zero too */
     int err;
+    int cancel;            /* a thread that is cancelled within a call ends behind it: the session would stay busy for ever */
     locale_t locale;
 } host_state;
 void host_enter(host_state *host);        /* remember the host's, set the defaults: nearest, denormals kept, locale C */

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <fenv.h>
 #include <locale.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -195,6 +196,13 @@ int process_state(buffer *b) {
     number(b, "environment", (long long)h);
     number(b, "environ", (long long)(uintptr_t)environ);
     text(b, "locale", setlocale(LC_ALL, NULL));
+    int cancel, kind;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
+    pthread_setcancelstate(cancel, NULL);
+    number(b, "cancel state", cancel);
+    pthread_setcanceltype(PTHREAD_CANCEL_DEFERRED, &kind);
+    pthread_setcanceltype(kind, NULL);
+    number(b, "cancel type", kind);
     number(b, "thread locale", (long long)(uintptr_t)uselocale((locale_t)0));
     number(b, "nice", getpriority(PRIO_PROCESS, 0));
     number(b, "scheduler", sched_getscheduler(0));

@@ -79,7 +79,7 @@ TEST(charts_heatmap_colours_and_outline) {
     REQUIRE(o);
     for (int i = 0; i < 40; i++) {
         const glimpse_token *t = token(o, i);
-        image m;
+        image m = {0};
         REQUIRE(draw(o, i, CHART_HEATMAP, &m));
         EXPECT_EQ(m.w, 960), EXPECT_EQ(m.h, 240);
         int box[4];
@@ -105,7 +105,7 @@ TEST(charts_heatmap_colours_and_outline) {
 TEST(charts_heatmap_text_stands_in_its_cell) {
     owned_record *o = chart_record(8, 5, 5, "top_k=5");
     REQUIRE(o);
-    image a, b;
+    image a = {0}, b = {0};
     candidates(o, 6)[3].id = 12;
     REQUIRE(draw(o, 6, CHART_HEATMAP, &a));
     candidates(o, 6)[3].id = 27;
@@ -179,7 +179,8 @@ TEST(charts_visible_text) {
     static const struct { const char *bytes; size_t n; const char *text; } want[] = {
         {" a\n", 3, "\xe2\x90\xa3" "a\xe2\x86\xb5"}, {"\t\r", 2, "\xe2\x86\x92\\r"}, {"\x07\x1b[31m\x7f", 7, "\\x07\\x1b[31m\\x7f"},
         {"\0", 1, "\\x00"}, {"\xe6\x97", 2, "\\xe6\\x97"}, {"a\xff\xe6z", 4, "a\\xff\\xe6z"}, {"\xe2\x80\xae", 3, "\\u202e"},
-        {"\xc2\x9b", 2, "\\u009b"}, {"\xe2\x80\x8d", 3, "\\u200d"}, {"\xe6\x97\xa5", 3, "\xe6\x97\xa5"}, {"", 0, ""}};
+        {"\xc2\x9b", 2, "\\u009b"}, {"\xe2\x80\x8d", 3, "\\u200d"}, {"\xe6\x97\xa5", 3, "\xe6\x97\xa5"}, {"", 0, ""},
+        {"\xe3\x80\x80\xe4\xbb\x8e", 6, "\\u3000\xe4\xbb\x8e"}, {"\xe2\x80\x83", 3, "\\u2003"}, {"\xc2\xa0", 2, "\\u00a0"}, {"\xe2\xa0\x80", 3, "\\u2800"}}; /* blanks of other scripts */
     for (size_t i = 0; i < sizeof want / sizeof want[0]; i++) {
         buffer b = {0};
         text_visible(&b, want[i].bytes, want[i].n, 100);
@@ -221,7 +222,7 @@ TEST(charts_others_and_two_rows) {
     owned_record *o = chart_record(20, 200, 40, "top_k=200");
     REQUIRE(o);
     for (int i = 0; i < 20; i++) {
-        image m;
+        image m = {0};
         int box[4];
         REQUIRE(draw(o, i, CHART_HEATMAP, &m));
         REQUIRE(box_of(&m, RED, box));
@@ -242,7 +243,7 @@ TEST(charts_bars_are_as_high_as_they_say) {
     const float p[5] = {0.5f, 0.25f, 0.15f, 0.08f, 0.02f};
     for (int j = 0; j < 5; j++) candidates(o, 2)[j] = (glimpse_candidate){20 + j, NAN, p[j]};
     token(o, 2)->id = 22, token(o, 2)->kept = 5;
-    image m;
+    image m = {0};
     REQUIRE(draw(o, 2, CHART_BARCHART, &m));
     EXPECT_EQ(m.w, 960), EXPECT_EQ(m.h, 240);
     double height[5];
@@ -273,7 +274,7 @@ static bool draw_sheet(owned_record *o, image *m) {
 TEST(charts_sheet) {
     owned_record *o = chart_record(70, 200, 40, "top_k=200");
     REQUIRE(o);
-    image m;
+    image m = {0};
     REQUIRE(draw_sheet(o, &m));
     EXPECT_EQ(m.w, 32 * 56 + 76);
     const int x0 = 60;
@@ -312,7 +313,7 @@ static bool same_picture(const image *a, const image *b) { return a->w == b->w &
 
 /* Of a function neither type nor place is known, whatever the record's fields hold; the model's name is told where there is one. */
 TEST(charts_sheet_of_a_function_and_of_a_name) {
-    image m[2];
+    image m[2] = {0};
     for (int named = 0; named < 2; named++) {
         owned_record *o = chart_record(40, 5, 5, "top_k=5");
         REQUIRE(o);
@@ -331,7 +332,7 @@ TEST(charts_sheet_of_none_one_and_many_tokens) {
     static const struct { int n, least_h, most_h; } want[] = {{0, 60, 200}, {1, 200, 500}, {33, 500, 900}, {1024, 5000, 12000}, {5000, 5000, 12000}};
     for (size_t i = 0; i < sizeof want / sizeof want[0]; i++) {
         owned_record *o = chart_record(want[i].n, 5, 10, "top_k=5");
-        image m;
+        image m = {0};
         REQUIRE(o && draw_sheet(o, &m));
         EXPECT(m.w >= 960 && m.w <= 1900);
         EXPECT(m.h >= want[i].least_h && m.h <= want[i].most_h);
@@ -428,7 +429,7 @@ TEST(charts_probe_map_at_a_glance) {
     for (int texts = 1; texts <= 32; texts *= 2)
         for (int n = 3; n <= 36; n *= 3) {
             owned_record *o = chart_record(n, 5, 5, "probe");
-            image a, b;
+            image a = {0}, b = {0};
             REQUIRE(o && draw_probe_map(o, texts, 150, &a) && draw_probe_map(o, texts, 450, &b));
             EXPECT(a.h <= a.w * 5 / 4);
             REQUIRE(a.w == b.w && a.h == b.h);
@@ -459,6 +460,30 @@ static int grounds_of(const image *m, int y, int x0, int x1, int *begin, int mos
 
 /* Evals at `steps`: each column reaches half-way to its neighbours and the outer ones as far outwards, the tick of the
  * first choice and the numbers of the axis stand at the step itself. */
+/* A long text among short ones: no column of the picture is left empty. */
+TEST(charts_probe_map_has_no_empty_column) {
+    static const int lengths[][4] = {{20, 23, 124, 13}, {124, 13, 20, 23}, {13, 20, 23, 124}, {60, 5, 60, 5}};
+    for (size_t k = 0; k < sizeof lengths / sizeof *lengths; k++) {
+        owned_record *o = chart_record(124, 5, 5, "probe");
+        probe_map *map = probe_map_new();
+        REQUIRE(o && map);
+        glimpse_sample p[4];
+        for (int i = 0; i < 4; i++) p[i] = o->record.samples[0], p[i].prompt = i, p[i].n_tokens = lengths[k][i];
+        o->record.probes = p, o->record.n_probes = 4;
+        REQUIRE_OK(probe_map_add(map, &o->record));
+        buffer png = {0};
+        image m = {0};
+        REQUIRE_OK(chart_probe_map(map, &png));
+        REQUIRE(decode(&png, &m));
+        for (int x0 = 0; x0 < m.w && m.w % 640 == 0; x0 += 640)
+            EXPECT(count(&m, PAPER, x0, 100, x0 + 640, m.h) < 640 * (m.h - 100));
+        o->record.probes = NULL, o->record.n_probes = 0;
+        buf_free(&png), free(m.rgb);
+        probe_map_free(map);
+        record_free(&o->record);
+    }
+}
+
 TEST(charts_probe_map_columns_and_axis) {
     static const int64_t steps[] = {0, 150, 281, 396, 523, 628, 720, 840, 1200};
     enum { N = sizeof steps / sizeof *steps, CHOSEN = 3, MARGIN = 16, HEAD = 76 + 52 };
@@ -473,7 +498,7 @@ TEST(charts_probe_map_columns_and_axis) {
         REQUIRE_OK(probe_map_add(map, &o->record));
     }
     buffer png = {0};
-    image m;
+    image m = {0};
     REQUIRE_OK(chart_probe_map(map, &png));
     REQUIRE(decode(&png, &m));
     int given = HEAD, x0 = MARGIN, x1 = m.w - MARGIN; /* the row of the token: the first that has both grounds */
@@ -524,12 +549,33 @@ TEST(charts_probe_map_columns_and_axis) {
     record_free(&o->record);
 }
 
+/* The greatest logit is one number in each of its three places: at the axis it is as long as at the point. */
+TEST(charts_minmax_has_one_number_of_digits) {
+    owned_record *o = chart_record(64, 5, 10, "top_k=5");
+    REQUIRE(o);
+    for (int i = 0; i < 64; i++) token(o, i)->logit = i == 20 ? 5.25f : i == 50 ? 10.35f : 6;
+    buffer png = {0};
+    image m;
+    REQUIRE_OK(chart_minmax(&o->record, o->record.samples, &png));
+    REQUIRE(decode(&png, &m));
+    int left[2] = {INT_MAX, INT_MAX};
+    for (int k = 0; k < 2; k++) /* the least at the bottom of the axis has a digit less */
+        for (int x = 0; x < 60; x++)
+            for (int y = k ? 66 : 192; y < (k ? 82 : 208); y++)
+                if (far_apart(at(&m, x, y), PAPER) > 60 && x < left[k]) left[k] = x;
+    int points[4]; /* "5.25": the words at a point are of one colour, which nothing else has */
+    EXPECT(box_of(&m, ALARM, points));
+    EXPECT(left[0] - left[1] >= 5 && 56 - left[1] >= 5 * 6); /* "10.35" */
+    free(m.rgb), buf_free(&png);
+    record_free(&o->record);
+}
+
 TEST(charts_minmax) {
     owned_record *o = chart_record(64, 5, 10, "top_k=5");
     REQUIRE(o);
     for (int i = 0; i < 64; i++) token(o, i)->logit = i == 20 ? -7.5f : i == 50 ? 9 : i == 30 ? NAN : 1;
     buffer png = {0};
-    image m;
+    image m = {0};
     REQUIRE_OK(chart_minmax(&o->record, o->record.samples, &png));
     REQUIRE(decode(&png, &m));
     int box[4];
@@ -549,7 +595,7 @@ TEST(charts_say_that_the_check_failed) {
     REQUIRE(o);
     for (int failed = 0; failed < 2; failed++) {
         o->record.check = failed ? "failed" : "ok";
-        image m[3];
+        image m[3] = {0};
         REQUIRE(draw(o, 3, CHART_HEATMAP, &m[0]) && draw(o, 3, CHART_BARCHART, &m[1]) && draw_sheet(o, &m[2]));
         for (int k = 0; k < 3; k++) {
             EXPECT_EQ(at(&m[k], 1, m[k].h / 2) == ALARM, failed);
@@ -607,7 +653,7 @@ TEST(charts_hostile_records) {
             o->record.step = INT64_MIN, s->prompt = INT_MIN, s->n_prompt_ids = 1000;
         }
         buffer png = {0};
-        image m;
+        image m = {0};
         for (int k = 0; k < 12; k++)
             for (int type = 0; type < 2; type++) {
                 static const int lasts[] = {0, -1, INT_MAX, INT_MIN, 3};
@@ -649,7 +695,7 @@ TEST(charts_without_any_font_file) {
     if (getenv("NOFORK")) SKIP("fonts may be open already");
     owned_record *o = chart_record(20, 20, 20, "top_k=20");
     REQUIRE(o);
-    image m;
+    image m = {0};
     REQUIRE(draw(o, 8, CHART_HEATMAP, &m));
     EXPECT(count(&m, INK, 16, 10, 500, 32) > 200);
     font_lock();

@@ -342,3 +342,21 @@ TEST(cli_bad_flags_end_with_2) {
     EXPECT(strstr(buf_str(&err), "glimpse: GLIMPSE_ARGS: unknown flag --nope"));
     EXPECT_EQ(runs, 0);
 }
+
+/* What a user of GNU's makefiles types: `make check`, `make install prefix=DIR`.  Nothing is made. */
+TEST(make_by_the_names_of_gnu) {
+    static const struct { const char *words, *part; } cases[] = {
+        {"check", "/tests/runner"}, {"install prefix=/opt/x", "install.sh install "}, {"install prefix=/opt/x", "'/opt/x'"}, {"install PREFIX=/opt/y", "'/opt/y'"}};
+    if (system("make --version >/dev/null 2>&1")) SKIP("no make (apt-get install make)");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        buffer command_line = {0}, said = {0};
+        char part[4096];
+        buf_printf(&command_line, "cd '%s' && env -u MAKEFLAGS -u MAKELEVEL -u MFLAGS make -n -s CUDA=0 %s 2>&1", test_source_dir(), cases[i].words);
+        FILE *f = popen(buf_str(&command_line), "r");
+        REQUIRE(f);
+        for (size_t n; (n = fread(part, 1, sizeof part, f)) > 0;) buf_put(&said, part, n);
+        EXPECT_EQ(pclose(f), 0);
+        EXPECT(strstr(buf_str(&said), cases[i].part));
+        buf_free(&command_line), buf_free(&said);
+    }
+}

@@ -68,7 +68,7 @@ TEST(cli_tokenize_finds_it_as_the_others_do) {
                                        "--checkpoint=ckpt/model.safetensors The", "--checkpoint empty --out_dir ckpt The"};
     for (int i = 0; i < 6; i++) {
         char line[200];
-        snprintf(line, sizeof line, "mkdir -p empty; cp -n ckpt/tokenizer.json empty; \"$G\" tokenize %s", ways[i]);
+        snprintf(line, sizeof line, "mkdir -p empty; cp ckpt/tokenizer.json empty; \"$G\" tokenize %s", ways[i]);
         EXPECT_EQ(shell(line), 0);
         EXPECT_STREQ(buf_str(&out), buf_str(&expected));
         EXPECT_STREQ(buf_str(&err), i == 5 ? "glimpse: tokenizer empty/tokenizer.json\n" : "glimpse: tokenizer ckpt/tokenizer.json\n");

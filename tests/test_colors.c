@@ -18,10 +18,11 @@ TEST(colors_palettes) {
     EXPECT_EQ(hex(palette_rgb(PALETTE_VIRIDIS, -3)), 0x440154);
     EXPECT_EQ(hex(palette_rgb(PALETTE_VIRIDIS, 9)), 0xfde725);
     EXPECT_EQ(hex(palette_rgb(PALETTE_VIRIDIS, NAN)), 0x808080);
-    for (int i = 0; i <= 100; i++) { /* int(255 * x), as the fork truncates */
-        rgb c = palette_rgb(PALETTE_REDGREEN, i / 100.0);
-        EXPECT_EQ(c.g, 255 * i / 100);
-        EXPECT_EQ(c.r, 255 * (100 - i) / 100);
+    for (int i = 0; i <= 201; i++) { /* int(255 * x), as the fork truncates; of a number in 32 bits, as a paint has it, too */
+        const int of = i / 2;
+        rgb c = palette_rgb(PALETTE_REDGREEN, i % 2 ? (double)(float)(of / 100.0) : of / 100.0);
+        EXPECT_EQ(c.g, 255 * of / 100);
+        EXPECT_EQ(c.r, 255 * (100 - of) / 100);
         EXPECT_EQ(c.b, 0);
     }
     for (int p = 0; p < 2; p++) /* what a colour-blind reader goes by: lightness never falls */
@@ -264,6 +265,9 @@ TEST(colors_depth) {
         {"TERM=xterm\0FORCE_COLOR=2\0", COLOR_AUTO, ASK_AUTO, false, DEPTH_256},
         {"TERM=dumb\0FORCE_COLOR=3\0", COLOR_AUTO, ASK_AUTO, false, DEPTH_TRUE},
         {"TERM=xterm\0FORCE_COLOR=0\0", COLOR_AUTO, ASK_AUTO, true, DEPTH_NONE},
+        {"TERM=xterm\0FORCE_COLOR=\0", COLOR_AUTO, ASK_AUTO, false, DEPTH_NONE}, /* empty does not count either */
+        {"TERM=xterm\0FORCE_COLOR=\0CLICOLOR=0\0", COLOR_AUTO, ASK_AUTO, true, DEPTH_NONE},
+        {"TERM=screen-truecolor\0", COLOR_AUTO, ASK_AUTO, true, DEPTH_TRUE},
         {"TERM=xterm\0COLORTERM=truecolor\0", COLOR_AUTO, ASK_16, true, DEPTH_16},
         {"TERM=xterm\0", COLOR_AUTO, ASK_256, true, DEPTH_256},
         {"TERM=xterm\0", COLOR_AUTO, ASK_TRUE, true, DEPTH_TRUE},

@@ -86,6 +86,14 @@ TEST(dataset_text_and_json_lines) {
     path = save("cut.bin", tokens, sizeof tokens - 2);
     EXPECT_ERR(dataset_open(path, 60, &d), GLIMPSE_E_FORMAT, "asks for");
     free(path);
+    static const int32_t no_data[][2] = {{20240520, 2}, {20240326, 3}, {20240803, 5}, {20240328, 2}, {20240522, 1}, {20240527, 1}, {20240801, 1}};
+    for (size_t i = 0; i < sizeof no_data / sizeof *no_data; i++) { /* llm.c's other files: weights, a tokenizer, ... */
+        memcpy(tokens, no_data[i], sizeof no_data[i]);
+        path = save("none.bin", tokens, sizeof tokens);
+        EXPECT_ERR(dataset_open(path, 60, &d), GLIMPSE_E_FORMAT, "llm.c's token data with 20240520, 1");
+        free(path);
+    }
+    make_tokens(60);
     path = save("other.bin", tokens, sizeof tokens);
     REQUIRE_OK(dataset_open(path, 5, &d));
     EXPECT_ERR(dataset_slice(d, NULL, 1, 1, 100, &ids, &text), GLIMPSE_E_FORMAT, "the model knows ids 0 .. 4");

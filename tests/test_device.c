@@ -227,6 +227,27 @@ TEST(device_copy_that_fails_in_the_worker_is_one_failed_eval) {
     EXPECT_EQ(f->held(), 0);
 }
 
+/* An error of the trainer's own kernels shows at the next call of the driver, which may be ours: it is not said to be the copy's. */
+TEST(device_error_of_the_trainers_is_not_claimed) {
+    for (int call = 1; call <= 3; call++) {
+        fake_cuda *f = driver_start();
+        trainer t;
+        REQUIRE(f != NULL);
+        trainer_open(&t, f, 1, true, NULL, NULL);
+        REQUIRE(t.r.g != NULL);
+        EXPECT_OK(eval_at(&t, 0));
+        run_out(&t);
+        f->calls = 0, f->fail_at = call, f->error = 700, f->forever = 1; /* sticky, as an illegal address is */
+        EXPECT_ERR(glimpse_eval(t.r.g, 10, 2, 1), GLIMPSE_E_DEVICE, NULL);
+        EXPECT(strstr(glimpse_error(), "before the copy of the weights began: the GPU's driver failed: cu") && strstr(glimpse_error(), "CUDA_ERROR_ILLEGAL_ADDRESS (700)"));
+        f->fail_at = 0;
+        EXPECT_OK(glimpse_drain(t.r.g));
+        EXPECT_STREQ(rig_status(&t.r, 10), "failed");
+        trainer_close(&t);
+        EXPECT_EQ(f->held(), 0);
+    }
+}
+
 TEST(device_capture_in_progress_skips_the_eval) {
     fake_cuda *f = driver_start();
     REQUIRE(f != NULL);

@@ -4,7 +4,6 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/fs.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -15,6 +14,8 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include <linux/fs.h> /* behind <sys/mount.h>: both name MS_RDONLY, before glibc 2.36 in each other's way */
 
 #include "include/internal/file.h"
 #include "include/internal/threads.h"

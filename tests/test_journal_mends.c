@@ -143,7 +143,7 @@ TEST(journal_line_with_a_changed_number_is_damaged) {
     journal_state st;
     char *path = path_join(test_tmpdir(), "evals.jsonl");
     write_steps(steps, 3, &all);
-    char *number = strstr(buf_str(&all), "\"step\":20");
+    char *number = strstr(all.bytes, "\"step\":20");
     REQUIRE(number != NULL);
     number[7] = '1';
     const char *line = strchr(all.bytes, '\n') + 1;
@@ -162,7 +162,7 @@ TEST(journal_line_that_goes_on_is_damaged) {
     buffer line = {0};
     owned_record *r;
     put_line(&line, 0, 10, "2026-11-21T03:04:05Z");
-    char *crc = strstr(buf_str(&line), JOURNAL_CHECK);
+    char *crc = strstr(line.bytes, JOURNAL_CHECK);
     REQUIRE(crc != NULL);
     crc[3] ^= 1;
     EXPECT_ERR(journal_decode(line.bytes, line.n - 1, &r), GLIMPSE_E_FORMAT, "damaged at its end");

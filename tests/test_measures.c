@@ -256,7 +256,7 @@ TEST(text_terminal_row_of_scores) {
         if (k == 0) {
             buffer one = {0};
             buf_put(&one, row, bytes);
-            EXPECT_STREQ(buf_str(&one), "  hellaswag acc_norm 0.3114\xc2\xb1" "0.0046 (first 1000)   wikitext bits_per_byte 1.12 (62)   data loss 2.2   data bits_per_byte 1.50");
+            EXPECT_STREQ(buf_str(&one), "  hellaswag acc_norm 0.3114\xc2\xb1" "0.0046 (first 1000)   wikitext bits_per_byte 1.12 (62)   data loss 2.2   data bits per byte 1.50");
             buf_free(&one);
         }
         buf_free(&b);
@@ -276,6 +276,26 @@ static bool advised(const glimpse_record *r, const char *what) {
     } else EXPECT(!found);
     buf_free(&b);
     return found;
+}
+
+/* The table of mode topk that is cut: the whole of it is in sample.ansi, for sample.txt has the text alone. */
+TEST(text_terminal_says_where_the_table_is) {
+    owned_record *o = chart_record(60, 5, 5, "top_k=5");
+    REQUIRE(o);
+    for (int colored = 0; colored < 2; colored++)
+        for (int mode = 0; mode < 2; mode++) {
+            buffer b = {0};
+            const view_style style = {.depth = colored ? DEPTH_16 : DEPTH_NONE, .colorize = true, .width = 80, .mode = mode ? COLOR_TOPK : COLOR_SOFTMAX};
+            EXPECT_OK(view_terminal(&o->record, NULL, "out/demo/evals/step_00000250/sample.txt", &style, &b));
+            EXPECT((strstr(buf_str(&b), "text: out/demo/evals/step_00000250/sample.txt") != NULL) == mode);
+            EXPECT((strstr(buf_str(&b), "(the whole table: sample.ansi)") != NULL) == (mode && colored));
+            EXPECT(!mode || !strstr(buf_str(&b), "the rest: "));
+            int rows = 0;
+            for (size_t i = 0; i < b.n; i++) rows += b.bytes[i] == '\n';
+            EXPECT(rows <= 24);
+            buf_free(&b);
+        }
+    record_free(&o->record);
 }
 
 TEST(text_advice_of_every_kind) {

@@ -303,7 +303,7 @@ TEST(reviewer_over_the_steps) {
 
 /* No key is left out at 80 x 24; on a flatter screen the way to the list of them is not. */
 TEST(reviewer_says_its_keys) {
-    static const char *const all[] = {"step", "jk sample", "hl token", "? help", "q quit", "d diff", "o over steps", "s surprising", "/ find", "c colour", "p probes",
+    static const char *const all[] = {"step", "jk sample", "hl token", "? help", "q quit", "d diff", "o over steps", "s surprising", "/ find", "c colour",
                                       "m numbers", "g go to"};
     add_step(path_of("evals.jsonl"), 0, "9f2c1a");
     if (!start(&screen, 80, 24, "TERM=xterm-256color", NULL)) return;
@@ -311,6 +311,23 @@ TEST(reviewer_says_its_keys) {
     EXPECT(pty_shows(&screen, "ppl ") && pty_shows(&screen, "stop "));
     pty_resize(&screen, 60, 12);
     EXPECT(pty_wait(&screen, NULL) && pty_wait(&screen, "? help") && pty_shows(&screen, "q quit") && !pty_shows(&screen, "m numbers"));
+    pty_keys(&screen, "q");
+    pty_end(&screen);
+}
+
+/* A run of probes alone has nothing else to see. */
+TEST(reviewer_opens_in_the_probes_where_they_are_all) {
+    made m;
+    for (int64_t step = 0; step <= 500; step += 250) {
+        if (!EXPECT(make(&m, step, "9f2c1a", 24))) return;
+        m.o->record.probes = m.o->record.samples, m.o->record.n_probes = 2, m.o->record.n_samples = 0;
+        append(path_of("evals.jsonl"), &m, 0);
+        record_free(&m.o->record);
+    }
+    if (!start(&screen, 80, 24, "TERM=xterm-256color", NULL)) return;
+    EXPECT(pty_wait(&screen, "the model's own p, by step") && pty_shows(&screen, "1 of 2") && pty_shows(&screen, "p probes"));
+    pty_keys(&screen, "q"); /* back, as from every page */
+    EXPECT(pty_wait(&screen, "p shows the probes of this step"));
     pty_keys(&screen, "q");
     pty_end(&screen);
 }

@@ -61,6 +61,26 @@ TEST(reviewer_probes_name_their_steps) {
     record_free(&o->record);
 }
 
+/* A map that fills the screen has its steps, too. */
+TEST(reviewer_probes_name_their_steps_on_any_screen) {
+    owned_record *o = chart_record(60, 5, 5, "top_k=5");
+    REQUIRE(o);
+    static float p[60];
+    const int64_t steps[1] = {777};
+    for (int k = 0; k < 60; k++) p[k] = 0.5F;
+    for (int height = 12; height <= 60; height++) {
+        screen_view v = {.width = 100, .height = height, .style = {.depth = DEPTH_NONE}, .page = SCREEN_PROBES, .name = "demo", .r = &o->record, .n = 1,
+                         .match_from = -1, .match_to = -1, .probes = {.probe = o->record.samples, .n = 1, .n_columns = 1, .p = p, .steps = steps}};
+        buffer rows[60] = {{0}}, all = {0};
+        int64_t top = 0;
+        EXPECT_OK(screen_draw(&v, &top, rows));
+        for (int k = 0; k < height; k++) buf_puts(&all, buf_str(&rows[k])), buf_putc(&all, '\n'), buf_free(&rows[k]);
+        if (!strstr(buf_str(&all), " 777")) EXPECT_EQ(height, 0);
+        buf_free(&all);
+    }
+    record_free(&o->record);
+}
+
 /* A text of --probe without a prompt stands alone; an eval without a sample says where there is something to see; what is
  * the best is the loss, not the step that it is compared with. */
 TEST(reviewer_leads_on_where_no_sample_is) {
@@ -90,6 +110,59 @@ TEST(reviewer_leads_on_where_no_sample_is) {
     }
     record_free(&o->record);
     record_free(&was->record);
+}
+
+/* A key that would lead to nothing is not offered; a number is called by words. */
+TEST(reviewer_offers_what_there_is) {
+    static const glimpse_metric data[] = {{"bits_per_byte", 1.5}};
+    for (int probes = 0; probes < 3; probes++) {
+        owned_record *o = chart_record(4, 5, 5, "top_k=5"), *was = chart_record(4, 5, 5, "top_k=5");
+        REQUIRE(o && was);
+        if (probes == 1) o->record.probes = o->record.samples, o->record.n_probes = 1;
+        if (probes == 2) was->record.probes = was->record.samples, was->record.n_probes = 1; /* the eval in sight failed, say */
+        o->record.dataset = data, o->record.n_dataset = 1;
+        for (int page = 0; page < 2; page++) {
+            screen_view v = {.width = 80, .height = 40, .style = {.depth = DEPTH_NONE}, .page = page ? SCREEN_NUMBERS : SCREEN_SAMPLE, .name = "demo", .r = &o->record,
+                             .before = &was->record, .n = 1, .match_from = -1, .match_to = -1};
+            buffer rows[40] = {{0}}, all = {0};
+            int64_t top = 0;
+            EXPECT_OK(screen_draw(&v, &top, rows));
+            for (int k = 0; k < 40; k++) buf_puts(&all, buf_str(&rows[k])), buf_putc(&all, '\n'), buf_free(&rows[k]);
+            EXPECT((strstr(buf_str(&all), "p probes") != NULL) == (probes > 0));
+            EXPECT(strstr(buf_str(&all), "m numbers") && strstr(buf_str(&all), "g go to"));
+            if (page) EXPECT(strstr(buf_str(&all), "bits per byte  ") && !strstr(buf_str(&all), "bits_per_byte"));
+            buf_free(&all);
+        }
+        record_free(&o->record), record_free(&was->record);
+    }
+}
+
+/* Without colours what changed stands in wdiff's marks: words in a row within one pair of them. */
+TEST(reviewer_marks_what_changed_without_colours) {
+    static const char *const texts[][3] = {{"a b c d e.", "a x y z e.", "a [-b c d-] {+x y z+} e."}, {"a b.", "a b.", "a b."}, {"a", "a b c", "a {+b c+}"}, {"a b c\n", "c\n", "[-a b-] c"}};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        owned_record *o = chart_record(4, 5, 5, "top_k=5"), *was = chart_record(4, 5, 5, "top_k=5");
+        REQUIRE(o && was);
+        for (int k = 0; k < 2; k++) {
+            glimpse_sample *s = (glimpse_sample *)(uintptr_t)(k ? o : was)->record.samples;
+            s->text = texts[i][k], s->text_bytes = strlen(s->text);
+        }
+        screen_view v = {.width = 80, .height = 24, .style = {.depth = DEPTH_NONE}, .name = "demo", .r = &o->record, .before = &was->record, .n = 1, .diff = true,
+                         .match_from = -1, .match_to = -1};
+        buffer rows[24] = {{0}}, all = {0};
+        int64_t top = 0;
+        EXPECT_OK(screen_draw(&v, &top, rows));
+        for (int k = 0; k < 24; k++) { /* the escapes of a style are no letters */
+            for (size_t c = 0; c < rows[k].n; c++)
+                if (rows[k].bytes[c] != 0x1b) buf_putc(&all, rows[k].bytes[c]);
+                else while (c < rows[k].n && rows[k].bytes[c] != 'm' && rows[k].bytes[c] != 'K') c++;
+            buf_putc(&all, '\n');
+            buf_free(&rows[k]);
+        }
+        if (!strstr(buf_str(&all), texts[i][2])) EXPECT_STREQ(buf_str(&all), texts[i][2]);
+        buf_free(&all);
+        record_free(&o->record), record_free(&was->record);
+    }
 }
 
 /* === Words that changed ========================================================================================= */

@@ -422,7 +422,7 @@ TEST(session_request_options) {
         EXPECT_ERR(glimpse_session_v1.generate(s, &rq, &r), GLIMPSE_E_INVALID, refused[i][1]);
         EXPECT_ERR(glimpse_session_v1.score(s, &rq, &r), GLIMPSE_E_INVALID, refused[i][1]);
     }
-    int few[2];
+    int few[2] = {0};
     for (int metrics = 0; metrics < 2; metrics++) {
         rq.options = metrics ? " top_k=\"1, 5\" max_new_tokens=4 sample_metrics=true record_top=2\n" : "record_top=3 num_samples=2";
         REQUIRE_OK(glimpse_session_v1.generate(s, &rq, &r));

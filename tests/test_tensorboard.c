@@ -62,8 +62,16 @@ TEST(tensorboard_bytes) {
 TEST(tensorboard_times) {
     static const struct { const char *iso; double s; } want[] = {
         {"1970-01-01T00:00:00Z", 0}, {"2023-11-14T22:13:20Z", 1700000000}, {"2000-02-29T12:00:00Z", 951825600},
-        {"2000-03-01T00:00:00Z", 951868800}, {"2100-12-31T23:59:59Z", 4133980799.0}, {"yesterday", 0}, {"", 0}};
-    for (size_t i = 0; i < sizeof want / sizeof *want; i++) EXPECT_NEAR(events_time(want[i].iso), want[i].s, 0);
+        {"2000-03-01T00:00:00Z", 951868800}, {"2100-12-31T23:59:59Z", 4133980799.0}, {"yesterday", 0}, {"", 0},
+        {"1969-12-31T23:59:59Z", 0}, {"1901-12-13T20:45:52Z", 0}}; /* a clock that was never set */
+    for (size_t i = 0; i < sizeof want / sizeof *want; i++) {
+        buffer name = {0};
+        glimpse_record r = {.time = want[i].iso, .run = "5f"};
+        EXPECT_NEAR(events_time(want[i].iso), want[i].s, 0);
+        events_name(&r, &name);
+        EXPECT(events_is_name(buf_str(&name)));
+        buf_free(&name);
+    }
 }
 
 /* --- a decoder ---------------------------------------------------------------------------------------------------- */

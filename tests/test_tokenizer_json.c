@@ -96,6 +96,32 @@ TEST(tokenizer_json_special_tokens) {
     tokenizer_close(t);
 }
 
+/* Added tokens that take the blanks beside them; the ids are those of tokenizers 0.23.3. */
+TEST(tokenizer_json_added_tokens_that_strip) {
+    static const struct {
+        const char *added, *text;
+        int n, ids[4];
+    } cases[] = {
+        {"{\"id\":3,\"content\":\"  \",\"lstrip\":true,\"rstrip\":true}", "    b", 2, {3, 2}}, /* the second pair is taken already */
+        {"{\"id\":3,\"content\":\"  \",\"rstrip\":true}", "     b", 3, {3, 3, 2}},
+        {"{\"id\":3,\"content\":\"  \",\"lstrip\":true}", "   b  ", 3, {3, 0, 3}},
+        {"{\"id\":1,\"content\":\"a\",\"rstrip\":true},{\"id\":3,\"content\":\" b\",\"lstrip\":true}", "a   b", 2, {1, 3}},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        tokenizer *t = NULL;
+        buffer json = {0}, ids = {0};
+        buf_printf(&json, "{\"added_tokens\":[%s],\"model\":{\"type\":\"WordLevel\",\"unk_token\":\"[UNK]\","
+                          "\"vocab\":{\"[UNK]\":0,\"a\":1,\"b\":2}}}", cases[i].added);
+        if (EXPECT_OK(tokenizer_load(hf_save(hf_dir("tok"), "strip.json", json.bytes, json.n), &t)) &&
+            EXPECT_OK(tokenizer_encode(t, cases[i].text, strlen(cases[i].text), &ids)) &&
+            EXPECT_EQ(ids.n, (size_t)cases[i].n * 4))
+            EXPECT(!memcmp(ids.bytes, cases[i].ids, ids.n));
+        tokenizer_close(t);
+        buf_free(&ids);
+        buf_free(&json);
+    }
+}
+
 /* === The scanners === */
 static const uint32_t nasty[] = {
     ' ',    ' ',    ' ',    '\n',   '\n',   '\r',   '\t',    0x0b,    0x1c,    0x85,   0xa0,    0x1680, 0x180e,

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <fenv.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +12,7 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "plugin/guest.h"
@@ -244,6 +246,37 @@ TEST(worker_whose_socket_was_closed_is_not_waited_for) {
     kill(worker, SIGCONT);
     while (waitpid(-1, &status, 0) > 0 || errno == EINTR) {}
     rig_close(&r);
+}
+
+static void *evaluate_for_ever(void *user) {
+    rig *r = user;
+    for (int64_t i = 0;; i++) {
+        glimpse_eval(r->g, i, 2, 1);
+        pthread_testcancel();
+    }
+    return NULL;
+}
+
+/* A trainer that cancels a thread in the middle of a call (every other system call is such a place) goes on with the session. */
+TEST(worker_calls_outlive_a_cancelled_thread) {
+    for (int inline_mode = 0; inline_mode < 2; inline_mode++) {
+        rig r;
+        if (inline_mode) session_use(&glimpse_session_v1);
+        rig_open(&r, inline_mode ? (const char *const[]){"mode=inline", NULL} : NULL);
+        REQUIRE(r.g != NULL);
+        for (int round = 0; round < 40; round++) {
+            pthread_t t;
+            REQUIRE(pthread_create(&t, NULL, evaluate_for_ever, &r) == 0);
+            nanosleep(&(struct timespec){0, 1000000 + 250000 * (round % 8)}, NULL);
+            pthread_cancel(t);
+            pthread_join(t, NULL);
+        }
+        EXPECT_LE(0, glimpse_eval(r.g, 1 << 30, 2, 1));
+        EXPECT_OK(glimpse_drain(r.g));
+        EXPECT_OK(glimpse_close(r.g));
+        r.g = NULL;
+        rig_close(&r);
+    }
 }
 
 static volatile sig_atomic_t interrupts;

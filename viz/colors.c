@@ -11,8 +11,8 @@ rgb palette_rgb(palette p, double v) {
     v = v < 0 ? 0 : v > 1 ? 1 : v;
     int i = (int)(255 * v + 0.5);
     switch (p) {
-    case PALETTE_REDGREEN: /* truncated, as in the fork; 1e-9 undoes the rounding of 1 - (1 - ratio) */
-        return (rgb){(uint8_t)(255 * (1 - v) + 1e-9), (uint8_t)(255 * v + 1e-9), 0};
+    case PALETTE_REDGREEN: /* truncated, as in the fork; 1e-4 undoes the rounding of 1 - (1 - ratio), and that a paint keeps v in 32 bits */
+        return (rgb){(uint8_t)(255 * (1 - v) + 1e-4), (uint8_t)(255 * v + 1e-4), 0};
     case PALETTE_CIVIDIS: return rgb_of(color_table_cividis[i]);
     default: return rgb_of(color_table_viridis[i]);
     }
@@ -91,7 +91,7 @@ static bool is(const char *text, const char *other) { return text && strcmp(text
 
 static color_depth depth_known(color_getenv env, void *user) {
     const char *colorterm = env(user, "COLORTERM"), *term = env(user, "TERM");
-    static const char *const true_terms[] = {"-direct", "kitty", "alacritty", "ghostty", "wezterm", "foot", "contour"};
+    static const char *const true_terms[] = {"-direct", "-truecolor", "kitty", "alacritty", "ghostty", "wezterm", "foot", "contour"};
     if (is(colorterm, "truecolor") || is(colorterm, "24bit")) return DEPTH_TRUE;
     for (size_t i = 0; i < sizeof true_terms / sizeof *true_terms; i++)
         if (has(term, true_terms[i])) return DEPTH_TRUE;
@@ -101,6 +101,7 @@ static color_depth depth_known(color_getenv env, void *user) {
 color_depth color_depth_of(color_when when, color_ask ask, bool is_terminal, color_getenv env, void *user) {
     const char *no = env(user, "NO_COLOR"), *force = env(user, "FORCE_COLOR"), *cli_force = env(user, "CLICOLOR_FORCE");
     const char *term = env(user, "TERM");
+    if (force && !*force) force = NULL; /* empty counts as not set, as for the others */
     if (when == COLOR_NEVER) return DEPTH_NONE;
     if (when == COLOR_AUTO) {
         if (no && *no) return DEPTH_NONE;

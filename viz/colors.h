@@ -53,9 +53,9 @@ typedef enum color_ask { ASK_AUTO, ASK_16, ASK_256, ASK_TRUE } color_ask;     /*
 typedef const char *(*color_getenv)(void *user, const char *name);            /* NULL = not set */
 
 /* What may be written to an output.  The first that applies decides whether there is colour:
- *   --color never, always;  NO_COLOR not empty: none (no-color.org);  FORCE_COLOR ("0", "false": none, else yes) and
+ *   --color never, always;  NO_COLOR not empty: none (no-color.org);  FORCE_COLOR not empty ("0", "false": none, else yes) and
  *   CLICOLOR_FORCE not "0": yes;  CLICOLOR=0: none (bixense.com/clicolors);  no terminal, TERM unset or "dumb": none.
- * How much: --color_depth;  FORCE_COLOR 1, 2, 3 = 16, 256, true;  COLORTERM truecolor or 24bit;  TERM ("-direct" and
+ * How much: --color_depth;  FORCE_COLOR 1, 2, 3 = 16, 256, true;  COLORTERM truecolor or 24bit;  TERM ("-direct", "-truecolor" and
  * terminals known for it: true; "256color": 256; else 16). */
 color_depth color_depth_of(color_when when, color_ask ask, bool is_terminal, color_getenv env, void *user);
 

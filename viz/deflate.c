@@ -94,11 +94,11 @@ static void code_make(code *c, const uint32_t *count, int n_symbols, int limit) 
     }
     a[n - 2] = 0;
     for (int next = n - 3; next >= 0; next--) a[next] = a[a[next]] + 1;
-    int available = 1, depth = 0, next = n - 1;
+    int available = 1, depth = 0;
     for (root = n - 2; available > 0; depth++) {
         int used = 0;
         for (; root >= 0 && (int)a[root] == depth; root--) used++;
-        for (; available > used; available--, next--) per_length[depth > limit ? limit : depth]++;
+        for (; available > used; available--) per_length[depth > limit ? limit : depth]++;
         available = 2 * used;
     }
 

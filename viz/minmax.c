@@ -6,7 +6,7 @@
 
 #include <math.h>
 
-enum { LEFT = 64, RIGHT = 928, TOP = 74, BOTTOM = 200, HEIGHT = BOTTOM - TOP };
+enum { LEFT = 64, RIGHT = 928, TOP = 74, BOTTOM = 200, HEIGHT = BOTTOM - TOP, DECIMALS = 2 /* everywhere: it is one number */ };
 
 static double x_of(int i, int n) { return n < 2 ? (LEFT + RIGHT) / 2.0 : LEFT + 8 + (double)i / (n - 1) * (RIGHT - LEFT - 16); }
 
@@ -16,7 +16,7 @@ static void draw_extreme(canvas *c, const glimpse_record *r, const glimpse_token
     canvas_dot(c, x, y, 2.5, C_PAPER);
     buf_clear(text);
     text_token(text, r, t->id);
-    buf_printf(text, " %s", chart_fixed(t->logit, 1, number));
+    buf_printf(text, " %s", chart_fixed(t->logit, DECIMALS, number));
     const text_align align = x > RIGHT - 110 ? TEXT_RIGHT : x < LEFT + 110 ? TEXT_LEFT : TEXT_CENTER;
     canvas_text(c, (int)x + (align == TEXT_LEFT ? -4 : align == TEXT_RIGHT ? 4 : 0),
                 (int)y + (above ? -9 : 18), 200, FONT_SMALL, C_ALARM, align, buf_str(text), text->n);
@@ -31,7 +31,7 @@ static void draw_line(canvas *c, const glimpse_record *r, const glimpse_sample *
         const int y = BOTTOM - HEIGHT * k / 2;
         canvas_fill(c, LEFT, y, RIGHT - LEFT, 1, C_GRID);
         canvas_puts(c, LEFT - 8, y + 4, 60, FONT_SMALL, C_GREY, TEXT_RIGHT,
-                    chart_fixed(low + span * (k / 2.0 - margin), 1, number));
+                    chart_fixed(low + span * (k / 2.0 - margin), DECIMALS, number));
     }
     for (int i = 0; i < n; i++) {
         const double l = chart_token_at(s, i)->logit, x = x_of(i, n), y = BOTTOM - ((l - low) / span + margin) * HEIGHT;
@@ -73,7 +73,7 @@ glimpse_status chart_minmax(const glimpse_record *r, const glimpse_sample *s, bu
     if (high >= low) {
         chart_number lowest, highest;
         buf_clear(&text);
-        buf_printf(&text, "min %s   max %s", chart_fixed(low, 2, lowest), chart_fixed(high, 2, highest));
+        buf_printf(&text, "min %s   max %s", chart_fixed(low, DECIMALS, lowest), chart_fixed(high, DECIMALS, highest));
         canvas_text(&c, CHART_MARGIN, 49, right, FONT_BODY, C_GREY, TEXT_LEFT, buf_str(&text), text.n);
         draw_line(&c, r, s, n, low, high, &text);
     } else {

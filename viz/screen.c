@@ -124,6 +124,7 @@ static void add_metric(screen *s, const char *label, double x, void (*format)(ch
 static int sample_head(screen *s, const glimpse_sample *sample, int row) {
     const screen_view *v = s->v;
     char right[48];
+    text_label label;
     c_snprintf(right, sizeof right, "%d of %d ", (int)v->sample + 1, (int)v->r->n_samples);
     size_t keep = strlen(right) + 1, at_first = (size_t)v->width / 3;
     row_begin(s, (size_t)v->width);
@@ -136,8 +137,8 @@ static int sample_head(screen *s, const glimpse_sample *sample, int row) {
     }
     row_addf(s, 1, PAINT_DIM, "T=%.4g", sample->temperature);
     add_metric(s, TEXT_OWN_PPL, text_metric(sample, "perplexity"), text_short);
-    add_metric(s, text_metric_label("spelling_token_rate"), text_metric(sample, "spelling_token_rate"), text_share);
-    add_metric(s, text_metric_label("repetition_tokens"), text_metric(sample, "repetition_tokens"), text_share);
+    add_metric(s, text_metric_label("spelling_token_rate", label), text_metric(sample, "spelling_token_rate"), text_share);
+    add_metric(s, text_metric_label("repetition_tokens", label), text_metric(sample, "repetition_tokens"), text_share);
     row_addf(s, 2, sample->stop == GLIMPSE_STOP_NONFINITE ? PAINT_BAD : PAINT_DIM, "stop %s", text_stop_name(sample->stop));
     row_addf(s, 2, PAINT_DIM, "seed=%llu", (unsigned long long)sample->seed); /* last: it is the same at every step */
     s->columns = (size_t)v->width;
@@ -165,10 +166,16 @@ enum { KEYS = sizeof keys / sizeof *keys, TWO_ROWS_FROM = 18 };
 
 static size_t key_width(int i) { return text_width(keys[i][0], strlen(keys[i][0])) + 1 + strlen(keys[i][1]); }
 
+/* Not one that would lead to nothing: a run has probes if the eval in sight has, or the sampled one before it. */
+static bool is_offered(const screen_view *v, int i) {
+    const bool probes = (v->r && v->r->n_probes) || (v->before && v->before->n_probes);
+    return *keys[i][0] != 'p' || probes || v->page == SCREEN_PROBES;
+}
+
 /* Rows for the keys: two where one does not hold them all and the screen is high enough. */
 static int keys_wanted(const screen_view *v) {
     size_t all = 1;
-    for (int i = 0; i < KEYS; i++) all += key_width(i) + 2 * (i > 0);
+    for (int i = 0; i < KEYS; i++) all += is_offered(v, i) ? key_width(i) + 2 * (i > 0) : 0;
     return all > (size_t)v->width && v->height >= TWO_ROWS_FROM ? 2 : 1;
 }
 
@@ -178,6 +185,7 @@ static void key_rows(screen *s, int last) {
         row_begin(s, (size_t)s->v->width);
         blanks(s, 1);
         for (bool some = false; i < KEYS; i++) {
+            if (!is_offered(s->v, i)) continue;
             const bool fits = (some ? 2 : 0) + key_width(i) <= room(s);
             if (!fits && row < last) break; /* it begins the next row */
             if (!fits) continue;
@@ -301,24 +309,33 @@ static void token_text(screen *s, const glimpse_sample *sample, styled *out, siz
 }
 
 typedef struct diff_out {
-    styled raw;
-    bool marks; /* no colours: as wdiff writes it */
+    styled raw, blanks; /* those behind the last word: of what changed, if more words of its kind follow */
+    bool marks;         /* no colours: as wdiff writes it */
     diff_kind last;
 } diff_out;
 
+static void end_part(diff_out *d, bool goes_on) {
+    static const char *const close[] = {"", "-]", "+}"};
+    if (d->marks && !goes_on) styled_puts(&d->raw, close[d->last], PAINT_PLAIN);
+    styled_copy(&d->raw, &d->blanks, 0, d->blanks.text.n);
+    if (styled_failed(&d->blanks)) d->raw.text.failed = true;
+    styled_free(&d->blanks);
+    d->blanks = (styled){0};
+}
+
 static void put_part(void *user, diff_kind kind, const char *text, size_t n) {
-    static const char *const open[] = {"", "[-", "{+"}, *const close[] = {"", "-]", "+}"};
+    static const char *const open[] = {"", "[-", "{+"};
     static const paint_kind kinds[] = {PAINT_PLAIN, PAINT_GONE, PAINT_COME};
     diff_out *d = user;
     size_t word = n;
     while (kind != DIFF_SAME && word && strchr(" \n\t\r", text[word - 1]) && text[word - 1]) word--;
+    end_part(d, kind == d->last);
     bool apart = kind != d->last && kind != DIFF_SAME && d->last != DIFF_SAME && d->raw.text.n;
     if (apart && !strchr(" \n", d->raw.text.bytes[d->raw.text.n - 1])) styled_puts(&d->raw, " ", PAINT_PLAIN);
+    if (d->marks && kind != d->last) styled_puts(&d->raw, open[kind], PAINT_PLAIN);
     d->last = kind;
-    if (d->marks) styled_puts(&d->raw, open[kind], PAINT_PLAIN);
     styled_escape(&d->raw, text, word, TEXT_LINES, paint_of(kinds[kind]));
-    if (d->marks) styled_puts(&d->raw, close[kind], PAINT_PLAIN);
-    for (; word < n; word++) styled_puts(&d->raw, kind == DIFF_GONE || text[word] != '\n' ? " " : "\n", PAINT_PLAIN);
+    for (; word < n; word++) styled_puts(&d->blanks, kind == DIFF_GONE || text[word] != '\n' ? " " : "\n", PAINT_PLAIN);
 }
 
 static void diff_text(screen *s, const glimpse_sample *sample, styled *out) {
@@ -329,6 +346,7 @@ static void diff_text(screen *s, const glimpse_sample *sample, styled *out) {
     if (!was) {
         styled_puts(out, v->before ? "The last step that was sampled has no such sample.\n\n" : "No step before was sampled.\n\n", PAINT_DIM);
     } else if (!word_diff(was->text, was->text_bytes, sample->text, sample->text_bytes, put_part, &d, &little)) out->text.failed = true;
+    end_part(&d, false);
     if (little) {
         styled_puts(out, "Another text than before, with too little in common to mark what changed.\n\n", PAINT_DIM);
         styled_free(&d.raw);

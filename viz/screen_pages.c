@@ -155,7 +155,8 @@ void screen_probe_map(screen *s, int first, int last) {
     row_add_cut(s, PAINT_PLAIN, m->probe->text, m->probe->text_bytes, true, (size_t)v->width / 3);
     row_add_right(s, PAINT_DIM, right);
     row_end(s, first);
-    int rows = last - first - 3, cell = (int)(screen_probe_columns(v->width) / m->n_columns);
+    const int end = last - 2; /* behind them the mark of this step, and the steps */
+    int rows = end - first - 2, cell = (int)(screen_probe_columns(v->width) / m->n_columns);
     if (cell > 4) cell = 4;
     int32_t n = m->probe->n_tokens, from = m->probe->answer_from;
     if (n - from < 1 || rows < 1) from = 0;
@@ -164,7 +165,7 @@ void screen_probe_map(screen *s, int first, int last) {
     if (has_given) rows--;
     if (n - from > rows) from = v->token >= from ? v->token < n - rows ? v->token : n - rows : from;
     int row = first + 2;
-    if (has_given && from == 0 && row < last - 1) {
+    if (has_given && from == 0 && row < end) {
         row_begin(s, (size_t)v->width);
         size_t used, fits = text_fit(buf_str(&given), given.n, PROBE_LABEL - 1, &used);
         row_add(s, PROBE_LABEL - used, PAINT_PLAIN, "");
@@ -175,7 +176,7 @@ void screen_probe_map(screen *s, int first, int last) {
     }
     if (buf_failed(&given)) s->t.text.failed = true;
     buf_free(&given);
-    for (int32_t i = from; i < n && row < last - 1; i++, row++) {
+    for (int32_t i = from; i < n && row < end; i++, row++) {
         row_begin(s, (size_t)v->width);
         styled label = {0}; /* right-aligned: beside its cells */
         text_piece(&label, v->r, GLIMPSE_AT(m->probe->tokens, i)->id, PROBE_LABEL - 1, false, paint_of(PAINT_PLAIN));
@@ -251,6 +252,7 @@ static void all_numbers(number_list *l) {
     const screen_view *v = l->s->v;
     const glimpse_record *r = v->r, *b = v->before;
     char name[128], more[128], error[32];
+    text_label label;
     if (b) c_snprintf(name, sizeof name, "Losses   \xe2\x96\xb2\xe2\x96\xbc against step %lld, the last sampled", (long long)b->step);
     heading(l, b ? name : "Losses");
     number(l, "train", r->train_loss, b ? b->train_loss : NAN, "");
@@ -274,7 +276,7 @@ static void all_numbers(number_list *l) {
     if (r->n_dataset) heading(l, "Dataset");
     for (int32_t i = 0; i < r->n_dataset; i++)
         if (text_shows_metric(r->dataset[i].name))
-            number(l, r->dataset[i].name, r->dataset[i].value, b ? text_metric_of(b->dataset, b->n_dataset, r->dataset[i].name) : NAN, "");
+            number(l, text_metric_label(r->dataset[i].name, label), r->dataset[i].value, b ? text_metric_of(b->dataset, b->n_dataset, r->dataset[i].name) : NAN, "");
     if (v->sample >= r->n_samples) return;
     const glimpse_sample *s = GLIMPSE_AT(r->samples, v->sample);
     c_snprintf(name, sizeof name, "Sample %d of %d", (int)v->sample + 1, (int)r->n_samples);
@@ -282,7 +284,7 @@ static void all_numbers(number_list *l) {
     const glimpse_sample *o = text_same_sample(b, s);
     for (int32_t i = 0; i < s->n_metrics; i++) {
         if (!text_shows_metric(s->metrics[i].name)) continue;
-        number(l, text_metric_label(s->metrics[i].name), s->metrics[i].value,
+        number(l, text_metric_label(s->metrics[i].name, label), s->metrics[i].value,
                o ? text_metric_of(o->metrics, o->n_metrics, s->metrics[i].name) : NAN, "");
     }
 }

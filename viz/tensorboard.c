@@ -181,7 +181,8 @@ double events_time(const char *iso) {
     y -= m <= 2;
     int64_t era = y / 400, of_era = y - era * 400, of_year = (153 * (m + (m > 2 ? -3 : 9)) + 2) / 5 + d - 1;
     int64_t days = era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719468;
-    return (double)(days * 86400 + hh * 3600 + mm * 60 + ss);
+    int64_t s = days * 86400 + hh * 3600 + mm * 60 + ss;
+    return s > 0 ? (double)s : 0; /* a clock that was never set may stand before 1970, and a file's name has no sign */
 }
 
 #define NAME_HEAD "events.out.tfevents."

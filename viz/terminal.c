@@ -259,6 +259,7 @@ static void add_number(log_view *v, size_t gap, const char *name, double x, void
 }
 
 static void sample_numbers(log_view *v, const glimpse_sample *s) {
+    text_label label;
     begin_row(v, INDENT);
     /* As wide as leaves room for the numbers after it. */
     sparkline(v, s, v->columns < 99 ? 9 : v->columns < 110 ? 20 : 32);
@@ -266,7 +267,7 @@ static void sample_numbers(log_view *v, const glimpse_sample *s) {
     size_t gap = v->columns < 99 ? 2 : 3;
     if (s->n_tokens > 0) add_number(v, gap, TEXT_OWN_PPL, text_metric(s, "perplexity"), text_short);
     for (size_t i = 0; i < sizeof shares / sizeof *shares; i++)
-        if (text_has_metric(s, shares[i])) add_number(v, gap, text_metric_label(shares[i]), text_metric(s, shares[i]), text_share);
+        if (text_has_metric(s, shares[i])) add_number(v, gap, text_metric_label(shares[i], label), text_metric(s, shares[i]), text_share);
     addf(v, gap, s->stop == GLIMPSE_STOP_NONFINITE ? PAINT_BAD : PAINT_DIM, "stop %s", text_stop_name(s->stop));
     end_row(v);
     if (s->why && v->rows_left > 4) {
@@ -322,6 +323,7 @@ static void digest(log_view *v, const glimpse_record *before, const glimpse_samp
     digest_row d = {.v = v, .whose = among ? "first sample: " : ""};
     int32_t same = 0;
     char text[64], number[SCHEDULE_LOSS_BYTES];
+    text_label label;
     c_snprintf(d.since, sizeof d.since, "since %lld: ", (long long)before->step);
     begin_row(v, INDENT);
     if (isfinite(by)) {
@@ -341,7 +343,7 @@ static void digest(log_view *v, const glimpse_record *before, const glimpse_samp
     else if (o && !add_of_sample(&d, "another text from the first token on")) add_of_sample(&d, "another text");
     if (o) add_change(&d, TEXT_OWN_PPL, text_metric(o, "perplexity"), text_metric(s, "perplexity"), text_short);
     for (size_t i = 0; o && i < sizeof shares / sizeof *shares; i++)
-        add_change(&d, text_metric_label(shares[i]), text_metric(o, shares[i]), text_metric(s, shares[i]), text_share);
+        add_change(&d, text_metric_label(shares[i], label), text_metric(o, shares[i]), text_metric(s, shares[i]), text_share);
     if (d.begun) end_row(v);
 }
 
@@ -415,6 +417,7 @@ static bool has_scores(const glimpse_record *r) {
 static void scores(log_view *v) {
     const glimpse_record *r = v->r;
     char value[32], error[32];
+    text_label label;
     if (v->rows_left < 2) return;
     begin_row(v, INDENT);
     for (int32_t i = 0; i < r->n_scores; i++) {
@@ -432,7 +435,7 @@ static void scores(log_view *v) {
     for (int32_t i = 0; i < r->n_dataset; i++)
         if (text_is(r->dataset[i].name, "loss") || text_is(r->dataset[i].name, "bits_per_byte")) {
             text_short(value, r->dataset[i].value);
-            addf(v, v->width > INDENT ? 3 : 0, PAINT_DIM, "data %s %s", r->dataset[i].name, value);
+            addf(v, v->width > INDENT ? 3 : 0, PAINT_DIM, "data %s %s", text_metric_label(r->dataset[i].name, label), value);
         }
     double logprob, rank1;
     const int probes = mean_of_probes(r, "answer_mean_logprob", &logprob);
@@ -450,6 +453,7 @@ static void legend(log_view *v, const glimpse_sample *s) {
     v->width = text_width(buf_str(&v->line.text), v->line.text.n);
     if (v->width <= INDENT) return; /* no room for what it means, and the name alone means nothing */
     if (all) add(v, 2, PAINT_DIM, "(the other modes: sample.ansi)");
+    if (v->shortened && v->style->mode == COLOR_TOPK) add(v, 2, PAINT_DIM, "(the whole table: sample.ansi)");
     end_row(v);
 }
 
@@ -457,8 +461,9 @@ static void where_the_rest_is(log_view *v, int32_t shown, const char *where) {
     int32_t more = v->r->n_samples - shown;
     if (!where) return;
     begin_row(v, INDENT);
+    const bool table = v->style->mode == COLOR_TOPK; /* of which sample.txt has nothing */
     if (more > 0) addf(v, 0, PAINT_DIM, "\xe2\x80\xa6 %d more: ", (int)more);
-    else add(v, 0, PAINT_DIM, v->shortened ? "\xe2\x80\xa6 the rest: " : "also in ");
+    else add(v, 0, PAINT_DIM, table ? "text: " : v->shortened ? "\xe2\x80\xa6 the rest: " : "also in ");
     /* A path that is cut could not be copied: it may run over the edge, and its rows are counted. */
     styled_escape(&v->line, where, strlen(where), TEXT_ONE_LINE, paint_of(PAINT_DIM));
     end_row(v);

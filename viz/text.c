@@ -25,6 +25,11 @@ static bool is_format(uint32_t cp) {
     return cp >= 0x80 && utf8proc_category((utf8proc_int32_t)cp) == UTF8PROC_CATEGORY_CF && !utf8proc_charwidth((utf8proc_int32_t)cp);
 }
 
+/* A blank of another script (the ideographic one begins a paragraph in Chinese) or braille without a dot: alone it shows as nothing. */
+static bool is_other_blank(uint32_t cp) {
+    return cp == 0x2800 || (cp > ' ' && utf8proc_category((utf8proc_int32_t)cp) == UTF8PROC_CATEGORY_ZS);
+}
+
 static void escape_cp(buffer *out, uint32_t cp) {
     switch (cp) {
     case '\r': buf_puts(out, "\\r"); return;
@@ -84,7 +89,7 @@ void text_visible(buffer *out, const char *s, size_t n, size_t limit) {
         if (k > 0 && cp == ' ') buf_puts(out, "\xe2\x90\xa3");
         else if (k > 0 && cp == '\n') buf_puts(out, "\xe2\x86\xb5");
         else if (k > 0 && cp == '\t') buf_puts(out, "\xe2\x86\x92");
-        else if (k > 0 && (cp == 0xa0 || (at == 0 && is_format(cp)))) escape_cp(out, cp);
+        else if (k > 0 && (is_other_blank(cp) || (at == 0 && is_format(cp)))) escape_cp(out, cp);
         else escape(out, s + at, len, TEXT_ONE_LINE, 0);
     }
 }

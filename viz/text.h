@@ -21,8 +21,8 @@ void text_escape(buffer *out, const char *s, size_t n, int flags);
 /* The same between quotes as Python's repr() writes a str: 'a\n', "it's". */
 void text_repr(buffer *out, const char *s, size_t n);
 void text_quote(buffer *out, const char *s, size_t n); /* between double quotes, which are escaped */
-/* A text on one line as a label: blanks as ␣ ↵ →, the rest as text_escape; a no-break blank and a joiner that stands
- * first as \u00a0, \u200d.  At most `limit` bytes are looked at. */
+/* A text on one line as a label: blanks as ␣ ↵ →, the rest as text_escape; a no-break blank, another script's, and a joiner that stands
+ * first as \u00a0, \u3000, \u200d.  At most `limit` bytes are looked at. */
 void text_visible(buffer *out, const char *s, size_t n, size_t limit);
 /* Without a tokenizer a piece is the id and the blank before the next one (sampling/pieces_text.h), which is no part of a token. */
 bool text_is_id(const glimpse_piece *p);
@@ -136,8 +136,10 @@ double text_repeats(const glimpse_sample *s);
 bool text_shows_metric(const char *name);
 bool text_has_metric(const glimpse_sample *s, const char *name); /* it was measured, be it that the text gives no number */
 /* What every view for people calls a metric, the page too (METRIC_LABELS of viz/page/words.js): "repeats" is repetition_tokens, which
- * any text has and any script; "word repeats" is repetition.  Files keep the name itself; others are returned as they are. */
-const char *text_metric_label(const char *name);
+ * any text has and any script; "word repeats" is repetition.  Of others the name, blanks for its underscores, in `room`.  Files keep the
+ * name itself. */
+typedef char text_label[64];
+const char *text_metric_label(const char *name, text_label room);
 /* Where there is no room for the label of `perplexity`: it is that of the model on what it has just said itself, and stands beside a
  * validation loss. */
 #define TEXT_OWN_PPL "own ppl"

@@ -46,13 +46,16 @@ double text_repeats(const glimpse_sample *s) {
     return ids > 0.6 ? ids : 0;
 }
 
-const char *text_metric_label(const char *name) {
+const char *text_metric_label(const char *name, text_label room) {
     static const char *const labels[][2] = {
         {"perplexity", "ppl of its own text"}, {"mean_entropy", "entropy"}, {"spelling_token_rate", "spelling"},
-        {"repetition_tokens", "repeats"}, {"repetition", "word repeats"}, {"longest_repeat", "longest repeat"}};
+        {"repetition_tokens", "repeats"}, {"repetition", "word repeats"}};
     for (size_t i = 0; i < sizeof labels / sizeof *labels; i++)
         if (text_is(labels[i][0], name)) return labels[i][1];
-    return name;
+    c_snprintf(room, sizeof(text_label), "%s", name);
+    for (char *c = room; *c; c++)
+        if (*c == '_') *c = ' ';
+    return room;
 }
 
 const glimpse_sample *text_same_sample(const glimpse_record *r, const glimpse_sample *s) {

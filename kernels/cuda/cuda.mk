@@ -54,7 +54,7 @@ endif
 .PHONY: cuda-all gpu-first gpu-test gpu-bench gpu-carry
 cuda-all: # machine code of one generation serves all of it
 	@$(MAKE) --no-print-directory CUDA=1 GPU_ARCH='80 90a $(shell $(NVCC) --list-gpu-code 2>/dev/null | sed -n 's/^sm_\(1[0-9]*0\)$$/\1/p' | sort -n | tr '\n' ' ')' \
-	    GPU_PTX=90 $(B)/libglimpse_cuda.so
+	    GPU_PTX=90 WERROR=-Werror $(B)/libglimpse_cuda.so
 
 # === Emulated: the objects join the test runner
 CUDA_EMU := $(patsubst %.cu,$(B)/emu/%.o,$(CUDA_SOURCES) tests/emu/emu_kernels.cu) $(call obj,$(EMU_SOURCES))
@@ -100,7 +100,7 @@ HAS_LIBS := $(if $(filter gpu-test gpu-bench,$(MAKECMDGOALS)),$(shell printf '\0
     $(LDEPS) $(LIBS_SESSION) $(LIBS_PROGRAM) -o /dev/null 2>/dev/null && echo 1))
 GPU_WITH = $(MAKE) --no-print-directory $(JOBS) CUDA=1
 GPU_LACKS = $(if $(shell command -v $(NVCC)),$(if $(CUBLAS_H),,no cuBLAS: $(CUDA_AT)/include/cublas_v2.h$(,) or python3 -m pip install nvidia-cublas),no nvcc: put it on the PATH$(,) or CUDA_HOME=its folder)
-GPU_PARTS = $(if $(EMULATE),$(MAKE) --no-print-directory $(JOBS) $(1),$(if $(GPU_LACKS),echo '$(GPU_LACKS)' >&2; exit 1,$(GPU_WITH) $(2) || { echo 'again, warnings allowed'; $(GPU_WITH) WERROR= $(2); }))
+GPU_PARTS = $(if $(EMULATE),$(MAKE) --no-print-directory $(JOBS) $(1),$(if $(GPU_LACKS),echo '$(GPU_LACKS)' >&2; exit 1,$(GPU_WITH) $(2)))
 GPU_SAVE = B='$(B)' CC='$(CC)' MODE='$(MODE)' NVCC='$(NVCC)' ARCHS='$(GPU_ARCH), PTX $(GPU_PTX)' BUILD_ID='$(BUILD_ID)' EMULATE='$(EMULATE)' \
     RESULTS='$(RESULTS)' CUBLAS='$(CUBLAS_LIB)' sh tests/setup/gpu_run.sh $@
 EMU_OR = $(B)/tests/$(if $(EMULATE),emu,gpu)

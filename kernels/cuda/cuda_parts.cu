@@ -58,7 +58,7 @@ static __global__ void __launch_bounds__(DECIDE_THREADS) parts_kernel(const part
             s.n_list = near > 0 ? near : 0;
         }
         many = near > need.k ? near : need.k;
-        if (near > need.k) keep_listed(s, near, w);
+        if (near > 0 && near > need.k) keep_listed(s, near, w);
         else if (fits && many > 0) keep_first(s, many, w);
         else s.last = 0;
     }

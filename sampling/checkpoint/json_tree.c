@@ -142,8 +142,9 @@ static bool word(parser *p, const char *w) {
     return true;
 }
 
-static uint64_t key_hash(const json_node *m) {
-    uint64_t h = 0xcbf29ce484222325u;
+/* `seed`: where the table lies, which no file knows: keys that were chosen to meet in one place would take for ever. */
+static uint64_t key_hash(const json_node *m, uintptr_t seed) {
+    uint64_t h = 0xcbf29ce484222325u ^ seed;
     for (uint32_t i = 0; i < m->key_n; i++) h = (h ^ (unsigned char)m->key[i]) * 0x100000001b3u;
     return (h ^ h >> 29) * 0x9e3779b97f4a7c15u >> 20;
 }
@@ -172,7 +173,7 @@ static glimpse_status refuse_duplicates(const parser *p, uint32_t object) {
     if (!table) FAIL(GLIMPSE_E_MEMORY, "%s: no memory for its JSON", p->name);
     glimpse_status st = GLIMPSE_OK;
     for (const json_node *m = json_first(o); m && st >= 0; m = json_next(o, m)) {
-        size_t i = (size_t)key_hash(m) & (slots - 1);
+        size_t i = (size_t)key_hash(m, (uintptr_t)table) & (slots - 1);
         while (table[i] && !same_key(table[i], m)) i = (i + 1) & (slots - 1);
         if (table[i]) st = duplicate(p, m);
         table[i] = m;

@@ -15,7 +15,7 @@ typedef struct bpe_symbol {
 
 static size_t slot_of(const bpe_merges *m, int32_t left, int32_t right) {
     uint64_t key = (uint64_t)(uint32_t)left << 32 | (uint32_t)right;
-    return (size_t)((key ^ key >> 31) * 0x9e3779b97f4a7c15u >> 32) & (m->n_slots - 1);
+    return (size_t)((key ^ key >> 31) * m->factor >> 32) & (m->n_slots - 1);
 }
 
 static const bpe_slot *find(const bpe_merges *m, int32_t left, int32_t right) {
@@ -32,6 +32,7 @@ glimpse_status bpe_open(bpe_merges *m, size_t n_pairs) {
     if (!(m->slots = malloc(m->n_slots * sizeof *m->slots)))
         FAIL(GLIMPSE_E_MEMORY, "no memory for %zu merges", n_pairs);
     memset(m->slots, 0xff, m->n_slots * sizeof *m->slots);
+    m->factor = 0x9e3779b97f4a7c15u ^ (uint64_t)(uintptr_t)m->slots << 1;
     return GLIMPSE_OK;
 }
 

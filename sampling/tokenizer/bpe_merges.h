@@ -16,6 +16,7 @@ typedef struct bpe_slot {
 typedef struct bpe_merges { /* start from {0} */
     bpe_slot *slots;
     size_t n_slots; /* a power of two */
+    uint64_t factor; /* of the hash, odd, with where the table lies, which no file knows: pairs cannot be chosen to meet in one place */
     /* scratch, kept from word to word */
     struct bpe_symbol *symbols;
     size_t cap_symbols;

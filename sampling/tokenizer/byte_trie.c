@@ -4,10 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void insert(trie_edge *edges, size_t n_slots, uint64_t key, uint32_t node) {
-    size_t i = (size_t)(key * 0x9e3779b97f4a7c15u >> 24) & (n_slots - 1);
-    while (edges[i].key) i = (i + 1) & (n_slots - 1);
-    edges[i] = (trie_edge){key, node};
+static void insert(byte_trie *t, uint64_t key, uint32_t node) {
+    size_t i = (size_t)(key * t->factor >> 24) & (t->n_slots - 1);
+    while (t->edges[i].key) i = (i + 1) & (t->n_slots - 1);
+    t->edges[i] = (trie_edge){key, node};
 }
 
 static glimpse_status new_node(byte_trie *t, uint32_t *node) {
@@ -18,13 +18,14 @@ static glimpse_status new_node(byte_trie *t, uint32_t *node) {
         t->values = values, t->cap_nodes = cap;
     }
     if (2 * (t->n_nodes + 1) > t->n_slots) {
-        size_t n = t->n_slots ? 2 * t->n_slots : 512;
-        trie_edge *edges = calloc(n, sizeof *edges);
+        const size_t had = t->n_slots, n = had ? 2 * had : 512;
+        trie_edge *edges = calloc(n, sizeof *edges), *before = t->edges;
         if (!edges) FAIL(GLIMPSE_E_MEMORY, "no memory for a tokenizer's strings");
-        for (size_t i = 0; i < t->n_slots; i++)
-            if (t->edges[i].key) insert(edges, n, t->edges[i].key, t->edges[i].node);
-        free(t->edges);
         t->edges = edges, t->n_slots = n;
+        t->factor = 0x9e3779b97f4a7c15u ^ (uint64_t)(uintptr_t)edges << 1;
+        for (size_t i = 0; i < had; i++)
+            if (before[i].key) insert(t, before[i].key, before[i].node);
+        free(before);
     }
     t->values[t->n_nodes] = -1;
     *node = (uint32_t)t->n_nodes++;
@@ -41,7 +42,7 @@ glimpse_status trie_add(byte_trie *t, const char *bytes, size_t n, int32_t value
         if (!next) {
             TRY(new_node(t, &next));
             if (!node) t->first[c] = next;
-            else insert(t->edges, t->n_slots, ((uint64_t)node << 8 | c) + 1, next);
+            else insert(t, ((uint64_t)node << 8 | c) + 1, next);
         }
         node = next;
     }

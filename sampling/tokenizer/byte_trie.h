@@ -16,6 +16,7 @@ typedef struct trie_edge {
 typedef struct byte_trie { /* start from {0}: the empty set */
     trie_edge *edges;      /* owned, open addressing */
     size_t n_slots;        /* a power of two */
+    uint64_t factor;       /* of the hash, odd, with where the table lies, which no file knows: edges cannot be chosen to meet in one place */
     int32_t *values;       /* (cap_nodes) of the string that ends at a node, -1 = none; node 0 is the root */
     size_t n_nodes, cap_nodes;
     uint32_t first[256]; /* from the root */
@@ -29,7 +30,7 @@ void trie_free(byte_trie *t); /* {0} afterwards */
 static inline uint32_t trie_step(const byte_trie *t, uint32_t node, unsigned char byte) {
     if (!node) return t->first[byte];
     uint64_t key = ((uint64_t)node << 8 | byte) + 1;
-    for (size_t i = (size_t)(key * 0x9e3779b97f4a7c15u >> 24) & (t->n_slots - 1);; i = (i + 1) & (t->n_slots - 1)) {
+    for (size_t i = (size_t)(key * t->factor >> 24) & (t->n_slots - 1);; i = (i + 1) & (t->n_slots - 1)) {
         if (t->edges[i].key == key) return t->edges[i].node;
         if (!t->edges[i].key) return 0;
     }

@@ -112,13 +112,13 @@ static void strip(const json_step *st, const char *s, size_t n, buffer *out) {
 
 glimpse_status step_replace(const json_step *st, const char *s, size_t n, buffer *out) {
     size_t from = 0, at = 0, bytes = 0;
-    bool found;
+    bool found, after = false;
     for (;;) {
-        TRY(regex_next(st, s, n, from, &at, &bytes, &found));
+        TRY(regex_next(st, s, n, from, after, &at, &bytes, &found));
         if (!found) break;
         buf_put(out, s + from, at - from);
         buf_put(out, st->content, st->content_n);
-        from = at + bytes;
+        from = at + bytes, after = true;
     }
     buf_put(out, s + from, n - from);
     return GLIMPSE_OK;
@@ -169,12 +169,11 @@ typedef struct splitter {
 } splitter;
 
 static void flush(splitter *w) {
-    if (w->open) put_span(w->spans, w->at, w->n, w->first), w->first = false;
+    if (w->open && w->n) put_span(w->spans, w->at, w->n, w->first), w->first = false;
     w->open = false;
 }
 
 static void part(splitter *w, size_t at, size_t n, bool match) {
-    if (!n) return;
     bool joins = false;
     switch (w->behavior) {
     case SPLIT_PREVIOUS: joins = w->open && match && !w->match_before; break;
@@ -186,7 +185,7 @@ static void part(splitter *w, size_t at, size_t n, bool match) {
     else {
         flush(w);
         w->open = !(w->behavior == SPLIT_REMOVED && match);
-        if (!w->open) w->first = false;
+        if (!w->open && n) w->first = false;
         w->at = at, w->n = n;
     }
     w->match_before = match;
@@ -196,15 +195,15 @@ static glimpse_status split(const json_step *st, split_behavior behavior, bool i
                             piece_span from, buffer *spans) {
     splitter w = {.spans = spans, .behavior = behavior, .first = from.first};
     size_t done = 0, at = 0, bytes = 0;
-    bool found;
+    bool found, after = false;
     for (;;) {
-        TRY(regex_next(st, base + from.at, from.n, done, &at, &bytes, &found));
+        TRY(regex_next(st, base + from.at, from.n, done, after, &at, &bytes, &found));
         if (!found) break;
-        part(&w, from.at + done, at - done, invert);
-        part(&w, from.at + at, bytes, !invert);
-        done = at + bytes;
+        if (at > done) part(&w, from.at + done, at - done, invert);
+        part(&w, from.at + at, bytes, !invert); /* also one of no bytes: the text is cut there */
+        done = at + bytes, after = true;
     }
-    part(&w, from.at + done, from.n - done, invert);
+    if (from.n > done) part(&w, from.at + done, from.n - done, invert);
     flush(&w);
     return GLIMPSE_OK;
 }
@@ -261,8 +260,8 @@ static glimpse_status keeps_first(const json_step *st, const char *s, size_t n, 
     if (st->kind == STEP_REPLACE) {
         bool found;
         if (st->content_n) return GLIMPSE_OK;
-        TRY(regex_next(st, s, n, 0, &at, &matched, &found));
-        *keeps = !found || at;
+        TRY(regex_next(st, s, n, 0, false, &at, &matched, &found));
+        *keeps = !found || at || !matched;
         return GLIMPSE_OK;
     }
     while (bytes < n && ((unsigned char)s[bytes] & 0xc0) == 0x80) bytes++;

@@ -34,7 +34,7 @@ glimpse_status step_matcher(const char *name, const json_node *pattern, json_ste
         return GLIMPSE_OK;
     }
     if (!regex || regex->kind != JSON_STRING) FAIL(GLIMPSE_E_FORMAT, "%s: a pattern is neither String nor Regex", name);
-    return regex_matcher(name, regex->text, regex->n, s);
+    return regex_matcher(name, regex->text, regex->n, REGEX_ONIGURUMA, s);
 }
 
 void step_free(json_step *s) {

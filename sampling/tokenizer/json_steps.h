@@ -52,6 +52,7 @@ typedef struct json_step {
     scan_fn scan;
     int set;                   /* MATCH_SET: unicode_set_id */
     void *regex, *regex_match; /* pcre2_code, pcre2_match_data */
+    bool ruby;                 /* MATCH_REGEX: as Oniguruma reads it */
     char *text;
     size_t text_n; /* MATCH_TEXT; PREPEND; METASPACE's replacement */
     char *content;

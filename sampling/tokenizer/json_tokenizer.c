@@ -342,6 +342,7 @@ static glimpse_status around_added(json_tokenizer *t, const byte_trie *trie, con
             if (begin < from) begin = from;
         }
         while (a->rstrip && end < n && steps_space_at(text + end, n - end, &length)) end += length;
+        if (begin >= end) continue; /* blanks that the token before took: nothing is left of this one */
         if (begin > from) TRY(part(t, text + from, begin - from, first && !from, ids));
         buf_put(ids, &a->id, sizeof a->id);
         from = end;

@@ -1,5 +1,6 @@
 /* piece_index.c -- open addressing, linear probing (piece_index.h).  The hash runs forward byte by byte (FNV-1a,
- * Fowler, Noll, Vo), so that index_longest has the hash of every prefix for one pass over it. */
+ * Fowler, Noll, Vo), so that index_longest has the hash of every prefix for one pass over it.  It begins with where the table
+ * lies, which no file knows: pieces that were chosen to meet in one place would take for ever. */
 #include "sampling/tokenizer/piece_index.h"
 
 #include <stdlib.h>
@@ -7,7 +8,7 @@
 
 #include "include/internal/status.h"
 
-#define HASH_START 0xcbf29ce484222325u
+#define HASH_START(ix) (0xcbf29ce484222325u ^ (uintptr_t)(ix)->slots)
 #define HASH_STEP(h, c) (((h) ^ (unsigned char)(c)) * 0x100000001b3u)
 
 /* FNV's low bits are weak: fold the high ones in before they become a slot. */
@@ -38,14 +39,14 @@ static piece_slot *probe(const piece_index *ix, uint64_t h, const char *bytes, s
     }
 }
 
-static uint64_t hash(const char *bytes, size_t n) {
-    uint64_t h = HASH_START;
+static uint64_t hash(const piece_index *ix, const char *bytes, size_t n) {
+    uint64_t h = HASH_START(ix);
     for (size_t i = 0; i < n; i++) h = HASH_STEP(h, bytes[i]);
     return h;
 }
 
 void index_add(piece_index *ix, const char *bytes, size_t n, int32_t id) {
-    piece_slot *s = probe(ix, hash(bytes, n), bytes, n);
+    piece_slot *s = probe(ix, hash(ix, bytes, n), bytes, n);
     if (s->bytes) return;
     *s = (piece_slot){bytes, (uint32_t)n, id};
     ix->lengths[n / 8] |= (uint8_t)(1 << n % 8);
@@ -56,13 +57,13 @@ void index_add(piece_index *ix, const char *bytes, size_t n, int32_t id) {
 
 int32_t index_find(const piece_index *ix, const char *bytes, size_t n) {
     if (!n || n > ix->max_bytes || !(ix->lengths[n / 8] >> n % 8 & 1)) return -1;
-    const piece_slot *s = probe(ix, hash(bytes, n), bytes, n);
+    const piece_slot *s = probe(ix, hash(ix, bytes, n), bytes, n);
     return s->bytes ? s->id : -1;
 }
 
 int32_t index_longest(const piece_index *ix, const char *text, size_t n, size_t *bytes) {
     int32_t id = -1;
-    uint64_t h = HASH_START;
+    uint64_t h = HASH_START(ix);
     if (!n || !ix->n_entries || !ix->first[(unsigned char)*text]) return -1;
     if (n > ix->max_bytes) n = ix->max_bytes;
     for (size_t i = 1; i <= n; i++) {

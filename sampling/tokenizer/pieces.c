@@ -81,7 +81,7 @@ static glimpse_status encode_byte_pairs(tokenizer *t, const char *text, size_t n
     if (!utf8_valid(text, n)) FAIL(GLIMPSE_E_TOKENIZER, "the text is no valid UTF-8, which the pattern of %s needs", t->source);
     for (size_t from = 0, at = 0, bytes = 0; from < n; from = at + bytes) {
         bool found;
-        TRY(regex_next(&p->pattern, text, n, from, &at, &bytes, &found));
+        TRY(regex_next(&p->pattern, text, n, from, from > 0, &at, &bytes, &found));
         if (!found) at = n, bytes = 0;
         if (at > from) TRY(word_cache_encode(p->cache, encode_word, p, text + from, at - from, ids));
         if (bytes) TRY(word_cache_encode(p->cache, encode_word, p, text + at, bytes, ids));
@@ -261,7 +261,7 @@ glimpse_status pieces_tokenizer_open(const pieces_spec *spec, tokenizer **out) {
     p->special = spec->special;
     TRY_GOTO(tokenizer_init(&p->base, &longest_ops, n, spec->source));
     if (spec->pattern) {
-        TRY_GOTO(regex_matcher(spec->source, spec->pattern, spec->pattern_n, &p->pattern));
+        TRY_GOTO(regex_matcher(spec->source, spec->pattern, spec->pattern_n, REGEX_RUST, &p->pattern));
         if (!(p->pattern_text = strndup(spec->pattern, spec->pattern_n))) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a tokenizer");
         p->pattern_n = strlen(p->pattern_text);
     }

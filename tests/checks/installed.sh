@@ -7,7 +7,8 @@ unset MAKEFLAGS MFLAGS MAKELEVEL T
 at=$TMP/root/opt/glimpse
 make --no-print-directory -s install MODE="$MODE" CC="$CC" DESTDIR="$TMP/root" PREFIX=/opt/glimpse >"$TMP/log" 2>&1 || { cat "$TMP/log"; exit 1; }
 for f in lib/libglimpse.so lib/libglimpse.so.0 lib/libglimpse_session.so.0 lib/libglimpse.a include/glimpse.h bin/glimpse \
-    lib/pkgconfig/glimpse.pc lib/cmake/glimpse/glimpseConfig.cmake share/man/man1/glimpse.1; do
+    lib/pkgconfig/glimpse.pc lib/cmake/glimpse/glimpseConfig.cmake share/man/man1/glimpse.1 share/man/man3/glimpse.3 \
+    share/bash-completion/completions/glimpse; do
     [ -s "$at/$f" ] || { echo "not installed: $f"; exit 1; }
 done
 flags() { PKG_CONFIG_PATH=$at/lib/pkgconfig PKG_CONFIG_SYSROOT_DIR=$TMP/root pkg-config "$@" glimpse; }
@@ -18,6 +19,16 @@ for program in minimal minimal_static; do
     LD_LIBRARY_PATH=$at/lib GLIMPSE_WORKER=$at/bin/glimpse "./$program" >out 2>err </dev/null || { echo "$program: exit code $?"; cat out err; exit 1; }
 done
 "$at/bin/glimpse" --version >/dev/null
+if command -v bash >/dev/null; then # TAB behind "rev" and behind "--temp"
+    bash -c '. "$1" && s=$(complete -p glimpse) && w=${s#*"-W '\''"} && compgen -W "${w%%"'\''"*}" -- rev && compgen -W "${w%%"'\''"*}" -- --temp' - \
+        "$at/share/bash-completion/completions/glimpse" | xargs >"$TMP/words"
+    [ "$(cat "$TMP/words")" = "review --temperature" ] || { echo "TAB gives: $(cat "$TMP/words")"; exit 1; }
+fi
+for page in 1 3; do # what groff says of a page is a line that does not show
+    ! command -v groff >/dev/null || [ -z "$(groff -man -ww -K utf8 -Tutf8 -rLL=130n "$at/share/man/man$page/glimpse.$page" 2>&1 >"$TMP/page")" ] ||
+        { echo "groff complains of glimpse.$page"; exit 1; }
+done
+! [ -s "$TMP/page" ] || grep -q 'glimpse_status glimpse_eval(glimpse' "$TMP/page" || { echo "glimpse(3) does not show glimpse_eval"; exit 1; }
 cd - >/dev/null
 if command -v cmake >/dev/null; then
     mkdir "$TMP/cm"

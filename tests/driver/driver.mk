@@ -1,7 +1,7 @@
 # driver.mk -- what tests of weights on a GPU need: a driver for tests where there is no GPU, found by its soname.
 $(B)/tests/driver/libcuda.so.1: tests/driver/fake_libcuda.c tests/driver/fake_cuda.h $(B)/gen/flags
 	@mkdir -p $(@D)
-	$(CC) -std=c17 -D_GNU_SOURCE= -O1 -g -Wall -Wextra -Werror -fvisibility=hidden -fPIC -shared -I. -Wl,-soname,$(@F) $< -o $@
+	$(CC) -std=c17 -D_GNU_SOURCE= -O1 -g -Wall -Wextra $(WERROR) -fvisibility=hidden -fPIC -shared -I. -Wl,-soname,$(@F) $< -o $@
 # The CUDA backend, emulated, as a library beside a program and a session of its own: what a worker loads where weights are on
 # a GPU.  Hard links: each library looks beside itself.
 GPU_TWIN := $(B)/tests/gpu/libglimpse_cuda.so.$(SO)

@@ -14,7 +14,7 @@ needs() {
     tokenizer) echo tokenizers tiktoken sentencepiece numpy ;;
     carry) echo torch transformers tokenizers tiktoken sentencepiece numpy ;;
     models | writers | snapshots) echo torch transformers safetensors numpy ;;
-    tasks) echo torch transformers datasets lm_eval yaml ;;
+    tasks) echo torch transformers accelerate datasets lm_eval yaml ;;
     llmc) echo torch transformers tokenizers tiktoken requests tqdm ;;
     metrics) echo spylls ;;
     tensorboard) echo tensorboard ;;

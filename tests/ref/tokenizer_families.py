@@ -145,6 +145,8 @@ def hf_families(folder):
         yield "split_" + b, level(split("[aeiou ]", b))
         yield "invert_" + b, level(split("[a-z]+", b, True))
         yield "literal_" + b, level(W.Split("a", b))
+    for n, x in enumerate((r"\w+|[^\w\s]+", r"^\s+|\s+$|\p{Han}", PATTERNS["cl100k"], r"(?=(\d{3})+(?!\d))", r"\b", r"(?m:a.)|x*", r"\h{2}+|\d{,2}")):
+        yield f"regex_{n}", level(split(x))  # where PCRE2 and Oniguruma differ
     for s in ("always", "first", "never"):
         for cut in (True, False):
             yield f"meta_{s}_{cut:d}", trained(models.BPE(unk_token="<unk>"), bpe(), None, W.Metaspace("\u2581", s, cut), decoders.Metaspace("\u2581", s, cut))

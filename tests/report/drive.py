@@ -83,7 +83,7 @@ def journal(folder, evals, per=(2, 2, 4), n_tokens=128, hostile=True, run="9f2c1
             if hostile:
                 more["lm_eval"] = {"hellaswag": {"variant": "lm-evaluation-harness", "version": 1, "shots": 0, "n": 100, "of": 10042, "acc": [r5(0.25 + e / 100), 0.04, 0.25],
                                                  "acc_norm": [r5(0.26 + e / 80), 0.04, 0.25]}, HOSTILE[1]: {"variant": HOSTILE[0], "version": 0, "shots": 5, "n": 1, "of": 1, "acc": [0.5, None, None]}}
-                more["dataset"] = {"loss": r5(4 - e / 10), "accuracy": r5(0.2 + e / 50), HOSTILE[0]: 1}
+                more["dataset"] = {"loss": r5(4 - e / 10), "accuracy": r5(0.2 + e / 50), "spelling_token_rate": 0.97, HOSTILE[0]: 1}
             if hostile and e == 2: samples, more = [], {**more, "status": "skipped", "why": "val 2.51 \u2265 best 2.47 @ 500 (--sample_each_eval)"}
             if hostile and e == 3: samples, more = [], {"probes": [], "status": "failed", "why": HOSTILE[1] + " out of memory"}
             if probes: more["probes"] = [probe(rng, 0, "Once upon", probes, e, evals, vocab)]
@@ -201,9 +201,10 @@ def checks(browser, folder):
     check(b.js("document.querySelectorAll('.pane.now .tk.come').length > 0 && document.querySelectorAll('.pane.was .tk.gone').length > 0"), "the diff marks words")
     check(b.js("document.querySelectorAll('#token .bars li').length >= 10"), "ten alternatives")
     check(b.js("(() => { const p = panes[1], c = columns(p.data, p.sample); return Math.min(...c.logprob) === c.logprob[shown_token.i]; })()"), "opens on the most surprising token")
-    check(b.js("document.querySelectorAll('.chart').length") == 14, "a chart of the losses, of each metric, of each task's and of the dataset's numbers: %s" % b.js("document.querySelectorAll('.chart').length"))
+    check(b.js("document.querySelectorAll('.chart').length") == 15, "a chart of the losses, of each metric, of each task's and of the dataset's numbers: %s" % b.js("document.querySelectorAll('.chart').length"))
     check(b.js("[...document.querySelectorAll('.scores tbody tr')].map(r => r.children[2].textContent).join()") == "0.300 ▲0.010,0.323 ▲0.013,0.500", "a table of task scores: %s" % b.js("[...document.querySelectorAll('.scores tbody tr')].map(r => r.children[2].textContent).join()"))
     check("accuracy" in b.js("document.querySelector('#below').textContent") and "a slice of the dataset, against step 1000" in b.js("document.querySelector('#below').textContent"), "the dataset's numbers")
+    check(b.js("[...document.querySelectorAll('#below dt')].filter(d => d.textContent === 'spelling').length") == 2 and b.js("[...document.querySelectorAll('.chart')].some(c => c.textContent.startsWith('dataset spelling'))"), "a number of the dataset is called as that of a sample")
     check("beam search of 4 · score −1.25" in b.js("document.querySelector('.pane.now').textContent") and "went back twice" in b.js("document.querySelector('.pane.now').textContent"), "beams and notes")
     b.js("(() => { window.remade = 0; new MutationObserver(all => { window.remade += all.length; }).observe(document.getElementById('filters'), {subtree: true, childList: true}); new MutationObserver(all => { window.remade += all.length; }).observe(document.getElementById('compare'), {subtree: true, childList: true, characterData: true}); })()")
     b.key("ArrowLeft"); b.wait(DRAWN % 1000)
@@ -228,9 +229,9 @@ def checks(browser, folder):
     check("</script><script>window.pwned=1</script>" in text and "<img src=x" in text, "markup shows as text")
     check("\\x1b[2J" in text and "\\u202e" in text and "\\u2028" in text and "\u202e" not in text and "\u2028" not in text, "what is unseen is made visible")
     check("日" in text, "two halves of a character are one")
-    want = ["␣a↵", "→\\r", "\\u202e", "\\U000e0001", "\\u00a0", "a\\", "⟨endoftext⟩"]  # as test_viz_text.c has them of the other views
-    check(b.js("[' a\\n', '\\t\\r', '\\u202e', '\\u{e0001}', '\\u00a0', 'a\\\\', '⟨endoftext⟩'].map(t => label_of(t, 40))") == want, "a token as the other views write it: %s" % b.js("[' a\\n', '\\t\\r', '\\u202e', '\\u{e0001}', '\\u00a0', 'a\\\\', '⟨endoftext⟩'].map(t => label_of(t, 40))"))
-    check(b.js("piece_label({ pieces: [], ids: [7] }, 0, 40)") == "⟨7⟩", "an id without bytes as the other views write it")
+    want = ["␣a↵", "→\\r", "\\u202e", "\\U000e0001", "\\u00a0", "a\\", "⟨endoftext⟩", "\\u3000从", "\\u2800"]  # as test_viz_text.c has them of the other views
+    check(b.js("[' a\\n', '\\t\\r', '\\u202e', '\\u{e0001}', '\\u00a0', 'a\\\\', '⟨endoftext⟩', '\\u3000从', '\\u2800'].map(t => label_of(t, 40))") == want, "a token as the other views write it: %s" % b.js("[' a\\n', '\\t\\r', '\\u202e', '\\u{e0001}', '\\u00a0', 'a\\\\', '⟨endoftext⟩', '\\u3000从', '\\u2800'].map(t => label_of(t, 40))"))
+    check(b.js("[[], ['']].map(p => piece_label({ pieces: p, ids: [7] }, 0, 40)).join()") == "⟨7⟩,⟨7⟩", "an id without bytes as the other views write it")
     check(b.js("[piece_label({ pieces: ['7 '], ids: [7] }, 0, 40), piece_label({ pieces: ['8 '], ids: [7] }, 0, 40)]") == ["7", "8␣"], "an id without a tokenizer is the id alone")
     check(b.js("[0, 7, -0.5, 12.345, 999.5, 11823.4, 20189, 1.5e9, NaN].map(num)") == ["0", "7", "−0.500", "12.35", "999.5", "11823", "20189", "1.500e+9", "–"], "numbers: %s" % b.js("[0, 7, -0.5, 12.345, 999.5, 11823.4, 20189, 1.5e9, NaN].map(num)"))
     b.key("k"); b.wait("view.sample === '0.0.0'")
@@ -274,9 +275,14 @@ def checks(browser, folder):
     # Brighter is surer, without any sense of colour; the greatest fall of luminance along the scale.
     fall = "(() => { const l = paint_ground.map(g => luminance(g.match(/\\d+/g).map(Number))); let top = 0, fall = 0; for (const x of l) { top = Math.max(top, x); fall = Math.max(fall, top - x); } return fall / (l[63] - l[0]); })()"
     check(b.js(contrast) >= 4.5 and b.js(fall) <= 0.02, "contrast in light: %s %s" % (b.js(contrast), b.js(fall)))
+    # And that of the words, those of a setting's numbers among them, on the ground of the page and on that of what is chosen.
+    pairs = "paper muted,paper accent,paper bad,paper good,paper s0,paper s1,paper s2,paper s3,paper s4,paper s5,panel muted,accent-soft muted"
+    words = "'%s'.split(',').map(p => { const css = getComputedStyle(document.documentElement), l = p.split(' ').map(n => luminance(css.getPropertyValue('--' + n).trim().match(/[0-9a-f]{2}/g).map(h => parseInt(h, 16)))); return [p, (Math.max(...l) + .05) / (Math.min(...l) + .05)]; }).filter(x => x[1] < 4.5).join(' ')" % pairs
+    check(b.js(words) == "", "words in light: " + b.js(words))
     theme = b.js("document.documentElement.dataset.theme")
     b.key("t"); b.wait("document.documentElement.dataset.theme !== '%s'" % theme)
     check(b.js(contrast) >= 4.5 and b.js(fall) <= 0.02, "contrast in dark: %s %s" % (b.js(contrast), b.js(fall)))
+    check(b.js(words) == "", "words in dark: " + b.js(words))
     b.key("t")
     # One sample over the steps: a row an eval, its text as it was, what failed and what was skipped among them.
     b.key("End"); b.wait(DRAWN % 1250)
@@ -491,6 +497,46 @@ def one_eval(browser, glimpse, folder):
     check(b.complaints() == [], "the browser has nothing to say of one eval: %s" % b.complaints())
 
 
+def long_prompt(browser, glimpse, folder):
+    """What was said is in sight whatever it was asked: of a long prompt the end stands before it, and all of it at a click."""
+    b, here, prompt = browser, os.path.join(folder, "long prompt"), "<b>A long \U0001f600 question</b>, " * 100
+    os.makedirs(here)
+    journal(here, 2, (1, 1, 1), 20, hostile=False)
+    lines = [json.loads(l) for l in open(os.path.join(here, "evals.jsonl"), encoding="utf-8")]
+    with open(os.path.join(here, "evals.jsonl"), "w", encoding="utf-8") as f:
+        for l in lines:
+            for s in l["samples"]: s["prompt_text"] = prompt
+            f.write(json.dumps(l, ensure_ascii=False, separators=(",", ":")) + "\n")
+    subprocess.run([glimpse, "report", here], check=True, stdout=subprocess.DEVNULL)
+    for width in (1500, 420):
+        b.call("Emulation.setDeviceMetricsOverride", width=width, height=950, deviceScaleFactor=1, mobile=width < 700)
+        b.open(here)
+        b.wait(DRAWN % 250)
+        check(b.js("[...document.querySelectorAll('.pane')].every(p => { const t = p.querySelector('.text'), k = t.querySelector('.tk'); return k.getBoundingClientRect().bottom <= t.getBoundingClientRect().bottom; })"), "a long prompt pushes the text out of sight, at %d" % width)
+        said = b.js("document.querySelector('.pane.now .prompt').textContent")
+        check(said.startswith("… ") and prompt.endswith(said[-150:]) and len(said) < 400, "of a long prompt its end: %s" % said)
+        b.js("document.querySelector('.pane.now .prompt button').click()")
+        check(b.js("document.querySelector('.pane.now .prompt').textContent") == prompt, "all of a long prompt at a click")
+    check(b.complaints() == [], "the browser has nothing to say of a long prompt: %s" % b.complaints())
+    b.call("Emulation.setDeviceMetricsOverride", width=1500, height=950, deviceScaleFactor=1, mobile=False)
+
+
+def probes_alone(browser, glimpse, folder):
+    """A run that only scores texts opens where they are."""
+    b, here = browser, os.path.join(folder, "probes alone")
+    os.makedirs(here)
+    journal(here, 3, (1, 1, 1), 20, hostile=False, probes=[1, 2, 3, 4])
+    lines = [json.loads(l) for l in open(os.path.join(here, "evals.jsonl"), encoding="utf-8")]
+    with open(os.path.join(here, "evals.jsonl"), "w", encoding="utf-8") as f:
+        for l in lines: f.write(json.dumps({**l, "samples": []}, ensure_ascii=False, separators=(",", ":")) + "\n")
+    subprocess.run([glimpse, "report", here], check=True, stdout=subprocess.DEVNULL)
+    b.open(here)
+    b.wait("view.as === 'probes' && document.querySelectorAll('.probe').length === 1")
+    b.key("p"); b.wait("document.querySelector('#panes .none') !== null")
+    b.key("p"); b.wait("document.querySelectorAll('.probe').length === 1")
+    check(b.complaints() == [], "the browser has nothing to say of probes alone: %s" % b.complaints())
+
+
 def set_aside(browser, glimpse, folder):
     """The page of runs that were set aside, by either kind of name, and back."""
     b, here = browser, os.path.join(folder, "aside")
@@ -687,6 +733,8 @@ def main():
         subprocess.run([args.glimpse, "report", args.folder, "--single"], check=True, stdout=subprocess.DEVNULL)
         single(b, args.folder)
         one_eval(b, args.glimpse, args.folder)
+        probes_alone(b, args.glimpse, args.folder)
+        long_prompt(b, args.glimpse, args.folder)
         set_aside(b, args.glimpse, args.folder)
         another_run(b, args.glimpse, args.folder)
         odd_runs(b, args.glimpse, args.folder)

@@ -8,7 +8,8 @@ cmake=lib/cmake/glimpse
 
 if [ "$what" = uninstall ]; then
     for f in bin/glimpse include/glimpse.h include/glimpse_llmc.h lib/libglimpse.a lib/pkgconfig/glimpse.pc \
-        $cmake/glimpseConfig.cmake $cmake/glimpseConfigVersion.cmake share/man/man1/glimpse.1; do rm -f "$at/$f"; done
+        $cmake/glimpseConfig.cmake $cmake/glimpseConfigVersion.cmake share/man/man1/glimpse.1 share/man/man3/glimpse.3 \
+        share/bash-completion/completions/glimpse; do rm -f "$at/$f"; done
     for l in libglimpse libglimpse_session libglimpse_cuda; do rm -f "$at/lib/$l.so" "$at/lib/$l.so.$SO"; done
     rmdir "$at/$cmake" 2>/dev/null || true
     echo "removed Glimpse from $at"
@@ -30,7 +31,19 @@ put 644 include/glimpse.h include
 [ ! -f "$B/glimpse" ] || put 755 "$B/glimpse" bin
 if [ -f "$B/glimpse" ] && "$B/glimpse" --man >"$B/glimpse.1" 2>/dev/null && [ -s "$B/glimpse.1" ]; then
     put 644 "$B/glimpse.1" share/man/man1
+    mkdir -p "$at/share/bash-completion/completions" # the commands and flags that the help tells of; files for the rest
+    echo "complete -o bashdefault -o default -W '$("$B/glimpse" --help |
+        sed -n -e 's/^ \{7\}glimpse \([a-z]*\).*/\1/p' -e 's/^  \(--[a-z][a-z_0-9]*\).*/\1/p' | LC_ALL=C sort -u | xargs)' glimpse" \
+        >"$at/share/bash-completion/completions/glimpse"
 fi
+{ # the header is the manual of the C interface: its sections with a heading, its words as they stand
+    printf '.TH GLIMPSE 3 "" "Glimpse %s" "Library Functions Manual"\n.SH NAME\nglimpse \\- the C interface of Glimpse\n' "$VERSION"
+    printf '.SH SYNOPSIS\n.nf\n#include <glimpse.h>\n\ncc train.c $(pkg-config \\-\\-cflags \\-\\-libs glimpse)\n.fi\n.SH DESCRIPTION\n.nf\n'
+    sed -e 's/\\/\\e/g' -e 's/-/\\-/g' -e "s/^[.']/\\\\\&&/" -e 's|^/\* === \(.*[^ =]\) *=*$|.fi\n.SH \1\n.nf\n/*|' \
+        -e 's/^ \*\($\| \)/\1/' include/glimpse.h
+    echo .fi
+} >"$B/glimpse.3"
+put 644 "$B/glimpse.3" share/man/man3
 
 mkdir -p "$at/lib/pkgconfig" "$at/$cmake"
 cat >"$at/lib/pkgconfig/glimpse.pc" <<END

@@ -8,7 +8,7 @@ const SVG = 'http://www.w3.org/2000/svg';
 /* In what a number is counted, where it is not one of a kind that needs no saying. */
 const UNITS = { loss: 'nats', mean_entropy: 'nats', mean_logprob: 'nats', rank1_share: 'of tokens', eos_stop: 'of samples', repetition_tokens: 'of token 4-grams', repetition: 'of word 4-grams',
   longest_repeat: 'tokens', invalid_utf8_rate: 'of characters', distinct_1: 'of words', distinct_2: 'of pairs', distinct_3: 'of triples', avg_sentence_length: 'words', lexical_diversity: 'of words', spelling_token_rate: 'of words',
-  spelling_correctness: 'of words', correct_char_fraction: 'of letters', correct_char_total: 'letters', 'dataset loss': 'nats', 'dataset bits_per_byte': 'bits', answer_logprob: 'nats' };
+  spelling_correctness: 'of words', correct_char_fraction: 'of letters', correct_char_total: 'letters', bits_per_byte: 'bits', answer_logprob: 'nats' };
 const CW = 148, CH = 44, STRETCHES = 60;
 let charts = [], chart_all = false;
 
@@ -59,7 +59,7 @@ function build_charts(shows) {
   box.replaceChildren();
   for (const name of names) {
     const lines = [...all.get(name).values()];
-    const chart = one_chart(name, UNITS[name], lines, steps.length === 1 && lines.some(l => l.of[0] > 1) ? [extent_of([lines.map(l => l.lo)])[0], extent_of([lines.map(l => l.hi)])[1]] : null);
+    const chart = one_chart(name, UNITS[name.replace(/^dataset /, '')], lines, steps.length === 1 && lines.some(l => l.of[0] > 1) ? [extent_of([lines.map(l => l.lo)])[0], extent_of([lines.map(l => l.hi)])[1]] : null);
     charts.push(chart);
     box.append(chart.box);
   }

@@ -31,7 +31,7 @@ function read_address() {
   view.prompt = int('prompt', -1);
   view.setting = int('setting', -1);
   view.sort = a.get('sort') || '';
-  view.as = VIEWS.includes(a.get('view')) ? a.get('view') : '';
+  view.as = VIEWS.includes(a.get('view')) ? a.get('view') : has_probes() && !steps.some(s => index.get(s).rows.length) ? 'probes' : ''; /* all that there is to see */
   view.probe = int('probe', -1);
   view.sheet = a.has('sheet') ? a.get('sheet') === '1' : innerWidth > 720;
   view.q = a.get('q') || '';
@@ -346,7 +346,7 @@ function draw_scores(data, other_data) {
   }
   if (data.dataset) {
     const list = el('dl', 'metrics');
-    for (const [n, x] of data.dataset) list.append(el('div', '', put(el('dt'), n.replace(/_/g, ' ')), el('dd', '', num(x), delta('dataset ' + n, x))));
+    for (const [n, x] of data.dataset) list.append(el('div', '', put(el('dt'), metric_label(n)), el('dd', '', num(x), delta('dataset ' + n, x))));
     below.append(el('h2', '', 'a slice of the dataset' + against), list);
   }
 }

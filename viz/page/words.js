@@ -32,7 +32,7 @@ function put(e, text) {
 /* One line, blanks visible, as text_visible of viz/text.h: for labels.  Long ones are cut in the middle of nothing: at the end, and it shows. */
 function label_of(text, most) {
   const cut = text.length > most ? [...text.slice(0, most + 1)].slice(0, -1).join('') + '…' : text;
-  return cut.replace(/ /g, '␣').replace(/\r?\n/g, '↵').replace(/\t/g, '→').replace(/\u00a0/g, escape_of).replace(UNSEEN, escape_of) || '∅';
+  return cut.replace(/ /g, '␣').replace(/\r?\n/g, '↵').replace(/\t/g, '→').replace(/(?! )\p{Zs}|\u2800/gu, escape_of).replace(UNSEEN, escape_of) || '∅';
 }
 
 const quoted = (text, most) => '“' + label_of(text, most).replace(/␣/g, ' ') + '”';
@@ -57,7 +57,7 @@ const METRIC_LABELS = { perplexity: 'ppl of its own text', mean_entropy: 'entrop
 /* What a perplexity here is: not that of the validation data, which stands beside it. */
 const OWN_TEXT = 'the model’s perplexity on the text that it has just said, not on the validation data';
 const number_of = (i, of) => 'sample ' + (i + 1) + ' of ' + of;
-const metric_label = name => METRIC_LABELS[name] || name.replace(/_/g, ' ');
+const metric_label = name => name.startsWith('dataset ') ? 'dataset ' + metric_label(name.slice(8)) : METRIC_LABELS[name] || name.replace(/_/g, ' ');
 
 /* --- what changed ------------------------------------------------------------------------------------------------- */
 const WORD = /[\p{L}\p{N}\p{M}_'’]+|[^\p{L}\p{N}\p{M}_'’\s]/gu;
