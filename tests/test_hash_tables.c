@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "sampling/checkpoint/weights.h"
 #include "sampling/tokenizer/bpe_merges.h"
 #include "sampling/tokenizer/byte_trie.h"
 #include "sampling/tokenizer/piece_index.h"
@@ -101,6 +102,27 @@ static double fill_merges(bool chosen) {
     return took;
 }
 
+static double fill_weights(bool chosen) {
+    file f = {.path = (char *)"x", .fd = -1, .size = 4};
+    weight_list l = {.files = &f, .n_files = 1};
+    const weight w = {.dtype = WEIGHT_F32, .n_dims = 1, .dims = {1}, .bytes = 4};
+    char *keys = malloc((size_t)N * KEY);
+    uint64_t number = 0;
+    for (int n = 0; n < N; number++) {
+        char *key = keys + (size_t)n * KEY;
+        spell(number, key);
+        n += !chosen || (place_in_json(key) & (2 * SLOTS - 1)) < PLACE; /* this table has four times the room */
+    }
+    double from = now_s();
+    for (int n = 0; n < N; n++) EXPECT_OK(weights_add(&l, &w, keys + (size_t)n * KEY, KEY));
+    double took = now_s() - from;
+    for (int n = 0; n < l.n; n++) free(l.w[n].name);
+    free(l.w);
+    free(l.index);
+    free(keys);
+    return took;
+}
+
 /* One string, whose every byte is the one that meets the others. */
 static double fill_trie(bool chosen) {
     byte_trie t = {0};
@@ -122,8 +144,8 @@ static double fill_trie(bool chosen) {
     return took;
 }
 
-TEST_TIMED(tokenizer_pieces_made_to_meet, 120) {
-    static double (*const fill[])(bool chosen) = {fill_index, fill_merges, fill_trie};
+TEST_TIMED(pieces_and_names_made_to_meet, 120) {
+    static double (*const fill[])(bool chosen) = {fill_index, fill_merges, fill_trie, fill_weights};
     for (size_t i = 0; i < sizeof fill / sizeof *fill; i++) {
         double any = INFINITY, chosen = INFINITY;
         for (int k = 0; k < 3; k++) any = fmin(any, fill[i](false)), chosen = fmin(chosen, fill[i](true));
