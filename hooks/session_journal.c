@@ -118,6 +118,7 @@ static glimpse_status set_older_aside(session *s) {
 static glimpse_status open_journal(session *s, int64_t step, int64_t since) {
     int lock;
     TRY(lock_directory(s, &lock));
+    const int64_t next = s->js.next_seq;
     int64_t began = s->begun ? step : s->host.begun || s->first_step <= 0 ? 0 : s->first_step;
     TRY(journal_open(s->out_dir, lock, began, step, since, s->host.run, s->m->arch, s->m->n_params, &s->j, &s->js));
     s->journal_bytes = -2;
@@ -125,8 +126,9 @@ static glimpse_status open_journal(session *s, int64_t step, int64_t since) {
     if (s->js.torn)
         session_log(s, "glimpse: %lld bytes at the end of %s/evals.jsonl were no line: cut off, kept as evals.jsonl.torn-...",
                     (long long)s->js.torn, s->out_dir);
+    if (s->not_taken) s->js.next_seq = next; /* the held lines come first, and the schedule knows of them */
     if (s->js.continued) {
-        s->due = (schedule){ .evals = s->js.last ? s->js.next_seq : 0, .best_val_loss = s->js.best_val_loss, .best_step = s->js.best_step, .owed = s->js.owed };
+        if (!s->not_taken) s->due = (schedule){ .evals = s->js.last ? s->js.next_seq : 0, .best_val_loss = s->js.best_val_loss, .best_step = s->js.best_step, .owed = s->js.owed };
         if (s->js.superseded) {
             session_log(s, "glimpse: continues run %s at step %lld; its steps %lld to %lld are left behind", s->js.run, (long long)step,
                         (long long)s->js.left_from, (long long)s->js.newest_step);
@@ -196,7 +198,8 @@ void session_leave_branch(session *s, int64_t step) {
 }
 
 glimpse_status session_write_held(session *s) {
-    if (!s->held.n || !s->j) return GLIMPSE_OK;
+    if (!s->held.n) return GLIMPSE_OK;
+    if (!s->j) FAIL(GLIMPSE_E_IO, "%s/evals.jsonl could not be opened again", s->out_dir);
     TRY(journal_append(s->j, &s->held));
     if (s->not_taken == 1) session_log(s, "glimpse: step %lld is in %s/evals.jsonl now", (long long)s->not_taken_from, s->out_dir);
     else if (s->not_taken)

@@ -304,6 +304,42 @@ TEST(session_journal_that_another_program_changes) {
     free(path);
 }
 
+/* Both at once: what the disk did not take counts on where the journal is opened again, and is not lost without a word. */
+TEST(session_disk_full_and_journal_changed) {
+    tiny_gpt g;
+    heard h = {0};
+    session_host host = host_of(&h);
+    tiny_gpt_make(&g, 1, 1, 16, 60, 32, -1, 11);
+    options *o = OPTS(test_tmpdir(), { "max_sample_tokens", "6" }, { "sheets", "false" });
+    session *s;
+    REQUIRE_OK(session_open(o, &g.model, &host, &s));
+    EXPECT_OK(session_eval(s, 0, 3, 3));
+    real_io = io;
+    io.write = full_disk;
+    EXPECT_ERR(session_eval(s, 10, 3, 1), GLIMPSE_E_IO, "No space left");
+    io = real_io;
+    char *path = path_join(test_tmpdir(), "evals.jsonl");
+    FILE *f = fopen(path, "a");
+    fputs("a note by hand", f);
+    fclose(f);
+    EXPECT_OK(session_eval(s, 20, 3, 2));
+    heard_lines seen = {0};
+    int64_t unread;
+    EXPECT_OK(journal_read(path, hear_line, &seen, &unread));
+    EXPECT_STREQ(seen.text, "0:0 ok best 3@0, 1:10 ok best 1@10, 2:20 ok best 1@10, ");
+    io.write = full_disk;
+    EXPECT_ERR(session_eval(s, 30, 3, 0.5), GLIMPSE_E_IO, "No space left");
+    io = real_io;
+    EXPECT(!unlink(path) && !mkdir(path, 0755));
+    EXPECT_ERR(session_eval(s, 40, 3, 0.4), GLIMPSE_E_IO, NULL);
+    session_close(s);
+    EXPECT(strstr(buf_str(&h.log), "1 eval from step 30 on is lost: ") != NULL);
+    options_free(o);
+    tiny_gpt_free(&g);
+    buf_free(&h.log);
+    free(path);
+}
+
 TEST(session_disk_full_and_unwritable) {
     tiny_gpt g;
     heard h = {0};
