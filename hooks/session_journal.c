@@ -128,7 +128,9 @@ static glimpse_status open_journal(session *s, int64_t step, int64_t since) {
                     (long long)s->js.torn, s->out_dir);
     if (s->not_taken) s->js.next_seq = next; /* the held lines come first, and the schedule knows of them */
     if (s->js.continued) {
-        if (!s->not_taken) s->due = (schedule){ .evals = s->js.last ? s->js.next_seq : 0, .best_val_loss = s->js.best_val_loss, .best_step = s->js.best_step, .owed = s->js.owed };
+        if (!s->not_taken)
+            s->due = (schedule){ .evals = s->js.last ? s->js.next_seq : 0, .best_val_loss = s->js.best_val_loss,
+                                 .best_step = s->js.best_step, .owed = s->js.owed };
         if (s->js.superseded) {
             session_log(s, "glimpse: continues run %s at step %lld; its steps %lld to %lld are left behind", s->js.run, (long long)step,
                         (long long)s->js.left_from, (long long)s->js.newest_step);
