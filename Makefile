@@ -12,7 +12,6 @@ B      := build/$(MODE)
 VERSION := $(shell sed -n 's/.*GLIMPSE_VERSION_STRING "\(.*\)".*/\1/p' include/glimpse.h)
 SO     := 0
 ARCH   := $(shell $(CC) -dumpmachine 2>/dev/null)
-CUDA   ?= $(if $(wildcard $(or $(CUDA_HOME),/usr/local/cuda)/bin/nvcc)$(shell command -v nvcc),1,0)
 
 # === Flags.  Never fast-math: linked into a library it changes the host's denormals, compiled it removes NaN checks.
 OPT_release := -O3

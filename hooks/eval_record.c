@@ -52,25 +52,12 @@ out:
     return st;
 }
 
-glimpse_status eval_record_fill(glimpse_record *r, arena *a, const record_facts *f, const batch_result *batch,
-                                tokenizer *t, bool with_metrics, speller *sp) {
+glimpse_status eval_record_fill(glimpse_record *r, arena *a, const batch_result *batch, tokenizer *t, bool with_metrics, speller *sp) {
     char stamp[32];
     struct tm tm;
     time_t now = time(NULL);
     gmtime_r(&now, &tm);
     strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%SZ", &tm);
-    r->run = f->run;
-    r->run_name = f->run_name;
-    r->model_name = f->model_name;
-    r->kind = f->kind;
-    r->arch = f->arch;
-    r->dtype = f->dtype;
-    r->cache_dtype = f->cache ? f->cache : "f32";
-    r->device = f->device;
-    r->check = f->check;
-    r->views = f->views;
-    r->n_params = f->n_params;
-    r->vocab_size = f->vocab_size;
     r->time = arena_text(a, stamp, strlen(stamp));
     if (!r->time) FAIL(GLIMPSE_E_MEMORY, "no memory for a record");
     if (batch) {

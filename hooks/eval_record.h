@@ -7,17 +7,9 @@
 #include "include/internal/record.h"
 #include "sampling/generate.h"
 
-/* What stands in every record of a session. */
-typedef struct record_facts {
-    const char *run, *run_name, *model_name /* NULL = none */, *kind, *arch, *dtype, *device, *cache, *check, *views;
-    int64_t n_params;
-    int32_t vocab_size;
-} record_facts;
-
-/* Fill a record: the facts, the time now, the samples of `batch` (NULL = none; borrowed as long as the record), and the
- * bytes of every id in them and in the probes that the record has already.  Metrics are measured if `with_metrics` (the
- * model's own always).  The record's other fields are the caller's. */
-glimpse_status eval_record_fill(glimpse_record *r, arena *a, const record_facts *facts, const batch_result *batch,
-                                tokenizer *t, bool with_metrics, speller *sp);
+/* Fill a record: the time now, the samples of `batch` (NULL = none; borrowed as long as the record), and the bytes of
+ * every id in them and in the probes that the record has already.  Metrics are measured if `with_metrics` (the model's own
+ * always).  The record's other fields are the caller's. */
+glimpse_status eval_record_fill(glimpse_record *r, arena *a, const batch_result *batch, tokenizer *t, bool with_metrics, speller *sp);
 
 #endif

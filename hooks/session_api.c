@@ -55,15 +55,13 @@ static glimpse_status finish_api_record(session *s, const options *o, batch_resu
     buffer line = {0};
     owned_record *rec = record_new(), *whole = NULL;
     if (!rec) FAIL(GLIMPSE_E_MEMORY, "no memory for a record");
-    session_see_device(s);
-    record_facts facts = s->facts;
-    facts.kind = "api";
-    facts.run = s->js.run[0] ? s->js.run : "0";
-    facts.check = s->check_failed ? "failed" : s->checked ? "ok" : "none";
-    TRY_GOTO(eval_record_fill(&rec->record, rec->arena, &facts, batch, s->t, opt_bool(o, OPT_sample_metrics), s->sp));
-    rec->record.version = 1;
+    glimpse_record *r = &rec->record;
+    *r = *session_facts(s);
+    r->kind = "api";
+    r->run = s->js.run[0] ? s->js.run : "0";
+    TRY_GOTO(eval_record_fill(r, rec->arena, batch, s->t, opt_bool(o, OPT_sample_metrics), s->sp));
     /* Through the journal's form, so that a record is the same thing everywhere and owns all its memory. */
-    TRY_GOTO(journal_encode(&rec->record, &line));
+    TRY_GOTO(journal_encode(r, &line));
     TRY_GOTO(journal_decode(line.bytes, line.n - 1, &whole));
     *out = &whole->record;
 out:

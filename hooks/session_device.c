@@ -60,7 +60,9 @@ glimpse_status session_find_device(session *s, generator_config *cfg) {
     return GLIMPSE_OK;
 }
 
-void session_see_device(session *s) {
+const glimpse_record *session_facts(session *s) {
+    s->facts.check = s->check_failed ? "failed" : s->checked ? "ok" : "none";
     s->facts.device = generator_device(s->g);
-    s->facts.cache = session_dtype_name(generator_cache(s->g));
+    s->facts.cache_dtype = session_dtype_name(generator_cache(s->g));
+    return &s->facts;
 }

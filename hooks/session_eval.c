@@ -114,8 +114,7 @@ static glimpse_status record_eval(session *s, int64_t step, double train_loss, d
     owned_record *rec = record_new();
     if (!rec) FAIL(GLIMPSE_E_MEMORY, "no memory for a record");
     glimpse_record *r = &rec->record;
-    s->facts.check = s->check_failed ? "failed" : s->checked ? "ok" : "none";
-    session_see_device(s);
+    *r = *session_facts(s);
     if (found) {
         r->probes = found->probes;
         r->n_probes = found->n_probes;
@@ -124,11 +123,10 @@ static glimpse_status record_eval(session *s, int64_t step, double train_loss, d
         r->dataset = found->dataset;
         r->n_dataset = found->n_dataset;
     }
-    TRY_GOTO(eval_record_fill(r, rec->arena, &s->facts, found && found->batch.n_samples ? &found->batch : NULL, s->t, opt_bool(s->o, OPT_sample_metrics), s->sp));
+    TRY_GOTO(eval_record_fill(r, rec->arena, found && found->batch.n_samples ? &found->batch : NULL, s->t, opt_bool(s->o, OPT_sample_metrics), s->sp));
     if (s->data && found && found->batch.n_samples
         && benchmarks_memorised(s->data, s->t, found->batch.samples, found->batch.n_samples, rec->arena) < 0)
         say_unmeasured(s, step, "--dataset_benchmarks");
-    r->version = 1;
     r->seq = s->js.next_seq;
     r->step = step;
     r->train_loss = record_round(train_loss, RECORD_LOSS_DIGITS);

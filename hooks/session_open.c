@@ -70,10 +70,16 @@ glimpse_status session_open_model(const options *o, model *m, tokenizer *t, cons
     generator_config cfg = { .threads = threads > 0 ? (int32_t)threads : cpu_count(), .between = host->between, .between_user = host->user };
     TRY_GOTO(session_find_device(s, &cfg));
     TRY_GOTO(generator_open(m, t, &cfg, &s->g));
-    s->facts = (record_facts){ .run_name = s->run_name, .model_name = strcmp(m->name, m->arch) ? m->name : NULL, .kind = kind,
-                               .arch = m->arch, .dtype = session_dtype_name(m->dtype), .check = "none", .views = s->views,
-                               .n_params = m->n_params, .vocab_size = m->d.vocab_size };
-    session_see_device(s);
+    record_clear(&s->facts);
+    s->facts.run_name = s->run_name;
+    s->facts.model_name = strcmp(m->name, m->arch) ? m->name : NULL;
+    s->facts.kind = kind;
+    s->facts.arch = m->arch;
+    s->facts.dtype = session_dtype_name(m->dtype);
+    s->facts.views = s->views;
+    s->facts.n_params = m->n_params;
+    s->facts.vocab_size = m->d.vocab_size;
+    session_facts(s);
     if ((opt_bool(o, OPT_sample_metrics) || opt_bool(o, OPT_dataset_benchmarks)) && speller_open(opt_str(o, OPT_spelling_language), &s->sp) < 0)
         session_log(s, "glimpse: %s: metrics without spelling", status_text());
     if (opt_str(o, OPT_probe)) TRY_GOTO(probes_open(opt_str(o, OPT_probe), m, t, &s->probes));

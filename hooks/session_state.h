@@ -38,7 +38,7 @@ struct session {
     journal_state js;
     int64_t sampled_step; /* of the last eval of ours that made samples; -1 = none */
     owned_record *before; /* the last record with samples, for the digest line */
-    record_facts facts;
+    glimpse_record facts; /* what stands in every record of this session */
     char *out_dir, *run_name, *views;
     view_style style;     /* of the options; where it goes is added by session_terminal_style */
     buffer boundary;
@@ -77,16 +77,16 @@ void session_tell(const session_host *host, const char *text); /* the same where
 glimpse_status session_find_device(session *s, generator_config *cfg);
 /* As records name it: "f32", "bf16", "f16". */
 const char *session_dtype_name(glimpse_dtype dtype);
-void session_see_device(session *s); /* into facts: what computes now; where the GPU would not do, auto went on to the CPU */
+const glimpse_record *session_facts(session *s); /* with what computes now: where the GPU would not do, auto went on to the CPU */
 
 /* session_journal.c */
 /* That --out_dir can be written to, as far as can be told without writing. */
 glimpse_status session_may_write(const options *o);
 /* The journal is open, and still there: opened at the first eval that finds the directory free.  `since`: session.h, note. */
 glimpse_status session_have_journal(session *s, int64_t step, int64_t since);
-bool session_holds_back(const session *s);
+bool session_holds_back(const session *s); /* an older run stands in the directory until an eval succeeds */
 /* The lines that the disk did not take are tried once more, and what grows is drawn with them. */
-glimpse_status session_write_held(session *s); /* an older run stands in the directory until an eval succeeds */
+glimpse_status session_write_held(session *s);
 int64_t session_journal_bytes(const char *dir); /* -1 = there is none */
 /* Encode, append, decode: *out is what the journal says.  Nothing is shown that is not written. */
 glimpse_status session_write_line(session *s, glimpse_record *r, owned_record **out);

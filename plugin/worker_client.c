@@ -61,14 +61,11 @@ static void release(worker_guest *w) {
 static glimpse_status first_worker(worker_guest *w) {
     int64_t deadline = monotonic_ms() + OPEN_WAIT_MS;
     TRY(line_start(w));
-    while (w->socket >= 0 && !w->ready && w->refused >= 0) {
-        line_collect(w);
-        if (w->socket < 0 || w->ready || w->refused < 0) break;
+    for (line_collect(w); w->socket >= 0 && w->opened == GLIMPSE_NOT_DUE; line_collect(w))
         if (!line_wait(w, deadline, false))
             FAIL(GLIMPSE_E_WORKER, "off: the worker %s was not ready within %d seconds", w->program, OPEN_WAIT_MS / 1000);
-    }
-    if (w->refused < 0) return status_set_text(w->refused, w->words);
-    if (w->ready) return GLIMPSE_OK;
+    if (w->opened < 0) return status_set_text(w->opened, w->words);
+    if (w->opened == GLIMPSE_OK) return GLIMPSE_OK;
     if (opt_count(w->o, OPT_module) > 0 && strncmp(w->words, "signal", 6) == 0)
         FAIL(GLIMPSE_E_WORKER, "off: the worker %s died before it was ready: %s\nhint: it had loaded --module %s; try without",
              w->program, w->words, opt_str_at(w->o, OPT_module, 0));

@@ -45,8 +45,7 @@ typedef struct worker_guest {
     pid_t adopted;          /* the worker's id if this process is its parent, 0 = it is not */
     pid_t unreaped;         /* one of before that was still ending */
     bool opening;           /* glimpse_open is waiting: what fails is its caller's to say */
-    bool ready;             /* it has opened its session */
-    glimpse_status refused; /* READY's error */
+    glimpse_status opened;  /* what READY said of its session; GLIMPSE_NOT_DUE = it has not come */
     schedule due;           /* as the worker last told it */
     post *posts;            /* (n_posts) oldest first */
     int n_posts;

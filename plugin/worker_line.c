@@ -100,10 +100,10 @@ void line_refuse_device(worker_guest *w, const char *why) {
 static void bury(worker_guest *w, const char *why) {
     buffer b = {0};
     post *p = line_in_hand(w);
-    bool was_ready = w->ready;
+    bool was_ready = w->opened == GLIMPSE_OK;
     close(w->socket);
     w->socket = -1;
-    w->ready = false;
+    if (was_ready) w->opened = GLIMPSE_NOT_DUE;
     if (w->across == DEVICE_OFFERED && w->offer_sent) { /* it may be what killed it */
         device_withdraw(w->dev);
         line_refuse_device(w, "the worker died before it had opened the GPU's");
@@ -174,10 +174,8 @@ static void on_record(worker_guest *w, const message *m) {
 }
 
 static void on_ready(worker_guest *w, const message *m) {
-    w->ready = m->head.status >= 0;
-    if (w->ready) return;
-    w->refused = (glimpse_status)m->head.status;
-    c_snprintf(w->words, sizeof w->words, "%s", m->payload);
+    w->opened = m->head.status < 0 ? (glimpse_status)m->head.status : GLIMPSE_OK;
+    if (w->opened < 0) c_snprintf(w->words, sizeof w->words, "%s", m->payload);
 }
 
 static void on_device(worker_guest *w, const message *m) {
@@ -215,7 +213,7 @@ void line_collect(worker_guest *w) {
         case MSG_DEVICE: on_device(w, &m); break;
         case MSG_COPIED: on_copied(w, &m); break;
         case MSG_WORDS:
-            if (w->refused < 0) break; /* why it refused says more than how it ended */
+            if (w->opened < 0) break; /* why it refused says more than how it ended */
             c_snprintf(w->words, sizeof w->words, "%s", m.payload);
             break;
         default: break; /* nothing that a worker says */
@@ -248,11 +246,11 @@ glimpse_status line_start(worker_guest *w) {
     TRY(spawn_worker(w->program, &w->socket, &pid, &is_child));
     w->socket_id = file_id_of(w->socket);
     w->adopted = is_child ? pid : 0;
-    w->ready = w->offer_sent = false;
+    w->opened = GLIMPSE_NOT_DUE;
+    w->offer_sent = false;
     w->hurried = 0; /* this one was never asked */
-    w->refused = GLIMPSE_OK;
     w->words[0] = 0;
-    message_head hello = {.kind = MSG_HELLO, .again = w->seen && w->first_step <= 0 ? 1 : w->met ? 2 : 0};
+    message_head hello = {.kind = MSG_HELLO, .again = w->seen && w->first_step <= 0 ? RUN_BEGAN_AT_0 : w->met ? RUN_BEGAN_LATER : RUN_IS_NEW};
     glimpse_status st = message_send(w->socket, &hello, w->hello.bytes, w->hello.n, w->snap.fd);
     if (st == GLIMPSE_E_WORKER) { /* ended already: line_collect reads its last words and buries it */
         shutdown(w->socket, SHUT_WR); /* and if it has not, it ends now */

@@ -40,6 +40,12 @@ typedef enum message_kind {
     MSG_DEVICE, MSG_COPIED, MSG_HURRY, MESSAGE_KINDS
 } message_kind;
 
+typedef enum hello_run { /* what was before this worker */
+    RUN_IS_NEW,              /* no eval, or none that a worker met */
+    RUN_BEGAN_AT_0,          /* evals, the first at step 0 */
+    RUN_BEGAN_LATER          /* evals, the first at a later step, and a worker met it */
+} hello_run;
+
 enum { WHY_BYTES = 320 };
 
 typedef struct message_head {
@@ -53,8 +59,7 @@ typedef struct message_head {
     int32_t status;        /* READY, DEVICE, DONE: glimpse_status; NOTE: note_kind */
     int32_t B, T;          /* CHECK */
     int32_t hooked;        /* EVAL, NOTE: 1 = the record is wanted back */
-    int32_t again;         /* NOTE: a worker before may have recorded it; HELLO: an eval was before, the first at
-                              step 0 (1), or at a later one, and a worker met it (2) */
+    int32_t again;         /* NOTE: 1 = a worker before may have recorded it; HELLO: hello_run */
     int32_t slot;          /* EVAL, CHECK: of the snapshot; DEVICE_SLOT more = the same on the GPU */
     int64_t posted;        /* EVAL, NOTE: when it was first posted, seconds since 1970 */
     int32_t told;          /* DONE: 1 = the session has said the error; NOTE: 1 = the guest has */

@@ -460,6 +460,30 @@ static int grounds_of(const image *m, int y, int x0, int x1, int *begin, int mos
 
 /* Evals at `steps`: each column reaches half-way to its neighbours and the outer ones as far outwards, the tick of the
  * first choice and the numbers of the axis stand at the step itself. */
+/* A long text among short ones: no column of the picture is left empty. */
+TEST(charts_probe_map_has_no_empty_column) {
+    static const int lengths[][4] = {{20, 23, 124, 13}, {124, 13, 20, 23}, {13, 20, 23, 124}, {60, 5, 60, 5}};
+    for (size_t k = 0; k < sizeof lengths / sizeof *lengths; k++) {
+        owned_record *o = chart_record(124, 5, 5, "probe");
+        probe_map *map = probe_map_new();
+        REQUIRE(o && map);
+        glimpse_sample p[4];
+        for (int i = 0; i < 4; i++) p[i] = o->record.samples[0], p[i].prompt = i, p[i].n_tokens = lengths[k][i];
+        o->record.probes = p, o->record.n_probes = 4;
+        REQUIRE_OK(probe_map_add(map, &o->record));
+        buffer png = {0};
+        image m = {0};
+        REQUIRE_OK(chart_probe_map(map, &png));
+        REQUIRE(decode(&png, &m));
+        for (int x0 = 0; x0 < m.w && m.w % 640 == 0; x0 += 640)
+            EXPECT(count(&m, PAPER, x0, 100, x0 + 640, m.h) < 640 * (m.h - 100));
+        o->record.probes = NULL, o->record.n_probes = 0;
+        buf_free(&png), free(m.rgb);
+        probe_map_free(map);
+        record_free(&o->record);
+    }
+}
+
 TEST(charts_probe_map_columns_and_axis) {
     static const int64_t steps[] = {0, 150, 281, 396, 523, 628, 720, 840, 1200};
     enum { N = sizeof steps / sizeof *steps, CHOSEN = 3, MARGIN = 16, HEAD = 76 + 52 };

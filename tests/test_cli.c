@@ -317,6 +317,7 @@ TEST(cli_bad_flags_end_with_2) {
         {"--topk|3", "glimpse: unknown flag --topk\nhint: did you mean --top_k?\n"},
         {"--xyzzy=3", "glimpse: unknown flag --xyzzy\nhint: `glimpse --help` lists the flags\n"},
         {"--temperature|hot", "glimpse: --temperature = \"hot\": expected a number from 0 to 100\n"},
+        {"--guidance_scale|0", "glimpse: --guidance_scale = \"0\": expected a number from 0.001 to 1000\n"}, /* off is 1 */
         {"--top_k", "glimpse: --top_k needs a value, and nothing follows it\n"},
         {"--prompt|--seed|3", "glimpse: --prompt needs a value, and --seed looks like a flag\nhint: --prompt=VALUE takes any value\n"},
         {"--device|tpu", "glimpse: --device = \"tpu\": expected auto, cpu, cuda, cuda:0, cuda:1, cuda:2, cuda:3, cuda:4, cuda:5, cuda:6 or cuda:7\n"},

@@ -111,6 +111,31 @@ TEST(hf_tied_head_is_not_read_from_the_file) {
     buf_free(&c);
 }
 
+/* A bias that one layer has and another has not was lost. */
+TEST(hf_lost_bias_is_named) {
+    int index = index_of("gpt2"), n = hf_tensor_count(index), last = n - 1;
+    model *m = NULL;
+    buffer b = {0};
+    const char *dir = hf_dir("lost");
+    while (last > 0 && !(strstr(hf_tensor_name(index, last), ".h.") && strstr(hf_tensor_name(index, last), ".bias"))) last--;
+    hf_safetensors(index, 0, last, GLIMPSE_F32, "", &b);
+    hf_save(dir, "model-00001-of-00002.safetensors", b.bytes, b.n);
+    buf_clear(&b);
+    hf_safetensors(index, last + 1, n, GLIMPSE_F32, "", &b);
+    hf_save(dir, "model-00002-of-00002.safetensors", b.bytes, b.n);
+    hf_save(dir, "config.json", hf_config(index), strlen(hf_config(index)));
+    buf_clear(&b);
+    buf_puts(&b, "{\"weight_map\":{");
+    for (int i = 0; i < n; i++)
+        if (i != last)
+            buf_printf(&b, "%s\"%s\":\"model-0000%d-of-00002.safetensors\"", i ? "," : "", hf_tensor_name(index, i), i < last ? 1 : 2);
+    buf_puts(&b, "}}");
+    hf_save(dir, "model.safetensors.index.json", b.bytes, b.n);
+    EXPECT_ERR(checkpoint_open(dir, NULL, NULL, &m), GLIMPSE_E_MODEL, "is missing, layer");
+    model_close(m);
+    buf_free(&b);
+}
+
 /* === Shards === */
 static void make_shards(const char *dir, int index, int cut, const char *third) {
     buffer b = {0}, map = {0};

@@ -61,6 +61,26 @@ TEST(reviewer_probes_name_their_steps) {
     record_free(&o->record);
 }
 
+/* A map that fills the screen has its steps, too. */
+TEST(reviewer_probes_name_their_steps_on_any_screen) {
+    owned_record *o = chart_record(60, 5, 5, "top_k=5");
+    REQUIRE(o);
+    static float p[60];
+    const int64_t steps[1] = {777};
+    for (int k = 0; k < 60; k++) p[k] = 0.5F;
+    for (int height = 12; height <= 60; height++) {
+        screen_view v = {.width = 100, .height = height, .style = {.depth = DEPTH_NONE}, .page = SCREEN_PROBES, .name = "demo", .r = &o->record, .n = 1,
+                         .match_from = -1, .match_to = -1, .probes = {.probe = o->record.samples, .n = 1, .n_columns = 1, .p = p, .steps = steps}};
+        buffer rows[60] = {{0}}, all = {0};
+        int64_t top = 0;
+        EXPECT_OK(screen_draw(&v, &top, rows));
+        for (int k = 0; k < height; k++) buf_puts(&all, buf_str(&rows[k])), buf_putc(&all, '\n'), buf_free(&rows[k]);
+        if (!strstr(buf_str(&all), " 777")) EXPECT_EQ(height, 0);
+        buf_free(&all);
+    }
+    record_free(&o->record);
+}
+
 /* A text of --probe without a prompt stands alone; an eval without a sample says where there is something to see; what is
  * the best is the loss, not the step that it is compared with. */
 TEST(reviewer_leads_on_where_no_sample_is) {

@@ -92,7 +92,7 @@ static void run_script(const char *name) {
 
 TEST(seed_000_sample_py) {
     char *run = in_dir("out/run");
-    torch_nanogpt(run, "ckpt.pt", &(torch_recipe){"model", "_orig_mod.", true, false, true, "toy"});
+    torch_nanogpt(run, "ckpt.pt", &(torch_recipe){"model", "_orig_mod.", true, false, true, "toy", false});
     save_meta_pkl("data/toy");
     run_script("000");
     free(run);
@@ -106,9 +106,9 @@ TEST(seed_002_generate_py) {
     for (int i = 0; i < 4; i++) {
         char name[40];
         snprintf(name, sizeof name, "%s.pt", keys[i]);
-        torch_nanogpt(run, name, &(torch_recipe){keys[i], "", true, false, false, NULL});
+        torch_nanogpt(run, name, &(torch_recipe){keys[i], "", true, false, false, NULL, false});
     }
-    torch_nanogpt(run, "ckpt.pt", &(torch_recipe){"model", "", true, false, false, NULL});
+    torch_nanogpt(run, "ckpt.pt", &(torch_recipe){"model", "", true, false, false, NULL, false});
     save_tokenizer_json("data/tokenizer", "custom_gpt_tokenizer.json");
     run_script("002");
     free(run);
@@ -127,7 +127,7 @@ TEST(seed_003_generate_text_py) {
 
 TEST(seed_004_llm_samplers) {
     char *run = in_dir("out/run");
-    torch_nanogpt(run, "ckpt.pt", &(torch_recipe){"model", "", true, false, true, "toy"});
+    torch_nanogpt(run, "ckpt.pt", &(torch_recipe){"model", "", true, false, true, "toy", false});
     save_meta_pkl("data/toy");
     run_script("004");
     free(run);

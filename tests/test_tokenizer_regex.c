@@ -122,3 +122,22 @@ TEST(tokenizer_regex_refused) {
         regex_free(&s);
     }
 }
+
+/* The known patterns keep their scanners, each in the dialect in which the scanner is what the pattern says. */
+TEST(tokenizer_regex_known_patterns_are_scanned) {
+    static const char gpt2[] = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
+    static const char cl100k[] = "'(?i:[sdmt]|ll|ve|re)|[^\\r\\n\\p{L}\\p{N}]?+\\p{L}++|\\p{N}{1,3}+| ?[^\\s\\p{L}\\p{N}]++[\\r\\n]*+|"
+                                 "\\s++$|\\s*[\\r\\n]|\\s+(?!\\S)|\\s";
+    const struct {
+        const char *pattern;
+        regex_dialect dialect;
+        matcher_kind match;
+    } cases[] = {{gpt2, REGEX_ONIGURUMA, MATCH_SCAN}, {gpt2, REGEX_RUST, MATCH_SCAN}, {cl100k, REGEX_RUST, MATCH_SCAN},
+                 {cl100k, REGEX_ONIGURUMA, MATCH_REGEX}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        json_step s = {0};
+        EXPECT_OK(regex_matcher("test", cases[i].pattern, strlen(cases[i].pattern), cases[i].dialect, &s));
+        EXPECT_EQ(s.match, cases[i].match);
+        regex_free(&s);
+    }
+}

@@ -20,11 +20,11 @@ static const char *make_pt(const char *name, const recipe *r) { return torch_nan
 
 TEST_LIMIT(torch_every_key_and_prefix_gives_the_frozen_logits, 120) {
     static const recipe recipes[] = {
-        {"model", "", true, false, true, NULL},
-        {"state_dict", "model.", true, false, true, NULL},
-        {"model_state_dict", "module.", true, true, false, NULL},
-        {"model", "_orig_mod.", true, false, true, NULL},
-        {"model", "module._orig_mod.", true, false, false, NULL},
+        {"model", "", true, false, true, NULL, false},
+        {"state_dict", "model.", true, false, true, NULL, false},
+        {"model_state_dict", "module.", true, true, false, NULL, false},
+        {"model", "_orig_mod.", true, false, true, NULL, false},
+        {"model", "module._orig_mod.", true, false, false, NULL, false},
     };
     for (size_t i = 0; i < sizeof recipes / sizeof *recipes; i++) {
         model *m = NULL;
@@ -38,7 +38,7 @@ TEST_LIMIT(torch_every_key_and_prefix_gives_the_frozen_logits, 120) {
 
 TEST(torch_newest_in_a_directory) {
     char *found = NULL;
-    const char *path = make_pt("ckpt.pt", &(recipe){"model", "", true, false, false, NULL});
+    const char *path = make_pt("ckpt.pt", &(recipe){"model", "", true, false, false, NULL, false});
     char want[4096];
     snprintf(want, sizeof want, "%s", path);
     REQUIRE_OK(checkpoint_find_newest(hf_dir("pt"), &found));
@@ -51,7 +51,7 @@ TEST(torch_bare_state_dict) {
     static const char config[] =
         "{\"n_layer\":4,\"n_head\":4,\"n_embd\":48,\"block_size\":64,\"vocab_size\":61,\"activation\":\"gelu\"}";
     model *m = NULL;
-    const char *path = make_pt("bare.pt", &(recipe){NULL, "", false, false, false, NULL});
+    const char *path = make_pt("bare.pt", &(recipe){NULL, "", false, false, false, NULL, false});
     char copy[4096];
     snprintf(copy, sizeof copy, "%s", path);
     EXPECT_ERR(checkpoint_open(copy, NULL, NULL, &m), GLIMPSE_E_FORMAT, "Model config not found");
@@ -64,7 +64,7 @@ TEST(torch_bare_state_dict) {
 
 TEST(torch_missing_key_lists_those_that_are_there) {
     model *m = NULL;
-    EXPECT_ERR(checkpoint_open(make_pt("w.pt", &(recipe){"weights", "", true, false, false, NULL}), NULL, NULL, &m),
+    EXPECT_ERR(checkpoint_open(make_pt("w.pt", &(recipe){"weights", "", true, false, false, NULL, false}), NULL, NULL, &m),
                GLIMPSE_E_FORMAT,
                "no weights under model, state_dict or model_state_dict; keys found: weights, model_args");
     EXPECT(strstr(status_text(), "hint: \"weights\" holds tensors") != NULL);
@@ -85,6 +85,49 @@ TEST(torch_file_of_cpython) {
     EXPECT_NEAR(fc[63], 6 + 63 / 256.0, 0);
     EXPECT(m->head.data == m->wte.data);
     model_close(m);
+}
+
+/* What torch.save itself wrote (tests/ref/torch_real.py, torch 2.15): its zips end with a ZIP64 record, however small. */
+TEST(torch_file_of_pytorch) {
+    char path[4096];
+    model *m = NULL;
+    snprintf(path, sizeof path, "%s/tests/fuzz/corpus/torch/nanogpt_whole.pt", test_source_dir());
+    REQUIRE_OK(checkpoint_open(path, NULL, NULL, &m));
+    EXPECT_EQ(m->d.n_heads, 2);
+    EXPECT_EQ(m->d.vocab_size, 5);
+    const float *wte = m->wte.data, *wpe = m->wpe.data;
+    EXPECT_NEAR(wte[19], 19 / 256.0, 0);
+    EXPECT_NEAR(wpe[3], 1 + 3 / 256.0, 0);
+    const matrix *fc = &m->layers[0].up[0]; /* (16, 4), stored turned */
+    EXPECT_NEAR(((const float *)fc->data)[15 * fc->row_stride + 3 * fc->col_stride], 10 + 63 / 256.0, 0);
+    EXPECT(m->head.data == m->wte.data);
+    model_close(m);
+}
+
+/* Hugging Face's older directories: pytorch_model.bin, or its shards, beside config.json. */
+TEST(torch_pytorch_model_bin) {
+    char dir[4096];
+    buffer map = {0};
+    model *m = NULL;
+    snprintf(dir, sizeof dir, "%s", hf_dir("bins"));
+    const recipe bare = {NULL, "", false, false, false, NULL, false};
+    hf_save(dir, "config.json", hf_config(NANOGPT), strlen(hf_config(NANOGPT)));
+    torch_nanogpt(dir, "pytorch_model.bin", &bare);
+    REQUIRE_OK(checkpoint_open(dir, NULL, NULL, &m));
+    EXPECT_LT(hf_error(m, NANOGPT), 1e-5);
+    model_close(m);
+    m = NULL;
+    snprintf(dir, sizeof dir, "%s", hf_dir("shards"));
+    hf_save(dir, "config.json", hf_config(NANOGPT), strlen(hf_config(NANOGPT)));
+    torch_nanogpt(dir, "pytorch_model-00001-of-00001.bin", &bare);
+    buf_puts(&map, "{\"metadata\":{\"total_size\":1},\"weight_map\":{");
+    for (int i = 0; i < hf_tensor_count(NANOGPT); i++)
+        buf_printf(&map, "%s\"%s\":\"pytorch_model-00001-of-00001.bin\"", i ? "," : "", hf_tensor_name(NANOGPT, i));
+    buf_puts(&map, "}}");
+    hf_save(dir, "pytorch_model.bin.index.json", map.bytes, map.n);
+    if (EXPECT_OK(checkpoint_open(dir, NULL, NULL, &m))) EXPECT_LT(hf_error(m, NANOGPT), 1e-5);
+    model_close(m);
+    buf_free(&map);
 }
 
 /* === Files that lie === */
@@ -225,6 +268,15 @@ TEST(torch_views_that_lie) {
     one_tensor("negative offset", "Float", 16, -1, 1, (int[]){4}, (int[]){1}, 64, "its sizes overflow");
 }
 
+/* A stride of 0: strides that are all 0 mean a dense tensor to the model, which would read what lies behind the one number. */
+TEST(torch_expanded_tensors_are_refused) {
+    const torch_recipe r = {.key = "model", .prefix = "", .model_args = true, .expanded = true};
+    char path[4096];
+    snprintf(path, sizeof path, "%s", torch_nanogpt(hf_dir("expanded"), "x.pt", &r));
+    hostile_begin();
+    hostile_checkpoint("expanded", path, GLIMPSE_E_UNSUPPORTED, "has type Float, expanded");
+}
+
 TEST(torch_pickle_bombs) {
     buffer pkl = {0}, out = {0};
     char path[4096];
@@ -262,7 +314,7 @@ TEST(torch_zips_that_lie) {
     char *whole = malloc(out.n);
     REQUIRE(whole);
     memcpy(whole, out.bytes, out.n);
-    size_t end = out.n - 22, entry = end - (46 + 10) - (46 + 8);
+    size_t end = out.n - 22, end64 = end - 20 - 56, entry = end64 - (46 + 10) - (46 + 8);
     const struct {
         size_t at;
         uint8_t value;
@@ -271,8 +323,15 @@ TEST(torch_zips_that_lie) {
     } cases[] = {
         {end + 10, 3, GLIMPSE_E_FORMAT, "differ"},
         {end + 4, 1, GLIMPSE_E_UNSUPPORTED, "several disks"},
-        {end + 12, 1, GLIMPSE_E_FORMAT, "does not end where its end record begins"},
-        {end + 17, 255, GLIMPSE_E_FORMAT, "does not end where its end record begins"},
+        {end + 12, 1, GLIMPSE_E_FORMAT, "end record and its ZIP64 record differ"},
+        {end + 17, 255, GLIMPSE_E_FORMAT, "end record and its ZIP64 record differ"},
+        {end64, 'X', GLIMPSE_E_FORMAT, "ZIP64 record is missing"},
+        {end64 + 32, 3, GLIMPSE_E_FORMAT, "ZIP64 record differ"},
+        {end64 + 40, 1, GLIMPSE_E_FORMAT, "ZIP64 record differ"},
+        {end64 + 55, 255, GLIMPSE_E_FORMAT, "ZIP64 record differ"},
+        {end - 20, 'X', GLIMPSE_E_FORMAT, "does not end where its end record begins"}, /* no locator, so no ZIP64 record */
+        {end - 20 + 8, 255, GLIMPSE_E_FORMAT, "ZIP64 record is missing"},
+        {end - 20 + 15, 255, GLIMPSE_E_FORMAT, "ZIP64 record is missing"},
         {entry, 'X', GLIMPSE_E_FORMAT, "directory is damaged"},
         {entry + 8, 9, GLIMPSE_E_UNSUPPORTED, "is encrypted"},
         {entry + 10, 8, GLIMPSE_E_UNSUPPORTED, "is compressed (method 8)"},
@@ -307,6 +366,10 @@ TEST(torch_zips_that_lie) {
     zip_file code[] = {{"a/code/x.py", "", 0}, {"a/data.pkl", "\x80\x02}.", 4}};
     zip_make(&out, code, 2);
     hostile_checkpoint("script", hf_save(dir, "x.pt", out.bytes, out.n), GLIMPSE_E_UNSUPPORTED, "TorchScript");
+    char *first = memmem(out.bytes, out.n, "PK\1\2", 4);
+    REQUIRE(first);
+    first[10] = 8; /* as torch.jit.save writes it: deflated */
+    hostile_checkpoint("deflated script", hf_save(dir, "x.pt", out.bytes, out.n), GLIMPSE_E_UNSUPPORTED, "TorchScript");
     buf_clear(&out);
     zip_make(&out, (zip_file[]){{"arr_0.npy", "", 0}}, 1);
     hostile_checkpoint("npz", hf_save(dir, "x.pt", out.bytes, out.n), GLIMPSE_E_UNSUPPORTED, "without data.pkl");

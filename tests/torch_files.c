@@ -74,8 +74,11 @@ void zip_make(buffer *b, const zip_file *files, int n) {
         put(&directory, nn, 2), put(&directory, 0, 10), put(&directory, 0, 2), put(&directory, at, 4);
         buf_puts(&directory, f->name);
     }
-    size_t at = b->n;
+    size_t at = b->n, end64 = at + directory.n;
     buf_put(b, directory.bytes, directory.n);
+    put(b, 0x06064b50, 4), put(b, 44, 8), put(b, 0x32d001e, 4), put(b, 0, 4), put(b, 0, 4), put(b, (uint64_t)n, 8);
+    put(b, (uint64_t)n, 8), put(b, directory.n, 8), put(b, at, 8);
+    put(b, 0x07064b50, 4), put(b, 0, 4), put(b, end64, 8), put(b, 1, 4);
     put(b, 0x06054b50, 4), put(b, 0, 4), put(b, (uint64_t)n, 2), put(b, (uint64_t)n, 2), put(b, directory.n, 4),
         put(b, at, 4), put(b, 0, 2);
     buf_free(&directory);
@@ -104,6 +107,7 @@ static void state_dict(buffer *pkl, const torch_recipe *r, zip_file *files, int 
             int t = dims[0];
             dims[0] = dims[1], dims[1] = t, strides[0] = 1, strides[1] = dims[0];
         } else if (n_dims == 2) strides[0] = dims[1];
+        if (r->expanded && n_dims == 1) strides[0] = 0;
         if (r->parameters) pkl_global(pkl, "torch._utils", "_rebuild_parameter"), buf_putc(pkl, '(');
         pkl_tensor(pkl, "Float", key, (int)held, 0, n_dims, dims, strides);
         if (r->parameters) buf_puts(pkl, "\x88"), pkl_global(pkl, "collections", "OrderedDict"), buf_puts(pkl, ")RtR");

@@ -17,7 +17,7 @@ typedef struct zip_file {
     const void *bytes;
     size_t n;
 } zip_file;
-/* Sizes in data descriptors, as PyTorch writes them (flags 0x0808). */
+/* Sizes in data descriptors (flags 0x0808), and a ZIP64 record before the end record, as PyTorch always writes them. */
 void zip_make(buffer *b, const zip_file *files, int n);
 
 enum { TORCH_NANOGPT = 9 }; /* hf_files.h's model that these hold */
@@ -25,6 +25,7 @@ typedef struct torch_recipe {
     const char *key, *prefix; /* key NULL: the state dict is the root */
     bool model_args, parameters, tied_head;
     const char *dataset;      /* config['dataset'], as train.py saves it; NULL = none */
+    bool expanded;            /* vectors as what .expand() gives: one number, a stride of 0 */
 } torch_recipe;
 /* dir/name; the path is static. */
 const char *torch_nanogpt(const char *dir, const char *name, const torch_recipe *r);

@@ -354,12 +354,13 @@ static int columns_of(const probe_cells *cards, int32_t n, int most, int *highes
 /* The fewest columns that make a picture no higher than wide, more or less, and the least height that so many need. */
 static int layout(const probe_cells *cards, int32_t n, int *height) {
     for (int most = 1;; most++) {
-        int total = 0, columns, highest;
+        int total = 0, columns, highest, same;
         for (int32_t i = 0; i < n; i++) total += card_h(&cards[i]);
         int limit = total / most;
         while ((columns = columns_of(cards, n, limit, &highest)) > most) limit += ROW_H;
         *height = highest;
-        if (highest <= (columns > 1 ? columns * CARD_W : CHART_W) || most == MOST_COLUMNS || columns < most) return columns;
+        if (highest <= (columns > 1 ? columns * CARD_W : CHART_W) || most == MOST_COLUMNS || columns < most)
+            return columns_of(cards, n, highest, &same); /* beside a long text short ones share a column */
     }
 }
 

@@ -155,7 +155,8 @@ void screen_probe_map(screen *s, int first, int last) {
     row_add_cut(s, PAINT_PLAIN, m->probe->text, m->probe->text_bytes, true, (size_t)v->width / 3);
     row_add_right(s, PAINT_DIM, right);
     row_end(s, first);
-    int rows = last - first - 3, cell = (int)(screen_probe_columns(v->width) / m->n_columns);
+    const int end = last - 2; /* behind them the mark of this step, and the steps */
+    int rows = end - first - 2, cell = (int)(screen_probe_columns(v->width) / m->n_columns);
     if (cell > 4) cell = 4;
     int32_t n = m->probe->n_tokens, from = m->probe->answer_from;
     if (n - from < 1 || rows < 1) from = 0;
@@ -164,7 +165,7 @@ void screen_probe_map(screen *s, int first, int last) {
     if (has_given) rows--;
     if (n - from > rows) from = v->token >= from ? v->token < n - rows ? v->token : n - rows : from;
     int row = first + 2;
-    if (has_given && from == 0 && row < last - 1) {
+    if (has_given && from == 0 && row < end) {
         row_begin(s, (size_t)v->width);
         size_t used, fits = text_fit(buf_str(&given), given.n, PROBE_LABEL - 1, &used);
         row_add(s, PROBE_LABEL - used, PAINT_PLAIN, "");
@@ -175,7 +176,7 @@ void screen_probe_map(screen *s, int first, int last) {
     }
     if (buf_failed(&given)) s->t.text.failed = true;
     buf_free(&given);
-    for (int32_t i = from; i < n && row < last - 1; i++, row++) {
+    for (int32_t i = from; i < n && row < end; i++, row++) {
         row_begin(s, (size_t)v->width);
         styled label = {0}; /* right-aligned: beside its cells */
         text_piece(&label, v->r, GLIMPSE_AT(m->probe->tokens, i)->id, PROBE_LABEL - 1, false, paint_of(PAINT_PLAIN));

@@ -148,6 +148,14 @@ float record_roundf(double x) {
 
 /* === Life ======================================================================================================== */
 
+void record_clear(glimpse_record *r) {
+    *r = (glimpse_record){.size = sizeof *r, .version = 1, .best_step = -1};
+    r->run = r->run_name = r->kind = r->time = r->arch = r->dtype = r->cache_dtype = r->device = "";
+    r->check = "none";
+    r->status = "ok";
+    r->train_loss = r->val_loss = r->best_val_loss = NAN;
+}
+
 owned_record *record_new(void) {
     arena *a = arena_new();
     owned_record *o = a ? arena_alloc(a, sizeof *o) : NULL;
@@ -156,14 +164,7 @@ owned_record *record_new(void) {
         return NULL;
     }
     o->arena = a;
-    glimpse_record *r = &o->record;
-    r->size = sizeof *r;
-    r->version = 1;
-    r->run = r->run_name = r->kind = r->time = r->arch = r->dtype = r->cache_dtype = r->device = "";
-    r->check = "none";
-    r->status = "ok";
-    r->train_loss = r->val_loss = r->best_val_loss = NAN;
-    r->best_step = -1;
+    record_clear(&o->record);
     return o;
 }
 

@@ -37,8 +37,9 @@ typedef struct owned_record {
     arena *arena;
 } owned_record;
 
-/* A record with its sizes set, no samples, losses not known, texts "" (`why` NULL), check "none", status "ok".
- * Returned: record_free.  NULL = out of memory. */
+/* A record with its sizes set, no samples, losses not known, texts "" (`why` NULL), check "none", status "ok". */
+void record_clear(glimpse_record *r);
+/* Such a one.  Returned: record_free.  NULL = out of memory. */
 owned_record *record_new(void);
 
 /* A name for a run that begins: six random hexadecimal digits. */

@@ -10,7 +10,10 @@
  *   int32, int64, int32_if_any         whole numbers; 0 is left out
  *   number, loss, seconds              a float of RECORD_DIGITS, a double of RECORD_LOSS_DIGITS or RECORD_SECONDS_DIGITS; null unless finite
  *   text, text_or_null, text_if_any    one without a zero byte: never NULL; NULL is written as null; NULL is left out
- * Behind a sample's fields stand "answer_from", which only a probe has, and "tokens": by hand. */
+ * Behind a sample's fields stand "answer_from", which only a probe has, and "tokens": by hand.
+ *
+ * Who walks a journal reads lines without parsing them: "kind" and "step" stand before the first object (journal_lines.c), "views"
+ * right behind "samples" (journal_decode_light), and of all texts that of a sample alone is called "text" (journal_index.c). */
 #ifndef GLIMPSE_INTERNAL_RECORD_FIELDS_H
 #define GLIMPSE_INTERNAL_RECORD_FIELDS_H
 

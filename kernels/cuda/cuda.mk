@@ -3,6 +3,10 @@
 CUDA_SOURCES := $(wildcard kernels/cuda/*.cu)
 EMU_SOURCES  := $(wildcard tests/emu/*.c)
 NVCC     ?= $(or $(firstword $(shell command -v nvcc) $(wildcard $(or $(CUDA_HOME),/usr/local/cuda)/bin/nvcc)),nvcc)
+CUDA_ASK := $(filter undefined,$(origin CUDA))
+ifneq ($(CUDA_ASK),)
+CUDA     := $(if $(shell command -v $(NVCC)),1,0)
+endif
 CUDA_AT  := $(patsubst %/bin/,%,$(dir $(NVCC)))
 # A link, or a wrapper, of another folder: the compiler knows where its toolkit is.
 ifeq ($(CUDA)$(wildcard $(CUDA_AT)/include/cuda_runtime.h $(CUDA_AT)/targets/*/include/cuda_runtime.h),1)
@@ -36,6 +40,10 @@ CUDA_LINK = $(foreach d,$(CUDA_LIBS),-L$(d) -Wl,-rpath,$(d)) -lcudart_static \
 # An fma is one that is written: the decision path's bits are the host's, and a body's are the same in each kernel that has it.
 CUDA_NVCC = $(if $(shell command -v ccache),ccache) $(NVCC) -std=c++17 -O3 -fmad=false -Iinclude -I. $(CUBLAS_I) $(if $(WERROR),-Werror all-warnings) \
     -Xcompiler -fPIC,-fvisibility=hidden,-fno-threadsafe-statics,-fno-exceptions,-fno-rtti,-Wall,-Wextra,-Wno-unused-function$(if $(filter aarch64-%,$(ARCH)),$(,)-ffp-contract=off)
+CUDA_SHARED = $(CC) -shared $(LDFLAGS) -Wl,-z,defs
+ifeq ($(CUDA)$(CUDA_ASK),1undefined)
+CUDA := $(shell CC='$(CC)' NVCC='$(NVCC)' COMPILE='$(CUDA_NVCC) $(CUDA_CODE)' LINK='$(CUDA_SHARED)' LIBS='$(CUDA_LINK) -lpthread -ldl -lrt' sh tests/setup/cuda_works.sh)
+endif
 CUDA_OBJ  := $(patsubst %.cu,$(B)/cuda/%.o,$(CUDA_SOURCES)) $(B)/obj/kernels/cuda/cuda_module.o \
     $(call obj,kernels/check.c include/internal/status.c include/internal/buffer.c include/internal/utf8.c)
 $(B)/gen/cuda_flags: FORCE
@@ -45,7 +53,7 @@ $(B)/cuda/%.o: %.cu $(B)/gen/cuda_flags
 	@$(call say,NVCC $<)
 	$(CUDA_NVCC) $(CUDA_CODE) -MMD -MP -MF $(@:.o=.d) -c $< -o $@
 $(B)/libglimpse_cuda.so.$(SO): $(CUDA_OBJ) kernels/cuda/cuda.map
-	$(CC) -shared $(LDFLAGS) -Wl,-soname,$(@F) -Wl,--version-script=kernels/cuda/cuda.map -Wl,-z,defs -Wl,--gc-sections $(filter %.o,$^) \
+	$(CUDA_SHARED) -Wl,-soname,$(@F) -Wl,--version-script=kernels/cuda/cuda.map -Wl,--gc-sections $(filter %.o,$^) \
 	    $(RPATH) $(CUDA_LINK) -lpthread -ldl -lrt -lm -o $@
 ifeq ($(CUDA)$(MODE),1release)
 LIBRARIES += $(B)/libglimpse_cuda.so

@@ -142,7 +142,7 @@ static glimpse_status capture_once(cuda_backend *be, const row_run *run, int32_t
     CUDA(be, cudaStreamBeginCapture(be->stream, cudaStreamCaptureModeThreadLocal), "capturing a step");
     glimpse_status st = cuda_burst_step(be, run, n_top);
     cudaError_t e = cudaStreamEndCapture(be->stream, &graph);
-    if (e == cudaSuccess && st >= 0) e = cudaGraphInstantiate(exec, graph, 0);
+    if (e == cudaSuccess && st >= 0) e = cudaGraphInstantiateWithFlags(exec, graph, 0); /* the plain one has other arguments before CUDA 12 */
     if (graph) (void)cudaGraphDestroy(graph);
     if (e == cudaSuccess && st >= 0) return GLIMPSE_OK;
     *exec = NULL;

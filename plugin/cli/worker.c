@@ -36,7 +36,7 @@
 #include "plugin/module.h"
 #include "plugin/worker_protocol.h"
 
-enum { FROM_GPU = -1, NO_SLOT = -1, STDERR_WAIT_MS = 1000, HELLO_WAIT_MS = 60000, MOST_WAITING = 64 };
+enum { FROM_GPU = -1, STDERR_WAIT_MS = 1000, HELLO_WAIT_MS = 60000, MOST_WAITING = 64 };
 
 typedef struct worker {
     const session_api *api;
@@ -49,9 +49,13 @@ typedef struct worker {
     import *gpu;            /* the snapshot on a GPU, NULL = none is offered */
     weights_source source;  /* what the session asks for the weights of an eval; weights on a GPU alone */
     weights_part part;      /* its only one: the slot */
-    int gpu_slot;           /* of this eval, until its weights were read; NO_SLOT = they are mapped */
-    int64_t gpu_id;         /* of this eval */
-    bool given_back;        /* the slot was the trainer's again: what it holds now is anybody's guess */
+    enum {                  /* where the weights of this eval are: */
+        WEIGHTS_MAPPED,     /* in host memory, from the first */
+        WEIGHTS_ON_GPU, WEIGHTS_OPENED, WEIGHTS_GIVEN_BACK /* in a slot on the GPU, which we have open, which is the trainer's again:
+                               then what it holds is anybody's guess */
+    } weights;
+    int gpu_slot;           /* of this eval, unless its weights are mapped */
+    int64_t gpu_id;
     uint64_t host_epoch;    /* whose weights are mapped */
     char no_gpu[WHY_BYTES]; /* why the weights' GPU could not be found here */
     int trainer;            /* pidfd of the trainer, -1 = not to be had */
@@ -273,11 +277,13 @@ static glimpse_status left_text(glimpse_status st, char *why, size_t cap) {
 
 static glimpse_status open_slot(worker *w) {
     uint64_t at = 0;
-    if (w->given_back) FAIL(GLIMPSE_E_STATE, "the weights of this eval on the GPU were read already, and are no longer there");
+    if (w->weights == WEIGHTS_GIVEN_BACK)
+        FAIL(GLIMPSE_E_STATE, "the weights of this eval on the GPU were read already, and are no longer there");
     if (!w->gpu) FAIL(GLIMPSE_E_DEVICE, "the weights lie on a GPU that this worker could not open");
-    if (w->part.address) return GLIMPSE_OK;
+    if (w->weights == WEIGHTS_OPENED) return GLIMPSE_OK;
     TRY(import_begin(w->gpu, w->gpu_slot, w->hello.snapshot_bytes, &at));
     w->part = (weights_part){w->snapshot, w->hello.snapshot_bytes, at};
+    w->weights = WEIGHTS_OPENED;
     return GLIMPSE_OK;
 }
 
@@ -300,7 +306,7 @@ static glimpse_status on_host(void *user, char *why, size_t cap) {
 
 static glimpse_status on_device(void *user, char *why, size_t cap) {
     worker *w = user;
-    if (w->gpu_slot == NO_SLOT) return GLIMPSE_SKIPPED;
+    if (w->weights == WEIGHTS_MAPPED) return GLIMPSE_SKIPPED;
     glimpse_status st = left_text(open_slot(w), why, cap);
     w->source.there = st >= 0;
     return st;
@@ -311,9 +317,9 @@ static void taken(void *user) {
     worker *w = user;
     w->source.there = false;
     w->part.address = 0;
-    if (w->gpu_slot == NO_SLOT || w->given_back) return;
+    if (w->weights == WEIGHTS_MAPPED || w->weights == WEIGHTS_GIVEN_BACK) return;
     import_end(w->gpu);
-    w->given_back = true;
+    w->weights = WEIGHTS_GIVEN_BACK;
     message_head head = {.kind = MSG_COPIED, .id = w->gpu_id};
     tell(w, &head, "", 0);
 }
@@ -321,8 +327,7 @@ static void taken(void *user) {
 /* The weights of the next eval or check are in this slot. */
 static glimpse_status take_slot(worker *w, int slot, int64_t id) {
     w->source.epoch++;
-    w->given_back = false;
-    w->gpu_slot = NO_SLOT;
+    w->weights = slot < DEVICE_SLOT ? WEIGHTS_MAPPED : WEIGHTS_ON_GPU;
     if (slot < DEVICE_SLOT) {
         TRY(use_slot(w, slot));
         w->host_epoch = w->source.epoch;
@@ -398,8 +403,8 @@ static glimpse_status open_session(worker *w, message *m) {
                          .between = rest, .alone = is_alone, .opened = on_opened,
                          .terminal = !w->hello.log_back && isatty(STDERR_FILENO)};
     host.weights = describe_source(w);
-    host.begun = m->head.again == 1;
-    host.seen = m->head.again != 0;
+    host.begun = m->head.again == RUN_BEGAN_AT_0;
+    host.seen = m->head.again != RUN_IS_NEW;
     memcpy(host.run, w->hello.run, sizeof host.run);
     w->pace.least = opt_float(w->hello.o, OPT_worker_share) / 100;
     TRY(modules_open(w->hello.o, &w->model, &w->mods));

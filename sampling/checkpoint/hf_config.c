@@ -216,6 +216,25 @@ static glimpse_status check_kind(const char *name, const weight_list *l, const g
     return GLIMPSE_OK;
 }
 
+/* A model of GPT-2's kind may have no biases, or those of its norms alone, say; it has one kind of them in all layers or in none. */
+static glimpse_status check_gpt2_biases(const char *name, const weight_list *l, const glimpse_model *d) {
+    static const char prefix[] = "transformer.";
+    static const char *const kinds[] = {"ln_1", "attn.c_attn", "attn.c_proj", "ln_2", "mlp.c_fc", "mlp.c_proj"};
+    char tensor[160];
+    for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
+        int32_t has = -1, lacks = -1; /* a layer that does */
+        for (int32_t i = 0; i < d->n_layers && i < 4096; i++) {
+            c_snprintf(tensor, sizeof tensor, "%sh.%d.%s.bias", prefix, (int)i, kinds[k]);
+            bool there = weights_find(l, tensor) || weights_find(l, tensor + strlen(prefix));
+            *(there ? &has : &lacks) = i;
+        }
+        if (has >= 0 && lacks >= 0)
+            FAIL(GLIMPSE_E_MODEL, "%s: tensor %sh.%d.%s.bias is missing, layer %d has its own", name, prefix, (int)lacks, kinds[k],
+                 (int)has);
+    }
+    return GLIMPSE_OK;
+}
+
 /* The fused q, k, v matrix is the one whose shape tells (in, out) from (out, in). */
 static bool is_conv1d(const weight_list *l, const glimpse_model *d) {
     for (int32_t i = 0; i < l->n; i++) {
@@ -262,6 +281,7 @@ glimpse_status config_fit_weights(const char *name, weight_list *l, const glimps
         FAIL(GLIMPSE_E_MODEL, "tensor %s is missing, and %s says that the head is not the embedding", head_name, name);
     /* A copy that training never touched: transformers reads the embedding in its place. */
     if (facts->tying_known && facts->tied && head) TRY(weights_drop(l, head));
+    if (!strcmp(d->arch, "gpt2")) TRY(check_gpt2_biases(name, l, d));
     if (!is_conv1d(l, d)) return GLIMPSE_OK;
     for (int32_t i = 0; i < l->n; i++)
         if (ends_with(l->w[i].name, "attn.c_attn.weight") || ends_with(l->w[i].name, "attn.c_proj.weight") ||

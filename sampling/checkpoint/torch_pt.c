@@ -53,14 +53,6 @@ static glimpse_status open_archive(torch_file *t) {
             data = &t->z.members[i], t->prefix = strndup(name, (size_t)(slash + 1 - name));
         if (data) break;
     }
-    for (int32_t i = 0; i < t->z.n; i++) {
-        const char *slash = strchr(t->z.members[i].name, '/');
-        if (slash && !strncmp(slash + 1, "code/", 5))
-            FAIL(GLIMPSE_E_UNSUPPORTED,
-                 "%s is a TorchScript archive (it holds code), which is not read\n"
-                 "hint: save the weights: torch.save({'model': model.state_dict(), ...}, path)",
-                 t->f->path);
-    }
     if (!data)
         FAIL(GLIMPSE_E_UNSUPPORTED, "%s is a zip archive without data.pkl: no file of torch.save (is it NumPy's .npz?)",
              t->f->path);
@@ -99,13 +91,14 @@ static glimpse_status add_tensor(torch_file *t, const pickle_value *name, const 
         FAIL(GLIMPSE_E_FORMAT, "%s: tensor %.*s: its storage should hold %lld elements of %d bytes, and has %lld bytes",
              path, nn, name->text, (long long)s->as.i, types[k].bytes, (long long)m->bytes);
     __int128 last = x->offset;
-    bool empty = false, dense = true;
+    bool empty = false, dense = true, expanded = false;
     int64_t elements = weight_elements(x->dims, x->n_dims), run = elements;
     if (elements < 0 || x->offset < 0)
         FAIL(GLIMPSE_E_FORMAT, "%s: tensor %.*s: its sizes overflow", path, nn, name->text);
     for (int32_t i = 0; i < x->n_dims; i++) {
         if (x->strides[i] < 0)
             FAIL(GLIMPSE_E_FORMAT, "%s: tensor %.*s: a stride of %lld", path, nn, name->text, (long long)x->strides[i]);
+        if (x->dims[i] > 1 && !x->strides[i]) expanded = true;
         if (!x->dims[i]) empty = true;
         else last += (__int128)x->strides[i] * (x->dims[i] - 1), run /= x->dims[i];
         if (x->dims[i] > 1 && x->strides[i] != run) dense = false;
@@ -116,8 +109,8 @@ static glimpse_status add_tensor(torch_file *t, const pickle_value *name, const 
     for (int32_t i = 0; i < x->n_dims; i++) w.dims[i] = x->dims[i], w.strides[i] = dense ? 0 : x->strides[i];
     w.at = m->at + (empty ? 0 : x->offset * types[k].bytes);
     w.bytes = empty ? 0 : ((int64_t)last - x->offset + 1) * types[k].bytes;
-    w.dtype = types[k].dtype;
-    c_snprintf(w.dtype_name, sizeof w.dtype_name, "%s", types[k].name);
+    w.dtype = expanded ? WEIGHT_OTHER : types[k].dtype; /* a stride of 0: refused where it is needed */
+    c_snprintf(w.dtype_name, sizeof w.dtype_name, expanded ? "%s, expanded" : "%s", types[k].name);
     return weights_add(t->l, &w, name->text, name->n);
 }
 

@@ -16,7 +16,7 @@ typedef enum weight_dtype { WEIGHT_F32, WEIGHT_BF16, WEIGHT_F16, WEIGHT_Q8_0, WE
 
 typedef struct weight {
     char *name;          /* owned */
-    char dtype_name[16]; /* as the file calls it, for messages */
+    char dtype_name[32]; /* as the file calls it, for messages */
     weight_dtype dtype;
     int32_t n_dims; /* 0 to 8; more than 4 can be no parameter */
     int64_t dims[8];

@@ -51,18 +51,24 @@ static glimpse_status find_directory(const file *f, directory *d) {
     *d = (directory){u32(e + 16), u32(e + 12), u16(e + 10)};
     if (u16(e + 8) != u16(e + 10)) FAIL_GOTO(GLIMPSE_E_FORMAT, "%s: the zip's two numbers of members differ", f->path);
     int64_t limit = end_at;
-    if (d->at == UINT32_MAX || d->bytes == UINT32_MAX || d->n == 0xffff) {
-        if (end_at < LOCATOR_BYTES) FAIL_GOTO(GLIMPSE_E_FORMAT, "%s: the zip's ZIP64 record is missing", f->path);
+    bool wide = d->at == UINT32_MAX || d->bytes == UINT32_MAX || d->n == 0xffff, is_64 = false;
+    if (end_at >= LOCATOR_BYTES) {
         TRY_GOTO(file_read_at(f, end_at - LOCATOR_BYTES, more, LOCATOR_BYTES));
+        is_64 = u32(more) == SIG_LOCATOR;
+    }
+    if (is_64) { /* PyTorch writes a ZIP64 record always, also where the end record says it all */
         uint64_t where = u64(more + 8);
-        if (u32(more) != SIG_LOCATOR || where > (uint64_t)end_at ||
-            (uint64_t)end_at - where < END64_BYTES + LOCATOR_BYTES)
+        if (where > (uint64_t)end_at || (uint64_t)end_at - where < END64_BYTES + LOCATOR_BYTES)
             FAIL_GOTO(GLIMPSE_E_FORMAT, "%s: the zip's ZIP64 record is missing", f->path);
         TRY_GOTO(file_read_at(f, (int64_t)where, more, END64_BYTES));
         if (u32(more) != SIG_END64) FAIL_GOTO(GLIMPSE_E_FORMAT, "%s: the zip's ZIP64 record is missing", f->path);
-        *d = (directory){u64(more + 48), u64(more + 40), u64(more + 32)};
+        directory d64 = {u64(more + 48), u64(more + 40), u64(more + 32)};
+        if ((d->at != UINT32_MAX && d->at != d64.at) || (d->bytes != UINT32_MAX && d->bytes != d64.bytes) ||
+            (d->n != 0xffff && d->n != d64.n))
+            FAIL_GOTO(GLIMPSE_E_FORMAT, "%s: the zip's end record and its ZIP64 record differ", f->path);
+        *d = d64;
         limit = (int64_t)where;
-    }
+    } else if (wide) FAIL_GOTO(GLIMPSE_E_FORMAT, "%s: the zip's ZIP64 record is missing", f->path);
     if (d->at > (uint64_t)limit || d->bytes != (uint64_t)limit - d->at)
         FAIL_GOTO(GLIMPSE_E_FORMAT,
                   "%s: the zip's directory (%llu bytes from %llu) does not end where its end record begins (%lld)",
@@ -113,6 +119,10 @@ static glimpse_status read_entry(const file *f, const unsigned char *e, size_t l
     const char *shown = (const char *)e + ENTRY_BYTES;
     if (memchr(shown, 0, nn)) FAIL(GLIMPSE_E_FORMAT, "%s: the name of a zip member has a 0 byte", f->path);
     if (u16(e + 8) & 1) FAIL(GLIMPSE_E_UNSUPPORTED, "%s: the zip member %.*s is encrypted", f->path, (int)nn, shown);
+    const char *slash = memchr(shown, '/', nn);
+    if (slash && nn - (size_t)(slash - shown) > 6 && !memcmp(slash, "/code/", 6)) /* which is compressed */
+        FAIL(GLIMPSE_E_UNSUPPORTED, "%s is a TorchScript archive (it holds code), which is not read\n"
+             "hint: save the weights: torch.save({'model': model.state_dict(), ...}, path)", f->path);
     if (u16(e + 10))
         FAIL(GLIMPSE_E_UNSUPPORTED,
              "%s: the zip member %.*s is compressed (method %u), PyTorch stores them as they are", f->path, (int)nn,

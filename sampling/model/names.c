@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include "sampling/model/names.h"
 
+#include "include/internal/buffer.h"
 #include "include/internal/nearest.h"
 #include "kernels/dtype.h"
 #include <math.h>
@@ -188,7 +189,14 @@ const tensor_family *family_find(const char *arch) {
     return NULL;
 }
 
-const char *family_list(void) { return "gpt2, llama, mistral, qwen2, qwen3, smollm3, phi3, gemma, gemma2, gemma3, gpt_neox"; }
+const char *family_list(void) {
+    static _Thread_local char list[256];
+    int n = 0;
+    for (int f = 0; f < COUNT(families); f++)
+        for (const char *const *a = families[f].archs; *a && n < (int)sizeof list; a++)
+            n += c_snprintf(list + n, sizeof list - (size_t)n, "%s%s", n ? ", " : "", *a);
+    return list;
+}
 
 bool rule_in_layer(const tensor_rule *rule) { return strchr(rule->pattern, '#') != NULL; }
 

@@ -48,7 +48,7 @@ enum { LAYER_NONE = -1, LAYER_ALL = -2 }; /* outside the layers; stacked over al
 
 /* The family of an architecture (NULL = "gpt2").  NULL if it is not known. */
 const tensor_family *family_find(const char *arch);
-/* The known architectures, "gpt2, llama, ...". */
+/* The known architectures, "gpt2, llama, ...".  Borrowed until this thread asks again. */
 const char *family_list(void);
 /* The rule of a name, NULL if there is none.  *layer: its number, LAYER_NONE or LAYER_ALL (`*`).  Wrappers' prefixes
  * (_orig_mod., module.) and a missing family prefix are accepted. */

@@ -7,7 +7,8 @@
  *   vllm      allowed and banned tokens, biases, penalties (frequency and presence count the output alone),
  *             temperature, min_p, top_k (ties kept), top_p; temperature 1, all else off
  * What a person sets wins.  Not taken over: vLLM raises temperatures below 0.01 to 0.01; llama.cpp's typical_p behind its
- * top_n_sigma sums 0 ln 0 = NaN as the entropy, and then sorts by NaN. */
+ * top_n_sigma sums 0 ln 0 = NaN as the entropy, and then sorts by NaN; transformers leaves an end-of-text that stands alone out of
+ * bad_words_ids, and here who bans it means it. */
 #include "sampling/samplers/sampler.h"
 #include "include/internal/status.h"
 

@@ -214,7 +214,7 @@ glimpse_status regex_matcher(const char *name, const char *pattern, size_t n, re
     int error = 0;
     PCRE2_SIZE where = 0;
     s->ruby = dialect == REGEX_ONIGURUMA;
-    if ((s->scan = pattern_scanner(pattern, n)) && !(s->ruby && memmem(pattern, n, "}+", 2))) {
+    if ((s->scan = pattern_scanner(pattern, n)) && !(s->ruby && memmem(pattern, n, "{1,3}+", 6))) {
         s->match = MATCH_SCAN;
         return GLIMPSE_OK;
     }

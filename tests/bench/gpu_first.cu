@@ -174,7 +174,7 @@ static cudaError_t queue_graph(cudaStream_t s, int *x, int v) {
     MUST(cudaStreamBeginCapture(s, cudaStreamCaptureModeThreadLocal));
     cudaError_t e = queue_edge(s, BY_GRAPH, x, v), ended = cudaStreamEndCapture(s, &graph);
     if (e == cudaSuccess) e = ended;
-    if (e == cudaSuccess) e = cudaGraphInstantiate(&exec, graph, 0);
+    if (e == cudaSuccess) e = cudaGraphInstantiateWithFlags(&exec, graph, 0);
     if (e == cudaSuccess) e = cudaGraphLaunch(exec, s);
     MUST(cudaStreamSynchronize(s));
     if (exec) MUST(cudaGraphExecDestroy(exec));
@@ -250,7 +250,7 @@ static double graph_edge_us(cudaStream_t s, bool chained, int nodes, int rounds)
     MUST(cudaStreamBeginCapture(s, cudaStreamCaptureModeThreadLocal));
     for (int i = 0; i < nodes; i++) MUST(launch_kernel(empty_kernel, dim3(132), dim3(32), 0, s, chained, 0));
     MUST(cudaStreamEndCapture(s, &graph));
-    MUST(cudaGraphInstantiate(&exec, graph, 0));
+    MUST(cudaGraphInstantiateWithFlags(&exec, graph, 0));
     double t[64];
     for (int r = 0; r < rounds; r++) {
         double t0 = now_ms();

@@ -622,7 +622,7 @@ cudaError_t cudaStreamEndCapture(cudaStream_t s, cudaGraph_t *out) {
     *out = g;
     return (cudaError_t)e;
 }
-cudaError_t cudaGraphInstantiate(cudaGraphExec_t *out, cudaGraph_t g, unsigned long long flags) {
+cudaError_t cudaGraphInstantiateWithFlags(cudaGraphExec_t *out, cudaGraph_t g, unsigned long long flags) {
     CALL();
     (void)flags;
     struct emu_graph *x = calloc(1, sizeof *x);

@@ -14,6 +14,7 @@ needs() {
     tokenizer) echo tokenizers tiktoken sentencepiece numpy ;;
     carry) echo torch transformers tokenizers tiktoken sentencepiece numpy ;;
     models | writers | snapshots) echo torch transformers safetensors numpy ;;
+    torch) echo torch transformers numpy ;;
     tasks) echo torch transformers accelerate datasets lm_eval yaml ;;
     llmc) echo torch transformers tokenizers tiktoken requests tqdm ;;
     metrics) echo spylls ;;
@@ -46,7 +47,7 @@ hint: $PYTHON -m pip install$lacks, or PYTHON=path to one that has" >&2
     case $name in
     tokenizer) set -- "$B/bench/bench_tokenizer" ${N:+"$N"} ;;
     carry) set -- "$B/glimpse" "$B/bench/bench_tokenizer" ${N:+"$N"} ;;
-    tasks | llmc | tensorboard) set -- "$B/glimpse" ;;
+    tasks | llmc | tensorboard | torch) set -- "$B/glimpse" ;;
     *) set -- ;;
     esac
     "$PYTHON" "$script" "$@" || bad="$bad $name"

@@ -275,9 +275,14 @@ def checks(browser, folder):
     # Brighter is surer, without any sense of colour; the greatest fall of luminance along the scale.
     fall = "(() => { const l = paint_ground.map(g => luminance(g.match(/\\d+/g).map(Number))); let top = 0, fall = 0; for (const x of l) { top = Math.max(top, x); fall = Math.max(fall, top - x); } return fall / (l[63] - l[0]); })()"
     check(b.js(contrast) >= 4.5 and b.js(fall) <= 0.02, "contrast in light: %s %s" % (b.js(contrast), b.js(fall)))
+    # And that of the words, those of a setting's numbers among them, on the ground of the page and on that of what is chosen.
+    pairs = "paper muted,paper accent,paper bad,paper good,paper s0,paper s1,paper s2,paper s3,paper s4,paper s5,panel muted,accent-soft muted"
+    words = "'%s'.split(',').map(p => { const css = getComputedStyle(document.documentElement), l = p.split(' ').map(n => luminance(css.getPropertyValue('--' + n).trim().match(/[0-9a-f]{2}/g).map(h => parseInt(h, 16)))); return [p, (Math.max(...l) + .05) / (Math.min(...l) + .05)]; }).filter(x => x[1] < 4.5).join(' ')" % pairs
+    check(b.js(words) == "", "words in light: " + b.js(words))
     theme = b.js("document.documentElement.dataset.theme")
     b.key("t"); b.wait("document.documentElement.dataset.theme !== '%s'" % theme)
     check(b.js(contrast) >= 4.5 and b.js(fall) <= 0.02, "contrast in dark: %s %s" % (b.js(contrast), b.js(fall)))
+    check(b.js(words) == "", "words in dark: " + b.js(words))
     b.key("t")
     # One sample over the steps: a row an eval, its text as it was, what failed and what was skipped among them.
     b.key("End"); b.wait(DRAWN % 1250)
@@ -490,6 +495,30 @@ def one_eval(browser, glimpse, folder):
             dots = "[...document.querySelectorAll('.chip .dot')].map(d => getComputedStyle(d).backgroundColor).join()"
             check(b.js(dots) == b.js("[...[...document.querySelectorAll('.chart')].find(c => c.textContent.startsWith('ppl of its own text')).querySelectorAll('output span:not(.mean)')].map(d => getComputedStyle(d).color).join()"), "a setting has the colour of its numbers")
     check(b.complaints() == [], "the browser has nothing to say of one eval: %s" % b.complaints())
+
+
+def long_prompt(browser, glimpse, folder):
+    """What was said is in sight whatever it was asked: of a long prompt the end stands before it, and all of it at a click."""
+    b, here, prompt = browser, os.path.join(folder, "long prompt"), "<b>A long \U0001f600 question</b>, " * 100
+    os.makedirs(here)
+    journal(here, 2, (1, 1, 1), 20, hostile=False)
+    lines = [json.loads(l) for l in open(os.path.join(here, "evals.jsonl"), encoding="utf-8")]
+    with open(os.path.join(here, "evals.jsonl"), "w", encoding="utf-8") as f:
+        for l in lines:
+            for s in l["samples"]: s["prompt_text"] = prompt
+            f.write(json.dumps(l, ensure_ascii=False, separators=(",", ":")) + "\n")
+    subprocess.run([glimpse, "report", here], check=True, stdout=subprocess.DEVNULL)
+    for width in (1500, 420):
+        b.call("Emulation.setDeviceMetricsOverride", width=width, height=950, deviceScaleFactor=1, mobile=width < 700)
+        b.open(here)
+        b.wait(DRAWN % 250)
+        check(b.js("[...document.querySelectorAll('.pane')].every(p => { const t = p.querySelector('.text'), k = t.querySelector('.tk'); return k.getBoundingClientRect().bottom <= t.getBoundingClientRect().bottom; })"), "a long prompt pushes the text out of sight, at %d" % width)
+        said = b.js("document.querySelector('.pane.now .prompt').textContent")
+        check(said.startswith("… ") and prompt.endswith(said[-150:]) and len(said) < 400, "of a long prompt its end: %s" % said)
+        b.js("document.querySelector('.pane.now .prompt button').click()")
+        check(b.js("document.querySelector('.pane.now .prompt').textContent") == prompt, "all of a long prompt at a click")
+    check(b.complaints() == [], "the browser has nothing to say of a long prompt: %s" % b.complaints())
+    b.call("Emulation.setDeviceMetricsOverride", width=1500, height=950, deviceScaleFactor=1, mobile=False)
 
 
 def probes_alone(browser, glimpse, folder):
@@ -705,6 +734,7 @@ def main():
         single(b, args.folder)
         one_eval(b, args.glimpse, args.folder)
         probes_alone(b, args.glimpse, args.folder)
+        long_prompt(b, args.glimpse, args.folder)
         set_aside(b, args.glimpse, args.folder)
         another_run(b, args.glimpse, args.folder)
         odd_runs(b, args.glimpse, args.folder)

@@ -39,6 +39,7 @@ cublas=$(ls "$(dirname "$(dirname "${nvcc:-/x/x}")")"/lib64/libcublas.so /usr/li
 line "$([ -n "$cublas" ]; echo $?)" cuBLAS "$cublas" 'not found (optional): comes with the CUDA Toolkit'
 module=build/$MODE/libglimpse_cuda.so
 if [ -z "$nvcc" ] || [ -z "$cublas" ]; then why='not built: it wants nvcc and cuBLAS (the tests run it in an emulation)'
+elif [ "$CUDA$(sed -n 2p build/cuda_works 2>/dev/null)" = 00 ]; then why="not built: $(sed -n 3p build/cuda_works)"
 elif [ "$CUDA" = 0 ]; then why='left out, because CUDA=0'
 else why='not built yet: make builds it'; fi
 line "$([ -f "$module" ]; echo $?)" 'CUDA backend' "$module" "$why"

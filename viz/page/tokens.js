@@ -118,13 +118,24 @@ function most_surprising(data, sample) {
   return best;
 }
 
+/* The prompt, of a long one the end: what was said stands behind it, and is to be in sight. */
+function prompt_element(prompt) {
+  const box = el('span', 'prompt'), end = prompt.slice(-200).replace(/^[\udc00-\udfff]/, '').split('\n').slice(-6).join('\n'), cut = prompt.length - end.length;
+  if (cut < 100) return put(box, prompt);
+  const more = el('button', 'more', '… ' + cut + ' characters before ');
+  more.type = 'button';
+  more.onclick = () => { box.replaceChildren(); put(box, prompt); };
+  box.append(more);
+  return put(box, end);
+}
+
 /* The running text of a sample.  `marks`: ranges of the joined text with their class.  Its tokens' elements, which know their
  * place, are its `tokens`. */
 function text_element(data, sample, mode, marks) {
   const box = el('div', 'text'), tokens = box.tokens = [], scale = scale_of(mode, data, sample), units = units_of(data, sample);
   const walks = marks.map(m => ({ ...m, walk: { i: 0 } }));
   const shown = sample.prompt.trim() ? sample.prompt : '';
-  if (shown) put(box.appendChild(el('span', 'prompt')), shown);
+  if (shown) box.append(prompt_element(shown));
   if (!sample.n) put(box.appendChild(el('span', 'plain')), sample.text);
   for (const u of units) {
     const t = document.createElement('span'), v = scale.value(u.i);
