@@ -35,7 +35,7 @@ if [ -f "$B/glimpse" ] && "$B/glimpse" --man >"$B/glimpse.1" 2>/dev/null && [ -s
     words=$("$B/glimpse" --help | sed -n -e 's/^ \{7\}glimpse \([a-z]*\).*/\1/p' -e 's/^  \(--[a-z][a-z_0-9]*\).*/\1/p' \
         -e 's/^  --\[no_\]\([a-z_0-9]*\).*/--\1 --no_\1/p'
         "$B/glimpse" --help | tr -s '\n ' ' ' | grep -o 'Also --[^.]*' | grep -o -e '--[a-z_0-9]*') # other names: --prompt
-    echo "complete -o bashdefault -o default -W '$(echo $words --version --man | tr ' ' '\n' | LC_ALL=C sort -u | xargs)' glimpse" \
+    echo "complete -o bashdefault -o default -W '$(echo $words sample --version --man | tr ' ' '\n' | LC_ALL=C sort -u | xargs)' glimpse" \
         >"$at/share/bash-completion/completions/glimpse"
 fi
 { # the header is the manual of the C interface: its sections with a heading, its words as they stand
