@@ -19,19 +19,21 @@ static int64_t step_of(const char *name) {
     return parse_i64(name + 5, strlen(name + 5), &step) ? step : -1;
 }
 
-/* Remove all but the `keep` of the highest steps. */
-static void prune(const char *dir, int64_t keep) {
-    for (int64_t beyond = -1;;) {
-        int64_t n = 0, lowest = -1;
+/* Remove all but the `keep` latest. `now` was written last: steps beyond it are of a branch that a resumed run left behind, and
+ * go before all others. */
+static void prune(const char *dir, int64_t keep, int64_t now) {
+    for (int64_t beyond = INT64_MIN;;) {
+        int64_t n = 0, first = INT64_MAX;
         char oldest[64] = "";
         DIR *d = opendir(dir);
         for (struct dirent *e; d && (e = readdir(d));) {
             int64_t step = step_of(e->d_name);
             if (step < 0 || strlen(e->d_name) >= sizeof oldest) continue;
-            if (step <= beyond) continue; /* what cannot be removed, a link or anything but a snapshot, stays and is not counted */
+            int64_t turn = step > now ? INT64_MIN + step : step; /* in which they go */
+            if (turn <= beyond) continue; /* what cannot be removed, a link or anything but a snapshot, stays and is not counted */
             n++;
-            if (lowest >= 0 && step >= lowest) continue;
-            lowest = step;
+            if (turn >= first) continue;
+            first = turn;
             c_snprintf(oldest, sizeof oldest, "%s", e->d_name);
         }
         if (d) closedir(d);
@@ -39,7 +41,7 @@ static void prune(const char *dir, int64_t keep) {
         char *path = path_join(dir, oldest);
         bool gone = path && save_remove_checkpoint(path);
         free(path);
-        if (!gone) beyond = lowest;
+        if (!gone) beyond = first;
     }
 }
 
@@ -62,7 +64,7 @@ void session_save_weights(session *s, int64_t step) {
     if (!path) session_log(s, "glimpse: step %lld: no snapshot was saved: no memory", (long long)step);
     else if (st < 0) session_log(s, "glimpse: step %lld: no snapshot was saved: %s", (long long)step, status_text());
     int64_t keep = opt_int(s->o, OPT_keep_snapshots);
-    if (st >= 0 && keep > 0) prune(dir, keep);
+    if (st >= 0 && keep > 0) prune(dir, keep, step);
     free(dir);
     free(path);
 }

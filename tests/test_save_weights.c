@@ -170,6 +170,29 @@ TEST(save_keep_snapshots_removes_snapshots_alone) {
     rig_close(&r);
 }
 
+/* A run that is resumed at an earlier step keeps what it saves, not the branch that it left behind. */
+TEST(save_keep_snapshots_after_a_resume) {
+    extern const session_api glimpse_session_v1;
+    session_use(&glimpse_session_v1);
+    rig r;
+    char path[5000];
+    rig_open(&r, (const char *const[]){"mode=inline", "save_snapshots=true", "keep_snapshots=2", NULL});
+    REQUIRE(r.g != NULL);
+    static const struct { int at, kept[2]; } evals[] = {{10, {10, 10}}, {20, {10, 20}}, {30, {20, 30}}, {40, {30, 40}},
+        {15, {15, 40}}, {25, {15, 25}}, {35, {25, 35}}, {40, {35, 40}}, {50, {40, 50}}, {50, {40, 50}}, {5, {5, 50}}};
+    for (size_t i = 0; i < sizeof evals / sizeof *evals; i++) {
+        EXPECT_OK(glimpse_eval(r.g, evals[i].at, 2, 1));
+        for (int step = 5; step <= 50; step += 5) {
+            snapshot_path(&r, step, path);
+            test_check(path_exists(path) == (step == evals[i].kept[0] || step == evals[i].kept[1]), __FILE__, __LINE__,
+                       "behind the eval %zu, of step %d: step_%08d", i, evals[i].at, step);
+        }
+    }
+    EXPECT_OK(glimpse_close(r.g));
+    r.g = NULL;
+    rig_close(&r);
+}
+
 TEST(file_write_atomic_leaves_devices_alone) {
     EXPECT_ERR(file_write_atomic("/dev/null", "x", 1, false), GLIMPSE_E_IO, "a device or a pipe");
     EXPECT_EQ(system("test -c /dev/null"), 0);

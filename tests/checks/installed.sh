@@ -19,16 +19,18 @@ for program in minimal minimal_static; do
     LD_LIBRARY_PATH=$at/lib GLIMPSE_WORKER=$at/bin/glimpse "./$program" >out 2>err </dev/null || { echo "$program: exit code $?"; cat out err; exit 1; }
 done
 "$at/bin/glimpse" --version >/dev/null
-if command -v bash >/dev/null; then # TAB behind "rev" and behind "--temp"
-    bash -c '. "$1" && s=$(complete -p glimpse) && w=${s#*"-W '\''"} && compgen -W "${w%%"'\''"*}" -- rev && compgen -W "${w%%"'\''"*}" -- --temp' - \
-        "$at/share/bash-completion/completions/glimpse" | xargs >"$TMP/words"
-    [ "$(cat "$TMP/words")" = "review --temperature" ] || { echo "TAB gives: $(cat "$TMP/words")"; exit 1; }
+if command -v bash >/dev/null; then # TAB behind these; flags by their other names and with their no_, too
+    bash -c '. "$1" && s=$(complete -p glimpse) && w=${s#*"-W '\''"} && shift && for t; do compgen -W "${w%%"'\''"*}" -- "$t"; done' - \
+        "$at/share/bash-completion/completions/glimpse" rev --temp --promp --no_fi --fil --vers | xargs >"$TMP/words"
+    [ "$(cat "$TMP/words")" = "review --temperature --prompt --prompt_format --prompts --no_files --files --version" ] ||
+        { echo "TAB gives: $(cat "$TMP/words")"; exit 1; }
 fi
 for page in 1 3; do # what groff says of a page is a line that does not show
     ! command -v groff >/dev/null || [ -z "$(groff -man -ww -K utf8 -Tutf8 -rLL=130n "$at/share/man/man$page/glimpse.$page" 2>&1 >"$TMP/page")" ] ||
         { echo "groff complains of glimpse.$page"; exit 1; }
 done
 ! [ -s "$TMP/page" ] || grep -q 'glimpse_status glimpse_eval(glimpse' "$TMP/page" || { echo "glimpse(3) does not show glimpse_eval"; exit 1; }
+! grep -e '===' -e '^\.SH.*\*/' "$at/share/man/man3/glimpse.3" || { echo "glimpse(3) has a rule of the header in a heading"; exit 1; }
 cd - >/dev/null
 if command -v cmake >/dev/null; then
     mkdir "$TMP/cm"

@@ -32,15 +32,17 @@ put 644 include/glimpse.h include
 if [ -f "$B/glimpse" ] && "$B/glimpse" --man >"$B/glimpse.1" 2>/dev/null && [ -s "$B/glimpse.1" ]; then
     put 644 "$B/glimpse.1" share/man/man1
     mkdir -p "$at/share/bash-completion/completions" # the commands and flags that the help tells of; files for the rest
-    echo "complete -o bashdefault -o default -W '$("$B/glimpse" --help |
-        sed -n -e 's/^ \{7\}glimpse \([a-z]*\).*/\1/p' -e 's/^  \(--[a-z][a-z_0-9]*\).*/\1/p' | LC_ALL=C sort -u | xargs)' glimpse" \
+    words=$("$B/glimpse" --help | sed -n -e 's/^ \{7\}glimpse \([a-z]*\).*/\1/p' -e 's/^  \(--[a-z][a-z_0-9]*\).*/\1/p' \
+        -e 's/^  --\[no_\]\([a-z_0-9]*\).*/--\1 --no_\1/p'
+        "$B/glimpse" --help | tr -s '\n ' ' ' | grep -o 'Also --[^.]*' | grep -o -e '--[a-z_0-9]*') # other names: --prompt
+    echo "complete -o bashdefault -o default -W '$(echo $words sample --version --man | tr ' ' '\n' | LC_ALL=C sort -u | xargs)' glimpse" \
         >"$at/share/bash-completion/completions/glimpse"
 fi
 { # the header is the manual of the C interface: its sections with a heading, its words as they stand
     printf '.TH GLIMPSE 3 "" "Glimpse %s" "Library Functions Manual"\n.SH NAME\nglimpse \\- the C interface of Glimpse\n' "$VERSION"
     printf '.SH SYNOPSIS\n.nf\n#include <glimpse.h>\n\ncc train.c $(pkg-config \\-\\-cflags \\-\\-libs glimpse)\n.fi\n.SH DESCRIPTION\n.nf\n'
-    sed -e 's/\\/\\e/g' -e 's/-/\\-/g' -e "s/^[.']/\\\\\&&/" -e 's|^/\* === \(.*[^ =]\) *=*$|.fi\n.SH \1\n.nf\n/*|' \
-        -e 's/^ \*\($\| \)/\1/' include/glimpse.h
+    sed -e 's/\\/\\e/g' -e 's/-/\\-/g' -e "s/^[.']/\\\\\&&/" -e 's|^/\* === \(.*[^ =]\) *=*\*/$|.fi\n.SH \1\n.nf|' \
+        -e 's|^/\* === \(.*[^ =]\) *=*$|.fi\n.SH \1\n.nf\n/*|' -e 's/^ \*\($\| \)/\1/' include/glimpse.h
     echo .fi
 } >"$B/glimpse.3"
 put 644 "$B/glimpse.3" share/man/man3
