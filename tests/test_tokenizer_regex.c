@@ -65,6 +65,7 @@ TEST(tokenizer_regex_splits_as_oniguruma) {
         {"\\x41{1,3}+", SPLIT_ISOLATED, "_AAAAA4_", "_|AAAAA|4_"},
         {"\\x{4e00}{1,2}+", SPLIT_ISOLATED, "a\xe4\xb8\x80\xe4\xb8\x80\xe4\xb8\x80", "a|\xe4\xb8\x80\xe4\xb8\x80\xe4\xb8\x80"},
         {"(?<x>a)\\k<x>{1,2}+b", SPLIT_ISOLATED, "xaaaaab", "x|aaaaab"},
+        {"\\\xc3\xa9{1,2}+", SPLIT_ISOLATED, "a\xc3\xa9\xc3\xa9\xc3\xa9" "b", "a|\xc3\xa9\xc3\xa9\xc3\xa9|b"},
         {"a(?i)b|c", SPLIT_ISOLATED, "aBC c ab", "aB|C c |ab"},
         {"(?:a(?i)b|c)d", SPLIT_ISOLATED, "aBd Cd aCd", "aBd| Cd |aCd"},
         {"x(?i)a(?m)b.|c|(?-i)d", SPLIT_ISOLATED, "xaB\nxACxad xaD xAd", "xaB\n|xAC|xad| xaD |xAd"},

@@ -112,6 +112,7 @@ static size_t escape_bytes(const char *p, size_t n) {
     if (*p == 'c' && n > 1) return 2;
     if (*p == 'x') while (k < n && k < 3 && isxdigit((unsigned char)p[k])) k++;
     if (*p >= '0' && *p <= '9') while (k < n && k < 3 && p[k] >= '0' && p[k] <= '9') k++;
+    while (k < n && ((unsigned char)p[k] & 0xc0) == 0x80) k++; /* one character */
     return *p == 'x' && k == 1 ? 0 : k;
 }
 
