@@ -84,9 +84,9 @@ const glimpse_record *session_facts(session *s); /* with what computes now: wher
 glimpse_status session_may_write(const options *o);
 /* The journal is open, and still there: opened at the first eval that finds the directory free.  `since`: session.h, note. */
 glimpse_status session_have_journal(session *s, int64_t step, int64_t since);
-bool session_holds_back(const session *s);
+bool session_holds_back(const session *s); /* an older run stands in the directory until an eval succeeds */
 /* The lines that the disk did not take are tried once more, and what grows is drawn with them. */
-glimpse_status session_write_held(session *s); /* an older run stands in the directory until an eval succeeds */
+glimpse_status session_write_held(session *s);
 int64_t session_journal_bytes(const char *dir); /* -1 = there is none */
 /* Encode, append, decode: *out is what the journal says.  Nothing is shown that is not written. */
 glimpse_status session_write_line(session *s, glimpse_record *r, owned_record **out);

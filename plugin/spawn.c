@@ -126,7 +126,9 @@ glimpse_status spawn_worker(const char *program, int *socket_out, pid_t *pid, bo
     char *argv[] = {(char *)(uintptr_t)program, (char *)(uintptr_t)"keeper", (char *)(uintptr_t)GLIMPSE_BUILD_ID, trainer, NULL};
     order o = {.program = program, .argv = argv, .actions = &actions, .attr = &attr};
     if (!err) err = run_order(&o);
-    if (err) FAIL_GOTO(GLIMPSE_E_WORKER, "the worker %s did not start: %s", program, strerror(err));
+    if (err)
+        FAIL_GOTO(GLIMPSE_E_WORKER, "the worker %s did not start: %s%s", program, strerror(err),
+                  err == ENOENT && !path_exists("/dev/null") ? ": /dev/null" : ""); /* in a bare chroot */
     *socket_out = ends[0];
     *pid = o.pid;
     *is_child = o.is_child || adopts();

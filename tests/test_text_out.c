@@ -5,6 +5,7 @@
 #include "include/internal/file.h"
 #include "tests/hf_files.h"
 #include "tests/test.h"
+#include "viz/text.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -232,4 +233,35 @@ TEST(text_out_breaks_what_is_coloured_and_wide) {
             word_wrap_free(&w);
             buf_free(&got);
         }
+}
+
+/* Sixteen marks on a character are drawn, the next one is written out, also where each is a token of its own; the marks that
+ * scripts need stay. */
+TEST(text_marks_in_a_row) {
+    static const char *const kept[] = {"e\xcc\x81\xcc\x82", "\xe0\xb8\x97\xe0\xb8\xb5\xe0\xb9\x88", "\xe0\xa4\x95\xe0\xa5\x8d\xe0\xa4\xb7\xe0\xa4\xbf",
+                                       "\xe2\x9d\xa4\xef\xb8\x8f", "\xd7\xa9\xd7\x81\xd6\xb8"};
+    buffer whole = {0}, parts = {0}, marks = {0}, want = {0};
+    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) {
+        buf_clear(&whole);
+        text_escape(&whole, kept[i], strlen(kept[i]), TEXT_ONE_LINE);
+        EXPECT_STREQ(buf_str(&whole), kept[i]);
+    }
+    buf_clear(&whole);
+    for (int i = 0; i < 100; i++) buf_puts(&marks, i % 2 ? "\xcc\x81" : "\xe2\x83\x9d"); /* Mn, Me */
+    for (int i = 0; i < 100; i++) {
+        if (i % 17 < 16) buf_puts(&want, i % 2 ? "\xcc\x81" : "\xe2\x83\x9d");
+        else buf_puts(&want, i % 2 ? "\\u0301" : "\\u20dd");
+    }
+    text_escape(&whole, marks.bytes, marks.n, TEXT_LINES);
+    styled t = {0};
+    for (size_t at = 0, n; at < marks.n; at += n) { /* each by itself */
+        n = (unsigned char)marks.bytes[at] == 0xe2 ? 3 : 2;
+        text_escape(&parts, marks.bytes + at, n, TEXT_LINES);
+        styled_escape(&t, marks.bytes + at, n, TEXT_LINES, paint_of(PAINT_PLAIN));
+    }
+    EXPECT_STREQ(buf_str(&whole), buf_str(&want));
+    EXPECT_STREQ(buf_str(&parts), buf_str(&want));
+    EXPECT_STREQ(buf_str(&t.text), buf_str(&want));
+    styled_free(&t);
+    buf_free(&whole), buf_free(&parts), buf_free(&marks), buf_free(&want);
 }

@@ -62,6 +62,14 @@ TEST(tokenizer_regex_splits_as_oniguruma) {
         {"\\v", SPLIT_ISOLATED, "a\n\x0b" "b", "a\n|\x0b|b"},
         {"\\d+", SPLIT_ISOLATED, "a1\xf0\x90\xb5\x80" "b", "a|1\xf0\x90\xb5\x80|b"},
         {"[\\d]", SPLIT_ISOLATED, "a\xf0\x90\xb5\x80", "a|\xf0\x90\xb5\x80"},
+        {"\\x41{1,3}+", SPLIT_ISOLATED, "_AAAAA4_", "_|AAAAA|4_"},
+        {"\\x{4e00}{1,2}+", SPLIT_ISOLATED, "a\xe4\xb8\x80\xe4\xb8\x80\xe4\xb8\x80", "a|\xe4\xb8\x80\xe4\xb8\x80\xe4\xb8\x80"},
+        {"(?<x>a)\\k<x>{1,2}+b", SPLIT_ISOLATED, "xaaaaab", "x|aaaaab"},
+        {"a(?i)b|c", SPLIT_ISOLATED, "aBC c ab", "aB|C c |ab"},
+        {"(?:a(?i)b|c)d", SPLIT_ISOLATED, "aBd Cd aCd", "aBd| Cd |aCd"},
+        {"x(?i)a(?m)b.|c|(?-i)d", SPLIT_ISOLATED, "xaB\nxACxad xaD xAd", "xaB\n|xAC|xad| xaD |xAd"},
+        {"\\p{^Han}+", SPLIT_ISOLATED, "\xe4\xb8\x80" "a\xe3\x80\x81\xe4\xb8\x80", "\xe4\xb8\x80|a\xe3\x80\x81|\xe4\xb8\x80"},
+        {"[\\P{Han}]+", SPLIT_ISOLATED, "\xe4\xb8\x80" "a\xe3\x80\x81\xe4\xb8\x80", "\xe4\xb8\x80|a\xe3\x80\x81|\xe4\xb8\x80"},
         {"\xc3\xa9{1,2}+", SPLIT_ISOLATED, "a\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9" "b", "a|\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9|b"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -112,7 +120,7 @@ TEST(tokenizer_regex_of_rust) {
 TEST(tokenizer_regex_refused) {
     static const struct {
         const char *pattern, *says;
-    } cases[] = {{"\\pL", "\\p and no {property}"}, {"\\Qa.\\E", "\\Q"},          {"\\Ra", "\\R"},
+    } cases[] = {{"\\pL", "\\p and no {property}"}, {"\\Qa.\\E", "\\Q"},          {"\\Ra", "\\R"},            {"[\\V]", "\\V"},       {"\\xg", "\\x"},
                  {"[^\\S\n]", "\\S in a class"},     {"[\\W]", "\\W in a class"}, {"[[a]b]", "a class in a class"},
                  {"[a-z&&[a]]", "&& in a class"},     {"(?s:a.b)", "option (?s)"},   {"a+{2}", "is not taken"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

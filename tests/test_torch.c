@@ -104,6 +104,32 @@ TEST(torch_file_of_pytorch) {
     model_close(m);
 }
 
+/* Hugging Face's older directories: pytorch_model.bin, or its shards, beside config.json. */
+TEST(torch_pytorch_model_bin) {
+    char dir[4096];
+    buffer map = {0};
+    model *m = NULL;
+    snprintf(dir, sizeof dir, "%s", hf_dir("bins"));
+    const recipe bare = {NULL, "", false, false, false, NULL, false};
+    hf_save(dir, "config.json", hf_config(NANOGPT), strlen(hf_config(NANOGPT)));
+    torch_nanogpt(dir, "pytorch_model.bin", &bare);
+    REQUIRE_OK(checkpoint_open(dir, NULL, NULL, &m));
+    EXPECT_LT(hf_error(m, NANOGPT), 1e-5);
+    model_close(m);
+    m = NULL;
+    snprintf(dir, sizeof dir, "%s", hf_dir("shards"));
+    hf_save(dir, "config.json", hf_config(NANOGPT), strlen(hf_config(NANOGPT)));
+    torch_nanogpt(dir, "pytorch_model-00001-of-00001.bin", &bare);
+    buf_puts(&map, "{\"metadata\":{\"total_size\":1},\"weight_map\":{");
+    for (int i = 0; i < hf_tensor_count(NANOGPT); i++)
+        buf_printf(&map, "%s\"%s\":\"pytorch_model-00001-of-00001.bin\"", i ? "," : "", hf_tensor_name(NANOGPT, i));
+    buf_puts(&map, "}}");
+    hf_save(dir, "pytorch_model.bin.index.json", map.bytes, map.n);
+    if (EXPECT_OK(checkpoint_open(dir, NULL, NULL, &m))) EXPECT_LT(hf_error(m, NANOGPT), 1e-5);
+    model_close(m);
+    buf_free(&map);
+}
+
 /* === Files that lie === */
 #define TENSOR_ARGS "((X\7\0\0\0storagectorch\nFloatStorage\n"
 

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -378,6 +379,18 @@ TEST_LIMIT(worker_that_lies, 120) {
 static int no_such_clone(const wrapped_call *c) { return strcmp(c->name, "clone") ? 0 : EINVAL; }
 
 /* Under an emulator of programs the worker can only be a child: it works all the same, and none is left. */
+/* In a bare chroot it is not the program that is missing. */
+TEST(worker_without_dev_null) {
+    rig r;
+    if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL)) SKIP("mounting is refused");
+    rig_prepare(&r, NULL);
+    REQUIRE(mount("none", "/dev", "tmpfs", 0, NULL) == 0);
+    rig_reopen(&r);
+    EXPECT(r.g == NULL);
+    EXPECT(strstr(buf_str(&r.said), "did not start: No such file or directory: /dev/null\n") != NULL);
+    rig_close(&r);
+}
+
 TEST(worker_where_the_clone_is_unknown) {
     rig r;
     rig_prepare(&r, NULL);

@@ -8,7 +8,8 @@
 #include <strings.h>
 #include <utf8proc.h>
 
-enum { TOKEN_LIMIT = 256 }; /* bytes of a token: no cell shows more */
+enum { TOKEN_LIMIT = 256, /* bytes of a token: no cell shows more */
+       MOST_MARKS = 16 };  /* combining, one behind the other */
 
 /* === Escapes ==================================================================================================== */
 
@@ -42,15 +43,36 @@ static void escape_cp(buffer *out, uint32_t cp) {
     else buf_printf(out, "\\U%08x", (unsigned)cp);
 }
 
+/* Drawn over the character before.  No script needs a dozen; hundreds would cover the lines above. */
+static bool is_mark(uint32_t cp) {
+    if (cp < 0x300) return false;
+    utf8proc_category_t c = utf8proc_category((utf8proc_int32_t)cp);
+    return c == UTF8PROC_CATEGORY_MN || c == UTF8PROC_CATEGORY_ME;
+}
+
+/* How many marks end what was written: each token's text comes by itself. */
+static int marks_at_end(const buffer *out) {
+    int marks = 0;
+    for (size_t at = out->n, back; at > 0 && (unsigned char)out->bytes[at - 1] >= 0x80 && marks < MOST_MARKS; at -= back, marks++) {
+        uint32_t cp;
+        for (back = 1; back < 4 && back < at && ((unsigned char)out->bytes[at - back] & 0xC0) == 0x80;) back++;
+        if (utf8_decode(out->bytes + at - back, back, &cp) != (int)back || !is_mark(cp)) break;
+    }
+    return marks;
+}
+
 /* `quote`: the quotation mark that with the backslash is escaped too, 0 = none. */
 static void escape(buffer *out, const char *s, size_t n, int flags, char quote) {
     size_t from = 0; /* what is safe is copied in one piece */
+    int marks = marks_at_end(out);
     for (size_t i = 0; i < n;) {
         uint32_t cp;
         int len = utf8_decode(s + i, n - i, &cp);
         bool quoted = quote && len == 1 && (cp == (unsigned char)quote || cp == '\\');
         bool keep = len > 0 && !quoted && !utf8_is_control(cp) && !is_invisible(cp);
         if ((flags & TEXT_LINES) && (cp == '\n' || cp == '\t')) keep = true;
+        if (marks == MOST_MARKS && len > 0 && is_mark(cp)) keep = false;
+        marks = keep && is_mark(cp) ? marks + 1 : 0;
         size_t step = len > 0 ? (size_t)len : len < 0 ? (size_t)-len : n - i;
         if (!keep) {
             buf_put(out, s + from, i - from);

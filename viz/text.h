@@ -16,7 +16,8 @@
 enum { TEXT_ONE_LINE = 0, TEXT_LINES = 1 /* newline and tab stay what they are */ };
 
 /* Append `s` with what must not reach a terminal as \r, \x1b (C0, DEL; bytes that are no UTF-8), \u202e, \U000e0001
- * (C1, bidi controls, invisible characters).  A backslash stays as it is.  `s` is taken as whole. */
+ * (C1, bidi controls, invisible characters, the combining mark behind sixteen others, those in `out` counted).  A backslash stays as
+ * it is.  `s` is taken as whole. */
 void text_escape(buffer *out, const char *s, size_t n, int flags);
 /* The same between quotes as Python's repr() writes a str: 'a\n', "it's". */
 void text_repr(buffer *out, const char *s, size_t n);

@@ -1,5 +1,5 @@
 /* directory.c -- a checkpoint that is a directory, recognised by what lies in it:
- *   config.json with model.safetensors, model.safetensors.index.json and its shards, or pytorch_model.bin (Hugging Face)
+ *   config.json with model.safetensors, model.safetensors.index.json and its shards, or pytorch_model.bin or its shards (Hugging Face)
  *   *.safetensors with model_config.json in it or in its parent (a trainer's output directory)
  * Orbax's arrays (JAX) are refused by name with the way out.  Called by checkpoint.c. */
 #define _GNU_SOURCE
@@ -96,8 +96,11 @@ static layout_kind layout_of(const char *dir, char **name) {
     if (*name) return LAYOUT_INDEX;
     *name = holds(dir, "model.safetensors") ? strdup("model.safetensors") : any_safetensors(dir);
     if (*name) return LAYOUT_FILE;
-    if (holds(dir, "config.json") && holds(dir, "pytorch_model.bin")) *name = strdup("pytorch_model.bin");
-    return *name ? LAYOUT_TORCH : LAYOUT_NONE;
+    if (!holds(dir, "config.json")) return LAYOUT_NONE;
+    if (holds(dir, "pytorch_model.bin")) *name = strdup("pytorch_model.bin");
+    if (*name) return LAYOUT_TORCH;
+    if (holds(dir, "pytorch_model.bin.index.json")) *name = strdup("pytorch_model.bin.index.json");
+    return *name ? LAYOUT_INDEX : LAYOUT_NONE;
 }
 
 bool directory_is_checkpoint(const char *path) {
@@ -167,7 +170,7 @@ static glimpse_status list_shards(weight_list *l, const char *dir, const char *i
             FAIL_GOTO(GLIMPSE_E_IO, "%s is missing: %s names it\nhint: was the download interrupted?", path,
                       index_path);
         TRY_GOTO(weights_open_file(l, path, &index));
-        TRY_GOTO(safetensors_list(l, index));
+        TRY_GOTO(strstr(path_base(index_path), ".bin.") ? torch_list(l, index, NULL) : safetensors_list(l, index));
     }
     for (const json_node *m = json_first(map); m; m = json_next(map, m)) {
         char name[MAX_WEIGHT_NAME + 1];

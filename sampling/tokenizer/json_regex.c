@@ -3,13 +3,14 @@
  *   both       \s is White_Space, PCRE2's has U+180E too; \w has marks and few superscripts; \h is a hexadecimal digit, \v
  *              one character; \p{Han} is Script; categories are of Unicode 16, PCRE2's tables may be older (that is left in
  *              \p{C}, in \P within a class and in what is no category)
- *   Oniguruma  ^ and $ stand at lines, (?m) means that a point takes line breaks too, a{1,3}+ is (a{1,3})+, a{2}? is
- *              (a{2})?, {,3} is {0,3}, and a match of no bytes counts
+ *   Oniguruma  ^ and $ stand at lines, (?m) means that a point takes line breaks too, a(?i)b|c is a(?i:b|c), a{1,3}+ is
+ *              (a{1,3})+, a{2}? is (a{2})?, {,3} is {0,3}, and a match of no bytes counts
  * Matching is bounded: a pattern like (a+)+ ends in an error and not in a standstill. */
 #define _GNU_SOURCE
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include "sampling/tokenizer/json_regex.h"
 
+#include <ctype.h>
 #include <pcre2.h>
 #include <string.h>
 
@@ -31,6 +32,7 @@ typedef struct rewriting {
     size_t atom;          /* where in `out` begins what a quantifier would repeat */
     size_t groups[MAX_GROUPS];
     int depth;
+    int tails[MAX_GROUPS + 1]; /* what else ends with the group of a depth: of its (?i) */
 } rewriting;
 
 /* A general category, its one or two letters, as PCRE2 has it and what it gained since: for the inside of a class. */
@@ -69,14 +71,20 @@ static glimpse_status put_property(rewriting *w, size_t i, bool in_class, size_t
     const char *end = i + 1 < w->n && p[i + 1] == '{' ? memchr(p + i, '}', w->n - i) : NULL;
     if (!end) FAIL(GLIMPSE_E_UNSUPPORTED, "%s: a pattern with \\%c and no {property} is not known", w->name, p[i]);
     size_t length = (size_t)(end - name);
-    bool category = length >= 1 && length <= 2 && *name != '^', script = length > 2 && is_script(name, length);
+    bool negative = (p[i] == 'P') != (*name == '^');
+    if (*name == '^') name++, length--;
+    bool category = length >= 1 && length <= 2, script = length > 2 && is_script(name, length);
     *last = (size_t)(end - p);
-    if ((p[i] == 'P' && in_class) || (!category && !script)) { /* as it stands */
+    if (!category && !script) { /* as it stands */
         buf_putc(w->out, '\\');
         buf_put(w->out, p + i, *last + 1 - i);
         return GLIMPSE_OK;
     }
-    if (!in_class) buf_puts(w->out, p[i] == 'P' ? "[^" : "[");
+    if (negative && in_class) {
+        buf_printf(w->out, "\\P{%s%.*s}", script ? "sc:" : "", (int)length, name);
+        return GLIMPSE_OK;
+    }
+    if (!in_class) buf_puts(w->out, negative ? "[^" : "[");
     if (category) put_category((const char[3]){name[0], length > 1 ? name[1] : 0, 0}, w->out);
     else buf_printf(w->out, "\\p{sc:%.*s}%s", (int)length, name, length == 3 && !memcmp(name, "Han", 3) ? NEW_HAN : "");
     if (!in_class) buf_putc(w->out, ']');
@@ -95,11 +103,24 @@ static bool put_set(rewriting *w, char c, bool in_class) {
     }
 }
 
+/* Of an escape, the bytes of its letter and of what belongs to it: x41, x{41}, 101, cA, k<name>.  0: an x alone. */
+static size_t escape_bytes(const char *p, size_t n) {
+    size_t k = 1;
+    const char *open = n < 2 ? NULL : *p == 'x' ? memchr("{", p[1], 1) : *p == 'k' || *p == 'g' ? memchr("{<'", p[1], 3) : NULL;
+    const char *end = open ? memchr(p + 2, *open == '{' ? '}' : *open == '<' ? '>' : '\'', n - 2) : NULL;
+    if (end) return (size_t)(end + 1 - p);
+    if (*p == 'c' && n > 1) return 2;
+    if (*p == 'x') while (k < n && k < 3 && isxdigit((unsigned char)p[k])) k++;
+    if (*p >= '0' && *p <= '9') while (k < n && k < 3 && p[k] >= '0' && p[k] <= '9') k++;
+    return *p == 'x' && k == 1 ? 0 : k;
+}
+
 static glimpse_status put_escape(rewriting *w, size_t *at, bool in_class) {
     char c = w->p[++*at];
     if (c == 'p' || c == 'P') return put_property(w, *at, in_class, at);
     bool negative = c == 'S' || c == 'W' || c == 'D' || c == 'H';
-    if ((negative && in_class && c != 'D') || strchr("RXGKCQE", c))
+    size_t bytes = escape_bytes(w->p + *at, w->n - *at);
+    if ((negative && in_class && c != 'D') || !bytes || strchr("RXGKCQEV", c))
         FAIL(GLIMPSE_E_UNSUPPORTED, "%s: a pattern with \\%c%s is not known", w->name, c, negative ? " in a class" : "");
     if (!in_class && (c == 'b' || c == 'B')) { /* where \w begins or ends */
         buf_puts(w->out, c == 'b' ? "(?:(?<=[" : "(?:(?<![");
@@ -113,7 +134,11 @@ static glimpse_status put_escape(rewriting *w, size_t *at, bool in_class) {
         buf_puts(w->out, negative ? "[^" : "[");
         put_set(w, negative ? (char)(c | 32) : c, false);
         buf_putc(w->out, ']');
-    } else if (!in_class || !put_set(w, c, true)) buf_putc(w->out, '\\'), buf_putc(w->out, c);
+    } else if (!in_class || !put_set(w, c, true)) {
+        buf_putc(w->out, '\\');
+        buf_put(w->out, w->p + *at, bytes);
+        *at += bytes - 1;
+    }
     return GLIMPSE_OK;
 }
 
@@ -138,7 +163,7 @@ static glimpse_status put_class(rewriting *w, size_t *at) {
     return GLIMPSE_OK;
 }
 
-/* The group that begins at p[*at]; Oniguruma's option m is PCRE2's s. */
+/* The group that begins at p[*at]; Oniguruma's option m is PCRE2's s, and a(?i)b|c its a(?i:b|c). */
 static glimpse_status put_group(rewriting *w, size_t *at) {
     const char *p = w->p;
     size_t i = *at, end;
@@ -156,6 +181,10 @@ static glimpse_status put_group(rewriting *w, size_t *at) {
         buf_putc(w->out, p[i] == 'm' ? 's' : p[i]);
     }
     *at = end - 1;
+    if (p[end] == ':') return GLIMPSE_OK;
+    buf_putc(w->out, ':');
+    w->tails[--w->depth]++;
+    *at = end;
     return GLIMPSE_OK;
 }
 
@@ -186,6 +215,10 @@ static void put_interval(rewriting *w, size_t at, size_t length, bool fixed) {
     if (wrap) buf_putc(w->out, ')');
 }
 
+static void put_tails(rewriting *w) {
+    for (; w->tails[w->depth]; w->tails[w->depth]--) buf_putc(w->out, ')');
+}
+
 static glimpse_status rewrite(rewriting *w) {
     for (size_t i = 0; i < w->n; i++) {
         char c = w->p[i];
@@ -197,6 +230,7 @@ static glimpse_status rewrite(rewriting *w) {
             continue;
         }
         if (c != '*' && c != '+' && c != '?') w->atom = w->out->n;
+        if (c == ')') put_tails(w);
         if (c == '\\' && i + 1 < w->n) TRY(put_escape(w, &i, false));
         else if (c == '[') TRY(put_class(w, &i));
         else if (c == '(') TRY(put_group(w, &i));
@@ -205,6 +239,7 @@ static glimpse_status rewrite(rewriting *w) {
         for (; ((unsigned char)c & 0x80) && i + 1 < w->n && ((unsigned char)w->p[i + 1] & 0xc0) == 0x80; i++)
             buf_putc(w->out, w->p[i + 1]); /* one character */
     }
+    put_tails(w);
     return GLIMPSE_OK;
 }
 

@@ -6,7 +6,7 @@ command -v valgrind >/dev/null 2>&1 || { echo "valgrind is not installed"; exit 
 bad=0
 count=0
 [ -z "$GLIMPSE_TEST_FULL" ] || count=200
-for name in safetensors gguf pickle torch llama2c llmc config tokenizer tokenizer_json lines chain args worker; do
+for name in safetensors gguf pickle torch llama2c llmc config tokenizer tokenizer_json lines chain args api worker; do
     [ -x "$B/fuzz/fuzz_$name" ] || continue
     NO_JIT=1 TMP=$TMP valgrind --quiet --error-exitcode=9 --leak-check=full "$B/fuzz/fuzz_$name" "$count" \
         "tests/fuzz/corpus/$name" >"$TMP/log" 2>&1 || {
