@@ -293,7 +293,11 @@ static int eval_due(trainer *t) {
 static void say_plan(const trainer *t) {
     const train_flags *f = &t->flags;
     printf("training to step %ld", f->steps);
-    if (f->minutes > 0.0) printf(" or for %g minute%s, whichever ends first", f->minutes, f->minutes == 1.0 ? "" : "s");
+    if (f->minutes > 0.0) {
+        printf(" or for %g minute%s", f->minutes, f->minutes == 1.0 ? "" : "s");
+        if (f->min_steps) printf(" (%ld steps at least)", f->min_steps);
+        printf(", whichever ends first");
+    }
     if (f->eval_interval) printf(", an eval every %ld", f->eval_interval);
     else printf(", %d evals on the way", AUTO_EVALS);
     printf("; Ctrl-C ends it with a checkpoint\n");

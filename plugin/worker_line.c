@@ -131,6 +131,9 @@ static void bury(worker_guest *w, const char *why) {
     } else if (!was_ready) { /* it never came to work: without a count it would be started for ever */
         buf_printf(&b, "the worker died before it was ready: %s", why);
         line_failed(w, GLIMPSE_E_WORKER, buf_str(&b), w->n_posts ? w->posts[0].head.step : 0, true);
+    } else { /* nothing is lost, but that it says "on" again is no riddle then */
+        buf_printf(&b, "glimpse: the worker died between two evals: %s; the next one starts another", why);
+        guest_tell_ours(&w->g, &b);
     }
     buf_free(&b);
 }

@@ -55,7 +55,7 @@ TEST(torch_bare_state_dict) {
     char copy[4096];
     snprintf(copy, sizeof copy, "%s", path);
     EXPECT_ERR(checkpoint_open(copy, NULL, NULL, &m), GLIMPSE_E_FORMAT, "Model config not found");
-    EXPECT(strstr(status_text(), "n_head") != NULL);
+    EXPECT(strstr(status_text(), "n_head") != NULL && strstr(status_text(), "hint: config.json, as transformers writes it, belongs beside") != NULL);
     hf_save(hf_dir("pt"), "model_config.json", config, strlen(config));
     REQUIRE_OK(checkpoint_open(copy, NULL, NULL, &m));
     EXPECT_LT(hf_error(m, NANOGPT), 1e-5);

@@ -319,10 +319,10 @@ TEST_LIMIT(trainer_saves_at_each_eval, 120) {
              "--eval_interval 10 --warmup 5 --out k >k.out 2>&1 & } && P=$! && for i in $(seq 600); do ls k/model_*.bin >/dev/null 2>&1 && break; sleep .05; done; kill -9 $P; "
              "wait $P; test $(ls k/model_*.bin | wc -l) -ge 1", test_tmpdir(), test_build_dir());
     EXPECT_EQ(system(command), 0);
-    REQUIRE(run_trainer("--out k --steps 40000000 --minutes 0.001 --eval_interval 10 --warmup 5 --resume") == 0);
+    REQUIRE(run_trainer("--out k --steps 40000000 --minutes 0.001 --min_steps 5 --eval_interval 10 --warmup 5 --resume") == 0);
     out = slurp("stdout", &n);
     EXPECT(out && strstr(out, "resumed from k/model_") != NULL);
-    EXPECT(out && strstr(out, "training to step 40000000 or for 0.001 minutes, whichever ends first") != NULL);
+    EXPECT(out && strstr(out, "training to step 40000000 or for 0.001 minutes (5 steps at least), whichever ends first") != NULL);
     free(out);
 }
 

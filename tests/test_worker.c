@@ -279,6 +279,27 @@ TEST(worker_two_snapshots) {
     rig_close(&r);
 }
 
+/* Killed while it rests: no eval is lost, and the second line that says on is explained. */
+TEST(worker_killed_between_evals_is_told) {
+    rig r;
+    rig_open(&r, NULL);
+    REQUIRE(r.g != NULL);
+    EXPECT_OK(glimpse_eval(r.g, 0, 2, 3));
+    EXPECT_OK(glimpse_drain(r.g));
+    pid_t pid = the_worker();
+    kill(pid, SIGKILL);
+    EXPECT(rig_wait_end(pid));
+    EXPECT_OK(glimpse_eval(r.g, 1, 2, 2));
+    EXPECT_OK(glimpse_drain(r.g));
+    EXPECT(has(&r, "glimpse: the worker died between two evals: signal 9 (SIGKILL)"));
+    EXPECT_OK(glimpse_close(r.g));
+    r.g = NULL;
+    const char *first = strstr(buf_str(&r.said), "the worker died");
+    EXPECT(first && !strstr(first + 1, "the worker died"));
+    for (int i = 0; i < 2; i++) EXPECT_STREQ(rig_status(&r, i), "ok");
+    rig_close(&r);
+}
+
 static int no_logits(void *user, int B, int T, const int *ids, const int *lengths, float *out) {
     (void)user, (void)B, (void)T, (void)ids, (void)lengths, (void)out;
     return 1;

@@ -121,7 +121,7 @@ glimpse_status config_find(const char *dir, glimpse_model *d, config_facts *fact
     else
         FAIL_GOTO(GLIMPSE_E_FORMAT,
                   "Model config not found: neither %s/config.json nor %s/model_config.json; " STRUCTURE
-                  "\nhint: point --checkpoint at the checkpoint itself, and put its configuration there or one above", dir, above);
+                  "\nhint: config.json, as transformers writes it, belongs beside the weights; or --checkpoint names another", dir, above);
     if (!path) FAIL_GOTO(GLIMPSE_E_MEMORY, "no memory for a path");
     TRY_GOTO(config_read(path, d, facts));
     if (!strcmp(path_base(path), "config.json") && holds(dir, "generation_config.json")) {

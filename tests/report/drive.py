@@ -201,6 +201,9 @@ def checks(browser, folder):
     check(b.js("document.querySelectorAll('.pane.now .tk.come').length > 0 && document.querySelectorAll('.pane.was .tk.gone').length > 0"), "the diff marks words")
     check(b.js("document.querySelectorAll('#token .bars li').length >= 10"), "ten alternatives")
     check(b.js("(() => { const p = panes[1], c = columns(p.data, p.sample); return Math.min(...c.logprob) === c.logprob[shown_token.i]; })()"), "opens on the most surprising token")
+    two_p = "(() => { const p = panes[1]; return [...Array(p.sample.n).keys()].flatMap(i => { const e = el('div', '', ...token_panel(p.data, p.sample, i, 10, '')); " \
+        "const said = e.querySelectorAll('.facts dd')[1].textContent, row = e.querySelector('.chosen .p').textContent; return said === row ? [] : [said + ' ' + row]; }).join(); })()"
+    check(b.js(two_p) == "", "a token's p in its panel and in the row of its alternatives: %s" % b.js(two_p))
     check(b.js("document.querySelectorAll('.chart').length") == 15, "a chart of the losses, of each metric, of each task's and of the dataset's numbers: %s" % b.js("document.querySelectorAll('.chart').length"))
     check(b.js("[...document.querySelectorAll('.scores tbody tr')].map(r => r.children[2].textContent).join()") == "0.300 ▲0.010,0.323 ▲0.013,0.500", "a table of task scores: %s" % b.js("[...document.querySelectorAll('.scores tbody tr')].map(r => r.children[2].textContent).join()"))
     check("accuracy" in b.js("document.querySelector('#below').textContent") and "a slice of the dataset, against step 1000" in b.js("document.querySelector('#below').textContent"), "the dataset's numbers")

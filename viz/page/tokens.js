@@ -202,7 +202,8 @@ function token_panel(data, sample, i, rows, step_note) {
   for (let j = 0; j < k; j++) {
     const place = c.top[i * k + j];
     if (place === c.none) break;
-    const mine = place === c.id[i], p = p_of_code(c.p[i * k + j]), pf = scored ? NaN : p_of_code(c.pf[i * k + j]);
+    const mine = place === c.id[i]; /* its own numbers are whole, the codes are coarse: what stands above it is said again */
+    const p = mine ? Math.exp(c.logprob[i]) : p_of_code(c.p[i * k + j]), pf = scored ? NaN : mine ? c.p_final[i] : p_of_code(c.pf[i * k + j]);
     if (j >= listed && !mine) continue;
     seen = seen || mine;
     if (mine && j >= listed) list.append(el('li', 'gap', '⋮ rank ' + c.rank[i]));
