@@ -220,6 +220,14 @@ static size_t token_column(const view_style *style) {
     return left >= 24 ? 24 : left < 5 ? 5 : (size_t)left;
 }
 
+/* Of a number that has RECORD_DIGITS digits, none that it lacks: the points stand below each other. */
+static void put_nats(buffer *out, int width, float x) {
+    int behind = RECORD_DIGITS - 1;
+    for (float most = 9.99995f; behind > 0 && fabsf(x) >= most; most *= 10) behind--;
+    int blanks = RECORD_DIGITS - 1 - behind;
+    buf_printf(out, "%*.*f%*s", width - blanks, behind, (double)x, blanks, "");
+}
+
 static void put_token(session *s, const glimpse_token *t, const char *piece, size_t n, const view_style *style, buffer *out) {
     double p = exp((double)t->logprob);
     if (opt_bool(s->o, OPT_json)) {
@@ -237,7 +245,10 @@ static void put_token(session *s, const glimpse_token *t, const char *piece, siz
     buffer shown = {0};
     text_visible(&shown, piece, n, n);
     size_t width = text_width(buf_str(&shown), shown.n);
-    buf_printf(out, "%9.4f %8.5f %8d %8.4f  ", (double)t->logprob, p, t->rank, (double)t->entropy);
+    put_nats(out, 9, t->logprob);
+    buf_printf(out, " %8.5f %8d ", p, t->rank);
+    put_nats(out, 8, t->entropy);
+    buf_puts(out, "  ");
     char sgr[64];
     text_sgr((paint){PAINT_GROUND, style->colors, (float)p}, style->depth, sgr);
     if (*sgr) buf_printf(out, "\x1b[%sm", sgr);

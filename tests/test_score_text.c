@@ -191,6 +191,51 @@ TEST(score_text_table_json_and_logits) {
     free(file);
 }
 
+/* A number of five digits is written with five: of a model whose last norm's weights were made 6 times as large, so that
+ * some tokens lie below -10. */
+TEST(score_table_writes_no_digit_that_is_not_known) {
+    static const char *const beside[] = {"config.json", "tokenizer.json", "tokenizer_config.json"};
+    buffer b = {0}, out = {0};
+    char *from = checkpoint(), *path = path_join(from, "model.safetensors");
+    REQUIRE_OK(file_read_all(path, 1 << 24, &b));
+    size_t header = 0, a = 0, end = 0;
+    for (int i = 7; i >= 0; i--) header = header << 8 | (unsigned char)b.bytes[i];
+    const char *norm = strstr(b.bytes + 8, "\"transformer.ln_f.weight\"");
+    REQUIRE(norm && sscanf(strstr(norm, "offsets\":[") + 10, "%zu,%zu", &a, &end) == 2);
+    for (size_t at = 8 + header + a; at < 8 + header + end; at += sizeof(float)) {
+        float w;
+        memcpy(&w, b.bytes + at, sizeof w);
+        w *= 6;
+        memcpy(b.bytes + at, &w, sizeof w);
+    }
+    free(save("model.safetensors", b.bytes, b.n));
+    for (int i = 0; i < 3; i++) {
+        char *file = path_join(from, beside[i]);
+        buf_clear(&b);
+        REQUIRE_OK(file_read_all(file, 1 << 24, &b));
+        free(save(beside[i], b.bytes, b.n));
+        free(file);
+    }
+    const given sharp = {OPT_checkpoint, test_tmpdir()}, text = {OPT_sample_start_tokens, "The dog ran to the old house."};
+    REQUIRE_OK(score((given[]){sharp, text, {OPT_json, "true"}, {OPT_COUNT, NULL}}, &out));
+    json_lines l = lines_of(&out);
+    REQUIRE_OK(score((given[]){sharp, text, {OPT_color, "never"}, {OPT_COUNT, NULL}}, &out));
+    int far = 0;
+    for (int i = 0; i < l.n; i++) {
+        const double lp = number(l.lines[i].tree.nodes, "logprob");
+        char row[64];
+        far += lp <= -10;
+        snprintf(row, sizeof row, lp > -10 ? "%9.4f %8.5f %8d" : "%8.3f  %8.5f %8d", lp, exp(lp), (int)number(l.lines[i].tree.nodes, "rank"));
+        if (!EXPECT(strstr(buf_str(&out), row) != NULL)) printf("%s is not in\n%s", row, buf_str(&out));
+    }
+    EXPECT(far > 0 && far < l.n);
+    json_lines_free(&l);
+    buf_free(&b);
+    buf_free(&out);
+    free(path);
+    free(from);
+}
+
 /* Without its escapes the coloured text is the text, and a token's ground is the palette's colour of its probability; on a
  * terminal of 16 colours the table's tokens have theirs, too. */
 TEST(score_text_in_colour) {
