@@ -160,14 +160,33 @@ TEST_LIMIT(chat_in_a_terminal, 120) {
     EXPECT_EQ(turns_recorded(), 3);
 }
 
-/* Lines that are longer than a terminal which shrinks under them: libedit allocates in its handler of SIGWINCH, and keeps a cursor
- * that stands outside of the new size. */
+/* A module with a thread that takes every signal, as libcuda has one; its path, returned.  NULL: there is no compiler. */
+static char *module_with_a_thread(void) {
+    static const char source[] = "#include <glimpse.h>\n#include <pthread.h>\n#include <unistd.h>\n"
+        "static void *wait(void *x) { for (;;) pause(); return x; }\n"
+        "static int open_module(glimpse_module_host *h, void **state) {\n"
+        "    pthread_t t;\n    (void)h, (void)state;\n    return pthread_create(&t, NULL, wait, NULL);\n}\n"
+        "const glimpse_module glimpse_module_v1 = {sizeof(glimpse_module), GLIMPSE_MODULE_VERSION, open_module, NULL};\n";
+    char *text = path_join(test_tmpdir(), "thread.c"), *path = path_join(test_tmpdir(), "thread.so");
+    buffer cmd = { 0 };
+    EXPECT_OK(file_write_atomic(text, source, sizeof source - 1, false));
+    buf_printf(&cmd, "%s -shared -fPIC -I'%s/include' '%s' -o '%s' -lpthread", getenv("CC") ? getenv("CC") : "cc", test_source_dir(), text, path);
+    if (system(buf_str(&cmd))) free(path), path = NULL;
+    free(text);
+    buf_free(&cmd);
+    return path;
+}
+
+/* Lines that are longer than a terminal which shrinks under them: libedit allocates in its handler of SIGWINCH, which another
+ * thread may be given, and keeps a cursor that stands outside of the new size. */
 TEST_LIMIT(chat_in_a_terminal_that_is_resized, 120) {
     static const struct winsize sizes[] = { { 24, 100, 0, 0 }, { 5, 20, 0, 0 }, { 40, 200, 0, 0 }, { 2, 7, 0, 0 }, { 24, 80, 0, 0 }, { 1, 1, 0, 0 }, { 0, 0, 0, 0 } };
     terminal t;
     char line[128] = "";
     save_model(1, 16, 1024);
-    start(&t, (const char *const[]){ "--max_new_tokens", "2", "--ignore_eos", NULL });
+    char *module = module_with_a_thread();
+    start(&t, (const char *const[]){ "--max_new_tokens", "2", "--ignore_eos", module ? "--module" : NULL, module, NULL });
+    free(module);
     REQUIRE(wait_for(&t, "Ctrl-D leaves") && wait_for(&t, "> "));
     for (int turn = 0; turn < 12; turn++) {
         for (int i = 0; i < 120; i++) {

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <histedit.h>
 #include <locale.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,10 +23,12 @@
 #define HISTORY 1000
 
 static atomic_int cancel; /* the handler's word to the session */
+static pthread_t reader;  /* who waits for keys */
 
+/* Whose threads there are, a driver's, say, may be given the signal: it is who waits that is to be woken. */
 static void on_interrupt(int signal_number) {
-    (void)signal_number;
     atomic_store(&cancel, 1);
+    if (!pthread_equal(pthread_self(), reader)) pthread_kill(reader, signal_number);
 }
 
 typedef struct editor {
@@ -49,7 +52,7 @@ static char *prompt_of(EditLine *el) {
 }
 
 /* libedit's handlers allocate and write what they interrupt: they run while a key is waited for and at no other time, that of
- * SIGWINCH never.  It would also take itself away after its first; the size is asked for at each key instead. */
+ * SIGWINCH never (cli_run).  It would also take itself away after its first; the size is asked for at each key instead. */
 static void block_signals(editor *e, sigset_t *before) {
     static const int numbers[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGCONT, SIGWINCH};
     sigset_t all;
@@ -60,8 +63,9 @@ static void block_signals(editor *e, sigset_t *before) {
     sigaddset(&e->blocked, SIGWINCH);
 }
 
-/* el_resize keeps a cursor that may stand outside of the new size: drawing the line anew sets it.  Of a line that has more rows than
- * the screen it sets a row that is not there: that one keeps the old size to its end. */
+/* A new size leaves a cursor that may stand outside of it: drawing the line anew sets it.  Of a line that has more rows than the
+ * screen it sets a row that is not there: that one keeps the old size to its end.  So the size is given, as it was looked at here:
+ * el_resize would ask the terminal once more, which may be smaller by then. */
 static void follow_size(editor *e, bool in_line) {
     struct winsize now;
     if (ioctl(fileno(e->shows), TIOCGWINSZ, &now) || (now.ws_row == e->size.ws_row && now.ws_col == e->size.ws_col)) return;
@@ -69,7 +73,11 @@ static void follow_size(editor *e, bool in_line) {
     size_t most = 2 * (size_t)(line->lastchar - line->buffer) + strlen(e->prompt); /* no byte of UTF-8 takes more columns */
     if (in_line && (now.ws_row < 2 || most > (size_t)(now.ws_row - 1) * now.ws_col)) return;
     e->size = now;
-    el_resize(e->el);
+    char rows[8], columns[8];
+    snprintf(rows, sizeof rows, "%d", now.ws_row);
+    snprintf(columns, sizeof columns, "%d", now.ws_col);
+    el_set(e->el, EL_SETTC, "li", rows, NULL);
+    el_set(e->el, EL_SETTC, "co", columns, NULL);
     if (!in_line) return;
     file_write_fd(fileno(e->shows), "the terminal", "\r\x1b[J", 4);
     el_set(e->el, EL_REFRESH);
@@ -179,6 +187,11 @@ static int on_read(void *user, const char *prompt, const char **line, size_t *n)
 int cli_run(glimpse_config *cfg) {
     editor e = {0};
     chat_terminal terminal = {.user = &e, .read_line = on_read, .cancel = &cancel};
+    sigset_t winch;
+    reader = pthread_self();
+    sigemptyset(&winch); /* for every thread that will be: a signal that this one blocks is another's, such as libcuda's */
+    sigaddset(&winch, SIGWINCH);
+    pthread_sigmask(SIG_BLOCK, &winch, NULL);
     int code = guest_run(cfg, &terminal);
     if (e.handles) sigaction(SIGINT, &e.before, NULL);
     if (e.el) el_end(e.el);

@@ -61,7 +61,7 @@ int main(void) {
 END
 cp "$TMP/host.c" "$TMP/host.cc"
 cp "$TMP/host.c" "$TMP/host.cu"
-o=O; strict="-Wall -Wextra -Werror -Iinclude -${o}fast -c -o $TMP/host.o"
+m=math; strict="-Wall -Wextra -Werror -Iinclude -O3 -ffast-$m -c -o $TMP/host.o" # what llm.c calls -Ofast, a name that clang 19 warns of
 for cc in gcc clang; do command -v $cc >/dev/null && { $cc -std=c11 $strict "$TMP/host.c" || wrong "$cc"; }; done
 for cc in g++ clang++; do command -v $cc >/dev/null && { $cc -std=c++17 $strict "$TMP/host.cc" || wrong "$cc"; }; done
 command -v nvcc >/dev/null || PATH=$PATH:${CUDA_HOME:-/usr/local/cuda}/bin
