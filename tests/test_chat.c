@@ -19,6 +19,7 @@
 #include "include/internal/file.h"
 #include "sampling/tokenizer/tokenizer.h"
 #include "tests/tiny_gpt.h"
+#include "tests/worker_rig.h"
 
 enum { V = 61 };
 
@@ -160,23 +161,6 @@ TEST_LIMIT(chat_in_a_terminal, 120) {
     EXPECT_EQ(turns_recorded(), 3);
 }
 
-/* A module with a thread that takes every signal, as libcuda has one; its path, returned.  NULL: there is no compiler. */
-static char *module_with_a_thread(void) {
-    static const char source[] = "#include <glimpse.h>\n#include <pthread.h>\n#include <unistd.h>\n"
-        "static void *wait(void *x) { for (;;) pause(); return x; }\n"
-        "static int open_module(glimpse_module_host *h, void **state) {\n"
-        "    pthread_t t;\n    (void)h, (void)state;\n    return pthread_create(&t, NULL, wait, NULL);\n}\n"
-        "const glimpse_module glimpse_module_v1 = {sizeof(glimpse_module), GLIMPSE_MODULE_VERSION, open_module, NULL};\n";
-    char *text = path_join(test_tmpdir(), "thread.c"), *path = path_join(test_tmpdir(), "thread.so");
-    buffer cmd = { 0 };
-    EXPECT_OK(file_write_atomic(text, source, sizeof source - 1, false));
-    buf_printf(&cmd, "%s -shared -fPIC -I'%s/include' '%s' -o '%s' -lpthread", getenv("CC") ? getenv("CC") : "cc", test_source_dir(), text, path);
-    if (system(buf_str(&cmd))) free(path), path = NULL;
-    free(text);
-    buf_free(&cmd);
-    return path;
-}
-
 /* Lines that are longer than a terminal which shrinks under them: libedit allocates in its handler of SIGWINCH, which another
  * thread may be given, and keeps a cursor that stands outside of the new size. */
 TEST_LIMIT(chat_in_a_terminal_that_is_resized, 120) {
@@ -184,9 +168,13 @@ TEST_LIMIT(chat_in_a_terminal_that_is_resized, 120) {
     terminal t;
     char line[128] = "";
     save_model(1, 16, 1024);
-    char *module = module_with_a_thread();
+    const char *module = rig_module("thread", /* one that takes every signal, as libcuda has one */
+        "#include <glimpse.h>\n#include <pthread.h>\n#include <unistd.h>\n"
+        "static void *wait(void *x) { for (;;) pause(); return x; }\n"
+        "static int open_module(glimpse_module_host *h, void **state) {\n"
+        "    pthread_t t;\n    (void)h, (void)state;\n    return pthread_create(&t, NULL, wait, NULL);\n}\n"
+        "const glimpse_module glimpse_module_v1 = {sizeof(glimpse_module), GLIMPSE_MODULE_VERSION, open_module, NULL};\n");
     start(&t, (const char *const[]){ "--max_new_tokens", "2", "--ignore_eos", module ? "--module" : NULL, module, NULL });
-    free(module);
     REQUIRE(wait_for(&t, "Ctrl-D leaves") && wait_for(&t, "> "));
     for (int turn = 0; turn < 12; turn++) {
         for (int i = 0; i < 120; i++) {

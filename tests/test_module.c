@@ -11,21 +11,6 @@
 #include "plugin/guest.h"
 #include "tests/worker_rig.h"
 
-/* Compile a module from its source; its path, static.  NULL: there is no compiler. */
-static const char *compile(const char *name, const char *source) {
-    static char path[4200];
-    char text[4200];
-    buffer cmd = {0};
-    const char *cc = getenv("CC") ? getenv("CC") : "cc";
-    snprintf(text, sizeof text, "%s/%s.c", test_tmpdir(), name);
-    snprintf(path, sizeof path, "%s/%s.so", test_tmpdir(), name);
-    EXPECT_OK(file_write_atomic(text, source, strlen(source), false));
-    buf_printf(&cmd, "%s -std=c17 -O1 -D_GNU_SOURCE -shared -fPIC -Wall -Wextra -Werror -I'%s/include' '%s' -o '%s'", cc, test_source_dir(), text, path);
-    int rc = system(buf_str(&cmd));
-    buf_free(&cmd);
-    return rc == 0 ? path : NULL;
-}
-
 static const char *option(const char *name, const char *value) {
     static char text[4][4400];
     static int n;
@@ -150,7 +135,7 @@ TEST(module_refusals_are_named) {
             buf_puts(&source, head);
             buf_puts(&source, cases[i].body);
             if (cases[i].version) buf_printf(&source, table, cases[i].version);
-            const char *so = compile(cases[i].name, buf_str(&source));
+            const char *so = rig_module(cases[i].name, buf_str(&source));
             buf_free(&source);
             if (!so) SKIP("no C compiler");
             rig_open(&r, (const char *const[]){how, option("module", so), NULL});
@@ -186,7 +171,7 @@ static const char whole[] =
     "const glimpse_module glimpse_module_v1 = {sizeof(glimpse_module), GLIMPSE_MODULE_VERSION, open, close};\n";
 
 TEST(module_hook_tokenizer_and_model) {
-    const char *so = compile("whole", whole);
+    const char *so = rig_module("whole", whole);
     if (!so) SKIP("no C compiler");
     session_use(&glimpse_session_v1);
     for (int mode = 0; mode < 2; mode++) {
@@ -223,7 +208,7 @@ TEST(module_that_crashes_is_one_failed_eval) {
         "static int open(glimpse_module_host *h, void **s) { glimpse_sampler x = GLIMPSE_SAMPLER_INIT; (void)s;\n"
         "    strncpy(path, h->args, sizeof path - 1); x.name = \"crash\"; x.apply = apply; return h->add_sampler(h->to, &x, NULL) < 0; }\n"
         "const glimpse_module glimpse_module_v1 = {sizeof(glimpse_module), GLIMPSE_MODULE_VERSION, open, NULL};\n";
-    const char *so = compile("crash", source);
+    const char *so = rig_module("crash", source);
     if (!so) SKIP("no C compiler");
     char flag[4300], module[8600];
     rig r;
@@ -248,7 +233,7 @@ TEST(module_that_crashes_is_one_failed_eval) {
 
 /* It dies already when it is opened: Glimpse is off, the module is named, the training goes on. */
 TEST(module_that_crashes_at_open) {
-    const char *so = compile("opens",
+    const char *so = rig_module("opens",
         "#include <glimpse.h>\n#include <signal.h>\n#include <unistd.h>\n"
         "static int open(glimpse_module_host *h, void **s) { (void)h, (void)s; return kill(getpid(), SIGSEGV); }\n"
         "const glimpse_module glimpse_module_v1 = {sizeof(glimpse_module), GLIMPSE_MODULE_VERSION, open, NULL};\n");

@@ -68,6 +68,20 @@ const char *rig_prompts(const char *text) {
     return option;
 }
 
+const char *rig_module(const char *name, const char *source) {
+    static char path[4200];
+    char text[4200];
+    buffer cmd = {0};
+    const char *cc = getenv("CC") ? getenv("CC") : "cc";
+    snprintf(text, sizeof text, "%s/%s.c", test_tmpdir(), name);
+    snprintf(path, sizeof path, "%s/%s.so", test_tmpdir(), name);
+    EXPECT_OK(file_write_atomic(text, source, strlen(source), false));
+    buf_printf(&cmd, "%s -std=c17 -O1 -D_GNU_SOURCE -shared -fPIC -Wall -Wextra -Werror -I'%s/include' '%s' -o '%s'", cc, test_source_dir(), text, path);
+    int rc = system(buf_str(&cmd));
+    buf_free(&cmd);
+    return rc == 0 ? path : NULL;
+}
+
 /* Whether that process is `glimpse ROLE ...`. */
 static bool is_role(pid_t pid, const char *role) {
     char path[64], text[4096];

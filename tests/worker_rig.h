@@ -25,6 +25,8 @@ void rig_close(rig *r);
 
 /* The text of --prompts, in a file; returns the option "prompts=FILE", static: what is fine at open may be wrong at an eval. */
 const char *rig_prompts(const char *text);
+/* Compile a module, or another library, from its source; its path, static.  NULL: there is no compiler. */
+const char *rig_module(const char *name, const char *source);
 
 /* From now on every worker that this process or a trainer that it runs starts is known as its own (rig_open does it). */
 void rig_mark(void);

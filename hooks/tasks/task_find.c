@@ -142,7 +142,7 @@ glimpse_status task_find(const char *name, const char *dir, arena *a, task_kind 
     task_kind k = { .name = own, .variant = "lm-evaluation-harness", .version = 1, .output = TASK_CHOICE,
                     .metrics = METRIC_ACC | METRIC_ACC_NORM, .split = "validation", .leave_out = true,
                     .fields = "query, choices, gold", .read = task_read_user, .target_delimiter = TEXT(" "),
-                    .fewshot_delimiter = TEXT("\n\n"), .data = NULL };
+                    .fewshot_delimiter = TEXT("\n\n"), .data = NULL /* gcc 11 warns without it */ };
     if (described) TRY_GOTO(read_description(json, dir, a, &k));
     if (k.output == TASK_LOGLIKELIHOOD) k.fields = "query, target";
     if (k.output == TASK_ROLLING) k.fields = "text";

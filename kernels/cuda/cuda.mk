@@ -36,13 +36,13 @@ CUBLAS_I   := $(if $(CUBLAS_LIB),-I$(B)/gen/cublas$(shell mkdir -p $(B)/gen/cubl
 endif
 CUDA_LIBS = $(wildcard $(CUDA_AT)/lib64) $(wildcard $(filter-out /usr/lib,$(CUDA_AT)/lib) $(CUDA_AT)/targets/$(firstword $(subst -, ,$(ARCH)))-linux/lib $(CUBLAS_LIB))
 CUDA_LINK = $(foreach d,$(CUDA_LIBS),-L$(d) -Wl,-rpath,$(d)) -lcudart_static \
-    $(if $(CUBLAS_LIB),-l:$(notdir $(firstword $(wildcard $(CUBLAS_LIB)/libcublas.so.*))),-lcublas)
+    $(if $(CUBLAS_LIB),-l:$(notdir $(firstword $(wildcard $(CUBLAS_LIB)/libcublas.so.*))),-lcublas) -lpthread -ldl -lrt -lm
 # An fma is one that is written: the decision path's bits are the host's, and a body's are the same in each kernel that has it.
 CUDA_NVCC = $(if $(shell command -v ccache),ccache) $(NVCC) -std=c++17 -O3 -fmad=false -Iinclude -I. $(CUBLAS_I) $(if $(WERROR),-Werror all-warnings) \
     -Xcompiler -fPIC,-fvisibility=hidden,-fno-threadsafe-statics,-fno-exceptions,-fno-rtti,-Wall,-Wextra,-Wno-unused-function$(if $(filter aarch64-%,$(ARCH)),$(,)-ffp-contract=off)
 CUDA_SHARED = $(CC) -shared $(LDFLAGS) -Wl,-z,defs
 ifeq ($(CUDA)$(CUDA_ASK),1undefined)
-CUDA := $(shell CC='$(CC)' NVCC='$(NVCC)' COMPILE='$(CUDA_NVCC) $(CUDA_CODE)' LINK='$(CUDA_SHARED)' LIBS='$(CUDA_LINK) -lpthread -ldl -lrt' sh tests/setup/cuda_works.sh)
+CUDA := $(shell CC='$(CC)' NVCC='$(NVCC)' COMPILE='$(CUDA_NVCC) $(CUDA_CODE)' LINK='$(CUDA_SHARED)' LIBS='$(CUDA_LINK)' sh tests/setup/cuda_works.sh)
 endif
 CUDA_OBJ  := $(patsubst %.cu,$(B)/cuda/%.o,$(CUDA_SOURCES)) $(B)/obj/kernels/cuda/cuda_module.o \
     $(call obj,kernels/check.c include/internal/status.c include/internal/buffer.c include/internal/utf8.c)
@@ -54,7 +54,7 @@ $(B)/cuda/%.o: %.cu $(B)/gen/cuda_flags
 	$(CUDA_NVCC) $(CUDA_CODE) -MMD -MP -MF $(@:.o=.d) -c $< -o $@
 $(B)/libglimpse_cuda.so.$(SO): $(CUDA_OBJ) kernels/cuda/cuda.map
 	$(CUDA_SHARED) -Wl,-soname,$(@F) -Wl,--version-script=kernels/cuda/cuda.map -Wl,--gc-sections $(filter %.o,$^) \
-	    $(RPATH) $(CUDA_LINK) -lpthread -ldl -lrt -lm -o $@
+	    $(RPATH) $(CUDA_LINK) -o $@
 ifeq ($(CUDA)$(MODE),1release)
 LIBRARIES += $(B)/libglimpse_cuda.so
 endif
@@ -80,21 +80,20 @@ $(call obj,$(EMU_SOURCES)): INCLUDES = -Itests/emu/include -Iinclude -I.
 # EMULATE=1: the same scripts over the emulation, tiny (tests/checks/gpu_scripts.sh).
 RESULTS   ?= tests/bench/results
 GPU_NEEDS = $(filter-out %/cuda_module.o,$(CUDA_OBJ))
-GPU_LINK  = $(CUDA_LINK) -lpthread -ldl -lrt -lm
 GPU_GUEST = $(filter-out $(CUDA_OBJ),$(call obj,$(GUEST) plugin/cli/import.c))
 $(B)/tests/gpu_%: $(B)/cuda/tests/bench/gpu_%.o $(GPU_NEEDS) $(GPU_GUEST)
 	@mkdir -p $(@D)
-	$(CC) $^ $(GPU_LINK) -o $@
+	$(CC) $^ $(CUDA_LINK) -o $@
 # The tests of the backend, of which some need the session; gpu_stubs.c stands for the emulation, emu_*: over it.
 ON_CHIP := $(filter-out tests/test_cuda_generate.c,$(wildcard tests/test_cuda*.c)) $(addprefix tests/,runner.c test_parts.c kernels_tiny.c test_kernels.c oracle.c fail_alloc.c wrap_calls.c)
 BARE    := $(ON_CHIP) tests/bench/bare_stubs.c $(wildcard kernels/*.c kernels/cpu/*.c sampling/samplers/*.c) $(LEAVES)
 ON_CHIP += tests/test_cuda_generate.c tests/tiny_gpt.c $(SESSION) $(GUEST)
 $(B)/tests/runner_gpu: $(call obj,$(sort $(ON_CHIP)) tests/bench/gpu_stubs.c) $(filter $(B)/cuda/%,$(CUDA_OBJ))
 	@mkdir -p $(@D)
-	$(LINK) $(filter %.o,$^) $(LIBS_SESSION) $(GPU_LINK) $(WRAP) -o $@
+	$(LINK) $(filter %.o,$^) $(LIBS_SESSION) $(CUDA_LINK) $(WRAP) -o $@
 $(B)/tests/runner_bare: $(call obj,$(BARE) tests/bench/gpu_stubs.c) $(filter $(B)/cuda/%,$(CUDA_OBJ))
 	@mkdir -p $(@D)
-	$(LINK) $(filter %.o,$^) $(GPU_LINK) $(WRAP) -o $@
+	$(LINK) $(filter %.o,$^) $(CUDA_LINK) $(WRAP) -o $@
 $(B)/tests/emu_bare: $(call obj,$(BARE)) $(CUDA_EMU)
 	@mkdir -p $(@D)
 	$(LINK) $(filter %.o,$^) -ldl -lpthread -lm $(WRAP) -o $@
